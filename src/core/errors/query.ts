@@ -1,0 +1,101 @@
+import type { ErrorEntry } from '../errors.ts';
+
+/** Errors of asking: a statement that can't be parsed, isn't allowed, or hits a limit. `position` counts characters from 0. */
+export const queryErrors = {
+  SQL_SYNTAX: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The statement can't be parsed${p['line'] ? ` at line ${p['line']}, column ${p['column']}` : ''}: ${p['problem']}.`,
+    todo: 'Correct the statement at that place.',
+  },
+  SQL_EMPTY: {
+    status: 400,
+    retryable: false,
+    what: () => 'There is no statement.',
+    todo: 'Send one SQL statement.',
+  },
+  SQL_SEVERAL: {
+    status: 400,
+    retryable: false,
+    what: (p) => `${p['count']} statements were sent; one at a time is taken.`,
+    todo: 'Send the statements one after another.',
+  },
+  SQL_KIND: {
+    status: 403,
+    retryable: false,
+    what: (p) => `A statement of kind ${p['kind']} is not allowed${p['role'] ? ` for the role ${p['role']}` : ''}.`,
+    todo: 'Allowed are SELECT, and for editors CREATE TABLE AS, CREATE VIEW, INSERT, UPDATE, DELETE, DROP of own tables.',
+  },
+  SQL_FUNCTION: {
+    status: 403,
+    retryable: false,
+    what: (p) => `The function ${p['function']} is not allowed.`,
+    todo: 'Use a function of the list in docs/sql.md; functions that reach files, settings or the network are never allowed.',
+  },
+  SQL_TABLE: {
+    status: 403,
+    retryable: false,
+    what: (p) => `"${p['table']}" can't be read here${p['problem'] ? `: ${p['problem']}` : ''}.`,
+    todo: 'Read tables by name (schema.table); files are loaded first with "millrace load".',
+  },
+  SQL_WRITE: {
+    status: 403,
+    retryable: false,
+    what: (p) => `"${p['table']}" can't be written by a statement${p['problem'] ? `: ${p['problem']}` : ''}.`,
+    todo: 'Write to tables in your own schemas (main, mart, …); raw, system and change belong to Millrace.',
+  },
+  SQL_PARAMETERS: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The parameters don't fit the statement: ${p['problem']}.`,
+    todo: 'Give one value for each $1, $2, … or $name.',
+  },
+  SQL_FAILED: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The statement failed${p['line'] ? ` at line ${p['line']}, column ${p['column']}` : ''}: ${p['problem']}.`,
+    todo: 'Correct the statement; names that exist are in "millrace catalog".',
+  },
+  QUERY_FORMAT: {
+    status: 400,
+    retryable: false,
+    what: (p) => `"${p['format']}" is not a result format.`,
+    todo: 'Use json, ndjson, csv or parquet.',
+  },
+  QUERY_BODY: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The request can't be read: ${p['problem']}.`,
+    todo: 'Send {"sql": "SELECT …"}; params, format and limits are optional.',
+  },
+  QUERY_CANCELLED: {
+    status: 499,
+    retryable: false,
+    what: (p) => `The query ${p['job']} was cancelled.`,
+    todo: 'Run it again if it was not meant to be.',
+  },
+  QUERY_TIMEOUT: {
+    status: 408,
+    retryable: false,
+    what: (p) => `The query ran longer than ${p['seconds']} s and was stopped.`,
+    todo: 'Narrow the query, or ask an admin for a higher limit.',
+  },
+  QUERY_MEMORY: {
+    status: 507,
+    retryable: false,
+    what: () => 'The query needed more memory than its share and was stopped.',
+    todo: 'Narrow the query, aggregate earlier, or give Millrace more with --memory.',
+  },
+  QUERY_BUSY: {
+    status: 429,
+    retryable: true,
+    what: (p) => `${p['running']} queries are running and ${p['waiting']} wait; no more are taken now.`,
+    todo: 'Retry after the seconds in Retry-After.',
+  },
+  JOB_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is no job "${p['job']}".`,
+    todo: 'See GET /v1/jobs for those that are known.',
+  },
+} as const satisfies Record<string, ErrorEntry>;

@@ -1,0 +1,59 @@
+import type { ErrorEntry } from '../errors.ts';
+
+/** Errors of the doors' outer frame: who asks, and whether the request can be understood at all. */
+export const serverErrors = {
+  INTERNAL: {
+    status: 500,
+    retryable: true,
+    what: (p) => `Millrace made a mistake: ${p['detail']}.`,
+    todo: 'Retry; if it stays, report it with the log line of this moment.',
+  },
+  ROUTE_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is nothing at ${p['method']} ${p['path']}.`,
+    todo: 'See docs/api.md for the routes.',
+  },
+  REQUEST_INVALID: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The request can't be read: ${p['problem']}.`,
+    todo: 'Correct the request; docs/api.md shows its shape.',
+  },
+  TOKEN_MISSING: {
+    status: 401,
+    retryable: false,
+    what: () => 'The request carries no token.',
+    todo: 'Send Authorization: Bearer <token>; "millrace token create" makes one.',
+  },
+  TOKEN_INVALID: {
+    status: 401,
+    retryable: false,
+    what: () => 'The token is unknown, expired or withdrawn.',
+    todo: 'Ask an admin for a new one.',
+  },
+  NOT_ALLOWED: {
+    status: 403,
+    retryable: false,
+    what: (p) => `The role ${p['role']} may not ${p['action']}${p['on'] ? ` on "${p['on']}"` : ''}.`,
+    todo: 'Ask an admin for a token with the right role.',
+  },
+  SETUP_TOKEN: {
+    status: 401,
+    retryable: false,
+    what: () => 'The one-time token is wrong or was used already.',
+    todo: 'Read the newest one in the console of "millrace up".',
+  },
+  TOKEN_NAME: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The token can't be made: ${p['problem']}.`,
+    todo: 'Give a new name, a role (admin, editor, viewer, write) and, for write, its topics.',
+  },
+  HOST_UNSAFE: {
+    status: 400,
+    retryable: false,
+    what: (p) => `Listening on ${p['host']} without TLS would show tokens and records to the network.`,
+    todo: 'Give --tls-cert and --tls-key, or say --insecure-http if something in front of Millrace does TLS.',
+  },
+} as const satisfies Record<string, ErrorEntry>;

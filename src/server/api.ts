@@ -1,0 +1,123 @@
+/**
+ * The public HTTP API as types: the console, the CLI and the docs stand on this one file. Everything is under /v1 and
+ * wants `Authorization: Bearer <token>` (or the console's cookie), except /health, /ready and POST /v1/login.
+ * An error is always {"error": ErrorBody} with the catalogue's HTTP status.
+ */
+import type { Column, ErrorBody, Role, Table, Topic } from '#core';
+
+export interface ErrorAnswer {
+  error: ErrorBody;
+}
+
+/** POST /v1/topics/:topic/records — one object, an array, or NDJSON; gzip taken. 200 when all, 207 when some, 400 when none was accepted. */
+export interface SendAnswer {
+  accepted: number;
+  rejected: number;
+  /** Accepted records that carry neither an id nor an Idempotency-Key: a retry of them would be stored twice. */
+  undeduplicated: number;
+  /** Only the rejected ones, by their index in the body (at most 1,000 are listed). */
+  rejections: { index: number; code: string; reason: string }[];
+}
+
+/** POST /v1/query. Parameters are $1, $2 … (array) or $name (object). */
+export interface QueryRequest {
+  sql: string;
+  params?: unknown[] | Record<string, unknown>;
+  format?: 'json' | 'ndjson' | 'csv' | 'parquet';
+  limits?: { rows?: number; seconds?: number };
+  /** A name chosen by the client, so that it can watch or cancel the job before the answer begins. */
+  job?: string;
+}
+
+/**
+ * The json answer. Integers and decimals are JSON numbers with all their digits; times are ISO 8601 in UTC; NULL is null.
+ * An error after the first row stands in `error`, and then `rows` is incomplete.
+ */
+export interface QueryAnswer {
+  job: string;
+  columns: Column[];
+  rows: unknown[][];
+  row_count: number;
+  /** True when the row limit cut the result. */
+  truncated: boolean;
+  elapsed_ms: number;
+  error?: ErrorBody;
+}
+
+/** GET /v1/jobs, GET /v1/jobs/:id; DELETE /v1/jobs/:id cancels. Progress is 0–1, or null while unknown. */
+export interface Job {
+  id: string;
+  who: string;
+  sql: string;
+  state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+  progress: number | null;
+  rows: number;
+  started: string;
+  elapsed_ms: number;
+  error: ErrorBody | null;
+}
+
+/** POST /v1/load/:table?format=csv|ndjson|parquet&mode=append|replace|create — the file is the body. Idempotency-Key makes a retry harmless. */
+export interface LoadAnswer {
+  table: string;
+  rows: number;
+  batch: number;
+  columns: Column[];
+}
+
+/** GET /v1/catalog */
+export interface CatalogAnswer {
+  tables: Table[];
+  topics: Topic[];
+}
+
+/** GET /v1/quarantine?topic=&limit= (admins and editors), POST /v1/quarantine/replay {topic?, ids?} */
+export interface QuarantineRow {
+  id: string;
+  topic: string;
+  received: string;
+  code: string;
+  reason: string;
+  /** The client's bytes as text; absent for roles below admin. */
+  body?: string;
+  replayed: string | null;
+}
+export interface ReplayAnswer {
+  tried: number;
+  accepted: number;
+  rejected: number;
+}
+
+/** POST /v1/login {token} with the one-time setup token → an admin token. GET/POST /v1/tokens, DELETE /v1/tokens/:name (admins). */
+export interface LoginAnswer {
+  name: string;
+  role: Role;
+  token: string;
+}
+export interface TokenInfo {
+  name: string;
+  role: Role;
+  topics: string[] | null;
+  created: string;
+  expires: string | null;
+}
+
+/** GET /v1/status: what the home page shows. */
+export interface StatusAnswer {
+  workspace: string;
+  version: string;
+  uptime_s: number;
+  warehouse: 'starting' | 'ready' | 'down';
+  topics: {
+    name: string;
+    /** Records accepted since the start of the process and in the last ten seconds, per second. */
+    accepted: number;
+    per_second: number;
+    durable: number;
+    delivered: number;
+    /** Age in ms of the oldest durable record that is not yet in the warehouse; 0 when all are. */
+    lag_ms: number;
+    quarantined: number;
+  }[];
+  memory: { front_bytes: number; warehouse_bytes: number };
+}
