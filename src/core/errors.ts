@@ -1,6 +1,8 @@
 import { collectErrors } from './errors/collect.ts';
+import { learnErrors } from './errors/learn.ts';
 import { queryErrors } from './errors/query.ts';
 import { serverErrors } from './errors/server.ts';
+import { simulateErrors } from './errors/simulate.ts';
 import { storeErrors } from './errors/store.ts';
 import { workspaceErrors } from './errors/workspace.ts';
 
@@ -22,8 +24,10 @@ export type Parameters = Readonly<Record<string, string | number | boolean | nul
 /** The whole catalogue. Each stage keeps its entries in its own file under `errors/`; the code's prefix is the stage's word. */
 export const catalogue = {
   ...collectErrors,
+  ...learnErrors,
   ...queryErrors,
   ...serverErrors,
+  ...simulateErrors,
   ...storeErrors,
   ...workspaceErrors,
 } as const satisfies Record<string, ErrorEntry>;

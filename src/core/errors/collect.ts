@@ -110,6 +110,18 @@ export const collectErrors = {
     what: (p) => `The body is not valid JSON: ${p['problem']} at byte ${p['at']}.`,
     todo: 'Send one object, an array of objects, or one object a line (application/x-ndjson).',
   },
+  RECORD_UNREADABLE: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The warehouse can't read the record: ${p['problem']}.`,
+    todo: 'Look at the bytes in quarantine; correct the sender, or report it.',
+  },
+  BATCH_TOO_LONG: {
+    status: 413,
+    retryable: false,
+    what: (p) => `The body has more than ${p['limit']} records; this one was not taken.`,
+    todo: 'Send the rest in another request.',
+  },
   BODY_EMPTY: {
     status: 400,
     retryable: false,

@@ -1,4 +1,6 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry, Parameters } from '../errors.ts';
+
+const at = (p: Parameters) => (p['line'] ? ` (line ${p['line']}, column ${p['column']})` : '');
 
 /** Errors of asking: a statement that can't be parsed, isn't allowed, or hits a limit. `position` counts characters from 0. */
 export const queryErrors = {
@@ -29,13 +31,13 @@ export const queryErrors = {
   SQL_FUNCTION: {
     status: 403,
     retryable: false,
-    what: (p) => `The function ${p['function']} is not allowed.`,
+    what: (p) => `The function ${p['function']} is not allowed${at(p)}.`,
     todo: 'Use a function of the list in docs/sql.md; functions that reach files, settings or the network are never allowed.',
   },
   SQL_TABLE: {
     status: 403,
     retryable: false,
-    what: (p) => `"${p['table']}" can't be read here${p['problem'] ? `: ${p['problem']}` : ''}.`,
+    what: (p) => `"${p['table']}" can't be read here${at(p)}${p['problem'] ? `: ${p['problem']}` : ''}.`,
     todo: 'Read tables by name (schema.table); files are loaded first with "millrace load".',
   },
   SQL_WRITE: {
@@ -43,6 +45,18 @@ export const queryErrors = {
     retryable: false,
     what: (p) => `"${p['table']}" can't be written by a statement${p['problem'] ? `: ${p['problem']}` : ''}.`,
     todo: 'Write to tables in your own schemas (main, mart, …); raw, system and change belong to Millrace.',
+  },
+  SQL_CONSTRUCT: {
+    status: 403,
+    retryable: false,
+    what: (p) => `${p['construct']} is not allowed in a statement${at(p)}.`,
+    todo: 'Write the statement without it; docs/sql.md says what is allowed.',
+  },
+  SQL_LENGTH: {
+    status: 413,
+    retryable: false,
+    what: (p) => `The statement has ${p['length']} characters; at most ${p['limit']} are taken.`,
+    todo: 'Load many rows with "millrace load" instead of writing them into a statement.',
   },
   SQL_PARAMETERS: {
     status: 400,
@@ -85,6 +99,12 @@ export const queryErrors = {
     retryable: false,
     what: () => 'The query needed more memory than its share and was stopped.',
     todo: 'Narrow the query, aggregate earlier, or give Millrace more with --memory.',
+  },
+  QUERY_RESULT_SIZE: {
+    status: 507,
+    retryable: false,
+    what: (p) => `The result is larger than ${p['limit']} bytes.`,
+    todo: 'Narrow the query, or fetch it in parts.',
   },
   QUERY_BUSY: {
     status: 429,

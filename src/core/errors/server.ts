@@ -50,6 +50,24 @@ export const serverErrors = {
     what: (p) => `The token can't be made: ${p['problem']}.`,
     todo: 'Give a new name, a role (admin, editor, viewer, write) and, for write, its topics.',
   },
+  TOKEN_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is no token named "${p['name']}".`,
+    todo: 'See "millrace token list" for the names that exist.',
+  },
+  TOKEN_TRIES: {
+    status: 429,
+    retryable: true,
+    what: () => 'Too many wrong tokens came from this address.',
+    todo: 'Wait a minute, then send the right token.',
+  },
+  GUARD_FILE: {
+    status: 500,
+    retryable: false,
+    what: (p) => `The file of tokens ${p['file']} can't be used: ${p['problem']}.`,
+    todo: 'Correct its rights or the disk, or restore it from a backup. Deleting it voids all tokens; the next start prints a new one-time token.',
+  },
   HOST_UNSAFE: {
     status: 400,
     retryable: false,

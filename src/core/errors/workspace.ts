@@ -32,6 +32,12 @@ export const workspaceErrors = {
     what: (p) => `${p['file']}${p['line'] ? `:${p['line']}` : ''}: ${p['problem']}.`,
     todo: 'Correct the definition; docs/definitions.md lists every option.',
   },
+  DEFINITION_WRITE: {
+    status: 500,
+    retryable: false,
+    what: (p) => `The file ${p['file']} can't be written: ${p['problem']}.`,
+    todo: "Check the disk and the folder's rights; the former definition stays in force.",
+  },
   NOT_RUNNING: {
     status: 503,
     retryable: true,

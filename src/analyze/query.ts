@@ -1,0 +1,297 @@
+/**
+ * A question from text to answer: read the statement, check it against the allow-list and the role, wait for a place, run it,
+ * and hand over the whole result as a stream. Writes go through the store's one lane.
+ */
+import { createReadStream, statSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
+import { checkStatement, readStatement, type Statement } from '#sql';
+import { OWN_SCHEMAS, type Reader, type Store, type Values } from '#store';
+import { type TextFormat, textFormats } from './formats.ts';
+import { queryError } from './words.ts';
+import { newSpool } from './spool.ts';
+
+export type Format = 'json' | 'ndjson' | 'csv' | 'parquet';
+
+export interface Asking {
+  readonly who: Principal;
+  readonly sql: string;
+  readonly values?: Values;
+  readonly format: Format;
+  readonly rows?: number;
+  readonly seconds?: number;
+  /** Chosen by the client; made by us when absent. */
+  readonly job?: string;
+}
+
+export interface Answer {
+  readonly job: string;
+  readonly contentType: string;
+  readonly bytes: number;
+  readonly rows: number;
+  readonly truncated: boolean;
+  readonly body: Readable;
+}
+
+export interface JobState {
+  readonly id: string;
+  readonly who: string;
+  readonly sql: string;
+  state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+  progress: number | null;
+  rows: number;
+  readonly started: string;
+  elapsed_ms: Millis;
+  error: ErrorBody | null;
+}
+
+export interface RoleLimits {
+  readonly seconds: number;
+  readonly rows: number;
+  readonly concurrency: number;
+}
+
+export interface Analyst {
+  /** Errors: SQL_*, QUERY_*. */
+  ask(asking: Asking): Promise<Answer>;
+  jobs(): readonly JobState[];
+  job(id: string): JobState;
+  /** Errors: JOB_UNKNOWN. */
+  cancel(id: string): void;
+  /** Stops the query that has run longest, to free memory; false when none runs. */
+  relieve(): boolean;
+  /** Cancels everything and waits for it. */
+  close(): Promise<void>;
+}
+
+interface Running {
+  readonly state: JobState;
+  readonly began: number;
+  reader: Reader | null;
+  stop: MillraceError | null;
+}
+
+const REMEMBERED = 200;
+const WAITING_PER_ROLE = 32;
+
+export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role, RoleLimits>> }): Analyst {
+  const { store } = input;
+  const jobs = new Map<string, Running>();
+  const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
+  const waiting: Record<Role, (() => void)[]> = { admin: [], editor: [], viewer: [], write: [] };
+  let count = 0;
+
+  async function ask(asking: Asking): Promise<Answer> {
+    const job = register(asking);
+    const { role } = asking.who;
+    try {
+      await place(role, job);
+      try {
+        job.state.state = 'running';
+        const answer = await run(asking, job);
+        job.state.state = 'done';
+        job.state.rows = answer.rows;
+        return answer;
+      } finally {
+        active[role]--;
+        waiting[role].shift()?.();
+      }
+    } catch (thrown) {
+      const error = job.stop ?? (thrown instanceof MillraceError ? thrown : queryError(thrown, asking.sql));
+      job.state.state = error.code === 'QUERY_CANCELLED' ? 'cancelled' : 'failed';
+      job.state.error = error.body;
+      throw error;
+    } finally {
+      job.state.elapsed_ms = Math.round(performance.now() - job.began);
+      job.reader?.close();
+      job.reader = null;
+    }
+  }
+
+  function register(asking: Asking): Running {
+    const id = asking.job ?? `job_${Date.now().toString(36)}_${(++count).toString(36)}`;
+    if (!/^[A-Za-z0-9_.-]{1,64}$/.test(id)) fail('QUERY_BODY', { problem: 'job must have 1 to 64 of A–Z, a–z, 0–9, _, . and -' });
+    const held = jobs.get(id);
+    if (held !== undefined && (held.state.state === 'waiting' || held.state.state === 'running')) {
+      fail('QUERY_BODY', { problem: `a job "${id}" is running` });
+    }
+    const state: JobState = {
+      id,
+      who: asking.who.name,
+      sql: asking.sql.slice(0, 10_000),
+      state: 'waiting',
+      progress: null,
+      rows: 0,
+      started: new Date().toISOString(),
+      elapsed_ms: 0,
+      error: null,
+    };
+    const job: Running = { state, began: performance.now(), reader: null, stop: null };
+    jobs.set(id, job);
+    for (const [old, { state: its }] of jobs) {
+      if (jobs.size <= REMEMBERED) break;
+      if (its.state !== 'waiting' && its.state !== 'running') jobs.delete(old);
+    }
+    return job;
+  }
+
+  async function place(role: Role, job: Running): Promise<void> {
+    const { concurrency } = input.limits[role];
+    if (active[role] >= concurrency) {
+      if (waiting[role].length >= WAITING_PER_ROLE || concurrency === 0) {
+        fail('QUERY_BUSY', { running: active[role], waiting: waiting[role].length });
+      }
+      await new Promise<void>((resolve) => waiting[role].push(resolve));
+    }
+    active[role]++;
+    if (job.stop !== null) {
+      active[role]--;
+      waiting[role].shift()?.();
+      throw job.stop;
+    }
+  }
+
+  async function run(asking: Asking, job: Running): Promise<Answer> {
+    const reader = await store.reader();
+    job.reader = reader;
+    const limits = input.limits[asking.who.role];
+    const seconds = Math.min(asking.seconds ?? limits.seconds, limits.seconds);
+    const timer = setTimeout(() => stop(job, new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
+    try {
+      const statement = await readStatement(asking.sql, (sql) => reader.serialize(sql));
+      checkStatement(statement, { role: asking.who.role, mayRead, mayWrite });
+      if (job.stop !== null) throw job.stop;
+      const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
+      const sql = readable(statement);
+      if (sql === null) return await change(statement, asking, job);
+      return asking.format === 'parquet' ? await asParquet(sql, asking, job, reader, rows) : await asText(sql, asking, job, reader, rows);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  function stop(job: Running, why: MillraceError): void {
+    job.stop ??= why;
+    job.reader?.interrupt();
+  }
+
+  async function asText(sql: string, asking: Asking, job: Running, reader: Reader, limit: number): Promise<Answer> {
+    const format: TextFormat = textFormats[asking.format as keyof typeof textFormats];
+    const spool = newSpool(store.folders.spool);
+    try {
+      const result = await reader.stream(sql, asking.values);
+      spool.write(format.begin(job.state.id, result.columns));
+      let rows = 0;
+      let truncated = false;
+      for (;;) {
+        const chunk = await result.next();
+        if (job.stop !== null) throw job.stop;
+        if (chunk === null) break;
+        const take = Math.min(chunk.rows, limit - rows);
+        truncated = take < chunk.rows;
+        spool.write(format.piece(chunk, result.columns, take, rows === 0));
+        rows += take;
+        job.state.rows = rows;
+        job.state.progress = reader.progress();
+        if (truncated) break;
+      }
+      spool.write(format.end({ rows, truncated, elapsedMs: Math.round(performance.now() - job.began) }));
+      return { job: job.state.id, contentType: format.contentType, rows, truncated, ...spool.stream() };
+    } catch (thrown) {
+      spool.drop();
+      throw thrown;
+    }
+  }
+
+  async function asParquet(sql: string, asking: Asking, job: Running, reader: Reader, limit: number): Promise<Answer> {
+    const path = join(store.folders.slices, `result-${process.hrtime.bigint()}.parquet`);
+    const rows = await reader.toParquet(`SELECT * FROM (${sql}\n) LIMIT ${limit}`, asking.values, path);
+    const bytes = statSync(path).size;
+    const body = createReadStream(path);
+    body.once('open', () => unlinkSync(path));
+    return { job: job.state.id, contentType: 'application/vnd.apache.parquet', bytes, rows, truncated: rows === limit, body };
+  }
+
+  /** A statement that writes: one transaction of the lane, whole or not at all. */
+  async function change(statement: Statement, asking: Asking, job: Running): Promise<Answer> {
+    if (!('sql' in statement)) fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') });
+    const target = 'target' in statement ? `${statement.target.schema ?? 'main'}.${statement.target.name}` : statement.kind;
+    const changed = await store.write(async (tx) => {
+      if (job.stop !== null) throw job.stop;
+      const rows = await tx.run(statement.sql, asking.values).catch((cause: unknown) => {
+        throw queryError(cause, asking.sql);
+      });
+      tx.changed({ kind: 'statement', target, rows });
+      return { rows, batch: tx.batch };
+    });
+    const columns: Column[] = [
+      { name: 'statement', type: 'VARCHAR' },
+      { name: 'target', type: 'VARCHAR' },
+      { name: 'rows', type: 'BIGINT' },
+      { name: 'batch', type: 'BIGINT' },
+    ];
+    const cells = [statement.kind, target, String(changed.rows), String(changed.batch)];
+    const format = textFormats[asking.format === 'parquet' ? 'json' : asking.format];
+    const spool = newSpool(store.folders.spool);
+    spool.write(format.begin(job.state.id, columns));
+    const chunk = {
+      rows: 1,
+      json: (column: number) => (column < 2 ? JSON.stringify(cells[column]) : cells[column]!),
+      text: (column: number) => cells[column]!,
+    };
+    spool.write(format.piece(chunk, columns, 1, true));
+    spool.write(format.end({ rows: 1, truncated: false, elapsedMs: Math.round(performance.now() - job.began) }));
+    return { job: job.state.id, contentType: format.contentType, rows: 1, truncated: false, ...spool.stream() };
+  }
+
+  function find(id: string): Running {
+    return jobs.get(id) ?? fail('JOB_UNKNOWN', { job: id });
+  }
+
+  function seen(job: Running): JobState {
+    const open = job.state.state === 'running' || job.state.state === 'waiting';
+    if (open) job.state.elapsed_ms = Math.round(performance.now() - job.began);
+    if (open && job.reader !== null) job.state.progress = job.reader.progress();
+    return job.state;
+  }
+
+  return {
+    ask,
+    jobs: () => [...jobs.values()].map(seen).reverse(),
+    job: (id) => seen(find(id)),
+    cancel(id) {
+      stop(find(id), new MillraceError('QUERY_CANCELLED', { job: id }));
+    },
+    relieve() {
+      const running = [...jobs.values()].filter((job) => job.state.state === 'running' && job.stop === null);
+      const longest = running.sort((a, b) => a.began - b.began)[0];
+      if (longest === undefined) return false;
+      stop(longest, new MillraceError('QUERY_MEMORY'));
+      return true;
+    },
+    async close() {
+      for (const job of jobs.values()) {
+        if (job.state.state === 'running' || job.state.state === 'waiting') stop(job, new MillraceError('STOPPING'));
+      }
+      while (Object.values(active).some((n) => n > 0)) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
+  };
+
+  /** Everything but the bytes of quarantine, which are an admin's through their own route. */
+  function mayRead(schema: string, name: string): boolean {
+    return !(schema === 'millrace' && name === 'quarantine') && schema !== 'change';
+  }
+
+  function mayWrite(schema: string): boolean {
+    return !OWN_SCHEMAS.has(schema);
+  }
+}
+
+/** The text to run for a statement that only reads, or null for one that changes something. */
+function readable(statement: Statement): string | null {
+  if (statement.kind === 'select') return statement.text;
+  if (statement.kind === 'explain') return `EXPLAIN ${statement.inner.text}`;
+  return null;
+}
+

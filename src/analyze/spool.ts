@@ -1,0 +1,64 @@
+import { closeSync, createReadStream, openSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { fail } from '#core';
+
+const IN_MEMORY = 512 * 1024;
+const LARGEST = 8 * 1024 * 1024 * 1024;
+
+/**
+ * A finished result on its way to a client: small ones stay in memory, large ones in a file without a name. The query ends
+ * before the first byte is sent, so that no slow client holds a transaction open, and an error is a proper answer.
+ */
+export interface Spool {
+  write(text: string): void;
+  /** Everything that was written, as a stream; the spool is gone when the stream ends or is destroyed. */
+  stream(): { bytes: number; body: Readable };
+  drop(): void;
+}
+
+let count = 0;
+
+/** Errors: QUERY_RESULT_SIZE. */
+export function newSpool(folder: string): Spool {
+  let pieces: string[] = [];
+  let held = 0;
+  let fd = -1;
+  let bytes = 0;
+  const path = join(folder, `${process.pid}-${++count}`);
+
+  function toFile(): void {
+    if (fd < 0) fd = openSync(path, 'wx+', 0o600);
+    const buffer = Buffer.from(pieces.join(''));
+    pieces = [];
+    held = 0;
+    for (let at = 0; at < buffer.length; ) at += writeSync(fd, buffer, at);
+    bytes += buffer.length;
+    if (bytes > LARGEST) fail('QUERY_RESULT_SIZE', { limit: LARGEST });
+  }
+
+  return {
+    write(text) {
+      pieces.push(text);
+      held += text.length;
+      if (held > IN_MEMORY) toFile();
+    },
+    stream() {
+      if (fd < 0) {
+        const body = Buffer.from(pieces.join(''));
+        return { bytes: body.length, body: Readable.from([body]) };
+      }
+      toFile();
+      // The open descriptor keeps the file; its name can go now, so nothing is left behind however this ends.
+      unlinkSync(path);
+      return { bytes, body: createReadStream('', { fd, start: 0, highWaterMark: 256 * 1024 }) };
+    },
+    drop() {
+      pieces = [];
+      if (fd < 0) return;
+      closeSync(fd);
+      unlinkSync(path);
+      fd = -1;
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Entry, MillraceError, Topic } from '#core';
+import type { Intake } from '../intake.ts';
+
+/** What a door is given; it decides nothing about who may send. */
+export interface DoorContext {
+  readonly intake: Intake;
+  readonly bodyBytes: number;
+  /** The sender's name, once the token allows sending to that topic. Errors: TOKEN_MISSING, TOKEN_INVALID, NOT_ALLOWED. */
+  readonly sender: (request: IncomingMessage, topic: string) => string;
+  /** Errors: TOPIC_UNKNOWN, TOPIC_NAME. */
+  readonly topic: (name: string) => Topic;
+  readonly stopping: () => boolean;
+}
+
+/** A door takes one protocol's requests: `path` says which are its own, `handle` answers every one of them. */
+export interface Door extends Entry {
+  /** What the door needs of the path, or null when the request is not its own. Called for every request: keep it cheap. */
+  readonly path: (method: string, url: string) => string | null;
+  readonly handle: (request: IncomingMessage, response: ServerResponse, path: string, context: DoorContext) => void;
+}
+
+export function answerError(response: ServerResponse, error: MillraceError): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = Buffer.from(JSON.stringify({ error: error.body }));
+  const headers: Record<string, string | number> = { 'content-type': 'application/json', 'content-length': body.length };
+  if (error.retryable) headers['retry-after'] = 1;
+  response.writeHead(error.status, headers);
+  response.end(body);
+}

@@ -1,0 +1,14 @@
+export type { Door, DoorContext } from './doors/door.ts';
+export { answerError } from './doors/door.ts';
+export { doors } from './doors/index.ts';
+export { readBody } from './doors/records.ts';
+export type { Counts, Intake, Limits, Rejection, Sending, Taken } from './intake.ts';
+export { openIntake, QUARANTINE } from './intake.ts';
+export type { Files } from './log/files.ts';
+export { realFiles } from './log/files.ts';
+export { Flag } from './log/group.ts';
+export type { Log } from './log/log.ts';
+export { openLog } from './log/log.ts';
+export type { Slice } from './log/read.ts';
+export { readSlice } from './log/read.ts';
+export type { Recovered } from './log/recover.ts';

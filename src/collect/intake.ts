@@ -1,0 +1,452 @@
+/**
+ * Intake: bytes in, a closed outcome for each record out. Valid records get their stamps and a line in their topic's log;
+ * the others go to the log of `_quarantine` with code and reason. Nothing is acknowledged before both are synced.
+ */
+import { isUtf8 } from 'node:buffer';
+import { type ErrorCode, type Field, fail, type Micros, MillraceError, type Topic } from '#core';
+import { Flag } from './log/group.ts';
+import type { Log } from './log/log.ts';
+import type { TopicWriter } from './log/write.ts';
+import { type Keys, Kind, keysOf, newScan, type Scan, scanObject } from './scan.ts';
+import { eventTime, fits, shown, textAt, type ZoneOffset, zoneOffsetOf } from './values.ts';
+
+export const QUARANTINE = '_quarantine';
+
+export interface Limits {
+  readonly recordBytes: number;
+  readonly batchRecords: number;
+  readonly depth: number;
+}
+
+/** Who sends, and what the request says beside its body. */
+export interface Sending {
+  readonly sender: string;
+  /** Makes a retry of the whole body harmless even where records carry no id. */
+  readonly idempotencyKey: string | null;
+  /** Set when a record comes out of quarantine: the id of its row there. */
+  readonly replayOf?: string;
+}
+
+export interface Rejection {
+  readonly index: number;
+  readonly code: ErrorCode;
+  readonly reason: string;
+}
+
+export interface Taken {
+  accepted: number;
+  rejected: number;
+  undeduplicated: number;
+  rejections: Rejection[];
+}
+
+/** Counters for status and /metrics, since the process began. */
+export interface Counts {
+  accepted: number;
+  rejected: number;
+  bytes: number;
+}
+
+export interface Intake {
+  /** Errors: BODY_EMPTY, BODY_JSON, BODY_TOO_LARGE; LOG_FAILED by `done`. `done` is called once all is durable. */
+  take(topic: Topic, body: Buffer, sending: Sending, done: (error: MillraceError | null, taken: Taken) => void): void;
+  readonly counts: ReadonlyMap<string, Counts>;
+}
+
+/** What intake keeps ready for a topic; made anew when its definition changes. */
+interface Lane {
+  readonly topic: Topic;
+  readonly keys: Keys;
+  readonly writer: TopicWriter;
+  readonly declared: readonly { readonly place: number; readonly field: Field }[];
+  readonly idPlace: number;
+  readonly timePlace: number;
+  readonly known: ReadonlySet<string>;
+  readonly counts: Counts;
+}
+
+const MAX_LISTED = 1000;
+const MAX_ID_BYTES = 200;
+/** What one sender may put into quarantine per hour, so that a public write key can't fill the disk. */
+const QUARANTINE_BYTES_PER_HOUR = 64 * 1024 * 1024;
+
+export function openIntake(input: {
+  log: Log;
+  limits: Limits;
+  timeZone: string;
+  /** Fields that the warehouse has made columns of, beyond the declared ones: they need no look. */
+  columns: (topic: string) => ReadonlySet<string>;
+  now?: () => Micros;
+}): Intake {
+  const { log, limits } = input;
+  const now = input.now ?? (() => Date.now() * 1000);
+  const zoneOffset: ZoneOffset = zoneOffsetOf(input.timeZone);
+  const scan: Scan = newScan();
+  const lanes = new Map<string, Lane>();
+  const counts = new Map<string, Counts>();
+  const quarantine = log.topic(QUARANTINE);
+  const quotas = new Map<string, { hour: number; bytes: number }>();
+  const stamps = Buffer.allocUnsafe(64);
+
+  function laneOf(topic: Topic): Lane {
+    const lane = lanes.get(topic.name);
+    const known = input.columns(topic.name);
+    if (lane !== undefined && lane.topic === topic && lane.known === known) return lane;
+    const names = topic.fields.map((field) => field.name);
+    for (const name of [topic.id, topic.time?.field, topic.type, ...known]) {
+      if (name != null && !names.includes(name) && names.length < 250) names.push(name);
+    }
+    const fresh: Lane = {
+      topic,
+      keys: keysOf(names),
+      writer: log.topic(topic.name),
+      declared: topic.fields.map((field) => ({ place: names.indexOf(field.name), field })),
+      idPlace: topic.id === null ? -1 : names.indexOf(topic.id),
+      timePlace: topic.time === null ? -1 : names.indexOf(topic.time.field),
+      known,
+      counts: counts.get(topic.name) ?? { accepted: 0, rejected: 0, bytes: 0 },
+    };
+    counts.set(topic.name, fresh.counts);
+    lanes.set(topic.name, fresh);
+    return fresh;
+  }
+
+  function take(topic: Topic, body: Buffer, sending: Sending, done: (error: MillraceError | null, taken: Taken) => void): void {
+    const lane = laneOf(topic);
+    const taken: Taken = { accepted: 0, rejected: 0, undeduplicated: 0, rejections: [] };
+    const failures = lane.writer.failures + quarantine.failures;
+    const received = now();
+    const utf8 = isUtf8(body);
+    let index = 0;
+
+    const each = (from: number, to: number, problem: MillraceError | null): void => {
+      if (index >= limits.batchRecords) {
+        reject(
+          lane,
+          body,
+          from,
+          to,
+          index++,
+          new MillraceError('BATCH_TOO_LONG', { limit: limits.batchRecords }),
+          sending,
+          taken,
+          received,
+        );
+        return;
+      }
+      const error = problem ?? record(lane, body, from, to, index, received, sending, taken, utf8);
+      if (error !== null) reject(lane, body, from, to, index, error, sending, taken, received);
+      index++;
+    };
+    split(scan, body, lane.keys, limits.depth, each);
+    if (index === 0) fail('BODY_EMPTY');
+    lane.counts.bytes += body.length;
+    log.commit(() => {
+      const error = lane.writer.failure ?? quarantine.failure;
+      const failed = lane.writer.failures + quarantine.failures !== failures;
+      if (!failed) {
+        lane.counts.accepted += taken.accepted;
+        lane.counts.rejected += taken.rejected;
+      }
+      done(failed ? (error ?? new MillraceError('LOG_FAILED', { problem: 'the group could not be synced' })) : null, taken);
+    });
+  }
+
+  /** Checks the record that `scan` has just read at from..to and appends its line; returns what is wrong with it, or null. */
+  function record(
+    lane: Lane,
+    body: Buffer,
+    from: number,
+    to: number,
+    index: number,
+    received: Micros,
+    sending: Sending,
+    taken: Taken,
+    utf8: boolean,
+  ): MillraceError | null {
+    if (scan.code !== '') return scanError(scan, from, limits.depth);
+    if (to - from > limits.recordBytes) return new MillraceError('RECORD_TOO_LARGE', { bytes: to - from, limit: limits.recordBytes });
+    if (!utf8 && !isUtf8(body.subarray(from, to))) return new MillraceError('RECORD_ENCODING');
+    const { topic } = lane;
+
+    let flags = 0;
+    if (scan.unknown) {
+      if (topic.drift === 'freeze') {
+        return new MillraceError('RECORD_FIELD_UNKNOWN', { field: body.toString('utf8', scan.unknownFrom, scan.unknownTo) });
+      }
+      if (topic.drift === 'evolve') flags |= Flag.unknownFields;
+    }
+
+    let exact = '';
+    for (let k = 0; k < lane.declared.length; k++) {
+      const { place, field } = lane.declared[k]!;
+      const kind = scan.kind[place]!;
+      if (kind === Kind.absent || kind === Kind.null) {
+        if (field.required) return new MillraceError('RECORD_FIELD_MISSING', { field: field.name });
+        continue;
+      }
+      if (kind === Kind.string && field.type === 'text') continue;
+      const fit = fits(body, scan, place, field, zoneOffset);
+      if (fit === null) continue;
+      if (typeof fit === 'object') {
+        return new MillraceError('RECORD_FIELD', {
+          field: field.name,
+          type: field.type,
+          value: shown(body, scan, place),
+          problem: fit.problem,
+        });
+      }
+      exact += `${exact === '' ? '{' : ','}${JSON.stringify(field.name)}:${JSON.stringify(fit)}`;
+    }
+
+    let time = -1;
+    if (topic.time !== null) {
+      const place = lane.timePlace;
+      const kind = scan.kind[place]!;
+      if (kind === Kind.absent || kind === Kind.null) {
+        if (topic.time.required) return new MillraceError('RECORD_TIME_MISSING', { field: topic.time.field });
+      } else {
+        const parsed = eventTime(body, scan, place, topic.time, received, zoneOffset);
+        if (typeof parsed === 'object') {
+          return new MillraceError('RECORD_TIME', {
+            field: topic.time.field,
+            value: shown(body, scan, place),
+            problem: parsed.problem,
+          });
+        }
+        time = parsed;
+      }
+    }
+
+    let id = '';
+    let idFrom = -1;
+    let idTo = -1;
+    const idKind = lane.idPlace < 0 ? Kind.absent : scan.kind[lane.idPlace]!;
+    if (idKind === Kind.string || idKind === Kind.integer) {
+      idFrom = scan.from[lane.idPlace]!;
+      idTo = scan.to[lane.idPlace]!;
+      if (idTo === idFrom) return new MillraceError('RECORD_ID', { field: topic.id, problem: 'is empty' });
+      if (idTo - idFrom > MAX_ID_BYTES)
+        return new MillraceError('RECORD_ID', { field: topic.id, problem: `is longer than ${MAX_ID_BYTES} bytes` });
+    } else if (idKind === Kind.escaped) {
+      id = textAt(body, scan.from[lane.idPlace]!, scan.to[lane.idPlace]!, idKind);
+      if (/[\u0000-\u001f\u007f]/.test(id)) return new MillraceError('RECORD_ID', { field: topic.id, problem: 'has a control character' });
+      if (id.length > MAX_ID_BYTES)
+        return new MillraceError('RECORD_ID', { field: topic.id, problem: `is longer than ${MAX_ID_BYTES} bytes` });
+    } else if (idKind !== Kind.absent && idKind !== Kind.null) {
+      return new MillraceError('RECORD_ID', { field: topic.id, problem: 'is neither text nor an integer' });
+    } else if (sending.replayOf !== undefined) {
+      id = `replay:${sending.replayOf}`;
+    } else if (sending.idempotencyKey !== null) {
+      id = `key:${sending.idempotencyKey}:${index}`;
+      flags |= Flag.idFromKey;
+    } else {
+      taken.undeduplicated++;
+    }
+    if (exact !== '') flags |= Flag.exact;
+    if (sending.replayOf !== undefined) flags |= Flag.replay;
+
+    append(lane.writer, body, from, to, received, time, id, idFrom, idTo, flags, exact === '' ? '' : `${exact}}`);
+    taken.accepted++;
+    return null;
+  }
+
+  function append(
+    writer: TopicWriter,
+    body: Buffer,
+    from: number,
+    to: number,
+    received: Micros,
+    time: Micros,
+    id: string,
+    idFrom: number,
+    idTo: number,
+    flags: number,
+    exact: string,
+  ): void {
+    writer.room(80 + 3 * id.length + (idTo - idFrom) + 3 * exact.length + (to - from));
+    const buffer = writer.buffer;
+    let at = digits(buffer, writer.used, writer.position());
+    buffer[at++] = 0x09;
+    at = digits(buffer, at, received);
+    buffer[at++] = 0x09;
+    if (time >= 0) at = digits(buffer, at, time);
+    buffer[at++] = 0x09;
+    if (idFrom >= 0) at += body.copy(buffer, at, idFrom, idTo);
+    else if (id !== '') at += buffer.write(id, at);
+    buffer[at++] = 0x09;
+    at = digits(buffer, at, flags);
+    buffer[at++] = 0x09;
+    if (exact !== '') at += buffer.write(exact, at);
+    buffer[at++] = 0x09;
+    const json = at;
+    at += body.copy(buffer, at, from, to);
+    // Raw line breaks and tabs in JSON stand only between tokens (the scan refuses them in strings), where a space means the same.
+    if (scan.breaks) for (let k = json; k < at; k++) if (buffer[k]! < 0x20) buffer[k] = 0x20;
+    buffer[at++] = 0x0a;
+    writer.used = at;
+    writer.count++;
+  }
+
+  function digits(buffer: Buffer, at: number, value: number): number {
+    if (value === 0) {
+      buffer[at] = 0x30;
+      return at + 1;
+    }
+    let n = 0;
+    while (value > 0) {
+      const rest = Math.floor(value / 10);
+      stamps[n++] = 0x30 + (value - rest * 10);
+      value = rest;
+    }
+    while (n > 0) buffer[at++] = stamps[--n]!;
+    return at;
+  }
+
+  function reject(
+    lane: Lane,
+    body: Buffer,
+    from: number,
+    to: number,
+    index: number,
+    error: MillraceError,
+    sending: Sending,
+    taken: Taken,
+    received: Micros,
+  ): void {
+    taken.rejected++;
+    if (taken.rejections.length < MAX_LISTED) taken.rejections.push({ index, code: error.code, reason: error.message });
+    // A record that fails again at replay stands in quarantine already.
+    if (sending.replayOf !== undefined || !withinQuota(sending.sender, to - from, received)) return;
+    const row: Record<string, unknown> = {
+      topic: lane.topic.name,
+      code: error.code,
+      reason: error.message.slice(0, 2000),
+      sender: sending.sender,
+      body: body.toString('base64', from, Math.min(to, from + limits.recordBytes)),
+    };
+    const line = Buffer.from(JSON.stringify(row));
+    scan.breaks = false;
+    append(quarantine, line, 0, line.length, received, -1, '', -1, -1, 0, '');
+  }
+
+  function withinQuota(sender: string, bytes: number, received: Micros): boolean {
+    const hour = Math.floor(received / 3_600_000_000);
+    let quota = quotas.get(sender);
+    if (quota === undefined || quota.hour !== hour) {
+      if (quotas.size > 10_000) quotas.clear();
+      quota = { hour, bytes: 0 };
+      quotas.set(sender, quota);
+    }
+    quota.bytes += bytes + 200;
+    return quota.bytes <= QUARANTINE_BYTES_PER_HOUR;
+  }
+
+  return { take, counts };
+}
+
+/** The error that a scan left, in the catalogue's words. Positions count from the record's first byte. */
+function scanError(scan: Scan, from: number, depth: number): MillraceError {
+  const at = scan.errorAt - from;
+  switch (scan.code) {
+    case 'RECORD_TOO_DEEP':
+      return new MillraceError('RECORD_TOO_DEEP', { limit: depth });
+    case 'RECORD_DUPLICATE_KEY':
+      return new MillraceError('RECORD_DUPLICATE_KEY', { key: scan.problem.slice(0, 100) });
+    case 'RECORD_NOT_OBJECT':
+      return new MillraceError('RECORD_NOT_OBJECT', { found: scan.problem });
+    case 'RECORD_SURROGATE':
+      return new MillraceError('RECORD_SURROGATE', { unit: scan.problem, at });
+    default:
+      return new MillraceError(scan.code as ErrorCode, { problem: scan.problem, at });
+  }
+}
+
+const isSpace = (c: number | undefined): boolean => c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09;
+
+function skipSpace(body: Buffer, i: number): number {
+  while (i < body.length && isSpace(body[i])) i++;
+  return i;
+}
+
+/**
+ * Finds the records of a body (one object, an array, or one object a line) and calls `each` with every one right after it was
+ * scanned. A broken record of an array is stepped over by its brackets; if then the array does not end as an array must, what
+ * follows the broken one can't be trusted, and is rejected with it as one piece.
+ */
+function split(
+  scan: Scan,
+  body: Buffer,
+  keys: Keys,
+  depth: number,
+  each: (from: number, to: number, problem: MillraceError | null) => void,
+): void {
+  let i = skipSpace(body, body.length >= 3 && body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0);
+  if (body[i] !== 0x5b) {
+    while (i < body.length) {
+      scanObject(scan, body, i, body.length, keys, depth);
+      let end = scan.end;
+      if (scan.code !== '') {
+        const newline = body.indexOf(0x0a, Math.max(i, scan.code === 'RECORD_JSON' ? i : scan.errorAt));
+        end = newline < 0 ? body.length : newline;
+      }
+      each(i, end, null);
+      i = skipSpace(body, end);
+    }
+    return;
+  }
+  i = skipSpace(body, i + 1);
+  if (body[i] === 0x5d) return;
+  let verified = false;
+  for (;;) {
+    scanObject(scan, body, i, body.length, keys, depth);
+    let end = scan.end;
+    if (scan.code !== '') {
+      end = looseEnd(body, i);
+      verified ||= end >= 0 && endsAsArray(body, end);
+      if (!verified) {
+        each(i, body.length, scanError(scan, i, depth));
+        return;
+      }
+    }
+    each(i, end, null);
+    i = skipSpace(body, end);
+    if (body[i] === 0x5d) {
+      const rest = skipSpace(body, i + 1);
+      if (rest < body.length) each(rest, body.length, new MillraceError('BODY_JSON', { problem: 'something follows the array', at: rest }));
+      return;
+    }
+    if (body[i] !== 0x2c) {
+      each(i, body.length, new MillraceError('BODY_JSON', { problem: 'a comma or ] was expected', at: i }));
+      return;
+    }
+    i = skipSpace(body, i + 1);
+  }
+}
+
+/** Where a broken element ends by its brackets and quotes alone, or -1. */
+function looseEnd(body: Buffer, i: number): number {
+  let open = 0;
+  for (; i < body.length; i++) {
+    const c = body[i];
+    if (c === 0x22) {
+      for (i++; i < body.length && body[i] !== 0x22; i++) if (body[i] === 0x5c) i++;
+    } else if (c === 0x7b || c === 0x5b) open++;
+    else if (c === 0x7d || c === 0x5d) {
+      if (open === 0) return i;
+      open--;
+    } else if (c === 0x2c && open === 0) return i;
+  }
+  return -1;
+}
+
+/** Do brackets and quotes from `i` on close exactly the one array that is open? */
+function endsAsArray(body: Buffer, i: number): boolean {
+  for (;;) {
+    i = skipSpace(body, i);
+    if (body[i] === 0x5d) return skipSpace(body, i + 1) === body.length;
+    if (body[i] !== 0x2c) return false;
+    i = looseEnd(body, i + 1);
+    if (i < 0) return false;
+  }
+}

@@ -1,0 +1,65 @@
+import type { ErrorEntry } from '../errors.ts';
+
+/** Errors of learning: a table or a plan that no model can be made of (LEARN_), a model or a request that can't be used (MODEL_). */
+export const learnErrors = {
+  LEARN_COLUMNS: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The training table can't be read: column "${p['column']}" ${p['problem']}.`,
+    todo: 'Give each column once, all with the same number of rows.',
+  },
+  LEARN_TARGET: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The column to predict, "${p['target']}", ${p['problem']}.`,
+    todo: 'Name a column of the training table that has the known answers, at least two different ones.',
+  },
+  LEARN_ROWS: {
+    status: 400,
+    retryable: false,
+    what: (p) => `Only ${p['rows']} rows have a known "${p['target']}"; at least ${p['least']} are needed.`,
+    todo: 'Train on more rows: widen the query, or fill in the missing answers.',
+  },
+  LEARN_FEATURES: {
+    status: 400,
+    retryable: false,
+    what: (p) => `No column is left to learn from: ${p['dropped']} of ${p['columns']} are empty, constant or ids.`,
+    todo: 'Add columns that say something about each row.',
+  },
+  LEARN_CLASSES: {
+    status: 400,
+    retryable: false,
+    what: (p) => `"${p['target']}" has ${p['classes']} different values; classes are at most ${p['limit']}.`,
+    todo: 'Group rare values, or predict a number with task: regression.',
+  },
+  LEARN_PLAN: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The training option ${p['option']} is ${p['value']}; it must be ${p['expected']}.`,
+    todo: 'Correct the option; docs/learn.md lists all of them.',
+  },
+  LEARN_WEIGHTS: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The weight column "${p['column']}" ${p['problem']}.`,
+    todo: 'Weights are numbers of at least 0, not all 0.',
+  },
+  LEARN_STOPPED: {
+    status: 409,
+    retryable: true,
+    what: () => 'Training was stopped before there was a first model.',
+    todo: 'Train again, with a larger budget if it ran out.',
+  },
+  MODEL_INVALID: {
+    status: 422,
+    retryable: false,
+    what: (p) => `This is not a sound model file: ${p['problem']}.`,
+    todo: 'Use the file as it was exported; if it was changed or cut, export or train it again.',
+  },
+  MODEL_INPUT: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The model can't take ${p['value']} for "${p['column']}": it was trained on ${p['expected']}.`,
+    todo: 'Send the columns that the model was trained on, with their types; leave a value out where it is not known.',
+  },
+} as const satisfies Record<string, ErrorEntry>;

@@ -1,0 +1,47 @@
+import type { ErrorEntry } from '../errors.ts';
+
+/** Errors of the simulator, of real exports as input, and of the demo that runs the main job on either. */
+export const simulateErrors = {
+  SIMULATE_OPTION: {
+    status: 400,
+    retryable: false,
+    what: (p) => `${p['option']} can't be ${p['value']}: ${p['problem']}.`,
+    todo: 'Correct the option; "millrace demo --help" lists them.',
+  },
+  EXPORT_MISSING: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is no Parquet file at ${p['path']}${p['found'] ? `; found were ${p['found']}` : ''}.`,
+    todo: 'Name the Parquet file of an export, or a folder that has some.',
+  },
+  EXPORT_UNKNOWN: {
+    status: 400,
+    retryable: false,
+    what: (p) => `${p['file']} is no export that is known; its columns are ${p['columns']}.`,
+    todo: 'Give a BigQuery export of Google Analytics sessions (ga_sessions_*) or of GA4 events (events_*); other files go in with "millrace load".',
+  },
+  EXPORT_MIXED: {
+    status: 400,
+    retryable: false,
+    what: (p) => `${p['file']} is an export of ${p['found']}, the files before it are of ${p['expected']}.`,
+    todo: 'Put the files of one kind of export into the folder, or name one file.',
+  },
+  DEMO_NOT_DELIVERED: {
+    status: 504,
+    retryable: true,
+    what: (p) => `After ${p['seconds']} s without progress, ${p['waiting']} of the topic "${p['topic']}" was still not in the warehouse.`,
+    todo: 'Read the log of the warehouse in the workspace; the records are safe on disk.',
+  },
+  DEMO_REFUSED: {
+    status: 500,
+    retryable: false,
+    what: (p) => `${p['rejected']} good records of the topic "${p['topic']}" were refused; the first: ${p['code']} ${p['reason']}`,
+    todo: 'This is a defect: report it with the command that was run.',
+  },
+  DEMO_ANSWER: {
+    status: 502,
+    retryable: true,
+    what: (p) => `${p['path']} answered ${p['status']} with something that is no answer of Millrace: ${p['body']}.`,
+    todo: 'Something between the demo and Millrace answers (a proxy?); unset the proxy variables for loopback addresses.',
+  },
+} as const satisfies Record<string, ErrorEntry>;

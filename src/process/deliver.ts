@@ -1,0 +1,149 @@
+/**
+ * Deliver: what is durable in the log goes into the warehouse, all topics with news in one transaction, at most every
+ * `TICK` ms. A slice that the engine refuses is bisected, and the culprits are quarantined in the transaction that takes the rest.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Millis, Position, Topic } from '#core';
+import { QUARANTINE, readSlice } from '#collect';
+import { type Delivered, type Delivery, isFatal, type Store } from '#store';
+
+const TICK: Millis = 100;
+const SLICE_BYTES = 16 * 1024 * 1024;
+const RETRY: Millis = 500;
+
+export interface Delivering {
+  /** New watermarks: up to where each topic is durable. */
+  news(durable: Readonly<Record<string, Position>>): void;
+  /** Resolves when everything known to be durable is in the warehouse, or after `patience`. */
+  settle(patience: Millis): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function startDelivery(input: {
+  store: Store;
+  logRoot: string;
+  topic: (name: string) => Topic | undefined;
+  onDelivered: (delivered: readonly Delivered[]) => void;
+  onProblem: (problem: unknown) => void;
+}): Delivering {
+  const { store, logRoot } = input;
+  const durable = new Map<string, Position>();
+  let wake: () => void = () => {};
+  let stopping = false;
+
+  const pending = (): string[] => [...durable].filter(([topic, to]) => to > (store.positions().get(topic) ?? 0)).map(([topic]) => topic);
+
+  function read(names: readonly string[]): Delivery[] {
+    const deliveries: Delivery[] = [];
+    for (const name of names) {
+      const topic = name === QUARANTINE ? quarantineTopic : input.topic(name);
+      if (topic === undefined) continue;
+      const slice = readSlice(logRoot, name, store.positions().get(name) ?? 0, durable.get(name)!, SLICE_BYTES);
+      if (slice !== null) deliveries.push({ topic, from: slice.from, to: slice.to, lines: slice.lines });
+    }
+    return deliveries;
+  }
+
+  async function deliverAll(deliveries: readonly Delivery[]): Promise<readonly Delivered[]> {
+    try {
+      return await store.deliver(deliveries);
+    } catch (cause) {
+      if (isFatal(cause) || (cause instanceof Error && isFatal(cause.cause))) throw cause;
+      if (deliveries.length > 1) {
+        const each: Delivered[] = [];
+        for (const delivery of deliveries) each.push(...(await deliverAll([delivery])));
+        return each;
+      }
+      const only = deliveries[0]!;
+      if (only.topic.name === QUARANTINE) throw cause;
+      input.onProblem(cause);
+      return await store.deliver([await withoutCulprits(store, only)]);
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping) {
+      const names = pending();
+      if (names.length === 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        continue;
+      }
+      const began = performance.now();
+      let pause: Millis = TICK;
+      try {
+        const delivered = await deliverAll(read(names));
+        if (delivered.length > 0) input.onDelivered(delivered);
+        else pause = RETRY;
+      } catch (cause) {
+        input.onProblem(cause);
+        pause = RETRY;
+      }
+      const behind = pending().length > 0 && [...durable].some(([topic, to]) => to - (store.positions().get(topic) ?? 0) > SLICE_BYTES / 4);
+      if (!behind || pause === RETRY) await sleep(Math.max(0, pause - (performance.now() - began)));
+    }
+  }
+
+  const running = run();
+  return {
+    news(watermarks) {
+      for (const [topic, to] of Object.entries(watermarks)) durable.set(topic, to);
+      wake();
+    },
+    async settle(patience) {
+      const deadline = performance.now() + patience;
+      while (pending().length > 0 && performance.now() < deadline) await sleep(20);
+    },
+    async stop() {
+      stopping = true;
+      wake();
+      await running;
+    },
+  };
+}
+
+/**
+ * The same slice with the lines that the engine can't read set aside. If it refuses even nothing at all, the fault is not the
+ * records' and no one of them is blamed.
+ */
+async function withoutCulprits(store: Store, delivery: Delivery): Promise<Delivery> {
+  const empty = await store.probe({ ...delivery, lines: [] });
+  if (empty !== null) return delivery;
+  const lines = delivery.lines.flatMap(splitLines);
+  const refused: { line: Buffer; reason: string }[] = [];
+  const good: Buffer[] = [];
+  const search = async (some: readonly Buffer[]): Promise<void> => {
+    const reason = await store.probe({ ...delivery, lines: some });
+    if (reason === null) good.push(...some);
+    else if (some.length === 1) refused.push({ line: some[0]!, reason });
+    else {
+      const half = Math.ceil(some.length / 2);
+      await search(some.slice(0, half));
+      await search(some.slice(half));
+    }
+  };
+  await search(lines);
+  return { ...delivery, lines: good, refused };
+}
+
+function splitLines(group: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  for (let at = 0; at < group.length; ) {
+    const end = group.indexOf(0x0a, at) + 1;
+    lines.push(group.subarray(at, end));
+    at = end;
+  }
+  return lines;
+}
+
+const quarantineTopic: Topic = {
+  name: QUARANTINE,
+  title: 'Rejected records',
+  fields: [],
+  id: null,
+  time: null,
+  type: null,
+  drift: 'discard',
+  dedupeWindow: 0,
+};

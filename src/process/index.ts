@@ -1,0 +1,1 @@
+export { type Delivering, startDelivery } from './deliver.ts';

@@ -1,0 +1,288 @@
+/**
+ * Records of topics into their tables, exactly once: the slice's positions are committed in the same transaction as its rows,
+ * and a slice that was taken before is not taken again.
+ */
+import { unlinkSync, writeFileSync, writevSync, openSync, closeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ErrorCode, Position, Topic } from '#core';
+import { canBeColumn, createTable, declaredOf, lossless, MAX_COLUMNS, pointer, type Promoted, STAMPS, structure, typeFromSeen, widened } from './columns.ts';
+import type { Transaction } from './lane.ts';
+import { name, text } from './names.ts';
+
+/** Rejected records on their way into quarantine: lines of the log whose JSON has topic, code, reason, sender and the client's bytes in base64. */
+export async function deliverQuarantine(tx: Transaction, slices: string, delivery: Delivery): Promise<Delivered> {
+  const file = join(slices, 'quarantine.tsv');
+  const longest = writeLines(file, delivery.lines);
+  const field = (key: string) => `json_extract_string(d, '/${key}')`;
+  let rows: number;
+  try {
+    rows = await tx.run(`INSERT INTO millrace.quarantine
+      SELECT 'q-' || p, ${field('topic')}, make_timestamptz(r), ${field('code')}, ${field('reason')}, ${field('sender')}, from_base64(${field('body')}), NULL
+      FROM ${readLines(file, longest)}`);
+  } finally {
+    unlinkSync(file);
+  }
+  const { name: topic } = delivery.topic;
+  tx.changed({ kind: 'deliver', target: 'millrace.quarantine', topic, from: delivery.from, to: delivery.to, rows });
+  return { topic, to: delivery.to, rows, duplicates: 0, quarantined: 0, columns: [] };
+}
+
+function readLines(file: string, longest: number): string {
+  return `read_csv(${text(file)}, columns = ${LINE}, delim = '\t', quote = '', escape = '', header = false, auto_detect = false,
+    max_line_size = ${Math.max(2_097_152, longest + 1)}, buffer_size = ${Math.max(8_388_608, 4 * longest)})`;
+}
+
+/** A run of log lines of one topic. */
+export interface Delivery {
+  readonly topic: Topic;
+  readonly from: Position;
+  readonly to: Position;
+  readonly lines: readonly Buffer[];
+  /** Single lines of the slice that the engine can't read at all, with its words: they go to quarantine in the same transaction. */
+  readonly refused?: readonly { readonly line: Buffer; readonly reason: string }[];
+}
+
+export interface Delivered {
+  readonly topic: string;
+  readonly to: Position;
+  readonly rows: number;
+  readonly duplicates: number;
+  readonly quarantined: number;
+  /** The columns of the topic's table that are filled from fields, as they are now. */
+  readonly columns: readonly string[];
+}
+
+const LINE = `{'p': 'BIGINT', 'r': 'BIGINT', 't': 'BIGINT', 'i': 'VARCHAR', 'f': 'UTINYINT', 'e': 'VARCHAR', 'd': 'VARCHAR'}`;
+const UNKNOWN_FIELDS = 1;
+const EXACT = 2;
+
+/** What the store remembers of a topic's table, so that it need not ask the catalog at every tick. */
+export type Shapes = Map<string, { topic: Topic; columns: Promoted[] }>;
+
+export async function deliverSlice(tx: Transaction, slices: string, shapes: Shapes, delivery: Delivery): Promise<Delivered> {
+  const { topic } = delivery;
+  const shape = await shapeOf(tx, shapes, topic);
+  const file = join(slices, `${topic.name}.tsv`);
+  const longest = writeLines(file, delivery.lines);
+  try {
+    await tx.run(`CREATE OR REPLACE TEMP TABLE slice AS SELECT * FROM ${readLines(file, longest)}`);
+  } finally {
+    unlinkSync(file);
+  }
+  const [facts] = await tx.rows(`SELECT coalesce(bit_or(f), 0)::INTEGER AS flags FROM slice`);
+  const flags = Number(facts!['flags']);
+  if ((flags & UNKNOWN_FIELDS) !== 0) await promote(tx, topic, shape);
+  await stage(tx, topic, shape, flags);
+  const counts = await insert(tx, topic, shape);
+  for (const { line, reason } of delivery.refused ?? []) await refuse(tx, topic.name, line, reason);
+  const quarantined = counts.quarantined + (delivery.refused?.length ?? 0);
+  tx.changed({
+    kind: 'deliver',
+    target: `raw.${topic.name}`,
+    topic: topic.name,
+    from: delivery.from,
+    to: delivery.to,
+    ...counts,
+    quarantined,
+  });
+  return { topic: topic.name, to: delivery.to, ...counts, quarantined, columns: shape.columns.map((column) => column.name) };
+}
+
+async function refuse(tx: Transaction, topic: string, line: Buffer, reason: string): Promise<void> {
+  const [position, received] = line.toString('utf8', 0, 64).split('\t', 2);
+  const code: ErrorCode = 'RECORD_UNREADABLE';
+  const json = line.subarray(line.lastIndexOf(0x09) + 1);
+  await tx.run(
+    `INSERT INTO millrace.quarantine VALUES ('d-' || ${text(topic)} || '-' || $1, ${text(topic)}, make_timestamptz($2::BIGINT), ${text(code)}, $3, NULL, from_base64($4), NULL)`,
+    [position, received, reason, json.toString('base64')],
+  );
+}
+
+function writeLines(file: string, lines: readonly Buffer[]): number {
+  const fd = openSync(file, 'w', 0o600);
+  try {
+    for (let k = 0; k < lines.length; k += 512) {
+      const some = lines.slice(k, k + 512);
+      const size = some.reduce((sum, line) => sum + line.length, 0);
+      const written = writevSync(fd, some);
+      if (written !== size) {
+        const rest = Buffer.concat(some).subarray(written);
+        writeFileSync(fd, rest);
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+  // A line is no longer than its group; only groups above the reader's default need a look.
+  let longest = 0;
+  for (const group of lines) {
+    if (group.length <= 2_000_000) longest = Math.max(longest, 0);
+    else for (let at = 0; at < group.length; ) {
+      const end = group.indexOf(0x0a, at);
+      longest = Math.max(longest, end - at);
+      at = end + 1;
+    }
+  }
+  return longest;
+}
+
+/** Makes the topic's table, or brings it up to the topic's definition. A column whose declared type changed keeps its old type if its values don't fit the new one. */
+async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Promise<{ topic: Topic; columns: Promoted[] }> {
+  const known = shapes.get(topic.name);
+  if (known !== undefined && known.topic === topic) return known;
+  const declared = declaredOf(topic);
+  await tx.run(createTable(topic.name, declared));
+  const existing = await tx.rows(
+    `SELECT column_name AS name, data_type AS type FROM duckdb_columns() WHERE schema_name = 'raw' AND table_name = ${text(topic.name)} ORDER BY column_index`,
+  );
+  const stamps = new Set<string>([...STAMPS, 'data']);
+  const columns: Promoted[] = existing
+    .filter((column) => !stamps.has(String(column['name'])))
+    .map((column) => ({ name: String(column['name']), type: String(column['type']), declared: false }));
+  for (const wanted of declared) {
+    const at = columns.findIndex((column) => column.name.toLowerCase() === wanted.name.toLowerCase());
+    if (at < 0) {
+      await tx.run(`ALTER TABLE raw.${name(topic.name)} ADD COLUMN ${name(wanted.name)} ${wanted.type}`);
+      columns.push(wanted);
+    } else if (columns[at]!.type === wanted.type) columns[at] = wanted;
+    else columns[at] = (await retype(tx, topic.name, wanted)) ? wanted : { ...columns[at]!, declared: true };
+  }
+  const shape = { topic, columns };
+  shapes.set(topic.name, shape);
+  return shape;
+}
+
+async function retype(tx: Transaction, topic: string, wanted: Promoted): Promise<boolean> {
+  const column = name(wanted.name);
+  const cast = lossless(`CAST(${column} AS VARCHAR)`, wanted.type);
+  const [misfits] = await tx.rows(`SELECT count(*) AS n FROM raw.${name(topic)} WHERE ${column} IS NOT NULL AND (${cast}) IS NULL`);
+  if (Number(misfits!['n']) > 0) return false;
+  await tx.run(`ALTER TABLE raw.${name(topic)} ALTER COLUMN ${column} TYPE ${wanted.type} USING (${cast})`);
+  return true;
+}
+
+/** Makes columns of fields that were not seen before, while there is room. */
+async function promote(tx: Transaction, topic: Topic, shape: { columns: Promoted[] }): Promise<void> {
+  const seen = await tx.rows(
+    `SELECT key, list(DISTINCT type) AS types FROM (
+       SELECT k.key, json_type(d, '/' || replace(replace(k.key, '~', '~0'), '/', '~1')) AS type
+       FROM slice, (SELECT unnest(json_keys(d)) AS key, p AS kp FROM slice WHERE (f & ${UNKNOWN_FIELDS}) <> 0) k WHERE kp = p
+     ) GROUP BY key ORDER BY key`,
+  );
+  const taken = new Set(shape.columns.map((column) => column.name.toLowerCase()));
+  for (const row of seen) {
+    const field = String(row['key']);
+    const type = typeFromSeen((row['types'] as unknown[]).map(String));
+    if (type === null || shape.columns.length >= MAX_COLUMNS || !canBeColumn(field, taken)) continue;
+    await tx.run(`ALTER TABLE raw.${name(topic.name)} ADD COLUMN ${name(field)} ${type}`);
+    shape.columns.push({ name: field, type, declared: false });
+    taken.add(field.toLowerCase());
+  }
+}
+
+/** Casts the slice into the table's types; a promoted column that can't take a value is widened first. */
+async function stage(tx: Transaction, topic: Topic, shape: { columns: Promoted[] }, flags: number): Promise<void> {
+  for (;;) {
+    await tx.run(stagingSql(shape.columns, (flags & EXACT) !== 0));
+    if (!shape.columns.some((column) => !column.declared && column.type !== 'VARCHAR')) return;
+    const misfits = await tx.rows(`SELECT _misfit AS k, bool_and(_number) AS numbers FROM staged WHERE _misfit >= 0 GROUP BY 1`);
+    if (misfits.length === 0) return;
+    for (const misfit of misfits) {
+      const column = shape.columns[Number(misfit['k'])]!;
+      const wider = widened(column.type, misfit['numbers'] === true);
+      await tx.run(`ALTER TABLE raw.${name(topic.name)} ALTER COLUMN ${name(column.name)} TYPE ${wider}`);
+      shape.columns[Number(misfit['k'])] = { ...column, type: wider };
+    }
+  }
+}
+
+/** `_bad` is the number of the first declared column that a row's value does not fit, `_misfit` of the first promoted one; -1 when there is none. */
+function stagingSql(columns: readonly Promoted[], exact: boolean): string {
+  const value = (k: number) => `v${k}`;
+  const values = columns.map((column, k) => {
+    const field = `x.${name(column.name)}`;
+    return `${exact ? `coalesce(json_extract_string(e, ${pointer(column.name)}), ${field})` : field} AS ${value(k)}`;
+  });
+  const casts = columns.map((column, k) => `${column.eventTime ? 'make_timestamptz(t)' : lossless(value(k), column.type)} AS c${k}`);
+  const first = (declared: boolean) => {
+    const cases = columns
+      .map((column, k) =>
+        column.declared === declared && column.type !== 'VARCHAR' ? `WHEN ${value(k)} IS NOT NULL AND c${k} IS NULL THEN ${k} ` : '',
+      )
+      .join('');
+    return cases === '' ? '-1' : `CASE ${cases}ELSE -1 END`;
+  };
+  const number = columns
+    .map((column, k) => (column.declared ? '' : `WHEN ${k} THEN TRY_CAST(${value(k)} AS DOUBLE) IS NOT NULL AND length(${value(k)}) < 16 `))
+    .join('');
+  const shown = columns.length === 0 ? 'NULL' : `[${columns.map((_, k) => value(k)).join(', ')}][_bad + 1]`;
+  const read = columns.length === 0 ? 'slice' : `(SELECT *, json_transform(d, ${structure(columns)}) AS x FROM slice)`;
+  return `CREATE OR REPLACE TEMP TABLE staged AS
+    SELECT *, ${number === '' ? 'NULL' : `CASE _misfit ${number}END`} AS _number, CASE WHEN _bad >= 0 THEN ${shown} END AS _value FROM (
+      SELECT *, ${first(true)} AS _bad, ${first(false)} AS _misfit FROM (
+        SELECT ${['*', ...casts].join(', ')} FROM (
+          SELECT ${['p', 'r', 't', 'i', 'd', ...values].join(', ')} FROM ${read})))`;
+}
+
+async function insert(
+  tx: Transaction,
+  topic: Topic,
+  shape: { columns: readonly Promoted[] },
+): Promise<{ rows: number; duplicates: number; quarantined: number; minTime: string | null; maxTime: string | null }> {
+  const table = `raw.${name(topic.name)}`;
+  const quarantined = await tx.run(badRows(topic, shape.columns));
+  await tx.run(`CREATE OR REPLACE TEMP TABLE fresh AS SELECT * FROM staged WHERE _bad < 0
+    QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1`);
+  const [before] = await tx.rows(`SELECT count(*) FILTER (WHERE _bad < 0) AS good FROM staged`);
+  const [facts] = await tx.rows(`SELECT count(i) AS ids, count(*) FILTER (WHERE i IS NOT NULL AND t IS NULL) AS timeless, min(r) AS received FROM fresh`);
+  const seen: string[] = [];
+  if (Number(facts!['ids']) > 0) seen.push(...(await rangesSql(tx, table)));
+  if (Number(facts!['timeless']) > 0) {
+    const since = Number(facts!['received']) - topic.dedupeWindow * 1000;
+    seen.push(`SELECT _id, NULL::BIGINT AS t FROM ${table} WHERE _time IS NULL AND _id IS NOT NULL AND _received >= make_timestamptz(${since}::BIGINT)`);
+  }
+  const anti =
+    seen.length === 0 ? '' : `WHERE s.i IS NULL OR NOT EXISTS (SELECT 1 FROM (${seen.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`;
+  const names = ['_position', '_batch', '_received', '_time', '_id', ...shape.columns.map((column) => name(column.name)), 'data'];
+  const values = ['p', `${tx.batch}`, 'make_timestamptz(r)', 'make_timestamptz(t)', 'i', ...shape.columns.map((_, k) => `c${k}`), 'd'];
+  const rows = await tx.run(`INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM fresh s ${anti} ORDER BY p`);
+  const [span] = await tx.rows(`SELECT CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi FROM fresh`);
+  return {
+    rows,
+    duplicates: Number(before!['good']) - rows,
+    quarantined,
+    minTime: span!['lo'] as string | null,
+    maxTime: span!['hi'] as string | null,
+  };
+}
+
+/**
+ * The ranges of event time in which a record of the slice can have been delivered before. A retry carries the same id and the
+ * same time, so only these are read, however late it comes; zone maps skip the rest.
+ */
+async function rangesSql(tx: Transaction, table: string): Promise<string[]> {
+  const hours = await tx.rows(
+    `SELECT min(t) AS lo, max(t) AS hi FROM fresh WHERE i IS NOT NULL AND t IS NOT NULL GROUP BY t // 3600000000 ORDER BY 1`,
+  );
+  const ranges: { lo: bigint; hi: bigint }[] = [];
+  for (const hour of hours) {
+    const range = { lo: hour['lo'] as bigint, hi: hour['hi'] as bigint };
+    const last = ranges.at(-1);
+    if (last !== undefined && (range.lo - last.hi < 3_600_000_000n || ranges.length >= MAX_RANGES)) last.hi = range.hi;
+    else ranges.push(range);
+  }
+  return ranges.map(
+    ({ lo, hi }) => `SELECT _id, epoch_us(_time) AS t FROM ${table} WHERE _time BETWEEN make_timestamptz(${lo}) AND make_timestamptz(${hi})`,
+  );
+}
+
+const MAX_RANGES = 16;
+
+function badRows(topic: Topic, columns: readonly Promoted[]): string {
+  const code: ErrorCode = 'RECORD_FIELD';
+  const names = `[${columns.map((column) => text(`${column.name}\t${column.type}`)).join(', ') || "''"}][_bad + 1]`;
+  return `INSERT INTO millrace.quarantine
+    SELECT 'd-' || ${text(topic.name)} || '-' || p, ${text(topic.name)}, make_timestamptz(r), ${text(code)},
+      'The value ' || left(_value, 200) || ' of "' || split_part(${names}, '\t', 1) || '" does not fit ' || split_part(${names}, '\t', 2) || '.', NULL, encode(d), NULL
+    FROM staged WHERE _bad >= 0`;
+}

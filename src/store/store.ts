@@ -1,0 +1,141 @@
+import type { Bytes, Millis, Position, Table } from '#core';
+import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } from './lane.ts';
+import { type Load, type Loaded, loadFile } from './load.ts';
+import { firstLine, isFatal, openEngine } from './open.ts';
+import { openReader, type Reader } from './read.ts';
+import { type Delivered, type Delivery, deliverQuarantine, deliverSlice, type Shapes } from './records.ts';
+
+/** The warehouse behind one small contract. All writes go through one lane, in order; readers never wait for it. */
+export interface Store {
+  /** What of each topic is in the warehouse. */
+  positions(): ReadonlyMap<string, Position>;
+  /** Takes slices of topics in one transaction. A slice that does not begin where its topic's last one ended is left out. */
+  deliver(deliveries: readonly Delivery[]): Promise<Delivered[]>;
+  /** Would the warehouse take these lines? Null, or the engine's words. Changes nothing. */
+  probe(delivery: Delivery): Promise<string | null>;
+  load(load: Load): Promise<Loaded>;
+  /** Any other write: `work` must say by `tx.changed` what it touched. */
+  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** A connection for one question. */
+  reader(): Promise<Reader>;
+  tables(): Promise<Table[]>;
+  /** Rows for Millrace's own use. */
+  rows(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** The newest committed batch. */
+  batch(): number;
+  /** Listens to every commit's change records. */
+  onCommit(listener: (changes: readonly Change[], batch: number) => void): void;
+  readonly folders: { readonly slices: string; readonly spool: string };
+  /** Checkpoints and closes, so that the next start has no WAL to replay. */
+  close(): Promise<void>;
+}
+
+/** The system topic that carries what intake rejected. */
+const QUARANTINE_TOPIC = '_quarantine';
+
+/** Errors: STORE_LOCKED, STORE_OPEN. `patience` is how long to wait for a process that still holds the file. */
+export async function openStore(options: {
+  dataPath: string;
+  memory: Bytes;
+  threads: number;
+  patience?: Millis;
+}): Promise<Store> {
+  const engine = await openEngine(options);
+  const { instance, slices, spool } = engine;
+  const listeners: ((changes: readonly Change[], batch: number) => void)[] = [];
+  const lane: Lane = await openLane(instance, (changes, batch) => {
+    for (const listener of listeners) listener(changes, batch);
+  });
+  const own = await instance.connect();
+  const positions = new Map<string, Position>();
+  for (const row of await rowsOf(own, 'SELECT topic, max(to_position) AS position FROM millrace.batch WHERE topic IS NOT NULL GROUP BY topic')) {
+    positions.set(String(row['topic']), Number(row['position']));
+  }
+  let shapes: Shapes = new Map();
+
+  return {
+    positions: () => positions,
+    folders: { slices, spool },
+    async deliver(deliveries) {
+      const due = deliveries.filter((delivery) => delivery.from === (positions.get(delivery.topic.name) ?? 0));
+      if (due.length === 0) return [];
+      try {
+        const delivered = await lane.write(async (tx) => {
+          const done: Delivered[] = [];
+          for (const delivery of due) {
+            const quarantine = delivery.topic.name === QUARANTINE_TOPIC;
+            done.push(quarantine ? await deliverQuarantine(tx, slices, delivery) : await deliverSlice(tx, slices, shapes, delivery));
+          }
+          return done;
+        });
+        for (const { topic, to } of delivered) positions.set(topic, to);
+        return delivered;
+      } catch (cause) {
+        // What was learned of the tables inside the transaction went with it.
+        shapes = new Map();
+        throw cause;
+      }
+    },
+    async probe(delivery) {
+      const undo = new Error('undo');
+      let problem: string | null = null;
+      await lane
+        .write(async (tx) => {
+          try {
+            await deliverSlice(tx, slices, new Map(), delivery);
+          } catch (cause) {
+            if (isFatal(cause)) throw cause;
+            problem = firstLine(cause);
+          }
+          throw undo;
+        })
+        .catch((cause: unknown) => {
+          if (!(cause instanceof Error && cause.cause === undo)) throw cause;
+        });
+      return problem;
+    },
+    load: (load) => loadFile(lane, slices, Math.min(options.memory / 2, 512_000_000), load),
+    write: (work) => lane.write(work),
+    reader: () => openReader(instance),
+    tables: () => tablesOf((sql) => rowsOf(own, sql)),
+    rows: (sql, values) => rowsOf(own, sql, values),
+    batch: () => lane.batch(),
+    onCommit: (listener) => listeners.push(listener),
+    async close() {
+      await lane.close();
+      await own.run('CHECKPOINT').catch(() => {
+        // A reader is still open: the WAL stays, and the next start replays it.
+      });
+      own.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+async function tablesOf(rows: (sql: string) => Promise<Row[]>): Promise<Table[]> {
+  const found = await rows(`
+    SELECT t.schema_name AS schema, t.name, t.kind, t.size, t.comment,
+      list({'name': c.column_name, 'type': c.data_type} ORDER BY c.column_index)::JSON::VARCHAR AS columns
+    FROM (
+      SELECT schema_name, table_name AS name, 'table' AS kind, estimated_size AS size, comment FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+      UNION ALL SELECT schema_name, view_name, 'view', NULL, comment FROM duckdb_views() WHERE NOT internal AND NOT temporary
+    ) t JOIN duckdb_columns() c ON c.schema_name = t.schema_name AND c.table_name = t.name AND c.database_name = 'warehouse'
+    GROUP BY ALL ORDER BY 1, 2`);
+  const loads = new Map((await rows(`SELECT target, max_by(kind, batch) AS kind FROM millrace.batch GROUP BY target`)).map((row) => [row['target'], row['kind']]));
+  return found.map((row) => {
+    const schema = String(row['schema']);
+    const kind = row['kind'] as Table['kind'];
+    const made = loads.get(`${schema}.${row['name']}`);
+    const origin = schema === 'raw' ? 'topic' : schema === 'millrace' || schema === 'change' ? 'system' : made === 'load' ? 'load' : made === 'view' ? 'view' : 'statement';
+    return {
+      schema,
+      name: String(row['name']),
+      kind,
+      origin,
+      columns: JSON.parse(String(row['columns'])),
+      rows: row['size'] === null ? null : Number(row['size']),
+      comment: row['comment'] === null ? null : String(row['comment']),
+    };
+  });
+}
+
