@@ -9,8 +9,8 @@ import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Pri
 import { checkStatement, readStatement, type Statement } from '#sql';
 import { OWN_SCHEMAS, type Reader, type Store, type Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
-import { queryError } from './words.ts';
 import { newSpool } from './spool.ts';
+import { queryError } from './words.ts';
 
 export type Format = 'json' | 'ndjson' | 'csv' | 'parquet';
 
@@ -160,7 +160,8 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
     const timer = setTimeout(() => stop(job, new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
     try {
       const statement = await readStatement(asking.sql, (sql) => reader.serialize(sql));
-      checkStatement(statement, { role: asking.who.role, mayRead, mayWrite });
+      const names = await store.names();
+      checkStatement(statement, { role: asking.who.role, mayRead: (schema, name) => mayRead(names, schema, name), mayWrite });
       if (job.stop !== null) throw job.stop;
       const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
       const sql = readable(statement);
@@ -216,7 +217,8 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
   /** A statement that writes: one transaction of the lane, whole or not at all. */
   async function change(statement: Statement, asking: Asking, job: Running): Promise<Answer> {
     if (!('sql' in statement)) fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') });
-    const target = 'target' in statement ? `${statement.target.schema ?? 'main'}.${statement.target.name}` : statement.kind;
+    const target =
+      'target' in statement ? `${statement.target.schema}.${statement.target.name}` : 'schema' in statement ? statement.schema : '';
     const changed = await store.write(async (tx) => {
       if (job.stop !== null) throw job.stop;
       const rows = await tx.run(statement.sql, asking.values).catch((cause: unknown) => {
@@ -277,21 +279,19 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
       while (Object.values(active).some((n) => n > 0)) await new Promise((resolve) => setTimeout(resolve, 10));
     },
   };
+}
 
-  /** Everything but the bytes of quarantine, which are an admin's through their own route. */
-  function mayRead(schema: string, name: string): boolean {
-    return !(schema === 'millrace' && name === 'quarantine') && schema !== 'change';
-  }
+/** Everything but the bytes of quarantine, which are an admin's through their own route, and rows that were replaced. */
+function mayRead(names: ReadonlySet<string>, schema: string | null, name: string): boolean {
+  const full = `${schema ?? 'main'}.${name}`.toLowerCase();
+  return names.has(full) && full !== 'millrace.quarantine' && !full.startsWith('change.');
+}
 
-  function mayWrite(schema: string): boolean {
-    return !OWN_SCHEMAS.has(schema);
-  }
+function mayWrite(schema: string): boolean {
+  return !OWN_SCHEMAS.has(schema.toLowerCase());
 }
 
 /** The text to run for a statement that only reads, or null for one that changes something. */
 function readable(statement: Statement): string | null {
-  if (statement.kind === 'select') return statement.text;
-  if (statement.kind === 'explain') return `EXPLAIN ${statement.inner.text}`;
-  return null;
+  return statement.kind === 'select' || statement.kind === 'explain' ? statement.sql : null;
 }
-

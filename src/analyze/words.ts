@@ -9,7 +9,10 @@ export function queryError(thrown: unknown, sql: string): MillraceError {
     .replace(/[.\s]+$/, '')
     .slice(0, 1000);
   if (/^Out of Memory Error/i.test(message)) return new MillraceError('QUERY_MEMORY', {}, thrown);
-  if (/^(Invalid Input Error: Values were not provided|.*parameter|Binder Error: .*parameter)/i.test(message) && /param|Values were not/i.test(problem)) {
+  if (
+    /^(Invalid Input Error: Values were not provided|.*parameter|Binder Error: .*parameter)/i.test(message) &&
+    /param|Values were not/i.test(problem)
+  ) {
     return new MillraceError('SQL_PARAMETERS', { problem }, thrown);
   }
   const code = /^Parser Error/i.test(message) ? 'SQL_SYNTAX' : 'SQL_FAILED';
@@ -32,6 +35,12 @@ function placeOf(message: string, sql: string): { line?: number; column?: number
   const source = sql.split('\n')[line - 1] ?? '';
   const cut = shown.startsWith('...') ? source.indexOf(shown.slice(3, Math.max(4, shown.length - 3))) - 3 : 0;
   const column = Math.max(1, caret + cut + 1);
-  const position = sql.split('\n').slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0) + column - 1;
+  const position =
+    sql
+      .split('\n')
+      .slice(0, line - 1)
+      .reduce((sum, text) => sum + text.length + 1, 0) +
+    column -
+    1;
   return { line, column, position };
 }

@@ -3,8 +3,8 @@
  * `TICK` ms. A slice that the engine refuses is bisected, and the culprits are quarantined in the transaction that takes the rest.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Millis, Position, Topic } from '#core';
 import { QUARANTINE, readSlice } from '#collect';
+import type { Millis, Position, Topic } from '#core';
 import { type Delivered, type Delivery, isFatal, type Store } from '#store';
 
 const TICK: Millis = 100;

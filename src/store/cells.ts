@@ -3,13 +3,13 @@
  * Plain text (CSV, terminal): the same without quotes.
  */
 import {
+  DuckDBArrayValue,
+  DuckDBBlobValue,
   type DuckDBDataChunk,
   DuckDBDateValue,
   DuckDBDecimalValue,
   DuckDBListValue,
-  DuckDBArrayValue,
   DuckDBMapValue,
-  DuckDBBlobValue,
   DuckDBStructValue,
   DuckDBTimestampTZValue,
   DuckDBTimestampValue,
@@ -91,7 +91,12 @@ function toText(value: unknown, type: DuckDBType): string | null {
   if (typeof value === 'string') return value;
   if (typeof value === 'number') return numberText(value);
   if (typeof value !== 'object') return String(value);
-  if (type.typeId === DuckDBTypeId.LIST || type.typeId === DuckDBTypeId.STRUCT || type.typeId === DuckDBTypeId.MAP || type.typeId === DuckDBTypeId.ARRAY) {
+  if (
+    type.typeId === DuckDBTypeId.LIST ||
+    type.typeId === DuckDBTypeId.STRUCT ||
+    type.typeId === DuckDBTypeId.MAP ||
+    type.typeId === DuckDBTypeId.ARRAY
+  ) {
     return objectToJson(value);
   }
   return scalarText(value);

@@ -118,7 +118,12 @@ export function widened(type: string, allNumbers: boolean): string {
 export function canBeColumn(field: string, taken: ReadonlySet<string>): boolean {
   const lower = field.toLowerCase();
   return (
-    field.length > 0 && field.length <= 63 && !field.startsWith('_') && lower !== 'data' && !taken.has(lower) && !/[\u0000-\u001f\u007f]/.test(field)
+    field.length > 0 &&
+    field.length <= 63 &&
+    !field.startsWith('_') &&
+    lower !== 'data' &&
+    !taken.has(lower) &&
+    !/[\u0000-\u001f\u007f]/.test(field)
   );
 }
 
@@ -126,4 +131,3 @@ export function createTable(topic: string, columns: readonly Promoted[]): string
   const promoted = columns.map((column) => `${name(column.name)} ${column.type}, `).join('');
   return `CREATE TABLE IF NOT EXISTS raw.${name(topic)} (_position BIGINT, _batch BIGINT, _received TIMESTAMPTZ, _time TIMESTAMPTZ, _id VARCHAR, ${promoted}data VARCHAR)`;
 }
-

@@ -46,18 +46,29 @@ export async function loadFile(lane: Lane, slices: string, memory: Bytes, load: 
     return await lane.write(async (tx) => {
       const target = `${table.schema}.${table.name}`;
       if (load.key !== null) {
-        const [done] = await tx.rows(`SELECT rows, batch FROM millrace.batch WHERE kind = 'load' AND target = ${text(target)} AND key = ${text(load.key)}`);
+        const [done] = await tx.rows(
+          `SELECT rows, batch FROM millrace.batch WHERE kind = 'load' AND target = ${text(target)} AND key = ${text(load.key)}`,
+        );
         if (done !== undefined) {
-          return { table: target, rows: Number(done['rows']), batch: Number(done['batch']), columns: await columnsOf(tx.rows, quoted(table)) };
+          return {
+            table: target,
+            rows: Number(done['rows']),
+            batch: Number(done['batch']),
+            columns: await columnsOf(tx.rows, quoted(table)),
+          };
         }
       }
       const source = `read_parquet(${text(parquet)})`;
-      const exists = (await tx.rows(`SELECT 1 FROM duckdb_tables() WHERE schema_name = ${text(table.schema)} AND table_name = ${text(table.name)}`)).length > 0;
+      const exists =
+        (await tx.rows(`SELECT 1 FROM duckdb_tables() WHERE schema_name = ${text(table.schema)} AND table_name = ${text(table.name)}`))
+          .length > 0;
       await tx.run(`CREATE SCHEMA IF NOT EXISTS ${name(table.schema)}`);
       if (exists && load.mode === 'create') fail('TABLE_NAME', { table: target, problem: 'it exists' });
       let rows: number;
       if (exists && load.mode === 'append') {
-        rows = await tx.run(`INSERT INTO ${quoted(table)} BY NAME SELECT * FROM ${source}`).catch((cause: unknown) => fail('LOAD_COLUMNS', { problem: firstLine(cause) }, cause));
+        rows = await tx
+          .run(`INSERT INTO ${quoted(table)} BY NAME SELECT * FROM ${source}`)
+          .catch((cause: unknown) => fail('LOAD_COLUMNS', { problem: firstLine(cause) }, cause));
       } else {
         await tx.run(`CREATE OR REPLACE TABLE ${quoted(table)} AS SELECT * FROM ${source}`);
         const [count] = await tx.rows(`SELECT count(*) AS n FROM ${quoted(table)}`);

@@ -16,7 +16,15 @@ export interface TableName {
 }
 
 /** Schemas that only Millrace writes to. */
-export const OWN_SCHEMAS: ReadonlySet<string> = new Set(['raw', 'millrace', 'change', 'information_schema', 'pg_catalog', 'system', 'temp']);
+export const OWN_SCHEMAS: ReadonlySet<string> = new Set([
+  'raw',
+  'millrace',
+  'change',
+  'information_schema',
+  'pg_catalog',
+  'system',
+  'temp',
+]);
 
 /** "table" or "schema.table" as a name that a user may write to. Errors: TABLE_NAME. */
 export function parseTable(spelled: string): TableName {

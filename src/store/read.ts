@@ -1,4 +1,4 @@
-import { type DuckDBConnection, type DuckDBInstance, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance, DuckDBTypeId, DuckDBValue } from '@duckdb/node-api';
 import type { Column } from '#core';
 import { type Chunk, chunkOf } from './cells.ts';
 import { rowsOf } from './lane.ts';

@@ -2,10 +2,22 @@
  * Records of topics into their tables, exactly once: the slice's positions are committed in the same transaction as its rows,
  * and a slice that was taken before is not taken again.
  */
-import { unlinkSync, writeFileSync, writevSync, openSync, closeSync } from 'node:fs';
+import { closeSync, openSync, unlinkSync, writeFileSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ErrorCode, Position, Topic } from '#core';
-import { canBeColumn, createTable, declaredOf, lossless, MAX_COLUMNS, pointer, type Promoted, STAMPS, structure, typeFromSeen, widened } from './columns.ts';
+import {
+  canBeColumn,
+  createTable,
+  declaredOf,
+  lossless,
+  MAX_COLUMNS,
+  type Promoted,
+  pointer,
+  STAMPS,
+  structure,
+  typeFromSeen,
+  widened,
+} from './columns.ts';
 import type { Transaction } from './lane.ts';
 import { name, text } from './names.ts';
 
@@ -117,11 +129,12 @@ function writeLines(file: string, lines: readonly Buffer[]): number {
   let longest = 0;
   for (const group of lines) {
     if (group.length <= 2_000_000) longest = Math.max(longest, 0);
-    else for (let at = 0; at < group.length; ) {
-      const end = group.indexOf(0x0a, at);
-      longest = Math.max(longest, end - at);
-      at = end + 1;
-    }
+    else
+      for (let at = 0; at < group.length; ) {
+        const end = group.indexOf(0x0a, at);
+        longest = Math.max(longest, end - at);
+        at = end + 1;
+      }
   }
   return longest;
 }
@@ -234,19 +247,27 @@ async function insert(
   await tx.run(`CREATE OR REPLACE TEMP TABLE fresh AS SELECT * FROM staged WHERE _bad < 0
     QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1`);
   const [before] = await tx.rows(`SELECT count(*) FILTER (WHERE _bad < 0) AS good FROM staged`);
-  const [facts] = await tx.rows(`SELECT count(i) AS ids, count(*) FILTER (WHERE i IS NOT NULL AND t IS NULL) AS timeless, min(r) AS received FROM fresh`);
+  const [facts] = await tx.rows(
+    `SELECT count(i) AS ids, count(*) FILTER (WHERE i IS NOT NULL AND t IS NULL) AS timeless, min(r) AS received FROM fresh`,
+  );
   const seen: string[] = [];
   if (Number(facts!['ids']) > 0) seen.push(...(await rangesSql(tx, table)));
   if (Number(facts!['timeless']) > 0) {
     const since = Number(facts!['received']) - topic.dedupeWindow * 1000;
-    seen.push(`SELECT _id, NULL::BIGINT AS t FROM ${table} WHERE _time IS NULL AND _id IS NOT NULL AND _received >= make_timestamptz(${since}::BIGINT)`);
+    seen.push(
+      `SELECT _id, NULL::BIGINT AS t FROM ${table} WHERE _time IS NULL AND _id IS NOT NULL AND _received >= make_timestamptz(${since}::BIGINT)`,
+    );
   }
   const anti =
-    seen.length === 0 ? '' : `WHERE s.i IS NULL OR NOT EXISTS (SELECT 1 FROM (${seen.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`;
+    seen.length === 0
+      ? ''
+      : `WHERE s.i IS NULL OR NOT EXISTS (SELECT 1 FROM (${seen.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`;
   const names = ['_position', '_batch', '_received', '_time', '_id', ...shape.columns.map((column) => name(column.name)), 'data'];
   const values = ['p', `${tx.batch}`, 'make_timestamptz(r)', 'make_timestamptz(t)', 'i', ...shape.columns.map((_, k) => `c${k}`), 'd'];
   const rows = await tx.run(`INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM fresh s ${anti} ORDER BY p`);
-  const [span] = await tx.rows(`SELECT CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi FROM fresh`);
+  const [span] = await tx.rows(
+    `SELECT CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi FROM fresh`,
+  );
   return {
     rows,
     duplicates: Number(before!['good']) - rows,
@@ -272,7 +293,8 @@ async function rangesSql(tx: Transaction, table: string): Promise<string[]> {
     else ranges.push(range);
   }
   return ranges.map(
-    ({ lo, hi }) => `SELECT _id, epoch_us(_time) AS t FROM ${table} WHERE _time BETWEEN make_timestamptz(${lo}) AND make_timestamptz(${hi})`,
+    ({ lo, hi }) =>
+      `SELECT _id, epoch_us(_time) AS t FROM ${table} WHERE _time BETWEEN make_timestamptz(${lo}) AND make_timestamptz(${hi})`,
   );
 }
 

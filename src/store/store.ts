@@ -19,6 +19,8 @@ export interface Store {
   /** A connection for one question. */
   reader(): Promise<Reader>;
   tables(): Promise<Table[]>;
+  /** `schema.name` in lower case of every table and view that exists. */
+  names(): Promise<ReadonlySet<string>>;
   /** Rows for Millrace's own use. */
   rows(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /** The newest committed batch. */
@@ -34,21 +36,24 @@ export interface Store {
 const QUARANTINE_TOPIC = '_quarantine';
 
 /** Errors: STORE_LOCKED, STORE_OPEN. `patience` is how long to wait for a process that still holds the file. */
-export async function openStore(options: {
-  dataPath: string;
-  memory: Bytes;
-  threads: number;
-  patience?: Millis;
-}): Promise<Store> {
+export async function openStore(options: { dataPath: string; memory: Bytes; threads: number; patience?: Millis }): Promise<Store> {
   const engine = await openEngine(options);
   const { instance, slices, spool } = engine;
+  /** Tables that were delivered to since the start: another delivery makes no new name. */
+  const delivered = new Set<string>();
   const listeners: ((changes: readonly Change[], batch: number) => void)[] = [];
+  let names: Promise<ReadonlySet<string>> | null = null;
   const lane: Lane = await openLane(instance, (changes, batch) => {
+    if (changes.some((change) => change.kind !== 'deliver' || !delivered.has(change.target))) names = null;
+    for (const change of changes) if (change.kind === 'deliver') delivered.add(change.target);
     for (const listener of listeners) listener(changes, batch);
   });
   const own = await instance.connect();
   const positions = new Map<string, Position>();
-  for (const row of await rowsOf(own, 'SELECT topic, max(to_position) AS position FROM millrace.batch WHERE topic IS NOT NULL GROUP BY topic')) {
+  for (const row of await rowsOf(
+    own,
+    'SELECT topic, max(to_position) AS position FROM millrace.batch WHERE topic IS NOT NULL GROUP BY topic',
+  )) {
     positions.set(String(row['topic']), Number(row['position']));
   }
   let shapes: Shapes = new Map();
@@ -60,7 +65,7 @@ export async function openStore(options: {
       const due = deliveries.filter((delivery) => delivery.from === (positions.get(delivery.topic.name) ?? 0));
       if (due.length === 0) return [];
       try {
-        const delivered = await lane.write(async (tx) => {
+        const taken = await lane.write(async (tx) => {
           const done: Delivered[] = [];
           for (const delivery of due) {
             const quarantine = delivery.topic.name === QUARANTINE_TOPIC;
@@ -68,8 +73,8 @@ export async function openStore(options: {
           }
           return done;
         });
-        for (const { topic, to } of delivered) positions.set(topic, to);
-        return delivered;
+        for (const { topic, to } of taken) positions.set(topic, to);
+        return taken;
       } catch (cause) {
         // What was learned of the tables inside the transaction went with it.
         shapes = new Map();
@@ -98,6 +103,7 @@ export async function openStore(options: {
     write: (work) => lane.write(work),
     reader: () => openReader(instance),
     tables: () => tablesOf((sql) => rowsOf(own, sql)),
+    names: () => (names ??= namesOf((sql) => rowsOf(own, sql))),
     rows: (sql, values) => rowsOf(own, sql, values),
     batch: () => lane.batch(),
     onCommit: (listener) => listeners.push(listener),
@@ -112,6 +118,12 @@ export async function openStore(options: {
   };
 }
 
+async function namesOf(rows: (sql: string) => Promise<Row[]>): Promise<ReadonlySet<string>> {
+  const found = await rows(`SELECT lower(schema_name || '.' || table_name) AS name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+    UNION ALL SELECT lower(schema_name || '.' || view_name) FROM duckdb_views() WHERE NOT internal AND NOT temporary`);
+  return new Set(found.map((row) => String(row['name'])));
+}
+
 async function tablesOf(rows: (sql: string) => Promise<Row[]>): Promise<Table[]> {
   const found = await rows(`
     SELECT t.schema_name AS schema, t.name, t.kind, t.size, t.comment,
@@ -121,12 +133,26 @@ async function tablesOf(rows: (sql: string) => Promise<Row[]>): Promise<Table[]>
       UNION ALL SELECT schema_name, view_name, 'view', NULL, comment FROM duckdb_views() WHERE NOT internal AND NOT temporary
     ) t JOIN duckdb_columns() c ON c.schema_name = t.schema_name AND c.table_name = t.name AND c.database_name = 'warehouse'
     GROUP BY ALL ORDER BY 1, 2`);
-  const loads = new Map((await rows(`SELECT target, max_by(kind, batch) AS kind FROM millrace.batch GROUP BY target`)).map((row) => [row['target'], row['kind']]));
+  const loads = new Map(
+    (await rows(`SELECT target, max_by(kind, batch) AS kind FROM millrace.batch GROUP BY target`)).map((row) => [
+      row['target'],
+      row['kind'],
+    ]),
+  );
   return found.map((row) => {
     const schema = String(row['schema']);
     const kind = row['kind'] as Table['kind'];
     const made = loads.get(`${schema}.${row['name']}`);
-    const origin = schema === 'raw' ? 'topic' : schema === 'millrace' || schema === 'change' ? 'system' : made === 'load' ? 'load' : made === 'view' ? 'view' : 'statement';
+    const origin =
+      schema === 'raw'
+        ? 'topic'
+        : schema === 'millrace' || schema === 'change'
+          ? 'system'
+          : made === 'load'
+            ? 'load'
+            : made === 'view'
+              ? 'view'
+              : 'statement';
     return {
       schema,
       name: String(row['name']),
@@ -138,4 +164,3 @@ async function tablesOf(rows: (sql: string) => Promise<Row[]>): Promise<Table[]>
     };
   });
 }
-

@@ -68,6 +68,12 @@ export const serverErrors = {
     what: (p) => `The file of tokens ${p['file']} can't be used: ${p['problem']}.`,
     todo: 'Correct its rights or the disk, or restore it from a backup. Deleting it voids all tokens; the next start prints a new one-time token.',
   },
+  PORT_TAKEN: {
+    status: 409,
+    retryable: false,
+    what: (p) => `${p['host']}:${p['port']} can't be listened on (${p['problem']}).`,
+    todo: 'Stop what uses the port, or choose another with --port.',
+  },
   HOST_UNSAFE: {
     status: 400,
     retryable: false,

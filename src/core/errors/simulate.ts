@@ -20,17 +20,11 @@ export const simulateErrors = {
     what: (p) => `${p['file']} is no export that is known; its columns are ${p['columns']}.`,
     todo: 'Give a BigQuery export of Google Analytics sessions (ga_sessions_*) or of GA4 events (events_*); other files go in with "millrace load".',
   },
-  EXPORT_MIXED: {
-    status: 400,
-    retryable: false,
-    what: (p) => `${p['file']} is an export of ${p['found']}, the files before it are of ${p['expected']}.`,
-    todo: 'Put the files of one kind of export into the folder, or name one file.',
-  },
   DEMO_NOT_DELIVERED: {
     status: 504,
     retryable: true,
     what: (p) => `After ${p['seconds']} s without progress, ${p['waiting']} of the topic "${p['topic']}" was still not in the warehouse.`,
-    todo: 'Read the log of the warehouse in the workspace; the records are safe on disk.',
+    todo: 'Read .millrace/demo.log in the workspace (--workspace DIR keeps it); the records are safe on disk.',
   },
   DEMO_REFUSED: {
     status: 500,
@@ -38,10 +32,10 @@ export const simulateErrors = {
     what: (p) => `${p['rejected']} good records of the topic "${p['topic']}" were refused; the first: ${p['code']} ${p['reason']}`,
     todo: 'This is a defect: report it with the command that was run.',
   },
-  DEMO_ANSWER: {
-    status: 502,
-    retryable: true,
-    what: (p) => `${p['path']} answered ${p['status']} with something that is no answer of Millrace: ${p['body']}.`,
-    todo: 'Something between the demo and Millrace answers (a proxy?); unset the proxy variables for loopback addresses.',
+  DEMO_CUT: {
+    status: 500,
+    retryable: false,
+    what: (p) => `${p['sent']} of ${p['total']} records of the topic "${p['topic']}" came out of the export.`,
+    todo: 'Raise the limit of rows of the role admin in millrace.yaml, or give a smaller export.',
   },
 } as const satisfies Record<string, ErrorEntry>;

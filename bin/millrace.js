@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+// Plain JavaScript for any Node ≥ 18: finds Node ≥ 24 and hands over to src/cli/main.ts (in a checkout) or dist/cli/main.js (packed).
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { findNode, home, wanted } from './node24.js';
+
+const source = join(home, 'src', 'cli', 'main.ts');
+const inCheckout = existsSync(source);
+const entry = inCheckout ? source : join(home, 'dist', 'cli', 'main.js');
+// A checkout runs its source even where a dist/ is left over from packing: what runs is what one reads.
+const nodeArguments = inCheckout ? ['--conditions=source'] : [];
+
+const node = findNode();
+if (node === null) {
+  const install = inCheckout ? 'npm install' : 'npm install node@24    (with -g if Millrace was installed with -g)';
+  process.stderr.write(
+    `Millrace needs Node ${wanted} or newer; this is Node ${process.versions.node} (${process.execPath}), and no newer one is beside it.\n` +
+      `Type one of these and start Millrace again:\n` +
+      `  ${install}\n` +
+      '  or install Node 24 from https://nodejs.org/en/download\n',
+  );
+  process.exit(1);
+} else if (node === process.execPath && nodeArguments.every((argument) => process.execArgv.includes(argument))) {
+  process.argv[1] = entry;
+  await import(pathToFileURL(entry).href);
+} else {
+  handOver(node);
+}
+
+/**
+ * Runs the entry in a child that ends as one would expect of a single process: signals go to it, its end is ours, and if we are
+ * killed outright the channel closes and the child stops by itself (see src/cli/main.ts).
+ */
+function handOver(path) {
+  const child = spawn(path, [...nodeArguments, entry, ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, MILLRACE_LAUNCHED: '1' },
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => {
+    process.stderr.write(`${path} can't be started: ${error.message}\n`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + constants.signals[signal]));
+}

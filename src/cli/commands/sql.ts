@@ -1,0 +1,84 @@
+import { createWriteStream } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { errorFromBody, fail } from '#core';
+import type { QueryAnswer, QueryRequest } from '#server';
+import { connect, errorOf, workspaceOption } from '../client.ts';
+import type { Command, Io } from '../command.ts';
+import { readExactJson } from '../print/json.ts';
+import { table } from '../print/table.ts';
+
+/** How many rows a terminal table asks for at most; what lies beyond is only counted as "more". */
+const tableReach = 10_000;
+
+export const sql: Command = {
+  name: 'sql',
+  summary: 'Asks the warehouse: runs one SQL statement and prints its answer.',
+  positionals: [{ name: 'STATEMENT', summary: 'The statement; - or nothing reads it from standard input.' }],
+  options: [
+    workspaceOption,
+    {
+      name: 'format',
+      type: 'choice',
+      choices: ['table', 'json', 'ndjson', 'csv', 'parquet'],
+      summary: 'How the answer is written.',
+      default: 'table',
+    },
+    { name: 'output', type: 'text', summary: 'Writes the answer to this file.' },
+    { name: 'limit', type: 'integer', summary: 'At most so many rows (a table shows 40 without it, the other formats all).' },
+    { name: 'seconds', type: 'number', summary: 'Stops the statement after so many seconds.' },
+  ],
+  usage: [
+    '  millrace sql "SELECT page, count(*) AS views FROM raw.events GROUP BY page ORDER BY views DESC"',
+    '  millrace sql --format parquet --output orders.parquet "SELECT * FROM raw.orders"',
+  ].join('\n'),
+  async run(input, io) {
+    const format = String(input.options['format']);
+    const output = input.options['output'] as string | undefined;
+    const limit = input.options['limit'] as number | undefined;
+    if (limit !== undefined && limit < 0) fail('OPTION_VALUE', { option: '--limit', value: limit, problem: 'it can’t be negative' });
+    if (format === 'parquet' && output === undefined && io.stdout.isTTY) {
+      fail('OPTION_VALUE', { option: '--format', value: 'parquet', problem: 'a terminal can’t show it; name a file with --output' });
+    }
+    const rows = format === 'table' ? tableReach : limit;
+    const request: QueryRequest = {
+      sql: await statementOf(input.positionals[0], io),
+      format: format === 'table' ? 'json' : (format as 'json'),
+      limits: {
+        ...(rows !== undefined && { rows }),
+        ...(input.options['seconds'] !== undefined && { seconds: Number(input.options['seconds']) }),
+      },
+    };
+    const answer = await connect(input, io).open('POST', '/v1/query', {
+      body: Buffer.from(JSON.stringify(request)),
+      headers: { 'content-type': 'application/json' },
+    });
+    if (answer.statusCode! >= 400) throw await errorOf(answer);
+    if (format === 'table') {
+      const shown = tableText(await readExactJson<QueryAnswer>(answer), limit ?? 40, output === undefined ? io.stdout.columns : undefined);
+      await pipeline([`${shown}\n`], output === undefined ? io.stdout : createWriteStream(output), { end: output !== undefined });
+      return 0;
+    }
+    await pipeline(answer, output === undefined ? io.stdout : createWriteStream(output), { end: output !== undefined });
+    return 0;
+  },
+};
+
+function tableText(answer: QueryAnswer, limit: number, width: number | undefined): string {
+  // The rows before the failure are no answer: shown, they would be taken for one.
+  if (answer.error) throw errorFromBody(answer.error);
+  const shown = answer.rows.slice(0, limit);
+  const cut = shown.length < answer.rows.length || answer.truncated;
+  const lines = table(answer.columns, shown, {
+    ...(width !== undefined && { width }),
+    ...(cut && { total: answer.truncated ? null : answer.rows.length }),
+  });
+  const count = answer.truncated ? `more than ${answer.rows.length.toLocaleString('en-US')}` : answer.rows.length.toLocaleString('en-US');
+  return `${lines}\n${count} ${answer.rows.length === 1 ? 'row' : 'rows'} in ${answer.elapsed_ms.toLocaleString('en-US', { maximumFractionDigits: 0 })} ms`;
+}
+
+async function statementOf(word: string | undefined, { stdin }: Io): Promise<string> {
+  if (word !== undefined && word !== '-') return word;
+  if (stdin.isTTY) fail('OPTION_VALUE', { option: 'STATEMENT', value: 'absent', problem: 'give it as one word in quotes, or pipe it in' });
+  return text(stdin);
+}

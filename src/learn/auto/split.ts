@@ -1,0 +1,177 @@
+import { fail } from '#core';
+import { type Cell, type ColumnData, cell } from '../columns.ts';
+import type { Plan, SplitKind } from '../plan.ts';
+import { hashText, mix, random, shuffled } from '../random.ts';
+import { known, parseTime, type Reading } from '../read.ts';
+import type { Target } from '../target.ts';
+
+/** How rows to judge by are chosen, and why. */
+export interface SplitDecision {
+  readonly kind: SplitKind;
+  readonly column: string | null;
+  readonly why: string;
+}
+
+/** Rows to learn from and rows to judge by; row numbers of the table. */
+export interface Division {
+  readonly learn: Uint32Array;
+  readonly judge: Uint32Array;
+}
+
+const ENTITY_NAME =
+  /(^|[_\s-])(id|uuid|user|customer|client|account|session|device|patient|store|shop|household|member|visitor)([_\s-]?(id|no|nr))?$|[a-z](Id|ID)$/i;
+
+/**
+ * Chooses the split (all columns of the table, rows with a known target). Time: a time column along which the target drifts or
+ * clings to its neighbours, so that a random split would let the model see the future. Group: an entity's rows repeat, so that a random
+ * split would have the same entity on both sides. Else random, stratified by class.
+ */
+export function chooseSplit(plan: Plan, columns: readonly ColumnData[], readings: readonly Reading[], target: Target): SplitDecision {
+  const asked = plan.split?.kind ?? 'auto';
+  if (asked !== 'auto') return askedSplit(asked, plan, columns, readings);
+  for (const [at, reading] of readings.entries()) {
+    if (reading.role !== 'time' || reading.distinct < 20 || reading.missing > reading.rows * 0.05) continue;
+    const drift = driftAlong(timesOf(columns[at]!, target.rows), target);
+    if (drift !== null)
+      return {
+        kind: 'time',
+        column: reading.name,
+        why: `${drift} along "${reading.name}", so a random split would let the model look into the future`,
+      };
+  }
+  for (const [at, reading] of readings.entries()) {
+    if (!isEntity(columns[at]!, reading, plan)) continue;
+    const each = ((reading.rows - reading.missing) / reading.distinct).toFixed(1);
+    return {
+      kind: 'group',
+      column: reading.name,
+      why: `"${reading.name}" repeats (${each} rows each), so a random split would have the same one on both sides`,
+    };
+  }
+  if (target.classes !== null)
+    return { kind: 'stratified', column: null, why: 'rows look exchangeable; each class keeps its share on both sides' };
+  return { kind: 'random', column: null, why: 'rows look exchangeable' };
+}
+
+function askedSplit(kind: SplitKind, plan: Plan, columns: readonly ColumnData[], readings: readonly Reading[]): SplitDecision {
+  if (kind === 'random' || kind === 'stratified') return { kind, column: null, why: 'as asked' };
+  const named = plan.split?.column;
+  const at =
+    named === undefined ? readings.findIndex((r) => kind === 'time' && r.role === 'time') : columns.findIndex((c) => c.name === named);
+  const fits = at >= 0 && (kind === 'group' || readings[at]!.role === 'time' || columns[at]!.kind === 'number');
+  if (!fits)
+    fail('LEARN_PLAN', {
+      option: 'split.column',
+      value: named ?? 'left out',
+      expected: kind === 'time' ? 'a time column of the table' : 'a column of the table',
+    });
+  return { kind, column: columns[at]!.name, why: 'as asked' };
+}
+
+function isEntity(column: ColumnData, reading: Reading, plan: Plan): boolean {
+  const present = reading.rows - reading.missing;
+  if (column.kind === 'time' || column.name === plan.target || !ENTITY_NAME.test(column.name)) return false;
+  return reading.distinct >= 20 && present / reading.distinct >= 1.2 && reading.missing < reading.rows * 0.5;
+}
+
+/** Epoch milliseconds (or any number) of those rows; NaN where missing. */
+function timesOf(column: ColumnData, rows: Uint32Array): Float64Array {
+  return Float64Array.from(rows, (row) => timeOf(cell(column, row)));
+}
+
+function timeOf(value: Cell): number {
+  const given = known(value);
+  if (given === null) return Number.NaN;
+  return typeof given === 'number' ? given : (parseTime(given) ?? Number.NaN);
+}
+
+/**
+ * Says how the target depends on time, or null when it does not: the lag-1 autocorrelation of its mean over up to 200 equal slices in time
+ * order, which is 0 ± 1/√slices for exchangeable rows; beyond four such errors counts.
+ */
+function driftAlong(times: Float64Array, target: Target): string | null {
+  const order = Uint32Array.from(times.keys()).filter((i) => !Number.isNaN(times[i]));
+  order.sort((a, b) => times[a]! - times[b]!);
+  const slices = Math.min(200, Math.floor(order.length / 10));
+  if (slices < 20) return null;
+  const means = new Float64Array(slices);
+  for (let s = 0; s < slices; s++) {
+    const from = Math.floor((s * order.length) / slices);
+    const to = Math.floor(((s + 1) * order.length) / slices);
+    for (let i = from; i < to; i++) means[s] = means[s]! + target.values[order[i]!]! / (to - from);
+  }
+  const r = autocorrelation(means);
+  return r > 4 / Math.sqrt(slices) ? `neighbouring rows have similar answers (autocorrelation ${r.toFixed(2)})` : null;
+}
+
+function autocorrelation(values: Float64Array): number {
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  let along = 0;
+  let own = 0;
+  for (let i = 0; i < values.length; i++) {
+    own += (values[i]! - mean) ** 2;
+    if (i > 0) along += (values[i]! - mean) * (values[i - 1]! - mean);
+  }
+  return own > 0 ? along / own : 0;
+}
+
+/** Divides the rows: about `share` of them to judge by. Time: the latest. Group: whole groups. Stratified: that share of each class. */
+export function divide(
+  decision: SplitDecision,
+  columns: readonly ColumnData[],
+  target: Pick<Target, 'values' | 'rows'>,
+  share: number,
+  seed: number,
+): Division {
+  const folds = Math.max(2, Math.round(1 / share));
+  if (decision.kind === 'time') return byTime(columns.find((c) => c.name === decision.column)!, target.rows, share);
+  return foldsOf(decision, columns, target, folds, seed)[0]!;
+}
+
+/** So many divisions in which each row is judged once. For a time split there is one: the latest part. */
+export function foldsOf(
+  decision: SplitDecision,
+  columns: readonly ColumnData[],
+  target: Pick<Target, 'values' | 'rows'>,
+  folds: number,
+  seed: number,
+): Division[] {
+  if (decision.kind === 'time') return [byTime(columns.find((c) => c.name === decision.column)!, target.rows, 1 / folds)];
+  const fold =
+    decision.kind === 'group'
+      ? groupFolds(columns.find((c) => c.name === decision.column)!, target.rows, folds, seed)
+      : dealFolds(decision, target, folds, seed);
+  return Array.from({ length: folds }, (_, f) => ({
+    learn: target.rows.filter((_row, i) => fold[i] !== f),
+    judge: target.rows.filter((_row, i) => fold[i] === f),
+  }));
+}
+
+/** The latest share of rows; rows of the same instant are never torn apart. Rows without a time are learned from. */
+function byTime(column: ColumnData, rows: Uint32Array, share: number): Division {
+  const times = timesOf(column, rows);
+  const sorted = times.filter((t) => !Number.isNaN(t)).sort();
+  const cut = sorted[Math.floor(sorted.length * (1 - share))] ?? Number.POSITIVE_INFINITY;
+  const judge = rows.filter((_row, i) => times[i]! >= cut);
+  const learn = rows.filter((_row, i) => !(times[i]! >= cut));
+  return { learn, judge };
+}
+
+function groupFolds(column: ColumnData, rows: Uint32Array, folds: number, seed: number): Uint8Array {
+  return Uint8Array.from(rows, (row) => {
+    const group = known(cell(column, row));
+    const hash = group === null ? mix(row ^ seed) : hashText(String(group), seed);
+    return hash % folds;
+  });
+}
+
+/** Deals shuffled rows to folds in turn; stratified: class by class (a regression's rows are not classed). */
+function dealFolds(decision: SplitDecision, target: Pick<Target, 'values' | 'rows'>, folds: number, seed: number): Uint8Array {
+  const fold = new Uint8Array(target.rows.length);
+  const order = Array.from(shuffled(target.rows.length, random(seed)));
+  if (decision.kind === 'stratified') order.sort((a, b) => target.values[a]! - target.values[b]!);
+  order.forEach((i, at) => {
+    fold[i] = at % folds;
+  });
+  return fold;
+}

@@ -1,0 +1,69 @@
+import type { Encoded } from './encode.ts';
+import { fitLinear, type LinearOptions } from './linear/linear.ts';
+import { type Learned, type Link, packForest, packLinear } from './model.ts';
+import { type BoostOptions, boost, type Rows } from './trees/boost.ts';
+import { plainKernel } from './trees/kernel.ts';
+import type { LossName } from './trees/losses.ts';
+
+/** A learner with all its settings: one line of the leaderboard, and all that is needed to train it again. */
+export type Candidate =
+  | { readonly name: string; readonly learner: 'trees'; readonly options: BoostOptions }
+  | { readonly name: string; readonly learner: 'linear'; readonly options: LinearOptions };
+
+/** Rows ready to learn from. */
+export interface Lesson {
+  readonly encoded: Encoded;
+  readonly targets: Float64Array;
+  readonly weights: Float64Array;
+}
+
+export interface Taught {
+  readonly learned: Learned;
+  /** Rounds that the trees kept; null for others. */
+  readonly rounds: number | null;
+}
+
+/** Trains one candidate; yields its progress after each round or iteration. With validation rows, trees stop early on them. */
+export function* teach(
+  candidate: Candidate,
+  lesson: Lesson,
+  validation: Lesson | null,
+  classes: number,
+): Generator<number, Taught, undefined> {
+  if (candidate.learner === 'linear') {
+    let iteration = 0;
+    const fit = fitLinear(lesson, classes, candidate.options);
+    for (let step = fit.next(); ; step = fit.next()) {
+      if (step.done) return { learned: packLinear(step.value, linkOf(candidate.options.loss)), rounds: null };
+      yield ++iteration;
+    }
+  }
+  const growing = boost(rowsOf(lesson), validation && rowsOf(validation), candidate.options, classes, plainKernel);
+  for (let step = growing.next(); ; step = growing.next()) {
+    if (step.done)
+      return {
+        learned: { kind: 'trees', link: linkOf(candidate.options.loss), forest: packForest(step.value.forest) },
+        rounds: step.value.rounds,
+      };
+    yield step.value.round;
+  }
+}
+
+function rowsOf({ encoded, targets, weights }: Lesson): Rows {
+  return { features: encoded.features, targets, weights };
+}
+
+function linkOf(loss: LossName): Link {
+  switch (loss) {
+    case 'logistic':
+      return 'sigmoid';
+    case 'softmax':
+      return 'softmax';
+    case 'poisson':
+    case 'gamma':
+    case 'tweedie':
+      return 'exp';
+    default:
+      return 'identity';
+  }
+}

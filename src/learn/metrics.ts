@@ -1,0 +1,175 @@
+import { exp, log } from './exact.ts';
+import { random } from './random.ts';
+
+/** Answers beside the truth. Classification: answers are probabilities [rows × classes], truth class numbers. Regression: values. */
+export interface Judged {
+  readonly truth: Float64Array;
+  readonly weights: Float64Array;
+  readonly answers: Float64Array;
+  /** 1 for regression. */
+  readonly width: number;
+}
+
+/** Negative log-likelihood, the figure that models are chosen by in classification; a probability of 0 counts as 1e-15. */
+export function logLoss({ truth, weights, answers, width }: Judged): number {
+  return weightedMean(truth, weights, (y, row) => -log(Math.max(answers[row * width + y]!, 1e-15)));
+}
+
+export function accuracy({ truth, weights, answers, width }: Judged): number {
+  return weightedMean(truth, weights, (y, row) => {
+    for (let k = 0; k < width; k++)
+      if (
+        k !== y &&
+        (answers[row * width + k]! > answers[row * width + y]! || (answers[row * width + k] === answers[row * width + y] && k < y))
+      )
+        return 0;
+    return 1;
+  });
+}
+
+export function rootMeanSquare({ truth, weights, answers }: Judged): number {
+  return Math.sqrt(weightedMean(truth, weights, (y, row) => (answers[row]! - y) ** 2));
+}
+
+export function meanAbsolute({ truth, weights, answers }: Judged): number {
+  return weightedMean(truth, weights, (y, row) => Math.abs(answers[row]! - y));
+}
+
+/** Mean pinball loss of the quantile alpha. */
+export function pinball({ truth, weights, answers }: Judged, alpha: number): number {
+  return weightedMean(truth, weights, (y, row) => (answers[row]! >= y ? (1 - alpha) * (answers[row]! - y) : alpha * (y - answers[row]!)));
+}
+
+/** Share of the target's variance that is explained: 1 - SSE/SST over these rows. */
+export function determination(judged: Judged): number {
+  const mean = weightedMean(judged.truth, judged.weights, (y) => y);
+  const total = weightedMean(judged.truth, judged.weights, (y) => (y - mean) ** 2);
+  return total > 0 ? 1 - rootMeanSquare(judged) ** 2 / total : 0;
+}
+
+/** Area under the ROC curve of the second of two classes: the chance that a positive stands above a negative, ties half (Mann, Whitney 1947). */
+export function areaUnderRoc({ truth, weights, answers, width }: Judged): number {
+  const order = byScore(answers, width, truth.length);
+  let area = 0;
+  let negatives = 0;
+  let positives = 0;
+  for (let at = 0; at < order.length; ) {
+    const score = answers[order[at]! * width + width - 1]!;
+    let tiedPositive = 0;
+    let tiedNegative = 0;
+    for (; at < order.length && answers[order[at]! * width + width - 1] === score; at++) {
+      if (truth[order[at]!] === 1) tiedPositive += weights[order[at]!]!;
+      else tiedNegative += weights[order[at]!]!;
+    }
+    area += tiedPositive * (negatives + tiedNegative / 2);
+    negatives += tiedNegative;
+    positives += tiedPositive;
+  }
+  return positives > 0 && negatives > 0 ? area / (positives * negatives) : Number.NaN;
+}
+
+/** Rows in ascending order of the last class's probability. */
+function byScore(answers: Float64Array, width: number, rows: number): Uint32Array {
+  return Uint32Array.from({ length: rows }, (_, i) => i).sort((a, b) => answers[a * width + width - 1]! - answers[b * width + width - 1]!);
+}
+
+/** Harmonic mean of precision and recall of the class. */
+export function f1(judged: Judged, positive: number): number {
+  const table = confusion(judged);
+  const hit = table[positive]![positive]!;
+  const predicted = table.reduce((sum, row) => sum + row[positive]!, 0);
+  const actual = table[positive]!.reduce((sum, n) => sum + n, 0);
+  return predicted + actual > 0 ? (2 * hit) / (predicted + actual) : 0;
+}
+
+/** Weight of rows by true class (outer) and most probable class (inner). */
+export function confusion({ truth, weights, answers, width }: Judged): number[][] {
+  const table = Array.from({ length: width }, () => new Array<number>(width).fill(0));
+  truth.forEach((y, row) => {
+    let best = 0;
+    for (let k = 1; k < width; k++) if (answers[row * width + k]! > answers[row * width + best]!) best = k;
+    table[y]![best]! += weights[row]!;
+  });
+  return table;
+}
+
+/** A point of the threshold slider: what happens when rows with at least this probability are acted on. */
+export interface Threshold {
+  readonly threshold: number;
+  readonly truePositives: number;
+  readonly falsePositives: number;
+  readonly falseNegatives: number;
+  readonly trueNegatives: number;
+}
+
+/** 101 thresholds from 0 to 1, for two classes, rows by weight: ROC, precision–recall, lift and profit are all read from these counts. */
+export function thresholds({ truth, weights, answers, width }: Judged): Threshold[] {
+  return Array.from({ length: 101 }, (_, at) => {
+    const counts = [0, 0, 0, 0];
+    truth.forEach((y, row) => {
+      const acted = answers[row * width + width - 1]! >= at / 100;
+      const kind = y === 1 ? (acted ? 0 : 2) : acted ? 1 : 3;
+      counts[kind]! += weights[row]!;
+    });
+    const [truePositives, falsePositives, falseNegatives, trueNegatives] = counts as [number, number, number, number];
+    return { threshold: at / 100, truePositives, falsePositives, falseNegatives, trueNegatives };
+  });
+}
+
+/** Rows in ten bins of the predicted probability: what was promised against what came. */
+export function calibration({
+  truth,
+  answers,
+  width,
+}: Judged): { readonly rows: number; readonly predicted: number; readonly observed: number }[] {
+  const bins = Array.from({ length: 10 }, () => ({ rows: 0, predicted: 0, observed: 0 }));
+  truth.forEach((y, row) => {
+    const p = answers[row * width + width - 1]!;
+    const bin = bins[Math.min(9, Math.floor(p * 10))]!;
+    bin.rows++;
+    bin.predicted += p;
+    bin.observed += y === 1 ? 1 : 0;
+  });
+  return bins.filter((b) => b.rows > 0).map((b) => ({ rows: b.rows, predicted: b.predicted / b.rows, observed: b.observed / b.rows }));
+}
+
+function weightedMean(truth: Float64Array, weights: Float64Array, value: (y: number, row: number) => number): number {
+  let sum = 0;
+  let total = 0;
+  for (let row = 0; row < truth.length; row++) {
+    sum += value(truth[row]!, row) * weights[row]!;
+    total += weights[row]!;
+  }
+  return total > 0 ? sum / total : Number.NaN;
+}
+
+/** The metric's value and its standard error over Poisson bootstrap resamples of rows (Hanley, MacGibbon 2006): each row weighs Poisson(1) in each. */
+export function withError(
+  judged: Judged,
+  metric: (judged: Judged) => number,
+  seed: number,
+  resamples = 100,
+): { readonly value: number; readonly error: number } {
+  const values: number[] = [];
+  const next = random(seed);
+  for (let r = 0; r < resamples; r++) {
+    const value = metric({ ...judged, weights: judged.weights.map((w) => w * poissonOne(next())) });
+    if (!Number.isNaN(value)) values.push(value);
+  }
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / Math.max(1, values.length - 1);
+  return { value: metric(judged), error: Math.sqrt(variance) };
+}
+
+/** The Poisson(1) quantile of u. */
+function poissonOne(u: number): number {
+  let p = exp(-1);
+  let sum = p;
+  let k = 0;
+  while (u > sum && k < 12) {
+    k++;
+    p /= k;
+    sum += p;
+  }
+  return k;
+}

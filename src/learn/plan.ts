@@ -1,0 +1,66 @@
+import { fail } from '#core';
+import type { LinearOptions } from './linear/linear.ts';
+import { type BoostOptions, boostDefaults } from './trees/boost.ts';
+
+export type SplitKind = 'random' | 'stratified' | 'time' | 'group';
+
+/** What to train: data, so that it can be shown, stored and run again. Everything but `target` is chosen for the data where it is left out. */
+export interface Plan {
+  readonly target: string;
+  readonly task?: 'auto' | 'regression' | 'classification';
+  /** `auto` tries a portfolio of learners and blends the best; the others train that learner alone. */
+  readonly learner?: 'auto' | 'trees' | 'linear';
+  /** Settings over the defaults, for a single learner. */
+  readonly trees?: Partial<BoostOptions>;
+  readonly linear?: Partial<LinearOptions>;
+  /** Column of row weights. */
+  readonly weight?: string;
+  /** Columns not to learn from. */
+  readonly ignore?: readonly string[];
+  /** How rows to learn from are told from rows to judge by; `column` is the time or the group. */
+  readonly split?: { readonly kind: 'auto' | SplitKind; readonly column?: string };
+  /** `trials` bounds the number of models tried and makes the result repeatable; `millis` bounds the time. Without either: 6 trials. */
+  readonly budget?: { readonly trials?: number; readonly millis?: number };
+  readonly seed?: number;
+}
+
+/** Refuses a plan that can't mean anything: LEARN_PLAN. */
+export function checkPlan(plan: Plan): void {
+  oneOf('task', plan.task ?? 'auto', ['auto', 'regression', 'classification']);
+  oneOf('learner', plan.learner ?? 'auto', ['auto', 'trees', 'linear']);
+  oneOf('split.kind', plan.split?.kind ?? 'auto', ['auto', 'random', 'stratified', 'time', 'group']);
+  inRange('budget.trials', plan.budget?.trials ?? 1, 1, 10_000, true);
+  inRange('budget.millis', plan.budget?.millis ?? 1, 1, 7 * 86_400_000, false);
+  inRange('seed', plan.seed ?? 1, 0, 2 ** 32 - 1, true);
+  checkBoost({ ...boostDefaults, ...plan.trees });
+  inRange('linear.l1', plan.linear?.l1 ?? 0, 0, 1e12, false);
+  inRange('linear.l2', plan.linear?.l2 ?? 0, 0, 1e12, false);
+  inRange('linear.iterations', plan.linear?.iterations ?? 1, 1, 100_000, true);
+}
+
+function checkBoost(o: BoostOptions): void {
+  oneOf('trees.growth', o.growth, ['leaf', 'depth']);
+  oneOf('trees.loss', o.loss, ['squared', 'absolute', 'huber', 'quantile', 'poisson', 'gamma', 'tweedie', 'logistic', 'softmax']);
+  inRange('trees.rounds', o.rounds, 1, 100_000, true);
+  inRange('trees.learningRate', o.learningRate, 1e-6, 1, false);
+  inRange('trees.maxLeaves', o.maxLeaves, 2, 65_536, true);
+  inRange('trees.maxDepth', o.maxDepth, 1, 64, true);
+  inRange('trees.maxBins', o.maxBins, 2, 255, true);
+  inRange('trees.rowSample', o.rowSample, 0.01, 1, false);
+  inRange('trees.columnSample', o.columnSample, 0.01, 1, false);
+  inRange('trees.patience', o.patience, 0, 100_000, true);
+  for (const name of ['l1', 'l2', 'minGain', 'minChildWeight', 'minRows'] as const) inRange(`trees.${name}`, o[name], 0, 1e12, false);
+  inRange('trees.alpha', o.alpha, 0.001, 0.999, false);
+  inRange('trees.delta', o.delta, 1e-12, 1e12, false);
+  inRange('trees.power', o.power, 1.01, 1.99, false);
+}
+
+function oneOf(option: string, value: string, choices: readonly string[]): void {
+  if (!choices.includes(value)) fail('LEARN_PLAN', { option, value: String(value), expected: `one of ${choices.join(', ')}` });
+}
+
+function inRange(option: string, value: number, low: number, high: number, whole: boolean): void {
+  const fits = typeof value === 'number' && value >= low && value <= high && (!whole || Number.isInteger(value));
+  if (!fits)
+    fail('LEARN_PLAN', { option, value: String(value), expected: `${whole ? 'a whole number' : 'a number'} from ${low} to ${high}` });
+}

@@ -1,0 +1,94 @@
+/**
+ * Values → small bin numbers, so that a split search reads bytes. Bin 0 is "missing" (for a category also "not seen in
+ * training"); bins 1 … hold the values in order. A bin's upper bound is a real threshold, so that a tree that was grown on bins
+ * routes raw values alike: bin(v) ≤ b ⇔ v ≤ upper[b - 1].
+ */
+export type FeatureBins =
+  | {
+      readonly kind: 'numeric' /** Ascending; bin b (1-based) holds upper[b - 2] < v ≤ upper[b - 1], the last bin all above. */;
+      readonly upper: Float64Array;
+    }
+  | { readonly kind: 'category' /** Codes 0 … levels-1 stand in bins 1 … levels. */; readonly levels: number };
+
+/** A feature as the trees see it. NaN is missing. A category's values are codes 0 … levels-1 with levels ≤ 255. */
+export interface Feature {
+  readonly name: string;
+  readonly kind: 'numeric' | 'category';
+  readonly levels: number;
+  readonly values: Float64Array;
+}
+
+/** Bins with the missing bin counted. */
+export function binCount(bins: FeatureBins): number {
+  return bins.kind === 'numeric' ? bins.upper.length + 2 : bins.levels + 1;
+}
+
+/**
+ * At most `maxBins` bins of about equal numbers of rows; a value that alone fills a bin has it to itself. With few distinct
+ * values each has its own bin. Depends on the set of values only, not on their order. Cost: one sort.
+ */
+export function featureBins(feature: Feature, maxBins: number): FeatureBins {
+  if (feature.kind === 'category') return { kind: 'category', levels: feature.levels };
+  const sorted = feature.values.filter((v) => !Number.isNaN(v)).sort();
+  const distinct: number[] = [];
+  const counts: number[] = [];
+  for (const v of sorted) {
+    const last = distinct.length - 1;
+    if (last >= 0 && distinct[last] === v) counts[last]!++;
+    else {
+      distinct.push(v);
+      counts.push(1);
+    }
+  }
+  return { kind: 'numeric', upper: upperBounds(distinct, counts, sorted.length, maxBins) };
+}
+
+function upperBounds(distinct: readonly number[], counts: readonly number[], rows: number, maxBins: number): Float64Array {
+  const upper: number[] = [];
+  if (distinct.length <= maxBins) {
+    for (let i = 1; i < distinct.length; i++) upper.push(between(distinct[i - 1]!, distinct[i]!));
+    return Float64Array.from(upper);
+  }
+  let left = rows;
+  let filled = 0;
+  for (let i = 0; i + 1 < distinct.length && upper.length < maxBins - 1; i++) {
+    filled += counts[i]!;
+    const share = (left / (maxBins - upper.length)) | 0;
+    const nextIsLarge = counts[i + 1]! >= share;
+    if (filled >= share || (nextIsLarge && filled * 2 >= share)) {
+      upper.push(between(distinct[i]!, distinct[i + 1]!));
+      left -= filled;
+      filled = 0;
+    }
+  }
+  return Float64Array.from(upper);
+}
+
+/** A threshold t with a ≤ t < b. */
+function between(a: number, b: number): number {
+  const middle = a + (b - a) / 2;
+  return middle < b ? middle : a;
+}
+
+/** Writes the bins of one feature into column `column` of the row-major table `into` ([rows × width]). */
+export function writeBins(bins: FeatureBins, values: Float64Array, into: Uint8Array, column: number, width: number): void {
+  let at = column;
+  for (let i = 0; i < values.length; i++) {
+    into[at] = binOf(bins, values[i]!);
+    at += width;
+  }
+}
+
+export function binOf(bins: FeatureBins, value: number): number {
+  if (Number.isNaN(value)) return 0;
+  if (bins.kind === 'category') return value < bins.levels ? value + 1 : 0;
+  const upper = bins.upper;
+  let low = 0;
+  let high = upper.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (value <= upper[middle]!) high = middle;
+    else low = middle + 1;
+  }
+  return low + 1;
+}

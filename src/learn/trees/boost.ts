@@ -1,0 +1,270 @@
+import { fixedPointScale } from '../exact.ts';
+import { mix, random, shuffled } from '../random.ts';
+import { binCount, type Feature, featureBins, writeBins } from './bins.ts';
+import { type Forest, type ForestBuilder, finishForest, goesLeft, joinForests, newForest } from './forest.ts';
+import { type Ground, type GrowRules, growTree, type Leaf } from './grow.ts';
+import type { Kernel, MakeKernel } from './kernel.ts';
+import { type Loss, type LossName, type LossOptions, lossNamed, weightedQuantile } from './losses.ts';
+
+/** Every setting of a booster. The defaults stand in `boostDefaults`; the peers' names of each in docs/learn.md. */
+export interface BoostOptions extends GrowRules, Omit<LossOptions, 'classes'> {
+  readonly loss: LossName;
+  /** Rounds at most; each grows one tree for each output. */
+  readonly rounds: number;
+  readonly learningRate: number;
+  /** Value bins of a numeric feature, at most 255. */
+  readonly maxBins: number;
+  /** Share of rows, and of features, that each round sees. */
+  readonly rowSample: number;
+  readonly columnSample: number;
+  /** Stop when the validation loss has not improved for so many rounds; 0 grows all rounds. */
+  readonly patience: number;
+  readonly seed: number;
+}
+
+export const boostDefaults: BoostOptions = {
+  loss: 'squared',
+  rounds: 200,
+  learningRate: 0.1,
+  growth: 'leaf',
+  maxLeaves: 31,
+  maxDepth: 64,
+  minChildWeight: 1e-3,
+  minRows: 20,
+  l1: 0,
+  l2: 1,
+  minGain: 0,
+  maxBins: 255,
+  rowSample: 1,
+  columnSample: 1,
+  patience: 0,
+  alpha: 0.5,
+  delta: 1,
+  power: 1.5,
+  seed: 1,
+};
+
+/** Rows to learn from: features [features][rows], targets as the loss wants them, a weight for each row. */
+export interface Rows {
+  readonly features: readonly Feature[];
+  readonly targets: Float64Array;
+  readonly weights: Float64Array;
+}
+
+/** What a caller may do after each round. `validation` is null without validation rows. */
+export interface Round {
+  readonly round: number;
+  readonly training: number | null;
+  readonly validation: number | null;
+}
+
+export interface Boosted {
+  readonly forest: Forest;
+  /** Rounds that were kept. */
+  readonly rounds: number;
+  readonly validation: number | null;
+}
+
+/** Memory for histograms; a wide table gets fewer slots, not more memory. */
+const HISTOGRAM_BYTES = 64 * 2 ** 20;
+
+/**
+ * Gradient boosted trees on histograms (Friedman 2001; Chen, Guestrin 2016; Ke et al. 2017). A generator: it yields after each round, so
+ * that the caller reports, pauses or ends it; ending it early (`return`) loses the result, sending `true` to `next` keeps what there is.
+ * The result depends on data, options and seed only, bit by bit: sums are integers and exp is our own.
+ * With validation rows the rounds after the best one are dropped. Cost of a round: rows × features for the root, less below.
+ */
+export function* boost(
+  rows: Rows,
+  validation: Rows | null,
+  options: BoostOptions,
+  classes: number,
+  makeKernel: MakeKernel,
+): Generator<Round, Boosted, boolean | undefined> {
+  const loss = lossNamed(options.loss, { classes, alpha: options.alpha, delta: options.delta, power: options.power });
+  const booster = new Booster(rows, loss, options, makeKernel);
+  const watch = validation === null ? null : new Watch(validation, loss, booster.base);
+  let best = { rounds: 0, value: watch?.value() ?? null };
+  for (let round = 1; round <= options.rounds; round++) {
+    const trees = booster.round(round);
+    if (watch !== null) {
+      watch.add(trees);
+      const value = watch.value();
+      if (value < best.value!) best = { rounds: round, value };
+    } else best = { rounds: round, value: null };
+    const stop = yield { round, training: null, validation: watch === null ? null : watch.latest };
+    if (stop === true || (options.patience > 0 && watch !== null && round - best.rounds >= options.patience)) break;
+  }
+  return { forest: booster.finish(best.rounds), rounds: best.rounds, validation: best.value };
+}
+
+class Booster {
+  private readonly grown: Forest[] = [];
+  readonly base: Float64Array;
+  private readonly rows: Rows;
+  private readonly loss: Loss;
+  private readonly options: BoostOptions;
+  private readonly kernel: Kernel;
+  private readonly ground: Omit<Ground, 'gradientScale' | 'hessianScale'>;
+  private readonly scores: Float64Array;
+  private readonly gradient: Float64Array;
+  private readonly hessian: Float64Array;
+  private readonly categorical: Uint8Array;
+
+  constructor(rows: Rows, loss: Loss, options: BoostOptions, makeKernel: MakeKernel) {
+    const { features, targets, weights } = rows;
+    const count = targets.length;
+    this.rows = rows;
+    this.loss = loss;
+    this.options = options;
+    this.base = loss.base(targets, weights);
+    this.categorical = Uint8Array.from(features, (f) => (f.kind === 'category' ? 1 : 0));
+    const bins = features.map((f) => featureBins(f, options.maxBins));
+    const offsets = new Uint32Array(features.length + 1);
+    bins.forEach((b, f) => {
+      offsets[f + 1] = offsets[f]! + binCount(b);
+    });
+    const affordable = Math.floor(HISTOGRAM_BYTES / (offsets[features.length]! * 16));
+    const slots = Math.max(3, Math.min(options.maxLeaves + 1, affordable));
+    this.kernel = makeKernel({ rows: count, features: features.length, offsets, slots });
+    features.forEach((f, at) => {
+      writeBins(bins[at]!, f.values, this.kernel.bins, at, features.length);
+    });
+    this.ground = { kernel: this.kernel, bins, offsets, slots };
+    this.scores = new Float64Array(count * loss.outputs);
+    for (let i = 0; i < this.scores.length; i++) this.scores[i] = this.base[i % loss.outputs]!;
+    this.gradient = new Float64Array(count * loss.outputs);
+    this.hessian = new Float64Array(count * loss.outputs);
+  }
+
+  /** Grows the round's trees, one for each output, and returns them alone. */
+  round(round: number): Forest {
+    const forest = newForest();
+    const { loss, rows, options } = this;
+    loss.derivatives(rows.targets, rows.weights, this.scores, this.gradient, this.hessian);
+    if (options.rowSample < 1) this.sampleRows(round);
+    const features = this.sampleFeatures(round);
+    this.kernel.activate(features);
+    for (let output = 0; output < loss.outputs; output++) {
+      const ground = { ...this.ground, ...this.fixGradients(output) };
+      const leaves = growTree(ground, rows.targets.length, features, options, options.learningRate, forest);
+      if (loss.leafQuantile !== null) this.refitLeaves(forest, leaves, loss.leafQuantile);
+      this.addToScores(forest, leaves, output);
+    }
+    const trees = finishForest(forest, this.base, this.categorical);
+    this.grown.push(trees);
+    return trees;
+  }
+
+  /** Rows outside the sample weigh nothing in this round; which they are depends on seed, round and row only. */
+  private sampleRows(round: number): void {
+    const limit = this.options.rowSample * 4294967296;
+    const salt = mix(this.options.seed * 0x9e3779b1 + round);
+    const { outputs } = this.loss;
+    for (let i = 0; i < this.rows.targets.length; i++) {
+      if (mix(i ^ salt) < limit) continue;
+      this.gradient.fill(0, i * outputs, (i + 1) * outputs);
+      this.hessian.fill(0, i * outputs, (i + 1) * outputs);
+    }
+  }
+
+  private sampleFeatures(round: number): Uint32Array {
+    const count = this.rows.features.length;
+    const kept = Math.max(1, Math.round(count * this.options.columnSample));
+    const order =
+      kept === count ? shuffledIdentity(count) : shuffled(count, random(mix(this.options.seed + round * 0x85ebca6b))).slice(0, kept);
+    return order.sort();
+  }
+
+  /** Moves one output's derivatives into the kernel as integers; the scales are powers of two, so nothing but rounding is lost. */
+  private fixGradients(output: number): { gradientScale: number; hessianScale: number } {
+    const { outputs } = this.loss;
+    const { gradient, hessian } = this;
+    const count = this.rows.targets.length;
+    let largest = 0;
+    let steepest = 0;
+    for (let at = output; at < gradient.length; at += outputs) {
+      const g = Math.abs(gradient[at]!);
+      if (g > largest) largest = g;
+      if (hessian[at]! > steepest) steepest = hessian[at]!;
+    }
+    const gradientScale = fixedPointScale(largest, count);
+    const hessianScale = fixedPointScale(steepest, count);
+    const fixed = this.kernel.gradients;
+    for (let i = 0, at = output; i < count; i++, at += outputs) {
+      fixed[i * 2] = Math.floor(gradient[at]! * gradientScale + 0.5);
+      fixed[i * 2 + 1] = Math.floor(hessian[at]! * hessianScale + 0.5);
+    }
+    return { gradientScale: 1 / gradientScale, hessianScale: 1 / hessianScale };
+  }
+
+  private refitLeaves(forest: ForestBuilder, leaves: readonly Leaf[], share: number): void {
+    const { targets, weights } = this.rows;
+    for (const { node, from, to } of leaves) {
+      const inside = this.kernel.order.subarray(from, to);
+      const residuals = Float64Array.from(inside, (row) => targets[row]! - this.scores[row]!);
+      const heavy = Float64Array.from(inside, (row) => weights[row]!);
+      forest.threshold[node] = weightedQuantile(residuals, heavy, share) * this.options.learningRate;
+    }
+  }
+
+  private addToScores(forest: ForestBuilder, leaves: readonly Leaf[], output: number): void {
+    const { outputs } = this.loss;
+    const { order } = this.kernel;
+    for (const { node, from, to } of leaves) {
+      const value = forest.threshold[node]!;
+      for (let i = from; i < to; i++) {
+        const at = order[i]! * outputs + output;
+        this.scores[at] = this.scores[at]! + value;
+      }
+    }
+  }
+
+  finish(rounds: number): Forest {
+    return joinForests(this.grown.slice(0, rounds), this.base, this.categorical);
+  }
+}
+
+function shuffledIdentity(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, i) => i);
+}
+
+/** Keeps the scores of validation rows while the forest grows. */
+class Watch {
+  latest: number | null = null;
+  private readonly rows: Rows;
+  private readonly loss: Loss;
+  private readonly scores: Float64Array;
+
+  constructor(rows: Rows, loss: Loss, base: Float64Array) {
+    this.rows = rows;
+    this.loss = loss;
+    this.scores = new Float64Array(rows.targets.length * loss.outputs);
+    for (let i = 0; i < this.scores.length; i++) this.scores[i] = base[i % loss.outputs]!;
+  }
+
+  value(): number {
+    this.latest = this.loss.mean(this.rows.targets, this.rows.weights, this.scores);
+    return this.latest;
+  }
+
+  /** Adds the trees of one round. */
+  add(trees: Forest): void {
+    trees.roots.forEach((root, output) => {
+      this.addTree(trees, root, output);
+    });
+  }
+
+  private addTree(forest: Forest, root: number, output: number): void {
+    const { outputs } = this.loss;
+    const { features, targets } = this.rows;
+    for (let i = 0; i < targets.length; i++) {
+      let node = root;
+      for (let f = forest.feature[node]!; f >= 0; f = forest.feature[node]!) {
+        node = forest.left[node]! + (goesLeft(forest, node, features[f]!.values[i]!) ? 0 : 1);
+      }
+      const at = i * outputs + output;
+      this.scores[at] = this.scores[at]! + forest.threshold[node]!;
+    }
+  }
+}

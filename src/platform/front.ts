@@ -1,0 +1,215 @@
+/**
+ * The front: opens the stages that acknowledge records (workspace, guard, log, intake) and keeps the warehouse child alive.
+ * It never loads DuckDB: acknowledgement goes on while the child restarts.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type DoorContext, type Intake, openIntake, openLog } from '#collect';
+import { type Bytes, fail, type Position, type Topic } from '#core';
+import { type Guard, openGuard } from '#guard';
+import { residentBytes, supervise } from '#run';
+import { openWorkspace, type Workspace } from '#workspace';
+import { type Flow, newFlow } from './flow.ts';
+import { takeLock } from './lock.ts';
+import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
+import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
+
+export interface FrontOptions {
+  readonly workspace: string;
+  readonly memory?: Bytes;
+  /** One structured line per event. */
+  readonly log: (level: 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
+}
+
+export interface Front {
+  readonly workspace: Workspace;
+  readonly guard: Guard;
+  readonly intake: Intake;
+  readonly doors: DoorContext;
+  readonly warehouse: WarehouseClient;
+  readonly flow: Flow;
+  readonly uploads: string;
+  /** Where the log of each topic ends, durably. */
+  durable(): Record<string, Position>;
+  warehouseState(): 'starting' | 'ready' | 'down';
+  memory(): { front_bytes: Bytes; warehouse_bytes: Bytes };
+  restarts(): number;
+  /** Refuses new records, syncs, lets the child deliver and close. */
+  stop(): Promise<void>;
+}
+
+const WATCH = 25;
+const MEMORY_WATCH = 50;
+
+export function openFront(options: FrontOptions): Front {
+  const { log: say } = options;
+  const workspace = openWorkspace(options.workspace);
+  const { dataPath, settings } = workspace;
+  mkdirSync(dataPath, { recursive: true, mode: 0o700 });
+  const unlock = takeLock(dataPath);
+  const uploads = join(dataPath, 'tmp', 'uploads');
+  rmSync(uploads, { recursive: true, force: true });
+  mkdirSync(uploads, { recursive: true, mode: 0o700 });
+  const guard = openGuard(dataPath);
+  const log = openLog(dataPath, {
+    onRecovered(topic, recovered) {
+      if (recovered.cut > 0) say('warn', 'log.recovered', { topic, end: recovered.end, cut_bytes: recovered.cut });
+    },
+  });
+  const columns = new Map<string, ReadonlySet<string>>();
+  const none: ReadonlySet<string> = new Set();
+  const intake = openIntake({ log, limits: settings.limits, timeZone: settings.timeZone, columns: (topic) => columns.get(topic) ?? none });
+  const flow = newFlow();
+  let stopping = false;
+
+  // A path of its own for the socket: a Unix socket's path has at most 107 bytes, a workspace's may be longer.
+  const socketFolder = mkdtempSync(join(tmpdir(), 'millrace-'));
+  const socket = join(socketFolder, 'w.sock');
+  const warehouse = warehouseClient(socket);
+  const memory = options.memory ?? settings.memory;
+  const config: ChildConfig = {
+    dataPath,
+    socket,
+    memory: Math.floor(memory * 0.5),
+    threads: Math.max(2, availableParallelism()),
+    limits: settings.roles,
+  };
+  let sent: Record<string, Position> = {};
+  let state: 'starting' | 'ready' | 'down' = 'starting';
+
+  const child = supervise({
+    script: new URL('./warehouse.ts', import.meta.url),
+    args: [JSON.stringify(config)],
+    // Queries and file calls share this pool; it can only be set before the process begins.
+    env: { UV_THREADPOOL_SIZE: '24', TZ: 'UTC' },
+    readyWithin: 120_000,
+    stopWithin: 10_000,
+    onReady(details) {
+      state = 'ready';
+      const { positions } = details as ChildReady;
+      for (const [topic, to] of Object.entries(positions)) flow.delivered(topic, to);
+      sendTopics();
+      sent = {};
+      tellDurable();
+      say('info', 'warehouse.ready');
+    },
+    onMessage(message) {
+      const told = message as FromChild;
+      if (told.kind === 'problem') {
+        say('error', 'warehouse.problem', { message: told.message });
+        return;
+      }
+      for (const { topic, to, columns: names } of told.topics) {
+        flow.delivered(topic, to);
+        if (names.length !== columns.get(topic)?.size) columns.set(topic, new Set(names));
+      }
+    },
+    onExit(reason) {
+      state = stopping ? 'down' : 'starting';
+      rmSync(socket, { force: true });
+      if (!stopping) say('error', 'warehouse.exit', { ...reason });
+    },
+  });
+
+  function sendTopics(): void {
+    child.send({ kind: 'topics', topics: workspace.topics() } satisfies ToChild);
+  }
+
+  function tellDurable(): void {
+    const durable = log.durable();
+    let news = false;
+    for (const topic of Object.keys(durable)) {
+      if (durable[topic] === sent[topic]) continue;
+      news = true;
+      flow.durable(topic, durable[topic]!);
+    }
+    if (news && state === 'ready' && child.send({ kind: 'durable', durable } satisfies ToChild)) sent = durable;
+  }
+
+  const watching = setInterval(tellDurable, WATCH);
+  const memoryWatch = watchMemory(child, memory, say);
+  const unwatch = workspace.onChange(() => {
+    sendTopics();
+    for (const problem of workspace.problems()) say('warn', 'definition.problem', { code: problem.code, message: problem.message });
+  });
+
+  function topicOf(name: string): Topic {
+    return workspace.topic(name) ?? createTopic(name);
+  }
+
+  function createTopic(name: string): Topic {
+    const topic = workspace.createTopicOnFirstUse(name);
+    sendTopics();
+    return topic;
+  }
+
+  const doors: DoorContext = {
+    intake,
+    bodyBytes: settings.limits.bodyBytes,
+    topic: topicOf,
+    stopping: () => stopping,
+    sender(request: IncomingMessage, topic: string) {
+      const principal = guard.authenticate(request.headers.authorization, request.socket.remoteAddress ?? '');
+      guard.decide(principal, 'send', topic);
+      return principal.name;
+    },
+  };
+
+  return {
+    workspace,
+    guard,
+    intake,
+    doors,
+    warehouse,
+    flow,
+    uploads,
+    durable: () => log.durable(),
+    warehouseState: () => state,
+    memory: () => ({ front_bytes: process.memoryUsage.rss(), warehouse_bytes: child.pid === null ? 0 : (residentBytes(child.pid) ?? 0) }),
+    restarts: () => child.restarts,
+    async stop() {
+      if (stopping) fail('STOPPING');
+      stopping = true;
+      clearInterval(watching);
+      clearInterval(memoryWatch);
+      unwatch();
+      log.close();
+      tellDurable();
+      await child.stop();
+      warehouse.close();
+      guard.close();
+      workspace.close();
+      rmSync(socketFolder, { recursive: true, force: true });
+      unlock();
+    },
+  };
+}
+
+/**
+ * DuckDB's memory limit is a hint (19 GB were seen under a limit of 400 MB), so the child is watched from outside: above its
+ * share the longest query is stopped, above the whole the child is ended and started again; delivery then catches up.
+ */
+function watchMemory(
+  child: { pid: number | null; send(message: object): boolean; restart(): void },
+  memory: Bytes,
+  say: FrontOptions['log'],
+): NodeJS.Timeout {
+  const share = memory * 0.8;
+  let relieved = 0;
+  return setInterval(() => {
+    if (child.pid === null) return;
+    const resident = residentBytes(child.pid);
+    if (resident === null) return;
+    if (resident > memory) {
+      say('warn', 'memory.restart', { resident, memory });
+      child.restart();
+    } else if (resident > share && performance.now() - relieved > 500) {
+      relieved = performance.now();
+      say('warn', 'memory.relieve', { resident, share });
+      child.send({ kind: 'relieve' } satisfies ToChild);
+    }
+  }, MEMORY_WATCH);
+}

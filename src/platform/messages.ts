@@ -1,0 +1,26 @@
+/** What the front and the warehouse child say to each other over IPC; questions and bulk go over the child's socket instead. */
+import type { Bytes, Position, Role, Topic } from '#core';
+
+/** Given to the child when it is forked. */
+export interface ChildConfig {
+  readonly dataPath: string;
+  readonly socket: string;
+  readonly memory: Bytes;
+  readonly threads: number;
+  readonly limits: Readonly<Record<Role, { seconds: number; rows: number; concurrency: number }>>;
+}
+
+export type ToChild =
+  | { readonly kind: 'topics'; readonly topics: readonly Topic[] }
+  | { readonly kind: 'durable'; readonly durable: Readonly<Record<string, Position>> }
+  /** Memory is short: stop the largest query. */
+  | { readonly kind: 'relieve' };
+
+export type FromChild =
+  | { readonly kind: 'delivered'; readonly topics: readonly { topic: string; to: Position; columns: readonly string[] }[] }
+  | { readonly kind: 'problem'; readonly message: string };
+
+/** What the child says when it is ready. */
+export interface ChildReady {
+  readonly positions: Readonly<Record<string, Position>>;
+}

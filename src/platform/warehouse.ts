@@ -1,0 +1,207 @@
+/**
+ * The warehouse child: the one DuckDB file, delivery and queries. It answers HTTP on a Unix socket in a folder that only this
+ * user can enter; who asks was decided by the front. It ends when the front is gone.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream';
+import { json } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openAnalyst } from '#analyze';
+import { asMillraceError, fail, type Principal, type Topic } from '#core';
+import { startDelivery } from '#process';
+import { isFatal, openStore, type Store, text } from '#store';
+import type { ChildConfig, FromChild, ToChild } from './messages.ts';
+
+/** The kernel frees the file of a killed predecessor at once, but its process may take a moment to be gone. */
+const PATIENCE = 10_000;
+
+async function main(config: ChildConfig): Promise<void> {
+  process.on('disconnect', () => process.exit(1));
+  const topics = new Map<string, Topic>();
+  const say = (message: FromChild) => process.send?.(message);
+  const store = await openPatiently(config);
+  const analyst = openAnalyst({ store, limits: config.limits });
+  const delivering = startDelivery({
+    store,
+    logRoot: `${config.dataPath}/log`,
+    topic: (name) => topics.get(name),
+    onDelivered: (delivered) => say({ kind: 'delivered', topics: delivered.map(({ topic, to, columns }) => ({ topic, to, columns })) }),
+    onProblem(problem) {
+      say({ kind: 'problem', message: problem instanceof Error ? problem.message : String(problem) });
+      // After such an error DuckDB refuses everything until the file is opened anew: a new process does that.
+      if (isFatal(problem) || (problem instanceof Error && isFatal(problem.cause))) process.exit(3);
+    },
+  });
+
+  const routes = routesOf(store, analyst);
+  const server = createServer((request, response) => {
+    answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));
+  });
+  server.listen(config.socket, () => {
+    process.send?.({ ready: { positions: Object.fromEntries(store.positions()) } });
+  });
+
+  process.on('message', (message: ToChild) => {
+    if (message.kind === 'durable') delivering.news(message.durable);
+    else if (message.kind === 'relieve') analyst.relieve();
+    else {
+      topics.clear();
+      for (const topic of message.topics) topics.set(topic.name, topic);
+    }
+  });
+
+  let ending = false;
+  process.on('SIGTERM', () => {
+    if (ending) return;
+    ending = true;
+    void (async () => {
+      server.close();
+      await analyst.close();
+      await delivering.settle(2_500);
+      await delivering.stop();
+      await store.close();
+      process.exit(0);
+    })();
+  });
+  // Ctrl-C in a terminal reaches the whole group; the front decides when this process ends.
+  process.on('SIGINT', () => {});
+}
+
+async function openPatiently(config: ChildConfig): Promise<Store> {
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    try {
+      return await openStore(config);
+    } catch (thrown) {
+      const error = asMillraceError(thrown);
+      if (error.code !== 'STORE_LOCKED' || performance.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+interface Call {
+  readonly who: Principal;
+  readonly query: URLSearchParams;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The last part of the path. */
+  readonly name: string;
+}
+
+type Route = (call: Call) => Promise<unknown>;
+
+/** Each answers with JSON, or writes its own answer and returns undefined. */
+function routesOf(store: Store, analyst: ReturnType<typeof openAnalyst>): Record<string, Route> {
+  return {
+    'POST /query': async ({ who, request, response }) => {
+      const asked = (await json(request)) as Record<string, never>;
+      const answered = await analyst.ask({ ...asked, who } as never);
+      response.writeHead(200, {
+        'content-type': answered.contentType,
+        'content-length': answered.bytes,
+        'x-millrace-job': answered.job,
+        'x-millrace-rows': answered.rows,
+        'x-millrace-truncated': String(answered.truncated),
+      });
+      pipeline(answered.body, response, () => {});
+    },
+    'GET /jobs': async () => analyst.jobs(),
+    'GET /jobs/': async ({ name }) => analyst.job(name),
+    'DELETE /jobs/': async ({ name }) => {
+      const job = analyst.job(name);
+      analyst.cancel(name);
+      return job;
+    },
+    'POST /load': async ({ request }) => store.load((await json(request)) as never),
+    'GET /tables': async () => store.tables(),
+    'GET /quarantine': async ({ query }) => quarantine(store, query),
+    'POST /quarantine/rows': async ({ request }) => replayable(store, (await json(request)) as Replaying),
+    'POST /quarantine/replayed': async ({ request }) => {
+      const { ids } = (await json(request)) as { ids: string[] };
+      await store.write((tx) =>
+        tx.run(`UPDATE millrace.quarantine SET replayed = now() WHERE id IN (${ids.map(text).join(', ') || "''"})`),
+      );
+      return {};
+    },
+    'POST /quarantine/expire': async ({ request }) => {
+      const { before } = (await json(request)) as { before: string };
+      const rows = await store.write((tx) => tx.run(`DELETE FROM millrace.quarantine WHERE received < ${text(before)}::TIMESTAMPTZ`));
+      return { rows };
+    },
+    'GET /state': async () => ({
+      positions: Object.fromEntries(store.positions()),
+      batch: store.batch(),
+      quarantined: Object.fromEntries(
+        (await store.rows(`SELECT topic, count(*) AS n FROM millrace.quarantine WHERE replayed IS NULL GROUP BY topic`)).map((row) => [
+          row['topic'],
+          Number(row['n']),
+        ]),
+      ),
+    }),
+  };
+}
+
+interface Replaying {
+  readonly topic?: string;
+  readonly ids?: readonly string[];
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/** Rows of quarantine with their bytes, in the order in which they arrived, that were not replayed yet. */
+async function replayable(store: Store, replaying: Replaying): Promise<unknown> {
+  const conditions = ['replayed IS NULL'];
+  if (replaying.topic !== undefined) conditions.push(`topic = ${text(replaying.topic)}`);
+  if (replaying.ids !== undefined) conditions.push(`id IN (${replaying.ids.map(text).join(', ') || "''"})`);
+  if (replaying.after !== undefined)
+    conditions.push(`(received, id) > (SELECT received, id FROM millrace.quarantine WHERE id = ${text(replaying.after)} LIMIT 1)`);
+  const rows = await store.rows(
+    `SELECT id, topic, to_base64(body) AS body FROM millrace.quarantine WHERE ${conditions.join(' AND ')} ORDER BY received, id LIMIT ${Math.floor(replaying.limit)}`,
+  );
+  return { rows };
+}
+
+async function quarantine(store: Store, query: URLSearchParams): Promise<unknown> {
+  const limit = Math.min(10_000, Math.max(1, Number(query.get('limit') ?? 100) || 100));
+  const topic = query.get('topic');
+  const body = query.get('bytes') === '1' ? `, coalesce(try(decode(body)), 'base64:' || to_base64(body)) AS body` : '';
+  const rows = await store.rows(
+    `SELECT id, topic, strftime(received, '%Y-%m-%dT%H:%M:%S.%gZ') AS received, code, reason${body}, strftime(replayed, '%Y-%m-%dT%H:%M:%S.%gZ') AS replayed
+     FROM millrace.quarantine ${topic === null ? '' : `WHERE topic = ${text(topic)}`} ORDER BY quarantine.received DESC, id LIMIT ${limit}`,
+  );
+  return { rows };
+}
+
+async function answer(routes: Record<string, Route>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://warehouse');
+  const last = url.pathname.lastIndexOf('/') + 1;
+  const whole = routes[`${request.method} ${url.pathname}`];
+  const route =
+    whole ??
+    routes[`${request.method} ${url.pathname.slice(0, last)}`] ??
+    fail('ROUTE_UNKNOWN', { method: request.method, path: url.pathname });
+  const who = JSON.parse(String(request.headers['x-millrace-principal'] ?? 'null')) as Principal;
+  const name = decodeURIComponent(url.pathname.slice(last));
+  const result = await route({ who, query: url.searchParams, request, response, name });
+  if (result === undefined) return;
+  const body = Buffer.from(JSON.stringify(result, (_, value) => (typeof value === 'bigint' ? Number(value) : value)));
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
+  response.end(body);
+}
+
+function refuse(response: ServerResponse, thrown: unknown): void {
+  const error = asMillraceError(thrown);
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const body = Buffer.from(JSON.stringify({ error: error.body }));
+  response.writeHead(error.status, { 'content-type': 'application/json', 'content-length': body.length });
+  response.end(body);
+}
+
+main(JSON.parse(process.argv[2]!) as ChildConfig).catch((thrown: unknown) => {
+  process.send?.({ kind: 'problem', message: asMillraceError(thrown).message });
+  setTimeout(() => process.exit(2), 50);
+});

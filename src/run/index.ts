@@ -1,0 +1,5 @@
+export { parseBytes, residentBytes, residentTreeBytes } from './memory.ts';
+export type { Progress, ProgressOptions } from './progress.ts';
+export { progress } from './progress.ts';
+export type { ExitReason, Supervised, SuperviseOptions } from './supervise.ts';
+export { supervise } from './supervise.ts';

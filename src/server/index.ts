@@ -1,0 +1,2 @@
+export type * from './api.ts';
+export { type Started, type StartOptions, startMillrace } from './start.ts';

@@ -1,0 +1,20 @@
+import type { FastifyInstance } from 'fastify';
+import type { Front } from '#platform';
+import { catalogRoutes } from './catalog.ts';
+import { loadRoutes } from './load.ts';
+import { quarantineRoutes } from './quarantine.ts';
+import { queryRoutes } from './query.ts';
+import { statusRoutes } from './status.ts';
+import { tokenRoutes } from './tokens.ts';
+import { topicRoutes } from './topics.ts';
+
+/** Every group of routes. */
+export const routes: readonly ((app: FastifyInstance, front: Front) => void)[] = [
+  statusRoutes,
+  queryRoutes,
+  loadRoutes,
+  catalogRoutes,
+  topicRoutes,
+  quarantineRoutes,
+  tokenRoutes,
+];

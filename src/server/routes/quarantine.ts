@@ -1,0 +1,71 @@
+import type { FastifyInstance } from 'fastify';
+import { fail } from '#core';
+import { mayDo } from '#guard';
+import type { Front } from '#platform';
+import type { ReplayAnswer } from '../api.ts';
+import { pipe } from './pipe.ts';
+
+const AT_ONCE = 500;
+
+export function quarantineRoutes(app: FastifyInstance, front: Front): void {
+  app.get<{ Querystring: { topic?: string; limit?: string } }>(
+    '/v1/quarantine',
+    { config: { action: 'quarantine_read' } },
+    async (request, reply) => {
+      const query = new URLSearchParams();
+      for (const name of ['topic', 'limit'] as const) if (request.query[name] !== undefined) query.set(name, request.query[name]);
+      if (mayDo(request.principal, 'quarantine_bytes')) query.set('bytes', '1');
+      return pipe(front, request, reply, { method: 'GET', path: `/quarantine?${query}` });
+    },
+  );
+
+  app.post<{ Body: { topic?: unknown; ids?: unknown } | null }>(
+    '/v1/quarantine/replay',
+    { config: { action: 'replay' } },
+    async (request): Promise<ReplayAnswer> => {
+      const { topic, ids } = request.body ?? {};
+      if (topic !== undefined && typeof topic !== 'string') fail('REQUEST_INVALID', { problem: '"topic" is not text' });
+      if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === 'string')))
+        fail('REQUEST_INVALID', { problem: '"ids" is not a list of texts' });
+      const answer = await replay(front, request.principal.name, topic as string | undefined, ids as string[] | undefined);
+      front.guard.audit({ who: request.principal.name, action: 'replay', on: topic ?? '*', outcome: 'done', from: request.ip });
+      return answer;
+    },
+  );
+}
+
+/**
+ * Sends quarantined records through intake again, in the order in which they came. A record without an id gets one from its place in
+ * quarantine, and only those accepted are marked as replayed: stopped in the middle, it can be run again and nothing is stored twice.
+ */
+async function replay(front: Front, sender: string, topic: string | undefined, ids: string[] | undefined): Promise<ReplayAnswer> {
+  const answer: ReplayAnswer = { tried: 0, accepted: 0, rejected: 0 };
+  for (let after: string | undefined; ; ) {
+    const asked = {
+      limit: AT_ONCE,
+      ...(topic === undefined ? {} : { topic }),
+      ...(ids === undefined ? {} : { ids }),
+      ...(after === undefined ? {} : { after }),
+    };
+    const { rows } = await front.warehouse.json<{ rows: { id: string; topic: string; body: string }[] }>('POST', '/quarantine/rows', asked);
+    if (rows.length === 0) return answer;
+    const outcomes = await Promise.all(rows.map((row) => again(front, sender, row)));
+    const taken = rows.filter((_, k) => outcomes[k]).map((row) => row.id);
+    if (taken.length > 0) await front.warehouse.json('POST', '/quarantine/replayed', { ids: taken });
+    answer.tried += rows.length;
+    answer.accepted += taken.length;
+    answer.rejected += rows.length - taken.length;
+    after = rows.at(-1)!.id;
+  }
+}
+
+function again(front: Front, sender: string, row: { id: string; topic: string; body: string }): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const topic = front.workspace.topic(row.topic);
+    if (topic === undefined) return resolve(false);
+    front.intake.take(topic, Buffer.from(row.body, 'base64'), { sender, idempotencyKey: null, replayOf: row.id }, (error, taken) => {
+      if (error !== null) reject(error);
+      else resolve(taken.rejected === 0);
+    });
+  });
+}

@@ -1,0 +1,75 @@
+import type { FastifyInstance } from 'fastify';
+import { fail } from '#core';
+import { mayDo } from '#guard';
+import type { Front } from '#platform';
+import type { Job, QueryRequest } from '../api.ts';
+import { pipe } from './pipe.ts';
+
+const FORMATS = ['json', 'ndjson', 'csv', 'parquet'];
+const LONGEST_SQL = 1_000_000;
+let named = 0;
+
+export function queryRoutes(app: FastifyInstance, front: Front): void {
+  app.post('/v1/query', { config: { action: 'query' } }, async (request, reply) => {
+    const asked = checked(request.body);
+    const job = asked.job ?? `job_${Date.now().toString(36)}_${(++named).toString(36)}`;
+    // A client that hangs up no longer wants the answer.
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) front.warehouse.json('DELETE', `/jobs/${encodeURIComponent(job)}`).catch(() => {});
+    });
+    return pipe(front, request, reply, {
+      method: 'POST',
+      path: '/query',
+      body: {
+        sql: asked.sql,
+        values: asked.params,
+        format: asked.format ?? 'json',
+        rows: asked.limits?.rows,
+        seconds: asked.limits?.seconds,
+        job,
+      },
+    });
+  });
+
+  app.get('/v1/jobs', { config: { action: 'jobs' } }, async (request) => {
+    const jobs = await front.warehouse.json<Job[]>('GET', '/jobs');
+    return jobs.filter((job) => mayDo(request.principal, 'jobs', job.who));
+  });
+
+  for (const method of ['GET', 'DELETE'] as const) {
+    app.route<{ Params: { id: string } }>({
+      method,
+      url: '/v1/jobs/:id',
+      config: { action: 'jobs' },
+      handler: async (request, reply) => {
+        const path = `/jobs/${encodeURIComponent(request.params.id)}`;
+        const job = await front.warehouse.json<Job>('GET', path);
+        front.guard.decide(request.principal, 'jobs', job.who);
+        return method === 'GET' ? job : pipe(front, request, reply, { method, path });
+      },
+    });
+  }
+}
+
+function checked(body: unknown): QueryRequest {
+  const refuse = (problem: string) => fail('QUERY_BODY', { problem });
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return refuse('it is not a JSON object');
+  const asked = body as Record<string, unknown>;
+  if (typeof asked['sql'] !== 'string') refuse('"sql" is not text');
+  if ((asked['sql'] as string).length > LONGEST_SQL) refuse(`"sql" is longer than ${LONGEST_SQL} characters`);
+  if (asked['format'] !== undefined && !FORMATS.includes(asked['format'] as string))
+    fail('QUERY_FORMAT', { format: String(asked['format']).slice(0, 50) });
+  if (asked['params'] !== undefined && (typeof asked['params'] !== 'object' || asked['params'] === null))
+    refuse('"params" is neither an array nor an object');
+  for (const value of Object.values((asked['params'] ?? {}) as object)) {
+    if (typeof value === 'object' && value !== null) refuse('a parameter is not text, a number, a boolean or null');
+  }
+  const limits = asked['limits'];
+  if (limits !== undefined && (typeof limits !== 'object' || limits === null)) refuse('"limits" is not an object');
+  for (const [name, value] of Object.entries(limits ?? {})) {
+    if ((name !== 'rows' && name !== 'seconds') || typeof value !== 'number' || !(value > 0))
+      refuse(`"limits.${name.slice(0, 50)}" can't be ${String(value).slice(0, 50)}`);
+  }
+  if (asked['job'] !== undefined && typeof asked['job'] !== 'string') refuse('"job" is not text');
+  return asked as unknown as QueryRequest;
+}

@@ -1,0 +1,132 @@
+/** Opens the front and listens. One server for doors and API: a door's request never enters the framework. */
+import { createServer as createHttp, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import { performance } from 'node:perf_hooks';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { doors } from '#collect';
+import { asMillraceError, type Bytes, fail, MillraceError } from '#core';
+import { checkListen } from '#guard';
+import { openFront } from '#platform';
+import { guarded } from './guarded.ts';
+import { routes } from './routes/index.ts';
+
+export interface StartOptions {
+  readonly workspace: string;
+  /** Default 127.0.0.1. Any other than loopback needs `tls` or `insecureHttp`. */
+  readonly host?: string;
+  /** 0 takes a free one. */
+  readonly port?: number;
+  readonly memory?: Bytes;
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  readonly insecureHttp?: boolean;
+  /** Where structured log lines go: stderr unless said otherwise, null for nowhere. */
+  readonly log?: { write(line: string): void } | null;
+}
+
+export interface Started {
+  readonly address: string;
+  /** For the first visitor while there is no admin. */
+  readonly setupToken: string | null;
+  /** For programs of the same user on this machine, while this process lives. */
+  readonly adminToken: string;
+  readonly pid: number;
+  /** Acknowledges what is in flight, delivers, checkpoints. */
+  stop(): Promise<void>;
+}
+
+/** Errors: HOST_UNSAFE, WORKSPACE_MISSING, WORKSPACE_BUSY, DEFINITION_*, PORT_TAKEN. */
+export async function startMillrace(options: StartOptions): Promise<Started> {
+  const host = options.host ?? '127.0.0.1';
+  checkListen({ host, tls: options.tls !== undefined, insecureHttp: options.insecureHttp === true });
+  const logger = pino(
+    { level: options.log === null ? 'silent' : 'info', base: undefined },
+    options.log ?? pino.destination({ dest: 2, sync: true }),
+  );
+  const front = openFront({
+    workspace: options.workspace,
+    ...(options.memory === undefined ? {} : { memory: options.memory }),
+    log: (level, event, facts) => logger[level]({ event, ...facts }),
+  });
+  const began = performance.now();
+  const { app, server } = newServer(options);
+  app.decorate('uptime', () => (performance.now() - began) / 1000);
+  guarded(app, front.guard);
+  for (const route of routes) route(app, front);
+  app.setNotFoundHandler((request) => fail('ROUTE_UNKNOWN', { method: request.method, path: request.url.slice(0, 200) }));
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = worded(thrown);
+    if (error.code === 'INTERNAL') logger.error({ event: 'internal', method: request.method, url: request.url, err: thrown });
+    if (error.retryable) reply.header('retry-after', '1');
+    return reply.code(error.status).send({ error: error.body });
+  });
+  await app.ready();
+
+  const fallback = app.routing.bind(app) as RequestListener;
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    for (const door of doors) {
+      const path = door.path(request.method!, request.url!);
+      if (path !== null) {
+        door.handle(request, response, path, front.doors);
+        return;
+      }
+    }
+    fallback(request, response);
+  });
+  try {
+    await listen(server, host, options.port ?? 0);
+  } catch (thrown) {
+    await front.stop();
+    throw thrown;
+  }
+  const port = (server.address() as { port: number }).port;
+  const shownHost = host.includes(':') ? `[${host.replace(/^\[|\]$/g, '')}]` : host;
+  logger.info({ event: 'ready', host, port, pid: process.pid });
+  return {
+    address: `${options.tls === undefined ? 'http' : 'https'}://${shownHost}:${port}`,
+    setupToken: front.guard.setupToken(),
+    adminToken: front.guard.localToken(),
+    pid: process.pid,
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      await front.stop();
+      server.closeAllConnections();
+      await closed;
+      await app.close();
+      logger.info({ event: 'stopped' });
+    },
+  };
+}
+
+function newServer(options: StartOptions): { app: FastifyInstance; server: Server } {
+  const limits = { maxHeaderSize: 16_384, requestTimeout: 300_000, headersTimeout: 30_000, keepAliveTimeout: 65_000 };
+  const server: Server = options.tls === undefined ? createHttp(limits) : createHttps({ ...limits, ...options.tls, minVersion: 'TLSv1.2' });
+  server.maxRequestsPerSocket = 0;
+  const app = Fastify({
+    // The framework routes; the server is ours, since doors come first.
+    serverFactory: () => createHttp(),
+    bodyLimit: 4 * 1024 * 1024,
+    routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
+  });
+  return { app, server };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      reject(new MillraceError('PORT_TAKEN', { host, port, problem: cause.code ?? cause.message }, cause));
+    });
+    server.listen(port, host.replace(/^\[|\]$/g, ''), () => resolve());
+  });
+}
+
+/** The framework's own refusals in the catalogue's words. */
+function worded(thrown: unknown): MillraceError {
+  if (thrown instanceof MillraceError) return thrown;
+  const { code, message } = thrown as { code?: unknown; message?: string };
+  if (typeof code === 'string' && code.startsWith('FST_ERR_CTP'))
+    return new MillraceError('REQUEST_INVALID', { problem: message ?? code }, thrown);
+  if (thrown instanceof SyntaxError) return new MillraceError('REQUEST_INVALID', { problem: message ?? 'it is not JSON' }, thrown);
+  return asMillraceError(thrown);
+}

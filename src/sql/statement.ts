@@ -1,0 +1,150 @@
+import type { Reads, TableRead } from './reads.ts';
+
+/** What is written or made: `schema` is filled in (main where none is written). */
+export interface Target {
+  readonly schema: string;
+  readonly name: string;
+  readonly position: number;
+}
+
+export type OptionValue = string | number | boolean | null | readonly (string | number | boolean | null)[];
+
+interface Common {
+  /** What the user sent; positions are indexes into it. */
+  readonly text: string;
+  readonly reads: Reads;
+  /** The parameters that stand in it, in the order of first use: '1' for $1 or the first ?, 'name' for $name. */
+  readonly parameters: readonly string[];
+}
+
+/** `sql` is what may be run: for a query the text without what surrounds it, for everything else printed anew from verified parts. */
+interface Runs extends Common {
+  readonly sql: string;
+}
+
+export interface SelectStatement extends Runs {
+  readonly kind: 'select';
+}
+
+export interface ExplainStatement extends Runs {
+  readonly kind: 'explain';
+  readonly analyze: boolean;
+  readonly inner: string;
+}
+
+/** `body` is the query behind AS, which may be run by itself. */
+export interface CreateStatement extends Runs {
+  readonly kind: 'create_table_as' | 'create_view';
+  readonly target: Target;
+  readonly replace: boolean;
+  readonly ifNotExists: boolean;
+  readonly columns: readonly string[] | null;
+  readonly body: string;
+}
+
+export interface InsertStatement extends Runs {
+  readonly kind: 'insert';
+  readonly target: Target;
+  readonly columns: readonly string[] | null;
+  readonly byName: boolean;
+  readonly body: string;
+}
+
+export interface UpdateStatement extends Runs {
+  readonly kind: 'update';
+  readonly target: Target;
+  readonly columns: readonly string[];
+  /** The parts as they are printed: with them the rows that are touched can be selected first. */
+  readonly alias: string | null;
+  readonly from: string | null;
+  readonly where: string | null;
+}
+
+export interface DeleteStatement extends Runs {
+  readonly kind: 'delete';
+  readonly target: Target;
+  readonly alias: string | null;
+  readonly from: string | null;
+  readonly where: string | null;
+}
+
+export interface DropStatement extends Runs {
+  readonly kind: 'drop';
+  readonly what: 'table' | 'view';
+  readonly target: Target;
+  readonly ifExists: boolean;
+}
+
+export interface SchemaStatement extends Runs {
+  readonly kind: 'create_schema' | 'drop_schema';
+  readonly schema: string;
+  readonly position: number;
+  /** IF NOT EXISTS, IF EXISTS. */
+  readonly lenient: boolean;
+}
+
+/** A view that is kept fresh. It is Millrace's own statement: read here, carried out elsewhere. */
+export interface CreateMaterializedViewStatement extends Common {
+  readonly kind: 'create_materialized_view';
+  readonly target: Target;
+  readonly replace: boolean;
+  readonly ifNotExists: boolean;
+  /** An expression in parentheses over the body's source, or null. */
+  readonly partitionBy: string | null;
+  readonly options: Readonly<Record<string, OptionValue>>;
+  readonly body: string;
+}
+
+export interface MaterializedViewStatement extends Common {
+  readonly kind: 'refresh_materialized_view' | 'pause_materialized_view' | 'resume_materialized_view' | 'drop_materialized_view';
+  readonly target: Target;
+  readonly ifExists: boolean;
+}
+
+export interface ShowMaterializedViewsStatement extends Common {
+  readonly kind: 'show_materialized_views';
+}
+
+export interface CreateModelStatement extends Common {
+  readonly kind: 'create_model';
+  readonly target: Target;
+  readonly replace: boolean;
+  readonly ifNotExists: boolean;
+  /** The list of expressions in TRANSFORM (…), or null. */
+  readonly transform: string | null;
+  readonly options: Readonly<Record<string, OptionValue>>;
+  readonly body: string;
+}
+
+export interface DropModelStatement extends Common {
+  readonly kind: 'drop_model';
+  readonly target: Target;
+  readonly ifExists: boolean;
+}
+
+/** A statement as data. Reading it doesn't allow it: `checkStatement` does. */
+export type Statement =
+  | SelectStatement
+  | ExplainStatement
+  | CreateStatement
+  | InsertStatement
+  | UpdateStatement
+  | DeleteStatement
+  | DropStatement
+  | SchemaStatement
+  | CreateMaterializedViewStatement
+  | MaterializedViewStatement
+  | ShowMaterializedViewsStatement
+  | CreateModelStatement
+  | DropModelStatement;
+
+export const noReads: Reads = { tables: [], functions: [] };
+
+export function mergeReads(...all: readonly Reads[]): Reads {
+  return { tables: all.flatMap((reads) => reads.tables), functions: all.flatMap((reads) => reads.functions) };
+}
+
+export function readOf(target: Target): Reads {
+  const table: TableRead = { schema: target.schema, name: target.name, position: target.position };
+  return { tables: [table], functions: [] };
+}

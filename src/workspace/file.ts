@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fail } from '#core';
+import { maxFileBytes } from './yaml.ts';
+
+/**
+ * A file's state as text: two equal ones mean that nothing was written in between. It survives a rename, so the state of a file that
+ * was written beside and moved into place is known beforehand. '' is a file that is not there.
+ */
+export type State = string;
+
+export interface Definition {
+  readonly text: string;
+  readonly state: State;
+}
+
+/** Reads a definition file that anybody may have put there: a regular file, small, UTF-8. DEFINITION_YAML; null if it is not there. */
+export function readDefinition(path: string, file: string): Definition | null {
+  let handle: number;
+  try {
+    // Without O_NONBLOCK, opening a named pipe would wait for its writer.
+    handle = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null;
+    return fail('DEFINITION_YAML', { file, problem: `it can't be read (${codeOf(error)})` }, error);
+  }
+  try {
+    const stat = fstatSync(handle, { bigint: true });
+    if (!stat.isFile()) fail('DEFINITION_YAML', { file, problem: 'it is not a regular file' });
+    if (stat.size > maxFileBytes) fail('DEFINITION_YAML', { file, problem: `it has more than ${maxFileBytes} bytes` });
+    return { text: decode(readFileSync(handle), file), state: stateFrom(stat) };
+  } finally {
+    closeSync(handle);
+  }
+}
+
+export function stateOf(path: string): State {
+  try {
+    return stateFrom(statSync(path, { bigint: true }));
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? '' : codeOf(error);
+  }
+}
+
+/** Puts a whole file in place or nothing: written beside, synced, renamed, the folder synced. DEFINITION_WRITE. */
+export function writeDefinition(path: string, text: string, file: string): State {
+  const beside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const handle = openSync(beside, 'wx');
+    let state: State;
+    try {
+      writeFileSync(handle, text);
+      fsyncSync(handle);
+      state = stateFrom(fstatSync(handle, { bigint: true }));
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(beside, path);
+    syncFolder(dirname(path));
+    return state;
+  } catch (error) {
+    if (existsSync(beside)) rmSync(beside);
+    return fail('DEFINITION_WRITE', { file, problem: codeOf(error) }, error);
+  }
+}
+
+/** DEFINITION_WRITE. */
+export function removeDefinition(path: string, file: string): void {
+  try {
+    rmSync(path, { force: true });
+    syncFolder(dirname(path));
+  } catch (error) {
+    fail('DEFINITION_WRITE', { file, problem: codeOf(error) }, error);
+  }
+}
+
+/** The system's code of a failed file call (ENOSPC, EACCES, …): safe to show. A defect is thrown on. */
+export function codeOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  throw error;
+}
+
+function syncFolder(path: string): void {
+  const handle = openSync(path, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function stateFrom(stat: { ino: bigint; mtimeNs: bigint; size: bigint }): State {
+  return `${stat.ino}:${stat.mtimeNs}:${stat.size}`;
+}
+
+function decode(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    return fail('DEFINITION_YAML', { file, problem: 'it is not UTF-8 text' }, error);
+  }
+}

@@ -1,0 +1,4 @@
+export type { RoleLimits, Settings, Weekday } from './settings.ts';
+export { parseTopic } from './topic.ts';
+export type { Workspace } from './workspace.ts';
+export { initWorkspace, openWorkspace } from './workspace.ts';

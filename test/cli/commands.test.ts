@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { writeRunning } from '../../src/cli/running.ts';
+import { fakeServer, millrace } from './fixture.ts';
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+const remote = (address: string) => ({ MILLRACE_ADDRESS: address, MILLRACE_TOKEN: 'mr_test' });
+const accepted = (count: number) => ({ status: 200, body: { accepted: count, rejected: 0, undeduplicated: 0, rejections: [] } });
+const busy = { status: 503, body: { error: { code: 'STOPPING', message: 'x', todo: 'y', retryable: true, params: {} } } };
+
+describe('millrace send', () => {
+  test('sends a batch again with the same Idempotency-Key after a cut connection and a 503, and other batches with other keys', async (t) => {
+    const answers = ['drop' as const, busy, accepted(2), accepted(1)];
+    const { requests, address } = await fakeServer(t, (_request, number) => answers[number - 1]!);
+    const { code, stdout } = await millrace(['send', 'events', '--batch', '2'], {
+      stdin: '{"a":1}\n{"a":2}\n{"a":3}\n',
+      env: remote(address),
+    });
+    assert.deepEqual({ code, stdout }, { code: 0, stdout: '3 accepted\n' });
+    assert.deepEqual(
+      requests.map(({ body }) => body),
+      [...Array(3).fill('{"a":1}\n{"a":2}\n'), '{"a":3}\n'],
+    );
+    const keys = requests.map(({ headers }) => headers['idempotency-key']);
+    assert.equal(new Set(keys.slice(0, 3)).size, 1);
+    assert.notEqual(keys[3], keys[0]);
+    assert.deepEqual(new Set(requests.map(({ path }) => path)), new Set(['/v1/topics/events/records']));
+    assert.deepEqual(new Set(requests.map(({ headers }) => headers.authorization)), new Set(['Bearer mr_test']));
+  });
+
+  test('lists rejected records by their line in the file and ends with 1', async (t) => {
+    const rejections = [{ index: 1, code: 'RECORD_JSON', reason: 'no JSON' }];
+    const { address } = await fakeServer(t, () => ({ status: 207, body: { accepted: 1, rejected: 1, undeduplicated: 1, rejections } }));
+    const file = join(folder(t), 'records.ndjson');
+    writeFileSync(file, '{"a":1}\n\n{"b"\n');
+    const { code, stdout, stderr } = await millrace(['send', 'events', file], { env: remote(address) });
+    assert.equal(code, 1);
+    assert.match(stderr, /line 3: RECORD_JSON {2}no JSON/);
+    assert.match(stdout, /^1 accepted, 1 rejected .*, 1 without an id/);
+  });
+
+  test('takes a 400 that lists rejections as an answer, and any other error as an error, at once', async (t) => {
+    const none = { accepted: 0, rejected: 1, undeduplicated: 0, rejections: [{ index: 0, code: 'RECORD_JSON', reason: 'no JSON' }] };
+    const unknown = { error: { code: 'TOPIC_UNKNOWN', message: 'x', todo: 'y', retryable: false, params: { topic: 'evnts' } } };
+    const { requests, address } = await fakeServer(t, ({ path }) =>
+      path.includes('evnts') ? { status: 404, body: unknown } : { status: 400, body: none },
+    );
+    assert.match((await millrace(['send', 'events'], { stdin: '{', env: remote(address) })).stdout, /^0 accepted, 1 rejected/);
+    const failed = await millrace(['send', 'evnts'], { stdin: '{}', env: remote(address) });
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /TOPIC_UNKNOWN {2}There is no topic "evnts"\./);
+    assert.equal(requests.length, 2);
+  });
+
+  test('gives up after --retry-seconds with the server’s own error', async (t) => {
+    const { address } = await fakeServer(t, () => busy);
+    const { code, stderr } = await millrace(['send', 'events', '--retry-seconds', '0.3'], { stdin: '{}', env: remote(address) });
+    assert.equal(code, 1);
+    assert.match(stderr, /STOPPING/);
+  });
+
+  test('refuses an empty input, an absent file and a batch out of range', async () => {
+    assert.match((await millrace(['send', 'events'], { stdin: '', env: remote('http://127.0.0.1:9') })).stderr, /BODY_EMPTY/);
+    assert.equal((await millrace(['send', 'events', '/nowhere.ndjson'], { env: remote('http://127.0.0.1:9') })).code, 2);
+    assert.equal((await millrace(['send', 'events', '--batch', '0'], { env: remote('http://127.0.0.1:9') })).code, 2);
+  });
+});
+
+describe('millrace sql', () => {
+  const answer = (more: object) =>
+    `{"job":"j","columns":[{"name":"n","type":"BIGINT"}],"rows":[[9007199254740993],[2],[3]],"row_count":3,"truncated":false,"elapsed_ms":4.2${JSON.stringify(more).slice(1, -1) ? `,${JSON.stringify(more).slice(1, -1)}` : ''}}`;
+
+  test('prints a table with all digits and says what it leaves out', async (t) => {
+    const { requests, address } = await fakeServer(t, () => ({ status: 200, body: answer({}) }));
+    const { code, stdout } = await millrace(['sql', 'SELECT n FROM t', '--limit', '1'], { env: remote(address) });
+    assert.equal(code, 0);
+    assert.match(stdout, /9,007,199,254,740,993\n… 2 more rows\n3 rows in 4 ms\n$/);
+    assert.equal(JSON.parse(requests[0]!.body).sql, 'SELECT n FROM t');
+  });
+
+  test('reads the statement from standard input and passes other formats on byte by byte', async (t) => {
+    const csv = 'n,s\n1.10,"가\n나"\n';
+    const { requests, address } = await fakeServer(t, () => ({ status: 200, body: csv }));
+    const { stdout } = await millrace(['sql', '-', '--format', 'csv', '--limit', '5'], { stdin: 'SELECT 1', env: remote(address) });
+    assert.equal(stdout, csv);
+    assert.deepEqual(JSON.parse(requests[0]!.body), { sql: 'SELECT 1', format: 'csv', limits: { rows: 5 } });
+  });
+
+  test('writes to a file with --output', async (t) => {
+    const { address } = await fakeServer(t, () => ({ status: 200, body: 'PAR1' }));
+    const file = join(folder(t), 'a.parquet');
+    const { stdout } = await millrace(['sql', 'SELECT 1', '--format', 'parquet', '--output', file], { env: remote(address) });
+    assert.equal(stdout, '');
+    assert.equal(readFileSync(file, 'utf8'), 'PAR1');
+  });
+
+  test('shows no rows of an answer that failed in its middle', async (t) => {
+    const error = { code: 'QUERY_TIMEOUT', message: 'x', todo: 'y', retryable: false, params: { seconds: 5 } };
+    const { address } = await fakeServer(t, () => ({ status: 200, body: answer({ error }) }));
+    const { code, stdout, stderr } = await millrace(['sql', 'SELECT 1'], { env: remote(address) });
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: '' });
+    assert.match(stderr, /QUERY_TIMEOUT {2}The query ran longer than 5 s/);
+  });
+});
+
+describe('millrace load', () => {
+  test('uploads each file with its format and only begins the table once', async (t) => {
+    const { requests, address } = await fakeServer(t, ({ body }, number) =>
+      number === 1 ? busy : { status: 200, body: { table: 'mart.o', rows: body.split('\n').length - 1, batch: number, columns: [] } },
+    );
+    const path = folder(t);
+    writeFileSync(join(path, 'a.csv'), 'x\n1\n2\n');
+    writeFileSync(join(path, 'b.ndjson'), '{"x":3}\n');
+    const { code, stdout } = await millrace(['load', 'mart.o', join(path, 'a.csv'), join(path, 'b.ndjson'), '--mode', 'replace'], {
+      env: remote(address),
+    });
+    assert.equal(code, 0);
+    assert.match(stdout, /a\.csv: 3 rows into mart\.o\n.*b\.ndjson: 1 rows into mart\.o\n/);
+    assert.deepEqual(
+      requests.map((request) => [request.path, request.body]),
+      [
+        ['/v1/load/mart.o?format=csv&mode=replace', 'x\n1\n2\n'],
+        ['/v1/load/mart.o?format=csv&mode=replace', 'x\n1\n2\n'],
+        ['/v1/load/mart.o?format=ndjson&mode=append', '{"x":3}\n'],
+      ],
+    );
+    assert.equal(requests[0]!.headers['idempotency-key'], requests[1]!.headers['idempotency-key']);
+  });
+
+  test('refuses a file whose ending says nothing, before anything is sent', async (t) => {
+    const { requests, address } = await fakeServer(t, () => busy);
+    const { code, stderr } = await millrace(['load', 't', 'a.csv', 'b.xyz'], { env: remote(address) });
+    assert.equal(code, 2);
+    assert.match(stderr, /b\.xyz|a\.csv/);
+    assert.equal(requests.length, 0);
+  });
+});
+
+describe('a workspace', () => {
+  test('is made by init, not made twice, and its topics are files', async (t) => {
+    const path = join(folder(t), 'shop');
+    const made = await millrace(['init', path, '--time-zone', 'Asia/Seoul', '--currency', 'KRW']);
+    assert.equal(made.code, 0, made.stderr);
+    assert.match(readFileSync(join(path, 'millrace.yaml'), 'utf8'), /Asia\/Seoul/);
+    assert.match((await millrace(['init', path])).stderr, /WORKSPACE_EXISTS/);
+
+    const definition = 'title: 주문\nid: order_id\nfields:\n  amount: decimal(18,2)\n';
+    const added = await millrace(['topic', 'add', 'orders', '-', '--workspace', path], { stdin: definition });
+    assert.equal(added.code, 0, added.stderr);
+    assert.equal((await millrace(['topic', 'show', 'orders', '--workspace', path])).stdout, definition);
+    assert.match((await millrace(['topic', 'list', '--workspace', path])).stdout, /orders +주문 +\d +order_id/);
+    assert.equal((await millrace(['topic', 'add', 'orders', '--workspace', path])).code, 2);
+    assert.match((await millrace(['topic', 'show', 'nothing', '--workspace', path])).stderr, /TOPIC_UNKNOWN/);
+    assert.equal((await millrace(['topic', 'add', 'empty', '--workspace', path])).code, 0);
+  });
+
+  test('tells its commands where it runs by a file that only its owner reads; one left by a dead process is none', async (t) => {
+    const path = folder(t);
+    mkdirSync(join(path, '.millrace'));
+    const status = {
+      workspace: 'shop',
+      version: '1',
+      uptime_s: 5,
+      warehouse: 'ready',
+      topics: [],
+      memory: { front_bytes: 1e6, warehouse_bytes: 2e6 },
+    };
+    const { requests, address } = await fakeServer(t, () => ({ status: 200, body: status }));
+    writeRunning(path, { pid: process.pid, address, token: 'mr_local' });
+    assert.equal(statSync(join(path, '.millrace', 'running.json')).mode & 0o777, 0o600);
+    assert.match((await millrace(['status', '--workspace', path])).stdout, /shop: Millrace 1, up 5 s, warehouse ready/);
+    assert.equal(requests[0]!.headers.authorization, 'Bearer mr_local');
+
+    writeRunning(path, { pid: 2 ** 22 + 1, address, token: 'mr_local' });
+    assert.match((await millrace(['status', '--workspace', path])).stderr, /NOT_RUNNING/);
+    assert.match((await millrace(['stop', '--workspace', path])).stderr, /NOT_RUNNING/);
+  });
+});
+
+describe('the other commands', () => {
+  test('print what the server answers', async (t) => {
+    const routes: Record<string, unknown> = {
+      'GET /v1/catalog': {
+        tables: [
+          {
+            schema: 'raw',
+            name: 'events',
+            kind: 'table',
+            origin: 'topic',
+            columns: [{ name: '_id', type: 'VARCHAR' }],
+            rows: 1200,
+            comment: null,
+          },
+        ],
+        topics: [{ name: 'events', title: '이벤트', fields: [] }],
+      },
+      'GET /v1/quarantine?topic=events&limit=50': [
+        { id: 'q1', topic: 'events', received: '2026-03-01T00:00:00Z', code: 'RECORD_JSON', reason: 'bad', body: '{', replayed: null },
+      ],
+      'POST /v1/quarantine/replay': { tried: 2, accepted: 1, rejected: 1 },
+      'POST /v1/tokens': { name: 'shop', role: 'write', token: 'mr_secret' },
+      'GET /v1/tokens': [{ name: 'shop', role: 'write', topics: ['events'], created: '2026-03-01', expires: null }],
+      'DELETE /v1/tokens/shop': '',
+    };
+    const { requests, address } = await fakeServer(t, ({ method, path }) => ({
+      status: 200,
+      body: routes[`${method} ${path}`] ?? 'unexpected',
+    }));
+    const env = remote(address);
+    assert.match((await millrace(['catalog'], { env })).stdout, /raw\.events +table +topic +1,200 +1\n[\s\S]*events +이벤트/);
+    assert.match((await millrace(['catalog', 'raw.events'], { env })).stdout, /_id +VARCHAR/);
+    assert.match((await millrace(['catalog', 'raw.nothing'], { env })).stderr, /TABLE_UNKNOWN/);
+    assert.match((await millrace(['quarantine', 'list', '--topic', 'events'], { env })).stdout, /q1 +events .* RECORD_JSON +bad +∅ +\{/);
+    assert.equal((await millrace(['quarantine', 'replay', '--ids', 'q1,q2'], { env })).code, 1);
+    assert.deepEqual(JSON.parse(requests.at(-1)!.body), { ids: ['q1', 'q2'] });
+    assert.equal((await millrace(['token', 'create', 'shop', '--role', 'write', '--topics', 'events'], { env })).stdout, 'mr_secret\n');
+    assert.deepEqual(JSON.parse(requests.at(-1)!.body), { name: 'shop', role: 'write', topics: ['events'] });
+    assert.match((await millrace(['token', 'list'], { env })).stdout, /shop +write +events/);
+    assert.match((await millrace(['token', 'revoke', 'shop'], { env })).stdout, /withdrawn/);
+  });
+
+  test('up refuses settings that can not be, before it starts anything', async (t) => {
+    const path = folder(t);
+    for (const words of [
+      ['--port', '70000'],
+      ['--memory', 'much'],
+      ['--tls-cert', 'a.pem'],
+      ['--tls-cert', '/nowhere', '--tls-key', '/nowhere'],
+    ]) {
+      assert.equal((await millrace(['up', '--workspace', path, ...words])).code, 2, words.join(' '));
+    }
+  });
+});

@@ -1,0 +1,59 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { ColumnData } from '#learn';
+
+const ROOT = process.env['MILLRACE_DATA'] ?? join(dirname(import.meta.dirname), '..', '..', 'shared', 'data');
+
+/** The reason to skip a test on real data, or false where the data is there. */
+export const withoutData: string | false = existsSync(join(ROOT, 'INDEX.md')) ? false : 'real data is absent (MILLRACE_DATA)';
+
+export function readText(path: string): string {
+  const bytes = readFileSync(join(ROOT, path));
+  return (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+}
+
+/** A table without quoted separators as columns: numbers where every value is one, else text. `?` and blanks are missing. */
+export function readTable(path: string, separator: string | RegExp, header: readonly string[] | null): ColumnData[] {
+  const lines = readText(path)
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '');
+  const names = header ?? lines.shift()!.split(separator);
+  const rows = lines.map((line) => line.split(separator).map((value) => value.trim()));
+  return names.map((name, at) =>
+    typed(
+      name.trim(),
+      rows.map((row) => row[at] ?? ''),
+    ),
+  );
+}
+
+function typed(name: string, values: readonly string[]): ColumnData {
+  const known = values.map((value) => (value === '' || value === '?' ? null : value));
+  if (known.every((value) => value === null || Number.isFinite(Number(value)))) {
+    return { name, kind: 'number', values: Float64Array.from(known, (value) => (value === null ? Number.NaN : Number(value))) };
+  }
+  return { name, kind: 'text', values: known };
+}
+
+export function numbers(name: string, values: readonly number[]): ColumnData {
+  return { name, kind: 'number', values: Float64Array.from(values) };
+}
+
+export function texts(name: string, values: readonly (string | null)[]): ColumnData {
+  return { name, kind: 'text', values };
+}
+
+/** Rows [from, to) of a table. */
+export function slice(columns: readonly ColumnData[], from: number, to?: number): ColumnData[] {
+  return columns.map((column) => ({ ...column, values: column.values.slice(from, to) }) as ColumnData);
+}
+
+/** Seeded numbers in [0, 1) that share nothing with the code under test: a multiplicative congruential generator (Park, Miller 1988). */
+export function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 48271) % 2147483647;
+    return state / 2147483647;
+  };
+}
