@@ -1,2 +1,2 @@
-export type { Analyst, Answer, Asking, Format, JobState, RoleLimits } from './query.ts';
+export type { Analyst, Answer, Asking, Format, JobState, OwnStatements, RoleLimits } from './query.ts';
 export { openAnalyst } from './query.ts';

@@ -75,7 +75,13 @@ interface Running {
 const REMEMBERED = 200;
 const WAITING_PER_ROLE = 32;
 
-export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role, RoleLimits>> }): Analyst {
+/** Carries out a statement of Millrace's own (views, models): rows to show, or null when it knows nothing of that kind. */
+export type OwnStatements = (
+  statement: Statement,
+  who: Principal,
+) => Promise<{ columns: Column[]; rows: (string | number | null)[][] } | null>;
+
+export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role, RoleLimits>>; own: OwnStatements }): Analyst {
   const { store } = input;
   const jobs = new Map<string, Running>();
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
@@ -216,7 +222,10 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
 
   /** A statement that writes: one transaction of the lane, whole or not at all. */
   async function change(statement: Statement, asking: Asking, job: Running): Promise<Answer> {
-    if (!('sql' in statement)) fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') });
+    if (!('sql' in statement)) {
+      const done = await input.own(statement, asking.who);
+      return done === null ? fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') }) : told(done, asking, job);
+    }
     const target =
       'target' in statement ? `${statement.target.schema}.${statement.target.name}` : 'schema' in statement ? statement.schema : '';
     const changed = await store.write(async (tx) => {
@@ -227,24 +236,28 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
       tx.changed({ kind: 'statement', target, rows });
       return { rows, batch: tx.batch };
     });
-    const columns: Column[] = [
+    const columns = [
       { name: 'statement', type: 'VARCHAR' },
       { name: 'target', type: 'VARCHAR' },
       { name: 'rows', type: 'BIGINT' },
       { name: 'batch', type: 'BIGINT' },
     ];
-    const cells = [statement.kind, target, String(changed.rows), String(changed.batch)];
+    return told({ columns, rows: [[statement.kind, target, changed.rows, changed.batch]] }, asking, job);
+  }
+
+  /** A few rows of our own as an answer. */
+  function told({ columns, rows }: { columns: Column[]; rows: (string | number | null)[][] }, asking: Asking, job: Running): Answer {
     const format = textFormats[asking.format === 'parquet' ? 'json' : asking.format];
     const spool = newSpool(store.folders.spool);
     spool.write(format.begin(job.state.id, columns));
     const chunk = {
-      rows: 1,
-      json: (column: number) => (column < 2 ? JSON.stringify(cells[column]) : cells[column]!),
-      text: (column: number) => cells[column]!,
+      rows: rows.length,
+      json: (column: number, row: number) => JSON.stringify(rows[row]![column]),
+      text: (column: number, row: number) => (rows[row]![column] === null ? null : String(rows[row]![column])),
     };
-    spool.write(format.piece(chunk, columns, 1, true));
-    spool.write(format.end({ rows: 1, truncated: false, elapsedMs: Math.round(performance.now() - job.began) }));
-    return { job: job.state.id, contentType: format.contentType, rows: 1, truncated: false, ...spool.stream() };
+    spool.write(format.piece(chunk, columns, rows.length, true));
+    spool.write(format.end({ rows: rows.length, truncated: false, elapsedMs: Math.round(performance.now() - job.began) }));
+    return { job: job.state.id, contentType: format.contentType, rows: rows.length, truncated: false, ...spool.stream() };
   }
 
   function find(id: string): Running {

@@ -1,5 +1,6 @@
 import { collectErrors } from './errors/collect.ts';
 import { learnErrors } from './errors/learn.ts';
+import { processErrors } from './errors/process.ts';
 import { queryErrors } from './errors/query.ts';
 import { serverErrors } from './errors/server.ts';
 import { simulateErrors } from './errors/simulate.ts';
@@ -25,6 +26,7 @@ export type Parameters = Readonly<Record<string, string | number | boolean | nul
 export const catalogue = {
   ...collectErrors,
   ...learnErrors,
+  ...processErrors,
   ...queryErrors,
   ...serverErrors,
   ...simulateErrors,

@@ -71,6 +71,7 @@ export function openFront(options: FrontOptions): Front {
   const warehouse = warehouseClient(socket);
   const memory = options.memory ?? settings.memory;
   const config: ChildConfig = {
+    workspace: workspace.path,
     dataPath,
     socket,
     memory: Math.floor(memory * 0.5),

@@ -3,6 +3,8 @@ import type { Bytes, Position, Role, Topic } from '#core';
 
 /** Given to the child when it is forked. */
 export interface ChildConfig {
+  /** The user's folder, for the definitions of views. */
+  readonly workspace: string;
   readonly dataPath: string;
   readonly socket: string;
   readonly memory: Bytes;

@@ -6,10 +6,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { pipeline } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openAnalyst } from '#analyze';
-import { asMillraceError, fail, type Principal, type Topic } from '#core';
-import { startDelivery } from '#process';
+import { type OwnStatements, openAnalyst } from '#analyze';
+import { asMillraceError, type ErrorBody, fail, type Principal, type Topic } from '#core';
+import { type Keeper, openKeeper, startDelivery } from '#process';
 import { isFatal, openStore, type Store, text } from '#store';
+import { openDefinitions } from '#workspace';
 import type { ChildConfig, FromChild, ToChild } from './messages.ts';
 
 /** The kernel frees the file of a killed predecessor at once, but its process may take a moment to be gone. */
@@ -20,7 +21,20 @@ async function main(config: ChildConfig): Promise<void> {
   const topics = new Map<string, Topic>();
   const say = (message: FromChild) => process.send?.(message);
   const store = await openPatiently(config);
-  const analyst = openAnalyst({ store, limits: config.limits });
+  const problem = (thrown: unknown) => say({ kind: 'problem', message: thrown instanceof Error ? thrown.message : String(thrown) });
+  const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
+  const keeper = await openKeeper({ store, files: viewFiles, onProblem: problem });
+  const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper) });
+  let broken: readonly ErrorBody[] = [];
+  async function defineViews(): Promise<void> {
+    try {
+      broken = [...(await keeper.define()), ...viewFiles.problems()];
+      for (const { message } of broken) say({ kind: 'problem', message });
+    } catch (thrown) {
+      problem(thrown);
+    }
+  }
+  await defineViews();
   const delivering = startDelivery({
     store,
     logRoot: `${config.dataPath}/log`,
@@ -33,7 +47,7 @@ async function main(config: ChildConfig): Promise<void> {
     },
   });
 
-  const routes = routesOf(store, analyst);
+  const routes = routesOf(store, analyst, () => ({ views: keeper.states(), problems: broken }));
   const server = createServer((request, response) => {
     answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));
   });
@@ -59,12 +73,45 @@ async function main(config: ChildConfig): Promise<void> {
       await analyst.close();
       await delivering.settle(2_500);
       await delivering.stop();
+      viewFiles.close();
+      await keeper.stop();
       await store.close();
       process.exit(0);
     })();
   });
   // Ctrl-C in a terminal reaches the whole group; the front decides when this process ends.
   process.on('SIGINT', () => {});
+}
+
+/** Statements about views, as questions see them. */
+function ownStatements(keeper: Keeper): OwnStatements {
+  const text = (...names: string[]) => names.map((name) => ({ name, type: 'VARCHAR' }));
+  return async (statement) => {
+    switch (statement.kind) {
+      case 'create_materialized_view': {
+        const view = await keeper.create(statement);
+        return {
+          columns: text('view', 'mode', 'reasons'),
+          rows: [[view.full, view.plan.column === null ? 'whole' : 'partitions', view.plan.reasons.join('; ')]],
+        };
+      }
+      case 'refresh_materialized_view':
+      case 'pause_materialized_view':
+      case 'resume_materialized_view':
+      case 'drop_materialized_view':
+        await keeper.command(statement);
+        return { columns: text('statement', 'view'), rows: [[statement.kind, `${statement.target.schema}.${statement.target.name}`]] };
+      case 'show_materialized_views':
+        return {
+          columns: text('view', 'source', 'mode', 'state', 'reasons', 'error'),
+          rows: keeper
+            .states()
+            .map((view) => [view.name, view.source, view.mode, view.state, view.reasons.join('; '), view.error?.message ?? null]),
+        };
+      default:
+        return null;
+    }
+  };
 }
 
 async function openPatiently(config: ChildConfig): Promise<Store> {
@@ -92,7 +139,7 @@ interface Call {
 type Route = (call: Call) => Promise<unknown>;
 
 /** Each answers with JSON, or writes its own answer and returns undefined. */
-function routesOf(store: Store, analyst: ReturnType<typeof openAnalyst>): Record<string, Route> {
+function routesOf(store: Store, analyst: ReturnType<typeof openAnalyst>, views: () => unknown): Record<string, Route> {
   return {
     'POST /query': async ({ who, request, response }) => {
       const asked = (await json(request)) as Record<string, never>;
@@ -115,6 +162,7 @@ function routesOf(store: Store, analyst: ReturnType<typeof openAnalyst>): Record
     },
     'POST /load': async ({ request }) => store.load((await json(request)) as never),
     'GET /tables': async () => store.tables(),
+    'GET /views': async () => views(),
     'GET /quarantine': async ({ query }) => quarantine(store, query),
     'POST /quarantine/rows': async ({ request }) => replayable(store, (await json(request)) as Replaying),
     'POST /quarantine/replayed': async ({ request }) => {

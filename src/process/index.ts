@@ -1,1 +1,2 @@
 export { type Delivering, startDelivery } from './deliver.ts';
+export { type Keeper, openKeeper, type ViewFiles, type ViewState } from './views/keep.ts';

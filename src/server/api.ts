@@ -4,6 +4,7 @@
  * An error is always {"error": ErrorBody} with the catalogue's HTTP status.
  */
 import type { Column, ErrorBody, Role, Table, Topic } from '#core';
+import type { Dashboard } from '#visualize';
 
 export interface ErrorAnswer {
   error: ErrorBody;
@@ -120,4 +121,25 @@ export interface StatusAnswer {
     quarantined: number;
   }[];
   memory: { front_bytes: number; warehouse_bytes: number };
+}
+
+/** POST /v1/session {token} sets the console's cookie, GET tells who it is, DELETE ends it. */
+export interface SessionAnswer {
+  name: string;
+  role: Role;
+}
+
+/** GET /v1/dashboards: the files of the folder dashboards/. One that can't be taken is listed with its error. */
+export interface DashboardsAnswer {
+  dashboards: { name: string; title: string; description: string; tiles: number; error: ErrorBody | null }[];
+}
+
+/** GET /v1/dashboards/:name; PUT saves the YAML text {text, version}: `version` is the one that was edited, null for a new file (DASHBOARD_CHANGED otherwise). */
+export interface DashboardAnswer {
+  name: string;
+  text: string;
+  /** Of this text. */
+  version: string;
+  dashboard: Dashboard | null;
+  error: ErrorBody | null;
 }

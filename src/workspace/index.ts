@@ -1,3 +1,4 @@
+export { type DefinitionFolder, openDefinitions } from './folder.ts';
 export type { RoleLimits, Settings, Weekday } from './settings.ts';
 export { parseTopic } from './topic.ts';
 export type { Workspace } from './workspace.ts';

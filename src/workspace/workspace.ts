@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type ErrorBody, fail, MillraceError, type Topic } from '#core';
-import { codeOf, readDefinition, removeDefinition, type State, stateOf, writeDefinition } from './file.ts';
+import { codeOf, listFolder, readDefinition, removeDefinition, type State, stateOf, writeDefinition } from './file.ts';
 import { checkedTemplate, parseSettings, type Settings } from './settings.ts';
 import { isTopicName, parseTopic } from './topic.ts';
 import { Watch } from './watch.ts';
@@ -196,16 +196,6 @@ class FolderWorkspace implements Workspace {
 
 function topicFile(name: string): string {
   return `${topicsFolder}/${name}.yaml`;
-}
-
-function listFolder(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    // The folder may be missing (git keeps no empty ones) or away for a moment.
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
-    throw error;
-  }
 }
 
 function makeFolder(path: string, mode = 0o777): void {

@@ -62,6 +62,42 @@ export const serverErrors = {
     what: () => 'Too many wrong tokens came from this address.',
     todo: 'Wait a minute, then send the right token.',
   },
+  ORIGIN_REFUSED: {
+    status: 403,
+    retryable: false,
+    what: (p) => `The request comes from another page (${p['origin']}), which may not use this sign-in.`,
+    todo: 'Open the console at the address that "millrace up" printed; programs send Authorization: Bearer <token>.',
+  },
+  HOST_UNKNOWN: {
+    status: 403,
+    retryable: false,
+    what: (p) => `Millrace listens on this machine only and was asked for by the name "${p['host']}".`,
+    todo: 'Use localhost or 127.0.0.1; a proxy in front of Millrace must send such a Host, or listen with --host.',
+  },
+  CONSOLE_UNBUILT: {
+    status: 503,
+    retryable: false,
+    what: () => 'The console is not built.',
+    todo: 'Run "npm run build" in the checkout; the packed program brings it along.',
+  },
+  DASHBOARD_NAME: {
+    status: 400,
+    retryable: false,
+    what: (p) => `A dashboard can't be named "${p['name']}".`,
+    todo: 'Use 1 to 63 of a–z, 0–9, _ and -, beginning with a letter.',
+  },
+  DASHBOARD_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is no dashboard "${p['name']}".`,
+    todo: 'See GET /v1/dashboards for those that exist; they are the files of the folder dashboards/.',
+  },
+  DASHBOARD_CHANGED: {
+    status: 409,
+    retryable: false,
+    what: (p) => `The dashboard "${p['name']}" was changed by someone else meanwhile.`,
+    todo: 'Look at the newer version, then save again on top of it or under another name.',
+  },
   GUARD_FILE: {
     status: 500,
     retryable: false,

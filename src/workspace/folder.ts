@@ -1,0 +1,68 @@
+import { mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { asMillraceError, type ErrorBody, fail } from '#core';
+import { listFolder, readDefinition, removeDefinition, stateOf, writeDefinition } from './file.ts';
+import { Watch } from './watch.ts';
+
+/** One kind of definition files of a workspace as text: whoever owns the kind reads what they say. */
+export interface DefinitionFolder {
+  /** By name; a file that can't be read as text is left out and listed among the problems. */
+  list(): readonly { readonly name: string; readonly file: string; readonly text: string }[];
+  problems(): readonly ErrorBody[];
+  /** Durable when it returns. DEFINITION_INVALID for a name that can't be a file's; DEFINITION_WRITE. */
+  save(name: string, text: string): void;
+  /** DEFINITION_WRITE. */
+  remove(name: string): void;
+  close(): void;
+}
+
+const NAME = /^[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?$/;
+
+/** Opens `<workspace>/<folder>/*<extension>`; `onChange` is called after files came to rest in another state than the one known here. */
+export function openDefinitions(workspace: string, folder: string, extension: string, onChange: () => void): DefinitionFolder {
+  const path = join(workspace, folder);
+  mkdirSync(path, { recursive: true });
+  const files = () =>
+    listFolder(path)
+      .filter((name) => !name.startsWith('.') && name.endsWith(extension))
+      .sort()
+      .map((name) => join(path, name));
+  const watch = new Watch([path], files, onChange);
+  for (const file of files()) watch.took(file, stateOf(file));
+  let problems: ErrorBody[] = [];
+
+  function fileOf(name: string): string {
+    const file = `${folder}/${name}${extension}`;
+    return NAME.test(name)
+      ? join(workspace, file)
+      : fail('DEFINITION_INVALID', { file, problem: 'the name must be lower-case letters, digits and _' });
+  }
+
+  return {
+    list() {
+      problems = [];
+      const found: { name: string; file: string; text: string }[] = [];
+      for (const full of files()) {
+        const file = `${folder}/${basename(full)}`;
+        try {
+          const definition = readDefinition(full, file);
+          if (definition !== null) found.push({ name: basename(full, extension), file, text: definition.text });
+        } catch (thrown) {
+          problems.push(asMillraceError(thrown).body);
+        }
+      }
+      return found;
+    },
+    problems: () => problems,
+    save(name, text) {
+      const full = fileOf(name);
+      watch.took(full, writeDefinition(full, text, `${folder}/${name}${extension}`));
+    },
+    remove(name) {
+      const full = fileOf(name);
+      removeDefinition(full, `${folder}/${name}${extension}`);
+      watch.took(full, '');
+    },
+    close: () => watch.close(),
+  };
+}
