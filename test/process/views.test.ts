@@ -185,7 +185,10 @@ describe('materialized views', () => {
     assert.match(state()!.error!.message, /no/);
     assert.deepEqual(await rows('SELECT usr, sales FROM mart.strict'), good);
     assert.equal(keeper.states().find((view) => view.name === 'mart.per_user')?.state, 'fresh');
-    await store.write((tx) => tx.run(`DELETE FROM raw.orders WHERE _id = 'evil'`));
+    await store.write(async (tx) => {
+      const rows = await tx.run(`DELETE FROM raw.orders WHERE _id = 'evil'`);
+      tx.changed({ kind: 'statement', target: 'raw.orders', rows });
+    });
     problems.length = 0;
     await sql('RESUME MATERIALIZED VIEW mart.strict');
     await keeper.settle(5000);
