@@ -73,18 +73,26 @@ async function tests(files) {
     return outcome(false);
   }
   const countsFile = join(temporary, `counts-${files.length}.json`);
-  const minutes = options.long ? 60 : 3;
+  const seconds = options.long ? 3600 : 180;
   const { code } = await runNode24(
     [
       '--conditions=source',
+      '--import=./scripts/watchdog.js',
       '--test',
       `--test-concurrency=${Math.min(2, availableParallelism())}`,
-      `--test-timeout=${minutes * 60_000}`,
+      `--test-timeout=${seconds * 1000 - 5000}`,
       '--test-reporter=./scripts/reporter.js',
       '--test-reporter-destination=stdout',
       ...files,
     ],
-    { env: { ...process.env, MILLRACE_COUNTS: countsFile, ...(options.long && { MILLRACE_LONG: '1' }) } },
+    {
+      env: {
+        ...process.env,
+        MILLRACE_COUNTS: countsFile,
+        MILLRACE_TEST_SECONDS: String(seconds),
+        ...(options.long && { MILLRACE_LONG: '1' }),
+      },
+    },
   );
   if (!existsSync(countsFile)) return outcome(false);
   const { tests: all, passed, skipped, todo } = JSON.parse(readFileSync(countsFile, 'utf8'));

@@ -1,6 +1,6 @@
 // A reporter for node --test: one line a file, and for a failing test what explains it. The counts go to the file MILLRACE_COUNTS.
 import { writeFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 
 const tail = 4000;
 
@@ -9,12 +9,18 @@ export default async function* reporter(events) {
   const failing = new Set();
   for await (const { type, data } of events) {
     if (type === 'test:stdout' || type === 'test:stderr') said.set(data.file, `${said.get(data.file) ?? ''}${data.message}`.slice(-tail));
-    if (type === 'test:fail' && data.details.error?.failureType !== 'subtestsFailed') {
+    if (type === 'test:fail' && data.todo === undefined) {
       failing.add(data.file);
-      yield failure(data);
+      const { failureType, exitCode, signal } = data.details.error ?? {};
+      // That a group failed is said by its tests; that a file did, only by what it wrote and how it ended.
+      if (resolve(data.name) === data.file) said.set(data.file, `${said.get(data.file) ?? ''}(exit code ${exitCode}, signal ${signal})`);
+      else if (failureType !== 'subtestsFailed') yield failure(data);
     }
-    if (type === 'test:summary' && data.file !== undefined) yield fileLine(data, failing.has(data.file) ? said.get(data.file) : undefined);
-    if (type === 'test:summary' && data.file === undefined) writeFileSync(process.env.MILLRACE_COUNTS, JSON.stringify(data.counts));
+    if (type === 'test:summary' && data.file !== undefined) yield fileLine(data);
+    if (type === 'test:summary' && data.file === undefined) {
+      for (const file of failing) yield `\n✗ ${relative(process.cwd(), file)} wrote:\n${indented(said.get(file) ?? 'nothing')}\n`;
+      writeFileSync(process.env.MILLRACE_COUNTS, JSON.stringify(data.counts));
+    }
   }
 }
 
@@ -25,13 +31,13 @@ function failure({ name, file, line, details }) {
   return `\n✗ ${name}\n  ${relative(process.cwd(), file ?? '')}:${line ?? '?'}\n${indented(told)}\n\n`;
 }
 
-function fileLine({ file, counts, duration_ms, success }, output) {
+function fileLine({ file, counts, duration_ms, success }) {
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
   const failed = counts.tests - counts.passed - counts.skipped - counts.todo;
   const result = `${success ? '✓' : '✗'} ${relative(process.cwd(), file)}  ${counts.passed} passed${failed > 0 ? `, ${failed} failed` : ''}${skipped}`;
-  return `${result}  ${(duration_ms / 1000).toFixed(1)} s\n${output ? `${indented(`What it wrote:\n${output}`)}\n` : ''}`;
+  return `${result}  ${(duration_ms / 1000).toFixed(1)} s\n`;
 }
 
 function indented(text) {
-  return text.replace(/^/gm, '    ');
+  return text.replace(/^/gm, '    ').trimEnd();
 }

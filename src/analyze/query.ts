@@ -301,7 +301,7 @@ function mayRead(names: ReadonlySet<string>, schema: string | null, name: string
 }
 
 function mayWrite(schema: string): boolean {
-  return !OWN_SCHEMAS.has(schema.toLowerCase());
+  return !OWN_SCHEMAS.has(schema.replace(/[A-Z]/g, (letter) => letter.toLowerCase()));
 }
 
 /** The text to run for a statement that only reads, or null for one that changes something. */

@@ -17,7 +17,7 @@ export function findRunning(workspace: string): Running {
   return running;
 }
 
-export function readRunning(workspace: string): Running | null {
+function readRunning(workspace: string): Running | null {
   try {
     return JSON.parse(readFileSync(fileOf(workspace), 'utf8')) as Running;
   } catch (error) {

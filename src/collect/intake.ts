@@ -21,7 +21,7 @@ export interface Limits {
 /** Who sends, and what the request says beside its body. */
 export interface Sending {
   readonly sender: string;
-  /** Makes a retry of the whole body harmless even where records carry no id. */
+  /** Makes a retry of the whole body by the same sender harmless even where records carry no id. */
   readonly idempotencyKey: string | null;
   /** Set when a record comes out of quarantine: the id of its row there. */
   readonly replayOf?: string;
@@ -93,7 +93,8 @@ export function openIntake(input: {
     const known = input.columns(topic.name);
     if (lane !== undefined && lane.topic === topic && lane.known === known) return lane;
     const names = topic.fields.map((field) => field.name);
-    for (const name of [topic.id, topic.time?.field, topic.type, ...known]) {
+    // A frozen topic refuses what its definition does not name, even where an earlier definition let it become a column.
+    for (const name of [topic.id, topic.time?.field, topic.type, ...(topic.drift === 'evolve' ? known : [])]) {
       if (name != null && !names.includes(name) && names.length < 250) names.push(name);
     }
     const fresh: Lane = {
@@ -238,7 +239,7 @@ export function openIntake(input: {
     } else if (sending.replayOf !== undefined) {
       id = `replay:${sending.replayOf}`;
     } else if (sending.idempotencyKey !== null) {
-      id = `key:${sending.idempotencyKey}:${index}`;
+      id = `key:${sending.sender}:${sending.idempotencyKey}:${index}`;
       flags |= Flag.idFromKey;
     } else {
       taken.undeduplicated++;

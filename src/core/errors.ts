@@ -5,6 +5,8 @@ import { queryErrors } from './errors/query.ts';
 import { serverErrors } from './errors/server.ts';
 import { simulateErrors } from './errors/simulate.ts';
 import { storeErrors } from './errors/store.ts';
+import { visualizeErrors } from './errors/visualize.ts';
+import { transferErrors } from './errors/transfer.ts';
 import { workspaceErrors } from './errors/workspace.ts';
 
 /**
@@ -31,6 +33,8 @@ export const catalogue = {
   ...serverErrors,
   ...simulateErrors,
   ...storeErrors,
+  ...visualizeErrors,
+  ...transferErrors,
   ...workspaceErrors,
 } as const satisfies Record<string, ErrorEntry>;
 

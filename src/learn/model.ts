@@ -95,20 +95,23 @@ function checkLearned(learned: Learned, model: Model): void {
   const classes = model.classes?.length ?? 1;
   switch (learned.kind) {
     case 'constant':
-      return demand(outputsFit(learned.scores.length, learned.link, classes), 'its constant does not fit its classes');
+      demand(outputsFit(learned.scores.length, learned.link, classes), 'its constant does not fit its classes');
+      break;
     case 'trees':
       demand(outputsFit(learned.forest.outputs, learned.link, classes), 'its trees do not fit its classes');
-      return checkForest(unpackForest(learned.forest));
-    case 'linear': {
+      checkForest(unpackForest(learned.forest));
+      break;
+    case 'linear':
       demand(outputsFit(learned.outputs, learned.link, classes), 'its weights do not fit its classes');
       demand(unpackFloats(learned.weights).length === learned.design.width * learned.outputs, 'its weights are cut');
-      return demand(learned.intercepts.length === learned.outputs, 'its intercepts are cut');
-    }
+      demand(learned.intercepts.length === learned.outputs, 'its intercepts are cut');
+      break;
     case 'blend':
+      demand(learned.members.length > 0, 'its blend is empty');
       for (const member of learned.members) checkLearned(member.learned, model);
-      return demand(learned.members.length > 0, 'its blend is empty');
+      break;
     default:
-      return demand(false, 'its kind of learner is not known here');
+      demand(false, 'its kind of learner is not known here');
   }
 }
 

@@ -8,7 +8,8 @@ import type { Millis, Position, Topic } from '#core';
 import { type Delivered, type Delivery, isFatal, type Store } from '#store';
 
 const TICK: Millis = 100;
-const SLICE_BYTES = 16 * 1024 * 1024;
+/** JSON takes about twelve times its size while it is read, so a slice is small; behind, slices follow each other without a pause. */
+const SLICE_BYTES = 4 * 1024 * 1024;
 const RETRY: Millis = 500;
 
 export interface Delivering {

@@ -54,7 +54,8 @@ export function checkSameOrigin(request: FastifyRequest): void {
   if (isLoopback(request.socket.localAddress ?? '') && !isLoopback(hostName(host))) fail('HOST_UNKNOWN', { host: host.slice(0, 100) });
   const reads = request.method === 'GET' || request.method === 'HEAD';
   const from = origin ?? (site === undefined && !reads ? 'unknown' : undefined);
-  if (site !== undefined && site !== 'same-origin' && !(site === 'none' && reads)) fail('ORIGIN_REFUSED', { origin: origin ?? String(site) });
+  if (site !== undefined && site !== 'same-origin' && !(site === 'none' && reads))
+    fail('ORIGIN_REFUSED', { origin: origin ?? String(site) });
   if (from !== undefined && hostOf(from) !== host) fail('ORIGIN_REFUSED', { origin: from.slice(0, 100) });
 }
 

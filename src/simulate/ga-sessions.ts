@@ -95,13 +95,13 @@ SELECT
     {'id': p.promoId, 'name': p.promoName, 'creative': p.promoCreative, 'position': p.promoPosition}) END AS promotion_impressions,
   CASE WHEN hit.promotionActionInfo.promoIsClick THEN list_transform(hit.promotion, lambda p:
     {'id': p.promoId, 'name': p.promoName, 'creative': p.promoCreative, 'position': p.promoPosition}) END AS promotion_clicks,
-  list_transform(list_filter(hit.product, lambda p: p.isImpression), lambda p:
-    {'list': p.productListName, 'position': p.productListPosition, 'sku': p.productSKU, 'name': p.v2ProductName}) AS list_impressions,
-  list_transform(list_filter(hit.product, lambda p: p.isClick), lambda p:
-    {'list': p.productListName, 'position': p.productListPosition, 'sku': p.productSKU, 'name': p.v2ProductName}) AS list_clicks,
-  list_transform(list_filter(hit.product, lambda p: NOT coalesce(p.isImpression, false) AND NOT coalesce(p.isClick, false)), lambda p:
+  nullif(list_transform(list_filter(hit.product, lambda p: p.isImpression), lambda p:
+    {'list': p.productListName, 'position': p.productListPosition, 'sku': p.productSKU, 'name': p.v2ProductName}), []) AS list_impressions,
+  nullif(list_transform(list_filter(hit.product, lambda p: p.isClick), lambda p:
+    {'list': p.productListName, 'position': p.productListPosition, 'sku': p.productSKU, 'name': p.v2ProductName}), []) AS list_clicks,
+  nullif(list_transform(list_filter(hit.product, lambda p: NOT coalesce(p.isImpression, false) AND NOT coalesce(p.isClick, false)), lambda p:
     {'sku': p.productSKU, 'name': p.v2ProductName, 'category': p.v2ProductCategory, 'quantity': p.productQuantity,
-     'price': CAST(p.productPrice * CAST(0.000001 AS DECIMAL(7,6)) AS DECIMAL(18,6))}) AS products,
+     'price': CAST(p.productPrice * CAST(0.000001 AS DECIMAL(7,6)) AS DECIMAL(18,6))}), []) AS products,
   hit.transaction.transactionId AS order_id,
   CAST(hit.transaction.transactionRevenue * CAST(0.000001 AS DECIMAL(7,6)) AS DECIMAL(18,6)) AS revenue,
   CAST(hit.transaction.transactionTax * CAST(0.000001 AS DECIMAL(7,6)) AS DECIMAL(18,6)) AS tax,

@@ -17,7 +17,7 @@ export interface Who {
 }
 
 /** Schemas that no statement writes to: Millrace's own and DuckDB's. */
-const ownSchemas = new Set(['raw', 'system', 'change', 'information_schema', 'pg_catalog', 'temp']);
+const ownSchemas = new Set(['raw', 'millrace', 'change', 'system', 'information_schema', 'pg_catalog', 'temp']);
 const onlyReads: readonly Statement['kind'][] = ['select', 'explain', 'show_materialized_views'];
 
 /**

@@ -8,7 +8,7 @@ import { asciiLower } from './tokens.ts';
  * Operators are functions to DuckDB's parser, and so is much of its syntax ([1, 2] is list_value, EXTRACT is date_part).
  */
 export const functionFamilies: Readonly<Record<string, string>> = {
-  operators: '+ - * / // % ** ^ & | << >> ~ ! !__postfix @ || ~~ !~~ ~~* !~~* ~~~ ^@ -> ->> @> <@ && <-> <=>',
+  operators: '+ - * / // % ** ^ & | << >> ~ !__postfix @ || ~~ !~~ ~~* !~~* ~~~ ^@ ->> @> <@ && <-> <=>',
   'conditions and types':
     'nullif constant_or_null typeof pg_typeof error alias enum_code enum_first enum_last enum_range enum_range_boundary ' +
     'hash greatest least',

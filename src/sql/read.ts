@@ -153,7 +153,7 @@ async function readDelete(cursor: Cursor, source: Source): Promise<Found> {
 }
 
 async function readWhere(cursor: Cursor, source: Source): Promise<Verified | null> {
-  return cursor.take('WHERE') ? parseExpression(source, cursor.rest()) : null;
+  return cursor.take('WHERE') ? parseExpression(source, cursor.until()) : null;
 }
 
 async function readDrop(cursor: Cursor): Promise<Found> {

@@ -25,12 +25,12 @@ export interface Token {
 }
 
 /** DuckDB takes these for spaces (Parser::StripUnicodeSpaces) and, replacing them, moves all positions behind them. */
-const unicodeSpaces = /[\u00a0\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff]/g;
+const unicodeSpaces = /[\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]/g;
 
 /** All beyond ASCII but those spaces. */
-const wordStart = 'A-Za-z_\\u0080-\\u009f\\u00a1-\\u1fff\\u200e-\\u202e\\u2030-\\u205e\\u2061-\\u2fff\\u3001-\\ufefe\\uff00-\\uffff';
+const wordStart = 'A-Za-z_\\u0080-\\u009f\\u00a1-\\u1fff\\u200c-\\u202e\\u2030-\\u205e\\u2061-\\u2fff\\u3001-\\ufefe\\uff00-\\uffff';
 const rules: readonly (readonly [TokenKind, RegExp])[] = [
-  ['space', /[ \t\n\r\f\v\u00a0\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff]+/y],
+  ['space', /[ \t\n\r\f\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]+/y],
   ['comment', /--[^\n\r]*/y],
   ['string', /[eE]'(?:[^'\\]|''|\\[\s\S])*'(?!')/y],
   ['string', /(?:[xXbBnN]|[uU]&)?'(?:[^']|'')*'(?!')/y],

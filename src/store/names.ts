@@ -15,7 +15,7 @@ export interface TableName {
   readonly name: string;
 }
 
-/** Schemas that only Millrace writes to. */
+/** Schemas that only Millrace writes to, and names that DuckDB takes for a database (the file's own is `warehouse`). */
 export const OWN_SCHEMAS: ReadonlySet<string> = new Set([
   'raw',
   'millrace',

@@ -12,7 +12,6 @@ import {
   lossless,
   MAX_COLUMNS,
   type Promoted,
-  pointer,
   STAMPS,
   structure,
   typeFromSeen,
@@ -209,32 +208,31 @@ async function stage(tx: Transaction, topic: Topic, shape: { columns: Promoted[]
   }
 }
 
-/** `_bad` is the number of the first declared column that a row's value does not fit, `_misfit` of the first promoted one; -1 when there is none. */
+/**
+ * `_bad` is the number of the first declared column that a row's value does not fit, `_misfit` of the first promoted one; -1 when there
+ * is none. `_value` is that value, `_number` says whether it is a number that a double keeps.
+ */
 function stagingSql(columns: readonly Promoted[], exact: boolean): string {
-  const value = (k: number) => `v${k}`;
-  const values = columns.map((column, k) => {
-    const field = `x.${name(column.name)}`;
-    return `${exact ? `coalesce(json_extract_string(e, ${pointer(column.name)}), ${field})` : field} AS ${value(k)}`;
-  });
+  const value = (k: number) => {
+    const field = `x.${name(columns[k]!.name)}`;
+    return exact ? `coalesce(y.${name(columns[k]!.name)}, ${field})` : field;
+  };
   const casts = columns.map((column, k) => `${column.eventTime ? 'make_timestamptz(t)' : lossless(value(k), column.type)} AS c${k}`);
   const first = (declared: boolean) => {
-    const cases = columns
-      .map((column, k) =>
-        column.declared === declared && column.type !== 'VARCHAR' ? `WHEN ${value(k)} IS NOT NULL AND c${k} IS NULL THEN ${k} ` : '',
-      )
-      .join('');
-    return cases === '' ? '-1' : `CASE ${cases}ELSE -1 END`;
+    const cases = columns.map((column, k) =>
+      column.declared === declared && column.type !== 'VARCHAR' && !column.eventTime ? `WHEN c${k} IS NULL AND ${value(k)} IS NOT NULL THEN ${k} ` : '',
+    );
+    return cases.every((text) => text === '') ? '-1' : `CASE ${cases.join('')}ELSE -1 END`;
   };
-  const number = columns
-    .map((column, k) => (column.declared ? '' : `WHEN ${k} THEN TRY_CAST(${value(k)} AS DOUBLE) IS NOT NULL AND length(${value(k)}) < 16 `))
-    .join('');
-  const shown = columns.length === 0 ? 'NULL' : `[${columns.map((_, k) => value(k)).join(', ')}][_bad + 1]`;
-  const read = columns.length === 0 ? 'slice' : `(SELECT *, json_transform(d, ${structure(columns)}) AS x FROM slice)`;
+  const culprit = `CASE greatest(_bad, _misfit) ${columns.map((_, k) => `WHEN ${k} THEN ${value(k)} `).join('')}END`;
+  const parsed = [`json_transform(d, ${structure(columns)}) AS x`, ...(exact ? [`json_transform(e, ${structure(columns)}) AS y`] : [])];
+  const read = columns.length === 0 ? 'slice' : `(SELECT *, ${parsed.join(', ')} FROM slice)`;
+  const shown = columns.length === 0 ? 'NULL::VARCHAR' : culprit;
   return `CREATE OR REPLACE TEMP TABLE staged AS
-    SELECT *, ${number === '' ? 'NULL' : `CASE _misfit ${number}END`} AS _number, CASE WHEN _bad >= 0 THEN ${shown} END AS _value FROM (
-      SELECT *, ${first(true)} AS _bad, ${first(false)} AS _misfit FROM (
-        SELECT ${['*', ...casts].join(', ')} FROM (
-          SELECT ${['p', 'r', 't', 'i', 'd', ...values].join(', ')} FROM ${read})))`;
+    SELECT * EXCLUDE (_shown), CASE WHEN _misfit >= 0 THEN TRY_CAST(_shown AS DOUBLE) IS NOT NULL AND length(_shown) < 16 END AS _number, _shown AS _value FROM (
+      SELECT ${['p', 'r', 't', 'i', 'd', ...columns.map((_, k) => `c${k}`)].join(', ')}, _bad, _misfit, CASE WHEN _bad >= 0 OR _misfit >= 0 THEN ${shown} END AS _shown FROM (
+        SELECT *, ${first(true)} AS _bad, ${first(false)} AS _misfit FROM (
+          SELECT ${['*', ...casts].join(', ')} FROM ${read})))`;
 }
 
 async function insert(
@@ -243,38 +241,36 @@ async function insert(
   shape: { columns: readonly Promoted[] },
 ): Promise<{ rows: number; duplicates: number; quarantined: number; minTime: string | null; maxTime: string | null }> {
   const table = `raw.${name(topic.name)}`;
-  const quarantined = await tx.run(badRows(topic, shape.columns));
-  await tx.run(`CREATE OR REPLACE TEMP TABLE fresh AS SELECT * FROM staged WHERE _bad < 0
-    QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1`);
-  const [before] = await tx.rows(`SELECT count(*) FILTER (WHERE _bad < 0) AS good FROM staged`);
-  const [facts] = await tx.rows(
-    `SELECT count(i) AS ids, count(*) FILTER (WHERE i IS NOT NULL AND t IS NULL) AS timeless, min(r) AS received FROM fresh`,
-  );
-  const seen: string[] = [];
-  if (Number(facts!['ids']) > 0) seen.push(...(await rangesSql(tx, table)));
-  if (Number(facts!['timeless']) > 0) {
-    const since = Number(facts!['received']) - topic.dedupeWindow * 1000;
-    seen.push(
-      `SELECT _id, NULL::BIGINT AS t FROM ${table} WHERE _time IS NULL AND _id IS NOT NULL AND _received >= make_timestamptz(${since}::BIGINT)`,
-    );
-  }
-  const anti =
-    seen.length === 0
-      ? ''
-      : `WHERE s.i IS NULL OR NOT EXISTS (SELECT 1 FROM (${seen.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`;
+  const [facts] = await tx.rows(`SELECT count(*) AS n, count(i) AS ids, count(*) FILTER (WHERE i IS NOT NULL AND t IS NULL) AS timeless, min(r) AS received,
+    count(*) FILTER (WHERE _bad >= 0) AS bad, CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi FROM staged`);
+  const quarantined = Number(facts!['bad']);
+  if (quarantined > 0) await tx.run(badRows(topic, shape.columns));
+  const ids = Number(facts!['ids']) > 0;
+  if (ids) await tx.run(await freshSql(tx, table, topic, facts!));
   const names = ['_position', '_batch', '_received', '_time', '_id', ...shape.columns.map((column) => name(column.name)), 'data'];
   const values = ['p', `${tx.batch}`, 'make_timestamptz(r)', 'make_timestamptz(t)', 'i', ...shape.columns.map((_, k) => `c${k}`), 'd'];
-  const rows = await tx.run(`INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM fresh s ${anti} ORDER BY p`);
-  const [span] = await tx.rows(
-    `SELECT CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi FROM fresh`,
-  );
+  const where = ids ? '_bad < 0 AND p IN (SELECT p FROM fresh)' : '_bad < 0';
+  const rows = await tx.run(`INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM staged WHERE ${where} ORDER BY p`);
   return {
     rows,
-    duplicates: Number(before!['good']) - rows,
+    duplicates: Number(facts!['n']) - quarantined - rows,
     quarantined,
-    minTime: span!['lo'] as string | null,
-    maxTime: span!['hi'] as string | null,
+    minTime: facts!['lo'] as string | null,
+    maxTime: facts!['hi'] as string | null,
   };
+}
+
+/** The positions of the rows that were not taken before: neither earlier in the slice nor in the table. */
+async function freshSql(tx: Transaction, table: string, topic: Topic, facts: Readonly<Record<string, unknown>>): Promise<string> {
+  const seen = await rangesSql(tx, table);
+  if (Number(facts['timeless']) > 0) {
+    const since = Number(facts['received']) - topic.dedupeWindow * 1000;
+    seen.push(`SELECT _id, NULL::BIGINT AS t FROM ${table} WHERE _time IS NULL AND _id IS NOT NULL AND _received >= make_timestamptz(${since}::BIGINT)`);
+  }
+  const known =
+    seen.length === 0 ? '' : `AND NOT EXISTS (SELECT 1 FROM (${seen.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`;
+  return `CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s WHERE _bad < 0 AND (i IS NULL OR (true ${known}))
+    QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1`;
 }
 
 /**
@@ -283,7 +279,7 @@ async function insert(
  */
 async function rangesSql(tx: Transaction, table: string): Promise<string[]> {
   const hours = await tx.rows(
-    `SELECT min(t) AS lo, max(t) AS hi FROM fresh WHERE i IS NOT NULL AND t IS NOT NULL GROUP BY t // 3600000000 ORDER BY 1`,
+    `SELECT min(t) AS lo, max(t) AS hi FROM staged WHERE _bad < 0 AND i IS NOT NULL AND t IS NOT NULL GROUP BY t // 3600000000 ORDER BY 1`,
   );
   const ranges: { lo: bigint; hi: bigint }[] = [];
   for (const hour of hours) {

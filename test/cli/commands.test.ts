@@ -202,9 +202,11 @@ describe('the other commands', () => {
         ],
         topics: [{ name: 'events', title: '이벤트', fields: [] }],
       },
-      'GET /v1/quarantine?topic=events&limit=50': [
-        { id: 'q1', topic: 'events', received: '2026-03-01T00:00:00Z', code: 'RECORD_JSON', reason: 'bad', body: '{', replayed: null },
-      ],
+      'GET /v1/quarantine?topic=events&limit=50': {
+        rows: [
+          { id: 'q1', topic: 'events', received: '2026-03-01T00:00:00Z', code: 'RECORD_JSON', reason: 'bad', body: '{', replayed: null },
+        ],
+      },
       'POST /v1/quarantine/replay': { tried: 2, accepted: 1, rejected: 1 },
       'POST /v1/tokens': { name: 'shop', role: 'write', token: 'mr_secret' },
       'GET /v1/tokens': [{ name: 'shop', role: 'write', topics: ['events'], created: '2026-03-01', expires: null }],

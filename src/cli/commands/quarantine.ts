@@ -22,7 +22,7 @@ export const quarantine: Command = {
 async function list(input: Input, io: Io): Promise<number> {
   const { topic, limit } = input.options;
   const query = new URLSearchParams({ ...(topic !== undefined && { topic: String(topic) }), limit: String(limit) });
-  const rows = await connect(input, io).json<QuarantineRow[]>('GET', `/v1/quarantine?${query}`);
+  const { rows } = await connect(input, io).json<{ rows: QuarantineRow[] }>('GET', `/v1/quarantine?${query}`);
   const columns = [text('id'), text('topic'), text('received'), text('code'), text('reason'), text('replayed'), text('record')];
   const cells = rows.map((row) => [row.id, row.topic, row.received, row.code, row.reason, row.replayed, row.body ?? null]);
   io.stdout.write(`${table(columns, cells, io.stdout.columns === undefined ? {} : { width: io.stdout.columns })}\n`);

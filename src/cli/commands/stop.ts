@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { workspaceOption } from '../client.ts';
+import { clientFor, workspaceOption } from '../client.ts';
 import type { Command } from '../command.ts';
 import { findRunning, isAlive } from '../running.ts';
 
@@ -11,7 +11,9 @@ export const stop: Command = {
   summary: 'Stops the Millrace that runs on a workspace, and waits until it has.',
   options: [workspaceOption],
   async run({ options }, io) {
-    const { pid, address } = findRunning(String(options['workspace']));
+    const { pid, address, token } = findRunning(String(options['workspace']));
+    // The file of a Millrace that was killed may name a process that is someone else's by now: only one that answers is told to end.
+    (await clientFor(address, token).open('GET', '/health')).resume();
     process.kill(pid, 'SIGTERM');
     const until = performance.now() + patience;
     while (isAlive(pid)) {

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fail } from '#core';
 import { parseBytes } from '#run';
-import { clientFor, workspaceOption } from '../client.ts';
+import { workspaceOption } from '../client.ts';
 import type { Command, Input } from '../command.ts';
-import { isAlive, readRunning, removeRunning, writeRunning } from '../running.ts';
+import { removeRunning, writeRunning } from '../running.ts';
 
 export const up: Command = {
   name: 'up',
@@ -32,7 +32,6 @@ export const up: Command = {
   async run(input, io) {
     const workspace = resolve(String(input.options['workspace']));
     const asked = settings(input);
-    await refuseSecond(workspace);
     const ending = endAsked();
     // Loaded only here: the other commands start in a fraction of the time without the server.
     const { startMillrace } = await import('#server');
@@ -78,17 +77,6 @@ function readPem(option: string, path: string): Buffer {
   } catch (error) {
     return fail('OPTION_VALUE', { option, value: path, problem: (error as Error).message }, error);
   }
-}
-
-/** A file left by a process that was killed must not block a start, even if another program has its number now: so the address is asked too. */
-async function refuseSecond(workspace: string): Promise<void> {
-  const other = readRunning(workspace);
-  if (!other || !isAlive(other.pid)) return;
-  const answers = await clientFor(other.address, other.token)
-    .open('GET', '/health')
-    .then((answer) => answer.resume().statusCode === 200)
-    .catch(() => false);
-  if (answers) fail('WORKSPACE_BUSY', { pid: other.pid });
 }
 
 /** Resolves when the first signal asks for the end; further ones change nothing, since the stop has its own deadline. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { type Column, errorFromBody } from '#core';
+import type { QueryAnswer, QueryRequest } from '#server';
 import type { Cell, CheckedQuestion, Question, Truth } from '#simulate';
-import type { QueryAnswer, QueryRequest } from '../../server/api.ts';
 import { type Client, errorOf } from '../client.ts';
 import { readExactJson } from '../print/json.ts';
 import { patiently } from './send.ts';

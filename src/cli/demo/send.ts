@@ -3,7 +3,7 @@ import { Readable, Transform } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorFromBody, fail } from '#core';
-import type { LoadAnswer, SendAnswer, StatusAnswer } from '../../server/api.ts';
+import type { LoadAnswer, SendAnswer, StatusAnswer } from '#server';
 import { type Client, errorOf, retrying } from '../client.ts';
 
 /** How long a request is tried again, and how long delivery may stand still. */
@@ -16,8 +16,6 @@ export const patiently = <T>(attempt: () => Promise<T>) => retrying(attempt, pat
 export interface Sent {
   accepted: number;
   rejected: number;
-  /** Rejected ones by code. Complete while a batch has no more records than an answer lists. */
-  readonly codes: Map<string, number>;
   firstRejection: { code: string; reason: string } | null;
 }
 
@@ -34,7 +32,6 @@ export async function sendBatch(client: Client, topic: string, body: Buffer, sen
   });
   sent.accepted += answer.accepted;
   sent.rejected += answer.rejected;
-  for (const { code } of answer.rejections) sent.codes.set(code, (sent.codes.get(code) ?? 0) + 1);
   sent.firstRejection ??= answer.rejections[0] ?? null;
 }
 

@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fail } from '#core';
 import { progress } from '#run';
+import type { CatalogAnswer } from '#server';
 import {
   type Dataset,
   type ExportKind,
@@ -15,7 +16,6 @@ import {
   stagingTable,
 } from '#simulate';
 import type { Workspace } from '#workspace';
-import type { CatalogAnswer } from '../../server/api.ts';
 import type { Client } from '../client.ts';
 import type { Io } from '../command.ts';
 import { batches } from '../records.ts';
@@ -35,7 +35,7 @@ export interface Place {
 }
 
 const batchLimits = { records: 1000, bytes: 4 * 2 ** 20 };
-const nothing = (): Sent => ({ accepted: 0, rejected: 0, codes: new Map(), firstRejection: null });
+const nothing = (): Sent => ({ accepted: 0, rejected: 0, firstRejection: null });
 
 /** Sends the simulated shop's records and loads its orders table. */
 export async function fillFromShop(

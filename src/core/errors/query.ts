@@ -44,7 +44,7 @@ export const queryErrors = {
     status: 403,
     retryable: false,
     what: (p) => `"${p['table']}" can't be written by a statement${p['problem'] ? `: ${p['problem']}` : ''}.`,
-    todo: 'Write to tables in your own schemas (main, mart, …); raw, system and change belong to Millrace.',
+    todo: 'Write to tables in your own schemas (main, mart, …); raw, millrace and change belong to Millrace.',
   },
   SQL_CONSTRUCT: {
     status: 403,

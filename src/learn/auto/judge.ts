@@ -25,7 +25,7 @@ const LEAK = 0.8;
 const TOO_GOOD = 0.99;
 /** Importance reads at most so many rows. */
 const IMPORTANCE_ROWS = 2000;
-const MOST_COLUMNS = 1000;
+const MOST_COLUMNS = 2000;
 
 /** Judges the blend on the outer division's rows, which nothing was chosen by, and writes the report. */
 export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learned, trials: readonly Trial[], stopped: boolean): Report {
@@ -223,10 +223,9 @@ function pickRows(encoded: Encoded, rows: Uint32Array): Encoded {
 }
 
 function shuffleColumn(encoded: Encoded, column: string, order: Uint32Array): Encoded {
-  const moved = pickRows(encoded, order);
   return {
     rows: encoded.rows,
-    features: encoded.features.map((f, i) => (f.column === column ? moved.features[i]! : f)),
-    texts: encoded.texts.map((t, i) => (t.column === column ? moved.texts[i]! : t)),
+    features: encoded.features.map((f) => (f.column === column ? { ...f, values: f.values.map((_, i) => f.values[order[i]!]!) } : f)),
+    texts: encoded.texts.map((t) => (t.column === column ? { ...t, values: t.values.map((_, i) => t.values[order[i]!] ?? null) } : t)),
   };
 }

@@ -12,8 +12,8 @@ export interface Rule {
 }
 
 const BINS = 32;
-/** Rows of prior in each bin's answer. */
-const PRIOR_ROWS = 5;
+/** Rows of prior in each bin's answer: enough that no answer is 0 or 1. */
+const PRIOR_ROWS = 1;
 
 /** The same answer for all: the mean, or each class's share. */
 export function constantRule(lesson: Lesson, width: number): Rule {

@@ -56,8 +56,9 @@ interface Tried {
 const DEFAULT_TRIALS = 6;
 /** Share of rows that nothing is learned from nor chosen by. */
 const JUDGED = 0.2;
-/** Below this many rows one part is too small to choose by, so each row is judged once in five folds. */
+/** Below this many rows one part is too small to choose by: each row is judged once, in three or five folds. */
 const FEW_ROWS = 5000;
+const VERY_FEW_ROWS = 2000;
 /** Share of a time budget for trials; the rest is for training the chosen ones on all rows. */
 const TRIAL_SHARE = 0.6;
 const MOST_MEMBERS = 8;
@@ -163,8 +164,10 @@ function innerFolds(study: Study, outer: Division): Division[] {
   const inside = new Set(outer.learn);
   const positions = Array.from(study.target.rows.keys()).filter((i) => inside.has(study.target.rows[i]!));
   const target = { rows: outer.learn, values: take(study.target.values, positions) };
-  const folds = foldsOf(study.split, study.columns, target, 5, mix(study.seed));
-  const wanted = (outer.learn.length < FEW_ROWS ? folds : folds.slice(0, 1)).filter((f) => f.learn.length > 0 && f.judge.length > 0);
+  const rows = outer.learn.length;
+  const count = rows >= VERY_FEW_ROWS && rows < FEW_ROWS ? 3 : 5;
+  const folds = foldsOf(study.split, study.columns, target, count, mix(study.seed));
+  const wanted = (rows < FEW_ROWS ? folds : folds.slice(0, 1)).filter((f) => f.learn.length > 0 && f.judge.length > 0);
   demandRows(study, wanted[0] ?? { learn: outer.learn, judge: outer.learn.slice(0, 0) });
   return wanted;
 }

@@ -32,8 +32,7 @@ interface LinearRows {
  * penalty treats all alike. A generator: yields the mean loss after each iteration. Cost of an iteration: non-zero values × outputs.
  */
 export function* fitLinear(rows: LinearRows, classes: number, options: LinearOptions): Generator<number, Linear, boolean | undefined> {
-  const design = fitDesign(rows.encoded);
-  const table = designWriter(design)(rows.encoded);
+  const { design, table } = prepare(rows.encoded);
   const outputs = options.loss === 'softmax' ? classes : 1;
   const scale = options.loss === 'squared' ? spread(rows.targets, rows.weights) : { mean: 0, deviation: 1 };
   const targets = rows.targets.map((y) => (y - scale.mean) / scale.deviation);
@@ -43,13 +42,25 @@ export function* fitLinear(rows: LinearRows, classes: number, options: LinearOpt
   const l1 = new Float64Array(size + outputs).fill(options.l1 / total, 0, size);
   const objective = (at: Float64Array, gradient: Float64Array): number =>
     linearLoss(table, targets, rows.weights, outputs, options.loss, at, gradient, options.l2 / total);
-  yield* minimise(objective, x, { l1, iterations: options.iterations, tolerance: 1e-6 });
+  yield* minimise(objective, x, { l1, iterations: options.iterations, tolerance: 1e-5 });
   return {
     design,
     outputs,
     intercepts: Float64Array.from(x.subarray(size), (b) => b * scale.deviation + scale.mean),
     weights: Float32Array.from(x.subarray(0, size), (w) => w * scale.deviation),
   };
+}
+
+/** Candidates that learn from the same rows share their design and table. */
+const prepared = new WeakMap<Encoded, { readonly design: Design; readonly table: Sparse }>();
+
+function prepare(encoded: Encoded): { readonly design: Design; readonly table: Sparse } {
+  const known = prepared.get(encoded);
+  if (known) return known;
+  const design = fitDesign(encoded);
+  const made = { design, table: designWriter(design)(encoded) };
+  prepared.set(encoded, made);
+  return made;
 }
 
 function spread(targets: Float64Array, weights: Float64Array): { mean: number; deviation: number } {
@@ -78,8 +89,9 @@ export function linearLoss(
   let value = 0;
   gradient.fill(0);
   const scores = new Float64Array(outputs);
+  const intercepts = at.subarray(size);
   for (let row = 0; row < table.rows; row++) {
-    rowScores(table, row, at, at.subarray(size), outputs, scores);
+    rowScores(table, row, at, intercepts, outputs, scores);
     const share = rowWeights[row]! / total;
     value += share * residuals(loss, scores, targets[row]!);
     for (let k = 0; k < outputs; k++) scores[k] = scores[k]! * share;
@@ -93,10 +105,14 @@ export function linearLoss(
 }
 
 function addRow(table: Sparse, row: number, derivative: Float64Array, outputs: number, gradient: Float64Array, size: number): void {
-  for (let p = table.starts[row]!; p < table.starts[row + 1]!; p++) {
-    const base = table.columns[p]! * outputs;
-    const v = table.values[p]!;
-    for (let k = 0; k < outputs; k++) gradient[base + k] = gradient[base + k]! + derivative[k]! * v;
+  const { columns, values } = table;
+  const end = table.starts[row + 1]!;
+  const only = derivative[0]!;
+  for (let p = table.starts[row]!; p < end; p++) {
+    const base = columns[p]! * outputs;
+    const v = values[p]!;
+    gradient[base] = gradient[base]! + only * v;
+    for (let k = 1; k < outputs; k++) gradient[base + k] = gradient[base + k]! + derivative[k]! * v;
   }
   for (let k = 0; k < outputs; k++) gradient[size + k] = gradient[size + k]! + derivative[k]!;
 }
@@ -124,28 +140,34 @@ function residuals(loss: LinearOptions['loss'], scores: Float64Array, target: nu
 function rowScores(
   table: Sparse,
   row: number,
-  weights: ArrayLike<number>,
-  intercepts: ArrayLike<number>,
+  weights: Float64Array,
+  intercepts: Float64Array,
   outputs: number,
   scores: Float64Array,
 ): void {
-  for (let k = 0; k < outputs; k++) scores[k] = intercepts[k]!;
-  for (let p = table.starts[row]!; p < table.starts[row + 1]!; p++) {
-    const base = table.columns[p]! * outputs;
-    const v = table.values[p]!;
-    for (let k = 0; k < outputs; k++) scores[k] = scores[k]! + v * weights[base + k]!;
+  const { columns, values } = table;
+  const end = table.starts[row + 1]!;
+  let only = intercepts[0]!;
+  for (let k = 1; k < outputs; k++) scores[k] = intercepts[k]!;
+  for (let p = table.starts[row]!; p < end; p++) {
+    const base = columns[p]! * outputs;
+    const v = values[p]!;
+    only += v * weights[base]!;
+    for (let k = 1; k < outputs; k++) scores[k] = scores[k]! + v * weights[base + k]!;
   }
+  scores[0] = only;
 }
 
 /** Scores of encoded rows: a function built once for each model; the answer is [rows × outputs]. */
 export function linearScorer(model: Linear): (encoded: Encoded) => Float64Array {
   const write = designWriter(model.design);
   const one = new Float64Array(model.outputs);
+  const weights = Float64Array.from(model.weights);
   return (encoded) => {
     const table = write(encoded);
     const scores = new Float64Array(table.rows * model.outputs);
     for (let row = 0; row < table.rows; row++) {
-      rowScores(table, row, model.weights, model.intercepts, model.outputs, one);
+      rowScores(table, row, weights, model.intercepts, model.outputs, one);
       scores.set(one, row * model.outputs);
     }
     return scores;

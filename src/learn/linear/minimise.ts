@@ -20,14 +20,14 @@ export function* minimise(objective: Objective, x: Float64Array, options: Minimi
   const n = x.length;
   const gradient = new Float64Array(n);
   let value = objective(x, gradient) + penalty(x, options.l1);
-  const steps: { s: Float64Array; y: Float64Array; rho: number }[] = [];
+  const steps: Step[] = [];
   const nextGradient = new Float64Array(n);
   for (let iteration = 0; iteration < options.iterations; iteration++) {
     const slope = pseudoGradient(x, gradient, options.l1);
     const direction = twoLoops(slope, steps, options.l1);
     const descent = dot(direction, slope);
     if (!(descent < 0)) break;
-    const orthant = x.map((v, i) => (v !== 0 ? Math.sign(v) : -Math.sign(slope[i]!)));
+    const orthant = orthantOf(x, slope);
     let length = iteration === 0 ? 1 / Math.max(1, Math.sqrt(dot(slope, slope))) : 1;
     let next = x;
     let nextValue = Number.POSITIVE_INFINITY;
@@ -47,35 +47,47 @@ export function* minimise(objective: Objective, x: Float64Array, options: Minimi
   return value;
 }
 
-function stepTo(x: Float64Array, direction: Float64Array, length: number, orthant: Float64Array, l1: Float64Array): Float64Array {
-  return x.map((v, i) => {
-    const moved = v + length * direction[i]!;
-    return l1[i]! > 0 && moved * orthant[i]! < 0 ? 0 : moved;
-  });
+function orthantOf(x: Float64Array, slope: Float64Array): Float64Array {
+  const signs = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i++) signs[i] = x[i]! !== 0 ? Math.sign(x[i]!) : -Math.sign(slope[i]!);
+  return signs;
 }
 
-function remember(
-  steps: { s: Float64Array; y: Float64Array; rho: number }[],
-  x: Float64Array,
-  next: Float64Array,
-  gradient: Float64Array,
-  nextGradient: Float64Array,
-): void {
-  const s = next.map((v, i) => v - x[i]!);
-  const y = nextGradient.map((v, i) => v - gradient[i]!);
+function stepTo(x: Float64Array, direction: Float64Array, length: number, orthant: Float64Array, l1: Float64Array): Float64Array {
+  const next = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i++) {
+    const moved = x[i]! + length * direction[i]!;
+    next[i] = l1[i]! > 0 && moved * orthant[i]! < 0 ? 0 : moved;
+  }
+  return next;
+}
+
+/** A step and how the gradient changed along it. */
+interface Step {
+  readonly s: Float64Array;
+  readonly y: Float64Array;
+  readonly rho: number;
+}
+
+function remember(steps: Step[], x: Float64Array, next: Float64Array, gradient: Float64Array, nextGradient: Float64Array): void {
+  const s = difference(next, x);
+  const y = difference(nextGradient, gradient);
   const curvature = dot(s, y);
   if (curvature <= 1e-12 * dot(y, y)) return;
   steps.push({ s, y, rho: 1 / curvature });
   if (steps.length > MEMORY) steps.shift();
 }
 
+function difference(a: Float64Array, b: Float64Array): Float64Array {
+  const c = new Float64Array(a.length);
+  for (let i = 0; i < a.length; i++) c[i] = a[i]! - b[i]!;
+  return c;
+}
+
 /** The two-loop recursion: minus the inverse curvature times the slope; under L1 a coordinate that would climb stays. */
-function twoLoops(
-  slope: Float64Array,
-  steps: readonly { s: Float64Array; y: Float64Array; rho: number }[],
-  l1: Float64Array,
-): Float64Array {
-  const direction = slope.map((g) => -g);
+function twoLoops(slope: Float64Array, steps: readonly Step[], l1: Float64Array): Float64Array {
+  const direction = new Float64Array(slope.length);
+  for (let i = 0; i < slope.length; i++) direction[i] = -slope[i]!;
   const alphas: number[] = [];
   for (let k = steps.length - 1; k >= 0; k--) {
     const { s, y, rho } = steps[k]!;
@@ -97,13 +109,15 @@ function twoLoops(
 }
 
 function pseudoGradient(x: Float64Array, gradient: Float64Array, l1: Float64Array): Float64Array {
-  return gradient.map((g, i) => {
-    const penaltyAt = l1[i]!;
-    if (penaltyAt === 0) return g;
-    if (x[i]! !== 0) return g + Math.sign(x[i]!) * penaltyAt;
-    if (g < -penaltyAt) return g + penaltyAt;
-    return g > penaltyAt ? g - penaltyAt : 0;
-  });
+  const slope = Float64Array.from(gradient);
+  for (let i = 0; i < x.length; i++) {
+    const g = gradient[i]!;
+    const weight = l1[i]!;
+    if (weight === 0) continue;
+    if (x[i]! !== 0) slope[i] = g + Math.sign(x[i]!) * weight;
+    else slope[i] = g < -weight ? g + weight : Math.max(g - weight, 0);
+  }
+  return slope;
 }
 
 function penalty(x: Float64Array, l1: Float64Array): number {

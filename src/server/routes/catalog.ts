@@ -11,5 +11,7 @@ export function catalogRoutes(app: FastifyInstance, front: Front): void {
   });
 
   /** Materialized views: what each reads, how it is kept, up to which batch it is right, and what is wrong with it. */
-  app.get('/v1/views', { config: { action: 'catalog' } }, (request, reply) => pipe(front, request, reply, { method: 'GET', path: '/views' }));
+  app.get('/v1/views', { config: { action: 'catalog' } }, (request, reply) =>
+    pipe(front, request, reply, { method: 'GET', path: '/views' }),
+  );
 }

@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Front } from '#platform';
 import { catalogRoutes } from './catalog.ts';
+import { consoleRoutes } from './console.ts';
+import { dashboardRoutes } from './dashboards.ts';
 import { loadRoutes } from './load.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { queryRoutes } from './query.ts';
@@ -17,4 +19,6 @@ export const routes: readonly ((app: FastifyInstance, front: Front) => void)[] =
   topicRoutes,
   quarantineRoutes,
   tokenRoutes,
+  dashboardRoutes,
+  consoleRoutes,
 ];

@@ -1,0 +1,153 @@
+/**
+ * Rows on their way from a source to the warehouse: CSV with exact text, written straight into one buffer so that no value becomes
+ * a JavaScript string or a double. NULL is an empty field, '' is `""`; bytes are in hex.
+ */
+import type { Bytes } from '#core';
+
+/** A run of rows in the source's order. */
+export interface Rows {
+  readonly count: number;
+  readonly bytes: Buffer;
+  /** All rows whose cursor is at most this have been given, these ones included; null while none is complete (or without cursor). */
+  readonly complete: string | null;
+}
+
+const COMMA = 0x2c;
+const QUOTE = 0x22;
+const LF = 0x0a;
+
+/** Bytes that make quotes necessary: comma, quote, line ends, and NUL, after which some readers stop. */
+const SPECIAL = new Uint8Array(256);
+for (const byte of [COMMA, QUOTE, LF, 0x0d, 0x00]) SPECIAL[byte] = 1;
+
+const HEX = Uint8Array.from({ length: 512 }, (_, k) => '0123456789abcdef'.charCodeAt(k % 2 === 0 ? k >> 5 : (k >> 1) & 15));
+
+export class RowWriter {
+  #bytes: Buffer;
+  #at = 0;
+  #first = true;
+  #count = 0;
+  readonly #capacity: Bytes;
+
+  /** `capacity` is where the buffer begins; it grows for what does not fit. */
+  constructor(capacity: Bytes) {
+    this.#capacity = capacity;
+    this.#bytes = Buffer.allocUnsafeSlow(capacity);
+  }
+
+  get size(): Bytes {
+    return this.#at;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  null(): void {
+    this.#room(1);
+    this.#separate();
+  }
+
+  /** UTF-8 text from `from` to before `to`. */
+  text(source: Uint8Array, from: number, to: number): void {
+    this.#room(2 * (to - from) + 3);
+    this.#separate();
+    const bytes = this.#bytes;
+    const start = this.#at;
+    let at = start;
+    let special = from === to ? 1 : 0;
+    for (let k = from; k < to; k++) {
+      const byte = source[k]!;
+      bytes[at++] = byte;
+      special |= SPECIAL[byte]!;
+    }
+    if (special === 0) {
+      this.#at = at;
+      return;
+    }
+    at = start;
+    bytes[at++] = QUOTE;
+    for (let k = from; k < to; k++) {
+      const byte = source[k]!;
+      bytes[at++] = byte;
+      if (byte === QUOTE) bytes[at++] = QUOTE;
+    }
+    bytes[at++] = QUOTE;
+    this.#at = at;
+  }
+
+  string(value: string): void {
+    const bytes = Buffer.from(value);
+    this.text(bytes, 0, bytes.length);
+  }
+
+  hex(source: Uint8Array, from: number, to: number): void {
+    if (from === to) return this.text(source, from, to);
+    this.#room(2 * (to - from) + 1);
+    this.#separate();
+    const bytes = this.#bytes;
+    let at = this.#at;
+    for (let k = from; k < to; k++) {
+      const pair = source[k]! << 1;
+      bytes[at++] = HEX[pair]!;
+      bytes[at++] = HEX[pair + 1]!;
+    }
+    this.#at = at;
+  }
+
+  endRow(): void {
+    this.#room(1);
+    this.#bytes[this.#at++] = LF;
+    this.#first = true;
+    this.#count++;
+  }
+
+  /** What was written since the last call; the writer begins anew. */
+  take(complete: string | null): Rows {
+    const rows = { count: this.#count, bytes: this.#bytes.subarray(0, this.#at), complete };
+    this.#bytes = Buffer.allocUnsafeSlow(this.#capacity);
+    this.#at = 0;
+    this.#count = 0;
+    return rows;
+  }
+
+  #separate(): void {
+    if (this.#first) this.#first = false;
+    else this.#bytes[this.#at++] = COMMA;
+  }
+
+  /** Room for `bytes` and a comma. */
+  #room(bytes: number): void {
+    const needed = this.#at + bytes + 1;
+    if (needed <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    this.#bytes.copy(grown, 0, 0, this.#at);
+    this.#bytes = grown;
+  }
+}
+
+/** The first `limit` rows as text, for people to look at. */
+export function decodeRows(bytes: Buffer, limit: number): (string | null)[][] {
+  const rows: (string | null)[][] = [];
+  let row: (string | null)[] = [];
+  for (let at = 0; at < bytes.length && rows.length < limit; ) {
+    let value: string | null;
+    if (bytes[at] === QUOTE) {
+      let end = at + 1;
+      while (bytes[end] !== QUOTE || bytes[end + 1] === QUOTE) end += bytes[end] === QUOTE ? 2 : 1;
+      value = bytes.toString('utf8', at + 1, end).replaceAll('""', '"');
+      at = end + 1;
+    } else {
+      let end = at;
+      while (bytes[end] !== COMMA && bytes[end] !== LF) end++;
+      value = end === at ? null : bytes.toString('utf8', at, end);
+      at = end;
+    }
+    row.push(value);
+    if (bytes[at++] === LF) {
+      rows.push(row);
+      row = [];
+    }
+  }
+  return rows;
+}

@@ -1,0 +1,88 @@
+/**
+ * What a source is. An entry of the registry opens it; an opened one is used by one run: `snapshot` once for each table, then
+ * `read` and the checksums, which all see the state of that moment; `close` at the end.
+ */
+import type { Entry, Reference } from '#core';
+import type { Rows } from './rows.ts';
+
+export interface SourceColumn {
+  readonly name: string;
+  /** The source's own name of the type. */
+  readonly sourceType: string;
+  /** The warehouse's. Every text that `read` gives is a value of it without loss. */
+  readonly type: string;
+  /** What kind of cursor it can be. */
+  readonly cursor: 'number' | 'time' | null;
+  /** Long values take part in checksums by their MD5. */
+  readonly long: boolean;
+  /** What a reader should know of the change of type. */
+  readonly note: string | null;
+}
+
+export interface SourceTable {
+  readonly name: string;
+  readonly columns: readonly SourceColumn[];
+  /** The columns of the primary key, or of a unique index without NULL; empty where there is none. */
+  readonly key: readonly string[];
+  /** An estimate that costs nothing. */
+  readonly rows: number | null;
+}
+
+/** The rows whose cursor is above `after` and at most `upTo`; null is no bound. */
+export interface Span {
+  readonly cursor: SourceColumn | null;
+  readonly after: string | null;
+  readonly upTo: string | null;
+}
+
+export interface Sum {
+  readonly bucket: number;
+  readonly rows: number;
+  /** The sum of the first 60 bits of the MD5 of each row's canonical text: no order, and a row that stands twice counts twice. */
+  readonly sum: string;
+}
+
+export interface Hashed {
+  /** The key's values as JSON. */
+  readonly key: string;
+  readonly hash: string;
+}
+
+/** What rows became on the way in. */
+export interface Reading {
+  /** Values that the warehouse has no equal for and that became NULL, by column (zero dates). */
+  readonly nulled: Map<string, number>;
+  /** Rows that the source itself could not read: line, reason, bytes. */
+  readonly refused: Refused[];
+}
+
+export interface Refused {
+  readonly line: number;
+  readonly reason: string;
+  readonly body: Buffer;
+}
+
+export interface Opened {
+  /** Errors: TRANSFER_TABLE for a name that it does not have. */
+  describe(names?: readonly string[]): Promise<SourceTable[]>;
+  /** Fixes the state that the following calls see; gives the span up to its newest cursor, and whether rows without cursor exist. */
+  snapshot(table: SourceTable, cursor: SourceColumn | null, after: string | null): Promise<{ span: Span; without: boolean }>;
+  /** In the order of the cursor, if there is one. Memory: a few of the batches. Errors: TRANSFER_READ, TRANSFER_FILE. */
+  read(table: SourceTable, columns: readonly SourceColumn[], span: Span, reading: Reading): AsyncIterable<Rows>;
+  /** With `buckets`, by the first 8 bits of the MD5 of the key, else one for all. */
+  checksum(table: SourceTable, columns: readonly SourceColumn[], span: Span, buckets: readonly string[] | null): Promise<Sum[]>;
+  /** The rows of one bucket. */
+  hashes(table: SourceTable, columns: readonly SourceColumn[], span: Span, key: readonly string[], bucket: number): Promise<Hashed[]>;
+  close(): Promise<void>;
+}
+
+export interface Source extends Entry {
+  /** Errors: TRANSFER_CONNECT, TRANSFER_DENIED, TRANSFER_FILE. */
+  open(connection: Connection): Promise<Opened>;
+  /** A first definition from an address or a file; null where it is none of this source's. The secret's value stays out of it. */
+  guess(address: string): { readonly connection: Guessed; readonly secrets: Readonly<Record<string, string>> } | null;
+}
+
+/** A connection's options, checked, defaults filled in, secrets read. */
+export type Connection = Readonly<Record<string, string | number | boolean | null>>;
+export type Guessed = Readonly<Record<string, string | number | boolean | Reference>>;

@@ -1,0 +1,54 @@
+import type { EChartsOption } from 'echarts';
+import type { Entry } from '#core';
+import type { Data } from './data.ts';
+import type { ChartSpec, Encoding } from './spec.ts';
+import type { Look } from './theme.ts';
+
+/** What a chart gives: an ECharts option, or what is better drawn as text (one big number, a table). */
+export type Picture =
+  | { readonly kind: 'option'; readonly option: EChartsOption; readonly notes: readonly Note[] }
+  | {
+      readonly kind: 'number';
+      readonly value: number | null;
+      readonly before: number | null;
+      readonly trend: readonly (number | null)[];
+      readonly label: string;
+    }
+  | { readonly kind: 'table' };
+
+/** What the picture leaves out, said below it. */
+export interface Note {
+  readonly kind: 'series_left_out' | 'values_left_out' | 'rows_left_out';
+  readonly count: number;
+}
+
+/** What a chart is made from. */
+export interface Drawing {
+  readonly data: Data;
+  readonly spec: ChartSpec;
+  readonly encoding: Encoding;
+  readonly look: Look;
+}
+
+/** What a result looks like to the picker. */
+export interface Shape {
+  readonly rows: number;
+  readonly columns: number;
+  readonly times: number;
+  readonly ordinals: number;
+  readonly categories: number;
+  readonly measures: number;
+  /** Different values of the first and second category. */
+  readonly values: readonly number[];
+  /** Whether the first time or ordinal column has a row for each value. */
+  readonly onePerStep: boolean;
+  readonly negative: boolean;
+}
+
+/** A kind of chart: one object in one file under charts/. */
+export interface Chart extends Entry {
+  /** How well the kind fits a result: 0 can't, 1 is made for it. */
+  readonly fit: (shape: Shape) => number;
+  /** Pure. CHART_SHAPE when the result lacks what it needs. */
+  readonly draw: (drawing: Drawing) => Picture;
+}

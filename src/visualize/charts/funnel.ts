@@ -1,0 +1,59 @@
+import type { Chart } from '../chart.ts';
+import { formatter } from '../format.ts';
+import { base, plain, stepsOf, tooltip } from '../frame.ts';
+import { hue, ink } from '../theme.ts';
+
+export const funnel: Chart = {
+  name: 'funnel',
+  title: 'Funnel',
+  summary: 'Steps in the order of the rows, each with its share of the first.',
+  options: [],
+  fit: ({ categories, measures, rows, times, values, negative }) =>
+    categories === 1 && measures === 1 && times === 0 && rows >= 3 && rows <= 8 && (values[0] ?? 0) === rows && !negative ? 0.5 : 0,
+  draw(drawing) {
+    const { look, spec } = drawing;
+    const steps = stepsOf(drawing);
+    const values = steps.steps.map((_, at) => steps.series[0]?.values[at] ?? 0);
+    const first = values[0] ?? 0;
+    const whole = formatter(look, spec.unit);
+    const share = formatter(look, '%');
+    const said = (at: number) => `${whole(values[at]!)}  ${share(first === 0 ? null : values[at]! / first)}`;
+    return {
+      kind: 'option',
+      notes: steps.notes,
+      option: {
+        ...base(look),
+        grid: { left: 4, right: 110, top: 4, bottom: 4, containLabel: true },
+        tooltip: {
+          ...tooltip(look),
+          formatter: (hovered) => {
+            const { dataIndex, name } = hovered as unknown as { dataIndex: number; name: string };
+            const before = values[dataIndex - 1];
+            const step = before ? `\n${share(values[dataIndex]! / before)} ←` : '';
+            return `${plain(name)}\n${said(dataIndex)}${step}`;
+          },
+        },
+        xAxis: { type: 'value', show: false, min: 0 },
+        yAxis: {
+          type: 'category',
+          inverse: true,
+          data: steps.steps.map((step) => plain(String(step))),
+          axisTick: { show: false },
+          axisLine: { show: false },
+          axisLabel: { color: ink(look).text, width: Math.min(170, look.width * 0.3), overflow: 'truncate' },
+        },
+        series: [
+          {
+            type: 'bar',
+            data: values.map((value, at) => ({ value, itemStyle: { color: hue(look, 0), opacity: Math.max(0.4, 1 - at * 0.12) } })),
+            barCategoryGap: '18%',
+            itemStyle: { borderRadius: [0, 4, 4, 0] },
+            showBackground: true,
+            backgroundStyle: { color: ink(look).line, opacity: 0.35 },
+            label: { show: true, position: 'right', color: ink(look).text, formatter: ({ dataIndex }) => said(dataIndex) },
+          },
+        ],
+      },
+    };
+  },
+};

@@ -1,0 +1,49 @@
+import type { Column } from '#core';
+
+/** A result as POST /v1/query answers it: cells are JSON values; a number with more digits than a double keeps is text. */
+export interface Data {
+  readonly columns: readonly Column[];
+  readonly rows: readonly (readonly unknown[])[];
+}
+
+/** What a column can be on a picture. `ordinal`: numbers that name steps (an hour, a week, a rank) when nothing else does. */
+export type Role = 'time' | 'category' | 'measure' | 'ordinal' | 'nested';
+
+const measures = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL)/;
+const instants = /^(DATE|TIMESTAMP)/;
+const categories = /^(VARCHAR|BOOLEAN|UUID|ENUM|TIME)/;
+
+/** The part that each column can play. Costs one look at the first column's values when all columns are numbers. */
+export function rolesOf({ columns, rows }: Data): readonly Role[] {
+  const roles = columns.map(({ name, type }): Role => {
+    if (instants.test(type)) return 'time';
+    if (measures.test(type)) return /(^|_)id$/i.test(name) ? 'category' : 'measure';
+    return categories.test(type) ? 'category' : 'nested';
+  });
+  const allMeasures = roles.length > 1 && roles.every((role) => role === 'measure');
+  return allMeasures && ascends(rows) ? ['ordinal', ...roles.slice(1)] : roles;
+}
+
+function ascends(rows: Data['rows']): boolean {
+  return rows.length > 1 && rows.every((row, at) => at === 0 || number(row[0])! > number(rows[at - 1]![0])!);
+}
+
+/** null for NULL and for what is no number. */
+export function number(cell: unknown): number | null {
+  if (typeof cell === 'number') return Number.isFinite(cell) ? cell : null;
+  if (typeof cell !== 'string' || cell.trim() === '') return null;
+  const value = Number(cell);
+  return Number.isFinite(value) ? value : null;
+}
+
+/** Milliseconds since 1970; a date is its start in UTC. null where it is none. */
+export function instant(cell: unknown): number | null {
+  if (typeof cell !== 'string') return null;
+  const at = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(cell) ? `${cell}T00:00:00Z` : /[Z+]|-\d{2}:\d{2}$/.test(cell) ? cell : `${cell}Z`);
+  return Number.isNaN(at) ? null : at;
+}
+
+export function label(cell: unknown): string {
+  if (cell === null || cell === undefined) return '∅';
+  return typeof cell === 'object' ? JSON.stringify(cell) : String(cell);
+}

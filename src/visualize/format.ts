@@ -1,0 +1,56 @@
+import type { Look } from './theme.ts';
+
+type Format = (value: number | null) => string;
+const known = new Map<string, Intl.NumberFormat>();
+
+/** Numbers as the reader's language writes them, with the unit. `short` is for axes and big numbers: 1.2M. */
+export function formatter(look: Look, unit: string | undefined, short = false): Format {
+  const options: Intl.NumberFormatOptions = short
+    ? { notation: 'compact', maximumFractionDigits: 1 }
+    : { maximumFractionDigits: unit === '%' ? 1 : 2 };
+  if (unit === '%') return wrap(numbers(look.locale, { style: 'percent', maximumFractionDigits: 1 }));
+  if (unit !== undefined && isCurrency(unit))
+    return wrap(
+      numbers(look.locale, {
+        ...options,
+        style: 'currency',
+        currency: unit,
+        currencyDisplay: 'narrowSymbol',
+        ...(short ? {} : cents(unit)),
+      }),
+    );
+  const plain = wrap(numbers(look.locale, options));
+  return unit === undefined ? plain : (value) => (value === null ? '–' : `${plain(value)} ${unit}`);
+}
+
+function wrap(format: Intl.NumberFormat): Format {
+  return (value) => (value === null ? '–' : format.format(value));
+}
+
+/** Whole amounts without cents read calmer; the digits that a currency has come back where a value needs them. */
+function cents(unit: string): Intl.NumberFormatOptions {
+  const digits = new Intl.NumberFormat('en', { style: 'currency', currency: unit }).resolvedOptions().maximumFractionDigits ?? 2;
+  return { minimumFractionDigits: 0, maximumFractionDigits: digits };
+}
+
+function isCurrency(unit: string): boolean {
+  return /^[A-Z]{3}$/.test(unit);
+}
+
+/** Making an Intl format costs more than a thousand uses of it. */
+function numbers(locale: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = `${locale} ${JSON.stringify(options)}`;
+  const made = known.get(key) ?? new Intl.NumberFormat(locale, options);
+  known.set(key, made);
+  return made;
+}
+
+/** An instant (ms) as its day, with the time where the values have one. In UTC, as the warehouse's session is. */
+export function dayFormatter(look: Look, withTime: boolean): (at: number) => string {
+  const format = new Intl.DateTimeFormat(look.locale, {
+    timeZone: 'UTC',
+    dateStyle: 'medium',
+    ...(withTime ? { timeStyle: 'short' } : {}),
+  });
+  return (at) => format.format(at);
+}

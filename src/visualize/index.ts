@@ -1,0 +1,13 @@
+export type { Chart, Note, Picture } from './chart.ts';
+export { charts } from './charts/index.ts';
+export type { Dashboard, Filter, Tile, TimeRange } from './dashboard.ts';
+export { parametersOf, parseDashboard, timeRanges } from './dashboard.ts';
+export type { Data, Role as ColumnRole } from './data.ts';
+export { rolesOf } from './data.ts';
+export { chartOf, draw, fitting, pick } from './draw.ts';
+export { dayFormatter, formatter } from './format.ts';
+export type { ChartSpec } from './spec.ts';
+export { defaultLook, type Look } from './theme.ts';
+
+/** The engine that draws options, loaded when the first picture is drawn. */
+export const loadEngine = () => import('./engine.ts');

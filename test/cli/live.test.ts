@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const bin = fileURLToPath(new URL('../../bin/millrace.js', import.meta.url));
+
+async function millrace(words: readonly string[], stdin = '') {
+  const child = spawn(process.execPath, [bin, ...words], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.end(stdin);
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  return { code, stdout, stderr };
+}
+
+/** A workspace with one topic and Millrace running on it. */
+async function running(t: TestContext): Promise<{ workspace: string; launcher: ChildProcess }> {
+  const workspace = mkdtempSync(join(tmpdir(), 'millrace-live-'));
+  t.after(() => rmSync(workspace, { recursive: true, force: true }));
+  await millrace(['init', workspace]);
+  await millrace(['topic', 'add', 'events', '-', '--workspace', workspace], 'id: event_id\n');
+  const launcher = spawn(process.execPath, [bin, 'up', '--workspace', workspace, '--port', '0'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [said] = (await once(launcher.stdout!, 'data')) as [Buffer];
+  assert.match(said.toString(), /ready at http:\/\/127\.0\.0\.1:\d+/);
+  return { workspace, launcher };
+}
+
+/** The test's own time limit ends a wait that is in vain. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await sleep(50);
+}
+
+describe('millrace, for real', { timeout: 120_000 }, () => {
+  test('takes records, answers in SQL, shows what it refused, and stops', async (t) => {
+    const { workspace, launcher } = await running(t);
+    t.after(() => launcher.kill('SIGTERM'));
+    const at = ['--workspace', workspace];
+    assert.equal(statSync(join(workspace, '.millrace', 'running.json')).mode & 0o777, 0o600);
+
+    const sent = await millrace(
+      ['send', 'events', ...at],
+      '{"event_id":"a1","n":9007199254740993}\n{"event_id":"a1","n":9007199254740993}\n{bad\n',
+    );
+    assert.equal(sent.code, 1);
+    assert.equal(sent.stdout, '2 accepted, 1 rejected (see "millrace quarantine list")\n');
+    assert.match(sent.stderr, /^line 3: RECORD_JSON/m);
+
+    const ask = () => millrace(['sql', 'SELECT count(*) AS n, any_value(data) AS data FROM raw.events', '--format', 'csv', ...at]);
+    await until(async () => (await ask()).stdout.startsWith('n,data\n1,'));
+    assert.match((await ask()).stdout, /9007199254740993/);
+    assert.match((await millrace(['quarantine', 'list', ...at])).stdout, /events .*RECORD_JSON/);
+    assert.match((await millrace(['status', ...at])).stdout, /events +2 /);
+    assert.match((await millrace(['up', '--port', '0', ...at])).stderr, /WORKSPACE_BUSY/);
+
+    assert.equal((await millrace(['stop', ...at])).code, 0);
+    assert.equal(existsSync(join(workspace, '.millrace', 'running.json')), false);
+    assert.match((await millrace(['status', ...at])).stderr, /NOT_RUNNING/);
+  });
+
+  test('stops in good order when the process that was started is killed outright', async (t) => {
+    const { workspace, launcher } = await running(t);
+    launcher.kill('SIGKILL');
+    await until(() => !existsSync(join(workspace, '.millrace', 'running.json')));
+    assert.match((await millrace(['status', '--workspace', workspace])).stderr, /NOT_RUNNING/);
+  });
+});

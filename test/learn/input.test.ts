@@ -1,0 +1,355 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type ErrorCode, MillraceError } from '#core';
+import { type ColumnData, type Plan, predictor, train } from '#learn';
+import { parseNumber, parseTime, readColumn } from '../../src/learn/read.ts';
+import { generator, numbers, texts } from './data.ts';
+
+const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+const x = numbers(
+  'x',
+  count(60).map((i) => i % 13),
+);
+const y = numbers(
+  'y',
+  count(60).map((i) => (i % 13) * 2),
+);
+
+const refused: [string, ErrorCode, Plan, ColumnData[]][] = [
+  ['an empty table', 'LEARN_TARGET', { target: 'y' }, []],
+  ['a table without rows', 'LEARN_ROWS', { target: 'y', task: 'regression' }, [numbers('x', []), numbers('y', [])]],
+  ['one row', 'LEARN_ROWS', { target: 'y', task: 'regression' }, [numbers('x', [1]), numbers('y', [1])]],
+  ['a target that is not there', 'LEARN_TARGET', { target: 'z' }, [x, y]],
+  [
+    'a target of one class',
+    'LEARN_TARGET',
+    { target: 'y' },
+    [
+      x,
+      texts(
+        'y',
+        count(60).map(() => 'a'),
+      ),
+    ],
+  ],
+  [
+    'a target that is one number',
+    'LEARN_TARGET',
+    { target: 'y', task: 'regression' },
+    [
+      x,
+      numbers(
+        'y',
+        count(60).map(() => 3),
+      ),
+    ],
+  ],
+  [
+    'a target that is missing everywhere',
+    'LEARN_ROWS',
+    { target: 'y', task: 'regression' },
+    [
+      x,
+      numbers(
+        'y',
+        count(60).map(() => Number.NaN),
+      ),
+    ],
+  ],
+  [
+    'text as a number to predict',
+    'LEARN_TARGET',
+    { target: 'y', task: 'regression' },
+    [
+      x,
+      texts(
+        'y',
+        count(60).map((i) => `v${i % 3}`),
+      ),
+    ],
+  ],
+  [
+    'a class for each row',
+    'LEARN_CLASSES',
+    { target: 'y', task: 'classification' },
+    [
+      x,
+      texts(
+        'y',
+        count(200).map((i) => `v${i}`),
+      ),
+    ].map((c, i) => (i ? c : numbers('x', count(200)))),
+  ],
+  ['columns of different lengths', 'LEARN_COLUMNS', { target: 'y' }, [numbers('x', [1, 2]), y]],
+  ['a column name that stands twice', 'LEARN_COLUMNS', { target: 'y' }, [x, x, y]],
+  [
+    'nothing but constants and empties',
+    'LEARN_FEATURES',
+    { target: 'y' },
+    [
+      numbers(
+        'x',
+        count(60).map(() => 1),
+      ),
+      texts(
+        'e',
+        count(60).map(() => ' '),
+      ),
+      y,
+    ],
+  ],
+  ['an option out of range', 'LEARN_PLAN', { target: 'y', trees: { learningRate: 0 } }, [x, y]],
+  ['an unknown learner', 'LEARN_PLAN', { target: 'y', learner: 'oracle' as 'auto' }, [x, y]],
+  ['a time split without a time', 'LEARN_PLAN', { target: 'y', split: { kind: 'time' } }, [x, y]],
+  [
+    'a group split by one group',
+    'LEARN_PLAN',
+    { target: 'y', split: { kind: 'group', column: 'g' } },
+    [
+      x,
+      y,
+      texts(
+        'g',
+        count(60).map(() => 'a'),
+      ),
+    ],
+  ],
+  [
+    'negative weights',
+    'LEARN_WEIGHTS',
+    { target: 'y', weight: 'w' },
+    [
+      x,
+      y,
+      numbers(
+        'w',
+        count(60).map((i) => i - 1),
+      ),
+    ],
+  ],
+  [
+    'weights that are all 0',
+    'LEARN_WEIGHTS',
+    { target: 'y', weight: 'w' },
+    [
+      x,
+      y,
+      numbers(
+        'w',
+        count(60).map(() => 0),
+      ),
+    ],
+  ],
+];
+
+for (const [what, code, plan, columns] of refused) {
+  test(`${what} is refused with ${code}`, async () => {
+    await assert.rejects(train(plan, columns), (thrown) => thrown instanceof MillraceError && thrown.code === code);
+  });
+}
+
+test('rows without a known target are left out and counted', async () => {
+  const blanks = texts(
+    'y',
+    count(300).map((i) => (i % 3 === 0 ? ' ' : i % 13 > 6 ? 'up' : 'down')),
+  );
+  const model = await train({ target: 'y', learner: 'trees' }, [
+    numbers(
+      'x',
+      count(300).map((i) => i % 13),
+    ),
+    blanks,
+  ]);
+  assert.equal(model.report!.rows.known, 200);
+  assert.ok(model.report!.warnings.some((w) => w.kind === 'dropped' && w.column === 'y' && w.text.startsWith('100 rows')));
+  assert.equal(predictor(model)({ x: 12 }).value, 'up');
+});
+
+test('infinities count as missing and do no harm', async () => {
+  const wild = numbers(
+    'x',
+    count(200).map((i) => (i % 10 === 0 ? Number.POSITIVE_INFINITY : i % 10 === 1 ? Number.NEGATIVE_INFINITY : i % 10)),
+  );
+  const model = await train({ target: 'y', budget: { trials: 2 } }, [
+    wild,
+    numbers(
+      'y',
+      count(200).map((i) => i % 10),
+    ),
+  ]);
+  assert.ok(Number.isFinite(predictor(model)({ x: 5 }).value));
+});
+
+test('5,000 columns of which one matters: it is found', async () => {
+  const next = generator(83);
+  const columns = count(5000).map((c) =>
+    numbers(
+      `x${c}`,
+      count(200).map(() => next()),
+    ),
+  );
+  const target = numbers(
+    'y',
+    count(200).map((i) => (Number(columns[1234]!.values[i]) > 0.5 ? 1 : 0)),
+  );
+  const model = await train({ target: 'y', learner: 'trees', trees: { rounds: 20, maxBins: 15 } }, [...columns, target]);
+  assert.ok(model.report!.scores.find((f) => f.metric === 'accuracy')!.value >= 0.9);
+  assert.equal(model.report!.importance[0]!.column, 'x1234');
+});
+
+test('a hundred thousand different categories make no column each', async () => {
+  const names = texts(
+    'who',
+    count(100_000).map((i) => `user ${i % 60_000}`),
+  );
+  const model = await train({ target: 'y', learner: 'trees', trees: { rounds: 5 }, split: { kind: 'random' } }, [
+    names,
+    numbers(
+      'x',
+      count(100_000).map((i) => i % 7),
+    ),
+    numbers(
+      'y',
+      count(100_000).map((i) => (i % 7) + 0.5),
+    ),
+  ]);
+  assert.ok(Number.isFinite(predictor(model)({ who: 'nobody', x: 3 }).value));
+});
+
+test('columns are read for what they are', () => {
+  const role = (column: ColumnData): string => readColumn(column).role;
+  assert.equal(
+    role(
+      texts(
+        'total',
+        count(100).map((i) => (i % 9 === 0 ? ' ' : `${i * 1.5}`)),
+      ),
+    ),
+    'number',
+  );
+  assert.equal(
+    role(
+      texts(
+        'day',
+        count(100).map((i) => `${String(1 + (i % 28)).padStart(2, '0')}/02/2024`),
+      ),
+    ),
+    'time',
+  );
+  assert.equal(
+    role(
+      texts(
+        'id',
+        count(100).map((i) => `A-${i}`),
+      ),
+    ),
+    'id',
+  );
+  assert.equal(
+    role(
+      numbers(
+        'row',
+        count(100).map((i) => i + 1),
+      ),
+    ),
+    'id',
+  );
+  assert.equal(
+    role(
+      numbers(
+        'amount',
+        count(100).map((i) => (i * 7919) % 10007),
+      ),
+    ),
+    'number',
+  );
+  assert.equal(
+    role(
+      numbers(
+        'customer_id',
+        count(100).map((i) => (i * 7919) % 10007),
+      ),
+    ),
+    'id',
+  );
+  assert.equal(
+    role(
+      texts(
+        'colour',
+        count(100).map((i) => ['red', 'blue'][i % 2]!),
+      ),
+    ),
+    'category',
+  );
+  assert.equal(
+    role(
+      texts(
+        'note',
+        count(100).map((i) => `a note about thing ${i}`),
+      ),
+    ),
+    'text',
+  );
+  assert.equal(
+    role(
+      texts(
+        'none',
+        count(100).map(() => null),
+      ),
+    ),
+    'empty',
+  );
+});
+
+test('numbers and dates in text are read strictly', () => {
+  for (const [text, value] of [
+    [' 12 ', 12],
+    ['-1.5e3', -1500],
+    ['.5', 0.5],
+  ] as const)
+    assert.equal(parseNumber(text), value);
+  for (const text of ['', '1,5', '0x10', 'Infinity', '1 2', 'NaN', '1e999']) assert.equal(parseNumber(text), null);
+  assert.equal(parseTime('2024-02-29'), Date.UTC(2024, 1, 29));
+  assert.equal(parseTime('2024-02-29 10:30'), Date.UTC(2024, 1, 29, 10, 30));
+  assert.equal(parseTime('2024-02-29T10:30:00+09:00'), Date.UTC(2024, 1, 29, 1, 30));
+  assert.equal(parseTime('29/02/2024'), Date.UTC(2024, 1, 29));
+  for (const text of ['2023-02-29', '31/02/2024', '2024-13-01', '20240229', '2024-02-29Z']) assert.equal(parseTime(text), null);
+});
+
+test('an entity that repeats is kept on one side of the split', async () => {
+  const next = generator(97);
+  const users = count(400).map((i) => `u${i % 80}`);
+  const model = await train({ target: 'y', learner: 'trees' }, [
+    texts('user_id', users),
+    numbers(
+      'x',
+      users.map(() => next()),
+    ),
+    texts(
+      'y',
+      users.map(() => (next() < 0.5 ? 'a' : 'b')),
+    ),
+  ]);
+  assert.equal(model.report!.split.kind, 'group');
+  assert.ok(!model.encoders.some((e) => e.column === 'user_id'), 'a name says nothing of new users');
+});
+
+test('a column that holds the answer is told of', async () => {
+  const next = generator(101);
+  const answer = count(500).map(() => (next() < 0.3 ? 1 : 0));
+  const model = await train({ target: 'y', learner: 'trees' }, [
+    numbers(
+      'paid',
+      answer.map((a) => (a === 1 ? 10 + next() : next())),
+    ),
+    numbers(
+      'x',
+      answer.map(() => next()),
+    ),
+    numbers('y', answer),
+  ]);
+  assert.deepEqual(
+    model.report!.warnings.filter((w) => w.kind === 'leakage').map((w) => w.column),
+    ['paid'],
+  );
+});
