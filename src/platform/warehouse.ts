@@ -61,6 +61,7 @@ async function main(config: ChildConfig): Promise<void> {
     else {
       topics.clear();
       for (const topic of message.topics) topics.set(topic.name, topic);
+      store.prepare(message.topics).catch(problem);
     }
   });
 

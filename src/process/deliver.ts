@@ -5,11 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QUARANTINE, readSlice } from '#collect';
 import type { Millis, Position, Topic } from '#core';
-import { type Delivered, type Delivery, isFatal, type Store } from '#store';
+import { type Delivered, type Delivery, isFatal, isOutOfMemory, type Store } from '#store';
 
 const TICK: Millis = 100;
 /** JSON takes about twelve times its size while it is read, so a slice is small; behind, slices follow each other without a pause. */
 const SLICE_BYTES = 4 * 1024 * 1024;
+const SMALLEST_SLICE = 64 * 1024;
 const RETRY: Millis = 500;
 
 export interface Delivering {
@@ -31,6 +32,8 @@ export function startDelivery(input: {
   const durable = new Map<string, Position>();
   let wake: () => void = () => {};
   let stopping = false;
+  /** Halved when the engine runs out of memory, and doubled back with each slice that passes. */
+  let sliceBytes = SLICE_BYTES;
 
   const pending = (): string[] => [...durable].filter(([topic, to]) => to > (store.positions().get(topic) ?? 0)).map(([topic]) => topic);
 
@@ -39,7 +42,7 @@ export function startDelivery(input: {
     for (const name of names) {
       const topic = name === QUARANTINE ? quarantineTopic : input.topic(name);
       if (topic === undefined) continue;
-      const slice = readSlice(logRoot, name, store.positions().get(name) ?? 0, durable.get(name)!, SLICE_BYTES);
+      const slice = readSlice(logRoot, name, store.positions().get(name) ?? 0, durable.get(name)!, sliceBytes);
       if (slice !== null) deliveries.push({ topic, from: slice.from, to: slice.to, lines: slice.lines });
     }
     return deliveries;
@@ -50,6 +53,7 @@ export function startDelivery(input: {
       return await store.deliver(deliveries);
     } catch (cause) {
       if (isFatal(cause) || (cause instanceof Error && isFatal(cause.cause))) throw cause;
+      if (isOutOfMemory(cause) && sliceBytes > SMALLEST_SLICE) throw cause;
       if (deliveries.length > 1) {
         const each: Delivered[] = [];
         for (const delivery of deliveries) each.push(...(await deliverAll([delivery])));
@@ -75,10 +79,12 @@ export function startDelivery(input: {
       let pause: Millis = TICK;
       try {
         const delivered = await deliverAll(read(names));
+        sliceBytes = Math.min(SLICE_BYTES, sliceBytes * 2);
         if (delivered.length > 0) input.onDelivered(delivered);
         else pause = RETRY;
       } catch (cause) {
         input.onProblem(cause);
+        if (isOutOfMemory(cause)) sliceBytes = Math.max(SMALLEST_SLICE, sliceBytes / 4);
         pause = RETRY;
       }
       const behind = pending().length > 0 && [...durable].some(([topic, to]) => to - (store.positions().get(topic) ?? 0) > SLICE_BYTES / 4);

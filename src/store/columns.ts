@@ -15,6 +15,9 @@ export interface Promoted {
 
 export const MAX_COLUMNS = 200;
 
+/** Integers below it stand in a double as they are. */
+export const MAX_EXACT = 2 ** 53;
+
 /** Columns of every `raw.` table before the promoted ones; `data`, the client's JSON as it was sent, comes last. */
 export const STAMPS = ['_position', '_batch', '_received', '_time', '_id'] as const;
 
@@ -73,8 +76,9 @@ export function lossless(value: string, type: string): string {
     case 'BOOLEAN':
       return `CASE ${value} WHEN 'true' THEN true WHEN 'false' THEN false END`;
     case 'DOUBLE':
-      // Beyond 2^53 a double drops digits of an integer.
-      return `CASE WHEN NOT regexp_full_match(${value}, '-?[0-9]{16,}') THEN TRY_CAST(${value} AS DOUBLE) END`;
+      // Beyond 2^53 a double drops digits of an integer; beyond 1.8e308 DuckDB makes it infinite.
+      return `CASE WHEN (NOT regexp_full_match(${value}, '-?[0-9]{16,}') OR abs(TRY_CAST(${value} AS HUGEINT)) < ${MAX_EXACT})
+        AND isfinite(TRY_CAST(${value} AS DOUBLE)) THEN TRY_CAST(${value} AS DOUBLE) END`;
     case 'TIMESTAMP WITH TIME ZONE':
     case 'DATE':
       return `TRY_CAST(${value} AS ${type})`;
@@ -84,6 +88,22 @@ export function lossless(value: string, type: string): string {
         ? `TRY_CAST(${value} AS ${type})`
         : `CASE WHEN regexp_full_match(${value}, '-?[0-9]*(\\.[0-9]{0,${scale}}0*)?') THEN TRY_CAST(${value} AS ${type}) END`;
     }
+  }
+}
+
+/**
+ * As `lossless`, for a column whose type was guessed: text that only looks like the type stays text ('007' is not 7, 'nan' no
+ * number, '5' no JSON).
+ */
+export function unchanged(value: string, type: string): string {
+  switch (type) {
+    case 'BIGINT':
+    case 'DOUBLE':
+      return `CASE WHEN regexp_full_match(${value}, '-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][-+]?[0-9]+)?') THEN ${lossless(value, type)} END`;
+    case 'JSON':
+      return `CASE WHEN left(${value}, 1) IN ('{', '[') THEN ${lossless(value, type)} END`;
+    default:
+      return lossless(value, type);
   }
 }
 

@@ -72,6 +72,7 @@ CREATE SCHEMA IF NOT EXISTS raw;
 CREATE SCHEMA IF NOT EXISTS mart;
 CREATE SCHEMA IF NOT EXISTS millrace;
 CREATE SCHEMA IF NOT EXISTS change;
+CREATE SCHEMA IF NOT EXISTS late;
 CREATE TABLE IF NOT EXISTS millrace.batch (
   batch BIGINT NOT NULL, committed TIMESTAMPTZ NOT NULL, kind VARCHAR NOT NULL, target VARCHAR NOT NULL,
   topic VARCHAR, from_position BIGINT, to_position BIGINT, key VARCHAR,
@@ -91,6 +92,11 @@ export function firstLine(cause: unknown): string {
 /** DuckDB refuses everything after an error that leaves the file in doubt (a full disk): the process has to open it anew. */
 export function isFatal(cause: unknown): boolean {
   return cause instanceof Error && /FATAL|database has been invalidated/i.test(cause.message);
+}
+
+/** The engine's own memory limit was hit: the same work in smaller parts may pass. */
+export function isOutOfMemory(cause: unknown): boolean {
+  return cause instanceof Error && (/^Out of Memory Error/i.test(cause.message) || isOutOfMemory(cause.cause));
 }
 
 export function storeFailure(cause: unknown): never {

@@ -11,12 +11,15 @@ import {
   declaredOf,
   lossless,
   MAX_COLUMNS,
+  MAX_EXACT,
   type Promoted,
   STAMPS,
   structure,
   typeFromSeen,
+  unchanged,
   widened,
 } from './columns.ts';
+import { findFresh, openSeen, rememberLate, type Seen } from './dedupe.ts';
 import type { Transaction } from './lane.ts';
 import { name, text } from './names.ts';
 
@@ -68,7 +71,12 @@ const UNKNOWN_FIELDS = 1;
 const EXACT = 2;
 
 /** What the store remembers of a topic's table, so that it need not ask the catalog at every tick. */
-export type Shapes = Map<string, { topic: Topic; columns: Promoted[] }>;
+export interface Shape {
+  readonly topic: Topic;
+  readonly columns: Promoted[];
+  readonly seen: Seen;
+}
+export type Shapes = Map<string, Shape>;
 
 export async function deliverSlice(tx: Transaction, slices: string, shapes: Shapes, delivery: Delivery): Promise<Delivered> {
   const { topic } = delivery;
@@ -139,7 +147,7 @@ function writeLines(file: string, lines: readonly Buffer[]): number {
 }
 
 /** Makes the topic's table, or brings it up to the topic's definition. A column whose declared type changed keeps its old type if its values don't fit the new one. */
-async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Promise<{ topic: Topic; columns: Promoted[] }> {
+export async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Promise<Shape> {
   const known = shapes.get(topic.name);
   if (known !== undefined && known.topic === topic) return known;
   const declared = declaredOf(topic);
@@ -159,7 +167,7 @@ async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Promise<{
     } else if (columns[at]!.type === wanted.type) columns[at] = wanted;
     else columns[at] = (await retype(tx, topic.name, wanted)) ? wanted : { ...columns[at]!, declared: true };
   }
-  const shape = { topic, columns };
+  const shape: Shape = { topic, columns, seen: known?.seen ?? (await openSeen(tx, topic.name)) };
   shapes.set(topic.name, shape);
   return shape;
 }
@@ -201,11 +209,19 @@ async function stage(tx: Transaction, topic: Topic, shape: { columns: Promoted[]
     if (misfits.length === 0) return;
     for (const misfit of misfits) {
       const column = shape.columns[Number(misfit['k'])]!;
-      const wider = widened(column.type, misfit['numbers'] === true);
+      const wider = widened(column.type, misfit['numbers'] === true && (await isExactAsDouble(tx, topic.name, column)));
       await tx.run(`ALTER TABLE raw.${name(topic.name)} ALTER COLUMN ${name(column.name)} TYPE ${wider}`);
       shape.columns[Number(misfit['k'])] = { ...column, type: wider };
     }
   }
+}
+
+async function isExactAsDouble(tx: Transaction, topic: string, column: Promoted): Promise<boolean> {
+  if (column.type !== 'BIGINT') return true;
+  const [beyond] = await tx.rows(
+    `SELECT 1 FROM raw.${name(topic)} WHERE NOT ${name(column.name)} BETWEEN -${MAX_EXACT} AND ${MAX_EXACT} LIMIT 1`,
+  );
+  return beyond === undefined;
 }
 
 /**
@@ -217,10 +233,16 @@ function stagingSql(columns: readonly Promoted[], exact: boolean): string {
     const field = `x.${name(columns[k]!.name)}`;
     return exact ? `coalesce(y.${name(columns[k]!.name)}, ${field})` : field;
   };
-  const casts = columns.map((column, k) => `${column.eventTime ? 'make_timestamptz(t)' : lossless(value(k), column.type)} AS c${k}`);
+  const cast = (column: Promoted, k: number) => {
+    if (column.eventTime) return 'make_timestamptz(t)';
+    return column.declared ? lossless(value(k), column.type) : unchanged(value(k), column.type);
+  };
+  const casts = columns.map((column, k) => `${cast(column, k)} AS c${k}`);
   const first = (declared: boolean) => {
     const cases = columns.map((column, k) =>
-      column.declared === declared && column.type !== 'VARCHAR' && !column.eventTime ? `WHEN c${k} IS NULL AND ${value(k)} IS NOT NULL THEN ${k} ` : '',
+      column.declared === declared && column.type !== 'VARCHAR' && !column.eventTime
+        ? `WHEN c${k} IS NULL AND ${value(k)} IS NOT NULL THEN ${k} `
+        : '',
     );
     return cases.every((text) => text === '') ? '-1' : `CASE ${cases.join('')}ELSE -1 END`;
   };
@@ -238,19 +260,21 @@ function stagingSql(columns: readonly Promoted[], exact: boolean): string {
 async function insert(
   tx: Transaction,
   topic: Topic,
-  shape: { columns: readonly Promoted[] },
+  shape: Shape,
 ): Promise<{ rows: number; duplicates: number; quarantined: number; minTime: string | null; maxTime: string | null }> {
   const table = `raw.${name(topic.name)}`;
-  const [facts] = await tx.rows(`SELECT count(*) AS n, count(i) AS ids, count(*) FILTER (WHERE i IS NOT NULL AND t IS NULL) AS timeless, min(r) AS received,
+  const [facts] =
+    await tx.rows(`SELECT count(*) AS n, count(i) AS ids,
     count(*) FILTER (WHERE _bad >= 0) AS bad, CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi FROM staged`);
   const quarantined = Number(facts!['bad']);
   if (quarantined > 0) await tx.run(badRows(topic, shape.columns));
   const ids = Number(facts!['ids']) > 0;
-  if (ids) await tx.run(await freshSql(tx, table, topic, facts!));
+  if (ids) await findFresh(tx, topic, shape.seen);
   const names = ['_position', '_batch', '_received', '_time', '_id', ...shape.columns.map((column) => name(column.name)), 'data'];
   const values = ['p', `${tx.batch}`, 'make_timestamptz(r)', 'make_timestamptz(t)', 'i', ...shape.columns.map((_, k) => `c${k}`), 'd'];
   const where = ids ? '_bad < 0 AND p IN (SELECT p FROM fresh)' : '_bad < 0';
   const rows = await tx.run(`INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM staged WHERE ${where} ORDER BY p`);
+  if (ids) await rememberLate(tx, topic, shape.seen);
   return {
     rows,
     duplicates: Number(facts!['n']) - quarantined - rows,
@@ -259,42 +283,6 @@ async function insert(
     maxTime: facts!['hi'] as string | null,
   };
 }
-
-/** The positions of the rows that were not taken before: neither earlier in the slice nor in the table. */
-async function freshSql(tx: Transaction, table: string, topic: Topic, facts: Readonly<Record<string, unknown>>): Promise<string> {
-  const seen = await rangesSql(tx, table);
-  if (Number(facts['timeless']) > 0) {
-    const since = Number(facts['received']) - topic.dedupeWindow * 1000;
-    seen.push(`SELECT _id, NULL::BIGINT AS t FROM ${table} WHERE _time IS NULL AND _id IS NOT NULL AND _received >= make_timestamptz(${since}::BIGINT)`);
-  }
-  const known =
-    seen.length === 0 ? '' : `AND NOT EXISTS (SELECT 1 FROM (${seen.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`;
-  return `CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s WHERE _bad < 0 AND (i IS NULL OR (true ${known}))
-    QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1`;
-}
-
-/**
- * The ranges of event time in which a record of the slice can have been delivered before. A retry carries the same id and the
- * same time, so only these are read, however late it comes; zone maps skip the rest.
- */
-async function rangesSql(tx: Transaction, table: string): Promise<string[]> {
-  const hours = await tx.rows(
-    `SELECT min(t) AS lo, max(t) AS hi FROM staged WHERE _bad < 0 AND i IS NOT NULL AND t IS NOT NULL GROUP BY t // 3600000000 ORDER BY 1`,
-  );
-  const ranges: { lo: bigint; hi: bigint }[] = [];
-  for (const hour of hours) {
-    const range = { lo: hour['lo'] as bigint, hi: hour['hi'] as bigint };
-    const last = ranges.at(-1);
-    if (last !== undefined && (range.lo - last.hi < 3_600_000_000n || ranges.length >= MAX_RANGES)) last.hi = range.hi;
-    else ranges.push(range);
-  }
-  return ranges.map(
-    ({ lo, hi }) =>
-      `SELECT _id, epoch_us(_time) AS t FROM ${table} WHERE _time BETWEEN make_timestamptz(${lo}) AND make_timestamptz(${hi})`,
-  );
-}
-
-const MAX_RANGES = 16;
 
 function badRows(topic: Topic, columns: readonly Promoted[]): string {
   const code: ErrorCode = 'RECORD_FIELD';

@@ -1,14 +1,16 @@
-import type { Bytes, Millis, Position, Table } from '#core';
+import type { Bytes, Millis, Position, Table, Topic } from '#core';
 import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } from './lane.ts';
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, openEngine } from './open.ts';
 import { openReader, type Reader } from './read.ts';
-import { type Delivered, type Delivery, deliverQuarantine, deliverSlice, type Shapes } from './records.ts';
+import { type Delivered, type Delivery, deliverQuarantine, deliverSlice, type Shapes, shapeOf } from './records.ts';
 
 /** The warehouse behind one small contract. All writes go through one lane, in order; readers never wait for it. */
 export interface Store {
   /** What of each topic is in the warehouse. */
   positions(): ReadonlyMap<string, Position>;
+  /** Makes the tables of topics that have none, so that a question about a topic that is still empty has an answer. */
+  prepare(topics: readonly Topic[]): Promise<void>;
   /** Takes slices of topics in one transaction. A slice that does not begin where its topic's last one ended is left out. */
   deliver(deliveries: readonly Delivery[]): Promise<Delivered[]>;
   /** Would the warehouse take these lines? Null, or the engine's words. Changes nothing. */
@@ -61,6 +63,19 @@ export async function openStore(options: { dataPath: string; memory: Bytes; thre
   return {
     positions: () => positions,
     folders: { slices, spool },
+    async prepare(topics) {
+      const fresh = topics.filter((topic) => shapes.get(topic.name)?.topic !== topic);
+      if (fresh.length === 0) return;
+      try {
+        await lane.write(async (tx) => {
+          for (const topic of fresh) await shapeOf(tx, shapes, topic);
+        });
+        names = null;
+      } catch (cause) {
+        shapes = new Map();
+        throw cause;
+      }
+    },
     async deliver(deliveries) {
       const due = deliveries.filter((delivery) => delivery.from === (positions.get(delivery.topic.name) ?? 0));
       if (due.length === 0) return [];
@@ -119,7 +134,7 @@ export async function openStore(options: { dataPath: string; memory: Bytes; thre
 }
 
 async function namesOf(rows: (sql: string) => Promise<Row[]>): Promise<ReadonlySet<string>> {
-  const found = await rows(`SELECT lower(schema_name || '.' || table_name) AS name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+  const found = await rows(`SELECT lower(schema_name || '.' || table_name) AS name FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND schema_name <> 'late'
     UNION ALL SELECT lower(schema_name || '.' || view_name) FROM duckdb_views() WHERE NOT internal AND NOT temporary`);
   return new Set(found.map((row) => String(row['name'])));
 }
@@ -129,7 +144,7 @@ async function tablesOf(rows: (sql: string) => Promise<Row[]>): Promise<Table[]>
     SELECT t.schema_name AS schema, t.name, t.kind, t.size, t.comment,
       list({'name': c.column_name, 'type': c.data_type} ORDER BY c.column_index)::JSON::VARCHAR AS columns
     FROM (
-      SELECT schema_name, table_name AS name, 'table' AS kind, estimated_size AS size, comment FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+      SELECT schema_name, table_name AS name, 'table' AS kind, estimated_size AS size, comment FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND schema_name <> 'late'
       UNION ALL SELECT schema_name, view_name, 'view', NULL, comment FROM duckdb_views() WHERE NOT internal AND NOT temporary
     ) t JOIN duckdb_columns() c ON c.schema_name = t.schema_name AND c.table_name = t.name AND c.database_name = 'warehouse'
     GROUP BY ALL ORDER BY 1, 2`);
