@@ -66,8 +66,9 @@ async function main(): Promise<void> {
   const clients = Array.from({ length: CLIENTS }, (_, k) => newClient(k, house.port, token, Number(values.seed), ledger));
   for (const [n, kill] of plan.entries()) {
     if (n % 4 === 3) changeDefinition(house.workspace, n);
-    let hit: Evidence | null = null;
-    while (hit === null) hit = await house.kill(kill);
+    let hit = await house.kill(kill, plan[n + 1]?.target);
+    // It had ended by itself before it could be killed.
+    while (hit === null) hit = await house.kill({ ...kill, moment: 'any' }, plan[n + 1]?.target);
     evidence.push(hit);
     if (n % 10 === 9) process.stderr.write(`${n + 1} of ${kills} kills, ${ledger.accepted.size} acknowledged\n`);
   }
@@ -260,7 +261,7 @@ async function newHouse() {
     start,
     listening,
     cutBytes: () => lives.flatMap(({ lines }) => lines.map(cutOf)),
-    async kill(kill: Kill): Promise<Evidence | null> {
+    async kill(kill: Kill, next: Target | undefined): Promise<Evidence | null> {
       await come(kill);
       const before = processes();
       for (const pid of [before.front, before.warehouse]) if (pid !== null) signal(pid, 'SIGSTOP');
@@ -277,7 +278,7 @@ async function newHouse() {
       for (const pid of [before.front, before.warehouse]) if (pid !== null && pid !== victim) signal(pid, 'SIGCONT');
       if (target !== 'warehouse') {
         await life().ended;
-        await start(launched ? 'built' : kill.after % 3 === 0 ? 'launcher' : 'built');
+        await start(next === 'launcher' ? 'launcher' : 'built');
       }
       return victim === null ? null : evidence;
     },

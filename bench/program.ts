@@ -1,6 +1,6 @@
 /** Builds this checkout's JavaScript into a folder of its own and runs it, so that a bench measures what users install. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { appendFileSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -172,22 +172,11 @@ export async function untilDelivered(running: Running, patience = 120_000): Prom
   }
 }
 
-/** The process and all that descend from it. */
+/** The process and all that descend from it, parents first. Linux. */
 export function processTree(pid: number): number[] {
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const parent = parentOf(Number(name));
-    if (parent !== null) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-  }
   const tree = [pid];
-  for (const each of tree) tree.push(...(children.get(each) ?? []));
+  for (const each of tree) tree.push(...(readProc(`/proc/${each}/task/${each}/children`)?.match(/\d+/g) ?? []).map(Number));
   return tree;
-}
-
-function parentOf(pid: number): number | null {
-  const stat = readProc(`/proc/${pid}/stat`);
-  return stat === null ? null : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
 /** Resident bytes of a process now; 0 when it is gone. */

@@ -8,7 +8,11 @@ export default async function* reporter(events) {
   const said = new Map();
   const failing = new Set();
   for await (const { type, data } of events) {
-    if (type === 'test:stdout' || type === 'test:stderr') said.set(data.file, `${said.get(data.file) ?? ''}${data.message}`.slice(-tail));
+    if (type === 'test:stdout' || type === 'test:stderr') {
+      // Here the file is named as on the command line, in the other events by its whole path.
+      const file = resolve(data.file);
+      said.set(file, `${said.get(file) ?? ''}${data.message}`.slice(-tail));
+    }
     if (type === 'test:fail' && data.todo === undefined) {
       failing.add(data.file);
       const { failureType, exitCode, signal } = data.details.error ?? {};

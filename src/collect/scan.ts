@@ -46,6 +46,8 @@ export interface Scan {
   readonly from: Int32Array;
   readonly to: Int32Array;
   readonly long: Uint8Array;
+  /** The unknown keys whose values hold such a number: four places each, key from and to, value from and to. */
+  readonly longUnknown: number[];
 }
 
 export function newScan(): Scan {
@@ -62,6 +64,7 @@ export function newScan(): Scan {
     from: new Int32Array(MAX_KNOWN),
     to: new Int32Array(MAX_KNOWN),
     long: new Uint8Array(MAX_KNOWN),
+    longUnknown: [],
   };
 }
 
@@ -117,10 +120,13 @@ function space(i: number): number {
 /** Scans a string whose opening quote stands at i - 1; returns the place of its closing quote. */
 function string(i: number): number {
   escaped = false;
+  // Locals: the engine reads a module's variable anew for every byte.
+  const from = bytes;
+  const end = limit;
   for (;;) {
-    while (i < limit && STRING[bytes[i]!] === 0) i++;
-    if (i >= limit) return stop('RECORD_JSON', 'a string is not closed', i);
-    const c = bytes[i]!;
+    while (i < end && STRING[from[i]!] === 0) i++;
+    if (i >= end) return stop('RECORD_JSON', 'a string is not closed', i);
+    const c = from[i]!;
     if (c === QUOTE) return i;
     if (c !== 0x5c) return stop('RECORD_JSON', 'a string has a raw control character', i);
     escaped = true;
@@ -169,7 +175,7 @@ function hex4(i: number): number {
   return value;
 }
 
-/** Scans a number that begins at i; sets `numberKind`, and `long` when it has a fraction and more than 15 significant digits. */
+/** Scans a number that begins at i; sets `numberKind`, and `long` when a double may not keep its fraction or its size. */
 function number(i: number): number {
   const start = i;
   numberKind = Kind.integer;
@@ -196,6 +202,8 @@ function number(i: number): number {
     const first = i;
     while (i < limit && bytes[i]! >= 0x30 && bytes[i]! <= 0x39) i++;
     if (i === first) return stop('RECORD_JSON', 'a number has an exponent without digits', i);
+    // 1e400 is infinite as a double, 1e-400 is 0.
+    if (i - first >= 3) long = true;
   }
   if (numberKind === Kind.fraction && digits > 15) long = true;
   return i;
@@ -369,6 +377,7 @@ export function scanObject(scan: Scan, buffer: Uint8Array, at: number, end: numb
   scan.code = '';
   scan.unknown = false;
   scan.breaks = false;
+  if (scan.longUnknown.length > 0) scan.longUnknown.length = 0;
   scan.kind.fill(Kind.absent, 0, keys.names.length);
   const after = topObject(at, keys);
   scan.end = after;
@@ -399,8 +408,11 @@ function topObject(at: number, keys: Keys): number {
     i = space(to + 1);
     if (i >= limit || bytes[i] !== COLON) return stop('RECORD_JSON', 'a colon was expected', i);
     i = space(i + 1);
+    long = false;
+    const first = i;
     i = place < 0 ? value(i, 1) : field(place, i);
     if (i < 0) return -1;
+    if (long && place < 0) result.longUnknown.push(from, to, first, i);
     i = space(i);
     if (i >= limit) return stop('RECORD_JSON', 'an object is not closed', i);
     const c = bytes[i]!;
@@ -412,7 +424,6 @@ function topObject(at: number, keys: Keys): number {
 
 /** Scans the value of a known key and notes its span and kind. */
 function field(place: number, i: number): number {
-  long = false;
   const first = bytes[i];
   const after = value(i, 1);
   if (after < 0) return -1;

@@ -37,7 +37,8 @@ export function fits(bytes: Buffer, scan: Scan, place: number, field: Field, zon
     case 'text':
       if (kind === Kind.string || kind === Kind.escaped) return null;
       if (kind === Kind.object || kind === Kind.array) return { problem: 'it is nested; declare the field as json' };
-      return scan.long[place] ? bytes.toString('latin1', from, to) : null;
+      // DuckDB's reader prints numbers anew: 1.10 as 1.1, -0 as 0.
+      return kind === Kind.fraction || (kind === Kind.integer && bytes[from] === 0x2d) ? bytes.toString('latin1', from, to) : null;
     case 'json':
       // The bytes as they were sent, since DuckDB would print numbers and escapes anew.
       return kind === Kind.string || kind === Kind.escaped ? `"${bytes.toString('utf8', from, to)}"` : bytes.toString('utf8', from, to);
@@ -48,17 +49,11 @@ export function fits(bytes: Buffer, scan: Scan, place: number, field: Field, zon
     case 'integer':
       return integerFits(bytes, kind, from, to);
     case 'double':
-      if (kind === Kind.integer || kind === Kind.fraction || kind === Kind.string) {
-        const text = bytes.toString('latin1', from, to);
-        if (!/^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return { problem: 'a number was expected' };
-        return Number.isFinite(Number(text)) ? null : { problem: 'it is beyond the range of a double' };
-      }
-      return { problem: 'a number was expected' };
+      return doubleFits(bytes, kind, from, to);
     case 'timestamp': {
       const micros = kind === Kind.string ? parseInstant(bytes, from, to, zoneOffset) : Number.NaN;
       if (Number.isNaN(micros)) return { problem: 'text in ISO 8601 was expected' };
-      // With Z and at most microseconds the warehouse reads the same instant; anything else is handed on as we read it.
-      return bytes[to - 1] === 0x5a && to - from <= 27 && to - from >= 20 ? null : isoOf(micros);
+      return isPlainInstant(bytes, from, to) ? null : isoOf(micros);
     }
     case 'date':
       if (kind === Kind.string && to - from === 10 && !Number.isNaN(parseInstant(bytes, from, to, zoneOffset))) return null;
@@ -66,6 +61,30 @@ export function fits(bytes: Buffer, scan: Scan, place: number, field: Field, zon
     default:
       return decimalFits(bytes, kind, from, to, field.type, scan.long[place] === 1);
   }
+}
+
+/** 2026-03-01T09:00:00[.123456]Z: what the warehouse reads as the same instant. Anything else is handed on as we read it. */
+function isPlainInstant(bytes: Uint8Array, from: number, to: number): boolean {
+  const separator = bytes[from + 10];
+  const afterSeconds = bytes[from + 19];
+  const isLeapSecond = bytes[from + 17] === 0x36;
+  if (to - from < 20 || to - from > 27 || isLeapSecond || bytes[to - 1] !== 0x5a) return false;
+  return (separator === 0x54 || separator === 0x20) && (afterSeconds === 0x5a || afterSeconds === 0x2e);
+}
+
+const MAX_EXACT = 2 ** 53;
+
+function doubleFits(bytes: Buffer, kind: number, from: number, to: number): Fit {
+  const text = bytes.toString('latin1', from, to);
+  const isNumber = kind === Kind.integer || kind === Kind.fraction || kind === Kind.string;
+  if (!isNumber || !/^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return { problem: 'a number was expected' };
+  const number = Number(text);
+  if (!Number.isFinite(number)) return { problem: 'it is beyond the range of a double' };
+  // 2^53 itself may stand for its odd neighbour above.
+  if (/^-?\d{16,}$/.test(text) && Math.abs(number) >= MAX_EXACT) {
+    return { problem: 'a double drops digits of integers beyond 2^53; declare the field as integer or decimal' };
+  }
+  return null;
 }
 
 function integerFits(bytes: Buffer, kind: number, from: number, to: number): Fit {
@@ -85,6 +104,7 @@ function decimalFits(bytes: Buffer, kind: number, from: number, to: number, type
   if (kind !== Kind.integer && kind !== Kind.fraction && kind !== Kind.string) return { problem: 'a number was expected' };
   const { precision, scale } = decimalOf(type);
   if (kind === Kind.integer && to - from <= precision - scale) return null;
+  if (kind === Kind.fraction && !isLong && isPlainlyWithin(bytes, from, to, precision - scale, scale)) return null;
   const text = bytes.toString('latin1', from, to);
   const match = /^-?0*(\d*)(?:\.(\d*?)0*)?$/.exec(text);
   if (match === null || !/\d/.test(text)) {
@@ -95,9 +115,25 @@ function decimalFits(bytes: Buffer, kind: number, from: number, to: number, type
   return isLong ? text : null;
 }
 
+/** Is a JSON fraction without exponent short enough as it is written? What is not may still fit, by zeros that don't count. */
+function isPlainlyWithin(bytes: Buffer, from: number, to: number, before: number, after: number): boolean {
+  let point = from;
+  while (point < to && bytes[point] !== 0x2e) point++;
+  if (point - from > before || to - point - 1 > after) return false;
+  for (let k = point + 1; k < to; k++) if (bytes[k]! > 0x39) return false;
+  return point < to;
+}
+
+const decimals = new Map<FieldType, { precision: number; scale: number }>();
+
 export function decimalOf(type: FieldType): { precision: number; scale: number } {
-  const match = /^decimal\((\d+),(\d+)\)$/.exec(type);
-  return { precision: Number(match?.[1] ?? 18), scale: Number(match?.[2] ?? 2) };
+  let decimal = decimals.get(type);
+  if (decimal === undefined) {
+    const match = /^decimal\((\d+),(\d+)\)$/.exec(type);
+    decimal = { precision: Number(match?.[1] ?? 18), scale: Number(match?.[2] ?? 2) };
+    decimals.set(type, decimal);
+  }
+  return decimal;
 }
 
 function same(bytes: Buffer, from: number, to: number, text: string): boolean {

@@ -1,3 +1,4 @@
+import { answerErrors } from './errors/answers.ts';
 import { collectErrors } from './errors/collect.ts';
 import { learnErrors } from './errors/learn.ts';
 import { processErrors } from './errors/process.ts';
@@ -26,6 +27,7 @@ export type Parameters = Readonly<Record<string, string | number | boolean | nul
 
 /** The whole catalogue. Each stage keeps its entries in its own file under `errors/`; the code's prefix is the stage's word. */
 export const catalogue = {
+  ...answerErrors,
   ...collectErrors,
   ...learnErrors,
   ...processErrors,

@@ -2,7 +2,7 @@ import type { Encoded } from './encode.ts';
 import { fitLinear, type LinearOptions } from './linear/linear.ts';
 import { type Learned, type Link, packForest, packLinear } from './model.ts';
 import { type BoostOptions, boost, type Rows } from './trees/boost.ts';
-import { plainKernel } from './trees/kernel.ts';
+import { wasmKernel } from './trees/kernel-wasm.ts';
 import type { LossName } from './trees/losses.ts';
 
 /** A learner with all its settings: one line of the leaderboard, and all that is needed to train it again. */
@@ -38,7 +38,7 @@ export function* teach(
       yield ++iteration;
     }
   }
-  const growing = boost(rowsOf(lesson), validation && rowsOf(validation), candidate.options, classes, plainKernel);
+  const growing = boost(rowsOf(lesson), validation && rowsOf(validation), candidate.options, classes, wasmKernel);
   for (let step = growing.next(); ; step = growing.next()) {
     if (step.done)
       return {

@@ -204,7 +204,7 @@ async function replayable(store: Store, replaying: Replaying): Promise<unknown> 
   if (replaying.topic !== undefined) conditions.push(`topic = ${text(replaying.topic)}`);
   if (replaying.ids !== undefined) conditions.push(`id IN (${replaying.ids.map(text).join(', ') || "''"})`);
   if (replaying.after !== undefined)
-    conditions.push(`(received, id) > (SELECT received, id FROM millrace.quarantine WHERE id = ${text(replaying.after)} LIMIT 1)`);
+    conditions.push(`(received, id) > (SELECT (received, id) FROM millrace.quarantine WHERE id = ${text(replaying.after)} LIMIT 1)`);
   const rows = await store.rows(
     `SELECT id, topic, to_base64(body) AS body FROM millrace.quarantine WHERE ${conditions.join(' AND ')} ORDER BY received, id LIMIT ${Math.floor(replaying.limit)}`,
   );

@@ -83,6 +83,10 @@ export interface QuarantineRow {
   body?: string;
   replayed: string | null;
 }
+export interface QuarantineAnswer {
+  /** The newest first. */
+  rows: QuarantineRow[];
+}
 export interface ReplayAnswer {
   tried: number;
   accepted: number;
@@ -114,10 +118,12 @@ export interface StatusAnswer {
     /** Records accepted since the start of the process and in the last ten seconds, per second. */
     accepted: number;
     per_second: number;
+    /** Positions (bytes) in the topic's log: where it ends durably, and up to where it is in the warehouse. */
     durable: number;
     delivered: number;
     /** Age in ms of the oldest durable record that is not yet in the warehouse; 0 when all are. */
     lag_ms: number;
+    /** Records that intake rejected since the start of the process. */
     quarantined: number;
   }[];
   memory: { front_bytes: number; warehouse_bytes: number };

@@ -1,3 +1,5 @@
+export type { Applied, TransferColumn, TransferSlice, TransferState, TransferTarget } from './apply.ts';
+export { applySlice, closeTarget, NEXT, openTarget, setCursor, TRANSFER_TABLES, transferStates } from './apply.ts';
 export type { Chunk } from './cells.ts';
 export type { Change, Row, Transaction } from './lane.ts';
 export type { Load, Loaded, LoadFormat, LoadMode } from './load.ts';
@@ -6,3 +8,4 @@ export { isFatal, isOutOfMemory } from './open.ts';
 export type { Reader, Result, Values } from './read.ts';
 export type { Delivered, Delivery } from './records.ts';
 export { openStore, type Store } from './store.ts';
+export { type Check, checksum, hashes } from './parity.ts';

@@ -55,7 +55,7 @@ export async function lockDown(
     `SET memory_limit = '${Math.floor(limits.memory / 1_000_000)}MB'`,
     `SET temp_directory = ${text(limits.temp)}`,
     // A checkpoint blocks commits for as long as its WAL is large (0.17 s at 16 MB, 0.45 s at 64 MB).
-    `SET checkpoint_threshold = '24MB'`,
+    `SET checkpoint_threshold = '48MB'`,
     `SET autoinstall_known_extensions = false`,
     `SET autoload_known_extensions = false`,
     `SET allow_community_extensions = false`,

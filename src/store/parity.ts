@@ -24,6 +24,8 @@ export interface Check {
   readonly table: string;
   readonly columns: readonly CheckedColumn[];
   readonly span: CheckedSpan;
+  /** Only the rows that this run of a transfer brought; null for all. */
+  readonly run: string | null;
 }
 
 type Rows = (sql: string) => Promise<Row[]>;
@@ -37,7 +39,7 @@ export async function checksum(
   const bucket = buckets === null ? '0' : bucketOf(check.columns, buckets);
   const found = await rows(
     `SELECT ${bucket} AS bucket, count(*) AS n, CAST(coalesce(sum(('0x' || substr(${hashOf(check.columns)}, 1, 15))::UBIGINT::HUGEINT), 0) AS VARCHAR) AS total
-     FROM ${quoted(parseTable(check.table))} ${where(check.span)} GROUP BY 1`,
+     FROM ${quoted(parseTable(check.table))} ${where(check)} GROUP BY 1`,
   );
   if (found.length === 0) return buckets === null ? [{ bucket: 0, rows: 0, sum: '0' }] : [];
   return found.map((row) => ({ bucket: Number(row['bucket']), rows: Number(row['n']), sum: String(row['total']) }));
@@ -46,7 +48,7 @@ export async function checksum(
 /** The key (as JSON) and hash of each row of one bucket. */
 export async function hashes(rows: Rows, check: Check, key: readonly string[], bucket: number): Promise<{ key: string; hash: string }[]> {
   const keys = key.map((column) => canonical(check.columns.find(({ name: own }) => own === column)!));
-  const within = where(check.span);
+  const within = where(check);
   const found = await rows(
     `SELECT ${keys.map((expression, k) => `${expression} AS k${k}`).join(', ')}, ${hashOf(check.columns)} AS hash
      FROM ${quoted(parseTable(check.table))} ${within === '' ? 'WHERE' : `${within} AND`} ${bucketOf(check.columns, key)} = ${bucket}`,
@@ -89,7 +91,8 @@ function canonical({ name: column, type, long }: CheckedColumn): string {
   }
 }
 
-function where({ cursor, after, upTo }: CheckedSpan): string {
+function where({ span: { cursor, after, upTo }, run }: Check): string {
+  if (run !== null) return `WHERE _batch IN (SELECT batch FROM millrace.transfer WHERE run = ${text(run)} AND event = 'slice')`;
   if (cursor === null) return '';
   const bounds = [after === null ? `${name(cursor.name)} IS NOT NULL` : `${name(cursor.name)} > ${text(after)}::${cursor.type}`];
   if (upTo !== null) bounds.push(`${name(cursor.name)} <= ${text(upTo)}::${cursor.type}`);

@@ -8,7 +8,7 @@ import type { Bytes } from '#core';
 export interface Rows {
   readonly count: number;
   readonly bytes: Buffer;
-  /** All rows whose cursor is at most this have been given, these ones included; null while none is complete (or without cursor). */
+  /** All rows whose cursor is at most this have been given, these ones included; null while the read has completed none (or without cursor). */
   readonly complete: string | null;
 }
 

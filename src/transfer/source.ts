@@ -67,8 +67,8 @@ export interface Opened {
   describe(names?: readonly string[]): Promise<SourceTable[]>;
   /** Fixes the state that the following calls see; gives the span up to its newest cursor, and whether rows without cursor exist. */
   snapshot(table: SourceTable, cursor: SourceColumn | null, after: string | null): Promise<{ span: Span; without: boolean }>;
-  /** In the order of the cursor, if there is one. Memory: a few of the batches. Errors: TRANSFER_READ, TRANSFER_FILE. */
-  read(table: SourceTable, columns: readonly SourceColumn[], span: Span, reading: Reading): AsyncIterable<Rows>;
+  /** In the order of the cursor, if there is one; with `limit` only about so many rows. Memory: a few of the batches. Errors: TRANSFER_READ, TRANSFER_FILE. */
+  read(table: SourceTable, columns: readonly SourceColumn[], span: Span, reading: Reading, limit?: number): AsyncIterable<Rows>;
   /** With `buckets`, by the first 8 bits of the MD5 of the key, else one for all. */
   checksum(table: SourceTable, columns: readonly SourceColumn[], span: Span, buckets: readonly string[] | null): Promise<Sum[]>;
   /** The rows of one bucket. */
@@ -78,9 +78,15 @@ export interface Opened {
 
 export interface Source extends Entry {
   /** Errors: TRANSFER_CONNECT, TRANSFER_DENIED, TRANSFER_FILE. */
-  open(connection: Connection): Promise<Opened>;
+  open(connection: Connection, place: Place): Promise<Opened>;
   /** A first definition from an address or a file; null where it is none of this source's. The secret's value stays out of it. */
   guess(address: string): { readonly connection: Guessed; readonly secrets: Readonly<Record<string, string>> } | null;
+}
+
+/** Where files stand: paths are relative to the folder, and may not leave it unless the user who asks could read them anyway. */
+export interface Place {
+  readonly folder: string;
+  readonly anywhere: boolean;
 }
 
 /** A connection's options, checked, defaults filled in, secrets read. */

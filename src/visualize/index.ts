@@ -1,4 +1,5 @@
 export type { Chart, Note, Picture } from './chart.ts';
+export { binned } from './charts/histogram.ts';
 export { charts } from './charts/index.ts';
 export type { Dashboard, Filter, Tile, TimeRange } from './dashboard.ts';
 export { parametersOf, parseDashboard, timeRanges } from './dashboard.ts';

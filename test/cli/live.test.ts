@@ -24,15 +24,20 @@ async function running(t: TestContext): Promise<{ workspace: string; launcher: C
   t.after(() => rmSync(workspace, { recursive: true, force: true }));
   await millrace(['init', workspace]);
   await millrace(['topic', 'add', 'events', '-', '--workspace', workspace], 'id: event_id\n');
-  const launcher = spawn(process.execPath, [bin, 'up', '--workspace', workspace, '--port', '0'], { stdio: ['ignore', 'pipe', 'ignore'] });
-  const [said] = (await once(launcher.stdout!, 'data')) as [Buffer];
-  assert.match(said.toString(), /ready at http:\/\/127\.0\.0\.1:\d+/);
+  const launcher = spawn(process.execPath, [bin, 'up', '--workspace', workspace, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [launcher.stdout!, launcher.stderr!]) stream.on('data', (chunk) => (said += chunk));
+  await until(
+    () => said.includes('is ready at') || launcher.exitCode !== null,
+    () => said,
+  );
+  assert.match(said, /ready at http:\/\/127\.0\.0\.1:\d+/);
   return { workspace, launcher };
 }
 
-/** The test's own time limit ends a wait that is in vain. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(50);
+/** Far more time than anything here takes; `explain` says what was there instead. */
+async function until(holds: () => boolean | Promise<boolean>, explain: () => string): Promise<void> {
+  for (const end = Date.now() + 30_000; !(await holds()); await sleep(50)) assert.ok(Date.now() < end, `in vain: ${explain()}`);
 }
 
 describe('millrace, for real', { timeout: 120_000 }, () => {
@@ -50,9 +55,16 @@ describe('millrace, for real', { timeout: 120_000 }, () => {
     assert.equal(sent.stdout, '2 accepted, 1 rejected (see "millrace quarantine list")\n');
     assert.match(sent.stderr, /^line 3: RECORD_JSON/m);
 
-    const ask = () => millrace(['sql', 'SELECT count(*) AS n, any_value(data) AS data FROM raw.events', '--format', 'csv', ...at]);
-    await until(async () => (await ask()).stdout.startsWith('n,data\n1,'));
-    assert.match((await ask()).stdout, /9007199254740993/);
+    let answer = '';
+    await until(
+      async () => {
+        answer = (await millrace(['sql', 'SELECT count(*) AS n, any_value(data) AS data FROM raw.events', '--format', 'ndjson', ...at]))
+          .stdout;
+        return answer.startsWith('{"n":1,');
+      },
+      () => answer,
+    );
+    assert.match(answer, /9007199254740993/);
     assert.match((await millrace(['quarantine', 'list', ...at])).stdout, /events .*RECORD_JSON/);
     assert.match((await millrace(['status', ...at])).stdout, /events +2 /);
     assert.match((await millrace(['up', '--port', '0', ...at])).stderr, /WORKSPACE_BUSY/);
@@ -65,7 +77,10 @@ describe('millrace, for real', { timeout: 120_000 }, () => {
   test('stops in good order when the process that was started is killed outright', async (t) => {
     const { workspace, launcher } = await running(t);
     launcher.kill('SIGKILL');
-    await until(() => !existsSync(join(workspace, '.millrace', 'running.json')));
+    await until(
+      () => !existsSync(join(workspace, '.millrace', 'running.json')),
+      () => 'running.json is still there',
+    );
     assert.match((await millrace(['status', '--workspace', workspace])).stderr, /NOT_RUNNING/);
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -14,7 +14,8 @@ function runTests(t: TestContext, files: Record<string, string>) {
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const paths = Object.entries(files).map(([name, body]) => {
     writeFileSync(join(folder, name), `import { test } from 'node:test'; import assert from 'node:assert/strict';\n${body}`);
-    return join(folder, name);
+    // As check names them: from the working directory.
+    return relative(root, join(folder, name));
   });
   const { NODE_TEST_CONTEXT: _ours, ...env } = process.env;
   const counts = join(folder, 'counts.json');

@@ -6,7 +6,7 @@
  *     position ⇥ received µs ⇥ time µs ⇥ id ⇥ flags ⇥ exact ⇥ {client's bytes}\n …
  *
  * A position is the byte offset in the topic; a group stands in the file at position − first position. The CRC covers the
- * group's position and its lines, so a block that belongs elsewhere is not taken for a good one.
+ * group's position, its number of records and its lines, so a block that belongs elsewhere is not taken for a good one.
  */
 import { crc32 } from 'node:zlib';
 import type { Position } from '#core';
@@ -17,12 +17,12 @@ const NEWLINE = 0x0a;
 /** Flags of a record, added up. */
 export const Flag = { unknownFields: 1, exact: 2, idFromKey: 4, replay: 8 } as const;
 
-export function groupCrc(position: Position, lines: Uint8Array): number {
-  return crc32(lines, crc32(String(position)));
+export function groupCrc(position: Position, records: number, lines: Uint8Array): number {
+  return crc32(lines, crc32(`${position} ${records}`));
 }
 
 export function writeHeader(buffer: Buffer, at: number, position: Position, length: number, records: number): void {
-  const crc = groupCrc(position, buffer.subarray(at + HEADER, at + HEADER + length));
+  const crc = groupCrc(position, records, buffer.subarray(at + HEADER, at + HEADER + length));
   buffer.write(
     `#${String(length).padStart(10, '0')} ${crc.toString(16).padStart(8, '0')} ${String(records).padStart(8, '0')}\n`,
     at,

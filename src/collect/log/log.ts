@@ -1,8 +1,10 @@
 import { join } from 'node:path';
-import type { Position } from '#core';
-import { type Files, realFiles } from './files.ts';
+import type { Bytes, Position } from '#core';
+import { type Files, realFiles, syncFolder } from './files.ts';
 import type { Recovered } from './recover.ts';
 import { openTopicWriter, type TopicWriter } from './write.ts';
+
+const SEGMENT_BYTES: Bytes = 64 * 1024 * 1024;
 
 /** All topics' logs with one group commit: write what has queued, sync, call back, repeat; no timer. */
 export interface Log {
@@ -17,11 +19,13 @@ export interface Log {
 
 export function openLog(
   dataPath: string,
-  options: { files?: Files; onRecovered?: (topic: string, recovered: Recovered) => void } = {},
+  options: { files?: Files; segmentBytes?: Bytes; onRecovered?: (topic: string, recovered: Recovered) => void } = {},
 ): Log {
   const files = options.files ?? realFiles;
+  const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
   const root = join(dataPath, 'log');
   files.mkdirSync(root, { recursive: true, mode: 0o700 });
+  syncFolder(files, dataPath);
   const writers = new Map<string, TopicWriter>();
   let waiting: (() => void)[] = [];
   let scheduled = false;
@@ -38,7 +42,7 @@ export function openLog(
   function topic(name: string): TopicWriter {
     let writer = writers.get(name);
     if (writer === undefined) {
-      writer = openTopicWriter(files, root, name, options.onRecovered ?? (() => {}));
+      writer = openTopicWriter(files, root, name, segmentBytes, options.onRecovered ?? (() => {}));
       writers.set(name, writer);
     }
     return writer;

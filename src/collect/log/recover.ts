@@ -40,14 +40,13 @@ export function recoverSegment(files: Files, folder: string, first: Position, na
     for (;;) {
       const header = readHeader(bytes.subarray(0, got), at);
       if (header === null || at + HEADER + header.length > got) break;
-      if (groupCrc(first + at, bytes.subarray(at + HEADER, at + HEADER + header.length)) !== header.crc) break;
+      if (groupCrc(first + at, header.records, bytes.subarray(at + HEADER, at + HEADER + header.length)) !== header.crc) break;
       at += HEADER + header.length;
       records += header.records;
     }
-    if (at < size) {
-      files.ftruncateSync(fd, at);
-      files.fsyncSync(fd);
-    }
+    if (at < size) files.ftruncateSync(fd, at);
+    // What was found may be in the kernel's memory only, when it was the process that died and not the machine.
+    files.fsyncSync(fd);
     return { first, end: first + at, records, cut: size - at };
   } finally {
     files.closeSync(fd);

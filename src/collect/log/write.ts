@@ -1,10 +1,9 @@
 import { join } from 'node:path';
-import { MillraceError, type Position } from '#core';
+import { type Bytes, MillraceError, type Position } from '#core';
 import { type Files, syncFolder } from './files.ts';
 import { HEADER, segmentName, writeHeader } from './group.ts';
 import { type Recovered, recoverSegment, segmentsOf } from './recover.ts';
 
-const SEGMENT_BYTES = 64 * 1024 * 1024;
 const FIRST_BUFFER = 256 * 1024;
 const KEEP_BUFFER = 4 * 1024 * 1024;
 
@@ -39,13 +38,13 @@ export function openTopicWriter(
   files: Files,
   root: string,
   name: string,
+  segmentBytes: Bytes,
   onRecovered: (topic: string, recovered: Recovered) => void,
 ): TopicWriter {
   const folder = join(root, name);
-  if (!files.existsSync(folder)) {
-    files.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    syncFolder(files, root);
-  }
+  files.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Also when the folder was there: a process that was killed may have made it and not come to this line.
+  syncFolder(files, root);
   let fd = -1;
   let first = 0;
   let durable = 0;
@@ -58,6 +57,7 @@ export function openTopicWriter(
   const last = segmentsOf(files, folder).at(-1);
   if (last !== undefined) {
     const recovered = recoverSegment(files, folder, last, segmentName(last));
+    syncFolder(files, folder);
     onRecovered(name, recovered);
     first = recovered.first;
     durable = recovered.end;
@@ -66,30 +66,35 @@ export function openTopicWriter(
     fd = files.openSync(join(folder, segmentName(first)), 'r+');
   }
 
+  /** Opened once more after its folder could not be synced, a segment is still empty. */
   function openSegment(position: Position): void {
     first = position;
-    fd = files.openSync(join(folder, segmentName(first)), 'wx', 0o600);
+    fd = files.openSync(join(folder, segmentName(first)), 'w', 0o600);
     syncFolder(files, folder);
   }
 
   /** The group's bytes may or may not be on disk: leave the segment for good and go on behind them. */
   function abandon(cause: unknown, attempted: number): void {
+    try {
+      files.ftruncateSync(fd, durable - first);
+    } catch {
+      // What stays there was never acknowledged; `readSlice` steps over it.
+    }
+    giveUp(cause);
+    // One more than a whole group would take: so an abandoned segment is shorter than the way to the next one (`readSlice` knows it by that).
+    next += attempted + 1;
+  }
+
+  function giveUp(cause: unknown): void {
     failures++;
     failure = new MillraceError('LOG_FAILED', { problem: cause instanceof Error ? cause.message : String(cause) }, cause);
-    if (fd >= 0) {
-      try {
-        files.ftruncateSync(fd, durable - first);
-      } catch {
-        // What stays there was never acknowledged; if it is whole, it counts as sent once more at most, and ids deduplicate it.
-      }
-      try {
-        files.closeSync(fd);
-      } catch {
-        // The descriptor is given up either way.
-      }
-    }
+    const given = fd;
     fd = -1;
-    next += attempted;
+    try {
+      if (given >= 0) files.closeSync(given);
+    } catch {
+      // The descriptor is given up either way.
+    }
   }
 
   const writer = {
@@ -126,6 +131,11 @@ export function openTopicWriter(
       if (group.length > KEEP_BUFFER) writer.buffer = Buffer.allocUnsafe(FIRST_BUFFER);
       try {
         if (fd < 0) openSegment(next);
+      } catch (cause) {
+        giveUp(cause);
+        return false;
+      }
+      try {
         writeHeader(group, 0, next, total - HEADER, count);
         let written = 0;
         while (written < total) written += files.writeSync(fd, group, written, total - written, next - first + written);
@@ -138,7 +148,7 @@ export function openTopicWriter(
       durable = next;
       records += count;
       failure = null;
-      if (durable - first >= SEGMENT_BYTES) {
+      if (durable - first >= segmentBytes) {
         files.closeSync(fd);
         fd = -1;
       }

@@ -1,172 +1,399 @@
 /**
- * Can a view be kept by recomputing only the partitions that new rows touch? It can if every grouping, window and DISTINCT over
- * the source keeps rows of different partitions apart. Read from DuckDB's own tree of the query; where that can't be shown, the
- * plan is a full recompute, and says why.
+ * Can a view be kept by recomputing only the partitions that new rows touch? It can if every grouping, window, DISTINCT and join
+ * keeps rows of different partitions apart. Read from DuckDB's own tree of the query; where that can't be shown, the plan is a full
+ * recompute, and says why.
+ *
+ * The source is the first table that the query reads, and PARTITION BY an expression over its columns. Another table is
+ *  - restricted to the touched partitions too, where a join makes one of its columns equal to the partition: its rows name partitions;
+ *  - looked up by a key, where a join makes one of its columns equal to another expression of the source: the partitions of the
+ *    source's rows with a changed key are touched;
+ *  - otherwise read whole: any change of it recomputes the view.
  */
+import { ctesOf, equalities, find, isColumn, type Node, namesOf, outputName, queryOf, rewrite, sameText, subqueryOf } from './tree.ts';
 
-/** A node of DuckDB's serialized tree. */
-type Node = { readonly [key: string]: unknown };
+/** How a change of one table that the query reads becomes partitions. Expressions are over that table's own columns. */
+export type Reading =
+  | { readonly by: 'partition'; readonly parts: readonly Node[] }
+  | {
+      readonly by: 'key';
+      readonly key: Node;
+      /** The rows of this table whose `key` equals a changed key say by `parts` which partitions are touched. */
+      readonly of: { readonly table: string; readonly key: Node; readonly parts: readonly Node[] };
+    }
+  | { readonly by: 'whole'; readonly reason: string };
+
+export interface Use {
+  /** schema.name in lower case. */
+  readonly table: string;
+  /** The byte of the query's text at which it is named. */
+  readonly at: number;
+  readonly reading: Reading;
+}
 
 export interface PartitionPlan {
-  /** The column of the view that holds the partition, or null: then each refresh recomputes the whole. */
-  readonly column: string | null;
+  /** The columns of the view that hold the partition, one for each part; null: each refresh recomputes the whole. */
+  readonly columns: readonly string[] | null;
   /** Why it is recomputed as a whole, in words. */
   readonly reasons: readonly string[];
+  readonly uses: readonly Use[];
 }
 
-/** `query` and `partition` are texts of json_serialize_sql, of the view's query and of `SELECT <partition expression>`. */
-export function planPartition(
-  query: string,
-  partition: string,
-  source: { schema: string; name: string },
-  aggregates: ReadonlySet<string>,
-): PartitionPlan {
-  const expression = (first(partition)['select_list'] as Node[])[0]!;
-  const walk = new Walk(strip(expression), source, aggregates);
-  const outputs = walk.query(first(query), new Map());
-  const [column] = outputs ?? [];
-  if (walk.reasons.length === 0 && column === undefined) walk.reasons.push('the partition expression is not among the columns');
-  return { column: walk.reasons.length === 0 ? column! : null, reasons: walk.reasons };
+export interface Planning {
+  /** json_serialize_sql of the query, and of `SELECT <partition expression>`. */
+  readonly query: string;
+  readonly partition: string;
+  /** The source: schema.name in lower case. */
+  readonly source: string;
+  /** Columns in lower case by schema.name in lower case, of every table that the query reads. */
+  readonly columns: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly aggregates: ReadonlySet<string>;
 }
 
-function first(tree: string): Node {
-  const parsed = JSON.parse(tree) as { statements: { node: Node }[] };
-  return parsed.statements[0]!.node;
+export function planPartition(planning: Planning): PartitionPlan {
+  const query = queryOf(planning.query);
+  const walk = new Walk(planning, { table: planning.source, parts: partsOf(planning.partition) }, referencesIn(query));
+  const outputs = walk.query(query, new Map());
+  const columns = outputs === null ? [] : outputs.map((names) => [...names][0]);
+  if (walk.reasons.length === 0 && columns.some((name) => name === undefined))
+    walk.reasons.push('the partition expression is not among the columns');
+  const reasons = [...new Set(walk.reasons)];
+  return { columns: reasons.length === 0 ? (columns as string[]) : null, reasons, uses: walk.uses };
 }
 
-/** Names of the output columns that equal the partition; null for a query that does not read the source at all. */
-type Outputs = ReadonlySet<string> | null;
+/** PARTITION BY (a, b) has two parts. */
+function partsOf(partition: string): Node[] {
+  const expression = (queryOf(partition)['select_list'] as Node[])[0]!;
+  return expression['function_name'] === 'row' ? (expression['children'] as Node[]) : [expression];
+}
+
+/** How often each name without a schema is read: a CTE that is read twice can't be restricted for one reader. */
+function referencesIn(query: Node): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { table_name } of find(query, (node) => node['type'] === 'BASE_TABLE' && node['schema_name'] === '', true))
+    counts.set(String(table_name).toLowerCase(), (counts.get(String(table_name).toLowerCase()) ?? 0) + 1);
+  return counts;
+}
+
+/** For each part of the partition the output columns that equal it; null for a query that does not read the source. */
+type Outputs = readonly ReadonlySet<string>[] | null;
+
+interface Cte {
+  readonly query: Node;
+  readonly scope: Ctes;
+  readonly outputs: Outputs;
+}
+type Ctes = ReadonlyMap<string, Cte>;
+
+/** One thing in FROM. */
+interface Relation {
+  readonly node: Node;
+  readonly alias: string;
+  /** schema.name of a table, null for a subquery. */
+  readonly table: string | null;
+  /** The subquery or CTE behind it, and what it may refer to. */
+  readonly inner: { readonly query: Node; readonly scope: Ctes; readonly shared: boolean } | null;
+  readonly columns: ReadonlySet<string>;
+  /** The partition over a table's own columns, or the output columns that equal it; null where it is not partitioned. */
+  readonly parts: { readonly of: 'table'; readonly expressions: readonly Node[] } | { readonly of: 'query'; readonly names: readonly ReadonlySet<string>[] } | null;
+}
+
+interface From {
+  readonly node: Node | null;
+  readonly relations: readonly Relation[];
+  /** Those whose partition columns say to which partition a joined row belongs. */
+  readonly trusted: readonly Relation[];
+}
+
+/** An expression over the columns of one relation, its columns without the relation's name. */
+interface Owned {
+  readonly relation: Relation;
+  readonly expression: Node;
+}
 
 class Walk {
   readonly reasons: string[] = [];
-  readonly #expression: string;
-  readonly #source: { schema: string; name: string };
-  readonly #aggregates: ReadonlySet<string>;
+  readonly uses: Use[] = [];
+  readonly #planning: Planning;
+  readonly #source: { readonly table: string; readonly parts: readonly Node[] };
+  readonly #references: ReadonlyMap<string, number>;
+  /** Tables and subqueries beside the source that a join restricts to the touched partitions. */
+  readonly #imposed = new Map<Node, Relation['parts']>();
 
-  constructor(expression: string, source: { schema: string; name: string }, aggregates: ReadonlySet<string>) {
-    this.#expression = expression;
+  constructor(planning: Planning, source: { table: string; parts: readonly Node[] }, references: ReadonlyMap<string, number>) {
+    this.#planning = planning;
     this.#source = source;
-    this.#aggregates = aggregates;
+    this.#references = references;
   }
 
-  query(node: Node, outer: ReadonlyMap<string, Outputs>): Outputs {
+  query(node: Node, outer: Ctes): Outputs {
     const ctes = new Map(outer);
-    for (const { key, value } of ((node['cte_map'] as Node | undefined)?.['map'] ?? []) as { key: string; value: Node }[]) {
-      ctes.set(key.toLowerCase(), this.query((value['query'] as Node)['node'] as Node, ctes));
-    }
-    switch (node['type']) {
-      case 'SELECT_NODE':
-        return this.#select(node, ctes);
-      case 'SET_OPERATION_NODE':
-        return this.#union(node, ctes);
-      default:
-        return this.#refuse('it has a recursive query');
-    }
+    for (const { name, query } of ctesOf(node)) ctes.set(name, { query, scope: new Map(ctes), outputs: this.query(query, ctes) });
+    if (node['type'] === 'SELECT_NODE') return this.#select(node, ctes);
+    if (node['type'] === 'SET_OPERATION_NODE') return this.#union(node, ctes);
+    return this.#refuse('it has a recursive query');
   }
 
-  #union(node: Node, ctes: ReadonlyMap<string, Outputs>): Outputs {
+  #union(node: Node, ctes: Ctes): Outputs {
     const children = (node['children'] as Node[] | undefined) ?? [node['left'] as Node, node['right'] as Node];
     const sides = children.map((child) => this.query(child, ctes));
     if (sides.every((side) => side === null)) return null;
     if (sides.some((side) => side === null)) return this.#refuse('one side of a set operation does not read the source');
     this.#limits(node);
-    const [head, ...rest] = sides as ReadonlySet<string>[];
-    const shared = new Set([...head!].filter((name) => rest.every((side) => side.has(name))));
-    return shared.size > 0 ? shared : this.#refuse('a set operation has no partition column in common');
+    const [head, ...rest] = sides as (readonly ReadonlySet<string>[])[];
+    const places = children.map((child) => this.#listed(child, ctes));
+    // UNION joins by place: the column must stand at the same place in every side.
+    return head!.map((names, k) => {
+      const shared = [...names].filter((name) => {
+        const place = places[0]!.indexOf(name);
+        return rest.every((side, s) => side[k]!.has(node['setop_by_name'] === true ? name : (places[s + 1]![place] ?? '')));
+      });
+      if (shared.length === 0) this.reasons.push('a set operation has no partition column in common');
+      return new Set(shared);
+    });
   }
 
-  #select(node: Node, ctes: ReadonlyMap<string, Outputs>): Outputs {
-    const from = this.#from(node['from_table'] as Node, ctes);
+  #select(node: Node, ctes: Ctes): Outputs {
+    const from = this.#from(node['from_table'] as Node, ctes, equalities(node['where_clause']));
     const list = (node['select_list'] as Node[]) ?? [];
-    if (from === null) {
-      this.#subqueries(node, ctes);
-      return null;
-    }
-    const isPartition = (expression: Node): boolean =>
-      (from.base && strip(expression) === this.#expression) ||
-      (expression['class'] === 'COLUMN_REF' && from.names.has(columnName(expression)));
-    const resolved = (expression: Node): Node => {
-      // GROUP BY 1 means the first column; GROUP BY alias the column of that name.
+    this.#subqueries(node, ctes);
+    if (from.trusted.length === 0) return null;
+    const named = (expression: Node): Node => {
+      // GROUP BY 1 means the first column; a name means a column of FROM, and where there is none a column of the list.
       const ordinal = expression['class'] === 'CONSTANT' ? Number((expression['value'] as Node)['value']) : Number.NaN;
       if (Number.isInteger(ordinal)) return list[ordinal - 1] ?? expression;
-      const alias = expression['class'] === 'COLUMN_REF' ? columnName(expression) : '';
-      return list.find((item) => String(item['alias']).toLowerCase() === alias && alias !== '') ?? expression;
+      if (!isColumn(expression) || owner(expression, from.relations) !== null) return expression;
+      const [name] = namesOf(expression);
+      return list.find((item) => String(item['alias']).toLowerCase() === name) ?? expression;
     };
+    const hasParts = (expressions: readonly Node[]) =>
+      this.#source.parts.every((_, k) => expressions.some((expression) => isPart(named(expression), k, from)));
     const groups = (node['group_expressions'] as Node[]) ?? [];
     const groupAll = node['aggregate_handling'] === 'FORCE_AGGREGATES';
-    if (groups.length > 0 && !groups.some((group) => isPartition(resolved(group)) || isPartition(group)))
-      this.reasons.push('a GROUP BY does not have the partition expression');
+    if (groups.length > 0 && !hasParts(groups)) this.reasons.push('a GROUP BY does not have the partition expression');
     if (((node['group_sets'] as unknown[]) ?? []).length > 1) this.reasons.push('it has several grouping sets');
-    if (groupAll && !list.some(isPartition)) this.reasons.push('GROUP BY ALL groups without the partition expression');
-    if (
-      groups.length === 0 &&
-      !groupAll &&
-      some(list, (inner) => inner['class'] === 'FUNCTION' && this.#aggregates.has(String(inner['function_name'])))
-    ) {
+    if (groupAll && !hasParts(list)) this.reasons.push('GROUP BY ALL groups without the partition expression');
+    const isAggregate = (inner: Node) => inner['class'] === 'FUNCTION' && this.#planning.aggregates.has(String(inner['function_name']));
+    if (groups.length === 0 && !groupAll && find([list, node['having']], isAggregate).length > 0)
       this.reasons.push('an aggregate has no GROUP BY');
-    }
-    for (const window of all([...list, node['qualify'] as Node], (inner) => inner['class'] === 'WINDOW')) {
-      if (!((window['partitions'] as Node[]) ?? []).some((part) => isPartition(part)))
+    for (const window of find([list, node['qualify']], (inner) => inner['class'] === 'WINDOW'))
+      if (!hasParts((window['partitions'] as Node[]) ?? []))
         this.reasons.push('a window does not have the partition expression in PARTITION BY');
-    }
     for (const modifier of (node['modifiers'] as Node[]) ?? []) {
-      if (modifier['type'] === 'DISTINCT_MODIFIER') {
-        const on = (modifier['distinct_on_targets'] as Node[]) ?? [];
-        if (!(on.length > 0 ? on : list).some(isPartition)) this.reasons.push('a DISTINCT does not have the partition expression');
-      }
+      if (modifier['type'] !== 'DISTINCT_MODIFIER') continue;
+      const on = (modifier['distinct_on_targets'] as Node[]) ?? [];
+      const starred = list.some((item) => item['class'] === 'STAR');
+      if (!hasParts(on.length > 0 ? on : list) && !(on.length === 0 && starred))
+        this.reasons.push('a DISTINCT does not have the partition expression');
     }
     this.#limits(node);
-    this.#subqueries({ ...node, from_table: null, cte_map: null }, ctes);
-    return this.#outputs(list, from, isPartition);
+    return this.#source.parts.map((_, k) => {
+      const names = new Set<string>();
+      for (const item of list) {
+        if (item['class'] === 'STAR') {
+          const only = item['relation_name'] as string | undefined;
+          for (const relation of from.trusted)
+            if (!only || relation.alias === only.toLowerCase()) for (const name of starred(relation, k, item)) names.add(name);
+        } else if (isPart(item, k, from)) names.add(outputName(item));
+      }
+      return names;
+    });
   }
 
-  #outputs(
-    list: readonly Node[],
-    from: { base: boolean; names: ReadonlySet<string> },
-    isPartition: (expression: Node) => boolean,
-  ): Outputs {
-    const outputs = new Set<string>();
-    for (const item of list) {
-      if (item['class'] === 'STAR') for (const name of from.names) outputs.add(name);
-      else if (isPartition(item)) outputs.add(String(item['alias'] || columnName(item)).toLowerCase());
+  #from(node: Node, ctes: Ctes, where: readonly [Node, Node][]): From {
+    if (node['type'] === 'JOIN') return this.#join(node, ctes, where);
+    const relation = this.#relation(node, ctes);
+    if (relation.table !== null && relation.parts?.of === 'table')
+      this.#use(relation, { by: 'partition', parts: relation.parts.expressions });
+    if (relation.table === null && relation.inner === null && this.#readsSource(node, ctes))
+      this.reasons.push(`a ${String(node['type']).replaceAll('_', ' ')} of the source can't be looked into`);
+    return { node, relations: [relation], trusted: relation.parts === null ? [] : [relation] };
+  }
+
+  /** What stands there, without deciding anything about it. */
+  #relation(node: Node, ctes: Ctes): Relation {
+    const alias = String(node['alias']).toLowerCase();
+    const renamed = ((node['column_name_alias'] as string[] | undefined) ?? []).map((name) => name.toLowerCase());
+    if (node['type'] === 'BASE_TABLE') {
+      const name = String(node['table_name']).toLowerCase();
+      const cte = node['schema_name'] === '' ? ctes.get(name) : undefined;
+      if (cte !== undefined) {
+        const inner = { query: cte.query, scope: cte.scope, shared: (this.#references.get(name) ?? 0) > 1 };
+        return this.#derived(node, alias || name, inner, cte.outputs, renamed);
+      }
+      const table = `${String(node['schema_name'] || 'main').toLowerCase()}.${name}`;
+      const columns = this.#planning.columns.get(table) ?? new Set<string>();
+      const imposed = this.#imposed.get(node);
+      const own = table === this.#source.table ? ({ of: 'table', expressions: this.#source.parts } as const) : null;
+      return { node, alias: alias || name, table, inner: null, columns, parts: renamed.length > 0 ? null : (imposed ?? own) };
     }
-    return outputs;
+    const query = node['type'] === 'SUBQUERY' ? subqueryOf(node) : undefined;
+    if (query !== undefined) {
+      const inner = { query, scope: ctes, shared: false };
+      return this.#derived(node, alias, inner, this.#imposed.has(node) ? null : this.query(query, ctes), renamed);
+    }
+    const columns = new Set(renamed.length > 0 ? renamed : [alias, String((node['function'] as Node)?.['function_name'] ?? '').toLowerCase()]);
+    return { node, alias, table: null, inner: null, columns, parts: null };
   }
 
-  #from(node: Node, ctes: ReadonlyMap<string, Outputs>): { base: boolean; names: ReadonlySet<string> } | null {
-    switch (node['type']) {
-      case 'BASE_TABLE': {
-        const schema = String(node['schema_name']).toLowerCase();
-        const name = String(node['table_name']).toLowerCase();
-        if (schema === '' && ctes.has(name)) {
-          const outputs = ctes.get(name)!;
-          return outputs === null ? null : { base: false, names: outputs };
-        }
-        const isSource =
-          (schema === '' ? 'main' : schema) === this.#source.schema.toLowerCase() && name === this.#source.name.toLowerCase();
-        if (!isSource) return null;
-        const plain = JSON.parse(this.#expression) as Node;
-        return { base: true, names: plain['class'] === 'COLUMN_REF' ? new Set([columnName(plain)]) : new Set() };
+  #derived(node: Node, alias: string, inner: NonNullable<Relation['inner']>, outputs: Outputs, renamed: readonly string[]): Relation {
+    const listed = this.#listed(inner.query, inner.scope);
+    const rename = (name: string) => renamed[listed.indexOf(name)] ?? name;
+    const parts = this.#imposed.get(node) ?? (outputs === null ? null : { of: 'query', names: outputs.map((names) => new Set([...names].map(rename))) });
+    return { node, alias, table: null, inner: renamed.length > 0 ? null : inner, columns: new Set(listed.map(rename)), parts };
+  }
+
+  /** The columns that a query puts out, in their order. */
+  #listed(query: Node, outer: Ctes): string[] {
+    const ctes = new Map(outer);
+    for (const { name, query: inner } of ctesOf(query)) ctes.set(name, { query: inner, scope: new Map(ctes), outputs: null });
+    if (query['type'] !== 'SELECT_NODE') {
+      const head = ((query['children'] as Node[] | undefined) ?? [query['left'] as Node])[0];
+      return head === undefined ? [] : this.#listed(head, ctes);
+    }
+    return ((query['select_list'] as Node[]) ?? []).flatMap((item) => {
+      if (item['class'] !== 'STAR') return [outputName(item)];
+      const excluded = excludedBy(item);
+      const only = String(item['relation_name'] ?? '').toLowerCase();
+      return this.#shapes(query['from_table'] as Node, ctes)
+        .filter((relation) => only === '' || relation.alias === only)
+        .flatMap((relation) => [...relation.columns].filter((name) => !excluded.has(name)));
+    });
+  }
+
+  /** The relations of a FROM with their columns only. */
+  #shapes(node: Node, ctes: Ctes): Relation[] {
+    if (node['type'] === 'JOIN') return [...this.#shapes(node['left'] as Node, ctes), ...this.#shapes(node['right'] as Node, ctes)];
+    return [new Walk(this.#planning, { table: '', parts: [] }, this.#references).#relation(node, ctes)];
+  }
+
+  #join(node: Node, ctes: Ctes, where: readonly [Node, Node][]): From {
+    let left = this.#from(node['left'] as Node, ctes, where);
+    let right = this.#from(node['right'] as Node, ctes, where);
+    const using = ((node['using_columns'] as string[] | undefined) ?? []).map((name) => name.toLowerCase());
+    const pairs: Pair[] = [
+      ...[...equalities(node['condition']), ...where].flatMap((pair) => pairOf(pair, left, right)),
+      ...using.flatMap((name) => pairOf([column(name), column(name)], left, right)),
+    ];
+    if (left.trusted.length === 0 && right.trusted.length === 0)
+      return { node, relations: [...left.relations, ...right.relations], trusted: [] };
+    const kind = node['ref_type'] === 'POSITIONAL' ? 'POSITIONAL' : String(node['join_type']);
+    if (left.trusted.length > 0 && right.trusted.length > 0) {
+      if (!this.#source.parts.every((_, k) => pairs.some((pair) => isPart(pair.left.expression, k, left, pair.left) && isPart(pair.right.expression, k, right, pair.right))))
+        this.reasons.push('the source is joined with itself on something else than the partition');
+    } else {
+      const inner = left.trusted.length > 0 ? left : right;
+      const beside = this.#beside(inner, inner === left ? right : left, inner === left ? pairs : pairs.map(swapped), ctes, where);
+      if (inner === left) right = beside;
+      else left = beside;
+    }
+    return this.#joined(kind, node, left, right);
+  }
+
+  /** The other side of a join: restricted to the partition where the join allows it, else looked up or read whole. */
+  #beside(inner: From, other: From, pairs: readonly Pair[], ctes: Ctes, where: readonly [Node, Node][]): From {
+    const equal = this.#source.parts.map((_, k) => pairs.find((pair) => isPart(pair.left.expression, k, inner, pair.left))?.right);
+    const owners = new Set(equal.map((owned) => owned?.relation));
+    const [owner] = owners;
+    if (owners.size === 1 && owner !== undefined && this.#impose(owner, equal.map((owned) => owned!.expression)))
+      return this.#from(other.node!, ctes, where);
+    for (const relation of other.relations) this.#lookUp(relation, inner, pairs);
+    return other;
+  }
+
+  /** Restricts a relation to rows whose `expressions` are the partition. */
+  #impose(relation: Relation, expressions: readonly Node[]): boolean {
+    if (relation.table !== null) {
+      this.#imposed.set(relation.node, { of: 'table', expressions });
+      return true;
+    }
+    const walked = this.#traced(relation, expressions);
+    if (walked === null) return false;
+    this.uses.push(...walked.uses);
+    this.#imposed.set(relation.node, { of: 'query', names: walked.outputs });
+    return true;
+  }
+
+  /** Does each row of the relation depend only on rows of one table whose `expressions` there are the same? Then how it reads its tables. */
+  #traced(relation: Relation, expressions: readonly Node[]): { uses: readonly Use[]; outputs: readonly ReadonlySet<string>[] } | null {
+    const { inner } = relation;
+    if (inner === null || inner.shared || !expressions.every(isColumn)) return null;
+    const names = expressions.map((expression) => namesOf(expression).join('.'));
+    const found = this.#trace(inner.query, names, inner.scope);
+    if (found === null) return null;
+    const walk = new Walk(this.#planning, { table: found.table, parts: found.expressions }, this.#references);
+    const outputs = walk.query(inner.query, inner.scope);
+    const apart = outputs?.every((has, k) => has.has(names[k]!)) && walk.reasons.length === 0;
+    return apart ? { uses: walk.uses, outputs: outputs! } : null;
+  }
+
+  /** The table and the expressions over it that output columns of a query are made of. */
+  #trace(query: Node, names: readonly string[], outer: Ctes): { table: string; expressions: Node[] } | null {
+    if (query['type'] !== 'SELECT_NODE') {
+      const head = ((query['children'] as Node[] | undefined) ?? [query['left'] as Node])[0];
+      return head === undefined ? null : this.#trace(head, names, outer);
+    }
+    const ctes = new Map(outer);
+    for (const { name, query: inner } of ctesOf(query)) ctes.set(name, { query: inner, scope: new Map(ctes), outputs: null });
+    const list = (query['select_list'] as Node[]) ?? [];
+    const relations = this.#shapes(query['from_table'] as Node, ctes);
+    const owned = names.map((name) => {
+      const item = list.find((item) => item['class'] !== 'STAR' && outputName(item) === name);
+      return owner(item ?? column(name), relations);
+    });
+    const [first] = owned;
+    if (first == null || owned.some((one) => one === null || one.relation !== first.relation)) return null;
+    const expressions = owned.map((one) => one!.expression);
+    if (first.relation.table !== null) return { table: first.relation.table, expressions };
+    const { inner } = first.relation;
+    if (inner === null || !expressions.every(isColumn)) return null;
+    return this.#trace(inner.query, expressions.map((expression) => namesOf(expression).join('.')), inner.scope);
+  }
+
+  #lookUp(relation: Relation, inner: From, pairs: readonly Pair[]): void {
+    for (const { left, right } of pairs) {
+      const { parts, table } = left.relation;
+      if (right.relation !== relation || table === null || parts?.of !== 'table' || !inner.trusted.includes(left.relation)) continue;
+      const of = { table, key: left.expression, parts: parts.expressions };
+      if (relation.table !== null) {
+        this.#use(relation, { by: 'key', key: right.expression, of });
+        return;
       }
-      case 'SUBQUERY': {
-        const outputs = this.query((node['subquery'] as Node)['node'] as Node, ctes);
-        return outputs === null ? null : { base: false, names: outputs };
-      }
-      case 'JOIN': {
-        const left = this.#from(node['left'] as Node, ctes);
-        const right = this.#from(node['right'] as Node, ctes);
-        if (left !== null && right !== null) {
-          this.reasons.push('the source is joined with itself');
-          return left;
-        }
-        const kind = String(node['join_type']);
-        const outerSide = kind === 'FULL' || (kind === 'RIGHT' && left !== null) || (kind === 'LEFT' && right !== null);
-        if ((left ?? right) !== null && outerSide) this.reasons.push('an outer join keeps rows that the source does not have');
-        return left ?? right;
-      }
+      const traced = this.#traced(relation, [right.expression]);
+      if (traced === null) continue;
+      for (const use of traced.uses)
+        this.uses.push({ ...use, reading: use.reading.by === 'partition' ? { by: 'key', key: use.reading.parts[0]!, of } : WHOLE });
+      return;
+    }
+  }
+
+  #joined(kind: string, node: Node, left: From, right: From): From {
+    const relations = [...left.relations, ...right.relations];
+    const within = (...sides: From[]): From => ({ node, relations, trusted: sides.flatMap((side) => side.trusted) });
+    const refused = (): From => {
+      this.reasons.push('an outer join keeps rows that the source does not have');
+      return within(left, right);
+    };
+    const leftOnly = (): From => (left.trusted.length > 0 ? within(left) : refused());
+    switch (kind) {
+      case 'INNER':
+        return node['ref_type'] === 'ASOF' ? leftOnly() : within(left, right);
+      case 'LEFT':
+        return leftOnly();
+      case 'RIGHT':
+        return right.trusted.length > 0 ? within(right) : refused();
+      case 'SEMI':
+      case 'ANTI':
+        return left.trusted.length > 0 ? { node, relations: left.relations, trusted: left.trusted } : refused();
       default:
-        return null;
+        return refused();
     }
+  }
+
+  #use(relation: Relation, reading: Reading): void {
+    const use: Use = { table: relation.table!, at: Number(relation.node['query_location']), reading };
+    const at = this.uses.findIndex((other) => other.at === use.at);
+    if (at < 0) this.uses.push(use);
+    else this.uses[at] = use;
   }
 
   #limits(node: Node): void {
@@ -176,51 +403,96 @@ class Walk {
   }
 
   /** A subquery in an expression that reads the source sees rows of other partitions. */
-  #subqueries(node: Node, ctes: ReadonlyMap<string, Outputs>): void {
-    for (const inner of all([node], (child) => child['class'] === 'SUBQUERY')) {
-      const query = (inner['subquery'] as Node | undefined)?.['node'] as Node | undefined;
-      if (query !== undefined && new Walk(this.#expression, this.#source, this.#aggregates).query(query, ctes) !== null) {
-        this.reasons.push('a subquery in an expression reads the source');
-      }
-    }
+  #subqueries(node: Node, ctes: Ctes): void {
+    const { from_table, cte_map, ...rest } = node;
+    const functions = find(from_table, (inner) => inner['type'] === 'TABLE_FUNCTION' || inner['type'] === 'JOIN');
+    const conditions = functions.map((inner) => inner['function'] ?? inner['condition']);
+    for (const inner of find([rest, conditions], (child) => child['class'] === 'SUBQUERY'))
+      if (this.#readsSource(inner, ctes)) this.reasons.push('a subquery in an expression reads the source');
+  }
+
+  #readsSource(node: Node, ctes: Ctes): boolean {
+    return find(node, (inner) => inner['type'] === 'BASE_TABLE', true).some((table) => {
+      const name = String(table['table_name']).toLowerCase();
+      const cte = table['schema_name'] === '' ? ctes.get(name) : undefined;
+      if (cte !== undefined) return cte.outputs !== null || this.#readsSource(cte.query, cte.scope);
+      return `${String(table['schema_name'] || 'main').toLowerCase()}.${name}` === this.#source.table;
+    });
   }
 
   #refuse(reason: string): Outputs {
     this.reasons.push(reason);
-    return new Set();
+    return this.#source.parts.map(() => new Set<string>());
   }
 }
 
-function columnName(expression: Node): string {
-  const names = (expression['column_names'] as string[] | undefined) ?? [];
-  return (names.at(-1) ?? '').toLowerCase();
+export const WHOLE: Reading = { by: 'whole', reason: 'no join makes one of its columns equal to a column of the source' };
+
+/** An equality between the two sides of a join. */
+interface Pair {
+  readonly left: Owned;
+  readonly right: Owned;
 }
 
-/** A node as text without what does not change its meaning: places, aliases, and the table that a column is spelled with. */
-function strip(node: Node): string {
-  return JSON.stringify(node, (key, value) => {
-    if (key === 'query_location' || key === 'alias') return undefined;
-    if (key === 'column_names' && Array.isArray(value)) return value.slice(-1).map((name) => String(name).toLowerCase());
-    return value;
-  });
-}
-
-function all(nodes: readonly unknown[], matches: (node: Node) => boolean): Node[] {
-  const found: Node[] = [];
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) value.forEach(visit);
-    else if (typeof value === 'object' && value !== null) {
-      const node = value as Node;
-      if (matches(node)) found.push(node);
-      // A subquery's own windows and aggregates are looked at when it is walked.
-      if (node['class'] === 'SUBQUERY') return;
-      Object.values(node).forEach(visit);
-    }
+function pairOf([one, other]: readonly [Node, Node], left: From, right: From): Pair[] {
+  const pair = (a: Node, b: Node): Pair[] => {
+    const [l, r] = [owner(a, left.relations), owner(b, right.relations)];
+    return l !== null && r !== null ? [{ left: l, right: r }] : [];
   };
-  nodes.forEach(visit);
-  return found;
+  const straight = pair(one, other);
+  return straight.length > 0 ? straight : pair(other, one);
 }
 
-function some(nodes: readonly unknown[], matches: (node: Node) => boolean): boolean {
-  return all(nodes, matches).length > 0;
+const swapped = ({ left, right }: Pair): Pair => ({ left: right, right: left });
+
+const column = (name: string): Node => ({ class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', column_names: [name] });
+
+function isPart(expression: Node, k: number, from: From, known?: Owned): boolean {
+  const owned = known ?? owner(expression, from.relations);
+  if (owned === null) return false;
+  const { relation } = owned;
+  if (!from.trusted.includes(relation) || relation.parts === null) return false;
+  if (relation.parts.of === 'table') return sameText(owned.expression) === sameText(withoutCase(relation.parts.expressions[k]!));
+  return isColumn(owned.expression) && relation.parts.names[k]!.has(namesOf(owned.expression).join('.'));
+}
+
+const withoutCase = (node: Node): Node => node;
+
+/** The one relation over whose columns an expression is, if there is one; its columns are named without it. */
+function owner(expression: Node, relations: readonly Relation[]): Owned | null {
+  if (find(expression, (node) => node['class'] === 'SUBQUERY' || node['class'] === 'STAR').length > 0) return null;
+  const owners = new Set<Relation | null>();
+  const own = rewrite(expression, (node) => {
+    if (!isColumn(node)) return null;
+    const found = resolve(namesOf(node), relations);
+    owners.add(found?.relation ?? null);
+    return found === null ? null : { ...node, column_names: found.names };
+  });
+  const [relation] = owners;
+  return owners.size === 1 && relation != null ? { relation, expression: own } : null;
+}
+
+function resolve(names: readonly string[], relations: readonly Relation[]): { relation: Relation; names: readonly string[] } | null {
+  const byAlias = names.length > 1 ? relations.find((relation) => relation.alias === names[0]) : undefined;
+  if (byAlias !== undefined) return { relation: byAlias, names: names.slice(1) };
+  const byTable = names.length > 2 ? relations.find((relation) => relation.table === `${names[0]}.${names[1]}`) : undefined;
+  if (byTable !== undefined) return { relation: byTable, names: names.slice(2) };
+  // Several have it only where USING made them one, or DuckDB would refuse the query.
+  const byColumn = relations.find((relation) => relation.columns.has(names[0]!));
+  return byColumn === undefined ? null : { relation: byColumn, names };
+}
+
+/** Columns of the partition that a star carries along. */
+function starred(relation: Relation, k: number, star: Node): string[] {
+  const { parts } = relation;
+  const excluded = excludedBy(star);
+  if (parts === null) return [];
+  const names = parts.of === 'query' ? [...parts.names[k]!] : parts.expressions.slice(k, k + 1).filter(isColumn).map((part) => namesOf(part).join('.'));
+  return names.filter((name) => !excluded.has(name));
+}
+
+/** What EXCLUDE, REPLACE and RENAME take out of a star, or give another meaning. */
+function excludedBy(star: Node): ReadonlySet<string> {
+  const text = JSON.stringify([star['exclude_list'], star['qualified_exclude_list'], star['replace_list'], star['rename_list'], star['rename_columns']]);
+  return new Set([...text.matchAll(/"([^"]+)"/g)].map(([, name]) => name!.toLowerCase()));
 }

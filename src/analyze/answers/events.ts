@@ -1,0 +1,159 @@
+/**
+ * Events of either shape that Millrace knows as one relation, so that each answer is written once. Another shape is mapped by a view
+ * with the names of `flat`. The CTEs: `event` has every row with the reason for which it is set aside, `used` those that count.
+ */
+import { fail } from '#core';
+import type { Given, Setting } from './kind.ts';
+import { dayOf, type Found, findTable, firstColumn, needColumn, quote, withinDays } from './tables.ts';
+
+export interface Events {
+  readonly table: Found;
+  readonly shape: 'flat' | 'ga_hits';
+  /**
+   * `event`, `used`: time, tie (order within one time), day, event, user, session, order_id, value, aside, and the wanted columns.
+   * Errors: ANSWER_COLUMN for a wanted column that the table has not.
+   */
+  ctes(wanted?: readonly string[]): string[];
+  /** `purchase`, after `used` with the column `lines`: an order once, at its highest value, where it was first reported. */
+  readonly purchase: string;
+  /** The column with the lines of an order as JSON, or null: {item, price, quantity}. */
+  readonly lines: { readonly column: string; readonly item: string } | null;
+  /** Facts that weaken the answer, as rows of evidence. */
+  readonly caveats: readonly string[];
+}
+
+const timeNames = ['_time', 'time', 'ts', 'event_time'];
+const userNames = ['user_pseudo_id', 'user_id', 'visitor_id', 'person'];
+const defaults = ['raw.events', 'raw.ga_hits', 'main.events'];
+
+const bots = '(?i)bot|crawl|spider|headless';
+const idle = 'INTERVAL 30 MINUTE';
+
+/** Errors: ANSWER_TABLE, ANSWER_COLUMN, ANSWER_OPTION. */
+export function eventsOf(answer: string, given: Given, setting: Setting): Events {
+  const asked = given['events'] as string | null;
+  const names = asked === null ? defaults : [asked];
+  const table = names.map((name) => findTable(setting, name)).find((found) => found !== null);
+  if (table === undefined) {
+    return fail('ANSWER_TABLE', { what: 'events', table: asked, needs: 'raw.events or raw.ga_hits, or a view with event, user_pseudo_id and time' });
+  }
+  const within = withinDays(answer, given, setting, 'time');
+  return table.column('full_visitor_id') !== null && table.column('hit_number') !== null
+    ? gaHits(table, setting, within)
+    : flat(table, setting, within);
+}
+
+/** Our own tracker's and GA4's words: one column a property, `event` names the kind. */
+function flat(table: Found, setting: Setting, within: readonly string[]): Events {
+  const time = needColumn(table, 'e', 'the time', timeNames);
+  requireInstant(table, time);
+  const browser = needColumn(table, 'e', 'the visitor', userNames);
+  const event = needColumn(table, 'e', 'the kind of event', ['event', 'event_name']);
+  const member = table.column('user_pseudo_id') === null ? null : firstColumn(table, 'e', ['user_id']);
+  const session = firstColumn(table, 'e', ['session_id']);
+  const agent = firstColumn(table, 'e', ['user_agent']);
+  const internal = firstColumn(table, 'e', ['internal']);
+  const aside = [
+    `WHEN ${time} IS NULL THEN 'no time'`,
+    `WHEN ${browser} IS NULL THEN 'no visitor'`,
+    ...(agent === null ? [] : [`WHEN regexp_matches(${agent}, '${bots}') THEN 'bot'`]),
+    ...(internal === null ? [] : [`WHEN ${internal} THEN 'staff'`]),
+  ];
+  const known = `known AS (
+  -- A browser is the member who identified in it, whenever that was.
+  SELECT ${browser} AS visitor, max(${member}) AS member FROM ${table.sql} AS e WHERE ${member} IS NOT NULL GROUP BY ALL
+)`;
+  const begins = `marked AS (
+  -- A session ends after 30 minutes without an event.
+  SELECT *, CASE WHEN time - lag(time) OVER (PARTITION BY visitor ORDER BY time, tie) <= ${idle} THEN 0 ELSE 1 END AS begins FROM plain
+)`;
+  const plain = (wanted: readonly string[]) => `plain AS (
+  SELECT ${time} AS time, ${firstColumn(table, 'e', ['_position']) ?? '0'} AS tie, ${event} AS event, ${browser} AS visitor,
+    ${member === null ? browser : `coalesce(k.member, ${browser})`} AS "user",${session === null ? '' : ` ${session} AS session,`}
+    ${firstColumn(table, 'e', ['order_id']) ?? 'NULL::VARCHAR'} AS order_id, ${firstColumn(table, 'e', ['value']) ?? 'NULL::DECIMAL(18,2)'} AS value,
+    CASE ${aside.join(' ')} END AS aside${wantedColumns(table, wanted)}
+  FROM ${table.sql} AS e${member === null ? '' : ` LEFT JOIN known AS k ON k.visitor = ${browser}`}
+)`;
+  const items = table.column('items');
+  return {
+    table,
+    shape: 'flat',
+    ctes: (wanted = []) => [
+      ...(member === null ? [] : [known]),
+      plain(wanted),
+      ...(session === null ? [begins] : []),
+      `event AS (
+  SELECT ${session === null ? `* EXCLUDE (begins), visitor || '/' || sum(begins) OVER (PARTITION BY visitor ORDER BY time, tie) AS session` : '*'},
+    ${dayOf('time', setting)} AS day
+  FROM ${session === null ? 'marked' : 'plain'}
+)`,
+      usedCte(within),
+    ],
+    purchase: purchaseCte(items === null ? null : 'items', "event = 'purchase' AND order_id IS NOT NULL"),
+    lines: items === null ? null : { column: 'items', item: 'item_id' },
+    caveats: skew(table),
+  };
+}
+
+/** Google Analytics' hits as src/simulate sends them: sessions are the source's, an order is a hit that carries one. */
+function gaHits(table: Found, setting: Setting, within: readonly string[]): Events {
+  const time = needColumn(table, 'e', 'the time', timeNames);
+  requireInstant(table, time);
+  for (const name of ['session_id', 'order_id', 'revenue', 'action', 'type']) needColumn(table, 'e', name, [name]);
+  return {
+    table,
+    shape: 'ga_hits',
+    ctes: (wanted = []) => [
+      `event AS (
+  SELECT ${time} AS time, e.hit_number AS tie, ${dayOf(time, setting)} AS day, e.full_visitor_id AS "user", e.session_id AS session, e.full_visitor_id AS visitor,
+    CASE WHEN e.order_id IS NOT NULL THEN 'purchase'
+      WHEN e.action = 'view' THEN 'view_item' WHEN e.action = 'click' THEN 'select_item' WHEN e.action = 'checkout' THEN 'begin_checkout'
+      WHEN e.action IS NOT NULL THEN e.action WHEN e.type = 'PAGE' THEN 'page_view'
+      ELSE coalesce(e.event_action, lower(e.type)) END AS event,
+    e.order_id, e.revenue AS value, CASE WHEN ${time} IS NULL THEN 'no time' END AS aside${wantedColumns(table, wanted)}
+  FROM ${table.sql} AS e
+)`,
+      usedCte(within),
+    ],
+    purchase: purchaseCte('products', 'order_id IS NOT NULL'),
+    lines: { column: 'products', item: 'sku' },
+    caveats: skew(table),
+  };
+}
+
+/** Columns of the events that answers name themselves. */
+const own: ReadonlySet<string> = new Set(['time', 'tie', 'day', 'event', 'user', 'visitor', 'session', 'order_id', 'value', 'aside']);
+
+function wantedColumns(table: Found, wanted: readonly string[]): string {
+  const extra = [...new Set(wanted.map((name) => name.toLowerCase()))].filter((name) => !own.has(name));
+  return extra.map((name) => `,\n    ${needColumn(table, 'e', `"${name}"`, [name])} AS ${quote(name)}`).join('');
+}
+
+function usedCte(within: readonly string[]): string {
+  return `used AS (SELECT * FROM event WHERE ${['aside IS NULL', ...within].join(' AND ')})`;
+}
+
+function purchaseCte(lines: string | null, condition: string): string {
+  return `purchase AS (
+  -- An order counts once, however often it was reported, at its highest value.
+  SELECT order_id, max(coalesce(value, 0)) AS value, min(time) AS time, arg_min("user", time) AS "user", arg_min(session, time) AS session,
+    arg_min(day, time) AS day, count(*) AS reports${lines === null ? '' : `, arg_min(${lines}, time) FILTER (WHERE ${lines} IS NOT NULL) AS lines`}
+  FROM used WHERE ${condition} GROUP BY order_id
+)`;
+}
+
+/** Errors: ANSWER_TYPE. */
+function requireInstant(table: Found, column: string): void {
+  const bare = column.replace(/^e\./, '').replaceAll('"', '');
+  const type = table.type(bare);
+  if (type !== 'TIMESTAMP WITH TIME ZONE')
+    fail('ANSWER_TYPE', { table: table.name, column: bare, type, what: 'the time', needs: 'TIMESTAMP WITH TIME ZONE' });
+}
+
+/** Records whose time lies after their arrival: a client whose clock runs ahead. */
+function skew(table: Found): string[] {
+  if (table.column('_received') === null || table.column('_time') === null) return [];
+  return [
+    `SELECT 8 AS ord, 'caveat: events timed after their arrival (clock ahead)' AS fact, CAST(count(*) AS VARCHAR) AS value FROM ${table.sql} WHERE _time > _received + INTERVAL 1 MINUTE HAVING count(*) > 0`,
+  ];
+}

@@ -1,0 +1,59 @@
+import type { Events } from './events.ts';
+import type { Given, Setting } from './kind.ts';
+import { type Orders, ordersOf } from './orders.ts';
+import { literal, withinDays } from './tables.ts';
+
+/** The newest batch that the warehouse had when the evidence was taken. */
+const version = `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`;
+
+/**
+ * Rows (fact, value) about the events that an answer used: how many, how many were set aside and why, from when to when, how much of
+ * the paid orders they saw, what weakens them. `more` are further selects of (ord, fact, value).
+ */
+export function eventEvidence(answer: string, events: Events, given: Given, setting: Setting, more: readonly string[] = [], ctes: readonly string[] = [], wanted: readonly string[] = []): string {
+  const orders = ordersOf(given, setting);
+  const parts = [
+    `SELECT 1 AS ord, 'events used' AS fact, CAST(count(*) AS VARCHAR) AS value FROM used`,
+    `SELECT 2, 'set aside: ' || aside, CAST(count(*) AS VARCHAR) FROM event WHERE aside IS NOT NULL GROUP BY aside`,
+    `SELECT 3, 'set aside: outside the asked days', CAST(count(*) AS VARCHAR) FROM event WHERE aside IS NULL AND NOT (${inDays(answer, given, setting)}) HAVING count(*) > 0`,
+    ...spanOf('used', setting),
+    ...more,
+    ...(orders === null ? [] : [matched(answer, given, setting)]),
+    ...events.caveats,
+    version,
+  ];
+  const needs = [...events.ctes([...wanted, ...(events.lines === null ? [] : [events.lines.column])]), events.purchase, ...(orders === null ? [] : [orders.cte]), ...ctes];
+  return `WITH ${needs.join(',\n')}
+SELECT fact, value FROM (
+  ${parts.join('\n  UNION ALL ')}
+) ORDER BY ord, fact`;
+}
+
+/** The same for answers that stand on the orders table alone. */
+export function orderEvidence(orders: Orders, setting: Setting, more: readonly string[]): string {
+  const parts = [`SELECT 1 AS ord, 'orders' AS fact, CAST(count(*) AS VARCHAR) AS value FROM shop_order`, ...spanOf('shop_order', setting), ...more, version];
+  return `WITH ${orders.cte}
+SELECT fact, value FROM (
+  ${parts.join('\n  UNION ALL ')}
+) ORDER BY ord, fact`;
+}
+
+function inDays(answer: string, given: Given, setting: Setting): string {
+  return withinDays(answer, given, setting, 'time').join(' AND ') || 'true';
+}
+
+function spanOf(relation: string, { timeZone }: Setting): string[] {
+  const shown = (edge: string) => `strftime(${edge}(time) AT TIME ZONE ${literal(timeZone)}, '%Y-%m-%d %H:%M')`;
+  return [
+    `SELECT 4, 'from', ${shown('min')} FROM ${relation} HAVING count(*) > 0`,
+    `SELECT 5, 'to', ${shown('max')} || ' (' || ${literal(timeZone)} || ')' FROM ${relation} HAVING count(*) > 0`,
+  ];
+}
+
+/** Of the shop's paid orders in the days that the events cover: how many the events reported. */
+function matched(answer: string, given: Given, setting: Setting): string {
+  return `SELECT 7, 'matched paid orders', CASE WHEN count(*) = 0 THEN 'none to match' ELSE
+      format('{:.1f} % ({} of {})', 100 * count(p.order_id) / count(*), count(p.order_id), count(*)) END
+    FROM shop_order AS o LEFT JOIN purchase AS p USING (order_id)
+    WHERE o.paid AND NOT o.test AND ${inDays(answer, given, setting).replaceAll(/\btime\b/g, 'o.time')}`;
+}

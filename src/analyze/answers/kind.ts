@@ -1,0 +1,41 @@
+import type { Entry, Option, Table } from '#core';
+import type { Journey } from '../metrics/journey.ts';
+import type { Metric } from '../metrics/metric.ts';
+
+/** Checked options by name; an absent one without a default is null. */
+export type Given = Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
+
+/** What an answer stands on beside its options. */
+export interface Setting {
+  readonly tables: readonly Table[];
+  /** IANA; days and weeks are cut in it. */
+  readonly timeZone: string;
+  /** By name. Errors: METRIC_UNKNOWN, JOURNEY_UNKNOWN, DEFINITION_*. */
+  metric(name: string): Metric;
+  journey(name: string): Journey;
+}
+
+/** A query that must give no row; the first one that it gives is the reason of the refusal. */
+export interface Guard {
+  readonly sql: string;
+  refuse(row: Readonly<Record<string, unknown>>): never;
+}
+
+/**
+ * A question that the shop asks, as an entry of the registry: options in, readable SQL out. `sql` is what a user can open and fork;
+ * `evidence` gives rows (fact, value) that say on what the answer stands. Both are pure and read only what `setting` names.
+ * Errors: ANSWER_OPTION, ANSWER_TABLE, ANSWER_COLUMN, ANSWER_TYPE, METRIC_*, JOURNEY_UNKNOWN, DEFINITION_*.
+ */
+export interface AnswerKind extends Entry {
+  sql(given: Given, setting: Setting): string;
+  evidence(given: Given, setting: Setting): string;
+  guards?(given: Given, setting: Setting): readonly Guard[];
+}
+
+/** Options that all answers about events have. */
+export const eventOptions: readonly Option[] = [
+  { name: 'events', type: 'text', summary: 'The table of events, schema.name. Default: raw.events, else raw.ga_hits.' },
+  { name: 'orders', type: 'text', summary: 'The table of orders. Default: shop.orders, else main.orders, where there is one.' },
+  { name: 'from', type: 'text', summary: 'The first day, YYYY-MM-DD in the workspace’s zone.' },
+  { name: 'to', type: 'text', summary: 'The last day.' },
+];

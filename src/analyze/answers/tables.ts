@@ -1,0 +1,64 @@
+import { fail, type Table } from '#core';
+import { name as quote, text as literal } from '#store';
+import type { Given, Setting } from './kind.ts';
+
+export { literal, quote };
+
+/** A table with what each role of a column is called in it. */
+export interface Found {
+  /** Quoted, ready for FROM. */
+  readonly sql: string;
+  /** As a person reads it. */
+  readonly name: string;
+  /** The column's name as the table writes it, or null. */
+  column(name: string): string | null;
+  type(name: string): string | null;
+}
+
+export function findTable(setting: Setting, spelled: string): Found | null {
+  const [schema, table] = spelled.includes('.') ? (spelled.split('.', 2) as [string, string]) : ['main', spelled];
+  const found = setting.tables.find((each) => same(each.schema, schema) && same(each.name, table));
+  return found === undefined ? null : foundOf(found);
+}
+
+function foundOf(table: Table): Found {
+  const columns = new Map(table.columns.map((column) => [column.name.toLowerCase(), column]));
+  return {
+    sql: `${quote(table.schema)}.${quote(table.name)}`,
+    name: `${table.schema}.${table.name}`,
+    column: (name) => columns.get(name.toLowerCase())?.name ?? null,
+    type: (name) => columns.get(name.toLowerCase())?.type ?? null,
+  };
+}
+
+const same = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
+
+/** The first of the names that the table has as a column, quoted, behind the alias; null when it has none. */
+export function firstColumn(table: Found, alias: string, names: readonly string[]): string | null {
+  const column = names.map((name) => table.column(name)).find((name) => name !== null) ?? null;
+  return column === null ? null : `${alias}.${quote(column)}`;
+}
+
+/** Errors: ANSWER_COLUMN. */
+export function needColumn(table: Found, alias: string, what: string, names: readonly string[]): string {
+  return firstColumn(table, alias, names) ?? fail('ANSWER_COLUMN', { table: table.name, what, names: names.join(', ') });
+}
+
+/** The condition that an instant lies in the asked days of the workspace's zone. Errors: ANSWER_OPTION. */
+export function withinDays(answer: string, given: Given, { timeZone }: Setting, column: string): string[] {
+  const day = (option: 'from' | 'to') => {
+    const text = given[option] as string | null;
+    if (text === null) return null;
+    const real = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString().startsWith(text);
+    return real ? text : fail('ANSWER_OPTION', { answer, option, problem: `"${text}" is not a day, YYYY-MM-DD` });
+  };
+  const [from, to] = [day('from'), day('to')];
+  if (from !== null && to !== null && from > to) fail('ANSWER_OPTION', { answer, option: 'to', problem: `${to} is before ${from}` });
+  const zone = literal(timeZone);
+  return [
+    ...(from === null ? [] : [`${column} >= TIMESTAMP '${from}' AT TIME ZONE ${zone}`]),
+    ...(to === null ? [] : [`${column} < (TIMESTAMP '${to}' + INTERVAL 1 DAY) AT TIME ZONE ${zone}`]),
+  ];
+}
+
+export const dayOf = (instant: string, { timeZone }: Setting) => `CAST(${instant} AT TIME ZONE ${literal(timeZone)} AS DATE)`;

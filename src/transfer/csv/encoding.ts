@@ -1,0 +1,82 @@
+/** In which encoding a text file is written, by evidence over all of its bytes. */
+import { isUtf8 } from 'node:buffer';
+
+export const encodings = ['utf-8', 'utf-16le', 'utf-16be', 'euc-kr', 'windows-1252'] as const;
+export type Encoding = (typeof encodings)[number];
+
+/** EUC-KR here is CP949 as the web reads it (WHATWG Encoding, index EUC-KR), Latin-1 is windows-1252. */
+export async function detectEncoding(chunks: AsyncIterable<Buffer>): Promise<Encoding> {
+  let first = true;
+  let utf8 = true;
+  let korean: TextDecoder | null = new TextDecoder('euc-kr', { fatal: true });
+  let tail = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    if (first) {
+      const marked = markOf(chunk) ?? zerosOf(chunk);
+      if (marked !== null) return marked;
+      first = false;
+    }
+    if (utf8) {
+      const bytes = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
+      const cut = wholeCharacters(bytes);
+      utf8 = isUtf8(bytes.subarray(0, cut));
+      tail = bytes.subarray(cut);
+    }
+    korean = korean === null ? null : readable(korean, chunk);
+    if (!utf8 && korean === null) return 'windows-1252';
+  }
+  if (utf8 && tail.length === 0) return 'utf-8';
+  return korean === null ? 'windows-1252' : 'euc-kr';
+}
+
+function markOf(bytes: Buffer): Encoding | null {
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return 'utf-8';
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
+  return null;
+}
+
+/** UTF-16 without a mark: the separators and digits of a table are ASCII, so every other byte of them is zero. */
+function zerosOf(bytes: Buffer): Encoding | null {
+  const sample = bytes.subarray(0, 4096);
+  let even = 0;
+  let odd = 0;
+  for (let k = 0; k < sample.length; k++) if (sample[k] === 0) k % 2 === 0 ? even++ : odd++;
+  if (odd > sample.length / 8 && even < odd / 4) return 'utf-16le';
+  return even > sample.length / 8 && odd < even / 4 ? 'utf-16be' : null;
+}
+
+/** Up to where the bytes end with a whole character of UTF-8. */
+function wholeCharacters(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if (byte < 0x80) return bytes.length;
+    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
+}
+
+function readable(decoder: TextDecoder, chunk: Buffer): TextDecoder | null {
+  try {
+    decoder.decode(chunk, { stream: true });
+    return decoder;
+  } catch {
+    // Fatal decoding says no by throwing; what it says is that this is not the encoding.
+    return null;
+  }
+}
+
+/** The same text in UTF-8, without a byte order mark. */
+export async function* toUtf8(chunks: AsyncIterable<Buffer>, encoding: Encoding): AsyncGenerator<Buffer> {
+  if (encoding !== 'utf-8') {
+    const decoder = new TextDecoder(encoding);
+    for await (const chunk of chunks) yield Buffer.from(decoder.decode(chunk, { stream: true }));
+    yield Buffer.from(decoder.decode());
+    return;
+  }
+  let first = true;
+  for await (const chunk of chunks) {
+    yield first && markOf(chunk) !== null ? chunk.subarray(3) : chunk;
+    first = false;
+  }
+}

@@ -1,0 +1,131 @@
+/** First definitions and looks at a source, before anything is written. */
+import { fail, type Transfer } from '#core';
+import { openSource, type World } from './connection.ts';
+import { decodeRows } from './rows.ts';
+import { planned } from './run.ts';
+import type { Guessed, Opened, Reading, SourceColumn, SourceTable } from './source.ts';
+import { sources } from './sources/index.ts';
+
+export interface Guess {
+  /** The definition as YAML. */
+  readonly text: string;
+  readonly tables: readonly SourceTable[];
+  /** Environment variables that the definition reads, and that must be set where Millrace runs. */
+  readonly secrets: readonly string[];
+}
+
+/** Looks at an address or a file. A password in the address is used for this look only. Errors: TRANSFER_OPTION and those of opening. */
+export async function guess(address: string, world: World): Promise<Guess> {
+  for (const source of sources) {
+    const found = source.guess(address);
+    if (found === null) continue;
+    const opened = await openSource(
+      { source: source.name, connection: found.connection },
+      { ...world, env: { ...world.env, ...found.secrets } },
+    );
+    try {
+      const tables = await opened.describe();
+      return {
+        text: definitionText(source.name, found.connection, tables),
+        tables,
+        secrets: Object.values(found.connection).flatMap((value) => (typeof value === 'object' && 'env' in value ? [value.env] : [])),
+      };
+    } finally {
+      await opened.close();
+    }
+  }
+  const names = sources.map((source) => source.title).join('; ');
+  // The address may carry a password: it is not repeated.
+  return fail('TRANSFER_OPTION', { source: 'guess', option: 'address', problem: `none of the sources knows it (${names})` });
+}
+
+export interface Preview {
+  readonly source: string;
+  readonly target: string;
+  readonly columns: readonly SourceColumn[];
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** Rows that would go to quarantine, among those looked at. */
+  readonly refused: readonly { readonly line: number; readonly reason: string }[];
+}
+
+/** The first rows of each table, with the types that they would get. */
+export async function preview(transfer: Transfer, source: Opened, limit: number): Promise<Preview[]> {
+  const shown: Preview[] = [];
+  for (const plan of await planned(transfer, source)) {
+    const reading: Reading = { nulled: new Map(), refused: [] };
+    const span = { cursor: null, after: null, upTo: null };
+    let rows: (string | null)[][] = [];
+    for await (const batch of source.read(plan.table, plan.columns, span, reading, limit)) {
+      rows = decodeRows(batch.bytes, limit);
+      break;
+    }
+    shown.push({
+      source: plan.definition.source,
+      target: plan.definition.target,
+      columns: plan.columns,
+      rows,
+      refused: reading.refused.slice(0, limit).map(({ line, reason }) => ({ line, reason })),
+    });
+  }
+  return shown;
+}
+
+function definitionText(source: string, connection: Guessed, tables: readonly SourceTable[]): string {
+  const quote = (text: string) =>
+    /^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off)$/i.test(text) ? text : JSON.stringify(text);
+  const value = (given: Guessed[string]) =>
+    typeof given === 'object'
+      ? 'env' in given
+        ? `{ env: ${quote(given.env)} }`
+        : `{ file: ${quote(given.file)} }`
+      : typeof given === 'string'
+        ? quote(given)
+        : String(given);
+  const lines = ['# Written by "millrace transfer guess"; docs/transfer.md explains every option.', `source: ${source}`, 'connection:'];
+  for (const [name, given] of Object.entries(connection)) lines.push(`  ${name}: ${value(given)}`);
+  lines.push('tables:');
+  const schema = sqlName(String(connection['database'] ?? 'main'));
+  for (const table of tables) {
+    const cursor = cursorGuess(table);
+    lines.push(`  ${quote(table.name)}:`, `    target: ${schema}.${sqlName(table.name)}`);
+    if (table.key.length > 0 && cursor?.cursor === 'time')
+      lines.push(
+        '    mode: merge',
+        `    key: [${table.key.map(quote).join(', ')}]`,
+        `    cursor: ${quote(cursor.name)}`,
+        '    lookback: 10m',
+      );
+    else lines.push('    mode: full');
+    lines.push(
+      ...table.columns.map(
+        (column) =>
+          `    # ${column.name}: ${column.sourceType} → ${column.type}${column.note === null ? '' : ` (${column.note})`}${PERSONAL.test(column.name) ? '; personal?' : ''}`,
+      ),
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const PERSONAL = /mail|phone|tel(?:_|$)|first_?name|last_?name|full_?name|birth|address|street|ssn|passport/i;
+
+/** A time that every change of a row sets. */
+function cursorGuess(table: SourceTable): SourceColumn | null {
+  return (
+    table.columns.find(
+      (column) => column.cursor === 'time' && /^(updated|modified|changed|last_?(update|modified|change))/i.test(column.name),
+    ) ?? null
+  );
+}
+
+function sqlName(name: string): string {
+  const plain = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_]+/g, '_')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, 63);
+  return plain === ''
+    ? 'data'
+    : ['raw', 'millrace', 'change', 'system', 'temp', 'information_schema', 'pg_catalog'].includes(plain)
+      ? `${plain}_`
+      : plain;
+}

@@ -1,0 +1,263 @@
+/**
+ * One run of a transfer: each table is opened, read, applied in slices and closed, then both sides are compared. Everything that must
+ * outlive a kill at any moment is in the warehouse's own transaction (src/store/apply.ts); this side can be started again at will.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  asMillraceError,
+  type Bytes,
+  type ErrorBody,
+  fail,
+  type Millis,
+  type Transfer,
+  type TransferMode,
+  type TransferTable,
+} from '#core';
+import type { Applied, Check, TransferSlice, TransferTarget } from '#store';
+import { since } from './cursor.ts';
+import { compare, type Parity } from './parity.ts';
+import type { Opened, Reading, SourceColumn, SourceTable, Span } from './source.ts';
+
+/** The warehouse as a run needs it. Calls may be repeated: each is done once. */
+export interface Warehouse {
+  open(target: TransferTarget): Promise<{ cursor: string | null; columns: string[]; notes: string[] }>;
+  apply(target: TransferTarget, slice: TransferSlice): Promise<Applied>;
+  close(target: TransferTarget, complete: string | null): Promise<void>;
+  checksum(check: Check, buckets: readonly string[] | null): Promise<{ bucket: number; rows: number; sum: string }[]>;
+  hashes(check: Check, key: readonly string[], bucket: number): Promise<{ key: string; hash: string }[]>;
+}
+
+export interface TableReport {
+  readonly source: string;
+  readonly target: string;
+  readonly mode: TransferMode;
+  /** Rows that were read, written (new or changed), and of these how many replaced one. */
+  read: number;
+  rows: number;
+  replaced: number;
+  quarantined: number;
+  bytes: Bytes;
+  seconds: number;
+  /** Which side the other waited for. */
+  slow: 'source' | 'warehouse' | null;
+  readonly notes: string[];
+  cursor: string | null;
+  parity: Parity | null;
+}
+
+export interface RunReport {
+  readonly run: string;
+  readonly transfer: string;
+  readonly began: string;
+  ended: string;
+  outcome: 'done' | 'failed';
+  readonly tables: TableReport[];
+  error: ErrorBody | null;
+}
+
+export interface Progress {
+  readonly table: string;
+  readonly rows: number;
+  readonly bytes: Bytes;
+  /** An estimate of all rows that will be read; null where none is known. */
+  readonly total: number | null;
+  readonly waited: { readonly source: Millis; readonly warehouse: Millis };
+}
+
+export interface Running {
+  readonly run: string;
+  readonly source: Opened;
+  readonly warehouse: Warehouse;
+  /** A folder of its own, for slices on their way. */
+  readonly folder: string;
+  readonly onProgress: (progress: Progress) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The first table that fails ends the run; the report says what was done. Never throws for what can go wrong outside. */
+export async function runTransfer(transfer: Transfer, running: Running): Promise<RunReport> {
+  const report: RunReport = {
+    run: running.run,
+    transfer: transfer.name,
+    began: new Date().toISOString(),
+    ended: '',
+    outcome: 'done',
+    tables: [],
+    error: null,
+  };
+  try {
+    for (const plan of await planned(transfer, running.source)) {
+      const table = emptyReport(plan);
+      report.tables.push(table);
+      await runTable(transfer, plan, running, table);
+    }
+  } catch (thrown) {
+    report.outcome = 'failed';
+    report.error = asMillraceError(thrown).body;
+  }
+  report.ended = new Date().toISOString();
+  return report;
+}
+
+/** A table of the definition beside what the source says of it. */
+export interface PlannedTable {
+  readonly definition: TransferTable;
+  readonly table: SourceTable;
+  readonly columns: readonly SourceColumn[];
+  readonly key: readonly string[];
+  readonly cursor: SourceColumn | null;
+}
+
+/** What a run would do. Errors: TRANSFER_TABLE, TRANSFER_COLUMN. */
+export async function planned(transfer: Transfer, source: Opened): Promise<PlannedTable[]> {
+  const described = await source.describe(transfer.tables.map((table) => table.source));
+  return transfer.tables.map((definition) => planOf(definition, described.find(({ name }) => name === definition.source)!));
+}
+
+function planOf(definition: TransferTable, table: SourceTable): PlannedTable {
+  const refuse = (column: string, use: string, problem: string): never =>
+    fail('TRANSFER_COLUMN', { column, table: definition.source, use, problem });
+  const columns = table.columns.map((column) => ({ ...column, type: definition.types[column.name] ?? column.type }));
+  for (const name of Object.keys(definition.types))
+    if (!columns.some((column) => column.name === name)) refuse(name, 'column of a type', 'there is none of that name');
+  const key = definition.key.length > 0 ? definition.key : table.key;
+  for (const name of key) if (!columns.some((column) => column.name === name)) refuse(name, 'key', 'there is none of that name');
+  if (definition.mode === 'merge' && key.length === 0) refuse('', 'key', 'the mode merge needs a key, and the source names none');
+  if (definition.cursor === null) return { definition, table, columns, key, cursor: null };
+  const cursor =
+    columns.find((column) => column.name === definition.cursor) ?? refuse(definition.cursor, 'cursor', 'there is none of that name');
+  if (cursor.cursor === null)
+    refuse(cursor.name, 'cursor', `${cursor.sourceType} has no order that both sides share; take a number or a time`);
+  if (definition.lookback !== null && 'millis' in definition.lookback !== (cursor.cursor === 'time'))
+    refuse(cursor.name, 'cursor', cursor.cursor === 'time' ? 'its lookback is a duration (10m)' : 'its lookback is a number');
+  return { definition, table, columns, key, cursor };
+}
+
+function emptyReport({ definition }: PlannedTable): TableReport {
+  const { source, target, mode } = definition;
+  return {
+    source,
+    target,
+    mode,
+    read: 0,
+    rows: 0,
+    replaced: 0,
+    quarantined: 0,
+    bytes: 0,
+    seconds: 0,
+    slow: null,
+    notes: [],
+    cursor: null,
+    parity: null,
+  };
+}
+
+async function runTable(transfer: Transfer, plan: PlannedTable, running: Running, report: TableReport): Promise<void> {
+  const began = performance.now();
+  const { definition, table } = plan;
+  const wanted = targetOf(transfer.name, plan, running.run);
+  const opened = await running.warehouse.open(wanted);
+  report.notes.push(...opened.notes, ...plan.columns.flatMap(({ name, note }) => (note === null ? [] : [`"${name}": ${note}`])));
+  const columns = plan.columns.filter(({ name }) => opened.columns.includes(name));
+  const target = { ...wanted, columns: columns.map(({ name, type }) => ({ name, type })) };
+  const after = opened.cursor === null ? null : since(opened.cursor, definition.lookback);
+  const { span, without } = await running.source.snapshot(table, plan.cursor, after);
+  if (without) report.notes.push(`rows without "${plan.cursor!.name}" are not transferred`);
+  await copy({ plan, target, columns, span }, running, report);
+  // Only what was read counts as read: an empty source does not move the cursor back.
+  report.cursor = span.upTo ?? opened.cursor;
+  await running.warehouse.close(target, report.cursor);
+  report.seconds = (performance.now() - began) / 1000;
+  report.parity = await compare({
+    plan: { ...plan, columns },
+    span,
+    run: running.run,
+    source: running.source,
+    warehouse: running.warehouse,
+  });
+}
+
+export function targetOf(transfer: string, { definition, columns, key, cursor }: PlannedTable, run: string): TransferTarget {
+  const { source, target, mode, drift } = definition;
+  return {
+    transfer,
+    run,
+    source,
+    target,
+    mode,
+    key,
+    cursor: cursor?.name ?? null,
+    drift,
+    columns: columns.map(({ name, type }) => ({ name, type })),
+  };
+}
+
+interface Copying {
+  readonly plan: PlannedTable;
+  readonly target: TransferTarget;
+  readonly columns: readonly SourceColumn[];
+  readonly span: Span;
+}
+
+/** While the warehouse applies one slice, the next is read: at most one waits. */
+async function copy({ plan, target, columns, span }: Copying, running: Running, report: TableReport): Promise<void> {
+  const reading: Reading = { nulled: new Map(), refused: [] };
+  const waited = { source: 0, warehouse: 0 };
+  let number = 0;
+  let applying: Promise<void> = Promise.resolve();
+  const apply = async (rows: { count: number; bytes: Buffer; complete: string | null }) => {
+    running.signal.throwIfAborted();
+    await timed(waited, 'warehouse', applying);
+    const file = join(running.folder, `${++number}.csv`);
+    writeFileSync(file, rows.bytes, { mode: 0o600 });
+    const refused = reading.refused.splice(0).map(({ line, reason, body }) => ({ line, reason, body: body.toString('base64') }));
+    const slice: TransferSlice = { number, file, rows: rows.count, bytes: rows.bytes.length, complete: rows.complete, refused };
+    report.read += rows.count + refused.length;
+    report.bytes += rows.bytes.length;
+    applying = applied(target, slice, running, report);
+    // It is awaited before the next slice; until then a failure must not count as unhandled.
+    applying.catch(() => {});
+    running.onProgress({
+      table: plan.definition.source,
+      rows: report.read,
+      bytes: report.bytes,
+      total: plan.table.rows,
+      waited: { ...waited },
+    });
+  };
+  const batches = running.source.read(plan.table, columns, span, reading)[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await timed(waited, 'source', batches.next());
+      if (next.done === true) break;
+      await apply(next.value);
+    }
+    if (reading.refused.length > 0) await apply({ count: 0, bytes: Buffer.alloc(0), complete: null });
+    await timed(waited, 'warehouse', applying);
+  } finally {
+    await batches.return?.(undefined);
+  }
+  for (const [column, count] of reading.nulled) report.notes.push(`"${column}": ${count} zero dates became NULL`);
+  report.slow = number < 2 ? null : waited.source > waited.warehouse ? 'source' : 'warehouse';
+}
+
+async function applied(target: TransferTarget, slice: TransferSlice, { warehouse }: Running, report: TableReport): Promise<void> {
+  try {
+    const { rows, replaced, quarantined } = await warehouse.apply(target, slice);
+    report.rows += rows;
+    report.replaced += replaced;
+    report.quarantined += quarantined;
+  } finally {
+    rmSync(slice.file, { force: true });
+  }
+}
+
+async function timed<T>(waited: { source: Millis; warehouse: Millis }, side: 'source' | 'warehouse', work: Promise<T>): Promise<T> {
+  const began = performance.now();
+  try {
+    return await work;
+  } finally {
+    waited[side] += performance.now() - began;
+  }
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type Kernel, type MakeKernel, plainKernel } from '../../src/learn/trees/kernel.ts';
+import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { buildKernel, kernelModule } from './build-kernel.ts';
+import { generator } from './data.ts';
+
+test("the committed WebAssembly is its source's build", async () => {
+  const committed = readFileSync(join(import.meta.dirname, '..', '..', 'src', 'learn', 'trees', 'kernel-bytes.ts'), 'utf8');
+  assert.equal(committed, kernelModule(await buildKernel()), 'run test/learn/build-kernel.ts');
+});
+
+const ROWS = 500;
+const OFFSETS = Uint32Array.of(0, 3, 259, 300);
+
+function filled(make: MakeKernel, seed: number): Kernel {
+  const kernel = make({ rows: ROWS, features: 3, offsets: OFFSETS, slots: 3 });
+  const next = generator(seed);
+  for (let row = 0; row < ROWS; row++) {
+    kernel.order[row] = row;
+    for (let f = 0; f < 3; f++) kernel.bins[row * 3 + f] = Math.floor(next() * (OFFSETS[f + 1]! - OFFSETS[f]!));
+    kernel.gradients[row * 2] = Math.floor((next() - 0.5) * 2 ** 31);
+    kernel.gradients[row * 2 + 1] = Math.floor(next() * 2 ** 30);
+  }
+  kernel.activate(Uint32Array.of(0, 1, 2));
+  return kernel;
+}
+
+for (const [name, make] of [
+  ['plain', plainKernel],
+  ['wasm', wasmKernel],
+] as const) {
+  test(`${name}: a histogram is the sum of its rows, feature by feature, and leaves nothing of the one before`, () => {
+    const kernel = filled(make, 3);
+    kernel.fill(1, 0, ROWS);
+    kernel.fill(1, 100, 400);
+    const expected = new Float64Array(600);
+    for (let row = 100; row < 400; row++) {
+      for (let f = 0; f < 3; f++) {
+        const at = (OFFSETS[f]! + kernel.bins[row * 3 + f]!) * 2;
+        expected[at]! += kernel.gradients[row * 2]!;
+        expected[at + 1]! += kernel.gradients[row * 2 + 1]!;
+      }
+    }
+    assert.deepEqual([...kernel.histogram(1)], [...expected]);
+  });
+
+  test(`${name}: the sibling's histogram is what remains of the parent's`, () => {
+    const kernel = filled(make, 5);
+    kernel.fill(0, 0, ROWS);
+    kernel.fill(1, 0, 200);
+    kernel.fill(2, 200, ROWS);
+    kernel.subtract(0, 1);
+    assert.deepEqual([...kernel.histogram(0)], [...kernel.histogram(2)]);
+  });
+
+  test(`${name}: partition keeps the order on both sides and touches nothing else`, () => {
+    const kernel = filled(make, 7);
+    const goesLeft = Uint8Array.from({ length: 256 }, (_, bin) => (bin % 3 === 0 ? 1 : 0));
+    const middle = kernel.partition(50, 450, 1, goesLeft);
+    const rows = Array.from({ length: 400 }, (_, i) => i + 50);
+    const left = rows.filter((row) => kernel.bins[row * 3 + 1]! % 3 === 0);
+    const right = rows.filter((row) => kernel.bins[row * 3 + 1]! % 3 !== 0);
+    assert.equal(middle, 50 + left.length);
+    assert.deepEqual([...kernel.order.subarray(50, 450)], [...left, ...right]);
+    assert.deepEqual(
+      [...kernel.order.subarray(0, 50), ...kernel.order.subarray(450)],
+      Array.from({ length: 100 }, (_, i) => (i < 50 ? i : i + 400)),
+    );
+  });
+
+  test(`${name}: features that are not active are not summed`, () => {
+    const kernel = filled(make, 9);
+    kernel.activate(Uint32Array.of(2));
+    kernel.fill(0, 0, ROWS);
+    assert.ok(
+      kernel
+        .histogram(0)
+        .subarray(0, OFFSETS[2]! * 2)
+        .every((v) => v === 0),
+    );
+    assert.ok(
+      kernel
+        .histogram(0)
+        .subarray(OFFSETS[2]! * 2)
+        .some((v) => v !== 0),
+    );
+  });
+}
+
+test('both kernels give the same bits whatever is asked of them', () => {
+  const range = fc
+    .tuple(fc.integer({ min: 0, max: ROWS }), fc.integer({ min: 0, max: ROWS }))
+    .map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 1e6 }),
+      fc.array(fc.tuple(range, fc.integer({ min: 0, max: 2 }), fc.integer({ min: 1, max: 255 })), { maxLength: 6 }),
+      (seed, steps) => {
+        const [a, b] = [filled(plainKernel, seed), filled(wasmKernel, seed)];
+        for (const [[from, to], feature, cut] of steps) {
+          const goesLeft = Uint8Array.from({ length: 256 }, (_, bin) => (bin < cut ? 1 : 0));
+          assert.equal(b.partition(from, to, feature, goesLeft), a.partition(from, to, feature, goesLeft));
+          for (const kernel of [a, b]) kernel.fill(feature, from, to);
+          assert.deepEqual(b.histogram(feature), a.histogram(feature));
+          assert.deepEqual(b.order, a.order);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});

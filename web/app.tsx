@@ -1,0 +1,125 @@
+import { Button, createTheme, MantineProvider } from '@mantine/core';
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
+import type { SessionAnswer } from '../src/server/api.ts';
+import { call, signedOut, Trouble } from './api.ts';
+import { Home } from './home/home.tsx';
+import { go, usePath } from './route.ts';
+import { Shell } from './shell/shell.tsx';
+import { SignIn } from './sign-in.tsx';
+import { Page, Placeholder, Problem } from './states.tsx';
+import { Speaking, useWords } from './words/index.tsx';
+
+const Ask = lazy(() => import('./ask/ask.tsx'));
+const Catalog = lazy(() => import('./data/catalog.tsx'));
+const TablePage = lazy(() => import('./data/table.tsx'));
+const TopicPage = lazy(() => import('./data/topic.tsx'));
+const Dashboards = lazy(() => import('./dashboards/list.tsx'));
+const DashboardPage = lazy(() => import('./dashboards/dashboard.tsx'));
+
+const theme = createTheme({
+  primaryColor: 'accent',
+  primaryShade: { light: 6, dark: 5 },
+  colors: {
+    accent: ['#edf3fd', '#d9e5f9', '#b1caf3', '#86adec', '#6293e6', '#3f79d8', '#2461c2', '#1d52a8', '#18468f', '#123873'],
+  },
+  fontFamily: 'var(--font)',
+  fontFamilyMonospace: 'var(--mono)',
+  defaultRadius: 6,
+  autoContrast: true,
+});
+
+const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
+
+export function App() {
+  return (
+    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
+      <Speaking>
+        <Entrance />
+      </Speaking>
+    </MantineProvider>
+  );
+}
+
+type Session = { state: 'asking' } | { state: 'out' } | { state: 'in'; who: SessionAnswer } | { state: 'failed'; trouble: Trouble };
+
+/** Lets in who has a session, or brings a token in the address's fragment (which is never sent to a server). */
+function Entrance() {
+  const [session, setSession] = useState<Session>({ state: 'asking' });
+  const [round, setRound] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new round asks again
+  useEffect(() => {
+    enter().then(setSession);
+  }, [round]);
+  useEffect(() => {
+    const out = () => setSession({ state: 'out' });
+    signedOut.addEventListener('signed-out', out);
+    return () => signedOut.removeEventListener('signed-out', out);
+  }, []);
+  switch (session.state) {
+    case 'asking':
+      return null;
+    case 'out':
+      return <SignIn onEnter={(who) => setSession({ state: 'in', who })} />;
+    case 'failed':
+      return (
+        <div className="entrance">
+          <Problem trouble={session.trouble} onRetry={() => setRound((now) => now + 1)} />
+        </div>
+      );
+    case 'in':
+      return (
+        <Shell who={session.who}>
+          <Pages who={session.who} />
+        </Shell>
+      );
+  }
+}
+
+async function enter(): Promise<Session> {
+  const token = /^#token=(mr_[\w-]+)$/.exec(location.hash)?.[1];
+  if (token !== undefined) history.replaceState(null, '', location.pathname);
+  try {
+    const who = token === undefined ? await call<SessionAnswer>('GET', '/v1/session') : await call<SessionAnswer>('POST', '/v1/session', { body: { token } });
+    return { state: 'in', who };
+  } catch (thrown) {
+    if (!(thrown instanceof Trouble)) throw thrown;
+    return thrown.status === 401 ? { state: 'out' } : { state: 'failed', trouble: thrown };
+  }
+}
+
+function Pages({ who }: { who: SessionAnswer }) {
+  const path = usePath();
+  return (
+    <Suspense fallback={<Placeholder />} key={path}>
+      {pageAt(path, who)}
+    </Suspense>
+  );
+}
+
+function pageAt(path: string, who: SessionAnswer): ReactNode {
+  const [first, ...rest] = path.split('/').slice(1).map(decodeURIComponent);
+  switch (first) {
+    case '':
+      return <Home who={who} />;
+    case 'ask':
+      return <Ask />;
+    case 'data':
+      if (rest.length === 0) return <Catalog />;
+      if (rest[0] === 'topics' && rest.length === 2) return <TopicPage name={rest[1]!} who={who} />;
+      return rest.length === 2 ? <TablePage schema={rest[0]!} name={rest[1]!} /> : <Unknown />;
+    case 'dashboards':
+      if (rest.length === 0) return <Dashboards who={who} />;
+      return rest.length === 1 ? <DashboardPage name={rest[0]!} who={who} /> : <Unknown />;
+    default:
+      return <Unknown />;
+  }
+}
+
+function Unknown() {
+  const { t } = useWords();
+  return (
+    <Page title={t('page_unknown')}>
+      <Button onClick={() => go('/')}>{t('go_home')}</Button>
+    </Page>
+  );
+}

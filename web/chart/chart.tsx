@@ -1,0 +1,98 @@
+import { useComputedColorScheme } from '@mantine/core';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { MillraceError } from '#core';
+import { type ChartSpec, type Data, draw, formatter, type Look, loadEngine, type Picture, rolesOf } from '#visualize';
+import { Trouble } from '../api.ts';
+import { Spark } from '../home/spark.tsx';
+import { Problem } from '../states.tsx';
+import { Grid } from '../table/grid.tsx';
+import { useWords } from '../words/index.tsx';
+
+/** A result as the spec says; fills its parent, which has a height. */
+export function Chart({ spec, data, label }: { spec: ChartSpec; data: Data; label: string }) {
+  const { language, t } = useWords();
+  const dark = useComputedColorScheme('light') === 'dark';
+  const [size, setSize] = useState<{ width: number; height: number } | null>(null);
+  const observer = useRef<ResizeObserver | null>(null);
+  const frame = useCallback((element: HTMLDivElement | null) => {
+    observer.current?.disconnect();
+    if (element === null) return;
+    const measure = () => setSize({ width: element.clientWidth, height: element.clientHeight });
+    measure();
+    observer.current = new ResizeObserver(measure);
+    observer.current.observe(element);
+  }, []);
+  const look = useMemo<Look | null>(() => size && { ...size, dark, locale: language, font: getComputedStyle(document.body).fontFamily }, [size, dark, language]);
+  const drawn = useMemo(() => look && attempt(spec, data, look), [spec, data, look]);
+  const notes = drawn?.kind === 'option' ? drawn.notes : [];
+  return (
+    <div className="chart">
+      <div className="chart-frame" ref={frame}>
+        {drawn?.kind === 'option' && <Canvas picture={drawn} label={label} size={size!} />}
+        {drawn?.kind === 'number' && <BigNumber picture={drawn} spec={spec} look={look!} />}
+        {drawn?.kind === 'table' && <Grid columns={data.columns} rows={data.rows} label={label} />}
+        {drawn instanceof Trouble && <Problem trouble={drawn} compact />}
+      </div>
+      {notes.length > 0 && <p className="faint small chart-note">{notes.map(({ kind, count }) => t(`note_${kind}`, { n: count })).join(' ')}</p>}
+    </div>
+  );
+}
+
+/** What can't be drawn is said in the chart's own place. */
+function attempt(spec: ChartSpec, data: Data, look: Look): Picture | Trouble {
+  try {
+    return draw(spec, data, look);
+  } catch (thrown) {
+    if (thrown instanceof MillraceError) return new Trouble(thrown.body, thrown.status);
+    throw thrown;
+  }
+}
+
+type Engine = Awaited<ReturnType<typeof loadEngine>>;
+
+function Canvas({ picture, label, size }: { picture: Extract<Picture, { kind: 'option' }>; label: string; size: { width: number; height: number } }) {
+  const element = useRef<HTMLDivElement | null>(null);
+  const chart = useRef<ReturnType<Engine['mount']> | null>(null);
+  const [engine, setEngine] = useState<Engine | null>(null);
+  useEffect(() => {
+    loadEngine().then(setEngine);
+    return () => {
+      chart.current?.dispose();
+      chart.current = null;
+    };
+  }, []);
+  useEffect(() => {
+    if (engine === null || element.current === null || size.width === 0) return;
+    chart.current ??= engine.mount(element.current);
+    chart.current.resize(size);
+    chart.current.setOption(picture.option, { notMerge: true });
+  }, [engine, picture, size]);
+  return <div ref={element} className="canvas" role="img" aria-label={label} data-drawn={engine === null ? undefined : ''} />;
+}
+
+function BigNumber({ picture, spec, look }: { picture: Extract<Picture, { kind: 'number' }>; spec: ChartSpec; look: Look }) {
+  const { t } = useWords();
+  const { value, before, trend } = picture;
+  const whole = formatter(look, spec.unit)(value);
+  const shown = whole.length > 14 ? formatter(look, spec.unit, true)(value) : whole;
+  const change = value === null || before === null || before === 0 ? null : value / before - 1;
+  return (
+    <div className="big">
+      <span className="big-value" title={whole}>
+        {shown}
+      </span>
+      {change !== null && (
+        <span className="small faint tabular">
+          {change > 0 ? '▲ ' : change < 0 ? '▼ ' : ''}
+          {formatter(look, '%')(Math.abs(change))} · {t('before', { value: formatter(look, spec.unit, true)(before) })}
+        </span>
+      )}
+      {trend.length > 0 && <Spark values={trend.map((point) => point ?? 0)} slots={trend.length} />}
+    </div>
+  );
+}
+
+/** Whether there is anything to draw: a result whose only row is all NULL has nothing to say. */
+export function isBlank(data: Data): boolean {
+  return data.rows.length === 0 || (rolesOf(data).includes('measure') && data.rows.every((row) => row.every((cell) => cell === null)));
+}

@@ -1,0 +1,125 @@
+import { Button, Skeleton } from '@mantine/core';
+import { useMemo } from 'react';
+import type { Table } from '#core';
+import { binned, rolesOf } from '#visualize';
+import type { CatalogAnswer, QueryAnswer } from '../../src/server/api.ts';
+import { ask, call } from '../api.ts';
+import { useLive } from '../live.ts';
+import { go } from '../route.ts';
+import { Page, Placeholder, Problem } from '../states.tsx';
+import { cellFormat } from '../table/cells.ts';
+import { Grid } from '../table/grid.tsx';
+import { useWords } from '../words/index.tsx';
+
+/** Above this many rows the profile stands on a sample. */
+const wholeRows = 2_000_000;
+const sampledRows = 200_000;
+const shownRows = 1_000;
+const mostColumns = 200;
+
+export default function TablePage({ schema, name }: { schema: string; name: string }) {
+  const { t, number } = useWords();
+  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
+  const table = catalog.data?.tables.find((each) => each.schema === schema && each.name === name);
+  if (catalog.data === null) return catalog.error === null ? <Placeholder /> : <Problem trouble={catalog.error} onRetry={catalog.refresh} />;
+  if (table === undefined) return <Page title={`${schema}.${name}`}>{t('table_unknown', { name: `${schema}.${name}` })}</Page>;
+  const query = `SELECT *\nFROM ${quotedTable(table)}\nLIMIT 100`;
+  const facts = [t(`origin_${table.origin}`), ...(table.rows === null ? [t('view')] : [t('about_rows', { n: number(table.rows) })]), t('columns', { n: table.columns.length })];
+  return (
+    <Page title={`${schema}.${name}`} lead={facts.join(' · ')} action={<Button onClick={() => go(`/ask#${new URLSearchParams({ sql: query })}`)}>{t('ask_about')}</Button>}>
+      <Profile table={table} />
+    </Page>
+  );
+}
+
+function Profile({ table }: { table: Table }) {
+  const { t, number, share, language } = useWords();
+  const columns = useMemo(() => table.columns.slice(0, mostColumns), [table.columns]);
+  const stats = useLive(`stats ${table.schema}.${table.name}`, (signal) => ask({ sql: profileSql(table, columns.map(({ name }) => name)) }, signal));
+  const sample = useLive(`sample ${table.schema}.${table.name}`, (signal) => ask({ sql: `SELECT * FROM ${quotedTable(table)} LIMIT ${shownRows}` }, signal));
+  const cells = stats.data?.rows[0] ?? null;
+  const counted = Number(cells?.[0] ?? 0);
+  return (
+    <>
+      <section className="card">
+        <h2>{t('profile')}</h2>
+        {stats.error !== null && <Problem trouble={stats.error} onRetry={stats.refresh} compact />}
+        {(table.rows ?? 0) > wholeRows && <p className="faint small">{t('profile_large', { n: number(sampledRows) })}</p>}
+        <div className="scroll-x">
+          <table className="plain profile">
+            <thead>
+              <tr>
+                <th>{t('column')}</th>
+                <th>{t('type')}</th>
+                <th className="end">{t('missing')}</th>
+                <th className="end">{t('distinct')}</th>
+                <th>{t('distribution')}</th>
+                <th>{t('least')}</th>
+                <th>{t('most')}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {columns.map((column, at) => {
+                const [filled, distinct, least, most] = cells === null ? [] : cells.slice(1 + at * 4, 5 + at * 4);
+                const { text } = cellFormat(column, language);
+                return (
+                  <tr key={column.name}>
+                    <th scope="row">{column.name}</th>
+                    <td>
+                      <code className="type">{column.type.toLowerCase()}</code>
+                    </td>
+                    <td className="end tabular">{cells === null ? <Skeleton height={12} /> : counted === 0 ? '–' : share(1 - Number(filled) / counted)}</td>
+                    <td className="end tabular">{cells === null ? <Skeleton height={12} /> : number(Math.min(Number(distinct), Number(filled)))}</td>
+                    <td>{sample.data !== null && <Distribution answer={sample.data} at={at} />}</td>
+                    <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(least) ?? '–')}</td>
+                    <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(most) ?? '–')}</td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      </section>
+      <section className="card">
+        <h2>{t('sample')}</h2>
+        {sample.error !== null && <Problem trouble={sample.error} onRetry={sample.refresh} compact />}
+        {sample.data === null ? sample.error === null && <Skeleton height={320} /> : <Grid columns={sample.data.columns} rows={sample.data.rows} label={t('sample')} height={440} />}
+      </section>
+    </>
+  );
+}
+
+/** Numbers in ranges, words by how often they stand in the sample: the shape, not the figures. */
+function Distribution({ answer, at }: { answer: QueryAnswer; at: number }) {
+  const bars = useMemo(() => barsOf(answer, at), [answer, at]);
+  if (bars.length < 2) return null;
+  const most = Math.max(...bars.map(({ count }) => count));
+  return (
+    <svg className="distribution" viewBox={`0 0 ${bars.length * 4} 20`} preserveAspectRatio="none" aria-hidden="true">
+      {bars.map(({ name, count }, k) => (
+        <rect key={name} x={k * 4} width={3.4} y={20 - (20 * count) / most} height={(20 * count) / most} />
+      ))}
+    </svg>
+  );
+}
+
+function barsOf(answer: QueryAnswer, at: number): { name: string; count: number }[] {
+  const role = rolesOf({ columns: [answer.columns[at]!], rows: [] })[0];
+  const cells = answer.rows.flatMap((row) => (row[at] === null || row[at] === undefined ? [] : [row[at]]));
+  if (role === 'measure') return binned(cells.map(Number).filter(Number.isFinite)).map(({ from, count }) => ({ name: String(from), count }));
+  if (role === 'time') return binned(cells.map((cell) => Date.parse(String(cell))).filter(Number.isFinite)).map(({ from, count }) => ({ name: String(from), count }));
+  const counts = [...Map.groupBy(cells, String)].map(([name, list]) => ({ name, count: list.length }));
+  return counts.length > cells.length * 0.9 ? [] : counts.sort((a, b) => b.count - a.count).slice(0, 16);
+}
+
+function profileSql(table: Table, columns: readonly string[]): string {
+  const source = (table.rows ?? 0) > wholeRows ? `(SELECT * FROM ${quotedTable(table)} USING SAMPLE ${sampledRows} ROWS)` : quotedTable(table);
+  const parts = columns.map((column) => {
+    const name = quoted(column);
+    return `count(${name}), approx_count_distinct(${name}), left(CAST(min(${name}) AS VARCHAR), 60), left(CAST(max(${name}) AS VARCHAR), 60)`;
+  });
+  return `SELECT count(*), ${parts.join(', ')} FROM ${source}`;
+}
+
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+const quotedTable = ({ schema, name }: Table) => (/^[a-z_][a-z0-9_]*$/.test(name) ? `${schema}.${name}` : `${quoted(schema)}.${quoted(name)}`);

@@ -1,0 +1,266 @@
+import { Button, FileButton, Skeleton } from '@mantine/core';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
+import type { ErrorBody, Topic } from '#core';
+import type { CatalogAnswer, DashboardsAnswer, Job, QuarantineRow, SessionAnswer, StatusAnswer } from '../../src/server/api.ts';
+import { call } from '../api.ts';
+import { Copied } from '../copy.tsx';
+import { Link } from '../link.tsx';
+import { useLive } from '../live.ts';
+import { loadFile } from '../shell/drop.tsx';
+import { useStatus } from '../shell/shell.tsx';
+import { Page, Problem } from '../states.tsx';
+import { useWords } from '../words/index.tsx';
+import { Spark } from './spark.tsx';
+
+/** Quarantine is listed up to this many; above it the count says "more than". */
+const mostListed = 1000;
+const slow = 10_000;
+
+export function Home({ who }: { who: SessionAnswer }) {
+  const { t, bytes, duration } = useWords();
+  const status = useStatus();
+  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }), slow);
+  const dashboards = useLive('dashboards', (signal) => call<DashboardsAnswer>('GET', '/v1/dashboards', { signal }), slow);
+  const jobs = useLive('jobs', (signal) => call<Job[]>('GET', '/v1/jobs', { signal }), slow);
+  const history = useHistory(status.data, status.at);
+  const fresh = status.data !== null && catalog.data !== null && status.data.topics.length === 0 && own(catalog.data).length === 0;
+  return (
+    <Page
+      title={t('home')}
+      lead={t('home_lead')}
+      action={
+        status.data && (
+          <p className="faint end tabular">
+            {t('up_for', { time: duration(status.data.uptime_s * 1000) })} ·{' '}
+            {t('memory_of', { front: bytes(status.data.memory.front_bytes), warehouse: bytes(status.data.memory.warehouse_bytes) })}
+          </p>
+        )
+      }
+    >
+      {status.error !== null && status.data === null ? <Problem trouble={status.error} onRetry={status.refresh} /> : null}
+      <Flow status={status.data} catalog={catalog.data} dashboards={dashboards.data} jobs={jobs.data} />
+      {fresh ? (
+        <FirstSteps who={who} />
+      ) : (
+        <>
+          <Attention who={who} dashboards={dashboards.data} />
+          <Arrivals status={status.data} catalog={catalog.data} history={history} />
+        </>
+      )}
+    </Page>
+  );
+}
+
+const own = ({ tables }: CatalogAnswer) => tables.filter(({ origin }) => origin !== 'system');
+
+/** The last minute of each topic's rate, as this page saw it. */
+function useHistory(status: StatusAnswer | null, at: number): ReadonlyMap<string, readonly number[]> {
+  const history = useRef(new Map<string, number[]>());
+  const [, setSeen] = useState(0);
+  useEffect(() => {
+    for (const topic of status?.topics ?? []) {
+      const list = history.current.get(topic.name) ?? [];
+      history.current.set(topic.name, [...list, topic.per_second].slice(-60));
+    }
+    setSeen(at);
+  }, [status, at]);
+  return history.current;
+}
+
+/** collect → process → store → analyze → visualize, with what passes on the arrows. */
+function Flow({ status, catalog, dashboards, jobs }: { status: StatusAnswer | null; catalog: CatalogAnswer | null; dashboards: DashboardsAnswer | null; jobs: readonly Job[] | null }) {
+  const { t, short, number, duration } = useWords();
+  const topics = status?.topics ?? [];
+  const sum = (of: (topic: StatusAnswer['topics'][number]) => number) => topics.reduce((total, topic) => total + of(topic), 0);
+  const accepted = sum((topic) => topic.accepted);
+  const rate = sum((topic) => topic.per_second);
+  const lag = Math.max(0, ...topics.map((topic) => topic.lag_ms));
+  const tables = catalog === null ? null : own(catalog);
+  const rows = tables?.reduce((total, table) => total + (table.rows ?? 0), 0) ?? null;
+  const broken = dashboards?.dashboards.some(({ error }) => error !== null) ?? false;
+  const failed = jobs?.filter(({ state }) => state === 'failed').length ?? 0;
+  const down = status !== null && status.warehouse !== 'ready';
+  const stages: { word: 'collect' | 'process' | 'store' | 'analyze' | 'visualize'; figure: string | null; whole?: string; sub: string; state: 'good' | 'wait' | 'bad'; path: string }[] = [
+    { word: 'collect', figure: status && short(accepted), whole: number(accepted), sub: t('stage_collect_sub'), state: 'good', path: '/data' },
+    {
+      word: 'process',
+      figure: status && (lag === 0 ? '0' : duration(lag)),
+      sub: lag === 0 ? t('stage_process_none') : t('stage_process_sub'),
+      state: lag > 60_000 ? 'bad' : lag > 5_000 ? 'wait' : 'good',
+      path: '/data',
+    },
+    {
+      word: 'store',
+      figure: rows === null ? null : short(rows),
+      ...(rows === null ? {} : { whole: number(rows) }),
+      sub: t('stage_store_sub', { n: tables?.length ?? '–' }),
+      state: status?.warehouse === 'down' ? 'bad' : down ? 'wait' : 'good',
+      path: '/data',
+    },
+    { word: 'analyze', figure: jobs && short(jobs.length), sub: t('stage_analyze_sub'), state: failed > 0 && failed === jobs?.length ? 'wait' : 'good', path: '/ask' },
+    { word: 'visualize', figure: dashboards && short(dashboards.dashboards.length), sub: t('stage_visualize_sub'), state: broken ? 'bad' : 'good', path: '/dashboards' },
+  ];
+  const arrows = [rate > 0 ? t('per_second', { n: short(rate) }) : '', rate > 0 && lag < 5_000 ? t('per_second', { n: short(rate) }) : '', '', ''];
+  return (
+    <ol className="flow">
+      {stages.map((stage, at) => (
+        <li key={stage.word} className="flow-step">
+          <Link href={stage.path} className="flow-stage">
+            <span className="flow-name">
+              <i className={`dot ${stage.state}`} />
+              {t(`stage_${stage.word}`)}
+            </span>
+            <span className="figure" title={stage.whole}>
+              {stage.figure ?? <Skeleton height={28} width={56} />}
+            </span>
+            <span className="faint small">{stage.sub}</span>
+          </Link>
+          {at < stages.length - 1 && <Arrow label={arrows[at]!} moving={arrows[at] !== ''} />}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Arrow({ label, moving }: { label: string; moving: boolean }) {
+  return (
+    <span className={moving ? 'flow-arrow moving' : 'flow-arrow'}>
+      <span className="small tabular">{label}</span>
+      <svg viewBox="0 0 40 8" aria-hidden="true" preserveAspectRatio="none">
+        <path d="M0 4h36" vectorEffect="non-scaling-stroke" />
+      </svg>
+      <i aria-hidden="true" />
+    </span>
+  );
+}
+
+function Arrivals({ status, catalog, history }: { status: StatusAnswer | null; catalog: CatalogAnswer | null; history: ReadonlyMap<string, readonly number[]> }) {
+  const { t, number, duration } = useWords();
+  if (status === null) return <Skeleton height={160} />;
+  if (status.topics.length === 0) return null;
+  const stored = new Map((catalog?.tables ?? []).filter(({ schema }) => schema === 'raw').map((table) => [table.name, table.rows]));
+  return (
+    <section className="card">
+      <h2>{t('arrivals')}</h2>
+      <div className="scroll-x">
+        <table className="plain">
+          <thead>
+            <tr>
+              <th>{t('topic')}</th>
+              <th className="end">{t('rate')}</th>
+              <th>{t('last_minute')}</th>
+              <th className="end">{t('accepted')}</th>
+              <th className="end">{t('rejected')}</th>
+              <th className="end">{t('stored')}</th>
+              <th className="end">{t('waiting')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {status.topics
+              .filter(({ name }) => !name.startsWith('_'))
+              .map((topic) => (
+                <tr key={topic.name}>
+                  <td>
+                    <Link href={`/data/topics/${topic.name}`}>{topic.name}</Link>
+                  </td>
+                  <td className="end tabular">{number(topic.per_second)}</td>
+                  <td>
+                    <Spark values={history.get(topic.name) ?? []} slots={60} />
+                  </td>
+                  <td className="end tabular">{number(topic.accepted)}</td>
+                  <td className={topic.quarantined > 0 ? 'end tabular bad-text' : 'end tabular'}>{number(topic.quarantined)}</td>
+                  <td className="end tabular">{stored.get(topic.name) == null ? '–' : number(stored.get(topic.name)!)}</td>
+                  <td className="end tabular">{topic.lag_ms === 0 ? '–' : duration(topic.lag_ms)}</td>
+                </tr>
+              ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Attention({ who, dashboards }: { who: SessionAnswer; dashboards: DashboardsAnswer | null }) {
+  const { t, number } = useWords();
+  const sees = who.role === 'admin' || who.role === 'editor';
+  const quarantine = useLive(sees ? 'quarantine' : null, (signal) => call<{ rows: QuarantineRow[] }>('GET', `/v1/quarantine?limit=${mostListed}`, { signal }), slow);
+  const topics = useLive('topics', (signal) => call<{ topics: Topic[]; problems: ErrorBody[] }>('GET', '/v1/topics', { signal }), slow);
+  if (topics.data === null || dashboards === null || (sees && quarantine.data === null && quarantine.error === null)) return <Skeleton height={96} mb={16} />;
+  const items: ReactNode[] = [
+    ...reasons(quarantine.data?.rows ?? []).map(({ topic, count, codes, full }) => (
+      <Item
+        key={`quarantine ${topic}`}
+        title={`${topic}: ${t(full ? 'attention_quarantine_more' : 'attention_quarantine', { n: number(count) })}`}
+        text={codes.map(({ code, count: its }) => `${code} ${number(its)}`).join(' · ')}
+        href={`/data/topics/${encodeURIComponent(topic)}`}
+        action={t('look')}
+      />
+    )),
+    ...topics.data.problems.map((problem) => <Item key={problem.message} title={t('attention_file')} text={problem.message} />),
+    ...dashboards.dashboards
+      .filter(({ error }) => error !== null)
+      .map(({ name, error }) => <Item key={`dashboard ${name}`} title={t('attention_dashboard')} text={error!.message} href={`/dashboards/${name}`} action={t('open')} />),
+  ];
+  return (
+    <section className="card">
+      <h2>{t('attention')}</h2>
+      {items.length === 0 ? <p className="faint calm">{t('attention_none')}</p> : <ul className="items">{items}</ul>}
+    </section>
+  );
+}
+
+function Item({ title, text, href, action }: { title: string; text: string; href?: string; action?: string }) {
+  return (
+    <li className="item">
+      <i className="dot bad" />
+      <div>
+        <p>{title}</p>
+        <p className="faint small">{text}</p>
+      </div>
+      {href !== undefined && <Link href={href}>{action}</Link>}
+    </li>
+  );
+}
+
+/** By topic, what was refused and not accepted since, the most frequent reason first. */
+function reasons(rows: readonly QuarantineRow[]): { topic: string; count: number; full: boolean; codes: { code: string; count: number }[] }[] {
+  const open = rows.filter(({ replayed }) => replayed === null);
+  const topics = Map.groupBy(open, ({ topic }) => topic);
+  return [...topics].map(([topic, list]) => {
+    const codes = [...Map.groupBy(list, ({ code }) => code)].map(([code, { length }]) => ({ code, count: length }));
+    return { topic, count: list.length, full: rows.length === mostListed, codes: codes.sort((a, b) => b.count - a.count).slice(0, 4) };
+  });
+}
+
+function FirstSteps({ who }: { who: SessionAnswer }) {
+  const { t } = useWords();
+  const curl = `curl ${location.origin}/v1/topics/events/records -H "Authorization: Bearer $TOKEN" -d '{"event":"hello","amount":12.5}'`;
+  return (
+    <section>
+      <h2>{t('first_title')}</h2>
+      <p className="lead">{t('first_lead')}</p>
+      <div className="steps">
+        <div className="card">
+          <h3>{t('first_load')}</h3>
+          <p className="faint">{t('first_load_text')}</p>
+          {who.role !== 'viewer' && (
+            <FileButton onChange={(file) => file && loadFile(file)} accept=".csv,.tsv,.txt,.ndjson,.jsonl,.json,.parquet,.gz">
+              {(props) => <Button {...props}>{t('first_load_action')}</Button>}
+            </FileButton>
+          )}
+        </div>
+        <div className="card">
+          <h3>{t('first_send')}</h3>
+          <p className="faint">{t('first_send_text')}</p>
+          <Copied text="millrace topic add events" />
+          <Copied text={curl} />
+        </div>
+        <div className="card">
+          <h3>{t('first_demo')}</h3>
+          <p className="faint">{t('first_demo_text')}</p>
+          <Copied text="millrace demo" />
+        </div>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,73 @@
+import type { ReactNode } from 'react';
+
+function Icon({ children }: { children: ReactNode }) {
+  return (
+    <svg className="icon" viewBox="0 0 20 20" fill="none" stroke="currentColor" strokeWidth="1.6" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+      {children}
+    </svg>
+  );
+}
+
+export const icons = {
+  home: (
+    <Icon>
+      <path d="M3 9.2 10 3.500l7 5.700V16a1 1 0 0 1-1 1h-3.500v-5h-5v5H4a1 1 0 0 1-1-1z" />
+    </Icon>
+  ),
+  data: (
+    <Icon>
+      <ellipse cx="10" cy="5" rx="6.5" ry="2.5" />
+      <path d="M3.5 5v10c0 1.4 2.9 2.5 6.5 2.500s6.5-1.1 6.5-2.500V5M3.5 10c0 1.4 2.9 2.5 6.5 2.500s6.5-1.1 6.5-2.5" />
+    </Icon>
+  ),
+  ask: (
+    <Icon>
+      <path d="m4 6 4 4-4 4M10.5 15H16" />
+    </Icon>
+  ),
+  dashboards: (
+    <Icon>
+      <rect x="3" y="3" width="6" height="8" rx="1" />
+      <rect x="3" y="14" width="6" height="3" rx="1" />
+      <rect x="12" y="3" width="5" height="3" rx="1" />
+      <rect x="12" y="9" width="5" height="8" rx="1" />
+    </Icon>
+  ),
+  find: (
+    <Icon>
+      <circle cx="9" cy="9" r="5.5" />
+      <path d="m13.2 13.2 3.8 3.8" />
+    </Icon>
+  ),
+  menu: (
+    <Icon>
+      <circle cx="10" cy="7" r="3" />
+      <path d="M4 17c.6-3.2 3-4.8 6-4.800s5.4 1.6 6 4.8" />
+    </Icon>
+  ),
+  table: (
+    <Icon>
+      <rect x="3" y="4" width="14" height="12" rx="1.5" />
+      <path d="M3 8.500h14M8 8.500V16" />
+    </Icon>
+  ),
+  topic: (
+    <Icon>
+      <path d="M3 7c2.3-2 4.7-2 7 0s4.7 2 7 0M3 13c2.3-2 4.7-2 7 0s4.7 2 7 0" />
+    </Icon>
+  ),
+  more: (
+    <Icon>
+      <path d="M5 10h.01M10 10h.01M15 10h.01" strokeWidth="2.6" />
+    </Icon>
+  ),
+} as const;
+
+export function Mark() {
+  return (
+    <svg className="mark" viewBox="0 0 32 32" fill="none" stroke="currentColor" strokeWidth="3" strokeLinecap="round" aria-hidden="true">
+      <path d="M3 11c4.3-4 8.7-4 13 0s8.7 4 13 0" />
+      <path d="M3 21c4.3-4 8.7-4 13 0s8.7 4 13 0" opacity=".5" />
+    </svg>
+  );
+}
