@@ -16,7 +16,11 @@ export class Trouble extends Error {
 /** Told when the server says that nobody is signed in. */
 export const signedOut = new EventTarget();
 
-export async function call<T>(method: string, path: string, options: { body?: unknown; signal?: AbortSignal; raw?: BodyInit; headers?: Record<string, string> } = {}): Promise<T> {
+export async function call<T>(
+  method: string,
+  path: string,
+  options: { body?: unknown; signal?: AbortSignal; raw?: BodyInit; headers?: Record<string, string> } = {},
+): Promise<T> {
   const response = await open(method, path, options);
   return parseExact<T>(await response.text());
 }
@@ -34,7 +38,10 @@ async function open(method: string, path: string, { body, signal, raw, headers }
   if (response.ok) return response;
   const said = await response.json().catch(() => null);
   if (response.status === 401) signedOut.dispatchEvent(new Event('signed-out'));
-  throw new Trouble(said?.error ?? { code: `HTTP_${response.status}`, message: response.statusText, todo: '', retryable: false, params: {} }, response.status);
+  throw new Trouble(
+    said?.error ?? { code: `HTTP_${response.status}`, message: response.statusText, todo: '', retryable: false, params: {} },
+    response.status,
+  );
 }
 
 /** JSON in which a number that a double can't keep becomes its text. Reading number by number is slow, so only where there may be one. */
@@ -46,7 +53,9 @@ export function parseExact<T>(text: string): T {
 }
 
 function keeps(value: number, source: string): boolean {
-  return source.length < 16 || String(value) === source || (Number.isSafeInteger(value) && /^-?\d+(\.0+)?$/.test(source)) || /e/i.test(source);
+  return (
+    source.length < 16 || String(value) === source || (Number.isSafeInteger(value) && /^-?\d+(\.0+)?$/.test(source)) || /e/i.test(source)
+  );
 }
 
 /** Asks in SQL. Aborting the signal ends the question on the server too. An error after the first row is thrown like any other. */

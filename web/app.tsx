@@ -79,7 +79,10 @@ async function enter(): Promise<Session> {
   const token = /^#token=(mr_[\w-]+)$/.exec(location.hash)?.[1];
   if (token !== undefined) history.replaceState(null, '', location.pathname);
   try {
-    const who = token === undefined ? await call<SessionAnswer>('GET', '/v1/session') : await call<SessionAnswer>('POST', '/v1/session', { body: { token } });
+    const who =
+      token === undefined
+        ? await call<SessionAnswer>('GET', '/v1/session')
+        : await call<SessionAnswer>('POST', '/v1/session', { body: { token } });
     return { state: 'in', who };
   } catch (thrown) {
     if (!(thrown instanceof Trouble)) throw thrown;

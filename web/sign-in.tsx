@@ -31,7 +31,16 @@ export function SignIn({ onEnter }: { onEnter: (who: SessionAnswer) => void }) {
         <Mark />
         <h1>{t('sign_in')}</h1>
         <p className="lead">{t('sign_in_lead')}</p>
-        <PasswordInput label={t('token')} value={token} onChange={(event) => setToken(event.currentTarget.value)} error={wrong} autoComplete="off" autoFocus size="md" visibilityToggleButtonProps={{ 'aria-label': t('token') }} />
+        <PasswordInput
+          label={t('token')}
+          value={token}
+          onChange={(event) => setToken(event.currentTarget.value)}
+          error={wrong}
+          autoComplete="off"
+          autoFocus
+          size="md"
+          visibilityToggleButtonProps={{ 'aria-label': t('token') }}
+        />
         <Button type="submit" fullWidth mt={16} size="md" loading={busy} disabled={token.trim() === ''}>
           {t('sign_in')}
         </Button>

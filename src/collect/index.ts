@@ -12,3 +12,4 @@ export { openLog } from './log/log.ts';
 export type { Slice } from './log/read.ts';
 export { readSlice } from './log/read.ts';
 export type { Recovered } from './log/recover.ts';
+export { keepUp, type Upkept } from './log/upkeep.ts';

@@ -8,13 +8,19 @@ import type { ErrorCode } from '#core';
 /** The known top-level keys of a topic in the order in which they are expected. Keys are compared as bytes. */
 export interface Keys {
   readonly names: readonly Buffer[];
+  /** `"name":` as most clients write it; null where a name needs an escape. */
+  readonly literals: readonly (Buffer | null)[];
   /** From the key's bytes as latin1 text to its place in `names`. */
   readonly places: ReadonlyMap<string, number>;
 }
 
 export function keysOf(names: readonly string[]): Keys {
   const buffers = names.map((name) => Buffer.from(name));
-  return { names: buffers, places: new Map(buffers.map((name, place) => [name.toString('latin1'), place])) };
+  return {
+    names: buffers,
+    literals: names.map((name) => (JSON.stringify(name) === `"${name}"` ? Buffer.from(`"${name}":`) : null)),
+    places: new Map(buffers.map((name, place) => [name.toString('latin1'), place])),
+  };
 }
 
 /** What a JSON value is, as far as the bytes say. */
@@ -378,7 +384,7 @@ export function scanObject(scan: Scan, buffer: Uint8Array, at: number, end: numb
   scan.unknown = false;
   scan.breaks = false;
   if (scan.longUnknown.length > 0) scan.longUnknown.length = 0;
-  scan.kind.fill(Kind.absent, 0, keys.names.length);
+  for (let k = keys.names.length - 1; k >= 0; k--) scan.kind[k] = Kind.absent;
   const after = topObject(at, keys);
   scan.end = after;
 }
@@ -389,25 +395,35 @@ function topObject(at: number, keys: Keys): number {
   if (bytes[i] === CLOSE_BRACE && i < limit) return i + 1;
   let expected = 0;
   for (;;) {
-    if (i >= limit || bytes[i] !== QUOTE) return stop('RECORD_JSON', 'a key in quotes was expected', i);
+    const literal = keys.literals[expected];
     const from = i + 1;
-    const to = string(from);
-    if (to < 0) return -1;
-    const place = placeOf(keys, from, to, expected);
-    if (place < 0) {
-      if (!newKey(from, to, 0)) return -1;
-      if (!result.unknown) {
-        result.unknown = true;
-        result.unknownFrom = from;
-        result.unknownTo = to;
-      }
+    let to = 0;
+    let place = expected;
+    if (literal != null && stands(literal, i)) {
+      to = i + literal.length - 2;
+      i += literal.length;
     } else {
+      if (i >= limit || bytes[i] !== QUOTE) return stop('RECORD_JSON', 'a key in quotes was expected', i);
+      to = string(from);
+      if (to < 0) return -1;
+      place = placeOf(keys, from, to, expected);
+      if (place < 0) {
+        if (!newKey(from, to, 0)) return -1;
+        if (!result.unknown) {
+          result.unknown = true;
+          result.unknownFrom = from;
+          result.unknownTo = to;
+        }
+      }
+      i = space(to + 1);
+      if (i >= limit || bytes[i] !== COLON) return stop('RECORD_JSON', 'a colon was expected', i);
+      i++;
+    }
+    if (place >= 0) {
       expected = place + 1;
       if (result.kind[place] !== Kind.absent) return stop('RECORD_DUPLICATE_KEY', keyText(from, to), from);
     }
-    i = space(to + 1);
-    if (i >= limit || bytes[i] !== COLON) return stop('RECORD_JSON', 'a colon was expected', i);
-    i = space(i + 1);
+    i = space(i);
     long = false;
     const first = i;
     i = place < 0 ? value(i, 1) : field(place, i);
@@ -420,6 +436,13 @@ function topObject(at: number, keys: Keys): number {
     if (c !== COMMA) return stop('RECORD_JSON', 'a comma or } was expected', i);
     i = space(i + 1);
   }
+}
+
+function stands(literal: Buffer, i: number): boolean {
+  if (i + literal.length > limit) return false;
+  const within = bytes;
+  for (let k = 0; k < literal.length; k++) if (within[i + k] !== literal[k]) return false;
+  return true;
 }
 
 /** Scans the value of a known key and notes its span and kind. */

@@ -112,14 +112,18 @@ function decimalFits(bytes: Buffer, kind: number, from: number, to: number, type
   }
   if ((match[2]?.length ?? 0) > scale) return { problem: `it has more than ${scale} digits after the point` };
   if (match[1]!.length > precision - scale) return { problem: `it has more than ${precision - scale} digits before the point` };
-  return isLong ? text : null;
+  // DuckDB's reader prints numbers as small as 0.00001 as 1e-05.
+  return isLong || (kind === Kind.fraction && isTiny(text)) ? text : null;
 }
+
+const isTiny = (text: string): boolean => /^-?0\.0000/.test(text);
 
 /** Is a JSON fraction without exponent short enough as it is written? What is not may still fit, by zeros that don't count. */
 function isPlainlyWithin(bytes: Buffer, from: number, to: number, before: number, after: number): boolean {
   let point = from;
   while (point < to && bytes[point] !== 0x2e) point++;
-  if (point - from > before || to - point - 1 > after) return false;
+  // Up to four digits after the point no number is tiny.
+  if (point - from > before || to - point - 1 > Math.min(after, 4)) return false;
   for (let k = point + 1; k < to; k++) if (bytes[k]! > 0x39) return false;
   return point < to;
 }

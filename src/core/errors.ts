@@ -6,8 +6,8 @@ import { queryErrors } from './errors/query.ts';
 import { serverErrors } from './errors/server.ts';
 import { simulateErrors } from './errors/simulate.ts';
 import { storeErrors } from './errors/store.ts';
-import { visualizeErrors } from './errors/visualize.ts';
 import { transferErrors } from './errors/transfer.ts';
+import { visualizeErrors } from './errors/visualize.ts';
 import { workspaceErrors } from './errors/workspace.ts';
 
 /**

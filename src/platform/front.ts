@@ -8,13 +8,14 @@ import type { IncomingMessage } from 'node:http';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DoorContext, type Intake, openIntake, openLog } from '#collect';
-import { type Bytes, fail, type Position, type Topic } from '#core';
+import { type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
 import { type Guard, openGuard } from '#guard';
 import { residentBytes, supervise } from '#run';
 import { openWorkspace, type Workspace } from '#workspace';
 import { type Flow, newFlow } from './flow.ts';
 import { takeLock } from './lock.ts';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
+import { startUpkeep } from './upkeep.ts';
 import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
 
 export interface FrontOptions {
@@ -131,6 +132,15 @@ export function openFront(options: FrontOptions): Front {
     if (news && state === 'ready' && child.send({ kind: 'durable', durable } satisfies ToChild)) sent = durable;
   }
 
+  const upkeep = startUpkeep({
+    dataPath,
+    logRoot: log.root,
+    reserve: settings.limits.diskReserve,
+    retention: () => workspace.settings.retention,
+    flow,
+    warehouse,
+    say,
+  });
   const watching = setInterval(tellDurable, WATCH);
   const memoryWatch = watchMemory(child, memory, say);
   const unwatch = workspace.onChange(() => {
@@ -152,7 +162,7 @@ export function openFront(options: FrontOptions): Front {
     intake,
     bodyBytes: settings.limits.bodyBytes,
     topic: topicOf,
-    stopping: () => stopping,
+    refusal: () => (stopping ? new MillraceError('STOPPING') : upkeep.refusal()),
     sender(request: IncomingMessage, topic: string) {
       const principal = guard.authenticate(request.headers.authorization, request.socket.remoteAddress ?? '');
       guard.decide(principal, 'send', topic);
@@ -178,6 +188,7 @@ export function openFront(options: FrontOptions): Front {
       clearInterval(watching);
       clearInterval(memoryWatch);
       unwatch();
+      await upkeep.stop();
       log.close();
       tellDurable();
       await child.stop();

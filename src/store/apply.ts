@@ -70,7 +70,7 @@ export interface TransferState {
 /** `seq` orders the rows; `batch` is the write that brought them. Appended, never updated. */
 export const TRANSFER_TABLES = `
 CREATE TABLE IF NOT EXISTS millrace.transfer (
-  seq BIGINT NOT NULL, at TIMESTAMPTZ NOT NULL, batch BIGINT NOT NULL, transfer VARCHAR NOT NULL, source VARCHAR NOT NULL, target VARCHAR NOT NULL,
+  seq BIGINT NOT NULL, written TIMESTAMPTZ NOT NULL, batch BIGINT NOT NULL, transfer VARCHAR NOT NULL, source VARCHAR NOT NULL, target VARCHAR NOT NULL,
   run VARCHAR NOT NULL, event VARCHAR NOT NULL, slice BIGINT NOT NULL, cursor VARCHAR, rows BIGINT NOT NULL, replaced BIGINT NOT NULL, quarantined BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS millrace.transfer_run (
@@ -173,7 +173,7 @@ export async function transferStates(rows: (sql: string) => Promise<Row[]>): Pro
   ).map(toState);
 }
 
-const STATE = `transfer, source, target, run, event, slice, cursor, strftime(at, '%Y-%m-%dT%H:%M:%S.%gZ') AS shown, rows, replaced, quarantined`;
+const STATE = `transfer, source, target, run, event, slice, cursor, strftime(written, '%Y-%m-%dT%H:%M:%S.%gZ') AS shown, rows, replaced, quarantined`;
 
 function toState(row: Row): TransferState {
   return {

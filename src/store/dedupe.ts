@@ -28,7 +28,9 @@ const HASH = 'md5_number_lower(i)';
 
 export async function openSeen(tx: Transaction, topic: string): Promise<Seen> {
   const [first] = await tx.rows(`SELECT epoch_us(min(_received)) AS first FROM raw.${name(topic)}`);
-  const days = await tx.rows(`SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'late' AND starts_with(table_name, ${text(`${topic} `)})`);
+  const days = await tx.rows(
+    `SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'late' AND starts_with(table_name, ${text(`${topic} `)})`,
+  );
   return {
     firstReceived: (first!['first'] as bigint | null) ?? null,
     lateDays: new Set(days.map((row) => Number(String(row['name']).slice(topic.length + 1)))),
@@ -37,7 +39,9 @@ export async function openSeen(tx: Transaction, topic: string): Promise<Seen> {
 
 /** Puts into the temporary table `fresh` the positions of those rows of `staged` that were not taken before, neither earlier in the slice nor in the table. */
 export async function findFresh(tx: Transaction, topic: Topic, seen: Seen): Promise<void> {
-  const [facts] = await tx.rows(`SELECT count(*) FILTER (WHERE t IS NULL) AS timeless, min(r) AS received FROM staged WHERE _bad < 0 AND i IS NOT NULL`);
+  const [facts] = await tx.rows(
+    `SELECT count(*) FILTER (WHERE t IS NULL) AS timeless, min(r) AS received FROM staged WHERE _bad < 0 AND i IS NOT NULL`,
+  );
   const prompt = await promptSql(tx, topic, seen);
   if (Number(facts!['timeless']) > 0) {
     const since = Number(facts!['received']) - topic.dedupeWindow * 1000;
@@ -47,7 +51,9 @@ export async function findFresh(tx: Transaction, topic: Topic, seen: Seen): Prom
   }
   const late = await lateSql(tx, topic, seen);
   const known = [
-    ...(prompt.length === 0 ? [] : [`NOT EXISTS (SELECT 1 FROM (${prompt.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`]),
+    ...(prompt.length === 0
+      ? []
+      : [`NOT EXISTS (SELECT 1 FROM (${prompt.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`]),
     ...(late.length === 0 ? [] : [`NOT EXISTS (SELECT 1 FROM (${late.join(' UNION ALL ')}) h WHERE h.h = ${HASH} AND h.t = s.t)`]),
   ];
   await tx.run(`CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s WHERE _bad < 0 AND ${known.length === 0 ? 'true' : `(i IS NULL OR (${known.join(' AND ')}))`}
@@ -82,7 +88,7 @@ async function promptSql(tx: Transaction, topic: Topic, seen: Seen): Promise<str
   const ranges = merged(minutes.map((row) => ({ lo: row['lo'] as bigint, hi: row['hi'] as bigint })));
   return ranges.map(
     ({ lo, hi }) =>
-      `SELECT _id, epoch_us(_time) AS t FROM raw.${name(topic.name)} WHERE _received BETWEEN make_timestamptz(${lo - PROMPT}) AND make_timestamptz(${hi + PROMPT})`,
+      `SELECT _id, epoch_us(_time) AS t FROM raw.${name(topic.name)} WHERE _received BETWEEN make_timestamptz(${lo - PROMPT}) AND make_timestamptz(${hi + PROMPT}) AND _time IS NOT NULL`,
   );
 }
 
@@ -101,7 +107,9 @@ function merged(ranges: readonly { lo: bigint; hi: bigint }[]): { lo: bigint; hi
 
 async function lateSql(tx: Transaction, topic: Topic, seen: Seen): Promise<string[]> {
   if (seen.lateDays.size === 0) return [];
-  const days = await tx.rows(`SELECT t // ${DAY} AS day, min(t) AS lo, max(t) AS hi FROM staged WHERE _bad < 0 AND i IS NOT NULL AND t IS NOT NULL GROUP BY 1`);
+  const days = await tx.rows(
+    `SELECT t // ${DAY} AS day, min(t) AS lo, max(t) AS hi FROM staged WHERE _bad < 0 AND i IS NOT NULL AND t IS NOT NULL GROUP BY 1`,
+  );
   return days
     .filter((row) => seen.lateDays.has(Number(row['day'])))
     .map((row) => `SELECT t, h FROM ${tableOf(topic.name, Number(row['day']))} WHERE t BETWEEN ${row['lo']} AND ${row['hi']}`);

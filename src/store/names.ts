@@ -20,6 +20,7 @@ export const OWN_SCHEMAS: ReadonlySet<string> = new Set([
   'raw',
   'millrace',
   'change',
+  'late',
   'information_schema',
   'pg_catalog',
   'system',

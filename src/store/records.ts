@@ -263,8 +263,7 @@ async function insert(
   shape: Shape,
 ): Promise<{ rows: number; duplicates: number; quarantined: number; minTime: string | null; maxTime: string | null }> {
   const table = `raw.${name(topic.name)}`;
-  const [facts] =
-    await tx.rows(`SELECT count(*) AS n, count(i) AS ids,
+  const [facts] = await tx.rows(`SELECT count(*) AS n, count(i) AS ids,
     count(*) FILTER (WHERE _bad >= 0) AS bad, CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi FROM staged`);
   const quarantined = Number(facts!['bad']);
   if (quarantined > 0) await tx.run(badRows(topic, shape.columns));

@@ -33,10 +33,10 @@ function checked(source: Source, given: Transfer['connection'], world: World): C
     if (!names.includes(name))
       fail('TRANSFER_OPTION', { source: source.name, option: name, problem: `it is unknown; there are ${names.join(', ')}` });
   }
-  return Object.fromEntries(source.options.map((option) => [option.name, valueOf(source, option, given[option.name], world)]));
+  return Object.fromEntries(source.options.map((option) => [option.name, optionValue(source, option, given[option.name], world)]));
 }
 
-function valueOf(source: Source, option: Option, given: Transfer['connection'][string] | undefined, world: World): Connection[string] {
+function optionValue(source: Source, option: Option, given: Transfer['connection'][string] | undefined, world: World): Connection[string] {
   const refuse = (problem: string) => fail('TRANSFER_OPTION', { source: source.name, option: option.name, problem });
   if (given === undefined) {
     if (option.required === true) refuse('it is missing');

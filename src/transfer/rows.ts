@@ -82,7 +82,10 @@ export class RowWriter {
   }
 
   hex(source: Uint8Array, from: number, to: number): void {
-    if (from === to) return this.text(source, from, to);
+    if (from === to) {
+      this.text(source, from, to);
+      return;
+    }
     this.#room(2 * (to - from) + 1);
     this.#separate();
     const bytes = this.#bytes;

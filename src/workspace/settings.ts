@@ -26,9 +26,13 @@ export interface Settings {
     readonly batchRecords: number;
     /** Levels of nesting in a record. */
     readonly depth: number;
+    /** Records are refused while less than this is free on the disk. */
+    readonly diskReserve: Bytes;
   };
   readonly topicsCreate: 'never' | 'on_first_use';
   readonly retention: {
+    /** How long the log keeps what is in the warehouse. */
+    readonly log: Millis;
     /** How long a refused record stays in quarantine. */
     readonly quarantine: Millis;
   };
@@ -40,8 +44,8 @@ export type Weekday = (typeof weekdays)[number];
 const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
 const settingsOptions = ['name', 'time_zone', 'currency', 'week_start', 'memory', 'topics', 'limits', 'retention', 'roles'] as const;
 const topicsOptions = ['create'] as const;
-const limitOptions = ['record_bytes', 'body_bytes', 'batch_records', 'depth'] as const;
-const retentionOptions = ['quarantine'] as const;
+const limitOptions = ['record_bytes', 'body_bytes', 'batch_records', 'depth', 'disk_reserve'] as const;
+const retentionOptions = ['log', 'quarantine'] as const;
 const roleOptions = ['seconds', 'rows', 'concurrency'] as const;
 const roleNames = ['admin', 'editor', 'viewer'] as const;
 
@@ -58,6 +62,7 @@ const roleDefaults: Readonly<Record<Role, RoleLimits>> = {
 export function parseSettings(yamlText: string, file: string): Settings {
   const top = new Section(readYaml(yamlText, file), file, settingsOptions);
   const limits = top.section('limits', limitOptions);
+  const retention = top.section('retention', retentionOptions);
   const recordBytes = limits.bytes('record_bytes', { min: 1024, max: 16 * MiB }, MiB);
   return {
     name: top.text('name', null) ?? top.refuse('name', '"name" is missing'),
@@ -70,9 +75,13 @@ export function parseSettings(yamlText: string, file: string): Settings {
       bodyBytes: limits.bytes('body_bytes', { min: recordBytes, max: 256 * MiB }, 16 * MiB),
       batchRecords: limits.integer('batch_records', { min: 1, max: 100_000 }, 10_000),
       depth: limits.integer('depth', { min: 1, max: 256 }, 64),
+      diskReserve: limits.bytes('disk_reserve', { min: MiB, max: 2 ** 44 }, 256 * MiB),
     },
     topicsCreate: top.section('topics', topicsOptions).choice('create', ['never', 'on_first_use'], 'never'),
-    retention: { quarantine: top.section('retention', retentionOptions).duration('quarantine', { min: day, max: 3_660 * day }, 30 * day) },
+    retention: {
+      log: retention.duration('log', { min: day, max: 3_660 * day }, 30 * day),
+      quarantine: retention.duration('quarantine', { min: day, max: 3_660 * day }, 30 * day),
+    },
     roles: readRoles(top.section('roles', roleNames)),
   };
 }
@@ -137,6 +146,7 @@ topics:
 #   body_bytes: 16MiB       # the largest request
 #   batch_records: 10000
 #   depth: 64               # levels of nesting in a record
+#   disk_reserve: 256MiB    # records are refused while less is free
 
 # retention:
 #   quarantine: 30d         # how long refused records are kept

@@ -28,9 +28,9 @@ const defaults: Settings = {
   currency: 'KRW',
   weekStart: 'monday',
   memory: 1_000_000_000,
-  limits: { recordBytes: 1_048_576, bodyBytes: 16_777_216, batchRecords: 10_000, depth: 64 },
+  limits: { recordBytes: 1_048_576, bodyBytes: 16_777_216, batchRecords: 10_000, depth: 64, diskReserve: 268_435_456 },
   topicsCreate: 'never',
-  retention: { quarantine: 30 * 86_400_000 },
+  retention: { log: 30 * 86_400_000, quarantine: 30 * 86_400_000 },
   roles: {
     admin: { seconds: 600, rows: 10_000_000, concurrency: 8 },
     editor: { seconds: 300, rows: 10_000_000, concurrency: 4 },

@@ -164,7 +164,13 @@ function Result({ answer }: { answer: QueryAnswer }) {
           {t('copy_rows')}
         </Button>
       </div>
-      <div className="result-body">{view === 'table' ? <Grid columns={answer.columns} rows={answer.rows} label={t('as_table')} /> : <Chart spec={spec} data={data} label={t('as_chart')} />}</div>
+      <div className="result-body">
+        {view === 'table' ? (
+          <Grid columns={answer.columns} rows={answer.rows} label={t('as_table')} />
+        ) : (
+          <Chart spec={spec} data={data} label={t('as_chart')} />
+        )}
+      </div>
     </section>
   );
 }

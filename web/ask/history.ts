@@ -11,7 +11,9 @@ const most = 50;
 export function readHistory(): readonly Asked[] {
   try {
     const list: unknown = JSON.parse(localStorage.getItem(kept) ?? '[]');
-    return Array.isArray(list) ? list.filter((asked): asked is Asked => typeof asked?.sql === 'string' && typeof asked?.at === 'number') : [];
+    return Array.isArray(list)
+      ? list.filter((asked): asked is Asked => typeof asked?.sql === 'string' && typeof asked?.at === 'number')
+      : [];
   } catch (thrown) {
     // Someone edited it by hand: it begins anew.
     if (thrown instanceof SyntaxError) return [];

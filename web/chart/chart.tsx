@@ -22,18 +22,24 @@ export function Chart({ spec, data, label }: { spec: ChartSpec; data: Data; labe
     observer.current = new ResizeObserver(measure);
     observer.current.observe(element);
   }, []);
-  const look = useMemo<Look | null>(() => size && { ...size, dark, locale: language, font: getComputedStyle(document.body).fontFamily }, [size, dark, language]);
+  const look = useMemo<Look | null>(
+    () => size && { ...size, dark, locale: language, font: getComputedStyle(document.body).fontFamily },
+    [size, dark, language],
+  );
   const drawn = useMemo(() => look && attempt(spec, data, look), [spec, data, look]);
-  const notes = drawn?.kind === 'option' ? drawn.notes : [];
+  const picture = drawn instanceof Trouble ? null : drawn;
+  const notes = picture?.kind === 'option' ? picture.notes : [];
   return (
     <div className="chart">
       <div className="chart-frame" ref={frame}>
-        {drawn?.kind === 'option' && <Canvas picture={drawn} label={label} size={size!} />}
-        {drawn?.kind === 'number' && <BigNumber picture={drawn} spec={spec} look={look!} />}
-        {drawn?.kind === 'table' && <Grid columns={data.columns} rows={data.rows} label={label} />}
+        {picture?.kind === 'option' && <Canvas picture={picture} label={label} size={size!} />}
+        {picture?.kind === 'number' && <BigNumber picture={picture} spec={spec} look={look!} />}
+        {picture?.kind === 'table' && <Grid columns={data.columns} rows={data.rows} label={label} />}
         {drawn instanceof Trouble && <Problem trouble={drawn} compact />}
       </div>
-      {notes.length > 0 && <p className="faint small chart-note">{notes.map(({ kind, count }) => t(`note_${kind}`, { n: count })).join(' ')}</p>}
+      {notes.length > 0 && (
+        <p className="faint small chart-note">{notes.map(({ kind, count }) => t(`note_${kind}`, { n: count })).join(' ')}</p>
+      )}
     </div>
   );
 }
@@ -50,7 +56,15 @@ function attempt(spec: ChartSpec, data: Data, look: Look): Picture | Trouble {
 
 type Engine = Awaited<ReturnType<typeof loadEngine>>;
 
-function Canvas({ picture, label, size }: { picture: Extract<Picture, { kind: 'option' }>; label: string; size: { width: number; height: number } }) {
+function Canvas({
+  picture,
+  label,
+  size,
+}: {
+  picture: Extract<Picture, { kind: 'option' }>;
+  label: string;
+  size: { width: number; height: number };
+}) {
   const element = useRef<HTMLDivElement | null>(null);
   const chart = useRef<ReturnType<Engine['mount']> | null>(null);
   const [engine, setEngine] = useState<Engine | null>(null);

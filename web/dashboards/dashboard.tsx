@@ -30,7 +30,14 @@ export default function DashboardPage({ name, who }: { name: string; who: Sessio
       ) : (
         <Shown key={version} dashboard={dashboard} edit={edit} />
       )}
-      <Modal opened={editing} onClose={() => setEditing(false)} title={`dashboards/${name}.yaml`} size={860} closeButtonProps={{ 'aria-label': t('close') }} transitionProps={{ duration: 0 }}>
+      <Modal
+        opened={editing}
+        onClose={() => setEditing(false)}
+        title={`dashboards/${name}.yaml`}
+        size={860}
+        closeButtonProps={{ 'aria-label': t('close') }}
+        transitionProps={{ duration: 0 }}
+      >
         <Editing
           file={file.data}
           onSaved={() => {
@@ -54,15 +61,30 @@ function Shown({ dashboard, edit }: { dashboard: Dashboard; edit: React.ReactNod
       <div className="filters">
         <Range choice={choice} onChoice={setChoice} />
         {dashboard.filters.map((filter) => (
-          <FilterSelect key={filter.name} filter={filter} value={choice.filters[filter.name] ?? null} onValue={(value) => setChoice((now) => ({ ...now, filters: withValue(now.filters, filter.name, value) }))} />
+          <FilterSelect
+            key={filter.name}
+            filter={filter}
+            value={choice.filters[filter.name] ?? null}
+            onValue={(value) => setChoice((now) => ({ ...now, filters: withValue(now.filters, filter.name, value) }))}
+          />
         ))}
-        <Button variant="default" onClick={() => setRound((now) => now + 1)} title={refresh === null ? undefined : t('refresh_every', { time: duration(refresh * 1000) })}>
+        <Button
+          variant="default"
+          onClick={() => setRound((now) => now + 1)}
+          title={refresh === null ? undefined : t('refresh_every', { time: duration(refresh * 1000) })}
+        >
           {t('refresh')}
         </Button>
       </div>
       <div className="tiles">
         {dashboard.tiles.map((tile, at) => (
-          <TileView key={`${at} ${tile.title}`} tile={tile} choice={choice} round={round} every={refresh === null ? null : refresh * 1000} />
+          <TileView
+            key={`${at} ${tile.title}`}
+            tile={tile}
+            choice={choice}
+            round={round}
+            every={refresh === null ? null : refresh * 1000}
+          />
         ))}
       </div>
     </Page>
@@ -83,12 +105,24 @@ function Range({ choice, onChoice }: { choice: Choice; onChoice: (choice: Choice
   };
   return (
     <>
-      <Select label={t('range')} value={choice.range} onChange={choose} allowDeselect={false} w={160} data={[...timeRanges, 'custom' as const].map((value) => ({ value, label: t(`range_${value}`) }))} comboboxProps={{ transitionProps: { duration: 0 } }} />
+      <Select
+        label={t('range')}
+        value={choice.range}
+        onChange={choose}
+        allowDeselect={false}
+        w={160}
+        data={[...timeRanges, 'custom' as const].map((value) => ({ value, label: t(`range_${value}`) }))}
+        comboboxProps={{ transitionProps: { duration: 0 } }}
+      />
       {choice.range === 'custom' &&
         (['from', 'to'] as const).map((end) => (
           <label key={end} className="date">
             <span className="label">{t(end)}</span>
-            <input type="date" value={choice[end]} onChange={(event) => event.currentTarget.value !== '' && onChoice({ ...choice, [end]: event.currentTarget.value })} />
+            <input
+              type="date"
+              value={choice[end]}
+              onChange={(event) => event.currentTarget.value !== '' && onChoice({ ...choice, [end]: event.currentTarget.value })}
+            />
           </label>
         ))}
     </>
@@ -102,7 +136,21 @@ function FilterSelect({ filter, value, onValue }: { filter: Filter; value: strin
     const found = (values.data?.rows ?? []).flatMap(([cell]) => (cell === null || cell === undefined ? [] : [String(cell)]));
     return [...new Set(value === null ? found : [value, ...found])];
   }, [values.data, value]);
-  return <Select label={filter.title} placeholder={t('all')} value={value} onChange={onValue} clearable searchable={options.length > 8} w={200} data={options} error={values.error?.body.message} comboboxProps={{ transitionProps: { duration: 0 } }} clearButtonProps={{ 'aria-label': t('all') }} />;
+  return (
+    <Select
+      label={filter.title}
+      placeholder={t('all')}
+      value={value}
+      onChange={onValue}
+      clearable
+      searchable={options.length > 8}
+      w={200}
+      data={options}
+      error={values.error?.body.message}
+      comboboxProps={{ transitionProps: { duration: 0 } }}
+      clearButtonProps={{ 'aria-label': t('all') }}
+    />
+  );
 }
 
 /** The file as text. What is typed stays when saving fails. */
@@ -122,7 +170,14 @@ function Editing({ file, onSaved }: { file: DashboardAnswer; onSaved: () => void
   };
   return (
     <div className="stack">
-      <Textarea aria-label={`dashboards/${file.name}.yaml`} value={text} onChange={(event) => setText(event.currentTarget.value)} rows={22} spellCheck={false} styles={{ input: { fontFamily: 'var(--mono)', fontSize: 13, lineHeight: '20px' } }} />
+      <Textarea
+        aria-label={`dashboards/${file.name}.yaml`}
+        value={text}
+        onChange={(event) => setText(event.currentTarget.value)}
+        rows={22}
+        spellCheck={false}
+        styles={{ input: { fontFamily: 'var(--mono)', fontSize: 13, lineHeight: '20px' } }}
+      />
       {trouble !== null && <Problem trouble={trouble} compact />}
       {trouble?.body.code === 'DASHBOARD_CHANGED' && <p className="warn">{t('save_conflict')}</p>}
       <div className="end-row">

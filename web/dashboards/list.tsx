@@ -14,7 +14,11 @@ export default function Dashboards({ who }: { who: SessionAnswer }) {
   const [making, setMaking] = useState(false);
   const dashboards = list.data?.dashboards ?? [];
   return (
-    <Page title={t('dashboards')} lead={t('dashboards_lead')} action={who.role !== 'viewer' && <Button onClick={() => setMaking(true)}>{t('new_dashboard')}</Button>}>
+    <Page
+      title={t('dashboards')}
+      lead={t('dashboards_lead')}
+      action={who.role !== 'viewer' && <Button onClick={() => setMaking(true)}>{t('new_dashboard')}</Button>}
+    >
       {list.error !== null && <Problem trouble={list.error} onRetry={list.refresh} />}
       {list.data === null && list.error === null && <Placeholder />}
       {list.data !== null && dashboards.length === 0 && (
@@ -40,7 +44,13 @@ export default function Dashboards({ who }: { who: SessionAnswer }) {
           </li>
         ))}
       </ul>
-      <Modal opened={making} onClose={() => setMaking(false)} title={t('new_dashboard')} closeButtonProps={{ 'aria-label': t('close') }} transitionProps={{ duration: 0 }}>
+      <Modal
+        opened={making}
+        onClose={() => setMaking(false)}
+        title={t('new_dashboard')}
+        closeButtonProps={{ 'aria-label': t('close') }}
+        transitionProps={{ duration: 0 }}
+      >
         <Making />
       </Modal>
     </Page>

@@ -18,7 +18,12 @@ export function readChoice({ range, filters }: Dashboard, search: string, ranges
   const chosen = ranges.find((each) => each === asked.get('range'));
   const custom = asked.get('range') === 'custom' && day.test(from) && day.test(to);
   const values = filters.flatMap(({ name }) => (asked.has(`f.${name}`) ? [[name, asked.get(`f.${name}`)!]] : []));
-  return { range: custom ? 'custom' : (chosen ?? range), from: custom ? from : '', to: custom ? to : '', filters: Object.fromEntries(values) };
+  return {
+    range: custom ? 'custom' : (chosen ?? range),
+    from: custom ? from : '',
+    to: custom ? to : '',
+    filters: Object.fromEntries(values),
+  };
 }
 
 export function writeChoice(choice: Choice): string {

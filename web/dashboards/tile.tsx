@@ -62,7 +62,14 @@ export function TileView({ tile, choice, round, every }: { tile: Tile; choice: C
           <Drawn spec={tile.chart} data={data} label={tile.title} />
         )}
       </div>
-      <Modal opened={seeing} onClose={() => setSeeing(false)} title={tile.title} size={720} closeButtonProps={{ 'aria-label': t('close') }} transitionProps={{ duration: 0 }}>
+      <Modal
+        opened={seeing}
+        onClose={() => setSeeing(false)}
+        title={tile.title}
+        size={720}
+        closeButtonProps={{ 'aria-label': t('close') }}
+        transitionProps={{ duration: 0 }}
+      >
         <Copied text={filledIn(sql!, values)} />
       </Modal>
     </section>

@@ -19,7 +19,15 @@ export default function Catalog() {
   const topics = (catalog.data?.topics ?? []).filter(({ name, title }) => `${name} ${title}`.toLowerCase().includes(text.toLowerCase()));
   return (
     <Page title={t('data')} lead={t('catalog_lead')}>
-      <TextInput className="catalog-search" leftSection={icons.find} placeholder={t('catalog_search')} aria-label={t('catalog_search')} value={text} onChange={(event) => setText(event.currentTarget.value)} size="md" />
+      <TextInput
+        className="catalog-search"
+        leftSection={icons.find}
+        placeholder={t('catalog_search')}
+        aria-label={t('catalog_search')}
+        value={text}
+        onChange={(event) => setText(event.currentTarget.value)}
+        size="md"
+      />
       {catalog.error !== null && <Problem trouble={catalog.error} onRetry={catalog.refresh} />}
       {catalog.data === null && catalog.error === null && <Skeleton height={320} />}
       {catalog.data !== null && tables.length === 0 && topics.length === 0 && <Empty>{t('catalog_empty')}</Empty>}
@@ -73,5 +81,10 @@ function matches({ schema, name, columns }: Table, text: string): boolean {
 function hits({ columns }: Table, text: string): string | null {
   const word = text.trim().toLowerCase();
   const found = word === '' ? [] : columns.filter(({ name }) => name.toLowerCase().includes(word));
-  return found.length === 0 ? null : found.map(({ name }) => name).slice(0, 6).join(', ');
+  return found.length === 0
+    ? null
+    : found
+        .map(({ name }) => name)
+        .slice(0, 6)
+        .join(', ');
 }

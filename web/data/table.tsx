@@ -21,12 +21,21 @@ export default function TablePage({ schema, name }: { schema: string; name: stri
   const { t, number } = useWords();
   const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
   const table = catalog.data?.tables.find((each) => each.schema === schema && each.name === name);
-  if (catalog.data === null) return catalog.error === null ? <Placeholder /> : <Problem trouble={catalog.error} onRetry={catalog.refresh} />;
+  if (catalog.data === null)
+    return catalog.error === null ? <Placeholder /> : <Problem trouble={catalog.error} onRetry={catalog.refresh} />;
   if (table === undefined) return <Page title={`${schema}.${name}`}>{t('table_unknown', { name: `${schema}.${name}` })}</Page>;
   const query = `SELECT *\nFROM ${quotedTable(table)}\nLIMIT 100`;
-  const facts = [t(`origin_${table.origin}`), ...(table.rows === null ? [t('view')] : [t('about_rows', { n: number(table.rows) })]), t('columns', { n: table.columns.length })];
+  const facts = [
+    t(`origin_${table.origin}`),
+    ...(table.rows === null ? [t('view')] : [t('about_rows', { n: number(table.rows) })]),
+    t('columns', { n: table.columns.length }),
+  ];
   return (
-    <Page title={`${schema}.${name}`} lead={facts.join(' · ')} action={<Button onClick={() => go(`/ask#${new URLSearchParams({ sql: query })}`)}>{t('ask_about')}</Button>}>
+    <Page
+      title={`${schema}.${name}`}
+      lead={facts.join(' · ')}
+      action={<Button onClick={() => go(`/ask#${new URLSearchParams({ sql: query })}`)}>{t('ask_about')}</Button>}
+    >
       <Profile table={table} />
     </Page>
   );
@@ -35,8 +44,20 @@ export default function TablePage({ schema, name }: { schema: string; name: stri
 function Profile({ table }: { table: Table }) {
   const { t, number, share, language } = useWords();
   const columns = useMemo(() => table.columns.slice(0, mostColumns), [table.columns]);
-  const stats = useLive(`stats ${table.schema}.${table.name}`, (signal) => ask({ sql: profileSql(table, columns.map(({ name }) => name)) }, signal));
-  const sample = useLive(`sample ${table.schema}.${table.name}`, (signal) => ask({ sql: `SELECT * FROM ${quotedTable(table)} LIMIT ${shownRows}` }, signal));
+  const stats = useLive(`stats ${table.schema}.${table.name}`, (signal) =>
+    ask(
+      {
+        sql: profileSql(
+          table,
+          columns.map(({ name }) => name),
+        ),
+      },
+      signal,
+    ),
+  );
+  const sample = useLive(`sample ${table.schema}.${table.name}`, (signal) =>
+    ask({ sql: `SELECT * FROM ${quotedTable(table)} LIMIT ${shownRows}` }, signal),
+  );
   const cells = stats.data?.rows[0] ?? null;
   const counted = Number(cells?.[0] ?? 0);
   return (
@@ -68,8 +89,12 @@ function Profile({ table }: { table: Table }) {
                     <td>
                       <code className="type">{column.type.toLowerCase()}</code>
                     </td>
-                    <td className="end tabular">{cells === null ? <Skeleton height={12} /> : counted === 0 ? '–' : share(1 - Number(filled) / counted)}</td>
-                    <td className="end tabular">{cells === null ? <Skeleton height={12} /> : number(Math.min(Number(distinct), Number(filled)))}</td>
+                    <td className="end tabular">
+                      {cells === null ? <Skeleton height={12} /> : counted === 0 ? '–' : share(1 - Number(filled) / counted)}
+                    </td>
+                    <td className="end tabular">
+                      {cells === null ? <Skeleton height={12} /> : number(Math.min(Number(distinct), Number(filled)))}
+                    </td>
                     <td>{sample.data !== null && <Distribution answer={sample.data} at={at} />}</td>
                     <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(least) ?? '–')}</td>
                     <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(most) ?? '–')}</td>
@@ -83,7 +108,11 @@ function Profile({ table }: { table: Table }) {
       <section className="card">
         <h2>{t('sample')}</h2>
         {sample.error !== null && <Problem trouble={sample.error} onRetry={sample.refresh} compact />}
-        {sample.data === null ? sample.error === null && <Skeleton height={320} /> : <Grid columns={sample.data.columns} rows={sample.data.rows} label={t('sample')} height={440} />}
+        {sample.data === null ? (
+          sample.error === null && <Skeleton height={320} />
+        ) : (
+          <Grid columns={sample.data.columns} rows={sample.data.rows} label={t('sample')} height={440} />
+        )}
       </section>
     </>
   );
@@ -106,14 +135,20 @@ function Distribution({ answer, at }: { answer: QueryAnswer; at: number }) {
 function barsOf(answer: QueryAnswer, at: number): { name: string; count: number }[] {
   const role = rolesOf({ columns: [answer.columns[at]!], rows: [] })[0];
   const cells = answer.rows.flatMap((row) => (row[at] === null || row[at] === undefined ? [] : [row[at]]));
-  if (role === 'measure') return binned(cells.map(Number).filter(Number.isFinite)).map(({ from, count }) => ({ name: String(from), count }));
-  if (role === 'time') return binned(cells.map((cell) => Date.parse(String(cell))).filter(Number.isFinite)).map(({ from, count }) => ({ name: String(from), count }));
+  if (role === 'measure')
+    return binned(cells.map(Number).filter(Number.isFinite)).map(({ from, count }) => ({ name: String(from), count }));
+  if (role === 'time')
+    return binned(cells.map((cell) => Date.parse(String(cell))).filter(Number.isFinite)).map(({ from, count }) => ({
+      name: String(from),
+      count,
+    }));
   const counts = [...Map.groupBy(cells, String)].map(([name, list]) => ({ name, count: list.length }));
   return counts.length > cells.length * 0.9 ? [] : counts.sort((a, b) => b.count - a.count).slice(0, 16);
 }
 
 function profileSql(table: Table, columns: readonly string[]): string {
-  const source = (table.rows ?? 0) > wholeRows ? `(SELECT * FROM ${quotedTable(table)} USING SAMPLE ${sampledRows} ROWS)` : quotedTable(table);
+  const source =
+    (table.rows ?? 0) > wholeRows ? `(SELECT * FROM ${quotedTable(table)} USING SAMPLE ${sampledRows} ROWS)` : quotedTable(table);
   const parts = columns.map((column) => {
     const name = quoted(column);
     return `count(${name}), approx_count_distinct(${name}), left(CAST(min(${name}) AS VARCHAR), 60), left(CAST(max(${name}) AS VARCHAR), 60)`;
@@ -122,4 +157,5 @@ function profileSql(table: Table, columns: readonly string[]): string {
 }
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const quotedTable = ({ schema, name }: Table) => (/^[a-z_][a-z0-9_]*$/.test(name) ? `${schema}.${name}` : `${quoted(schema)}.${quoted(name)}`);
+const quotedTable = ({ schema, name }: Table) =>
+  /^[a-z_][a-z0-9_]*$/.test(name) ? `${schema}.${name}` : `${quoted(schema)}.${quoted(name)}`;

@@ -14,10 +14,16 @@ const listed = 200;
 
 export default function TopicPage({ name, who }: { name: string; who: SessionAnswer }) {
   const { t } = useWords();
-  const topic = useLive(name, (signal) => call<{ topic: Topic; definition: string }>('GET', `/v1/topics/${encodeURIComponent(name)}`, { signal }));
+  const topic = useLive(name, (signal) =>
+    call<{ topic: Topic; definition: string }>('GET', `/v1/topics/${encodeURIComponent(name)}`, { signal }),
+  );
   if (topic.data === null) return topic.error === null ? <Placeholder /> : <Problem trouble={topic.error} onRetry={topic.refresh} />;
   return (
-    <Page title={name} lead={topic.data.topic.title === name ? undefined : topic.data.topic.title} action={<Link href={`/data/raw/${encodeURIComponent(name)}`}>raw.{name}</Link>}>
+    <Page
+      title={name}
+      lead={topic.data.topic.title === name ? undefined : topic.data.topic.title}
+      action={<Link href={`/data/raw/${encodeURIComponent(name)}`}>raw.{name}</Link>}
+    >
       <Figures name={name} />
       <Quarantine name={name} who={who} />
       <section className="card">
@@ -52,7 +58,12 @@ function Figures({ name }: { name: string }) {
 function Quarantine({ name, who }: { name: string; who: SessionAnswer }) {
   const { t, ago, instant } = useWords();
   const sees = who.role === 'admin' || who.role === 'editor';
-  const rows = useLive(sees ? name : null, (signal) => call<{ rows: QuarantineRow[] }>('GET', `/v1/quarantine?${new URLSearchParams({ topic: name, limit: String(listed) })}`, { signal }), 5_000);
+  const rows = useLive(
+    sees ? name : null,
+    (signal) =>
+      call<{ rows: QuarantineRow[] }>('GET', `/v1/quarantine?${new URLSearchParams({ topic: name, limit: String(listed) })}`, { signal }),
+    5_000,
+  );
   const [busy, setBusy] = useState(false);
   const [said, setSaid] = useState<ReplayAnswer | Trouble | null>(null);
   const replay = async () => {

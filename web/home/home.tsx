@@ -68,7 +68,17 @@ function useHistory(status: StatusAnswer | null, at: number): ReadonlyMap<string
 }
 
 /** collect → process → store → analyze → visualize, with what passes on the arrows. */
-function Flow({ status, catalog, dashboards, jobs }: { status: StatusAnswer | null; catalog: CatalogAnswer | null; dashboards: DashboardsAnswer | null; jobs: readonly Job[] | null }) {
+function Flow({
+  status,
+  catalog,
+  dashboards,
+  jobs,
+}: {
+  status: StatusAnswer | null;
+  catalog: CatalogAnswer | null;
+  dashboards: DashboardsAnswer | null;
+  jobs: readonly Job[] | null;
+}) {
   const { t, short, number, duration } = useWords();
   const topics = status?.topics ?? [];
   const sum = (of: (topic: StatusAnswer['topics'][number]) => number) => topics.reduce((total, topic) => total + of(topic), 0);
@@ -80,8 +90,22 @@ function Flow({ status, catalog, dashboards, jobs }: { status: StatusAnswer | nu
   const broken = dashboards?.dashboards.some(({ error }) => error !== null) ?? false;
   const failed = jobs?.filter(({ state }) => state === 'failed').length ?? 0;
   const down = status !== null && status.warehouse !== 'ready';
-  const stages: { word: 'collect' | 'process' | 'store' | 'analyze' | 'visualize'; figure: string | null; whole?: string; sub: string; state: 'good' | 'wait' | 'bad'; path: string }[] = [
-    { word: 'collect', figure: status && short(accepted), whole: number(accepted), sub: t('stage_collect_sub'), state: 'good', path: '/data' },
+  const stages: {
+    word: 'collect' | 'process' | 'store' | 'analyze' | 'visualize';
+    figure: string | null;
+    whole?: string;
+    sub: string;
+    state: 'good' | 'wait' | 'bad';
+    path: string;
+  }[] = [
+    {
+      word: 'collect',
+      figure: status && short(accepted),
+      whole: number(accepted),
+      sub: t('stage_collect_sub'),
+      state: 'good',
+      path: '/data',
+    },
     {
       word: 'process',
       figure: status && (lag === 0 ? '0' : duration(lag)),
@@ -97,10 +121,27 @@ function Flow({ status, catalog, dashboards, jobs }: { status: StatusAnswer | nu
       state: status?.warehouse === 'down' ? 'bad' : down ? 'wait' : 'good',
       path: '/data',
     },
-    { word: 'analyze', figure: jobs && short(jobs.length), sub: t('stage_analyze_sub'), state: failed > 0 && failed === jobs?.length ? 'wait' : 'good', path: '/ask' },
-    { word: 'visualize', figure: dashboards && short(dashboards.dashboards.length), sub: t('stage_visualize_sub'), state: broken ? 'bad' : 'good', path: '/dashboards' },
+    {
+      word: 'analyze',
+      figure: jobs && short(jobs.length),
+      sub: t('stage_analyze_sub'),
+      state: failed > 0 && failed === jobs?.length ? 'wait' : 'good',
+      path: '/ask',
+    },
+    {
+      word: 'visualize',
+      figure: dashboards && short(dashboards.dashboards.length),
+      sub: t('stage_visualize_sub'),
+      state: broken ? 'bad' : 'good',
+      path: '/dashboards',
+    },
   ];
-  const arrows = [rate > 0 ? t('per_second', { n: short(rate) }) : '', rate > 0 && lag < 5_000 ? t('per_second', { n: short(rate) }) : '', '', ''];
+  const arrows = [
+    rate > 0 ? t('per_second', { n: short(rate) }) : '',
+    rate > 0 && lag < 5_000 ? t('per_second', { n: short(rate) }) : '',
+    '',
+    '',
+  ];
   return (
     <ol className="flow">
       {stages.map((stage, at) => (
@@ -134,7 +175,15 @@ function Arrow({ label, moving }: { label: string; moving: boolean }) {
   );
 }
 
-function Arrivals({ status, catalog, history }: { status: StatusAnswer | null; catalog: CatalogAnswer | null; history: ReadonlyMap<string, readonly number[]> }) {
+function Arrivals({
+  status,
+  catalog,
+  history,
+}: {
+  status: StatusAnswer | null;
+  catalog: CatalogAnswer | null;
+  history: ReadonlyMap<string, readonly number[]>;
+}) {
   const { t, number, duration } = useWords();
   if (status === null) return <Skeleton height={160} />;
   if (status.topics.length === 0) return null;
@@ -183,9 +232,14 @@ function Arrivals({ status, catalog, history }: { status: StatusAnswer | null; c
 function Attention({ who, dashboards }: { who: SessionAnswer; dashboards: DashboardsAnswer | null }) {
   const { t, number } = useWords();
   const sees = who.role === 'admin' || who.role === 'editor';
-  const quarantine = useLive(sees ? 'quarantine' : null, (signal) => call<{ rows: QuarantineRow[] }>('GET', `/v1/quarantine?limit=${mostListed}`, { signal }), slow);
+  const quarantine = useLive(
+    sees ? 'quarantine' : null,
+    (signal) => call<{ rows: QuarantineRow[] }>('GET', `/v1/quarantine?limit=${mostListed}`, { signal }),
+    slow,
+  );
   const topics = useLive('topics', (signal) => call<{ topics: Topic[]; problems: ErrorBody[] }>('GET', '/v1/topics', { signal }), slow);
-  if (topics.data === null || dashboards === null || (sees && quarantine.data === null && quarantine.error === null)) return <Skeleton height={96} mb={16} />;
+  if (topics.data === null || dashboards === null || (sees && quarantine.data === null && quarantine.error === null))
+    return <Skeleton height={96} mb={16} />;
   const items: ReactNode[] = [
     ...reasons(quarantine.data?.rows ?? []).map(({ topic, count, codes, full }) => (
       <Item
@@ -199,7 +253,15 @@ function Attention({ who, dashboards }: { who: SessionAnswer; dashboards: Dashbo
     ...topics.data.problems.map((problem) => <Item key={problem.message} title={t('attention_file')} text={problem.message} />),
     ...dashboards.dashboards
       .filter(({ error }) => error !== null)
-      .map(({ name, error }) => <Item key={`dashboard ${name}`} title={t('attention_dashboard')} text={error!.message} href={`/dashboards/${name}`} action={t('open')} />),
+      .map(({ name, error }) => (
+        <Item
+          key={`dashboard ${name}`}
+          title={t('attention_dashboard')}
+          text={error!.message}
+          href={`/dashboards/${name}`}
+          action={t('open')}
+        />
+      )),
   ];
   return (
     <section className="card">
@@ -223,7 +285,9 @@ function Item({ title, text, href, action }: { title: string; text: string; href
 }
 
 /** By topic, what was refused and not accepted since, the most frequent reason first. */
-function reasons(rows: readonly QuarantineRow[]): { topic: string; count: number; full: boolean; codes: { code: string; count: number }[] }[] {
+function reasons(
+  rows: readonly QuarantineRow[],
+): { topic: string; count: number; full: boolean; codes: { code: string; count: number }[] }[] {
   const open = rows.filter(({ replayed }) => replayed === null);
   const topics = Map.groupBy(open, ({ topic }) => topic);
   return [...topics].map(([topic, list]) => {

@@ -11,7 +11,15 @@ import { useWords } from '../words/index.tsx';
 export const loading = new EventTarget();
 export const loadFile = (file: File) => loading.dispatchEvent(new CustomEvent('file', { detail: file }));
 
-const formats: Readonly<Record<string, string>> = { csv: 'csv', tsv: 'csv', txt: 'csv', ndjson: 'ndjson', jsonl: 'ndjson', json: 'ndjson', parquet: 'parquet' };
+const formats: Readonly<Record<string, string>> = {
+  csv: 'csv',
+  tsv: 'csv',
+  txt: 'csv',
+  ndjson: 'ndjson',
+  jsonl: 'ndjson',
+  json: 'ndjson',
+  parquet: 'parquet',
+};
 
 /** A file dropped anywhere becomes a table. */
 export function DropToLoad() {
@@ -58,7 +66,13 @@ export function DropToLoad() {
           </div>
         </div>
       )}
-      <Modal opened={file !== null} onClose={() => setFile(null)} title={t('load_title')} closeButtonProps={{ 'aria-label': t('close') }} transitionProps={{ duration: 0 }}>
+      <Modal
+        opened={file !== null}
+        onClose={() => setFile(null)}
+        title={t('load_title')}
+        closeButtonProps={{ 'aria-label': t('close') }}
+        transitionProps={{ duration: 0 }}
+      >
         {file !== null && <Loading file={file} onDone={() => setFile(null)} />}
       </Modal>
     </>
@@ -78,14 +92,18 @@ function Loading({ file, onDone }: { file: File; onDone: () => void }) {
   if (format === undefined) return <p role="alert">{t('load_kind')}</p>;
   const start = () => {
     setPhase({ kind: 'sending', share: 0 });
-    request.current = send(file, { table, mode, format }, {
-      onShare: (done) => setPhase({ kind: 'sending', share: done }),
-      onDone: (answer) => {
-        onDone();
-        go(`/data/${answer.table.split('.').map(encodeURIComponent).join('/')}`);
+    request.current = send(
+      file,
+      { table, mode, format },
+      {
+        onShare: (done) => setPhase({ kind: 'sending', share: done }),
+        onDone: (answer) => {
+          onDone();
+          go(`/data/${answer.table.split('.').map(encodeURIComponent).join('/')}`);
+        },
+        onTrouble: (trouble) => setPhase({ kind: 'failed', trouble }),
       },
-      onTrouble: (trouble) => setPhase({ kind: 'failed', trouble }),
-    });
+    );
   };
   const busy = phase.kind === 'sending';
   return (
@@ -99,7 +117,13 @@ function Loading({ file, onDone }: { file: File; onDone: () => void }) {
       <p className="faint middle-cut" title={file.name}>
         {file.name} · {bytes(file.size)}
       </p>
-      <TextInput label={t('load_table')} value={table} onChange={(event) => setTable(event.currentTarget.value)} disabled={busy} data-autofocus />
+      <TextInput
+        label={t('load_table')}
+        value={table}
+        onChange={(event) => setTable(event.currentTarget.value)}
+        disabled={busy}
+        data-autofocus
+      />
       <div>
         <span className="label">{t('load_mode')}</span>
         <SegmentedControl
@@ -150,7 +174,10 @@ function send(
 
 /** A name that needs no quotes in SQL. */
 export function tableName(file: string): string {
-  const stem = file.replace(/(\.\w+){1,2}$/, '').normalize('NFC').toLowerCase();
+  const stem = file
+    .replace(/(\.\w+){1,2}$/, '')
+    .normalize('NFC')
+    .toLowerCase();
   const word = stem.replaceAll(/[^\p{L}\p{N}]+/gu, '_').replace(/^_+|_+$/g, '');
   return `main.${/^\p{L}/u.test(word) ? word : `t_${word}`}`.slice(0, 60);
 }

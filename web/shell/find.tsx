@@ -25,7 +25,16 @@ export function Find({ open, onOpen }: { open: boolean; onOpen: (open: boolean) 
   }, [onOpen]);
   const { t } = useWords();
   return (
-    <Modal opened={open} onClose={() => onOpen(false)} withCloseButton={false} padding={0} size={560} yOffset="12vh" aria-label={t('find')} transitionProps={{ duration: 0 }}>
+    <Modal
+      opened={open}
+      onClose={() => onOpen(false)}
+      withCloseButton={false}
+      padding={0}
+      size={560}
+      yOffset="12vh"
+      aria-label={t('find')}
+      transitionProps={{ duration: 0 }}
+    >
       <Targets onGo={() => onOpen(false)} />
     </Modal>
   );
@@ -72,7 +81,16 @@ function Targets({ onGo }: { onGo: () => void }) {
       <div id="find-list" role="listbox" aria-label={t('find')} className="find-list">
         {found.map((target, k) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the input's
-          <div key={target.path} id={`find-${k}`} role="option" tabIndex={-1} aria-selected={k === at} className="find-option" onClick={() => choose(target)} onMouseMove={() => setAt(k)}>
+          <div
+            key={target.path}
+            id={`find-${k}`}
+            role="option"
+            tabIndex={-1}
+            aria-selected={k === at}
+            className="find-option"
+            onClick={() => choose(target)}
+            onMouseMove={() => setAt(k)}
+          >
             <span>{target.name}</span>
             <span className="faint">{t(target.kind)}</span>
           </div>
@@ -93,9 +111,15 @@ function useTargets(): Target[] {
     page('data', '/data'),
     page('ask', '/ask'),
     page('dashboards', '/dashboards'),
-    ...(dashboards?.dashboards ?? []).map(({ name, title }): Target => ({ name: title, kind: 'find_dashboard', path: `/dashboards/${name}` })),
+    ...(dashboards?.dashboards ?? []).map(
+      ({ name, title }): Target => ({ name: title, kind: 'find_dashboard', path: `/dashboards/${name}` }),
+    ),
     ...(catalog?.tables ?? []).map(
-      ({ schema, name }): Target => ({ name: `${schema}.${name}`, kind: 'find_table', path: `/data/${encodeURIComponent(schema)}/${encodeURIComponent(name)}` }),
+      ({ schema, name }): Target => ({
+        name: `${schema}.${name}`,
+        kind: 'find_table',
+        path: `/data/${encodeURIComponent(schema)}/${encodeURIComponent(name)}`,
+      }),
     ),
     ...(catalog?.topics ?? []).map(({ name }): Target => ({ name, kind: 'find_topic', path: `/data/topics/${name}` })),
   ];

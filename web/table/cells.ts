@@ -12,7 +12,8 @@ export interface CellFormat {
 export function cellFormat(column: Column, language: string): CellFormat {
   const [role] = rolesOf({ columns: [column], rows: [] });
   if (role === 'measure') return { numeric: true, text: numbers(column, language) };
-  if (role === 'time') return { numeric: false, text: (cell) => (typeof cell === 'string' ? cell.replace('T', ' ').replace(/Z$/, '') : words(cell)) };
+  if (role === 'time')
+    return { numeric: false, text: (cell) => (typeof cell === 'string' ? cell.replace('T', ' ').replace(/Z$/, '') : words(cell)) };
   return { numeric: /INT|DECIMAL|DOUBLE|FLOAT/.test(column.type), text: words };
 }
 

@@ -9,7 +9,17 @@ const tallest = 12_000_000;
 const overscan = 6;
 
 /** Rows of a result; only those in view are in the page, so a million scroll as smoothly as ten. Fills its parent unless `height` is given. */
-export function Grid({ columns, rows, label, height }: { columns: readonly Column[]; rows: readonly (readonly unknown[])[]; label: string; height?: number }) {
+export function Grid({
+  columns,
+  rows,
+  label,
+  height,
+}: {
+  columns: readonly Column[];
+  rows: readonly (readonly unknown[])[];
+  label: string;
+  height?: number;
+}) {
   const { language } = useWords();
   const [order, setOrder] = useState<{ column: number; descending: boolean } | null>(null);
   const [top, setTop] = useState(0);
@@ -35,14 +45,36 @@ export function Grid({ columns, rows, label, height }: { columns: readonly Colum
   const template = { gridTemplateColumns: widths.map((width) => `${width}px`).join(' ') };
   const total = widths.reduce((sum, width) => sum + width, 0);
   return (
-    <div className="grid-frame" ref={frame} style={height === undefined ? undefined : { height: Math.min(height, whole + rowHeight + 18) }} onScroll={(event: UIEvent<HTMLDivElement>) => setTop(event.currentTarget.scrollTop)} tabIndex={0} role="table" aria-label={label} aria-rowcount={rows.length + 1}>
+    <div
+      className="grid-frame"
+      ref={frame}
+      style={height === undefined ? undefined : { height: Math.min(height, whole + rowHeight + 18) }}
+      onScroll={(event: UIEvent<HTMLDivElement>) => setTop(event.currentTarget.scrollTop)}
+      tabIndex={0}
+      role="table"
+      aria-label={label}
+      aria-rowcount={rows.length + 1}
+    >
       <div className="grid-row grid-head" style={{ ...template, minWidth: total }} role="row">
         {columns.map((column, at) => (
-          <div key={`${at} ${column.name}`} role="columnheader" aria-sort={order?.column !== at ? 'none' : order.descending ? 'descending' : 'ascending'} className={formats[at]!.numeric ? 'end' : undefined}>
+          <div
+            key={`${at} ${column.name}`}
+            role="columnheader"
+            aria-sort={order?.column !== at ? 'none' : order.descending ? 'descending' : 'ascending'}
+            className={formats[at]!.numeric ? 'end' : undefined}
+          >
             <button
               type="button"
               title={`${column.name}\n${column.type}`}
-              onClick={() => setOrder((now) => (now?.column !== at ? { column: at, descending: formats[at]!.numeric } : now.descending === formats[at]!.numeric ? { column: at, descending: !now.descending } : null))}
+              onClick={() =>
+                setOrder((now) =>
+                  now?.column !== at
+                    ? { column: at, descending: formats[at]!.numeric }
+                    : now.descending === formats[at]!.numeric
+                      ? { column: at, descending: !now.descending }
+                      : null,
+                )
+              }
             >
               <span>{column.name}</span>
               <span aria-hidden="true">{order?.column === at ? (order.descending ? ' ↓' : ' ↑') : ''}</span>
@@ -57,7 +89,12 @@ export function Grid({ columns, rows, label, height }: { columns: readonly Colum
               {columns.map((column, k) => {
                 const text = formats[k]!.text(row[k]);
                 return (
-                  <div key={`${k} ${column.name}`} role="cell" className={formats[k]!.numeric ? 'end tabular' : undefined} title={text !== null && text.length > 24 ? text.slice(0, 2000) : undefined}>
+                  <div
+                    key={`${k} ${column.name}`}
+                    role="cell"
+                    className={formats[k]!.numeric ? 'end tabular' : undefined}
+                    title={text !== null && text.length > 24 ? text.slice(0, 2000) : undefined}
+                  >
                     {text === null ? <i className="null">NULL</i> : text.slice(0, 400)}
                   </div>
                 );

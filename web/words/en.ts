@@ -112,7 +112,8 @@ export const en = {
   profile_large: 'The profile stands on a sample of {n} rows.',
   table_unknown: 'There is no table “{name}”.',
   quarantine: 'Quarantine',
-  quarantine_lead: 'Records that were refused, with the reason. Correct the topic’s definition or the sender, then send them through again.',
+  quarantine_lead:
+    'Records that were refused, with the reason. Correct the topic’s definition or the sender, then send them through again.',
   quarantine_empty: 'No record of this topic was refused.',
   quarantine_not_yours: 'Only editors and admins see refused records.',
   replay: 'Send through again',

@@ -62,7 +62,12 @@ function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
   const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' });
   const instants = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' });
   const unit = (value: number, name: string, digits: number) =>
-    new Intl.NumberFormat(language, { style: 'unit', unit: name, unitDisplay: name === 'second' || name === 'millisecond' ? 'narrow' : 'short', maximumFractionDigits: digits }).format(value);
+    new Intl.NumberFormat(language, {
+      style: 'unit',
+      unit: name,
+      unitDisplay: name === 'second' || name === 'millisecond' ? 'narrow' : 'short',
+      maximumFractionDigits: digits,
+    }).format(value);
   const duration = (ms: number) => {
     if (ms < 1000) return unit(Math.round(ms), 'millisecond', 0);
     if (ms < 60_000) return unit(ms / 1000, 'second', 1);
@@ -73,12 +78,19 @@ function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
     t: (word, values) => (values === undefined ? book[word] : book[word].replace(/\{(\w+)\}/g, (_all, name) => String(values[name] ?? ''))),
     number: (value) => plain.format(value),
     short: (value) => compact.format(value),
-    bytes: (value) => (value < 1e6 ? unit(value / 1e3, 'kilobyte', 0) : value < 1e9 ? unit(value / 1e6, 'megabyte', 0) : unit(value / 1e9, 'gigabyte', 1)),
+    bytes: (value) =>
+      value < 1e6 ? unit(value / 1e3, 'kilobyte', 0) : value < 1e9 ? unit(value / 1e6, 'megabyte', 0) : unit(value / 1e9, 'gigabyte', 1),
     duration,
     ago(at) {
       const seconds = Math.round((at - Date.now()) / 1000);
       const [value, name] =
-        seconds > -60 ? [seconds, 'second'] : seconds > -3600 ? [seconds / 60, 'minute'] : seconds > -86_400 ? [seconds / 3600, 'hour'] : [seconds / 86_400, 'day'];
+        seconds > -60
+          ? [seconds, 'second']
+          : seconds > -3600
+            ? [seconds / 60, 'minute']
+            : seconds > -86_400
+              ? [seconds / 3600, 'hour']
+              : [seconds / 86_400, 'day'];
       return relative.format(Math.round(value as number), name as Intl.RelativeTimeFormatUnit);
     },
     instant: (at) => instants.format(at),

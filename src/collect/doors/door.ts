@@ -10,7 +10,8 @@ export interface DoorContext {
   readonly sender: (request: IncomingMessage, topic: string) => string;
   /** Errors: TOPIC_UNKNOWN, TOPIC_NAME. */
   readonly topic: (name: string) => Topic;
-  readonly stopping: () => boolean;
+  /** Why no record is taken now (it is stopping, the disk is full), or null. */
+  readonly refusal: () => MillraceError | null;
 }
 
 /** A door takes one protocol's requests: `path` says which are its own, `handle` answers every one of them. */

@@ -22,7 +22,8 @@ export const records: Door = {
   handle(request, response, path, context) {
     let sender: string;
     try {
-      if (context.stopping()) throw new MillraceError('STOPPING');
+      const refusal = context.refusal();
+      if (refusal !== null) throw refusal;
       sender = context.sender(request, path);
       checkLength(request, context.bodyBytes);
     } catch (thrown) {

@@ -49,8 +49,13 @@ export function segmentName(first: Position): string {
   return `${String(first).padStart(16, '0')}.log`;
 }
 
+/** A segment that was packed (zstd) after it was closed and delivered. */
+export function packedName(first: Position): string {
+  return `${segmentName(first)}.zst`;
+}
+
 /** The first position of a segment from its file name, or null when the file is none of ours. */
 export function segmentFirst(name: string): Position | null {
-  const match = /^(\d{16})\.log$/.exec(name);
+  const match = /^(\d{16})\.log(\.zst)?$/.exec(name);
   return match === null ? null : Number(match[1]);
 }

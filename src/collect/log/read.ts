@@ -3,6 +3,7 @@ import { fail, type Position } from '#core';
 import { type Files, realFiles } from './files.ts';
 import { type GroupHeader, groupCrc, HEADER, readHeader, segmentName } from './group.ts';
 import { segmentsOf } from './recover.ts';
+import { openSegment } from './segment.ts';
 
 /** A run of whole groups of one topic: the lines without the headers. */
 export interface Slice {
@@ -56,18 +57,17 @@ interface Segment {
 /** Null when no group begins at `at` or after it in the segment. */
 function readSegment(files: Files, folder: string, segment: Segment, at: Position, durable: Position, maxBytes: number): Slice | null {
   const name = segmentName(segment.first);
-  const fd = files.openSync(join(folder, name), 'r');
+  const file = openSegment(files, folder, segment.first);
   try {
-    const whole = files.fstatSync(fd).size;
+    const whole = file.size;
     // The group whose sync failed may stand at its end, whole or torn. Its sender was told that it is not there.
     const abandoned = segment.next !== null && segment.first + whole < segment.next;
     const size = Math.min(whole, durable - segment.first);
     const offset = at - segment.first;
     if (offset >= size) return null;
-    let bytes = readAt(files, fd, offset, Math.min(Math.max(maxBytes, HEADER), size - offset));
+    let bytes = file.readAt(offset, Math.min(Math.max(maxBytes, HEADER), size - offset));
     const head = readHeader(bytes, 0);
-    if (head !== null && HEADER + head.length > bytes.length)
-      bytes = readAt(files, fd, offset, Math.min(HEADER + head.length, size - offset));
+    if (head !== null && HEADER + head.length > bytes.length) bytes = file.readAt(offset, Math.min(HEADER + head.length, size - offset));
     const lines: Buffer[] = [];
     let records = 0;
     let k = 0;
@@ -84,22 +84,11 @@ function readSegment(files: Files, folder: string, segment: Segment, at: Positio
     if (k > 0) return { from: at, to: at + k, lines, records };
     return abandoned ? null : fail('LOG_CORRUPT', { file: name, at, problem: problemOf(head, bytes) });
   } finally {
-    files.closeSync(fd);
+    file.close();
   }
 }
 
 function problemOf(head: GroupHeader | null, bytes: Buffer): string {
   if (head === null) return 'a group’s header is not there';
   return HEADER + head.length > bytes.length ? 'a group is cut' : 'the checksum differs';
-}
-
-function readAt(files: Files, fd: number, offset: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  let got = 0;
-  while (got < length) {
-    const n = files.readSync(fd, bytes, got, length - got, offset + got);
-    if (n === 0) break;
-    got += n;
-  }
-  return bytes.subarray(0, got);
 }

@@ -13,11 +13,12 @@ export interface Recovered {
 
 export function segmentsOf(files: Files, folder: string): Position[] {
   if (!files.existsSync(folder)) return [];
-  return files
+  const found = files
     .readdirSync(folder)
     .map(segmentFirst)
-    .filter((first) => first !== null)
-    .sort((a, b) => a - b);
+    .filter((first) => first !== null);
+  // While a segment is being packed it stands there in both forms.
+  return [...new Set(found)].sort((a, b) => a - b);
 }
 
 /**

@@ -146,6 +146,12 @@ export const collectErrors = {
     what: (p) => `The record could not be made durable: ${p['problem']}. It was not acknowledged.`,
     todo: 'Retry with the same id; check the disk if it stays.',
   },
+  DISK_FULL: {
+    status: 503,
+    retryable: true,
+    what: (p) => `Only ${p['free']} bytes are free on the disk; the last ${p['reserve']} are kept for finishing what was begun.`,
+    todo: 'Make room, or lower limits.disk_reserve in millrace.yaml; records are taken again by themselves.',
+  },
   LOG_CORRUPT: {
     status: 500,
     retryable: false,

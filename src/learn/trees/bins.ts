@@ -29,21 +29,26 @@ export function binCount(bins: FeatureBins): number {
  */
 export function featureBins(feature: Feature, maxBins: number): FeatureBins {
   if (feature.kind === 'category') return { kind: 'category', levels: feature.levels };
-  const sorted = feature.values.filter((v) => !Number.isNaN(v)).sort();
-  const distinct: number[] = [];
-  const counts: number[] = [];
-  for (const v of sorted) {
-    const last = distinct.length - 1;
-    if (last >= 0 && distinct[last] === v) counts[last]!++;
-    else {
-      distinct.push(v);
-      counts.push(1);
-    }
-  }
-  return { kind: 'numeric', upper: upperBounds(distinct, counts, sorted.length, maxBins) };
+  const { distinct, counts, rows } = runs(feature.values);
+  return { kind: 'numeric', upper: upperBounds(distinct, counts, rows, maxBins) };
 }
 
-function upperBounds(distinct: readonly number[], counts: readonly number[], rows: number, maxBins: number): Float64Array {
+/** The distinct values, ascending, how often each stands there, and how many values are not missing. */
+function runs(values: Float64Array): { distinct: Float64Array; counts: Uint32Array; rows: number } {
+  const distinct = new Float64Array(values.length);
+  let rows = 0;
+  for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i]!)) distinct[rows++] = values[i]!;
+  distinct.subarray(0, rows).sort();
+  const counts = new Uint32Array(rows);
+  let last = -1;
+  for (let i = 0; i < rows; i++) {
+    if (last < 0 || distinct[last] !== distinct[i]) distinct[++last] = distinct[i]!;
+    counts[last] = counts[last]! + 1;
+  }
+  return { distinct: distinct.subarray(0, last + 1), counts: counts.subarray(0, last + 1), rows };
+}
+
+function upperBounds(distinct: Float64Array, counts: Uint32Array, rows: number, maxBins: number): Float64Array {
   const upper: number[] = [];
   if (distinct.length <= maxBins) {
     for (let i = 1; i < distinct.length; i++) upper.push(between(distinct[i - 1]!, distinct[i]!));

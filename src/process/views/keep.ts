@@ -6,7 +6,7 @@ import { asMillraceError, type ErrorBody, fail, type Millis } from '#core';
 import type { CreateMaterializedViewStatement, MaterializedViewStatement, Serialize } from '#sql';
 import { type Change, type Store, text } from '#store';
 import { type Refreshed, refreshView } from './refresh.ts';
-import { inOrder, readView, type View, viewOf } from './view.ts';
+import { type Engine, inOrder, readView, tablesOf, type View, viewOf } from './view.ts';
 
 /** Where definitions live: files in the workspace. */
 export interface ViewFiles {
@@ -21,6 +21,8 @@ export interface ViewState {
   readonly partition: string | null;
   readonly mode: 'partitions' | 'whole';
   readonly reasons: readonly string[];
+  /** What a change of each table that it reads costs, in words. */
+  readonly plan: readonly string[];
   readonly state: 'fresh' | 'behind' | 'paused';
   /** The batch up to which it is right; null while it was never built. */
   readonly batch: number | null;
@@ -43,12 +45,12 @@ export interface Keeper {
 
 interface Kept {
   view: View;
-  /** Rows of the source carry the batch that brought them; otherwise any change of it recomputes the whole. */
-  tracked: boolean;
+  /** Tables of which any change recomputes the whole: read without a key, or their rows don't carry the batch that brought them. */
+  wholly: ReadonlySet<string>;
   /** The batch up to which it is right. */
   batch: number | null;
   dirty: boolean;
-  /** A table beside the source changed, or the source as a whole. */
+  /** Something changed that can't be told by partition. */
   whole: boolean;
   dueAt: Millis;
   refreshes: number;
@@ -80,10 +82,12 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
     }
   };
 
+  const engine: Engine = { serialize, rows: (sql) => store.rows(sql) };
+
   async function check(definition: string): Promise<View> {
     const names = await store.names();
     const views = new Set([...kept.values()].map(({ view }) => view.full.toLowerCase()));
-    return readView(definition, serialize, {
+    return readView(definition, engine, {
       role: 'editor',
       mayRead: (schema, name) => {
         const full = `${schema ?? 'main'}.${name}`.toLowerCase();
@@ -102,17 +106,13 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
 
   async function keep(view: View): Promise<void> {
     const batch = await stateOf(view);
-    const [schema, name] = view.source.split('.') as [string, string];
-    const found = await store.rows(
-      `SELECT 1 FROM duckdb_columns() WHERE lower(schema_name) = ${text(schema)} AND lower(table_name) = ${text(name)} AND column_name = '_batch'`,
-    );
-    const tracked = found.length > 0 && !['load', 'statement'].includes(await madeBy(view.source));
+    const wholly = await readWholly(view);
     const own: Kept = {
       view,
-      tracked,
+      wholly,
       batch,
       dirty: true,
-      whole: false,
+      whole: batch !== null && (await changedWhole(view, batch, wholly)),
       dueAt: 0,
       refreshes: 0,
       lastMs: null,
@@ -120,23 +120,24 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       error: null,
       paused: false,
     };
-    if (batch !== null) {
-      own.whole = await changedWhole(view, batch, tracked);
-      own.dirty = own.whole || tracked;
-    }
+    if (batch !== null && view.columns === null) own.dirty = own.whole;
     kept.set(view.full, own);
   }
 
-  /** Since that batch: did a table beside the source change, or the source in a way that its rows don't tell? */
-  async function madeBy(target: string): Promise<string> {
-    const [row] = await store.rows(`SELECT max_by(kind, batch) AS kind FROM millrace.batch WHERE lower(target) = ${text(target)}`);
-    return String(row?.['kind'] ?? '');
+  async function readWholly(view: View): Promise<ReadonlySet<string>> {
+    const found = await store.rows(
+      `SELECT lower(schema_name || '.' || table_name) AS name FROM duckdb_columns() WHERE column_name = '_batch'`,
+    );
+    const tracked = new Set(found.map((row) => String(row['name'])));
+    return new Set(view.inputs.filter((input) => input.by === 'whole' || !tracked.has(input.table)).map((input) => input.table));
   }
 
-  async function changedWhole(view: View, since: number, tracked: boolean): Promise<boolean> {
-    const others = view.others.map(text).join(', ') || "''";
+  /** Since that batch: did anything that it reads change in a way that can't be told by partition? */
+  async function changedWhole(view: View, since: number, wholly: ReadonlySet<string>): Promise<boolean> {
+    const listed = (tables: ReadonlySet<string>) => [...tables].map(text).join(', ') || "''";
     const [row] = await store.rows(
-      `SELECT count(*) AS n FROM millrace.batch WHERE batch > ${since} AND (target IN (${others}) OR (target = ${text(view.source)} AND (${!tracked} OR kind IN ('load', 'statement') OR key = 'whole')))`,
+      `SELECT count(*) AS n FROM millrace.batch WHERE batch > ${since} AND lower(target) IN (${listed(tablesOf(view))})
+        AND (lower(target) IN (${listed(wholly)}) OR kind IN ('load', 'statement') OR key = 'whole')`,
     );
     return Number(row!['n']) > 0;
   }
@@ -148,12 +149,12 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
 
   store.onCommit((changes: readonly Change[]) => {
     for (const own of kept.values()) {
+      const tables = tablesOf(own.view);
       for (const change of changes) {
         const target = change.target.toLowerCase();
-        if (target === own.view.source) {
-          own.dirty = true;
-          own.whole ||= !own.tracked || change.kind === 'load' || change.kind === 'statement' || change.key === 'whole';
-        } else if (own.view.others.includes(target)) own.dirty = own.whole = true;
+        if (!tables.has(target)) continue;
+        own.dirty = true;
+        own.whole ||= own.wholly.has(target) || change.kind === 'load' || change.kind === 'statement' || change.key === 'whole';
       }
     }
     schedule();
@@ -186,7 +187,7 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
     const whole = own.whole;
     own.whole = false;
     const { view } = own;
-    const downstream = [...kept.values()].some((other) => other.view.source === view.full.toLowerCase());
+    const downstream = [...kept.values()].some((other) => tablesOf(other.view).has(view.full.toLowerCase()));
     try {
       const { batch, refreshed } = await store.write(async (tx) => {
         // Everything before this batch is committed, and nothing commits beside it.
@@ -262,7 +263,7 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
   return {
     define,
     async create(statement) {
-      const view = await viewOf(statement, serialize);
+      const view = await viewOf(statement, engine);
       const taken = kept.has(view.full) || (await store.names()).has(view.full.toLowerCase());
       if (taken && statement.ifNotExists && kept.has(view.full)) return kept.get(view.full)!.view;
       if (taken && !(statement.replace && kept.has(view.full))) fail('VIEW_EXISTS', { view: view.full });
@@ -316,8 +317,9 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
         name: own.view.full,
         source: own.view.source,
         partition: own.view.partition,
-        mode: own.view.plan.column === null ? 'whole' : 'partitions',
-        reasons: own.view.plan.reasons,
+        mode: own.view.columns === null ? 'whole' : 'partitions',
+        reasons: own.view.reasons,
+        plan: planText(own.view),
         state: own.paused ? 'paused' : own.dirty ? 'behind' : 'fresh',
         batch: own.batch,
         refreshes: own.refreshes,
@@ -337,4 +339,17 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       await running;
     },
   };
+}
+
+/** How each table that a view reads is kept up with, in words. */
+function planText(view: View): string[] {
+  if (view.columns === null) return [...tablesOf(view)].map((table) => `${table}: any change recomputes the whole view`);
+  const lines = view.inputs.map((input) => {
+    if (input.by === 'partition')
+      return `${input.table}: a changed row touches the partition ${input.parts.map((part) => part.sql).join(', ')}`;
+    if (input.by === 'key')
+      return `${input.table}: a changed row touches the partitions of the rows of ${input.of.table} whose ${input.of.key} equals its ${input.key}`;
+    return `${input.table}: any change recomputes the whole view, because ${input.reason}`;
+  });
+  return [...new Set(lines)];
 }

@@ -94,7 +94,10 @@ interface Relation {
   readonly inner: { readonly query: Node; readonly scope: Ctes; readonly shared: boolean } | null;
   readonly columns: ReadonlySet<string>;
   /** The partition over a table's own columns, or the output columns that equal it; null where it is not partitioned. */
-  readonly parts: { readonly of: 'table'; readonly expressions: readonly Node[] } | { readonly of: 'query'; readonly names: readonly ReadonlySet<string>[] } | null;
+  readonly parts:
+    | { readonly of: 'table'; readonly expressions: readonly Node[] }
+    | { readonly of: 'query'; readonly names: readonly ReadonlySet<string>[] }
+    | null;
 }
 
 interface From {
@@ -231,14 +234,18 @@ class Walk {
       const inner = { query, scope: ctes, shared: false };
       return this.#derived(node, alias, inner, this.#imposed.has(node) ? null : this.query(query, ctes), renamed);
     }
-    const columns = new Set(renamed.length > 0 ? renamed : [alias, String((node['function'] as Node)?.['function_name'] ?? '').toLowerCase()]);
+    const columns = new Set(
+      renamed.length > 0 ? renamed : [alias, String((node['function'] as Node)?.['function_name'] ?? '').toLowerCase()],
+    );
     return { node, alias, table: null, inner: null, columns, parts: null };
   }
 
   #derived(node: Node, alias: string, inner: NonNullable<Relation['inner']>, outputs: Outputs, renamed: readonly string[]): Relation {
     const listed = this.#listed(inner.query, inner.scope);
     const rename = (name: string) => renamed[listed.indexOf(name)] ?? name;
-    const parts = this.#imposed.get(node) ?? (outputs === null ? null : { of: 'query', names: outputs.map((names) => new Set([...names].map(rename))) });
+    const parts =
+      this.#imposed.get(node) ??
+      (outputs === null ? null : { of: 'query', names: outputs.map((names) => new Set([...names].map(rename))) });
     return { node, alias, table: null, inner: renamed.length > 0 ? null : inner, columns: new Set(listed.map(rename)), parts };
   }
 
@@ -278,7 +285,11 @@ class Walk {
       return { node, relations: [...left.relations, ...right.relations], trusted: [] };
     const kind = node['ref_type'] === 'POSITIONAL' ? 'POSITIONAL' : String(node['join_type']);
     if (left.trusted.length > 0 && right.trusted.length > 0) {
-      if (!this.#source.parts.every((_, k) => pairs.some((pair) => isPart(pair.left.expression, k, left, pair.left) && isPart(pair.right.expression, k, right, pair.right))))
+      if (
+        !this.#source.parts.every((_, k) =>
+          pairs.some((pair) => isPart(pair.left.expression, k, left, pair.left) && isPart(pair.right.expression, k, right, pair.right)),
+        )
+      )
         this.reasons.push('the source is joined with itself on something else than the partition');
     } else {
       const inner = left.trusted.length > 0 ? left : right;
@@ -294,7 +305,14 @@ class Walk {
     const equal = this.#source.parts.map((_, k) => pairs.find((pair) => isPart(pair.left.expression, k, inner, pair.left))?.right);
     const owners = new Set(equal.map((owned) => owned?.relation));
     const [owner] = owners;
-    if (owners.size === 1 && owner !== undefined && this.#impose(owner, equal.map((owned) => owned!.expression)))
+    if (
+      owners.size === 1 &&
+      owner !== undefined &&
+      this.#impose(
+        owner,
+        equal.map((owned) => owned!.expression),
+      )
+    )
       return this.#from(other.node!, ctes, where);
     for (const relation of other.relations) this.#lookUp(relation, inner, pairs);
     return other;
@@ -308,7 +326,7 @@ class Walk {
     }
     const walked = this.#traced(relation, expressions);
     if (walked === null) return false;
-    this.uses.push(...walked.uses);
+    for (const use of walked.uses) this.#record(use);
     this.#imposed.set(relation.node, { of: 'query', names: walked.outputs });
     return true;
   }
@@ -346,7 +364,11 @@ class Walk {
     if (first.relation.table !== null) return { table: first.relation.table, expressions };
     const { inner } = first.relation;
     if (inner === null || !expressions.every(isColumn)) return null;
-    return this.#trace(inner.query, expressions.map((expression) => namesOf(expression).join('.')), inner.scope);
+    return this.#trace(
+      inner.query,
+      expressions.map((expression) => namesOf(expression).join('.')),
+      inner.scope,
+    );
   }
 
   #lookUp(relation: Relation, inner: From, pairs: readonly Pair[]): void {
@@ -361,7 +383,7 @@ class Walk {
       const traced = this.#traced(relation, [right.expression]);
       if (traced === null) continue;
       for (const use of traced.uses)
-        this.uses.push({ ...use, reading: use.reading.by === 'partition' ? { by: 'key', key: use.reading.parts[0]!, of } : WHOLE });
+        this.#record({ ...use, reading: use.reading.by === 'partition' ? { by: 'key', key: use.reading.parts[0]!, of } : WHOLE });
       return;
     }
   }
@@ -390,7 +412,10 @@ class Walk {
   }
 
   #use(relation: Relation, reading: Reading): void {
-    const use: Use = { table: relation.table!, at: Number(relation.node['query_location']), reading };
+    this.#record({ table: relation.table!, at: Number(relation.node['query_location']), reading });
+  }
+
+  #record(use: Use): void {
     const at = this.uses.findIndex((other) => other.at === use.at);
     if (at < 0) this.uses.push(use);
     else this.uses[at] = use;
@@ -452,11 +477,9 @@ function isPart(expression: Node, k: number, from: From, known?: Owned): boolean
   if (owned === null) return false;
   const { relation } = owned;
   if (!from.trusted.includes(relation) || relation.parts === null) return false;
-  if (relation.parts.of === 'table') return sameText(owned.expression) === sameText(withoutCase(relation.parts.expressions[k]!));
+  if (relation.parts.of === 'table') return sameText(owned.expression) === sameText(relation.parts.expressions[k]!);
   return isColumn(owned.expression) && relation.parts.names[k]!.has(namesOf(owned.expression).join('.'));
 }
-
-const withoutCase = (node: Node): Node => node;
 
 /** The one relation over whose columns an expression is, if there is one; its columns are named without it. */
 function owner(expression: Node, relations: readonly Relation[]): Owned | null {
@@ -486,13 +509,20 @@ function resolve(names: readonly string[], relations: readonly Relation[]): { re
 function starred(relation: Relation, k: number, star: Node): string[] {
   const { parts } = relation;
   const excluded = excludedBy(star);
-  if (parts === null) return [];
-  const names = parts.of === 'query' ? [...parts.names[k]!] : parts.expressions.slice(k, k + 1).filter(isColumn).map((part) => namesOf(part).join('.'));
+  // COLUMNS(…) chooses by rules of its own.
+  if (parts === null || star['columns'] === true) return [];
+  const names =
+    parts.of === 'query'
+      ? [...parts.names[k]!]
+      : parts.expressions
+          .slice(k, k + 1)
+          .filter(isColumn)
+          .map((part) => namesOf(part).join('.'));
   return names.filter((name) => !excluded.has(name));
 }
 
 /** What EXCLUDE, REPLACE and RENAME take out of a star, or give another meaning. */
 function excludedBy(star: Node): ReadonlySet<string> {
-  const text = JSON.stringify([star['exclude_list'], star['qualified_exclude_list'], star['replace_list'], star['rename_list'], star['rename_columns']]);
+  const text = JSON.stringify([star['exclude_list'], star['qualified_exclude_list'], star['replace_list'], star['rename_list']]);
   return new Set([...text.matchAll(/"([^"]+)"/g)].map(([, name]) => name!.toLowerCase()));
 }

@@ -1,8 +1,32 @@
 /** A materialized view from its definition's text: checked, with its plan, before anything of it is run. */
 import { fail, type Millis, type Role } from '#core';
 import { type CreateMaterializedViewStatement, checkStatement, functionFamilies, readStatement, type Serialize } from '#sql';
-import type { TableName } from '#store';
-import { type PartitionPlan, planPartition } from './plan.ts';
+import { quoted, type Row, type TableName, text } from '#store';
+import { planPartition, type Reading, WHOLE } from './plan.ts';
+import { type Node, queryOf, sameText } from './tree.ts';
+
+/** What reading a definition needs of the warehouse. */
+export interface Engine {
+  readonly serialize: Serialize;
+  rows(sql: string): Promise<Row[]>;
+}
+
+/** How a refresh reads one table of the query, in SQL over that table's columns. */
+export type Input = { readonly table: string /** Where in the query it is named. */; readonly at: number } & (
+  | { readonly by: 'partition'; readonly parts: readonly Part[] }
+  | {
+      readonly by: 'key';
+      readonly key: string;
+      readonly of: { readonly table: string; readonly key: string; readonly parts: readonly Part[] };
+    }
+  | { readonly by: 'whole'; readonly reason: string }
+);
+
+/** One part of a partition as SQL. `list` is what is unnested, where a row belongs to several partitions (hopping windows). */
+export interface Part {
+  readonly sql: string;
+  readonly list: string | null;
+}
 
 export interface View {
   readonly name: TableName;
@@ -11,16 +35,23 @@ export interface View {
   /** The whole statement, as it stands in the file. */
   readonly definition: string;
   readonly query: string;
-  /** SQL of the partition expression over the source's columns, or null. */
+  /** What was written after PARTITION BY, or null. */
   readonly partition: string | null;
-  readonly plan: PartitionPlan;
-  /** The table whose changes say which partitions were touched: the first that the query reads. */
+  /** The view's columns that hold the partition; null: each refresh recomputes the whole. */
+  readonly columns: readonly string[] | null;
+  /** Why it is recomputed as a whole. */
+  readonly reasons: readonly string[];
+  /** Every place where the query names a table, the source first. */
+  readonly inputs: readonly Input[];
   readonly source: string;
-  /** Where in `query` the source is named. */
-  readonly sourceAt: readonly number[];
-  /** The other tables that it reads: a change of one of them recomputes the whole. */
-  readonly others: readonly string[];
   readonly refresh: Millis;
+  readonly lookback: Lookback | null;
+}
+
+/** A row of the view at `column` depends on its key's rows of the source from that time less `span` on. */
+export interface Lookback {
+  readonly span: Millis;
+  readonly column: string;
 }
 
 /** Functions that give another answer each time; a view on them would never equal its batch. */
@@ -34,61 +65,185 @@ const aggregates = new Set(
 );
 aggregates.add('count_star');
 
-const REFRESH: Millis = 1000;
-
-/** Errors: SQL_*, VIEW_*. `text` is a CREATE MATERIALIZED VIEW statement. */
+/** Errors: SQL_*, VIEW_*. `definition` is a CREATE MATERIALIZED VIEW statement. */
 export async function readView(
-  text: string,
-  serialize: Serialize,
+  definition: string,
+  engine: Engine,
   who: {
     role: Role;
     mayRead: (schema: string | null, name: string) => boolean;
     mayWrite: (schema: string, name: string | null) => boolean;
   },
 ): Promise<View> {
-  const statement = await readStatement(text, serialize);
+  const statement = await readStatement(definition, engine.serialize);
   if (statement.kind !== 'create_materialized_view') return fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') });
   checkStatement(statement, who);
-  return viewOf(statement, serialize);
+  return viewOf(statement, engine);
 }
 
-export async function viewOf(statement: CreateMaterializedViewStatement, serialize: Serialize): Promise<View> {
+export async function viewOf(statement: CreateMaterializedViewStatement, engine: Engine): Promise<View> {
   for (const { name } of statement.reads.functions)
     if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name });
-  const query = await readStatement(statement.body, serialize);
-  const tables = query.reads.tables.map((table) => ({ full: `${table.schema ?? 'main'}.${table.name}`.toLowerCase(), at: table.position }));
-  const source = tables[0]?.full ?? fail('VIEW_PARTITION', { problem: 'the query reads no table' });
-  const [schema, name] = source.split('.') as [string, string];
-  const { partitionBy } = statement;
-  const plan: PartitionPlan =
-    partitionBy === null
-      ? { column: null, reasons: ['there is no PARTITION BY'] }
-      : planPartition(await serialize(statement.body), await serialize(`SELECT ${partitionBy}`), { schema, name }, aggregates);
-  return {
+  const options = optionsOf(statement.options);
+  const query = await readStatement(statement.body, engine.serialize);
+  const tables = query.reads.tables.map((table) => ({
+    table: `${table.schema ?? 'main'}.${table.name}`.toLowerCase(),
+    at: table.position,
+  }));
+  const source = tables[0]?.table ?? fail('VIEW_PARTITION', { problem: 'the query reads no table' });
+  const planned = await planOf(statement, source, tables, engine);
+  const view = {
     name: { schema: statement.target.schema, name: statement.target.name },
     full: `${statement.target.schema}.${statement.target.name}`,
     definition: statement.text,
     query: statement.body,
-    partition: partitionBy,
-    plan,
+    partition: statement.partitionBy,
+    ...planned,
     source,
-    sourceAt: tables.filter((table) => table.full === source).map((table) => table.at),
-    others: [...new Set(tables.map((table) => table.full).filter((full) => full !== source))],
-    refresh: refreshOf(statement.options),
+    refresh: options.refresh,
   };
+  return { ...view, lookback: await lookbackOf(options.lookback, view, engine) };
+}
+
+type Planned = Pick<View, 'columns' | 'reasons' | 'inputs'>;
+
+async function planOf(
+  { partitionBy, body }: CreateMaterializedViewStatement,
+  source: string,
+  tables: readonly { table: string; at: number }[],
+  engine: Engine,
+): Promise<Planned> {
+  const whole = (reason: string): Planned => ({
+    columns: null,
+    reasons: [reason],
+    inputs: tables.map((table) => ({ ...table, ...WHOLE })),
+  });
+  if (partitionBy === null) return whole('there is no PARTITION BY');
+  const plan = planPartition({
+    query: await engine.serialize(body),
+    partition: await engine.serialize(`SELECT ${partitionBy}`),
+    source,
+    columns: await columnsOf(new Set(tables.map(({ table }) => table)), engine),
+    aggregates,
+  });
+  const uses = new Map(plan.uses.map((use) => [charOf(body, use.at), use]));
+  const inputs: Input[] = [];
+  for (const place of tables) {
+    const use = uses.get(place.at);
+    inputs.push({ ...place, ...(use === undefined ? WHOLE : await printed(use.reading, engine)) } as Input);
+  }
+  const differing = plan.columns === null ? null : await differingTypes(inputs, engine);
+  return differing === null ? { columns: plan.columns, reasons: plan.reasons, inputs } : whole(differing);
+}
+
+/** A place in DuckDB's UTF-8 as an index into the text. */
+function charOf(body: string, byte: number): number {
+  return Buffer.from(body).subarray(0, byte).toString().length;
+}
+
+async function columnsOf(tables: ReadonlySet<string>, { rows }: Engine): Promise<Map<string, Set<string>>> {
+  const columns = new Map<string, Set<string>>();
+  const found = await rows(
+    `SELECT lower(schema_name || '.' || table_name) AS t, lower(column_name) AS c FROM duckdb_columns() WHERE t IN (${[...tables].map(text).join(', ')})`,
+  );
+  for (const { t, c } of found) columns.set(String(t), (columns.get(String(t)) ?? new Set()).add(String(c)));
+  return columns;
+}
+
+async function printed(reading: Reading, engine: Engine): Promise<Record<string, unknown>> {
+  const all = (nodes: readonly Node[]) => Promise.all(nodes.map((node) => partOf(node, engine)));
+  switch (reading.by) {
+    case 'partition':
+      return { by: 'partition', parts: await all(reading.parts) };
+    case 'key': {
+      const of = { table: reading.of.table, key: await print(reading.of.key, engine), parts: await all(reading.of.parts) };
+      return { by: 'key', key: await print(reading.key, engine), of };
+    }
+    case 'whole':
+      return { ...reading };
+  }
+}
+
+async function partOf(node: Node, engine: Engine): Promise<Part> {
+  const unnested = node['function_name'] === 'unnest' ? (node['children'] as Node[])[0]! : null;
+  return { sql: await print(node, engine), list: unnested === null ? null : await print(unnested, engine) };
+}
+
+/** An expression of a tree as SQL again, by DuckDB itself. */
+async function print(expression: Node, engine: Engine): Promise<string> {
+  const tree = JSON.parse(await engine.serialize('SELECT 1')) as { statements: { node: Node }[] };
+  const select_list = [JSON.parse(sameText({ ...expression, alias: '' }))];
+  const statement = { error: false, statements: [{ ...tree.statements[0], node: { ...tree.statements[0]!.node, select_list } }] };
+  const json = JSON.stringify(statement, (key, value) => (key === 'query_location' ? 0 : value));
+  const [row] = await engine.rows(`SELECT json_deserialize_sql(${text(json)}::JSON) AS sql`);
+  return String(row!['sql']).replace(/^SELECT /, '');
+}
+
+/** Equality between columns of different types compares what a cast makes of them; a partition is compared as it stands. */
+async function differingTypes(inputs: readonly Input[], engine: Engine): Promise<string | null> {
+  const keys = inputs.flatMap((input) => {
+    if (input.by === 'partition') return [{ table: input.table, sql: input.parts.map((part) => part.sql).join(', '), group: 'partition' }];
+    if (input.by !== 'key') return [];
+    const group = `key of ${input.table} at ${input.at}`;
+    return [
+      { table: input.table, sql: input.key, group },
+      { table: input.of.table, sql: input.of.key, group },
+    ];
+  });
+  const types = new Map<string, string>();
+  for (const { table, sql, group } of keys) {
+    const described = await engine.rows(`DESCRIBE SELECT ${sql} FROM ${quotedName(table)}`);
+    const type = described.map((column) => String(column['column_type'])).join(', ');
+    const other = types.get(group) ?? type;
+    if (other !== type) return `${table} is joined by ${sql}, which is ${type} there and ${other} elsewhere`;
+    types.set(group, type);
+  }
+  return null;
+}
+
+export function quotedName(full: string): string {
+  const at = full.indexOf('.');
+  return quoted({ schema: full.slice(0, at), name: full.slice(at + 1) });
+}
+
+/** A view with a lookback must pass the source's time on, so that its rows after the first touched time can be told. */
+async function lookbackOf(span: Millis | null, view: Omit<View, 'lookback'>, engine: Engine): Promise<Lookback | null> {
+  if (span === null) return null;
+  const refuse = (problem: string): never => fail('VIEW_OPTION', { option: 'lookback', problem });
+  const [first, ...rest] = view.inputs;
+  if (view.columns === null) return refuse(`needs a view that is kept by partition (${view.reasons.join('; ')})`);
+  if (rest.length > 0 || first?.by !== 'partition') return refuse('is for views of one table that is read once');
+  const column = timeColumn(queryOf(await engine.serialize(view.query)));
+  return column === null ? refuse("needs the source's _time among the columns of a query without GROUP BY") : { span, column };
+}
+
+function timeColumn(query: Node): string | null {
+  const list = (query['select_list'] as Node[] | undefined) ?? [];
+  const grouped = ((query['group_expressions'] as Node[] | undefined) ?? []).length > 0;
+  const isTime = (item: Node) => item['class'] === 'COLUMN_REF' && (item['column_names'] as string[]).at(-1)!.toLowerCase() === '_time';
+  const item = grouped ? undefined : list.find(isTime);
+  if (item !== undefined) return String(item['alias'] || '_time');
+  return !grouped && list.some((each) => each['class'] === 'STAR') ? '_time' : null;
 }
 
 const UNITS: Readonly<Record<string, Millis>> = { millisecond: 1, second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 };
+const DAY: Millis = 86_400_000;
 
-function refreshOf(options: CreateMaterializedViewStatement['options']): Millis {
-  for (const option of Object.keys(options)) if (option !== 'refresh') fail('VIEW_OPTION', { option, problem: 'is unknown' });
-  const wanted = options['refresh'];
-  if (wanted === undefined) return REFRESH;
+function optionsOf(options: CreateMaterializedViewStatement['options']): { refresh: Millis; lookback: Millis | null } {
+  for (const option of Object.keys(options))
+    if (!['refresh', 'lookback'].includes(option)) fail('VIEW_OPTION', { option, problem: 'is unknown' });
+  return {
+    refresh: spanOf(options, 'refresh', 100, 7 * DAY) ?? 1000,
+    lookback: spanOf(options, 'lookback', 1, 3660 * DAY),
+  };
+}
+
+function spanOf(options: CreateMaterializedViewStatement['options'], option: string, least: Millis, most: Millis): Millis | null {
+  const wanted = options[option];
+  if (wanted === undefined) return null;
   const match = /^(\d+)\s*(millisecond|second|minute|hour|day)s?$/i.exec(String(wanted));
-  const every = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
-  return every >= 100 && every <= 7 * 86_400_000
-    ? every
-    : fail('VIEW_OPTION', { option: 'refresh', problem: `can't be ${String(wanted).slice(0, 50)}` });
+  const span = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
+  return span >= least && span <= most ? span : fail('VIEW_OPTION', { option, problem: `can't be ${String(wanted).slice(0, 50)}` });
 }
 
 /** Views in an order in which each comes after those that it reads. Errors: VIEW_CYCLE. */
@@ -99,7 +254,7 @@ export function inOrder(views: readonly View[]): View[] {
   const visit = (view: View, path: readonly string[]): void => {
     if (done.has(view)) return;
     if (path.includes(view.full)) fail('VIEW_CYCLE', { path: [...path.slice(path.indexOf(view.full)), view.full].join(' → ') });
-    for (const read of [view.source, ...view.others]) {
+    for (const read of new Set(view.inputs.map((input) => input.table))) {
       const upstream = byName.get(read);
       if (upstream !== undefined) visit(upstream, [...path, view.full]);
     }
@@ -109,3 +264,6 @@ export function inOrder(views: readonly View[]): View[] {
   for (const view of views) visit(view, []);
   return ordered;
 }
+
+/** Every table that a view reads, once. */
+export const tablesOf = (view: View): ReadonlySet<string> => new Set(view.inputs.map((input) => input.table));

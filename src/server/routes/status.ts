@@ -13,7 +13,8 @@ export function statusRoutes(app: FastifyInstance, front: Front): void {
   /** Alive: the process answers. Ready: records are taken; questions too unless the warehouse is named as starting. */
   app.get('/health', { config: { action: 'open' } }, async () => ({ status: 'ok' }));
   app.get('/ready', { config: { action: 'open' } }, async () => {
-    if (front.doors.stopping()) throw new MillraceError('STOPPING');
+    const refusal = front.doors.refusal();
+    if (refusal !== null) throw refusal;
     if (front.warehouseState() !== 'ready') throw new MillraceError('STORE_UNAVAILABLE');
     return { status: 'ready' };
   });

@@ -2,14 +2,15 @@
 import { isUtf8 } from 'node:buffer';
 
 export const encodings = ['utf-8', 'utf-16le', 'utf-16be', 'euc-kr', 'windows-1252'] as const;
+type Decoder = InstanceType<typeof TextDecoder>;
 export type Encoding = (typeof encodings)[number];
 
 /** EUC-KR here is CP949 as the web reads it (WHATWG Encoding, index EUC-KR), Latin-1 is windows-1252. */
 export async function detectEncoding(chunks: AsyncIterable<Buffer>): Promise<Encoding> {
   let first = true;
   let utf8 = true;
-  let korean: TextDecoder | null = new TextDecoder('euc-kr', { fatal: true });
-  let tail = Buffer.alloc(0);
+  let korean: Decoder | null = new TextDecoder('euc-kr', { fatal: true });
+  let tail: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
     if (first) {
       const marked = markOf(chunk) ?? zerosOf(chunk);
@@ -56,7 +57,7 @@ function wholeCharacters(bytes: Buffer): number {
   return bytes.length;
 }
 
-function readable(decoder: TextDecoder, chunk: Buffer): TextDecoder | null {
+function readable(decoder: Decoder, chunk: Buffer): Decoder | null {
   try {
     decoder.decode(chunk, { stream: true });
     return decoder;

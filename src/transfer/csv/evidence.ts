@@ -30,7 +30,6 @@ export class Evidence {
   values = 0;
   /** Some values are quoted empty texts. */
   #text = false;
-  #integers = 0;
   #booleans = 0;
   #decimals = { point: 0, comma: 0 };
   #exponents = 0;
@@ -56,7 +55,6 @@ export class Evidence {
   #isKnown(text: string): boolean {
     if (INTEGER.test(text)) {
       this.#digits = Math.max(this.#digits, text.length - (text[0] === '-' ? 1 : 0));
-      this.#integers++;
       return BigInt.asIntN(64, BigInt(text)) === BigInt(text) && text !== '-0';
     }
     const decimal = DECIMAL.exec(text);

@@ -123,7 +123,7 @@ async function survey(file: string, options: Connection): Promise<Layout> {
   if (!header && first !== null) {
     rows++;
     widths.push(names.length);
-    names.forEach((text, k) => text !== null && (evidence[k] ??= new Evidence()).add(text));
+    for (const [k, text] of names.entries()) if (text !== null) (evidence[k] ??= new Evidence()).add(text);
   }
   const width = modal(widths) || names.length;
   return {

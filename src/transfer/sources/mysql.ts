@@ -256,13 +256,13 @@ function columnOf(row: Answer, json: boolean): SourceColumn {
     case 'double':
       return made('DOUBLE');
     case 'date':
-      return made('DATE', 'time', '0000-00-00 becomes NULL and is counted');
+      return made('DATE', 'time');
     case 'datetime':
-      return made('TIMESTAMP', 'time', 'no time zone; 0000-00-00 becomes NULL and is counted');
+      return made('TIMESTAMP', 'time');
     case 'timestamp':
-      return made('TIMESTAMP WITH TIME ZONE', 'time', '0000-00-00 becomes NULL and is counted');
+      return made('TIMESTAMP WITH TIME ZONE', 'time');
     case 'time':
-      return made('INTERVAL', null, 'a length of time: it may be negative or beyond 24 hours');
+      return made('INTERVAL');
     case 'year':
       return made('SMALLINT', 'number');
     case 'bit':

@@ -1,0 +1,192 @@
+/**
+ * A transfer's child: one run, then it ends. Reading a source is heavy JavaScript that must stand neither in the way of acknowledgement
+ * (the front) nor of delivery (the warehouse), so it has a process of its own, with low priority. It ends when its parent is gone.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asMillraceError, type ErrorBody, type Transfer } from '#core';
+import type { TransferState } from '#store';
+import {
+  compare,
+  guess,
+  type Opened,
+  openSource,
+  type Preview,
+  type Progress,
+  planned,
+  preview,
+  type RunReport,
+  runTransfer,
+  type Warehouse,
+} from '#transfer';
+import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
+
+/** What the child is to do. `folder` is where relative paths stand, `anywhere` whether files may lie outside of it. */
+export type TransferJob = { readonly folder: string; readonly anywhere: boolean } & (
+  | { readonly kind: 'guess'; readonly address: string }
+  | { readonly kind: 'preview'; readonly transfer: Transfer; readonly rows: number }
+  | { readonly kind: 'plan'; readonly transfer: Transfer }
+  | { readonly kind: 'run' | 'verify'; readonly transfer: Transfer; readonly run: string; readonly socket: string; readonly slices: string }
+);
+
+export interface PlannedStep {
+  readonly source: string;
+  readonly target: string;
+  readonly mode: string;
+  readonly key: readonly string[];
+  readonly cursor: string | null;
+  readonly rows: number | null;
+  readonly columns: readonly { name: string; source_type: string; type: string; note: string | null }[];
+}
+
+export type TransferMessage =
+  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'done'; readonly result: unknown }
+  | { readonly kind: 'failed'; readonly error: ErrorBody };
+
+const PATIENCE = 120_000;
+
+async function main(): Promise<void> {
+  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  process.on('disconnect', () => process.exit(1));
+  const stop = new AbortController();
+  process.on('SIGTERM', () => stop.abort());
+  // Ctrl-C in a terminal reaches the whole group; the front decides when this process ends.
+  process.on('SIGINT', () => {});
+  // Over the channel: a definition may be longer than an argument, and arguments can be read by others.
+  const job = await new Promise<TransferJob>((resolve) => process.once('message', (message) => resolve(message as TransferJob)));
+  let last: TransferMessage;
+  try {
+    last = { kind: 'done', result: await doJob(job, stop.signal) };
+  } catch (thrown) {
+    last = { kind: 'failed', error: asMillraceError(thrown).body };
+  }
+  process.send!(last, () => process.exit(0));
+}
+
+async function doJob(job: TransferJob, signal: AbortSignal): Promise<unknown> {
+  const world = { folder: job.folder, anywhere: job.anywhere, env: process.env };
+  if (job.kind === 'guess') {
+    const { text, secrets } = await guess(job.address, world);
+    return { text, secrets };
+  }
+  if (job.kind === 'run' || job.kind === 'verify') return withWarehouse(job, signal);
+  const source = await openSource(job.transfer, world);
+  try {
+    return job.kind === 'preview' ? await preview(job.transfer, source, job.rows) : await steps(job.transfer, source);
+  } finally {
+    await source.close();
+  }
+}
+
+async function steps(transfer: Transfer, source: Opened): Promise<PlannedStep[]> {
+  return (await planned(transfer, source)).map(({ definition, table, columns, key, cursor }) => ({
+    source: definition.source,
+    target: definition.target,
+    mode: definition.mode,
+    key,
+    cursor: cursor?.name ?? null,
+    rows: table.rows,
+    columns: columns.map(({ name, sourceType, type, note }) => ({ name, source_type: sourceType, type, note })),
+  }));
+}
+
+type WithWarehouse = Extract<TransferJob, { kind: 'run' | 'verify' }>;
+
+async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<RunReport> {
+  const client = warehouseClient(job.socket);
+  const warehouse = warehouseOf(client);
+  mkdirSync(job.slices, { recursive: true, mode: 0o700 });
+  const began = new Date().toISOString();
+  let report: RunReport;
+  try {
+    const source = await openSource(job.transfer, { folder: job.folder, anywhere: job.anywhere, env: process.env });
+    try {
+      report =
+        job.kind === 'verify'
+          ? await verify(job, source, warehouse, await states(client))
+          : await runTransfer(job.transfer, {
+              run: job.run,
+              source,
+              warehouse,
+              folder: job.slices,
+              signal,
+              onProgress: (progress) => process.send?.({ kind: 'progress', progress } satisfies TransferMessage),
+            });
+    } finally {
+      await source.close();
+    }
+  } catch (thrown) {
+    const error = asMillraceError(thrown).body;
+    report = { run: job.run, transfer: job.transfer.name, began, ended: new Date().toISOString(), outcome: 'failed', tables: [], error };
+  } finally {
+    rmSync(job.slices, { recursive: true, force: true });
+  }
+  if (job.kind === 'run') await patiently(() => client.json('POST', '/transfer/report', report));
+  client.close();
+  return report;
+}
+
+async function states(client: WarehouseClient): Promise<TransferState[]> {
+  return (await patiently(() => client.json<{ states: TransferState[] }>('GET', '/transfer/state'))).states;
+}
+
+/** Both sides up to where the last run ended, without moving anything. */
+async function verify(job: WithWarehouse, source: Opened, warehouse: Warehouse, known: readonly TransferState[]): Promise<RunReport> {
+  const { transfer } = job;
+  const began = new Date().toISOString();
+  const tables: RunReport['tables'] = [];
+  for (const plan of await planned(transfer, source)) {
+    const { source: from, target, mode } = plan.definition;
+    const state = known.find((each) => each.transfer === transfer.name && each.source === from && each.target === target);
+    const { span } = await source.snapshot(plan.table, plan.cursor, null);
+    const upTo = plan.cursor === null ? null : (state?.cursor ?? null);
+    const parity = await compare({ plan, span: { ...span, upTo }, run: state?.run ?? null, source, warehouse });
+    tables.push({
+      source: from,
+      target,
+      mode,
+      read: 0,
+      rows: 0,
+      replaced: 0,
+      quarantined: 0,
+      bytes: 0,
+      seconds: 0,
+      slow: null,
+      notes: [],
+      cursor: upTo,
+      parity,
+    });
+  }
+  return { run: job.run, transfer: transfer.name, began, ended: new Date().toISOString(), outcome: 'done', tables, error: null };
+}
+
+/** The warehouse over its socket. Each call is done once however often it is made, so a restart in between is waited for. */
+function warehouseOf(client: WarehouseClient): Warehouse {
+  const call = <T>(what: string, body: unknown) => patiently(() => client.json<T>('POST', `/transfer/${what}`, body));
+  return {
+    open: (target) => call('open', { target }),
+    apply: (target, slice) => call('slice', { target, slice }),
+    close: (target, complete) => call('close', { target, complete }),
+    checksum: (check, buckets) => call('checksum', { check, buckets }),
+    hashes: (check, key, bucket) => call('hashes', { check, key, bucket }),
+  };
+}
+
+async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE;
+  for (let delay = 50; ; delay = Math.min(delay * 2, 2_000)) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      const error = asMillraceError(thrown);
+      if (error.code !== 'STORE_UNAVAILABLE' || performance.now() + delay > until) throw error;
+      await sleep(delay);
+    }
+  }
+}
+
+export type { Preview };
+
+await main();

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Log, openLog, QUARANTINE } from '#collect';
+import type { Topic } from '#core';
+import { startDelivery } from '#process';
+import type { Store } from '#store';
+import { collecting, topicOf } from '../collect/fixture.ts';
+import { column, count, freshStore } from '../store/fixture.ts';
+
+const orders = topicOf('orders', 'id: id\nfields: {id: text, n: integer}');
+const other = topicOf('other', 'id: id');
+
+interface Given {
+  readonly topics?: readonly Topic[];
+  readonly store: Store;
+  readonly log: Log;
+}
+
+function delivering(t: TestContext, { store, log, topics = [orders, other] }: Given) {
+  const problems: unknown[] = [];
+  const delivered: string[] = [];
+  const running = startDelivery({
+    store,
+    logRoot: log.root,
+    topic: (name) => topics.find((topic) => topic.name === name),
+    onDelivered: (all) => delivered.push(...all.map(({ topic }) => topic)),
+    onProblem: (problem) => problems.push(problem),
+  });
+  t.after(() => running.stop());
+  return { running, problems, delivered };
+}
+
+/** A line as it should never come out of intake: bytes that the engine can't read. */
+function putRaw(log: Log, topic: string, json: Buffer, id: string): void {
+  const writer = log.topic(topic);
+  const line = Buffer.concat([Buffer.from(`${writer.position()}\t1772323200000000\t\t${id}\t1\t\t`), json, Buffer.from('\n')]);
+  writer.room(line.length);
+  writer.used += line.copy(writer.buffer, writer.used);
+  writer.count++;
+}
+
+const committed = (log: Log) => new Promise<void>((resolve) => log.commit(resolve));
+
+describe('delivery', () => {
+  test('brings what is durable in every topic into the warehouse, and quarantine with the rejected bytes', async (t) => {
+    const store = await freshStore(t);
+    const collect = collecting(t);
+    await collect.send(orders, '{"id":"a","n":1}\n{"id":"b","n":1.5}\n{"id":"c","n":3}');
+    await collect.send(other, '{"id":"x","free":true}');
+    const { running, delivered } = delivering(t, { store, log: collect.log });
+    running.news(collect.log.durable());
+    await running.settle(5_000);
+    assert.deepEqual(await column(store, 'SELECT id FROM raw.orders ORDER BY _position'), ['a', 'c']);
+    assert.deepEqual(await column(store, 'SELECT free FROM raw.other'), [true]);
+    assert.deepEqual(await store.rows('SELECT topic, code, sender, decode(body) AS body, replayed FROM millrace.quarantine'), [
+      { topic: 'orders', code: 'RECORD_FIELD', sender: 'test', body: '{"id":"b","n":1.5}', replayed: null },
+    ]);
+    assert.deepEqual(new Set(delivered), new Set(['orders', 'other', QUARANTINE]));
+    assert.deepEqual(Object.fromEntries(store.positions()), collect.log.durable());
+    assert.deepEqual(await column(store, 'SELECT DISTINCT batch FROM millrace.batch'), [1n], 'one transaction for all topics');
+  });
+
+  test('never takes more than it was told is durable', async (t) => {
+    const store = await freshStore(t);
+    const collect = collecting(t);
+    await collect.send(orders, '{"id":"a","n":1}');
+    const told = collect.log.durable();
+    await collect.send(orders, '{"id":"b","n":2}');
+    const { running } = delivering(t, { store, log: collect.log });
+    running.news(told);
+    await running.settle(5_000);
+    await sleep(250);
+    assert.deepEqual(await column(store, 'SELECT id FROM raw.orders'), ['a']);
+  });
+
+  test('sets aside the lines that the engine can not read, each with its bytes, and delivers all others', async (t) => {
+    const store = await freshStore(t);
+    const log = openLog((await import('../collect/fixture.ts')).folder(t));
+    const bad = [Buffer.from('{"id":"bad1","t":"\xff\xfe"}', 'latin1'), Buffer.from('{"id":"bad2","t":"\xc3"}', 'latin1')];
+    for (let k = 0; k < 50; k++) {
+      if (k === 7) putRaw(log, 'orders', bad[0]!, 'bad1');
+      if (k === 40) putRaw(log, 'orders', bad[1]!, 'bad2');
+      putRaw(log, 'orders', Buffer.from(`{"id":"good${k}","n":${k}}`), `good${k}`);
+    }
+    await committed(log);
+    const { running, problems } = delivering(t, { store, log });
+    running.news(log.durable());
+    await running.settle(10_000);
+    assert.equal(await count(store, 'raw.orders'), 50);
+    assert.deepEqual(
+      await column(store, 'SELECT n FROM raw.orders ORDER BY _position'),
+      Array.from({ length: 50 }, (_, k) => BigInt(k)),
+    );
+    const rows = await store.rows('SELECT topic, code, hex(body) AS body FROM millrace.quarantine ORDER BY id');
+    assert.deepEqual(
+      rows.map((row) => [row['topic'], row['code'], row['body']]),
+      bad.map((bytes) => ['orders', 'RECORD_UNREADABLE', bytes.toString('hex').toUpperCase()]),
+    );
+    assert.equal(problems.length, 1);
+    const [batch] = await store.rows(`SELECT rows, quarantined FROM millrace.batch WHERE topic = 'orders'`);
+    assert.deepEqual(batch, { rows: 50n, quarantined: 2n });
+  });
+
+  test('goes on with the other topics when the log of one is damaged, and says so', async (t) => {
+    const store = await freshStore(t);
+    const collect = collecting(t);
+    await collect.send(orders, '{"id":"a","n":1}');
+    await collect.send(other, '{"id":"x"}');
+    const folder = join(collect.log.root, 'orders');
+    const file = join(folder, readdirSync(folder)[0]!);
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 3]! ^= 1;
+    writeFileSync(file, bytes);
+    const { running, problems } = delivering(t, { store, log: collect.log });
+    running.news(collect.log.durable());
+    await waitFor(() => store.positions().has('other'));
+    assert.equal((problems[0] as { code: string }).code, 'LOG_CORRUPT');
+    assert.equal(store.positions().has('orders'), false);
+  });
+
+  test('steps over the gap that an abandoned segment leaves, and does not wait for it for ever', async (t) => {
+    const store = await freshStore(t);
+    const path = (await import('../collect/fixture.ts')).folder(t);
+    const fs = await import('node:fs');
+    let failing = false;
+    const files = { ...fs, fdatasyncSync: (fd: number) => (failing ? assert.fail('EIO') : fs.fdatasyncSync(fd)) };
+    const collect = collecting(t, { files: files as never, path });
+    await collect.send(orders, '{"id":"a","n":1}');
+    failing = true;
+    assert.equal((await collect.send(orders, '{"id":"lost","n":1}')).error?.code, 'LOG_FAILED');
+    failing = false;
+    await collect.send(orders, '{"id":"b","n":2}');
+    const { running } = delivering(t, { store, log: collect.log });
+    running.news(collect.log.durable());
+    await running.settle(5_000);
+    assert.deepEqual(await column(store, 'SELECT id FROM raw.orders ORDER BY _position'), ['a', 'b']);
+    assert.equal(store.positions().get('orders'), collect.log.durable()['orders']);
+  });
+
+  test('goes on where it was after the warehouse was opened again, and takes nothing twice', async (t) => {
+    const { folder } = await import('../collect/fixture.ts');
+    const { openStore } = await import('#store');
+    const { opening } = await import('../store/fixture.ts');
+    const path = folder(t);
+    const collect = collecting(t);
+    for (let round = 0; round < 4; round++) {
+      const store = await openStore(opening(path));
+      await collect.send(orders, Array.from({ length: 20 }, (_, k) => `{"n":${round * 20 + k}}`).join('\n'));
+      const running = startDelivery({
+        store,
+        logRoot: collect.log.root,
+        topic: () => orders,
+        onDelivered: () => {},
+        onProblem: (problem) => assert.fail(String(problem)),
+      });
+      running.news(collect.log.durable());
+      if (round !== 2) await running.settle(5_000);
+      await running.stop();
+      await store.close();
+    }
+    const store = await freshStore(t, path);
+    assert.deepEqual(
+      await column(store, 'SELECT n FROM raw.orders ORDER BY _position'),
+      Array.from({ length: 80 }, (_, k) => BigInt(k)),
+    );
+  });
+
+  test('leaves what belongs to a topic that is not defined in the log, until it is', async (t) => {
+    const store = await freshStore(t);
+    const collect = collecting(t);
+    await collect.send(orders, '{"id":"a","n":1}');
+    await collect.send(other, '{"id":"x"}');
+    const topics: Topic[] = [other];
+    const { running, problems } = delivering(t, { store, log: collect.log, topics });
+    running.news(collect.log.durable());
+    await waitFor(() => store.positions().has('other'));
+    topics.push(orders);
+    await running.settle(5_000);
+    assert.deepEqual([await count(store, 'raw.orders'), problems.length], [1, 0]);
+  });
+});
+
+async function waitFor(condition: () => boolean): Promise<void> {
+  for (let k = 0; k < 500 && !condition(); k++) await sleep(20);
+  assert.ok(condition(), 'it did not come within ten seconds');
+}

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { MillraceError, type Transfer, type TransferTable } from '#core';
+import { applySlice, checksum, closeTarget, hashes, isFatal, openStore, openTarget, type Store, TRANSFER_TABLES } from '#store';
+import { openSource, type RunReport, runTransfer, type Warehouse } from '#transfer';
+
+export interface Ground {
+  readonly folder: string;
+  readonly store: Store;
+  readonly warehouse: Warehouse;
+  /** One run from the definition to the report. */
+  run(transfer: Transfer, world?: { warehouse?: Warehouse; signal?: AbortSignal }): Promise<RunReport>;
+  /** Rows as plain values, 64-bit integers as numbers. */
+  rows(sql: string): Promise<unknown[][]>;
+  close(): Promise<void>;
+}
+
+/** A warehouse in a folder of its own, and runs against it in this process. */
+export async function openGround(env: Record<string, string> = {}): Promise<Ground> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-transfer-'));
+  const store = await openStore({ dataPath: join(folder, 'data'), memory: 400_000_000, threads: 2 });
+  await store.write((tx) => tx.run(TRANSFER_TABLES));
+  const warehouse = warehouseOf(store);
+  return {
+    folder,
+    store,
+    warehouse,
+    async run(transfer, world = {}) {
+      const run = randomUUID();
+      const slices = join(folder, run);
+      mkdirSync(slices);
+      const source = await openSource(transfer, { folder, anywhere: true, env });
+      try {
+        return await runTransfer(transfer, {
+          run,
+          source,
+          warehouse: world.warehouse ?? warehouse,
+          folder: slices,
+          onProgress() {},
+          signal: world.signal ?? new AbortController().signal,
+        });
+      } finally {
+        await source.close();
+      }
+    },
+    async rows(sql) {
+      return (await store.rows(sql)).map((row) => Object.values(row).map((value) => (typeof value === 'bigint' ? Number(value) : value)));
+    },
+    async close() {
+      await store.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export function warehouseOf(store: Store): Warehouse {
+  return {
+    open: (target) => store.write((tx) => openTarget(tx, target)),
+    async apply(target, slice) {
+      const file = join(store.folders.slices, `${target.run}-${basename(slice.file)}`);
+      linkSync(slice.file, file);
+      try {
+        return await store.write((tx) => applySlice(tx, target, { ...slice, file }, false));
+      } catch (thrown) {
+        if (!(thrown instanceof MillraceError && thrown.code === 'STORE_WRITE') || isFatal(thrown)) throw thrown;
+        return await store.write((tx) => applySlice(tx, target, { ...slice, file }, true));
+      } finally {
+        rmSync(file, { force: true });
+      }
+    },
+    close: (target, complete) => store.write((tx) => closeTarget(tx, target, complete)),
+    checksum: (check, buckets) => checksum((sql) => store.rows(sql), check, buckets),
+    hashes: (check, key, bucket) => hashes((sql) => store.rows(sql), check, key, bucket),
+  };
+}
+
+/** A table of a transfer with what tests leave out. */
+export function tableOf(given: Partial<TransferTable> & { source: string }): TransferTable {
+  return {
+    target: `shop.${given.source.toLowerCase()}`,
+    mode: 'full',
+    key: [],
+    cursor: null,
+    lookback: null,
+    drift: 'evolve',
+    types: {},
+    ...given,
+  };
+}

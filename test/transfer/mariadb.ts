@@ -1,0 +1,127 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Connection, createConnection } from 'mysql2/promise';
+
+export interface MariaDb {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  /** The server's socket, for its own client program; null for one that was not started here. */
+  readonly socket: string | null;
+  ask(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  kill(): void;
+  stop(): Promise<void>;
+}
+
+const PROGRAM = ['/usr/sbin/mariadbd', '/usr/local/sbin/mariadbd', '/usr/bin/mariadbd'].find((path) => existsSync(path));
+
+/** Why there is no server to test with; null when there is one. */
+export const absent =
+  PROGRAM === undefined && process.env['MILLRACE_TEST_MYSQL'] === undefined
+    ? 'MariaDB is not installed (Debian: mariadb-server) and MILLRACE_TEST_MYSQL names no server'
+    : null;
+
+/** A server of its own in its own folder and port, or the one of MILLRACE_TEST_MYSQL=mysql://user:password@host:port/database. */
+export async function startMariaDb(): Promise<MariaDb> {
+  const given = process.env['MILLRACE_TEST_MYSQL'];
+  return given === undefined ? started(PROGRAM!) : connected(new URL(given));
+}
+
+async function connected(url: URL): Promise<MariaDb> {
+  const of = {
+    host: url.hostname,
+    port: Number(url.port || 3306),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database: url.pathname.slice(1),
+  };
+  const connection = await createConnection({ ...of, charset: 'utf8mb4' });
+  return { ...of, socket: null, ask: asker(connection), kill() {}, stop: () => connection.end() };
+}
+
+async function started(program: string): Promise<MariaDb> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-mariadb-'));
+  const data = join(folder, 'data');
+  const socket = join(folder, 's.sock');
+  const { username } = userInfo();
+  execFileSync(
+    'mariadb-install-db',
+    ['--no-defaults', `--datadir=${data}`, `--user=${username}`, '--auth-root-authentication-method=normal', '--skip-test-db'],
+    {
+      stdio: 'ignore',
+    },
+  );
+  const port = await freePort();
+  const server = spawn(
+    program,
+    [
+      '--no-defaults',
+      `--datadir=${data}`,
+      `--socket=${socket}`,
+      `--port=${port}`,
+      `--user=${username}`,
+      '--bind-address=127.0.0.1',
+      '--skip-name-resolve',
+      '--innodb-buffer-pool-size=64M',
+      '--innodb-flush-log-at-trx-commit=0',
+      '--local-infile=1',
+    ],
+    { stdio: 'ignore' },
+  );
+  const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
+  const root = await patiently(() => createConnection({ socketPath: socket, user: 'root', charset: 'utf8mb4', multipleStatements: true }));
+  await root.query(
+    "CREATE DATABASE shop CHARACTER SET utf8mb4; CREATE USER reader@'127.0.0.1' IDENTIFIED BY 'pass word@1'; GRANT SELECT ON shop.* TO reader@'127.0.0.1'; USE shop",
+  );
+  return {
+    host: '127.0.0.1',
+    port,
+    user: 'reader',
+    password: 'pass word@1',
+    database: 'shop',
+    socket,
+    ask: asker(root),
+    kill: () => void server.kill('SIGKILL'),
+    async stop() {
+      root.destroy();
+      server.kill('SIGKILL');
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function asker(connection: Connection): MariaDb['ask'] {
+  return async (sql, values) => {
+    const [rows] = await connection.query(sql, values);
+    return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
+  };
+}
+
+async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      if (tries > 150) throw thrown;
+      await sleep(100);
+    }
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
