@@ -15,6 +15,7 @@ import { openWorkspace, type Workspace } from '#workspace';
 import { type Flow, newFlow } from './flow.ts';
 import { takeLock } from './lock.ts';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
+import { openTransfers, type Transfers } from './transfers.ts';
 import { startUpkeep } from './upkeep.ts';
 import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
 
@@ -33,6 +34,7 @@ export interface Front {
   readonly warehouse: WarehouseClient;
   readonly flow: Flow;
   readonly uploads: string;
+  readonly transfers: Transfers;
   /** Where the log of each topic ends, durably. */
   durable(): Record<string, Position>;
   warehouseState(): 'starting' | 'ready' | 'down';
@@ -170,6 +172,8 @@ export function openFront(options: FrontOptions): Front {
     },
   };
 
+  const transfers = openTransfers({ workspace: workspace.path, dataPath, socket, warehouse, log: say });
+
   return {
     workspace,
     guard,
@@ -178,6 +182,7 @@ export function openFront(options: FrontOptions): Front {
     warehouse,
     flow,
     uploads,
+    transfers,
     durable: () => log.durable(),
     warehouseState: () => state,
     memory: () => ({ front_bytes: process.memoryUsage.rss(), warehouse_bytes: child.pid === null ? 0 : (residentBytes(child.pid) ?? 0) }),
@@ -191,6 +196,7 @@ export function openFront(options: FrontOptions): Front {
       await upkeep.stop();
       log.close();
       tellDurable();
+      await transfers.stop();
       await child.stop();
       warehouse.close();
       guard.close();

@@ -12,6 +12,7 @@ import { type Keeper, openKeeper, startDelivery } from '#process';
 import { isFatal, openStore, type Store, text } from '#store';
 import { openDefinitions } from '#workspace';
 import type { ChildConfig, FromChild, ToChild } from './messages.ts';
+import { transferRoutes } from './transfer-warehouse.ts';
 
 /** The kernel frees the file of a killed predecessor at once, but its process may take a moment to be gone. */
 const PATIENCE = 10_000;
@@ -47,7 +48,7 @@ async function main(config: ChildConfig): Promise<void> {
     },
   });
 
-  const routes = routesOf(store, analyst, () => ({ views: keeper.states(), problems: broken }));
+  const routes = { ...routesOf(store, analyst, () => ({ views: keeper.states(), problems: broken })), ...(await transferRoutes(store)) };
   const server = createServer((request, response) => {
     answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));
   });

@@ -42,8 +42,13 @@ export function startDelivery(input: {
     for (const name of names) {
       const topic = name === QUARANTINE ? quarantineTopic : input.topic(name);
       if (topic === undefined) continue;
-      const slice = readSlice(logRoot, name, store.positions().get(name) ?? 0, durable.get(name)!, sliceBytes);
-      if (slice !== null) deliveries.push({ topic, from: slice.from, to: slice.to, lines: slice.lines });
+      try {
+        const slice = readSlice(logRoot, name, store.positions().get(name) ?? 0, durable.get(name)!, sliceBytes);
+        if (slice !== null) deliveries.push({ topic, from: slice.from, to: slice.to, lines: slice.lines });
+      } catch (cause) {
+        // A damaged log holds up its own topic only.
+        input.onProblem(cause);
+      }
     }
     return deliveries;
   }
@@ -56,7 +61,7 @@ export function startDelivery(input: {
       if (isOutOfMemory(cause) && sliceBytes > SMALLEST_SLICE) throw cause;
       if (deliveries.length > 1) {
         const each: Delivered[] = [];
-        for (const delivery of deliveries) each.push(...(await deliverAll([delivery])));
+        for (const delivery of deliveries) each.push(...(await deliverAll([delivery]).catch(setBack)));
         return each;
       }
       const only = deliveries[0]!;
@@ -64,6 +69,13 @@ export function startDelivery(input: {
       input.onProblem(cause);
       return await store.deliver([await withoutCulprits(store, only)]);
     }
+  }
+
+  /** What holds up one topic holds up no other. */
+  function setBack(cause: unknown): readonly Delivered[] {
+    if (isFatal(cause) || (cause instanceof Error && isFatal(cause.cause))) throw cause;
+    input.onProblem(cause);
+    return [];
   }
 
   async function run(): Promise<void> {

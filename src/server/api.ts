@@ -3,7 +3,7 @@
  * wants `Authorization: Bearer <token>` (or the console's cookie), except /health, /ready and POST /v1/login.
  * An error is always {"error": ErrorBody} with the catalogue's HTTP status.
  */
-import type { Column, ErrorBody, Role, Table, Topic } from '#core';
+import type { Column, ErrorBody, Role, Table, Topic, TransferTable } from '#core';
 import type { Dashboard } from '#visualize';
 
 export interface ErrorAnswer {
@@ -148,4 +148,104 @@ export interface DashboardAnswer {
   version: string;
   dashboard: Dashboard | null;
   error: ErrorBody | null;
+}
+
+/** GET /v1/transfers: the definitions in transfers/, with the newest run of each since the start. */
+export interface TransfersAnswer {
+  transfers: { name: string; source: string; tables: number; last: TransferRun | null }[];
+  problems: ErrorBody[];
+}
+
+/** GET /v1/transfers/:name. The connection stays out of it. */
+export interface TransferAnswer {
+  name: string;
+  source: string;
+  tables: readonly TransferTable[];
+  last: TransferRun | null;
+}
+
+/** POST /v1/transfers/:name/run and …/verify begin and answer at once; GET /v1/transfers/:name shows how far it is, DELETE …/run stops it. */
+export interface TransferRunAnswer {
+  run: string;
+}
+
+export interface TransferRun {
+  run: string;
+  kind: 'run' | 'verify';
+  state: 'running' | 'done' | 'failed';
+  /** Of the table at hand; `total` is an estimate, `waited` says in ms how long the run waited for which side. */
+  progress: { table: string; rows: number; bytes: number; total: number | null; waited: { source: number; warehouse: number } } | null;
+  report: TransferReport | null;
+}
+
+export interface TransferReport {
+  run: string;
+  transfer: string;
+  began: string;
+  ended: string;
+  outcome: 'done' | 'failed';
+  tables: TransferTableReport[];
+  error: ErrorBody | null;
+}
+
+export interface TransferTableReport {
+  source: string;
+  target: string;
+  mode: 'full' | 'append' | 'merge';
+  read: number;
+  rows: number;
+  replaced: number;
+  quarantined: number;
+  bytes: number;
+  seconds: number;
+  slow: 'source' | 'warehouse' | null;
+  notes: string[];
+  cursor: string | null;
+  parity: {
+    equal: boolean;
+    source: { rows: number; sum: string };
+    warehouse: { rows: number; sum: string };
+    after: string | null;
+    up_to: string | null;
+    differences: readonly { key: readonly (string | null)[]; kind: 'missing' | 'extra' | 'different' }[];
+  } | null;
+}
+
+/** GET /v1/transfers/:name/runs: the newest 50 of the history in millrace.transfer_run. */
+export interface TransferRunsAnswer {
+  runs: TransferReport[];
+}
+
+/** GET /v1/transfers/:name/state; PUT {table, cursor} sets where the next run begins (null: anew). */
+export interface TransferStateAnswer {
+  states: {
+    transfer: string;
+    source: string;
+    target: string;
+    event: 'open' | 'slice' | 'close' | 'edit';
+    cursor: string | null;
+    at: string;
+  }[];
+}
+
+/** GET /v1/transfers/:name/preview?rows=20: the first rows with the types that they would get; GET …/plan: what a run would do. */
+export interface TransferPreviewAnswer {
+  tables: {
+    source: string;
+    target: string;
+    columns: { name: string; sourceType: string; type: string; note: string | null }[];
+    rows: (string | null)[][];
+    refused: { line: number; reason: string }[];
+  }[];
+}
+export interface TransferPlanAnswer {
+  tables: {
+    source: string;
+    target: string;
+    mode: string;
+    key: string[];
+    cursor: string | null;
+    rows: number | null;
+    columns: { name: string; source_type: string; type: string; note: string | null }[];
+  }[];
 }

@@ -110,7 +110,7 @@ export async function deliverSlice(tx: Transaction, slices: string, shapes: Shap
 async function refuse(tx: Transaction, topic: string, line: Buffer, reason: string): Promise<void> {
   const [position, received] = line.toString('utf8', 0, 64).split('\t', 2);
   const code: ErrorCode = 'RECORD_UNREADABLE';
-  const json = line.subarray(line.lastIndexOf(0x09) + 1);
+  const json = line.subarray(line.lastIndexOf(0x09) + 1, -1);
   await tx.run(
     `INSERT INTO millrace.quarantine VALUES ('d-' || ${text(topic)} || '-' || $1, ${text(topic)}, make_timestamptz($2::BIGINT), ${text(code)}, $3, NULL, from_base64($4), NULL)`,
     [position, received, reason, json.toString('base64')],

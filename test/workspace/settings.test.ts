@@ -47,8 +47,8 @@ test('every setting can be set', () => {
   const settings = settingsOf(`${named}week_start: sunday
 memory: 2GiB
 topics: { create: on_first_use }
-limits: { record_bytes: 16MiB, body_bytes: 64MB, batch_records: 500, depth: 8 }
-retention: { quarantine: 7d }
+limits: { record_bytes: 16MiB, body_bytes: 64MB, batch_records: 500, depth: 8, disk_reserve: 1GB }
+retention: { log: 90d, quarantine: 7d }
 roles:
   admin: { seconds: 1, rows: 2, concurrency: 3 }
   editor: { rows: 5 }
@@ -58,9 +58,9 @@ roles:
     ...defaults,
     weekStart: 'sunday',
     memory: 2_147_483_648,
-    limits: { recordBytes: 16_777_216, bodyBytes: 64_000_000, batchRecords: 500, depth: 8 },
+    limits: { recordBytes: 16_777_216, bodyBytes: 64_000_000, batchRecords: 500, depth: 8, diskReserve: 1_000_000_000 },
     topicsCreate: 'on_first_use',
-    retention: { quarantine: 7 * 86_400_000 },
+    retention: { log: 90 * 86_400_000, quarantine: 7 * 86_400_000 },
     roles: {
       ...defaults.roles,
       admin: { seconds: 1, rows: 2, concurrency: 3 },

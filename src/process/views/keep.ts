@@ -318,7 +318,7 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
         source: own.view.source,
         partition: own.view.partition,
         mode: own.view.columns === null ? 'whole' : 'partitions',
-        reasons: own.view.reasons,
+        reasons: own.view.plan.reasons,
         plan: planText(own.view),
         state: own.paused ? 'paused' : own.dirty ? 'behind' : 'fresh',
         batch: own.batch,

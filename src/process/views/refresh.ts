@@ -36,7 +36,7 @@ export async function refreshView(
   if (partitions === 0) return { mode: 'nothing', partitions: 0, rows: 0 };
   const among = amongSql(names, found!['nulls'] === true);
   const own = view.columns.map((column) => `"${column.replaceAll('"', '""')}"`);
-  const affected = `${among(own)}${view.lookback === null ? '' : ` AND ${fromTouched(view, `"${view.lookback.column}"`, own)}`}`;
+  const affected = `${among(own)}${view.lookback === null ? '' : ` AND ${fromTouched(`"${view.lookback.column}"`, own)}`}`;
   if (options.keepOld) await keepOld(tx, view, affected);
   await tx.run(`DELETE FROM ${quoted(view.name)} WHERE ${affected}`);
   const sources = new Map<Input, string>();
@@ -125,7 +125,7 @@ async function restricted(
 }
 
 /** With a lookback only rows from the key's first touched time on can have changed. */
-function fromTouched(view: View, time: string, own: readonly string[]): string {
+function fromTouched(time: string, own: readonly string[]): string {
   const same = own.map((column, k) => `t._p${k} IS NOT DISTINCT FROM ${column}`).join(' AND ');
   return `EXISTS (SELECT 1 FROM touched AS t WHERE ${same} AND (t._timeless OR ${time} IS NULL OR ${time} >= t._from))`;
 }

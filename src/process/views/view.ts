@@ -39,8 +39,8 @@ export interface View {
   readonly partition: string | null;
   /** The view's columns that hold the partition; null: each refresh recomputes the whole. */
   readonly columns: readonly string[] | null;
-  /** Why it is recomputed as a whole. */
-  readonly reasons: readonly string[];
+  /** `column` names `columns`, for people; `reasons` say why it is recomputed as a whole. */
+  readonly plan: { readonly column: string | null; readonly reasons: readonly string[] };
   /** Every place where the query names a table, the source first. */
   readonly inputs: readonly Input[];
   readonly source: string;
@@ -105,7 +105,7 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
   return { ...view, lookback: await lookbackOf(options.lookback, view, engine) };
 }
 
-type Planned = Pick<View, 'columns' | 'reasons' | 'inputs'>;
+type Planned = Pick<View, 'columns' | 'plan' | 'inputs'>;
 
 async function planOf(
   { partitionBy, body }: CreateMaterializedViewStatement,
@@ -115,8 +115,8 @@ async function planOf(
 ): Promise<Planned> {
   const whole = (reason: string): Planned => ({
     columns: null,
-    reasons: [reason],
-    inputs: tables.map((table) => ({ ...table, ...WHOLE })),
+    plan: { column: null, reasons: [reason] },
+    inputs: tables.map((table) => ({ ...table, ...WHOLE }) as Input),
   });
   if (partitionBy === null) return whole('there is no PARTITION BY');
   const plan = planPartition({
@@ -133,7 +133,8 @@ async function planOf(
     inputs.push({ ...place, ...(use === undefined ? WHOLE : await printed(use.reading, engine)) } as Input);
   }
   const differing = plan.columns === null ? null : await differingTypes(inputs, engine);
-  return differing === null ? { columns: plan.columns, reasons: plan.reasons, inputs } : whole(differing);
+  if (differing !== null) return whole(differing);
+  return { columns: plan.columns, plan: { column: plan.columns?.join(', ') ?? null, reasons: plan.reasons }, inputs };
 }
 
 /** A place in DuckDB's UTF-8 as an index into the text. */
@@ -211,7 +212,7 @@ async function lookbackOf(span: Millis | null, view: Omit<View, 'lookback'>, eng
   if (span === null) return null;
   const refuse = (problem: string): never => fail('VIEW_OPTION', { option: 'lookback', problem });
   const [first, ...rest] = view.inputs;
-  if (view.columns === null) return refuse(`needs a view that is kept by partition (${view.reasons.join('; ')})`);
+  if (view.columns === null) return refuse(`needs a view that is kept by partition (${view.plan.reasons.join('; ')})`);
   if (rest.length > 0 || first?.by !== 'partition') return refuse('is for views of one table that is read once');
   const column = timeColumn(queryOf(await engine.serialize(view.query)));
   return column === null ? refuse("needs the source's _time among the columns of a query without GROUP BY") : { span, column };

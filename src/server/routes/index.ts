@@ -9,6 +9,7 @@ import { queryRoutes } from './query.ts';
 import { statusRoutes } from './status.ts';
 import { tokenRoutes } from './tokens.ts';
 import { topicRoutes } from './topics.ts';
+import { transferRoutes } from './transfer.ts';
 
 /** Every group of routes. */
 export const routes: readonly ((app: FastifyInstance, front: Front) => void)[] = [
@@ -19,6 +20,7 @@ export const routes: readonly ((app: FastifyInstance, front: Front) => void)[] =
   topicRoutes,
   quarantineRoutes,
   tokenRoutes,
+  transferRoutes,
   dashboardRoutes,
   consoleRoutes,
 ];

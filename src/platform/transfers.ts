@@ -1,0 +1,164 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { asMillraceError, type ErrorBody, errorFromBody, fail, MillraceError, type Transfer } from '#core';
+import type { Progress, RunReport } from '#transfer';
+import { openDefinitions, parseTransfer } from '#workspace';
+import type { TransferJob, TransferMessage } from './transfer.ts';
+import type { WarehouseClient } from './warehouse-client.ts';
+
+/** The newest run of a transfer in this process. */
+export interface TransferRun {
+  readonly run: string;
+  readonly kind: 'run' | 'verify';
+  readonly state: 'running' | 'done' | 'failed';
+  readonly progress: Progress | null;
+  readonly report: RunReport | null;
+}
+
+/** The workspace's transfers and their runs, each in a child process of its own. */
+export interface Transfers {
+  /** Definitions by name, and what is wrong with the other files. */
+  list(): { transfers: Transfer[]; problems: ErrorBody[] };
+  /** Errors: TRANSFER_UNKNOWN, DEFINITION_*. */
+  get(name: string): Transfer;
+  last(name: string): TransferRun | null;
+  /** Begins a run and gives its id. Errors: TRANSFER_UNKNOWN, TRANSFER_BUSY, DEFINITION_*. */
+  start(name: string, kind: 'run' | 'verify'): string;
+  /** Asks the running child to end between two slices. False when none runs. */
+  cancel(name: string): boolean;
+  /** A look at the source that writes nothing. */
+  ask(job: Extract<TransferJob, { kind: 'preview' | 'plan' }>): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export interface TransfersInput {
+  readonly workspace: string;
+  readonly dataPath: string;
+  readonly socket: string;
+  readonly warehouse: WarehouseClient;
+  readonly log: (level: 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
+}
+
+export function openTransfers({ workspace, dataPath, socket, warehouse, log }: TransfersInput): Transfers {
+  const files = openDefinitions(workspace, 'transfers', '.yaml', () => {});
+  const runs = new Map<string, TransferRun>();
+  const children = new Map<string, Child>();
+
+  function list(): { transfers: Transfer[]; problems: ErrorBody[] } {
+    const problems: ErrorBody[] = [];
+    const transfers = files.list().flatMap(({ name, file, text }) => {
+      try {
+        return [parseTransfer(name, text, file)];
+      } catch (thrown) {
+        problems.push(asMillraceError(thrown).body);
+        return [];
+      }
+    });
+    return { transfers, problems: [...problems, ...files.problems()] };
+  }
+
+  function get(name: string): Transfer {
+    const found = files.list().find((each) => each.name === name) ?? fail('TRANSFER_UNKNOWN', { transfer: name.slice(0, 100) });
+    return parseTransfer(name, found.text, found.file);
+  }
+
+  async function finished(name: string, run: TransferRun, child: Child): Promise<void> {
+    let report: RunReport;
+    try {
+      report = (await child.result) as RunReport;
+    } catch (thrown) {
+      const error = asMillraceError(thrown).body;
+      const now = new Date().toISOString();
+      report = { run: run.run, transfer: name, began: now, ended: now, outcome: 'failed', tables: [], error };
+      if (run.kind === 'run')
+        await warehouse
+          .json('POST', '/transfer/report', report)
+          .catch((cause: unknown) => log('warn', 'transfer.report', { message: String(cause) }));
+    }
+    children.delete(name);
+    runs.set(name, { ...run, state: report.outcome, progress: runs.get(name)?.progress ?? null, report });
+    log(report.outcome === 'done' ? 'info' : 'error', `transfer.${report.outcome}`, {
+      transfer: name,
+      run: run.run,
+      rows: report.tables.reduce((sum, table) => sum + table.rows, 0),
+      ...(report.error === null ? {} : { code: report.error.code, message: report.error.message }),
+    });
+  }
+
+  return {
+    list,
+    get,
+    last: (name) => runs.get(name) ?? null,
+    start(name, kind) {
+      const transfer = get(name);
+      if (children.has(name)) fail('TRANSFER_BUSY', { transfer: name });
+      const run: TransferRun = { run: randomUUID(), kind, state: 'running', progress: null, report: null };
+      runs.set(name, run);
+      const slices = join(dataPath, 'tmp', `transfer-${run.run}`);
+      const child = forkJob({ kind, folder: workspace, anywhere: false, transfer, run: run.run, socket, slices }, (progress) =>
+        runs.set(name, { ...run, progress }),
+      );
+      children.set(name, child);
+      void finished(name, run, child);
+      return run.run;
+    },
+    cancel(name) {
+      const child = children.get(name);
+      child?.process.kill('SIGTERM');
+      return child !== undefined;
+    },
+    ask: (job) => forkJob(job).result,
+    async stop() {
+      files.close();
+      const all = [...children.values()];
+      for (const { process: child } of all) child.kill('SIGTERM');
+      const late = setTimeout(() => {
+        for (const { process: child } of all) child.kill('SIGKILL');
+      }, 3_000);
+      // Why each of them ended was logged by its run.
+      await Promise.allSettled(all.map(({ result }) => result));
+      clearTimeout(late);
+    },
+  };
+}
+
+interface Child {
+  readonly process: ChildProcess;
+  readonly result: Promise<unknown>;
+}
+
+/** Runs one job in a child of its own. Errors: the job's, TRANSFER_ENDED when the child is gone before it answered. */
+function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = () => {}): Child {
+  const child = fork(fileURLToPath(new URL('./transfer.ts', import.meta.url)), [], {
+    serialization: 'advanced',
+    env: { ...process.env, TZ: 'UTC' },
+    // Buffers of rows live outside of the heap; what is inside is small.
+    execArgv: [...process.execArgv, '--max-old-space-size=160'],
+  });
+  const result = new Promise<unknown>((resolve, reject) => {
+    child.on('message', (message: TransferMessage) => {
+      if (message.kind === 'progress') onProgress(message.progress);
+      else if (message.kind === 'done') resolve(message.result);
+      else reject(errorFromBody(message.error));
+    });
+    child.once('error', (error) => reject(new MillraceError('TRANSFER_ENDED', { transfer: jobName(job), problem: error.message }, error)));
+    child.once('exit', (code, signal) =>
+      reject(new MillraceError('TRANSFER_ENDED', { transfer: jobName(job), problem: `its process ended (${signal ?? code})` })),
+    );
+  });
+  // Whoever awaits it gets the rejection.
+  result.catch(() => {});
+  child.send(job);
+  return { process: child, result };
+}
+
+function jobName(job: TransferJob): string {
+  return job.kind === 'guess' ? 'guess' : job.transfer.name;
+}
+
+/** Guesses and previews for a user at this machine, who may read any file that is theirs. Errors: those of the source. */
+export function lookAtSource(job: Extract<TransferJob, { kind: 'guess' | 'preview' | 'plan' }>): Promise<unknown> {
+  return forkJob(job).result;
+}

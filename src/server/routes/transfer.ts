@@ -1,0 +1,103 @@
+import type { FastifyInstance } from 'fastify';
+import { fail } from '#core';
+import type { Front } from '#platform';
+import type { TransferAnswer, TransferRunAnswer, TransferRunsAnswer, TransferStateAnswer, TransfersAnswer } from '../api.ts';
+
+const ROWS = 20;
+
+export function transferRoutes(app: FastifyInstance, front: Front): void {
+  const { transfers, warehouse, guard } = front;
+
+  app.get('/v1/transfers', { config: { action: 'catalog' } }, async (): Promise<TransfersAnswer> => {
+    const { transfers: found, problems } = transfers.list();
+    return {
+      transfers: found.map((transfer) => ({
+        name: transfer.name,
+        source: transfer.source,
+        tables: transfer.tables.length,
+        last: transfers.last(transfer.name),
+      })),
+      problems,
+    };
+  });
+
+  app.get<{ Params: { name: string } }>(
+    '/v1/transfers/:name',
+    { config: { action: 'catalog' } },
+    async ({ params }): Promise<TransferAnswer> => {
+      const { name, source, tables } = transfers.get(params.name);
+      return { name, source, tables, last: transfers.last(name) };
+    },
+  );
+
+  app.post<{ Params: { name: string; verb: string } }>(
+    '/v1/transfers/:name/:verb',
+    { config: { action: 'load' } },
+    async (request): Promise<TransferRunAnswer> => {
+      const { name, verb } = request.params;
+      if (verb !== 'run' && verb !== 'verify') return fail('ROUTE_UNKNOWN', { method: 'POST', path: request.url.slice(0, 200) });
+      const run = transfers.start(name, verb);
+      guard.audit({ who: request.principal.name, action: 'load', on: `transfer ${name}: ${verb}`, outcome: 'done', from: request.ip });
+      return { run };
+    },
+  );
+
+  app.delete<{ Params: { name: string } }>('/v1/transfers/:name/run', { config: { action: 'load' } }, async ({ params }) => ({
+    stopping: transfers.cancel(params.name),
+  }));
+
+  app.get<{ Params: { name: string }; Querystring: { rows?: string } }>(
+    '/v1/transfers/:name/preview',
+    { config: { action: 'load' } },
+    async ({ params, query }) => {
+      const transfer = transfers.get(params.name);
+      const rows = Math.min(1000, Math.max(1, Number(query.rows ?? ROWS) || ROWS));
+      return { tables: await transfers.ask({ kind: 'preview', folder: front.workspace.path, anywhere: false, transfer, rows }) };
+    },
+  );
+
+  app.get<{ Params: { name: string } }>('/v1/transfers/:name/plan', { config: { action: 'load' } }, async ({ params }) => ({
+    tables: await transfers.ask({ kind: 'plan', folder: front.workspace.path, anywhere: false, transfer: transfers.get(params.name) }),
+  }));
+
+  app.get<{ Params: { name: string } }>(
+    '/v1/transfers/:name/state',
+    { config: { action: 'catalog' } },
+    async ({ params }): Promise<TransferStateAnswer> => {
+      const { name } = transfers.get(params.name);
+      const { states } = await warehouse.json<TransferStateAnswer>('GET', '/transfer/state');
+      return { states: states.filter((state) => state.transfer === name) };
+    },
+  );
+
+  app.put<{ Params: { name: string }; Body: { table?: unknown; cursor?: unknown } | null }>(
+    '/v1/transfers/:name/state',
+    { config: { action: 'define' } },
+    async (request) => {
+      const { table, cursor } = request.body ?? {};
+      const transfer = transfers.get(request.params.name);
+      const found = transfer.tables.find((each) => each.source === table) ?? fail('TRANSFER_TABLE', { table: String(table).slice(0, 100) });
+      if (cursor !== null && typeof cursor !== 'string')
+        fail('REQUEST_INVALID', { problem: '"cursor" must be text, or null to begin anew' });
+      const at = { transfer: transfer.name, source: found.source, target: found.target };
+      await warehouse.json('POST', '/transfer/cursor', { at, cursor });
+      guard.audit({
+        who: request.principal.name,
+        action: 'define',
+        on: `transfer ${transfer.name}: cursor`,
+        outcome: 'done',
+        from: request.ip,
+      });
+      return {};
+    },
+  );
+
+  app.get<{ Params: { name: string } }>(
+    '/v1/transfers/:name/runs',
+    { config: { action: 'catalog' } },
+    async ({ params }): Promise<TransferRunsAnswer> => {
+      const { name } = transfers.get(params.name);
+      return warehouse.json('GET', `/transfer/runs?transfer=${encodeURIComponent(name)}`);
+    },
+  );
+}
