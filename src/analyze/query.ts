@@ -59,8 +59,8 @@ export interface Analyst {
   job(id: string): JobState;
   /** Errors: JOB_UNKNOWN. */
   cancel(id: string): void;
-  /** Stops the query that has run longest, to free memory; false when none runs. */
-  relieve(): boolean;
+  /** Stops the query that has run longest, to free memory; null when none runs. */
+  relieve(): JobState | null;
   /** Cancels everything and waits for it. */
   close(): Promise<void>;
 }
@@ -281,9 +281,9 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
     relieve() {
       const running = [...jobs.values()].filter((job) => job.state.state === 'running' && job.stop === null);
       const longest = running.sort((a, b) => a.began - b.began)[0];
-      if (longest === undefined) return false;
+      if (longest === undefined) return null;
       stop(longest, new MillraceError('QUERY_MEMORY'));
-      return true;
+      return longest.state;
     },
     async close() {
       for (const job of jobs.values()) {

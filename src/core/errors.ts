@@ -1,6 +1,7 @@
 import { answerErrors } from './errors/answers.ts';
 import { collectErrors } from './errors/collect.ts';
 import { learnErrors } from './errors/learn.ts';
+import { modelErrors } from './errors/models.ts';
 import { processErrors } from './errors/process.ts';
 import { queryErrors } from './errors/query.ts';
 import { serverErrors } from './errors/server.ts';
@@ -30,6 +31,7 @@ export const catalogue = {
   ...answerErrors,
   ...collectErrors,
   ...learnErrors,
+  ...modelErrors,
   ...processErrors,
   ...queryErrors,
   ...serverErrors,

@@ -1,6 +1,7 @@
 export type { Progress } from './auto/search.ts';
 export type { SplitDecision } from './auto/split.ts';
 export type { ColumnData } from './columns.ts';
+export { type Explanation, explain } from './explain.ts';
 export { checkModel, type Model } from './model.ts';
 export type { Plan } from './plan.ts';
 export { type Prediction, predict, predictor } from './predict.ts';

@@ -12,7 +12,7 @@ export interface Plan {
   readonly learner?: 'auto' | 'trees' | 'linear';
   /** Settings over the defaults, for a single learner. */
   readonly trees?: Partial<BoostOptions>;
-  readonly linear?: Partial<LinearOptions>;
+  readonly linear?: Partial<Omit<LinearOptions, 'loss'>>;
   /** Column of row weights. */
   readonly weight?: string;
   /** Columns not to learn from. */

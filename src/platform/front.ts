@@ -14,6 +14,7 @@ import { residentBytes, supervise } from '#run';
 import { openWorkspace, type Workspace } from '#workspace';
 import { type Flow, newFlow } from './flow.ts';
 import { takeLock } from './lock.ts';
+import { warehouseShare, watchMemory } from './memory-watch.ts';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
 import { openTransfers, type Transfers } from './transfers.ts';
 import { startUpkeep } from './upkeep.ts';
@@ -45,7 +46,6 @@ export interface Front {
 }
 
 const WATCH = 25;
-const MEMORY_WATCH = 50;
 
 export function openFront(options: FrontOptions): Front {
   const { log: say } = options;
@@ -77,7 +77,7 @@ export function openFront(options: FrontOptions): Front {
     workspace: workspace.path,
     dataPath,
     socket,
-    memory: Math.floor(memory * 0.5),
+    memory: warehouseShare(memory),
     threads: Math.max(2, availableParallelism()),
     limits: settings.roles,
   };
@@ -144,7 +144,7 @@ export function openFront(options: FrontOptions): Front {
     say,
   });
   const watching = setInterval(tellDurable, WATCH);
-  const memoryWatch = watchMemory(child, memory, say);
+  const memoryWatch = watchMemory({ child, memory, say });
   const unwatch = workspace.onChange(() => {
     sendTopics();
     for (const problem of workspace.problems()) say('warn', 'definition.problem', { code: problem.code, message: problem.message });
@@ -191,7 +191,7 @@ export function openFront(options: FrontOptions): Front {
       if (stopping) fail('STOPPING');
       stopping = true;
       clearInterval(watching);
-      clearInterval(memoryWatch);
+      memoryWatch.stop();
       unwatch();
       await upkeep.stop();
       log.close();
@@ -205,30 +205,4 @@ export function openFront(options: FrontOptions): Front {
       unlock();
     },
   };
-}
-
-/**
- * DuckDB's memory limit is a hint (19 GB were seen under a limit of 400 MB), so the child is watched from outside: above its
- * share the longest query is stopped, above the whole the child is ended and started again; delivery then catches up.
- */
-function watchMemory(
-  child: { pid: number | null; send(message: object): boolean; restart(): void },
-  memory: Bytes,
-  say: FrontOptions['log'],
-): NodeJS.Timeout {
-  const share = memory * 0.8;
-  let relieved = 0;
-  return setInterval(() => {
-    if (child.pid === null) return;
-    const resident = residentBytes(child.pid);
-    if (resident === null) return;
-    if (resident > memory) {
-      say('warn', 'memory.restart', { resident, memory });
-      child.restart();
-    } else if (resident > share && performance.now() - relieved > 500) {
-      relieved = performance.now();
-      say('warn', 'memory.relieve', { resident, share });
-      child.send({ kind: 'relieve' } satisfies ToChild);
-    }
-  }, MEMORY_WATCH);
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asMillraceError, type ErrorBody, errorFromBody, fail, MillraceError, type Transfer } from '#core';
@@ -43,6 +44,7 @@ export interface TransfersInput {
 
 export function openTransfers({ workspace, dataPath, socket, warehouse, log }: TransfersInput): Transfers {
   const files = openDefinitions(workspace, 'transfers', '.yaml', () => {});
+  removeLeftovers(join(dataPath, 'tmp'));
   const runs = new Map<string, TransferRun>();
   const children = new Map<string, Child>();
 
@@ -122,6 +124,11 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, log }: T
       clearTimeout(late);
     },
   };
+}
+
+/** Slices of runs that were killed: the warehouse has none of them, and the next run reads them again. */
+function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) if (name.startsWith('transfer-')) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 interface Child {

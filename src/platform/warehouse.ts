@@ -58,8 +58,10 @@ async function main(config: ChildConfig): Promise<void> {
 
   process.on('message', (message: ToChild) => {
     if (message.kind === 'durable') delivering.news(message.durable);
-    else if (message.kind === 'relieve') analyst.relieve();
-    else {
+    else if (message.kind === 'relieve') {
+      const stopped = analyst.relieve();
+      if (stopped !== null) say({ kind: 'problem', message: `memory is short: the query ${stopped.id} of ${stopped.who} was stopped` });
+    } else {
       topics.clear();
       for (const topic of message.topics) topics.set(topic.name, topic);
       store.prepare(message.topics).catch(problem);
@@ -199,15 +201,17 @@ interface Replaying {
   readonly limit: number;
 }
 
-/** Rows of quarantine with their bytes, in the order in which they arrived, that were not replayed yet. */
+/** Rows of quarantine with their bytes, in the order in which they arrived, that were not replayed yet. An id ends with a position, without leading zeros. */
 async function replayable(store: Store, replaying: Replaying): Promise<unknown> {
   const conditions = ['replayed IS NULL'];
   if (replaying.topic !== undefined) conditions.push(`topic = ${text(replaying.topic)}`);
   if (replaying.ids !== undefined) conditions.push(`id IN (${replaying.ids.map(text).join(', ') || "''"})`);
   if (replaying.after !== undefined)
-    conditions.push(`(received, id) > (SELECT (received, id) FROM millrace.quarantine WHERE id = ${text(replaying.after)} LIMIT 1)`);
+    conditions.push(
+      `(received, length(id), id) > (SELECT (received, length(id), id) FROM millrace.quarantine WHERE id = ${text(replaying.after)} LIMIT 1)`,
+    );
   const rows = await store.rows(
-    `SELECT id, topic, to_base64(body) AS body FROM millrace.quarantine WHERE ${conditions.join(' AND ')} ORDER BY received, id LIMIT ${Math.floor(replaying.limit)}`,
+    `SELECT id, topic, to_base64(body) AS body FROM millrace.quarantine WHERE ${conditions.join(' AND ')} ORDER BY received, length(id), id LIMIT ${Math.floor(replaying.limit)}`,
   );
   return { rows };
 }

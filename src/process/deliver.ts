@@ -73,7 +73,7 @@ export function startDelivery(input: {
 
   /** What holds up one topic holds up no other. */
   function setBack(cause: unknown): readonly Delivered[] {
-    if (isFatal(cause) || (cause instanceof Error && isFatal(cause.cause))) throw cause;
+    if (isOutOfMemory(cause) || isFatal(cause) || (cause instanceof Error && isFatal(cause.cause))) throw cause;
     input.onProblem(cause);
     return [];
   }

@@ -249,3 +249,35 @@ export interface TransferPlanAnswer {
     columns: { name: string; source_type: string; type: string; note: string | null }[];
   }[];
 }
+
+/** GET /v1/answers: the shop's questions, with their options. */
+export interface AnswersAnswer {
+  answers: Entry[];
+}
+
+/** POST /v1/answers/:name. An option's value may be text whatever its type; a list may be one text with commas. */
+export interface AnswerRequest {
+  options?: Record<string, string | number | boolean | string[] | null>;
+  /** Only what it is made of (ShownAnswer), without running it. */
+  show?: boolean;
+  limits?: { rows?: number; seconds?: number };
+}
+
+/** The rows as POST /v1/query gives them, with the statement that made them and what they stand on. */
+export interface ShopAnswer extends QueryAnswer {
+  answer: string;
+  sql: string;
+  evidence: {
+    /** Counts used, counts set aside and why, from when to when, matched paid orders, caveats, data version. */
+    facts: { fact: string; value: string }[];
+    /** The same in one line. */
+    line: string;
+  };
+}
+
+/** POST /v1/answers/:name with `show`. */
+export interface ShownAnswer {
+  answer: Entry;
+  sql: string;
+  evidence_sql: string;
+}

@@ -1,5 +1,6 @@
 export type { Applied, TransferColumn, TransferSlice, TransferState, TransferTarget } from './apply.ts';
 export { applySlice, closeTarget, NEXT, openTarget, setCursor, TRANSFER_TABLES, transferStates } from './apply.ts';
+export { type AppendColumn, type ArrayBlock, type ArrayColumn, readParquetArrays, type Weights } from './arrays.ts';
 export type { Chunk } from './cells.ts';
 export type { Change, Row, Transaction } from './lane.ts';
 export type { Load, Loaded, LoadFormat, LoadMode } from './load.ts';

@@ -45,6 +45,9 @@ async function create(path: string): Promise<DuckDBInstance> {
   }
 }
 
+/** What queries may put aside on disk together; beyond it they fail, and the disk stays free for the log. */
+const SPILL = '20GB';
+
 export async function lockDown(
   connection: DuckDBConnection,
   limits: { folders: readonly string[]; temp: string; threads: number; memory: Bytes },
@@ -54,6 +57,7 @@ export async function lockDown(
     `SET threads = ${limits.threads}`,
     `SET memory_limit = '${Math.floor(limits.memory / 1_000_000)}MB'`,
     `SET temp_directory = ${text(limits.temp)}`,
+    `SET max_temp_directory_size = '${SPILL}'`,
     // A checkpoint blocks commits for as long as its WAL is large (0.17 s at 16 MB, 0.45 s at 64 MB).
     `SET checkpoint_threshold = '48MB'`,
     `SET autoinstall_known_extensions = false`,

@@ -1,8 +1,9 @@
 import type { DuckDBConnection, DuckDBInstance, DuckDBTypeId, DuckDBValue } from '@duckdb/node-api';
 import type { Column } from '#core';
+import { type AppendColumn, type ArrayBlock, appendArrays, arrayBlocks, arrayType } from './arrays.ts';
 import { type Chunk, chunkOf } from './cells.ts';
 import { rowsOf } from './lane.ts';
-import { text } from './names.ts';
+import { name, text } from './names.ts';
 
 export interface Result {
   readonly columns: readonly Column[];
@@ -19,6 +20,12 @@ export interface Reader {
   stream(sql: string, values?: Values): Promise<Result>;
   /** Writes a result as Parquet into the slices' folder, at `path`. */
   toParquet(sql: string, values: Values | undefined, path: string): Promise<number>;
+  /** Rows as arrays, in blocks of at least `least` rows; every column of the query must be DOUBLE or VARCHAR. */
+  arrays(sql: string, values: Readonly<Record<string, unknown>> | undefined, least: number): AsyncGenerator<ArrayBlock>;
+  /** Makes a table that only this reader sees, from a query; gone when it is closed. */
+  keep(table: string, sql: string, values?: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Appends to such a table, making it first; NaN becomes NULL. */
+  append(table: string, columns: readonly AppendColumn[]): Promise<void>;
   interrupt(): void;
   /** 0–1, or null while unknown. */
   progress(): number | null;
@@ -47,6 +54,15 @@ export async function openReader(instance: DuckDBInstance): Promise<Reader> {
         values as DuckDBValue[] | Record<string, DuckDBValue> | undefined,
       );
       return result.rowsChanged;
+    },
+    arrays: (sql, values, least) => arrayBlocks(connection, sql, values, least),
+    async keep(table, sql, values) {
+      await connection.run(`CREATE TEMP TABLE ${name(table)} AS ${sql}\n`, values as Record<string, DuckDBValue> | undefined);
+    },
+    async append(table, columns) {
+      const definition = columns.map((column) => `${name(column.name)} ${arrayType(column.kind)}`).join(', ');
+      await connection.run(`CREATE TEMP TABLE IF NOT EXISTS ${name(table)} (${definition})`);
+      await appendArrays(connection, table, columns);
     },
     interrupt: () => connection.interrupt(),
     progress() {

@@ -1,4 +1,5 @@
 import type { Bytes, Millis, Position, Table, Topic } from '#core';
+import { NEXT } from './apply.ts';
 import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } from './lane.ts';
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, openEngine } from './open.ts';
@@ -136,9 +137,12 @@ export async function openStore(options: { dataPath: string; memory: Bytes; thre
   };
 }
 
+/** A full transfer in progress is nobody's table yet. */
+const SHOWN = `NOT starts_with(table_name, '${NEXT}')`;
+
 async function namesOf(rows: (sql: string) => Promise<Row[]>): Promise<ReadonlySet<string>> {
   const found =
-    await rows(`SELECT lower(schema_name || '.' || table_name) AS name FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND schema_name <> 'late'
+    await rows(`SELECT lower(schema_name || '.' || table_name) AS name FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND ${SHOWN} AND schema_name <> 'late'
     UNION ALL SELECT lower(schema_name || '.' || view_name) FROM duckdb_views() WHERE NOT internal AND NOT temporary`);
   return new Set(found.map((row) => String(row['name'])));
 }
@@ -148,7 +152,7 @@ async function tablesOf(rows: (sql: string) => Promise<Row[]>): Promise<Table[]>
     SELECT t.schema_name AS schema, t.name, t.kind, t.size, t.comment,
       list({'name': c.column_name, 'type': c.data_type} ORDER BY c.column_index)::JSON::VARCHAR AS columns
     FROM (
-      SELECT schema_name, table_name AS name, 'table' AS kind, estimated_size AS size, comment FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND schema_name <> 'late'
+      SELECT schema_name, table_name AS name, 'table' AS kind, estimated_size AS size, comment FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND ${SHOWN} AND schema_name <> 'late'
       UNION ALL SELECT schema_name, view_name, 'view', NULL, comment FROM duckdb_views() WHERE NOT internal AND NOT temporary
     ) t JOIN duckdb_columns() c ON c.schema_name = t.schema_name AND c.table_name = t.name AND c.database_name = 'warehouse'
     GROUP BY ALL ORDER BY 1, 2`);
@@ -167,7 +171,7 @@ async function tablesOf(rows: (sql: string) => Promise<Row[]>): Promise<Table[]>
         ? 'topic'
         : schema === 'millrace' || schema === 'change'
           ? 'system'
-          : made === 'load'
+          : made === 'load' || made === 'transfer'
             ? 'load'
             : made === 'view'
               ? 'view'

@@ -207,7 +207,7 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
   let number = 0;
   let applying: Promise<void> = Promise.resolve();
   const apply = async (rows: { count: number; bytes: Buffer; complete: string | null }) => {
-    running.signal.throwIfAborted();
+    if (running.signal.aborted) fail('TRANSFER_ENDED', { transfer: target.transfer, problem: 'it was stopped' });
     await timed(waited, 'warehouse', applying);
     const file = join(running.folder, `${++number}.csv`);
     writeFileSync(file, rows.bytes, { mode: 0o600 });

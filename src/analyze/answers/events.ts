@@ -35,7 +35,11 @@ export function eventsOf(answer: string, given: Given, setting: Setting): Events
   const names = asked === null ? defaults : [asked];
   const table = names.map((name) => findTable(setting, name)).find((found) => found !== null);
   if (table === undefined) {
-    return fail('ANSWER_TABLE', { what: 'events', table: asked, needs: 'raw.events or raw.ga_hits, or a view with event, user_pseudo_id and time' });
+    return fail('ANSWER_TABLE', {
+      what: 'events',
+      table: asked,
+      needs: 'raw.events or raw.ga_hits, or a view with event, user_pseudo_id and time',
+    });
   }
   const within = withinDays(answer, given, setting, 'time');
   return table.column('full_visitor_id') !== null && table.column('hit_number') !== null

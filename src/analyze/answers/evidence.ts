@@ -10,7 +10,15 @@ const version = `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) 
  * Rows (fact, value) about the events that an answer used: how many, how many were set aside and why, from when to when, how much of
  * the paid orders they saw, what weakens them. `more` are further selects of (ord, fact, value).
  */
-export function eventEvidence(answer: string, events: Events, given: Given, setting: Setting, more: readonly string[] = [], ctes: readonly string[] = [], wanted: readonly string[] = []): string {
+export function eventEvidence(
+  answer: string,
+  events: Events,
+  given: Given,
+  setting: Setting,
+  more: readonly string[] = [],
+  ctes: readonly string[] = [],
+  wanted: readonly string[] = [],
+): string {
   const orders = ordersOf(given, setting);
   const parts = [
     `SELECT 1 AS ord, 'events used' AS fact, CAST(count(*) AS VARCHAR) AS value FROM used`,
@@ -22,7 +30,12 @@ export function eventEvidence(answer: string, events: Events, given: Given, sett
     ...events.caveats,
     version,
   ];
-  const needs = [...events.ctes([...wanted, ...(events.lines === null ? [] : [events.lines.column])]), events.purchase, ...(orders === null ? [] : [orders.cte]), ...ctes];
+  const needs = [
+    ...events.ctes([...wanted, ...(events.lines === null ? [] : [events.lines.column])]),
+    events.purchase,
+    ...(orders === null ? [] : [orders.cte]),
+    ...ctes,
+  ];
   return `WITH ${needs.join(',\n')}
 SELECT fact, value FROM (
   ${parts.join('\n  UNION ALL ')}
@@ -31,7 +44,12 @@ SELECT fact, value FROM (
 
 /** The same for answers that stand on the orders table alone. */
 export function orderEvidence(orders: Orders, setting: Setting, more: readonly string[]): string {
-  const parts = [`SELECT 1 AS ord, 'orders' AS fact, CAST(count(*) AS VARCHAR) AS value FROM shop_order`, ...spanOf('shop_order', setting), ...more, version];
+  const parts = [
+    `SELECT 1 AS ord, 'orders' AS fact, CAST(count(*) AS VARCHAR) AS value FROM shop_order`,
+    ...spanOf('shop_order', setting),
+    ...more,
+    version,
+  ];
   return `WITH ${orders.cte}
 SELECT fact, value FROM (
   ${parts.join('\n  UNION ALL ')}

@@ -29,7 +29,8 @@ function read(option: Option, value: unknown, refuse: (problem: string) => never
     const texts = value.every((item) => typeof item === 'string') ? (value as string[]) : refuse('its items must be texts');
     return option.type === 'list' ? texts : refuse('it takes one value');
   }
-  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') return refuse('it must be text, a number or true/false');
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
+    return refuse('it must be text, a number or true/false');
   const text = String(value);
   if (text.length > LONGEST || !text.isWellFormed() || text.includes('\0')) refuse(`it must be text of at most ${LONGEST} characters`);
   switch (option.type) {

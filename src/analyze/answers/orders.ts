@@ -1,6 +1,6 @@
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
-import { type Found, findTable, firstColumn, needColumn, literal } from './tables.ts';
+import { type Found, findTable, firstColumn, literal, needColumn } from './tables.ts';
 
 export interface Orders {
   readonly table: Found;
@@ -46,5 +46,8 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
 
 /** Errors: ANSWER_TABLE where there is none. */
 export function needOrders(given: Given, setting: Setting): Orders {
-  return ordersOf(given, setting) ?? fail('ANSWER_TABLE', { what: 'orders', needs: 'shop.orders, or a table with order_id, ordered_at and amount' });
+  return (
+    ordersOf(given, setting) ??
+    fail('ANSWER_TABLE', { what: 'orders', needs: 'shop.orders, or a table with order_id, ordered_at and amount' })
+  );
 }

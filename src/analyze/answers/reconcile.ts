@@ -22,7 +22,9 @@ export const reconcile: AnswerKind = {
     { name: 'tolerance', type: 'number', summary: 'Amounts that differ by no more than this are equal.', default: 0 },
   ],
   sql: (given, setting) => `WITH ${ctes(given, setting).join(',\n')}
-SELECT outcome, reason${by(given).map((side) => `, ${side}`).join('')},
+SELECT outcome, reason${by(given)
+    .map((side) => `, ${side}`)
+    .join('')},
   count(*) AS orders, count(*) FILTER (WHERE paid AND NOT test) AS paid_orders,
   coalesce(sum(amount), 0) AS amount_orders, coalesce(sum(value), 0) AS amount_events
 FROM judged GROUP BY ALL ORDER BY ALL`,
@@ -39,7 +41,9 @@ FROM judged GROUP BY ALL ORDER BY ALL`,
 function by(given: Given): readonly string[] {
   const asked = given['by'] as readonly string[];
   const unknown = asked.find((side) => !(sides as readonly string[]).includes(side));
-  return unknown === undefined ? asked : fail('ANSWER_OPTION', { answer: 'reconcile', option: 'by', problem: `there are ${sides.join(', ')}` });
+  return unknown === undefined
+    ? asked
+    : fail('ANSWER_OPTION', { answer: 'reconcile', option: 'by', problem: `there are ${sides.join(', ')}` });
 }
 
 function ctes(given: Given, setting: Setting): string[] {
@@ -49,8 +53,11 @@ function ctes(given: Given, setting: Setting): string[] {
   const channel = optional('channel') ? ['channel'] : ['source', 'medium'].every(optional) ? ['source', 'medium'] : [];
   const wanted = [...channel, ...['browser', 'device', 'payment_type'].filter(optional)];
   // Within a session the source stands on the first event alone.
-  const channelSql = channel.length === 1 ? 'any_value(channel)' : channel.length === 2 ? `any_value(source || ' / ' || medium)` : 'NULL::VARCHAR';
-  const within = withinDays('reconcile', given, setting, 'time').map((condition) => ` AND ${condition}`).join('');
+  const channelSql =
+    channel.length === 1 ? 'any_value(channel)' : channel.length === 2 ? `any_value(source || ' / ' || medium)` : 'NULL::VARCHAR';
+  const within = withinDays('reconcile', given, setting, 'time')
+    .map((condition) => ` AND ${condition}`)
+    .join('');
   const item = firstColumn(events.table, 'e', ['browser']) === null ? 'NULL::VARCHAR' : 'any_value(browser)';
   return [
     ...events.ctes(wanted),

@@ -1,5 +1,5 @@
 import { fail, type Table } from '#core';
-import { name as quote, text as literal } from '#store';
+import { text as literal, name as quote } from '#store';
 import type { Given, Setting } from './kind.ts';
 
 export { literal, quote };

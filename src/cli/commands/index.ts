@@ -10,7 +10,8 @@ import { status } from './status.ts';
 import { stop } from './stop.ts';
 import { token } from './token.ts';
 import { topic } from './topic.ts';
+import { transfer } from './transfer.ts';
 import { up } from './up.ts';
 
 /** In the order in which help lists them: that of a newcomer's first day. */
-export const commands: readonly Command[] = [demo, init, up, stop, status, topic, send, load, sql, catalog, quarantine, token];
+export const commands: readonly Command[] = [demo, init, up, stop, status, topic, send, load, transfer, sql, catalog, quarantine, token];

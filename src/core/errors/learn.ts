@@ -62,4 +62,10 @@ export const learnErrors = {
     what: (p) => `The model can't take ${p['value']} for "${p['column']}": it was trained on ${p['expected']}.`,
     todo: 'Send the columns that the model was trained on, with their types; leave a value out where it is not known.',
   },
+  MODEL_EXPLAIN: {
+    status: 400,
+    retryable: false,
+    what: (p) => `A model of kind "${p['kind']}" can't be explained row by row; trees can.`,
+    todo: 'Train with learner: trees, or read the importance in the report.',
+  },
 } as const satisfies Record<string, ErrorEntry>;

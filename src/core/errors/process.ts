@@ -36,7 +36,13 @@ export const processErrors = {
     status: 400,
     retryable: false,
     what: (p) => `The option ${p['option']} ${p['problem']}.`,
-    todo: "Options are refresh = '1 second' and the like.",
+    todo: "Options are refresh = '1 second' and, for a view kept by key, lookback = '2 hours'.",
+  },
+  VIEW_SESSIONS: {
+    status: 400,
+    retryable: false,
+    what: (p) => `Sessions can't be made so: ${p['problem']}.`,
+    todo: 'See docs/views.md for the rules and the fields.',
   },
   VIEW_NAME: {
     status: 400,

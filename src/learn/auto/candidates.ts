@@ -17,7 +17,7 @@ export function portfolio(plan: Plan, target: Target, has: { readonly texts: boo
   const linear = (name: string, l2: number): Candidate => ({
     name,
     learner: 'linear',
-    options: { ...linearDefaults, loss: linearLoss, l2, ...plan.linear },
+    options: { ...linearDefaults, l2, ...plan.linear, loss: linearLoss },
   });
   const trees = (name: string, options: Partial<BoostOptions>): Candidate => ({
     name,

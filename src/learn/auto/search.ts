@@ -125,6 +125,7 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
   const kept = columns.map((column, i) => isUsed(plan, split, column, readings[i]!));
   const used = columns.filter((_, i) => kept[i]);
   if (used.length === 0) fail('LEARN_FEATURES', { dropped: columns.length - 1, columns: columns.length - 1 });
+  demandLoss(plan, target);
   const { metric, measure } = measureOf(plan, target);
   const weights = weightsOf(plan, columns);
   const usedReadings = readings.filter((_, i) => kept[i]);
@@ -137,6 +138,21 @@ function isUsed(plan: Plan, split: SplitDecision, column: ColumnData, reading: R
   if (column.name === plan.target || column.name === plan.weight || plan.ignore?.includes(column.name)) return false;
   if (split.kind === 'group' && column.name === split.column) return false;
   return reading.role !== 'id' && reading.role !== 'constant' && reading.role !== 'empty';
+}
+
+/** A loss must be able to mean the target: classes for logistic and softmax, no negative counts or amounts for those with a log link. */
+function demandLoss(plan: Plan, { classes, values }: Target): void {
+  const loss = plan.trees?.loss;
+  if (loss === undefined) return;
+  const refuse = (expected: string): never => fail('LEARN_PLAN', { option: 'trees.loss', value: loss, expected });
+  if (classes !== null) {
+    if (loss !== 'softmax' && (loss !== 'logistic' || classes.length > 2))
+      refuse(classes.length > 2 ? 'softmax for more than two classes' : 'logistic or softmax for classes');
+    return;
+  }
+  if (loss === 'logistic' || loss === 'softmax') refuse('a loss for numbers');
+  const least = loss === 'gamma' ? Number.MIN_VALUE : loss === 'poisson' || loss === 'tweedie' ? 0 : Number.NEGATIVE_INFINITY;
+  if (!values.every((v) => v >= least)) refuse('a loss for negative numbers, such as squared');
 }
 
 function measureOf(plan: Plan, target: Target): { metric: MetricName; measure: (judged: Judged) => number } {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Front } from '#platform';
+import { answerRoutes } from './answers.ts';
 import { catalogRoutes } from './catalog.ts';
 import { consoleRoutes } from './console.ts';
 import { dashboardRoutes } from './dashboards.ts';
@@ -15,6 +16,7 @@ import { transferRoutes } from './transfer.ts';
 export const routes: readonly ((app: FastifyInstance, front: Front) => void)[] = [
   statusRoutes,
   queryRoutes,
+  answerRoutes,
   loadRoutes,
   catalogRoutes,
   topicRoutes,

@@ -23,7 +23,7 @@ export const funnel: Chart = {
       notes: steps.notes,
       option: {
         ...base(look),
-        grid: { left: 4, right: 110, top: 4, bottom: 4, containLabel: true },
+        grid: { left: 4, right: 86, top: 4, bottom: 4, containLabel: true },
         tooltip: {
           ...tooltip(look),
           formatter: (hovered) => {
@@ -40,14 +40,14 @@ export const funnel: Chart = {
           data: steps.steps.map((step) => plain(String(step))),
           axisTick: { show: false },
           axisLine: { show: false },
-          axisLabel: { color: ink(look).text, width: Math.min(170, look.width * 0.3), overflow: 'truncate' },
+          axisLabel: { color: ink(look).text, width: Math.min(170, look.width * 0.34), overflow: 'truncate' },
         },
         series: [
           {
             type: 'bar',
-            data: values.map((value, at) => ({ value, itemStyle: { color: hue(look, 0), opacity: Math.max(0.4, 1 - at * 0.12) } })),
+            data: [...values],
             barCategoryGap: '18%',
-            itemStyle: { borderRadius: [0, 4, 4, 0] },
+            itemStyle: { color: hue(look, 0), borderRadius: [0, 4, 4, 0] },
             showBackground: true,
             backgroundStyle: { color: ink(look).line, opacity: 0.35 },
             label: { show: true, position: 'right', color: ink(look).text, formatter: ({ dataIndex }) => said(dataIndex) },

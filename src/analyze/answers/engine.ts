@@ -1,0 +1,139 @@
+import { Readable } from 'node:stream';
+import { json as readJson } from 'node:stream/consumers';
+import { type Entry, fail, type Principal } from '#core';
+import type { Store } from '#store';
+import { type Journey, parseJourney } from '../metrics/journey.ts';
+import { type Metric, parseMetric } from '../metrics/metric.ts';
+import type { Analyst, Answer } from '../query.ts';
+import { expandCalls } from './call.ts';
+import type { AnswerKind, Given, Setting } from './kind.ts';
+import { checkOptions } from './options.ts';
+
+/** Definition files of one kind as text. */
+export interface Definitions {
+  list(): readonly { readonly name: string; readonly file: string; readonly text: string }[];
+}
+
+export interface Asked {
+  readonly who: Principal;
+  readonly answer: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly rows?: number;
+  readonly seconds?: number;
+  readonly job?: string;
+}
+
+/** What an answer is made of, without running it. */
+export interface Shown {
+  readonly answer: Entry;
+  readonly sql: string;
+  readonly evidence_sql: string;
+}
+
+export interface Answers {
+  list(): readonly Entry[];
+  /** Errors: ANSWER_*, METRIC_*, JOURNEY_UNKNOWN, DEFINITION_*. */
+  show(asked: Pick<Asked, 'answer' | 'options'>): Promise<Shown>;
+  /** JSON: the analyst's answer with `answer`, `sql` and `evidence` before it. Errors: those of `show`, METRIC_JOIN, SQL_*, QUERY_*. */
+  run(asked: Asked): Promise<Answer>;
+  /** A statement with its calls of answers.NAME(…) replaced by their queries; guards run first. */
+  expand(sql: string, who: Principal): Promise<string>;
+}
+
+interface Planned {
+  readonly kind: AnswerKind;
+  readonly given: Given;
+  readonly setting: Setting;
+}
+
+/** Answers go through the analyst as whoever asks: the same allow-list, limits and jobs as any question. */
+export function newAnswers(
+  kinds: readonly AnswerKind[],
+  input: { store: Store; analyst: Analyst; timeZone: string; metrics: Definitions; journeys: Definitions },
+): Answers {
+  const { store, analyst } = input;
+
+  async function plan({ answer, options }: Pick<Asked, 'answer' | 'options'>): Promise<Planned> {
+    const kind = kinds.find((each) => each.name === answer);
+    if (kind === undefined)
+      return fail('ANSWER_UNKNOWN', { answer: answer.slice(0, 100), answers: kinds.map((each) => each.name).join(', ') });
+    const setting: Setting = {
+      tables: await store.tables(),
+      timeZone: input.timeZone,
+      metric: (name): Metric => {
+        const [found, names] = find(input.metrics, name);
+        return found === undefined
+          ? fail('METRIC_UNKNOWN', { metric: name.slice(0, 100), metrics: names })
+          : parseMetric(name, found.text, found.file);
+      },
+      journey: (name): Journey => {
+        const [found, names] = find(input.journeys, name);
+        return found === undefined
+          ? fail('JOURNEY_UNKNOWN', { journey: name.slice(0, 100), journeys: names })
+          : parseJourney(name, found.text, found.file);
+      },
+    };
+    return { kind, given: checkOptions(kind, options), setting };
+  }
+
+  async function guard({ kind, given, setting }: Planned, who: Principal): Promise<void> {
+    for (const { sql, refuse } of kind.guards?.(given, setting) ?? []) {
+      const [row] = await rows(sql, who);
+      if (row !== undefined) refuse(row);
+    }
+  }
+
+  async function rows(sql: string, who: Principal): Promise<Record<string, unknown>[]> {
+    const answer = await analyst.ask({ who, sql, format: 'json' });
+    const { columns, rows } = (await readJson(answer.body)) as { columns: { name: string }[]; rows: unknown[][] };
+    return rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]])));
+  }
+
+  return {
+    list: () => kinds.map(entryOf),
+    async show(asked) {
+      const { kind, given, setting } = await plan(asked);
+      return { answer: entryOf(kind), sql: kind.sql(given, setting), evidence_sql: kind.evidence(given, setting) };
+    },
+    async run({ who, answer, options, ...limits }) {
+      const planned = await plan({ answer, options });
+      const { kind, given, setting } = planned;
+      const sql = kind.sql(given, setting);
+      await guard(planned, who);
+      const before = store.batch();
+      const facts = await rows(kind.evidence(given, setting), who);
+      const result = await analyst.ask({ ...limits, who, sql, format: 'json' });
+      // The two queries are two looks: what was committed between them is said.
+      if (store.batch() !== before) facts.push({ fact: 'caveat: records arrived meanwhile (batch)', value: String(store.batch()) });
+      const line = facts.map(({ fact, value }) => `${fact}: ${value}`).join('; ');
+      const head = Buffer.from(
+        `{"answer":${JSON.stringify(kind.name)},"sql":${JSON.stringify(sql)},"evidence":${JSON.stringify({ facts, line })},`,
+      );
+      return { ...result, bytes: result.bytes - 1 + head.length, body: Readable.from(spliced(head, result.body)) };
+    },
+    expand: (sql, who) =>
+      expandCalls(sql, async (call) => {
+        const planned = await plan({ answer: call.answer, options: call.given });
+        await guard(planned, who);
+        return planned.kind.sql(planned.given, planned.setting);
+      }),
+  };
+}
+
+const entryOf = ({ name, title, summary, options }: AnswerKind): Entry => ({ name, title, summary, options });
+
+function find(definitions: Definitions, name: string) {
+  const all = definitions.list();
+  return [all.find((each) => each.name === name), all.map((each) => each.name).join(', ')] as const;
+}
+
+/** The head in place of the object's opening brace. */
+async function* spliced(head: Buffer, body: Readable): AsyncGenerator<Buffer> {
+  yield head;
+  let first = true;
+  for await (const chunk of body) {
+    const bytes = Buffer.from(chunk);
+    yield first ? bytes.subarray(1) : bytes;
+    first = false;
+  }
+}

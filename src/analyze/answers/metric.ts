@@ -1,0 +1,121 @@
+import { fail } from '#core';
+import type { Metric, MetricJoin } from '../metrics/metric.ts';
+import { type AnswerKind, eventOptions, type Given, type Guard, type Setting } from './kind.ts';
+import { type Found, findTable, literal, needColumn, quote, withinDays } from './tables.ts';
+
+/** A metric of the workspace by time and dimensions. A join whose key is not unique in the data would count rows twice: METRIC_JOIN. */
+export const metric: AnswerKind = {
+  name: 'metric',
+  title: 'A figure that is defined once',
+  summary: 'A metric of metrics/*.yaml, by time and by its dimensions.',
+  options: [
+    { name: 'metric', type: 'text', required: true, summary: 'The definition: metrics/<name>.yaml.' },
+    { name: 'by', type: 'list', summary: 'Dimensions of the metric.' },
+    {
+      name: 'grain',
+      type: 'choice',
+      choices: ['none', 'day', 'week', 'month'],
+      default: 'none',
+      summary: 'One row for each period; weeks begin on Monday.',
+    },
+    ...eventOptions.filter(({ name }) => name === 'from' || name === 'to'),
+  ],
+  sql(given, setting) {
+    const { definition, by } = parts(given, setting);
+    const grain = String(given['grain']);
+    const time = timeOf(definition, given);
+    const period =
+      grain === 'none' ? [] : [`CAST(date_trunc('${grain}', ${time} AT TIME ZONE ${literal(setting.timeZone)}) AS DATE) AS period`];
+    const columns = [
+      ...period,
+      ...by.map((dimension) => `${dimensionColumn(definition, dimension)} AS ${quote(dimension)}`),
+      `${definition.expression} AS value`,
+    ];
+    return `SELECT ${columns.join(', ')}\n${fromSql(definition, by, given, setting)}\nGROUP BY ALL ORDER BY ALL`;
+  },
+  evidence(given, setting) {
+    const { definition, by } = parts(given, setting);
+    const from = fromSql(definition, by, given, setting);
+    const span =
+      definition.time === null
+        ? []
+        : [
+            `SELECT 2, 'from', CAST(min(${quote(definition.time)}) AS VARCHAR) ${from}`,
+            `SELECT 3, 'to', CAST(max(${quote(definition.time)}) AS VARCHAR) ${from}`,
+          ];
+    const all = tableOf(setting, definition.table);
+    const rows = [
+      `SELECT 1 AS ord, 'rows used' AS fact, CAST(count(*) AS VARCHAR) AS value ${from}`,
+      `SELECT 1, 'rows of ${all.name.replaceAll("'", "''")}', CAST(count(*) AS VARCHAR) FROM ${all.sql}`,
+    ];
+    const parts_ = [...rows, ...span, `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`];
+    return `SELECT fact, value FROM (\n  ${parts_.join('\n  UNION ALL ')}\n) ORDER BY ord, fact`;
+  },
+  guards(given, setting) {
+    const { definition, by } = parts(given, setting);
+    return joinsOf(definition, by).map((join) => uniqueness(definition, join, setting));
+  },
+};
+
+function parts(given: Given, setting: Setting): { definition: Metric; by: readonly string[] } {
+  const definition = setting.metric(String(given['metric']));
+  const by = given['by'] as readonly string[];
+  const unknown = by.find((dimension) => !definition.dimensions.includes(dimension));
+  if (unknown !== undefined)
+    fail('METRIC_DIMENSION', { metric: definition.name, dimension: unknown, dimensions: definition.dimensions.join(', ') || 'none' });
+  return { definition, by };
+}
+
+function timeOf(definition: Metric, { grain, from }: Given): string {
+  if (definition.time !== null) return quote(definition.time);
+  const option = grain !== 'none' ? 'grain' : from !== null ? 'from' : 'to';
+  return fail('ANSWER_OPTION', { answer: 'metric', option, problem: `the metric "${definition.name}" has no time` });
+}
+
+const joinsOf = (definition: Metric, by: readonly string[]) =>
+  definition.joins.filter((join) => by.some((dimension) => dimension.startsWith(`${join.name}.`)));
+
+function dimensionColumn(definition: Metric, dimension: string): string {
+  return definition.joins.some((join) => dimension.startsWith(`${join.name}.`)) ? `"${dimension}"` : quote(dimension);
+}
+
+function tableOf(setting: Setting, name: string): Found {
+  return findTable(setting, name) ?? fail('ANSWER_TABLE', { what: 'the metric', table: name, needs: 'the definition names it' });
+}
+
+/** Joined columns get names that no column of the metric's table has, so that its expression can't be ambiguous. */
+function fromSql(definition: Metric, by: readonly string[], given: Given, setting: Setting): string {
+  const base = tableOf(setting, definition.table);
+  const joins = joinsOf(definition, by).map((join) => {
+    const other = tableOf(setting, join.table);
+    const columns = by
+      .filter((dimension) => dimension.startsWith(`${join.name}.`))
+      .map((dimension) => dimension.slice(join.name.length + 1));
+    const selected = [
+      ...join.on.map(([, column], at) => `${needColumn(other, 'j', `the join "${join.name}"`, [column])} AS "${join.name}.key${at}"`),
+      ...columns.map((column) => `${needColumn(other, 'j', `the dimension ${join.name}.${column}`, [column])} AS "${join.name}.${column}"`),
+    ];
+    const on = join.on.map(([own], at) => `"${join.name}.key${at}" = ${needColumn(base, 'base', `the join "${join.name}"`, [own])}`);
+    return `LEFT JOIN (SELECT ${selected.join(', ')} FROM ${other.sql} AS j) AS ${quote(join.name)} ON ${on.join(' AND ')}`;
+  });
+  const days = given['from'] === null && given['to'] === null ? [] : withinDays('metric', given, setting, timeOf(definition, given));
+  const where = [...(definition.where === null ? [] : [`(${definition.where}\n)`]), ...days];
+  return [`FROM ${base.sql} AS base`, ...joins, ...(where.length === 0 ? [] : [`WHERE ${where.join(' AND ')}`])].join('\n');
+}
+
+function uniqueness(definition: Metric, join: MetricJoin, setting: Setting): Guard {
+  const other = tableOf(setting, join.table);
+  const key = join.on.map(([, column]) => needColumn(other, 'j', `the join "${join.name}"`, [column]));
+  return {
+    sql: `SELECT concat_ws(', ', ${key.join(', ')}) AS key, count(*) AS n FROM ${other.sql} AS j WHERE ${key.map((column) => `${column} IS NOT NULL`).join(' AND ')} GROUP BY ${key.join(', ')} HAVING count(*) > 1 LIMIT 1`,
+    refuse: (row) =>
+      fail('METRIC_JOIN', {
+        metric: definition.name,
+        join: join.name,
+        table: other.name,
+        key: join.on.map(([, column]) => column).join(', '),
+        value: String(row['key']),
+        rows: Number(row['n']),
+      }),
+  };
+}

@@ -1,0 +1,250 @@
+import { fail } from '#core';
+import { type Events, eventsOf } from './events.ts';
+import { eventEvidence } from './evidence.ts';
+import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
+import { journeyCtes } from './markov.ts';
+import { findTable, quote } from './tables.ts';
+
+const keys = ['placement', 'content', 'day'] as const;
+const models = ['last_click', 'first_click', 'linear', 'position', 'time_decay'] as const;
+
+/**
+ * The ledger of the shop's places. Money is shared out order by order in the smallest unit of `digits`, the rest going to the largest
+ * remainders, so that each column sums to the orders' money exactly; what no click leads to stands in the row "(unassigned)".
+ * Observed models: last, first, linear, position 40/20/40, time decay with a half-life of 7 days. `item_bought` gives a line's money to
+ * the last click on that very product. `modelled` is the removal effect of an order-1 Markov chain over placements (Anderl et al. 2016)
+ * with a bootstrap interval over users; it is there when asked by placement alone. `randomised` waits for experiments.
+ */
+export const placements: AnswerKind = {
+  name: 'placements',
+  title: 'Does each placement earn its room?',
+  summary: 'Placement × content × day: impressions, clicks, orders, units, revenue by attribution model, refunds, revenue per impression.',
+  options: [
+    { name: 'by', type: 'list', default: 'placement,content,day', summary: 'What a row is: any of placement, content, day.' },
+    {
+      name: 'window',
+      type: 'choice',
+      choices: ['session', 'days'],
+      default: 'session',
+      summary: 'Clicks count that came before the order in its session, or within some days.',
+    },
+    { name: 'days', type: 'integer', default: 30, summary: 'How many, with window=days.' },
+    { name: 'digits', type: 'integer', default: 2, summary: 'Decimal digits of the currency (0 for KRW).' },
+    {
+      name: 'bootstrap',
+      type: 'integer',
+      default: 100,
+      summary: 'Resamples of the users for the interval of `modelled`; 0 leaves it out.',
+    },
+    ...eventOptions,
+  ],
+  sql(given, setting) {
+    const { events, by, digits } = parts(given, setting);
+    const modelled = isModelled(by);
+    const list = ['kind', ...by].join(', ');
+    const empty = ['kind', ...by].map((key) => (key === 'kind' ? `'(unassigned)' AS kind` : `NULL AS ${key}`)).join(', ');
+    // Whole minor units to DECIMAL without a double between.
+    const unit = digits === 0 ? '1' : `0.${'1'.padStart(digits, '0')}`;
+    const money = (column: string) => `CAST(CAST(${column} AS DECIMAL(30,0)) * ${unit} AS DECIMAL(38,${digits}))`;
+    const share = (model: string) => `coalesce(sum(part) FILTER (WHERE model = '${model}'), 0) AS ${model}`;
+    return `WITH${modelled ? ' RECURSIVE' : ''} ${ctes(events, given, setting).join(',\n')}${modelled ? `,\n${journeyCtes(given['window'] === 'session', given['bootstrap'] as number).join(',\n')}` : ''},
+room AS (
+  SELECT ${list}, count(*) FILTER (WHERE NOT click) AS impressions, count(*) FILTER (WHERE click) AS clicks FROM seen GROUP BY ALL
+),
+earned AS (
+  SELECT ${list}, coalesce(sum(orders), 0) AS orders, coalesce(sum(units), 0) AS units, ${[...models, 'refunds'].map(share).join(', ')}
+  FROM given GROUP BY ALL
+),
+same AS (SELECT ${list}, sum(part) AS item_bought FROM line_given GROUP BY ALL),
+assigned AS (
+  SELECT ${['r.kind', ...by.map((key) => `r.${key}`)].join(', ')}, r.impressions, r.clicks, coalesce(e.orders, 0) AS orders, coalesce(e.units, 0) AS units,
+    ${[...models, 'refunds'].map((model) => `coalesce(e.${model}, 0) AS ${model}`).join(', ')}, coalesce(s.item_bought, 0) AS item_bought,
+    ${modelled ? `CAST(round(m.share * t.attributed) AS HUGEINT) AS modelled, m.low * t.attributed AS modelled_low, m.high * t.attributed AS modelled_high` : 'NULL::HUGEINT AS modelled, NULL::DOUBLE AS modelled_low, NULL::DOUBLE AS modelled_high'}
+  FROM room AS r
+  LEFT JOIN earned AS e ON ${['kind', ...by].map((key) => `e.${key} IS NOT DISTINCT FROM r.${key}`).join(' AND ')}
+  LEFT JOIN same AS s ON ${['kind', ...by].map((key) => `s.${key} IS NOT DISTINCT FROM r.${key}`).join(' AND ')}${
+    modelled
+      ? `\n  LEFT JOIN effect AS m ON m.kind = r.kind AND m.placement IS NOT DISTINCT FROM r.placement\n  CROSS JOIN (SELECT coalesce(sum(minor) FILTER (WHERE touched), 0) AS attributed FROM sale) AS t`
+      : ''
+  }
+),
+ledger AS (
+  SELECT * FROM assigned
+  UNION ALL
+  SELECT ${empty}, NULL, NULL, t.orders - a.orders, t.units - a.units,
+    ${models.map((model) => `t.minor - a.${model}`).join(', ')}, t.refund - a.refunds, t.minor - a.item_bought, ${modelled ? 't.minor - a.modelled' : 'NULL'}, NULL, NULL
+  FROM (SELECT count(*) AS orders, coalesce(sum(units), 0) AS units, coalesce(sum(minor), 0) AS minor, coalesce(sum(refund), 0) AS refund FROM sale) AS t
+  CROSS JOIN (SELECT ${['orders', 'units', ...models, 'refunds', 'item_bought', 'modelled'].map((column) => `coalesce(sum(${column}), 0) AS ${column}`).join(', ')} FROM assigned) AS a
+)
+SELECT ${list}, impressions, clicks, round(clicks / nullif(impressions, 0), 6) AS click_rate, CAST(orders AS BIGINT) AS orders, CAST(units AS BIGINT) AS units,
+  ${models.map((model) => `${money(model)} AS ${model}`).join(', ')},
+  ${money('item_bought')} AS item_bought, ${money('refunds')} AS refunds, ${money('last_click - refunds')} AS last_click_net,
+  ${money('modelled')} AS modelled, round(modelled_low / ${10 ** digits}, ${digits}) AS modelled_low, round(modelled_high / ${10 ** digits}, ${digits}) AS modelled_high,
+  CAST(NULL AS DECIMAL(38,${digits})) AS randomised,
+  round(last_click / ${10 ** digits} / nullif(impressions, 0), 6) AS last_click_per_impression
+FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
+  },
+  evidence(given, setting) {
+    const { events } = parts(given, setting);
+    const orders = (fact: string, condition: string) =>
+      `SELECT 6, '${fact}', CAST(count(*) AS VARCHAR) || ' worth ' || CAST(coalesce(sum(value), 0) AS VARCHAR) FROM purchase${condition}`;
+    const more = [
+      orders('orders shared out', ''),
+      orders('caveat: orders of negative value', ' WHERE value < 0 HAVING count(*) > 0'),
+      `SELECT 6, 'caveat: one order is more than half of the revenue', order_id FROM purchase QUALIFY value > 0.5 * sum(value) OVER () AND count(*) OVER () > 1`,
+      ...(events.shape === 'ga_hits' || events.table.column('visible') === null
+        ? [`SELECT 8, 'caveat: impressions', 'as reported; the source has no rule of visibility'`]
+        : [
+            `SELECT 2, 'set aside: impressions not half visible for a second', CAST(count(*) AS VARCHAR) FROM offered WHERE NOT coalesce(visible, false)`,
+          ]),
+    ];
+    return eventEvidence('placements', events, given, setting, more, offeredCtes(events), seenColumns(events));
+  },
+};
+
+function parts(given: Given, setting: Setting) {
+  const events = eventsOf('placements', given, setting);
+  const asked = given['by'] as readonly string[];
+  const refuse = (option: string, problem: string) => fail('ANSWER_OPTION', { answer: 'placements', option, problem });
+  if (asked.length === 0 || asked.some((key) => !(keys as readonly string[]).includes(key)))
+    refuse('by', `it is any of ${keys.join(', ')}`);
+  if ((given['digits'] as number) > 6) refuse('digits', 'a currency has at most 6');
+  if ((given['bootstrap'] as number) > 1000) refuse('bootstrap', 'at most 1000');
+  if ((given['days'] as number) < 1 || (given['days'] as number) > 366) refuse('days', 'it is from 1 to 366');
+  return { events, by: keys.filter((key) => asked.includes(key)), digits: given['digits'] as number };
+}
+
+const isModelled = (by: readonly string[]) => by.length === 1 && by[0] === 'placement';
+
+function seenColumns(events: Events): string[] {
+  const names =
+    events.shape === 'ga_hits'
+      ? ['list_impressions', 'list_clicks', 'promotion_impressions', 'promotion_clicks', 'products']
+      : ['placement', 'content', 'list', 'item_id', 'items', 'visible'];
+  return names.filter((name) => events.table.column(name) !== null);
+}
+
+/** offered: every impression and click, with whether it was visible. */
+function offeredCtes(events: Events): string[] {
+  const common = 'time, tie, day, "user", session';
+  if (events.shape === 'ga_hits') {
+    const part = (kind: string, column: string, placement: string, content: string, item: string, click: boolean) =>
+      events.table.column(column) === null
+        ? []
+        : [
+            `SELECT '${kind}' AS kind, ${placement} AS placement, ${content} AS content, ${item} AS item, ${click} AS click, true AS visible, ${common}
+  FROM (SELECT ${common}, unnest(CAST(json_extract(${column}, '$[*]') AS JSON[])) AS x FROM used WHERE ${column} IS NOT NULL)`,
+          ];
+    const text = (key: string) => `json_extract_string(x, '$.${key}')`;
+    const list = [text('list'), `coalesce(${text('name')}, ${text('sku')})`, text('sku')] as const;
+    const promotion = [`coalesce(${text('position')}, ${text('id')})`, text('name'), 'NULL::VARCHAR'] as const;
+    return offered([
+      ...part('list', 'list_impressions', ...list, false),
+      ...part('list', 'list_clicks', ...list, true),
+      ...part('promotion', 'promotion_impressions', ...promotion, false),
+      ...part('promotion', 'promotion_clicks', ...promotion, true),
+    ]);
+  }
+  const has = (...names: string[]) => names.every((name) => events.table.column(name) !== null);
+  const visible = has('visible') ? `(visible OR event <> 'view_promotion')` : 'true';
+  return offered([
+    ...(has('placement')
+      ? [
+          `SELECT 'promotion' AS kind, placement, ${has('content') ? 'content' : 'NULL::VARCHAR'} AS content, NULL::VARCHAR AS item, event = 'select_promotion' AS click, ${visible} AS visible, ${common}
+  FROM used WHERE event IN ('view_promotion', 'select_promotion')`,
+        ]
+      : []),
+    ...(has('list', 'items')
+      ? [
+          `SELECT 'list' AS kind, list AS placement, json_extract_string(x, '$.item_id') AS content, json_extract_string(x, '$.item_id') AS item, false AS click,
+    coalesce(json_extract_string(x, '$.visible'), 'true') = 'true' AS visible, ${common}
+  FROM (SELECT list, ${common}, unnest(json_extract(items, '$[*]')) AS x FROM used WHERE event = 'view_item_list')`,
+        ]
+      : []),
+    ...(has('list', 'item_id')
+      ? [`SELECT 'list', list, item_id, item_id, true, true, ${common} FROM used WHERE event = 'select_item'`]
+      : []),
+  ]);
+
+  function offered(selects: readonly string[]): string[] {
+    if (selects.length === 0)
+      return fail('ANSWER_COLUMN', { table: events.table.name, what: 'placements', names: 'placement, or list with items' });
+    return [`offered AS (\n  ${selects.join('\n  UNION ALL ')}\n)`];
+  }
+}
+
+function ctes(events: Events, given: Given, setting: Setting): string[] {
+  const scale = 10 ** (given['digits'] as number);
+  const lines = events.lines;
+  const refunds = refundsOf(given, setting);
+  const window =
+    given['window'] === 'session' ? 't.session = p.session' : `t."user" = p."user" AND t.time >= p.time - INTERVAL ${given['days']} DAY`;
+  return [
+    ...events.ctes([...seenColumns(events), ...(lines === null ? [] : [lines.column])]),
+    events.purchase,
+    ...offeredCtes(events),
+    `seen AS (SELECT * EXCLUDE (visible) FROM offered WHERE visible OR click)`,
+    `refunded AS (${refunds})`,
+    `line AS (${
+      lines === null
+        ? `SELECT NULL::VARCHAR AS order_id, NULL::VARCHAR AS item, 0 AS quantity, 0::HUGEINT AS minor WHERE false`
+        : `
+  SELECT order_id, json_extract_string(x, '$.${lines.item}') AS item, sum(coalesce(CAST(json_extract_string(x, '$.quantity') AS BIGINT), 1)) AS quantity,
+    CAST(round(sum(coalesce(CAST(json_extract_string(x, '$.price') AS DECIMAL(18,6)), 0) * coalesce(CAST(json_extract_string(x, '$.quantity') AS BIGINT), 1)) * ${scale}) AS HUGEINT) AS minor
+  FROM (SELECT order_id, unnest(json_extract(lines, '$[*]')) AS x FROM purchase WHERE lines IS NOT NULL) GROUP BY ALL
+`
+    })`,
+    `pair AS (
+  -- An order with each click that came before it in the window: k of m.
+  SELECT p.order_id, p.time AS ordered, t.*, row_number() OVER (PARTITION BY p.order_id ORDER BY t.time, t.tie, t.kind, t.placement, t.content) AS k, count(*) OVER (PARTITION BY p.order_id) AS m
+  FROM purchase AS p JOIN seen AS t ON t.click AND ${window} AND t.time <= p.time
+)`,
+    `sale AS (
+  SELECT p.order_id, CAST(round(p.value * ${scale}) AS HUGEINT) AS minor, coalesce(CAST(round(f.value * ${scale}) AS HUGEINT), 0) AS refund,
+    coalesce(l.units, 0) AS units, t.order_id IS NOT NULL AS touched
+  FROM purchase AS p LEFT JOIN refunded AS f USING (order_id)
+  LEFT JOIN (SELECT order_id, sum(quantity) AS units FROM line GROUP BY order_id) AS l USING (order_id)
+  LEFT JOIN (SELECT DISTINCT order_id FROM pair) AS t USING (order_id)
+)`,
+    `weighed AS (
+  -- Whole weights keep the sharing exact. Position: 40 % each end, 20 % between; time decay: half after 7 days.
+  SELECT pair.*, s.units, v.model, CASE WHEN v.model = 'refunds' THEN s.refund ELSE s.minor END AS money,
+    CAST(CASE v.model
+      WHEN 'first_click' THEN CAST(k = 1 AS BIGINT)
+      WHEN 'linear' THEN 1
+      WHEN 'position' THEN CASE WHEN k IN (1, m) THEN greatest(2 * (m - 2), 1) ELSE 1 END
+      WHEN 'time_decay' THEN greatest(1, CAST(round(1073741824 * pow(0.5, date_diff('second', pair.time, ordered) / 604800)) AS BIGINT))
+      ELSE CAST(k = m AS BIGINT) END AS HUGEINT) AS weight
+  FROM pair JOIN sale AS s USING (order_id)
+  CROSS JOIN (VALUES ${[...models, 'refunds'].map((model) => `('${model}')`).join(', ')}) AS v(model)
+)`,
+    `floored AS (
+  SELECT *, abs(money) * weight // sum(weight) OVER (PARTITION BY order_id, model) AS base, abs(money) * weight % sum(weight) OVER (PARTITION BY order_id, model) AS remainder
+  FROM weighed
+)`,
+    `given AS (
+  -- The largest remainders take what the division left, so that the parts of an order sum to it.
+  SELECT * EXCLUDE (units), sign(money) * (base + CAST(row_number() OVER (PARTITION BY order_id, model ORDER BY remainder DESC, k) <= abs(money) - sum(base) OVER (PARTITION BY order_id, model) AS HUGEINT)) AS part,
+    CASE WHEN model = 'last_click' AND k = m THEN 1 END AS orders, CASE WHEN model = 'last_click' AND k = m THEN units END AS units
+  FROM floored
+)`,
+    `line_given AS (
+  -- The stricter view: a line's money goes to the last click on that very product.
+  SELECT c.kind, c.placement, c.content, c.day, l.minor AS part
+  FROM line AS l JOIN pair AS c ON c.order_id = l.order_id AND c.item = l.item
+  QUALIFY row_number() OVER (PARTITION BY l.order_id, l.item ORDER BY c.k DESC) = 1
+)`,
+  ];
+}
+
+/** Refund records by order where there is a topic of them, else the amounts in the orders table, else none. */
+function refundsOf(given: Given, setting: Setting): string {
+  const refunds = findTable(setting, 'raw.refunds');
+  if (refunds !== null && refunds.column('order_id') !== null && refunds.column('value') !== null)
+    return `SELECT order_id, sum(value) AS value FROM ${refunds.sql} GROUP BY order_id`;
+  const orders = findTable(setting, String(given['orders'] ?? 'shop.orders'));
+  const amount = orders?.column('refund_amount') ?? null;
+  if (orders === null || amount === null || orders.column('order_id') === null)
+    return 'SELECT NULL::VARCHAR AS order_id, 0 AS value WHERE false';
+  return `SELECT order_id, sum(${quote(amount)}) AS value FROM ${orders.sql} GROUP BY order_id`;
+}

@@ -1,0 +1,24 @@
+import { fail } from '#core';
+import type { Events } from './events.ts';
+import { literal, quote } from './tables.ts';
+
+/** One step as a user writes it: `event` or `event:property=value`. */
+export interface Step {
+  readonly name: string;
+  /** Over `used`. */
+  readonly condition: string;
+  readonly columns: readonly string[];
+}
+
+/** Errors: ANSWER_OPTION, ANSWER_COLUMN. */
+export function readStep(answer: string, option: string, text: string, { table }: Events): Step {
+  const match = /^([^:=]+?)(?::([A-Za-z_][\w]*)=(.*))?$/s.exec(text);
+  if (match === null)
+    return fail('ANSWER_OPTION', { answer, option, problem: `"${text.slice(0, 100)}" is neither event nor event:property=value` });
+  const [, event, property, value] = match;
+  const is = `event = ${literal(event!.trim())}`;
+  if (property === undefined) return { name: text, condition: is, columns: [] };
+  if (table.column(property) === null)
+    fail('ANSWER_COLUMN', { table: table.name, what: `the step "${text.slice(0, 100)}"`, names: property });
+  return { name: text, condition: `${is} AND CAST(${quote(property.toLowerCase())} AS VARCHAR) = ${literal(value!)}`, columns: [property] };
+}

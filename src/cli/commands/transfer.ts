@@ -1,0 +1,243 @@
+import { existsSync } from 'node:fs';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorFromBody, fail } from '#core';
+import { lookAtSource } from '#platform';
+import { type Progress, progress } from '#run';
+import type {
+  TransferAnswer,
+  TransferPlanAnswer,
+  TransferPreviewAnswer,
+  TransferReport,
+  TransferRun,
+  TransferStateAnswer,
+  TransfersAnswer,
+} from '#server';
+import { openDefinitions } from '#workspace';
+import { type Client, connect, workspaceOption } from '../client.ts';
+import type { Command, Input, Io } from '../command.ts';
+import { count, table, text } from '../print/table.ts';
+
+const actions = ['list', 'guess', 'preview', 'run', 'verify', 'state', 'history'] as const;
+
+export const transfer: Command = {
+  name: 'transfer',
+  summary: 'Brings tables in from MySQL, MariaDB and files, and proves that nothing is missing.',
+  positionals: [
+    { name: 'ACTION', summary: 'What to do.', required: true, choices: actions },
+    { name: 'TRANSFER', summary: 'The transfer’s name; guess: a URL (mysql://user@host/database) or a file.' },
+  ],
+  options: [
+    workspaceOption,
+    { name: 'save', type: 'text', summary: 'guess: writes the definition to transfers/NAME.yaml instead of printing it.' },
+    { name: 'dry-run', type: 'boolean', summary: 'run: prints what it would do.', default: false },
+    { name: 'rows', type: 'integer', summary: 'preview: how many rows of each table.', default: 20 },
+    { name: 'table', type: 'text', summary: 'state: the source’s table whose cursor is set.' },
+    { name: 'cursor', type: 'text', summary: 'state: where the next run begins; "none" begins anew.' },
+    { name: 'json', type: 'boolean', summary: 'Prints the answer as JSON.', default: false },
+  ],
+  usage: [
+    '  millrace transfer guess mysql://reader@db/shop --save shop    looks at the source and writes a first definition',
+    '  millrace transfer run shop                                     brings the tables in and compares both sides',
+    '  A password stands in an environment variable or a file, never in the definition. docs/transfer.md says the rest.',
+  ].join('\n'),
+  async run(input, io) {
+    const [action, name] = input.positionals as [(typeof actions)[number], string | undefined];
+    if (action === 'list') return list(connect(input, io), input, io);
+    if (name === undefined) fail('OPTION_VALUE', { option: 'TRANSFER', value: 'absent', problem: `"transfer ${action}" needs it` });
+    if (action === 'guess') return guess(name, input, io);
+    const client = connect(input, io);
+    const path = `/v1/transfers/${encodeURIComponent(name)}`;
+    switch (action) {
+      case 'preview':
+        return preview(await client.json<TransferPreviewAnswer>('GET', `${path}/preview?rows=${input.options['rows']}`), input, io);
+      case 'run':
+        return input.options['dry-run'] === true
+          ? plan(await client.json<TransferPlanAnswer>('GET', `${path}/plan`), input, io)
+          : run(client, path, 'run', input, io);
+      case 'verify':
+        return run(client, path, 'verify', input, io);
+      case 'state':
+        return state(client, path, input, io);
+      case 'history':
+        return history(client, path, input, io);
+    }
+  },
+};
+
+function asJson(input: Input, io: Io, value: unknown): boolean {
+  if (input.options['json'] !== true) return false;
+  io.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  return true;
+}
+
+async function list(client: Client, input: Input, io: Io): Promise<number> {
+  const answer = await client.json<TransfersAnswer>('GET', '/v1/transfers');
+  if (!asJson(input, io, answer)) {
+    const rows = answer.transfers.map(({ name, source, tables, last }) => [name, source, tables, last?.state ?? null]);
+    io.stdout.write(`${table([text('transfer'), text('source'), count('tables'), text('last run')], rows)}\n`);
+  }
+  for (const { code, message } of answer.problems) io.stderr.write(`${code}  ${message}\n`);
+  return answer.problems.length === 0 ? 0 : 1;
+}
+
+/** Needs no running Millrace: the file is the user's own, and so are the rights to it. */
+async function guess(address: string, input: Input, io: Io): Promise<number> {
+  const folder = resolve(String(input.options['workspace']));
+  const found = (await lookAtSource({ kind: 'guess', folder, anywhere: true, address: fromWorkspace(address, folder) })) as {
+    text: string;
+    secrets: string[];
+  };
+  const save = input.options['save'] as string | undefined;
+  if (save === undefined) io.stdout.write(found.text);
+  else {
+    const file = join(folder, 'transfers', `${save}.yaml`);
+    if (existsSync(file)) fail('OPTION_VALUE', { option: '--save', value: save, problem: 'it exists; edit its file in transfers/' });
+    const files = openDefinitions(folder, 'transfers', '.yaml', () => {});
+    try {
+      files.save(save, found.text);
+    } finally {
+      files.close();
+    }
+    io.stdout.write(`The transfer ${save} is defined in ${file}\n`);
+  }
+  for (const name of found.secrets) io.stderr.write(`Set ${name} where Millrace runs: the password is read from it.\n`);
+  return 0;
+}
+
+/** A file inside the workspace is named from there, as definitions do. */
+function fromWorkspace(address: string, folder: string): string {
+  const file = resolve(address);
+  if (!existsSync(file)) return address;
+  const inside = relative(folder, file);
+  return inside.startsWith('..') || isAbsolute(inside) ? file : inside;
+}
+
+function preview(answer: TransferPreviewAnswer, input: Input, io: Io): number {
+  if (asJson(input, io, answer)) return 0;
+  for (const { source, target, columns, rows, refused } of answer.tables) {
+    io.stdout.write(`${source} → ${target}\n`);
+    for (const { name, sourceType, type, note } of columns)
+      io.stdout.write(`  ${name}: ${sourceType} → ${type}${note === null ? '' : `; ${note}`}\n`);
+    const width = io.stdout.columns;
+    io.stdout.write(
+      `${table(
+        columns.map(({ name, type }) => ({ name, type })),
+        rows,
+        width === undefined ? {} : { width },
+      )}\n`,
+    );
+    for (const { line, reason } of refused) io.stdout.write(`  line ${line} would go to quarantine: ${reason}\n`);
+  }
+  return 0;
+}
+
+function plan(answer: TransferPlanAnswer, input: Input, io: Io): number {
+  if (asJson(input, io, answer)) return 0;
+  const rows = answer.tables.map((each) => [each.source, each.target, each.mode, each.key.join(', ') || null, each.cursor, each.rows]);
+  io.stdout.write(`${table([text('source'), text('target'), text('mode'), text('key'), text('cursor'), count('rows, about')], rows)}\n`);
+  return 0;
+}
+
+const POLL = 200;
+
+async function run(client: Client, path: string, verb: 'run' | 'verify', input: Input, io: Io): Promise<number> {
+  const { run: id } = await client.json<{ run: string }>('POST', `${path}/${verb}`, {});
+  let shown: { readonly table: string; readonly bar: Progress } | null = null;
+  for (;;) {
+    const { last } = await client.json<TransferAnswer>('GET', path);
+    if (last?.run !== id) fail('TRANSFER_SUPERSEDED', { transfer: path });
+    shown = show(last, shown, io);
+    if (last.report !== null) {
+      shown?.bar.end();
+      return report(last.report, input, io);
+    }
+    await sleep(POLL);
+  }
+}
+
+function show(
+  { progress: now }: TransferRun,
+  shown: { table: string; bar: Progress } | null,
+  io: Io,
+): { table: string; bar: Progress } | null {
+  if (now === null) return shown;
+  let own = shown;
+  if (own?.table !== now.table) {
+    own?.bar.end();
+    own = { table: now.table, bar: progress(now.table, now.total, { stream: io.stderr }) };
+  }
+  const slow = now.waited.source > now.waited.warehouse ? 'the source' : 'the warehouse';
+  own.bar.update(now.rows, `${(now.bytes / 1e6).toFixed(1)} MB, waiting for ${slow}`);
+  return own;
+}
+
+function report(done: TransferReport, input: Input, io: Io): number {
+  if (!asJson(input, io, done)) {
+    const rows = done.tables.map((each) => [
+      each.source,
+      each.target,
+      each.read,
+      each.rows,
+      each.replaced,
+      each.quarantined,
+      each.slow,
+      each.parity === null ? null : each.parity.equal ? 'equal' : 'DIFFERENT',
+      each.parity?.source.rows ?? null,
+      each.parity?.warehouse.rows ?? null,
+    ]);
+    const columns = [
+      text('source'),
+      text('target'),
+      count('read'),
+      count('written'),
+      count('replaced'),
+      count('quarantined'),
+      text('slow side'),
+      text('both sides'),
+      count('there'),
+      count('here'),
+    ];
+    io.stdout.write(`${table(columns, rows)}\n`);
+    for (const { source, notes, parity } of done.tables) {
+      for (const note of notes) io.stdout.write(`  ${source}: ${note}\n`);
+      for (const { key, kind } of parity?.differences ?? []) io.stdout.write(`  ${source}: ${kind}: ${key.join(', ')}\n`);
+    }
+  }
+  if (done.error !== null) throw errorFromBody(done.error);
+  return done.tables.every(({ parity }) => parity?.equal !== false) ? 0 : 1;
+}
+
+async function state(client: Client, path: string, input: Input, io: Io): Promise<number> {
+  const cursor = input.options['cursor'] as string | undefined;
+  if (cursor !== undefined)
+    await client.json('PUT', `${path}/state`, { table: input.options['table'], cursor: cursor === 'none' ? null : cursor });
+  const answer = await client.json<TransferStateAnswer>('GET', `${path}/state`);
+  if (asJson(input, io, answer)) return 0;
+  const rows = answer.states.map((each) => [
+    each.source,
+    each.target,
+    each.cursor,
+    each.event === 'close' || each.event === 'edit' ? 'whole' : 'cut off',
+    each.at,
+  ]);
+  io.stdout.write(`${table([text('source'), text('target'), text('cursor'), text('last run'), text('at')], rows)}\n`);
+  return 0;
+}
+
+async function history(client: Client, path: string, input: Input, io: Io): Promise<number> {
+  const answer = await client.json<{ runs: TransferReport[] }>('GET', `${path}/runs`);
+  if (asJson(input, io, answer)) return 0;
+  const rows = answer.runs.map((each) => {
+    const equal = each.tables.every(({ parity }) => parity?.equal !== false);
+    return [
+      each.began,
+      each.outcome,
+      each.tables.reduce((sum, own) => sum + own.rows, 0),
+      equal ? 'equal' : 'DIFFERENT',
+      each.error?.code ?? null,
+    ];
+  });
+  io.stdout.write(`${table([text('began'), text('outcome'), count('written'), text('both sides'), text('error')], rows)}\n`);
+  return 0;
+}
