@@ -48,8 +48,8 @@ type Delivery = 'running' | 'paused';
 
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick');
-  const rounds = quick ? 1 : 5;
-  const seconds = quick ? 1 : 4;
+  const rounds = quick ? 1 : 6;
+  const seconds = quick ? 1 : 2;
   const home = buildProgram();
   const workspace = newWorkspace(home, { visits: topic });
   const program = await startProgram({ home, workspace });

@@ -17,10 +17,10 @@ export function tempFolder(): string {
   return path;
 }
 
-/** The program as `npm pack` would ship it; its home folder. Takes about a second. */
+/** The program as `npm pack` would ship it; its home folder. Takes some seconds. */
 export function buildProgram(): string {
   const home = tempFolder();
-  for (const name of ['bin', 'scripts', 'src', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']) {
+  for (const name of ['bin', 'scripts', 'src', 'web', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']) {
     cpSync(join(checkout, name), join(home, name), { recursive: true });
   }
   symlinkSync(join(checkout, 'node_modules'), join(home, 'node_modules'));

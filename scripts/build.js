@@ -1,7 +1,8 @@
-// prepack: src/ as JavaScript in dist/, since Node runs no TypeScript under node_modules.
+// prepack: src/ as JavaScript in dist/, since Node runs no TypeScript under node_modules, and the console in web/dist/.
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { home } from '../bin/node24.js';
+import { buildConsole } from './console.js';
 import { ensureInstalled, runNode24 } from './install.js';
 
 const source = join(home, 'src');
@@ -27,4 +28,5 @@ for (const name of readdirSync(target, { recursive: true })) {
   for (const [, , , script] of text.matchAll(/(new URL\(\s*(['"])(\.[^'"]*\.js)\2,)/g)) statSync(join(dirname(path), script));
   writeFileSync(path, text);
 }
-process.stderr.write('dist/ is built.\n');
+await buildConsole();
+process.stderr.write('dist/ and web/dist/ are built.\n');

@@ -8,13 +8,13 @@ import { home } from '../bin/node24.js';
 import { ensureInstalled, isInstalled, run, runNode24 } from './install.js';
 
 /** Debian packages that tests need: {name, program, reason}. A test whose program is absent skips itself with a reason, and is counted. */
-const debianPackages = [];
+const debianPackages = [{ name: 'chromium', program: 'chromium', reason: 'a real browser walks through the console (test/web)' }];
 
 const options = readOptions(process.argv.slice(2));
 const temporary = mkdtempSync(join(tmpdir(), 'millrace-check-'));
 
 const steps = [
-  { name: 'types', run: () => program('node_modules/typescript/bin/tsc', '-p', '.') },
+  { name: 'types', run: types },
   { name: 'format', run: () => program('node_modules/@biomejs/biome/bin/biome', 'ci', ...(process.stdout.isTTY ? [] : ['--colors=off'])) },
   { name: 'architecture', run: () => tests(['test/architecture.test.ts']) },
   { name: 'tests', run: () => tests(testFiles()) },
@@ -56,6 +56,13 @@ function testFiles() {
     .filter((path) => options.long || !path.startsWith('test/long/'))
     .filter((path) => options.only === null || options.only === 'tests' || path.includes(options.only))
     .sort();
+}
+
+/** The program's and the tests', then the console's, which is compiled for browsers. */
+async function types() {
+  const all = [];
+  for (const project of ['.', 'web']) all.push(await program('node_modules/typescript/bin/tsc', '-p', project));
+  return { passed: all.filter(({ failed }) => failed === 0).length, failed: all.filter(({ failed }) => failed > 0).length, skipped: 0 };
 }
 
 async function program(path, ...args) {

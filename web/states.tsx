@@ -44,7 +44,7 @@ export function Problem({ trouble, onRetry, compact = false }: { trouble: Troubl
       <p className="problem-foot">
         {!lost && <code>{trouble.body.code}</code>}
         {onRetry !== undefined && (
-          <Button size="compact-sm" variant="default" onClick={onRetry}>
+          <Button size="sm" variant="default" onClick={onRetry}>
             {t('retry')}
           </Button>
         )}

@@ -2,7 +2,7 @@
  * A question from text to answer: read the statement, check it against the allow-list and the role, wait for a place, run it,
  * and hand over the whole result as a stream. Writes go through the store's one lane.
  */
-import { createReadStream, statSync, unlinkSync } from 'node:fs';
+import { createReadStream, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
@@ -23,6 +23,8 @@ export interface Asking {
   readonly seconds?: number;
   /** Chosen by the client; made by us when absent. */
   readonly job?: string;
+  /** Cancels it. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Answer {
@@ -70,6 +72,8 @@ interface Running {
   readonly began: number;
   reader: Reader | null;
   stop: MillraceError | null;
+  /** Set while it waits for a place. */
+  wake: (() => void) | null;
 }
 
 const REMEMBERED = 200;
@@ -85,11 +89,12 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
   const { store } = input;
   const jobs = new Map<string, Running>();
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
-  const waiting: Record<Role, (() => void)[]> = { admin: [], editor: [], viewer: [], write: [] };
+  const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
   let count = 0;
 
   async function ask(asking: Asking): Promise<Answer> {
     const job = register(asking);
+    asking.signal?.addEventListener('abort', () => stop(job, new MillraceError('QUERY_CANCELLED', { job: job.state.id })));
     const { role } = asking.who;
     try {
       await place(role, job);
@@ -101,7 +106,7 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
         return answer;
       } finally {
         active[role]--;
-        waiting[role].shift()?.();
+        waiting[role].shift()?.wake?.();
       }
     } catch (thrown) {
       const error = job.stop ?? (thrown instanceof MillraceError ? thrown : queryError(thrown, asking.sql));
@@ -133,7 +138,7 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
       elapsed_ms: 0,
       error: null,
     };
-    const job: Running = { state, began: performance.now(), reader: null, stop: null };
+    const job: Running = { state, began: performance.now(), reader: null, stop: null, wake: null };
     jobs.set(id, job);
     for (const [old, { state: its }] of jobs) {
       if (jobs.size <= REMEMBERED) break;
@@ -148,14 +153,18 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
       if (waiting[role].length >= WAITING_PER_ROLE || concurrency === 0) {
         fail('QUERY_BUSY', { running: active[role], waiting: waiting[role].length });
       }
-      await new Promise<void>((resolve) => waiting[role].push(resolve));
+      waiting[role].push(job);
+      await new Promise<void>((resolve) => {
+        job.wake = resolve;
+      });
+      job.wake = null;
+      const at = waiting[role].indexOf(job);
+      // Woken by `stop` it stands in the queue still; else a place was free, which is the next one's if this job was stopped since.
+      if (at >= 0) waiting[role].splice(at, 1);
+      else if (job.stop !== null) waiting[role].shift()?.wake?.();
     }
+    if (job.stop !== null) throw job.stop;
     active[role]++;
-    if (job.stop !== null) {
-      active[role]--;
-      waiting[role].shift()?.();
-      throw job.stop;
-    }
   }
 
   async function run(asking: Asking, job: Running): Promise<Answer> {
@@ -181,6 +190,7 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
   function stop(job: Running, why: MillraceError): void {
     job.stop ??= why;
     job.reader?.interrupt();
+    job.wake?.();
   }
 
   async function asText(sql: string, asking: Asking, job: Running, reader: Reader, limit: number): Promise<Answer> {
@@ -213,11 +223,22 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
 
   async function asParquet(sql: string, asking: Asking, job: Running, reader: Reader, limit: number): Promise<Answer> {
     const path = join(store.folders.slices, `result-${process.hrtime.bigint()}.parquet`);
-    const rows = await reader.toParquet(`SELECT * FROM (${sql}\n) LIMIT ${limit}`, asking.values, path);
+    let rows: number;
+    let truncated = false;
+    try {
+      rows = await reader.toParquet(`SELECT * FROM (${sql}\n) LIMIT ${limit}`, asking.values, path);
+      if (rows === limit) {
+        const more = await reader.stream(`SELECT 1 FROM (${sql}\n) LIMIT 1 OFFSET ${limit}`, asking.values);
+        truncated = (await more.next()) !== null;
+      }
+    } catch (thrown) {
+      rmSync(path, { force: true });
+      throw thrown;
+    }
     const bytes = statSync(path).size;
     const body = createReadStream(path);
     body.once('open', () => unlinkSync(path));
-    return { job: job.state.id, contentType: 'application/vnd.apache.parquet', bytes, rows, truncated: rows === limit, body };
+    return { job: job.state.id, contentType: 'application/vnd.apache.parquet', bytes, rows, truncated, body };
   }
 
   /** A statement that writes: one transaction of the lane, whole or not at all. */

@@ -6,11 +6,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { pipeline } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type OwnStatements, openAnalyst } from '#analyze';
+import { type Answer, type Answers, type OwnStatements, openAnalyst, openAnswers } from '#analyze';
 import { asMillraceError, type ErrorBody, fail, type Principal, type Topic } from '#core';
 import { type Keeper, openKeeper, startDelivery } from '#process';
 import { isFatal, openStore, type Store, text } from '#store';
-import { openDefinitions } from '#workspace';
+import { openDefinitions, openWorkspace } from '#workspace';
 import type { ChildConfig, FromChild, ToChild } from './messages.ts';
 import { transferRoutes } from './transfer-warehouse.ts';
 
@@ -26,6 +26,10 @@ async function main(config: ChildConfig): Promise<void> {
   const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
   const keeper = await openKeeper({ store, files: viewFiles, onProblem: problem });
   const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper) });
+  // Read at each question: an edit needs no listening to.
+  const metrics = openDefinitions(config.workspace, 'metrics', '.yaml', () => {});
+  const journeys = openDefinitions(config.workspace, 'journeys', '.yaml', () => {});
+  const answers = openAnswers({ store, analyst, timeZone: timeZoneOf(config.workspace), metrics, journeys });
   let broken: readonly ErrorBody[] = [];
   async function defineViews(): Promise<void> {
     try {
@@ -48,7 +52,10 @@ async function main(config: ChildConfig): Promise<void> {
     },
   });
 
-  const routes = { ...routesOf(store, analyst, () => ({ views: keeper.states(), problems: broken })), ...(await transferRoutes(store)) };
+  const routes = {
+    ...routesOf(store, analyst, answers, () => ({ views: keeper.states(), problems: broken })),
+    ...(await transferRoutes(store)),
+  };
   const server = createServer((request, response) => {
     answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));
   });
@@ -77,7 +84,7 @@ async function main(config: ChildConfig): Promise<void> {
       await analyst.close();
       await delivering.settle(2_500);
       await delivering.stop();
-      viewFiles.close();
+      for (const files of [viewFiles, metrics, journeys]) files.close();
       await keeper.stop();
       await store.close();
       process.exit(0);
@@ -143,19 +150,19 @@ interface Call {
 type Route = (call: Call) => Promise<unknown>;
 
 /** Each answers with JSON, or writes its own answer and returns undefined. */
-function routesOf(store: Store, analyst: ReturnType<typeof openAnalyst>, views: () => unknown): Record<string, Route> {
+function routesOf(store: Store, analyst: ReturnType<typeof openAnalyst>, answers: Answers, views: () => unknown): Record<string, Route> {
   return {
     'POST /query': async ({ who, request, response }) => {
-      const asked = (await json(request)) as Record<string, never>;
-      const answered = await analyst.ask({ ...asked, who } as never);
-      response.writeHead(200, {
-        'content-type': answered.contentType,
-        'content-length': answered.bytes,
-        'x-millrace-job': answered.job,
-        'x-millrace-rows': answered.rows,
-        'x-millrace-truncated': String(answered.truncated),
-      });
-      pipeline(answered.body, response, () => {});
+      const asked = (await json(request)) as { sql: string };
+      const signal = goneSignal(response);
+      send(response, await analyst.ask({ ...asked, sql: await answers.expand(asked.sql, who), who, signal } as never));
+    },
+    'GET /answers': async () => ({ answers: answers.list() }),
+    'POST /answers/': async ({ who, name, request, response }) => {
+      const { show, ...asked } = (await json(request)) as { show: boolean; options: Record<string, unknown> };
+      if (show) return answers.show({ ...asked, answer: name });
+      send(response, await answers.run({ ...asked, answer: name, who }));
+      return undefined;
     },
     'GET /jobs': async () => analyst.jobs(),
     'GET /jobs/': async ({ name }) => analyst.job(name),
@@ -192,6 +199,23 @@ function routesOf(store: Store, analyst: ReturnType<typeof openAnalyst>, views: 
       ),
     }),
   };
+}
+
+function send(response: ServerResponse, answered: Answer): void {
+  response.writeHead(200, {
+    'content-type': answered.contentType,
+    'content-length': answered.bytes,
+    'x-millrace-job': answered.job,
+    'x-millrace-rows': answered.rows,
+    'x-millrace-truncated': String(answered.truncated),
+  });
+  pipeline(answered.body, response, () => {});
+}
+
+function timeZoneOf(path: string): string {
+  const workspace = openWorkspace(path);
+  workspace.close();
+  return workspace.settings.timeZone;
 }
 
 interface Replaying {
@@ -244,6 +268,15 @@ async function answer(routes: Record<string, Route>, request: IncomingMessage, r
   response.end(body);
 }
 
+/** Aborted when the client goes away before it has its whole answer: it no longer wants it. */
+function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  return gone.signal;
+}
+
 function refuse(response: ServerResponse, thrown: unknown): void {
   const error = asMillraceError(thrown);
   if (response.headersSent) {
@@ -251,7 +284,9 @@ function refuse(response: ServerResponse, thrown: unknown): void {
     return;
   }
   const body = Buffer.from(JSON.stringify({ error: error.body }));
-  response.writeHead(error.status, { 'content-type': 'application/json', 'content-length': body.length });
+  const headers: Record<string, string | number> = { 'content-type': 'application/json', 'content-length': body.length };
+  if (error.retryable) headers['retry-after'] = 1;
+  response.writeHead(error.status, headers);
   response.end(body);
 }
 

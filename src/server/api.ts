@@ -3,7 +3,7 @@
  * wants `Authorization: Bearer <token>` (or the console's cookie), except /health, /ready and POST /v1/login.
  * An error is always {"error": ErrorBody} with the catalogue's HTTP status.
  */
-import type { Column, ErrorBody, Role, Table, Topic, TransferTable } from '#core';
+import type { Column, Entry, ErrorBody, Role, Table, Topic, TransferTable } from '#core';
 import type { Dashboard } from '#visualize';
 
 export interface ErrorAnswer {

@@ -2,14 +2,18 @@
 import { createServer as createHttp, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { doors } from '#collect';
-import { asMillraceError, type Bytes, fail, MillraceError } from '#core';
+import { asMillraceError, type Bytes, fail, type Millis, MillraceError } from '#core';
 import { checkListen } from '#guard';
 import { openFront } from '#platform';
 import { guarded } from './guarded.ts';
 import { routes } from './routes/index.ts';
+
+/** How long a stop waits for bodies that are being sent. */
+const LAST_BODIES: Millis = 1_000;
 
 export interface StartOptions {
   readonly workspace: string;
@@ -62,11 +66,15 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
   });
   await app.ready();
 
+  /** Requests at doors that are not answered yet. */
+  let taking = 0;
   const fallback = app.routing.bind(app) as RequestListener;
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     for (const door of doors) {
       const path = door.path(request.method!, request.url!);
       if (path !== null) {
+        taking++;
+        response.once('close', () => taking--);
         door.handle(request, response, path, front.doors);
         return;
       }
@@ -90,6 +98,7 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      for (const end = performance.now() + LAST_BODIES; taking > 0 && performance.now() < end; ) await sleep(10);
       await front.stop();
       server.closeAllConnections();
       await closed;

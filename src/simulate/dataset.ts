@@ -14,6 +14,8 @@ export interface Dataset {
   readonly title: string;
   /** Definitions by the topic's name: YAML for the workspace's topics/ folder. */
   readonly topics: Readonly<Record<string, string>>;
+  /** By the dashboard's name: YAML for the workspace's dashboards/ folder. They read the tables of `mart`. */
+  readonly dashboards: Readonly<Record<string, string>>;
   /** Statements that make the tables of `mart`, in their order. */
   readonly marts: readonly { readonly table: string; readonly sql: string }[];
   /** The first is the summary: one row whose columns are the figures of the machine-readable summary. */

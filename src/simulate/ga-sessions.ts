@@ -1,3 +1,4 @@
+import { dashboardOf } from './dashboard.ts';
 import type { Difference, ExportKind } from './dataset.ts';
 
 /**
@@ -56,6 +57,21 @@ fields:
   shipping: decimal(18,6)
   currency: text
 `,
+  },
+  dashboards: {
+    shop: dashboardOf({
+      title: 'Google Analytics sessions',
+      description: 'Visits and purchases by the day and the page on which a visit began.',
+      visits: 'true',
+      origin: { title: 'Channels', column: 'channel' },
+      events: 'SELECT session_id, action FROM raw.ga_hits',
+      steps: [
+        { title: 'Saw a product', condition: "e.action = 'view'" },
+        { title: 'Put it in the cart', condition: "e.action = 'add_to_cart'" },
+        { title: 'Began the checkout', condition: "e.action = 'checkout'" },
+        { title: 'Bought', condition: "e.action = 'purchase'" },
+      ],
+    }),
   },
   // A session that crosses midnight stands in the export twice, with one visitId and two start times: hence the start in its id.
   records: `WITH hit AS (

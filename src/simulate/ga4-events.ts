@@ -1,3 +1,4 @@
+import { dashboardOf } from './dashboard.ts';
 import type { Difference, ExportKind } from './dataset.ts';
 
 /**
@@ -43,6 +44,21 @@ fields:
   value: decimal(18,2)
   currency: text
 `,
+  },
+  dashboards: {
+    shop: dashboardOf({
+      title: 'GA4 events',
+      description: 'Visits and purchases by the day and the first page that is known of a visit.',
+      visits: 'true',
+      origin: { title: 'Sources', column: 'source' },
+      events: "SELECT concat_ws('-', user_pseudo_id, ga_session_id) AS session_id, event FROM raw.ga4_events",
+      steps: [
+        { title: 'Saw a product', condition: "e.event = 'view_item'" },
+        { title: 'Put it in the cart', condition: "e.event = 'add_to_cart'" },
+        { title: 'Began the checkout', condition: "e.event = 'begin_checkout'" },
+        { title: 'Bought', condition: "e.event = 'purchase'" },
+      ],
+    }),
   },
   records: `WITH event AS (
   SELECT e.*, md5(CAST(e AS VARCHAR)) AS event_id,

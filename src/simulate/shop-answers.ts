@@ -1,3 +1,4 @@
+import { dashboardOf } from './dashboard.ts';
 import { type Cell, type Dataset, type Question, quoted } from './dataset.ts';
 import { malformed } from './mess.ts';
 import { shopTopics } from './topics.ts';
@@ -17,9 +18,33 @@ export interface ShopDataset extends Dataset {
   readonly rejections: (truth: Truth) => Readonly<Record<string, number>>;
 }
 
-export function shopDataset(timeZone: string): ShopDataset {
-  return { name: 'shop', title: 'Simulated shop', topics: shopTopics, marts: marts(timeZone), questions, ordersTable, rejections };
+export function shopDataset(timeZone: string, currency = 'KRW'): ShopDataset {
+  const dashboards = { shop: dashboardOf({ ...shown, currency }) };
+  return {
+    name: 'shop',
+    title: 'Simulated shop',
+    topics: shopTopics,
+    dashboards,
+    marts: marts(timeZone),
+    questions,
+    ordersTable,
+    rejections,
+  };
 }
+
+const shown = {
+  title: 'Shop',
+  description: 'Visits and purchases by the day and the page on which a visit began. Crawlers and staff are left out.',
+  visits: "s.kind = 'customer'",
+  origin: { title: 'Campaigns', column: 'campaign' },
+  events: 'SELECT session_id, event FROM mart.events',
+  steps: [
+    { title: 'Saw a product', condition: "e.event = 'view_item'" },
+    { title: 'Put it in the cart', condition: "e.event = 'add_to_cart'" },
+    { title: 'Began the checkout', condition: "e.event = 'begin_checkout'" },
+    { title: 'Bought', condition: "e.event = 'purchase'" },
+  ],
+};
 
 const rejections = ({ records }: Truth) =>
   Object.fromEntries((Object.keys(malformed) as (keyof typeof malformed)[]).map((kind) => [malformed[kind], records.malformed[kind]]));

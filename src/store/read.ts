@@ -22,9 +22,9 @@ export interface Reader {
   toParquet(sql: string, values: Values | undefined, path: string): Promise<number>;
   /** Rows as arrays, in blocks of at least `least` rows; every column of the query must be DOUBLE or VARCHAR. */
   arrays(sql: string, values: Readonly<Record<string, unknown>> | undefined, least: number): AsyncGenerator<ArrayBlock>;
-  /** Makes a table that only this reader sees, from a query; gone when it is closed. */
-  keep(table: string, sql: string, values?: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Appends to such a table, making it first; NaN becomes NULL. */
+  /** Runs a statement of Millrace's own about tables and views that only this reader sees (TEMP); they are gone when it is closed. */
+  own(sql: string, values?: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Appends to such a table, making it where there is none; NaN becomes NULL. */
   append(table: string, columns: readonly AppendColumn[]): Promise<void>;
   interrupt(): void;
   /** 0–1, or null while unknown. */
@@ -56,8 +56,8 @@ export async function openReader(instance: DuckDBInstance): Promise<Reader> {
       return result.rowsChanged;
     },
     arrays: (sql, values, least) => arrayBlocks(connection, sql, values, least),
-    async keep(table, sql, values) {
-      await connection.run(`CREATE TEMP TABLE ${name(table)} AS ${sql}\n`, values as Record<string, DuckDBValue> | undefined);
+    async own(sql, values) {
+      await connection.run(sql, values as Record<string, DuckDBValue> | undefined);
     },
     async append(table, columns) {
       const definition = columns.map((column) => `${name(column.name)} ${arrayType(column.kind)}`).join(', ');

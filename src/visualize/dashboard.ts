@@ -49,6 +49,7 @@ const ownParameters = ['from', 'to'];
 /** The file as checked data. Pure. `file` is only for messages. DEFINITION_YAML and DEFINITION_INVALID name the line. */
 export function parseDashboard(text: string, file: string): Dashboard {
   const top = readDefinition(text, file, options);
+  const title = top.text('title') ?? top.refuse('title', 'is missing');
   const filters = top.sections('filters', filterOptions, 12).map(readFilter);
   const twin = filters.find(({ name }, at) => filters.some((other, k) => k < at && other.name === name));
   if (twin !== undefined) top.refuse('filters', `has "${twin.name}" twice`);
@@ -56,7 +57,7 @@ export function parseDashboard(text: string, file: string): Dashboard {
   const tiles = top.sections('tiles', tileOptions, mostTiles).map((section) => readTile(section, names));
   if (tiles.length === 0) top.refuse('tiles', 'needs at least one tile');
   return {
-    title: top.text('title') ?? top.refuse('title', 'is missing'),
+    title,
     description: top.text('description', 1000) ?? '',
     refresh: top.integer('refresh', { min: 1, max: 86_400 }),
     range: top.choice('range', timeRanges) ?? 'all',

@@ -28,12 +28,14 @@ function ascends(rows: Data['rows']): boolean {
   return rows.length > 1 && rows.every((row, at) => at === 0 || number(row[0])! > number(rows[at - 1]![0])!);
 }
 
-/** null for NULL and for what is no number. */
+/** Outside of these the engine's own arithmetic on axes overflows, or rounds its steps to nothing. */
+const [smallest, largest] = [1e-15, 1e100];
+
+/** null for NULL, for what is no number, and for what no axis can hold. */
 export function number(cell: unknown): number | null {
-  if (typeof cell === 'number') return Number.isFinite(cell) ? cell : null;
-  if (typeof cell !== 'string' || cell.trim() === '') return null;
-  const value = Number(cell);
-  return Number.isFinite(value) ? value : null;
+  const value = typeof cell === 'string' && cell.trim() !== '' ? Number(cell) : cell;
+  if (typeof value !== 'number' || !(Math.abs(value) <= largest)) return null;
+  return Math.abs(value) < smallest ? 0 : value;
 }
 
 /** Milliseconds since 1970; a date is its start in UTC. null where it is none. */

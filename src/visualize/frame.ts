@@ -23,6 +23,9 @@ export interface Steps {
 
 const mostLabels = 200;
 
+/** A grid that leaves room for the labels of its axes. */
+export const inside = { outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' } as const;
+
 /** Rows as steps along x, a series for each measure or each value of the series column. Rows of one step are summed. CHART_SHAPE. */
 export function stepsOf({ data, spec, encoding }: Drawing): Steps {
   const { x, y, series } = encoding;
@@ -91,7 +94,6 @@ export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { z
     type: steps.kind,
     ...(steps.kind === 'category' ? { data: steps.steps.map(String) } : {}),
     ...(sideways ? { inverse: true } : {}),
-    boundaryGap: steps.kind === 'time' && !zero ? (['0%', '0%'] as [string, string]) : (true as never),
     axisLabel: {
       color: colors.faint,
       fontSize: 11,
@@ -107,7 +109,7 @@ export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { z
   const named = series.length > 1;
   const option: EChartsOption = {
     ...base(look),
-    grid: { left: 4, right: 14, top: named ? 34 : 12, bottom: 4, containLabel: true },
+    grid: { left: 4, right: 14, top: named ? 34 : 12, bottom: 4, ...inside },
     tooltip: {
       ...tooltip(look),
       trigger: 'axis',

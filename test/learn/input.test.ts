@@ -100,6 +100,19 @@ const refused: [string, ErrorCode, Plan, ColumnData[]][] = [
   ],
   ['an option out of range', 'LEARN_PLAN', { target: 'y', trees: { learningRate: 0 } }, [x, y]],
   ['an unknown learner', 'LEARN_PLAN', { target: 'y', learner: 'oracle' as 'auto' }, [x, y]],
+  ['a loss for classes on numbers', 'LEARN_PLAN', { target: 'y', trees: { loss: 'logistic' } }, [x, y]],
+  [
+    'a loss for counts on negative numbers',
+    'LEARN_PLAN',
+    { target: 'm', trees: { loss: 'poisson' } },
+    [
+      x,
+      numbers(
+        'm',
+        count(60).map((i) => i - 30),
+      ),
+    ],
+  ],
   ['a time split without a time', 'LEARN_PLAN', { target: 'y', split: { kind: 'time' } }, [x, y]],
   [
     'a group split by one group',
@@ -192,7 +205,7 @@ test('5,000 columns of which one matters: it is found', async () => {
     'y',
     count(200).map((i) => (Number(columns[1234]!.values[i]) > 0.5 ? 1 : 0)),
   );
-  const model = await train({ target: 'y', learner: 'trees', trees: { rounds: 20, maxBins: 15 } }, [...columns, target]);
+  const model = await train({ target: 'y', learner: 'trees', trees: { rounds: 10, maxLeaves: 4, maxBins: 15 } }, [...columns, target]);
   assert.ok(model.report!.scores.find((f) => f.metric === 'accuracy')!.value >= 0.9);
   assert.equal(model.report!.importance[0]!.column, 'x1234');
 });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
 import { type Kernel, type MakeKernel, plainKernel } from '../../src/learn/trees/kernel.ts';
 import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
 import { buildKernel, kernelModule } from './build-kernel.ts';
@@ -112,4 +113,18 @@ test('both kernels give the same bits whatever is asked of them', () => {
     ),
     { numRuns: 60 },
   );
+});
+
+test('a forest is the same with either kernel, sampled rows and columns included', () => {
+  const next = generator(19);
+  const rows = 3000;
+  const values = (): Float64Array => Float64Array.from({ length: rows }, () => (next() < 0.1 ? Number.NaN : next() * 9));
+  const features = Array.from({ length: 7 }, (_, f) => ({ name: `x${f}`, kind: 'numeric' as const, levels: 0, values: values() }));
+  const targets = Float64Array.from({ length: rows }, (_, i) => ((features[0]!.values[i]! || 5) + next() * 3 > 6 ? 1 : 0));
+  const grow = (make: MakeKernel): unknown => {
+    const options = { ...boostDefaults, loss: 'logistic' as const, rounds: 15, rowSample: 0.7, columnSample: 0.6 };
+    const steps = boost({ features, targets, weights: new Float64Array(rows).fill(1) }, null, options, 2, make);
+    for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value.forest;
+  };
+  assert.deepEqual(grow(wasmKernel), grow(plainKernel));
 });

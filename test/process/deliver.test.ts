@@ -94,7 +94,7 @@ describe('delivery', () => {
       await column(store, 'SELECT n FROM raw.orders ORDER BY _position'),
       Array.from({ length: 50 }, (_, k) => BigInt(k)),
     );
-    const rows = await store.rows('SELECT topic, code, hex(body) AS body FROM millrace.quarantine ORDER BY length(body) DESC');
+    const rows = await store.rows('SELECT topic, code, hex(body) AS body FROM millrace.quarantine ORDER BY octet_length(body) DESC');
     assert.deepEqual(
       rows.map((row) => [row['topic'], row['code'], row['body']]),
       bad.map((bytes) => ['orders', 'RECORD_UNREADABLE', bytes.toString('hex').toUpperCase()]),

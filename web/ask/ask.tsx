@@ -160,7 +160,7 @@ function Result({ answer }: { answer: QueryAnswer }) {
         <span className="faint small tabular result-facts" role="status">
           {t(answer.truncated ? 'result_cut' : 'result_rows', facts)}
         </span>
-        <Button variant="default" size="compact-md" onClick={() => navigator.clipboard.writeText(tsv(answer.columns, answer.rows))}>
+        <Button variant="default" onClick={() => navigator.clipboard.writeText(tsv(answer.columns, answer.rows))}>
           {t('copy_rows')}
         </Button>
       </div>

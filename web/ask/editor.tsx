@@ -65,6 +65,10 @@ export function Editor(props: EditorProps) {
   const now = useRef(props);
   now.current = props;
   const { value, tables, mark, label, hint } = props;
+  const runNow = () => {
+    now.current.onRun();
+    return true;
+  };
   // biome-ignore lint/correctness/useExhaustiveDependencies: the editor is made once; what changes is handed to it below
   useEffect(() => {
     view.current = new EditorView({
@@ -73,7 +77,7 @@ export function Editor(props: EditorProps) {
         doc: value,
         extensions: [
           EditorView.cspNonce.of(nonce),
-          Prec.highest(keymap.of([{ key: 'Mod-Enter', run: () => (now.current.onRun(), true) }])),
+          Prec.highest(keymap.of([{ key: 'Mod-Enter', run: runNow }])),
           lineNumbers(),
           history(),
           drawSelection(),

@@ -88,7 +88,8 @@ function BigNumber({ picture, spec, look }: { picture: Extract<Picture, { kind: 
   const { t } = useWords();
   const { value, before, trend } = picture;
   const whole = formatter(look, spec.unit)(value);
-  const shown = whole.length > 14 ? formatter(look, spec.unit, true)(value) : whole;
+  // A figure is about 18 px wide in this size.
+  const shown = whole.length * 18 > look.width ? formatter(look, spec.unit, true)(value) : whole;
   const change = value === null || before === null || before === 0 ? null : value / before - 1;
   return (
     <div className="big">

@@ -79,6 +79,7 @@ function Shown({ dashboard, edit }: { dashboard: Dashboard; edit: React.ReactNod
       <div className="tiles">
         {dashboard.tiles.map((tile, at) => (
           <TileView
+            // biome-ignore lint/suspicious/noArrayIndexKey: two tiles may have one title, and none moves while it is shown
             key={`${at} ${tile.title}`}
             tile={tile}
             choice={choice}

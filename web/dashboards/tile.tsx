@@ -1,5 +1,5 @@
 import { Menu, Modal, Skeleton, UnstyledButton } from '@mantine/core';
-import { useMemo, useState } from 'react';
+import { type CSSProperties, useMemo, useState } from 'react';
 import { type ChartSpec, parametersOf, pick, type Tile } from '#visualize';
 import type { QueryAnswer } from '../../src/server/api.ts';
 import { ask } from '../api.ts';
@@ -22,7 +22,7 @@ export function TileView({ tile, choice, round, every }: { tile: Tile; choice: C
   const key = sql === null ? null : JSON.stringify([sql, values, round]);
   const answer = useLive<QueryAnswer>(key, (signal) => ask({ sql: sql!, params: values, limits: { rows: mostRows } }, signal), every);
   const [seeing, setSeeing] = useState(false);
-  const place = { gridColumn: `span ${tile.width}`, gridRow: `span ${tile.height}` };
+  const place = { '--columns': tile.width, '--rows': tile.height } as CSSProperties;
   if (tile.text !== null) {
     return (
       <section className="tile tile-text" style={place}>

@@ -87,7 +87,7 @@ function Profile({ table }: { table: Table }) {
                   <tr key={column.name}>
                     <th scope="row">{column.name}</th>
                     <td>
-                      <code className="type">{column.type.toLowerCase()}</code>
+                      <code className="type">{column.type.toLowerCase().replace('timestamp with time zone', 'timestamptz')}</code>
                     </td>
                     <td className="end tabular">
                       {cells === null ? <Skeleton height={12} /> : counted === 0 ? '–' : share(1 - Number(filled) / counted)}
@@ -146,12 +146,16 @@ function barsOf(answer: QueryAnswer, at: number): { name: string; count: number 
   return counts.length > cells.length * 0.9 ? [] : counts.sort((a, b) => b.count - a.count).slice(0, 16);
 }
 
+/** Counting different values exactly costs a place in memory for each. */
+const exactRows = 200_000;
+
 function profileSql(table: Table, columns: readonly string[]): string {
+  const exact = table.rows !== null && table.rows <= exactRows;
   const source =
     (table.rows ?? 0) > wholeRows ? `(SELECT * FROM ${quotedTable(table)} USING SAMPLE ${sampledRows} ROWS)` : quotedTable(table);
   const parts = columns.map((column) => {
     const name = quoted(column);
-    return `count(${name}), approx_count_distinct(${name}), left(CAST(min(${name}) AS VARCHAR), 60), left(CAST(max(${name}) AS VARCHAR), 60)`;
+    return `count(${name}), ${exact ? `count(DISTINCT ${name})` : `approx_count_distinct(${name})`}, left(CAST(min(${name}) AS VARCHAR), 60), left(CAST(max(${name}) AS VARCHAR), 60)`;
   });
   return `SELECT count(*), ${parts.join(', ')} FROM ${source}`;
 }

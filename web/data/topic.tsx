@@ -65,6 +65,7 @@ function Quarantine({ name, who }: { name: string; who: SessionAnswer }) {
     5_000,
   );
   const [busy, setBusy] = useState(false);
+  const [only, setOnly] = useState<string | null>(null);
   const [said, setSaid] = useState<ReplayAnswer | Trouble | null>(null);
   const replay = async () => {
     setBusy(true);
@@ -79,7 +80,6 @@ function Quarantine({ name, who }: { name: string; who: SessionAnswer }) {
     }
   };
   const list = rows.data?.rows ?? [];
-  const bodies = list.some(({ body }) => body !== undefined);
   return (
     <section className="card">
       <div className="card-head">
@@ -98,38 +98,38 @@ function Quarantine({ name, who }: { name: string; who: SessionAnswer }) {
       {list.length > 0 && (
         <>
           <p className="faint small">{t('quarantine_lead')}</p>
-          <div className="scroll-x">
-            <table className="plain">
-              <thead>
-                <tr>
-                  <th>{t('received')}</th>
-                  <th>{t('reason')}</th>
-                  {bodies && <th>{t('body')}</th>}
-                </tr>
-              </thead>
-              <tbody>
-                {list.map((row) => (
-                  <tr key={row.id}>
-                    <td className="tabular nowrap" title={instant(Date.parse(row.received))}>
-                      {ago(Date.parse(row.received))}
-                    </td>
-                    <td>
-                      <code>{row.code}</code>
-                      <br />
-                      <span className="small">{row.replayed === null ? row.reason : t('replayed')}</span>
-                    </td>
-                    {bodies && (
-                      <td>
-                        <code className="record">{row.body?.slice(0, 2000)}</code>
-                      </td>
-                    )}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+          <div className="reasons">
+            {reasonsOf(list).map(({ code, count }) => (
+              <button key={code} type="button" aria-pressed={code === only} onClick={() => setOnly(code === only ? null : code)}>
+                {code} <span className="tabular faint">{count}</span>
+              </button>
+            ))}
           </div>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+          <ul className="refused" tabIndex={0} aria-label={t('quarantine')}>
+            {list
+              .filter(({ code }) => only === null || code === only)
+              .map((row) => (
+                <li key={row.id}>
+                  <div>
+                    <p>{row.reason}</p>
+                    <p className="faint small">
+                      <code>{row.code}</code> · <span title={instant(Date.parse(row.received))}>{ago(Date.parse(row.received))}</span>
+                      {row.replayed !== null && ` · ${t('replayed')}`}
+                    </p>
+                  </div>
+                  {row.body !== undefined && <code className="record">{row.body.slice(0, 2000)}</code>}
+                </li>
+              ))}
+          </ul>
         </>
       )}
     </section>
   );
+}
+
+/** The most frequent first. */
+function reasonsOf(rows: readonly QuarantineRow[]): { code: string; count: number }[] {
+  const codes = [...Map.groupBy(rows, ({ code }) => code)].map(([code, { length }]) => ({ code, count: length }));
+  return codes.sort((a, b) => b.count - a.count);
 }

@@ -73,7 +73,9 @@ function Health({ status }: { status: Live<StatusAnswer> }) {
   const words = t(`health_${state}`);
   return (
     <Tooltip label={words} withArrow>
-      <span className={`health ${state}`} role="img" aria-label={words} tabIndex={0} />
+      <button type="button" className="health" aria-label={words}>
+        <i className={state} />
+      </button>
     </Tooltip>
   );
 }
@@ -109,7 +111,7 @@ function Settings({ who }: { who: SessionAnswer }) {
             fullWidth
             value={colorScheme}
             onChange={(next) => setColorScheme(next as typeof colorScheme)}
-            data={(['light', 'dark', 'auto'] as const).map((value) => ({ value, label: value === 'auto' ? 'OS' : t(value) }))}
+            data={(['light', 'dark', 'auto'] as const).map((value) => ({ value, label: t(value) }))}
           />
         </div>
         <Menu.Divider />

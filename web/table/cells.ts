@@ -9,18 +9,19 @@ export interface CellFormat {
   text(cell: unknown): string | null;
 }
 
-export function cellFormat(column: Column, language: string): CellFormat {
+/** `cells` are some of the column's: an amount without cents anywhere is shown without. */
+export function cellFormat(column: Column, language: string, cells: readonly unknown[] = []): CellFormat {
   const [role] = rolesOf({ columns: [column], rows: [] });
-  if (role === 'measure') return { numeric: true, text: numbers(column, language) };
+  if (role === 'measure') return { numeric: true, text: numbers(column, language, cells) };
   if (role === 'time')
     return { numeric: false, text: (cell) => (typeof cell === 'string' ? cell.replace('T', ' ').replace(/Z$/, '') : words(cell)) };
   return { numeric: /INT|DECIMAL|DOUBLE|FLOAT/.test(column.type), text: words };
 }
 
-function numbers({ name, type }: Column, language: string): (cell: unknown) => string | null {
+function numbers({ name, type }: Column, language: string, cells: readonly unknown[]): (cell: unknown) => string | null {
   const scale = Number(/^DECIMAL\(\d+,(\d+)\)/.exec(type)?.[1] ?? 0);
   const format = new Intl.NumberFormat(language, {
-    minimumFractionDigits: Math.min(scale, 2),
+    minimumFractionDigits: cells.some((cell) => cell !== null && !Number.isInteger(Number(cell))) ? Math.min(scale, 2) : 0,
     maximumFractionDigits: Math.max(scale, /^(DOUBLE|FLOAT)/.test(type) ? 6 : 0),
     useGrouping: !/(^|_)(year|yyyy)$/i.test(name),
   });

@@ -1,3 +1,6 @@
+// biome-ignore-all lint/a11y/useSemanticElements: only rows in view are in the page, which a table element has no words for
+// biome-ignore-all lint/a11y/useFocusableInteractive: the frame has the focus and scrolls
+// biome-ignore-all lint/suspicious/noArrayIndexKey: a row has no other name than its place, and two columns may share theirs
 import { type UIEvent, useCallback, useMemo, useRef, useState } from 'react';
 import type { Column } from '#core';
 import { useWords } from '../words/index.tsx';
@@ -31,7 +34,17 @@ export function Grid({
     observer.current = new ResizeObserver(() => setInView(element.clientHeight));
     observer.current.observe(element);
   }, []);
-  const formats = useMemo(() => columns.map((column) => cellFormat(column, language)), [columns, language]);
+  const formats = useMemo(
+    () =>
+      columns.map((column, at) =>
+        cellFormat(
+          column,
+          language,
+          rows.slice(0, 1000).map((row) => row[at]),
+        ),
+      ),
+    [columns, rows, language],
+  );
   const widths = useMemo(() => columns.map((column, at) => widthOf(column, rows, formats[at]!.text, at)), [columns, rows, formats]);
   const shown = useMemo(() => (order === null ? rows : sorted(rows, order.column, order.descending)), [rows, order]);
   const whole = rows.length * rowHeight;
@@ -50,6 +63,7 @@ export function Grid({
       ref={frame}
       style={height === undefined ? undefined : { height: Math.min(height, whole + rowHeight + 18) }}
       onScroll={(event: UIEvent<HTMLDivElement>) => setTop(event.currentTarget.scrollTop)}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
       tabIndex={0}
       role="table"
       aria-label={label}

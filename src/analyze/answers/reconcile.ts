@@ -69,17 +69,28 @@ function ctes(given: Given, setting: Setting): string[] {
     ${item} AS browser, ${optional('device') ? 'any_value(device)' : 'NULL::VARCHAR'} AS device, ${optional('payment_type') ? 'any_value(payment_type)' : 'NULL::VARCHAR'} AS payment
   FROM event WHERE event = 'purchase' AND order_id IS NOT NULL${within} GROUP BY order_id
 )`,
-    `open_checkout AS (
-  -- Checkouts that no purchase of their session followed.
-  SELECT c."user", c.session, max(c.time) AS time, arg_max(c.value, c.time) AS value
-  FROM event AS c LEFT JOIN (SELECT session, max(time) AS time FROM event WHERE event = 'purchase' GROUP BY session) AS p ON p.session = c.session AND p.time >= c.time
-  WHERE c.event = 'begin_checkout' AND c.aside IS NULL AND p.session IS NULL GROUP BY ALL
+    `checkout AS (
+  -- The last one of a session, and the purchase that followed it, if one did.
+  SELECT c."user", c.visitor, c.session, c.time, c.value, p.value AS paid
+  FROM (SELECT session, any_value("user") AS "user", any_value(visitor) AS visitor, max(time) AS time, arg_max(value, time) AS value
+    FROM event WHERE event = 'begin_checkout' AND aside IS NULL GROUP BY session) AS c
+  LEFT JOIN (SELECT session, max(time) AS time, arg_max(value, time) AS value FROM event WHERE event = 'purchase' GROUP BY session) AS p
+    ON p.session = c.session AND p.time >= c.time
 )`,
-    `began AS (SELECT min(time) AS first_event, (SELECT max(time) FROM shop_order) AS last_order FROM event)`,
+    `fee AS (
+  -- What orders cost beyond their checkout's value (shipping, mostly), as orders of both sides show it.
+  SELECT DISTINCT paid - value AS fee FROM checkout WHERE paid IS NOT NULL
+)`,
+    `began AS (SELECT min(time) AS first_event, (SELECT max(time) FROM shop_order) AS last_order, (SELECT count(customer) > 0 FROM shop_order) AS has_customers FROM event)`,
     `unreported AS (SELECT o.* FROM shop_order AS o LEFT JOIN reported AS r USING (order_id) WHERE r.order_id IS NULL${within.replaceAll(/\btime\b/g, 'o.time')})`,
     `redirected AS (
-  SELECT DISTINCT o.order_id FROM unreported AS o JOIN open_checkout AS c
-    ON c.time BETWEEN o.time - INTERVAL 30 MINUTE AND o.time AND c.value <= o.amount AND (o.customer IS NULL OR o.customer = c."user")
+  -- An open checkout stands for one order, the nearest; a member's is never a guest's.
+  SELECT o.order_id FROM unreported AS o CROSS JOIN began AS b
+  JOIN checkout AS c ON c.paid IS NULL AND c.time BETWEEN o.time - INTERVAL 30 MINUTE AND o.time
+    AND (c.value IS NULL OR o.amount - c.value IN (SELECT fee FROM fee))
+    AND (o.customer = c."user" OR (o.customer IS NULL AND (c."user" = c.visitor OR NOT b.has_customers)))
+  QUALIFY row_number() OVER (PARTITION BY c.session ORDER BY o.time - c.time, o.order_id) = 1
+    AND row_number() OVER (PARTITION BY o.order_id ORDER BY o.time - c.time, c.session) = 1
 )`,
     `present AS (
   -- Customers of whom something was collected around the order.

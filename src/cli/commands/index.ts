@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { answer } from './answer.ts';
 import { catalog } from './catalog.ts';
 import { demo } from './demo.ts';
 import { init } from './init.ts';
@@ -14,4 +15,19 @@ import { transfer } from './transfer.ts';
 import { up } from './up.ts';
 
 /** In the order in which help lists them: that of a newcomer's first day. */
-export const commands: readonly Command[] = [demo, init, up, stop, status, topic, send, load, transfer, sql, catalog, quarantine, token];
+export const commands: readonly Command[] = [
+  demo,
+  init,
+  up,
+  stop,
+  status,
+  topic,
+  send,
+  load,
+  transfer,
+  sql,
+  answer,
+  catalog,
+  quarantine,
+  token,
+];

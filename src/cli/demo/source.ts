@@ -1,4 +1,4 @@
-import { createReadStream, readdirSync, statSync } from 'node:fs';
+import { createReadStream, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fail } from '#core';
@@ -42,7 +42,7 @@ export async function fillFromShop(
   { client, workspace, io }: Place,
   options: ShopOptions,
 ): Promise<Filled<ShopDataset> & { readonly shop: Shop }> {
-  const dataset = shopDataset(options.timeZone);
+  const dataset = shopDataset(options.timeZone, options.currency);
   await defineTopics(client, workspace, dataset);
   const shop = simulateShop(options);
   const sent = await sendShop(client, shop, io);
@@ -149,6 +149,9 @@ async function sendExport(client: Client, kind: ExportKind, io: Io): Promise<Sen
 async function defineTopics(client: Client, workspace: Workspace, dataset: Dataset): Promise<void> {
   const names = Object.keys(dataset.topics);
   for (const name of names) workspace.saveTopic(name, dataset.topics[name]!);
+  const folder = join(workspace.path, 'dashboards');
+  mkdirSync(folder, { recursive: true });
+  for (const [name, text] of Object.entries(dataset.dashboards)) writeFileSync(join(folder, `${name}.yaml`), text);
   const deadline = performance.now() + 10_000;
   for (;;) {
     const { topics } = await patiently(() => client.json<CatalogAnswer>('GET', '/v1/catalog'));

@@ -46,6 +46,9 @@ function takeBody(
   context: DoorContext,
 ): void {
   try {
+    // The body may have taken long to come.
+    const refusal = context.refusal();
+    if (refusal !== null) throw refusal;
     const key = request.headers['idempotency-key'];
     if (typeof key === 'string' && !/^[\x20-\x7e]{1,128}$/.test(key)) {
       throw new MillraceError('REQUEST_INVALID', { problem: 'Idempotency-Key must have 1 to 128 printable characters' });
@@ -86,10 +89,12 @@ function checkLength(request: IncomingMessage, limit: number): void {
 export function readBody(request: IncomingMessage, limit: number, done: (error: MillraceError | null, body: Buffer) => void): void {
   const chunks: Buffer[] = [];
   let size = 0;
+  let refused = false;
   request.on('data', (chunk: Buffer) => {
     size += chunk.length;
     if (size <= limit) chunks.push(chunk);
-    else if (chunks.length > 0) {
+    else if (!refused) {
+      refused = true;
       chunks.length = 0;
       done(new MillraceError('BODY_TOO_LARGE', { limit }), Buffer.alloc(0));
     }

@@ -25,7 +25,8 @@ const LEAK = 0.8;
 const TOO_GOOD = 0.99;
 /** Importance reads at most so many rows. */
 const IMPORTANCE_ROWS = 2000;
-const MOST_COLUMNS = 2000;
+/** Importance of at most so many columns: those that tell most by themselves. */
+const MOST_COLUMNS = 200;
 
 /** Judges the blend on the outer division's rows, which nothing was chosen by, and writes the report. */
 export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learned, trials: readonly Trial[], stopped: boolean): Report {
@@ -37,7 +38,7 @@ export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learn
   const gain = withError(judged, (j) => measure({ ...j, answers: ruled.answers }) - measure(j), seed);
   const better = gain.value > 2 * gain.error && gain.value > 0;
   const binary = target.classes?.length === 2;
-  const weighty = importance(study, outer.judge, answer);
+  const weighty = importance(study, outer.judge, answer, rules.known);
   return {
     task: target.task,
     taskWhy: target.why,
@@ -84,20 +85,21 @@ function meanF1(judged: Judged): number {
 }
 
 /** The best simple rule, chosen in the inner division and learned from all rows that the blend learned from; and columns that know too much. */
-function judgeRules(study: Study, inner: Lessons, outer: Lessons): { best: Rule; leaks: Warning[] } {
+function judgeRules(study: Study, inner: Lessons, outer: Lessons): { best: Rule; leaks: Warning[]; known: ReadonlyMap<string, number> } {
   const { width } = study;
   const base = constantRule(inner.learn, width).answer(inner.judge);
   let best = { at: -1, score: study.measure(against(inner.judge, base, width)) };
   const leaks: Warning[] = [];
-  const features = inner.learn.encoded.features.slice(0, MOST_COLUMNS);
-  features.forEach((feature, at) => {
+  const knownBy = new Map<string, number>();
+  inner.learn.encoded.features.forEach((feature, at) => {
     const judged = against(inner.judge, featureRule(inner.learn, at, width).answer(inner.judge), width);
     const score = study.measure(judged);
     if (score < best.score) best = { at, score };
     const known = knowledge(judged, base);
+    knownBy.set(feature.column, Math.max(known, knownBy.get(feature.column) ?? known));
     if (known >= LEAK) leaks.push(leak(feature.column, study.plan.target, known));
   });
-  return { best: best.at < 0 ? constantRule(outer.learn, width) : featureRule(outer.learn, best.at, width), leaks };
+  return { best: best.at < 0 ? constantRule(outer.learn, width) : featureRule(outer.learn, best.at, width), leaks, known: knownBy };
 }
 
 function leak(column: string, target: string, known: number): Warning {
@@ -199,7 +201,12 @@ function resultWarnings(judged: Judged, outer: Lessons, better: boolean, weighty
 }
 
 /** How much worse the metric gets when a column is shuffled (Breiman 2001), on up to 2,000 judged rows. All features of a column move together. */
-function importance(study: Study, lesson: Lesson, answer: (encoded: Encoded) => Float64Array): Report['importance'] {
+function importance(
+  study: Study,
+  lesson: Lesson,
+  answer: (encoded: Encoded) => Float64Array,
+  known: ReadonlyMap<string, number>,
+): Report['importance'] {
   const rows = Math.min(lesson.encoded.rows, IMPORTANCE_ROWS);
   const picked = shuffled(lesson.encoded.rows, random(study.seed)).slice(0, rows);
   const encoded = pickRows(lesson.encoded, picked);
@@ -208,7 +215,7 @@ function importance(study: Study, lesson: Lesson, answer: (encoded: Encoded) => 
   const score = (given: Encoded): number => study.measure({ truth, weights, answers: answer(given), width: study.width });
   const intact = score(encoded);
   const order = shuffled(rows, random(mix(study.seed + 1)));
-  const columns = [...new Set(encoded.features.map((f) => f.column))].slice(0, MOST_COLUMNS);
+  const columns = [...known.keys()].sort((a, b) => known.get(b)! - known.get(a)!).slice(0, MOST_COLUMNS);
   const losses = columns.map((column) => ({ column, loss: score(shuffleColumn(encoded, column, order)) - intact }));
   return losses.sort((a, b) => b.loss - a.loss);
 }

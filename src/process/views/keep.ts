@@ -58,6 +58,7 @@ interface Kept {
   last: Refreshed | null;
   error: ErrorBody | null;
   paused: boolean;
+  running: boolean;
 }
 
 export async function openKeeper(input: { store: Store; files: ViewFiles; onProblem: (problem: unknown) => void }): Promise<Keeper> {
@@ -119,6 +120,7 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       last: null,
       error: null,
       paused: false,
+      running: false,
     };
     if (batch !== null && view.columns === null) own.dirty = own.whole;
     kept.set(view.full, own);
@@ -176,7 +178,8 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
   async function round(): Promise<void> {
     for (const own of order) {
       if (stopping) return;
-      if (own.dirty && !own.paused && own.dueAt <= performance.now() + 1) await refresh(own);
+      const dropped = kept.get(own.view.full) !== own;
+      if (!dropped && own.dirty && !own.paused && own.dueAt <= performance.now() + 1) await refresh(own);
     }
     schedule();
   }
@@ -184,6 +187,7 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
   async function refresh(own: Kept): Promise<void> {
     const began = performance.now();
     own.dirty = false;
+    own.running = true;
     const whole = own.whole;
     own.whole = false;
     const { view } = own;
@@ -208,6 +212,7 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       own.whole ||= whole;
       input.onProblem(thrown);
     }
+    own.running = false;
     own.dueAt = performance.now() + view.refresh;
   }
 
@@ -329,9 +334,9 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       })),
     async settle(patience) {
       const deadline = performance.now() + patience;
-      while (order.some((own) => own.dirty && !own.paused) && performance.now() < deadline)
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      await running;
+      // The end of one refresh may be news for the next view.
+      while (order.some((own) => (own.dirty || own.running) && !own.paused) && performance.now() < deadline)
+        await new Promise((resolve) => setTimeout(resolve, 10));
     },
     async stop() {
       stopping = true;

@@ -35,7 +35,8 @@ function checked(body: unknown): AnswerRequest {
   if (asked['show'] !== undefined && typeof asked['show'] !== 'boolean') refuse('"show" is neither true nor false');
   if (asked['limits'] !== undefined && !isMap(asked['limits'])) refuse('"limits" is not an object');
   for (const [name, value] of Object.entries((asked['limits'] ?? {}) as object)) {
-    if ((name !== 'rows' && name !== 'seconds') || typeof value !== 'number' || !(value > 0)) refuse(`"limits.${name.slice(0, 50)}" can't be that`);
+    if ((name !== 'rows' && name !== 'seconds') || typeof value !== 'number' || !(value > 0))
+      refuse(`"limits.${name.slice(0, 50)}" can't be that`);
   }
   return asked;
 }

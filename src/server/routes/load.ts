@@ -14,6 +14,14 @@ const MODES = ['append', 'replace', 'create'];
 const LARGEST = 64 * 1024 ** 3;
 let count = 0;
 
+/** What came was not what was announced, or its sender went away; anything else is a defect or the disk. */
+function cut(cause: NodeJS.ErrnoException): never {
+  if (cause.code?.startsWith('Z_')) fail('BODY_GZIP', { problem: cause.message }, cause);
+  if (cause.code === 'ERR_STREAM_PREMATURE_CLOSE' || cause.code === 'ECONNRESET')
+    fail('REQUEST_INVALID', { problem: 'it ended in the middle' }, cause);
+  throw cause;
+}
+
 export function loadRoutes(app: FastifyInstance, front: Front): void {
   app.register(async (scope) => {
     // The body is a file of any type: it goes to disk as it comes.
@@ -30,7 +38,7 @@ export function loadRoutes(app: FastifyInstance, front: Front): void {
         const file = join(front.uploads, `${process.pid}-${++count}.${format}`);
         try {
           const unpack = request.headers['content-encoding'] === 'gzip' ? [createGunzip()] : [];
-          await pipeline([request.body ?? request.raw, ...unpack, createWriteStream(file, { mode: 0o600 })]);
+          await pipeline([request.body ?? request.raw, ...unpack, createWriteStream(file, { mode: 0o600 })]).catch(cut);
           const answer = await pipe(front, request, reply, {
             method: 'POST',
             path: '/load',

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Front } from '#platform';
 
-const PASSED = ['content-type', 'content-length', 'x-millrace-job', 'x-millrace-rows', 'x-millrace-truncated'] as const;
+const PASSED = ['content-type', 'content-length', 'x-millrace-job', 'x-millrace-rows', 'x-millrace-truncated', 'retry-after'] as const;
 
 /** Asks the warehouse and pipes its answer through, whatever it is; a client that goes away ends the question. */
 export async function pipe(

@@ -13,10 +13,6 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
   app.post('/v1/query', { config: { action: 'query' } }, async (request, reply) => {
     const asked = checked(request.body);
     const job = asked.job ?? `job_${Date.now().toString(36)}_${(++named).toString(36)}`;
-    // A client that hangs up no longer wants the answer.
-    reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished) front.warehouse.json('DELETE', `/jobs/${encodeURIComponent(job)}`).catch(() => {});
-    });
     return pipe(front, request, reply, {
       method: 'POST',
       path: '/query',
@@ -63,11 +59,17 @@ function checked(body: unknown): QueryRequest {
     refuse('"params" is neither an array nor an object');
   for (const value of Object.values((asked['params'] ?? {}) as object)) {
     if (typeof value === 'object' && value !== null) refuse('a parameter is not text, a number, a boolean or null');
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) refuse('an integer beyond 2^53 loses digits as a number; send it as text');
   }
   const limits = asked['limits'];
   if (limits !== undefined && (typeof limits !== 'object' || limits === null)) refuse('"limits" is not an object');
   for (const [name, value] of Object.entries(limits ?? {})) {
-    if ((name !== 'rows' && name !== 'seconds') || typeof value !== 'number' || !(value > 0))
+    if (
+      (name !== 'rows' && name !== 'seconds') ||
+      typeof value !== 'number' ||
+      !(value > 0) ||
+      (name === 'rows' && !Number.isInteger(value))
+    )
       refuse(`"limits.${name.slice(0, 50)}" can't be ${String(value).slice(0, 50)}`);
   }
   if (asked['job'] !== undefined && typeof asked['job'] !== 'string') refuse('"job" is not text');

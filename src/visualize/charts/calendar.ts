@@ -24,6 +24,7 @@ export const calendar: Chart = {
       const key = Math.floor(Number(step) / day) * day;
       if (value !== null) byDay.set(key, (byDay.get(key) ?? 0) + value);
     }
+    if (byDay.size === 0) fail('CHART_SHAPE', { chart: spec.kind, needs: 'days with numbers' });
     const last = Math.max(...byDay.keys());
     const first = Math.max(Math.min(...byDay.keys()), last - 365 * day);
     const iso = (at: number) => new Date(at).toISOString().slice(0, 10);

@@ -1,6 +1,6 @@
 import type { Chart } from '../chart.ts';
 import { formatter } from '../format.ts';
-import { base, plain, stepsOf, tooltip } from '../frame.ts';
+import { base, inside, plain, stepsOf, tooltip } from '../frame.ts';
 import { hue, ink } from '../theme.ts';
 
 export const funnel: Chart = {
@@ -23,7 +23,7 @@ export const funnel: Chart = {
       notes: steps.notes,
       option: {
         ...base(look),
-        grid: { left: 4, right: 86, top: 4, bottom: 4, containLabel: true },
+        grid: { left: 4, right: 86, top: 4, bottom: 4, ...inside },
         tooltip: {
           ...tooltip(look),
           formatter: (hovered) => {

@@ -2,7 +2,7 @@ import { fail } from '#core';
 import type { Chart } from '../chart.ts';
 import { label, number } from '../data.ts';
 import { formatter } from '../format.ts';
-import { base, plain, tooltip } from '../frame.ts';
+import { base, inside, plain, tooltip } from '../frame.ts';
 import { ink, type Look } from '../theme.ts';
 
 const most = 60;
@@ -32,7 +32,7 @@ export const heatmap: Chart = {
       notes: left > 0 ? [{ kind: 'values_left_out', count: left }] : [],
       option: {
         ...base(look),
-        grid: { left: 4, right: 12, top: 8, bottom: 4, containLabel: true },
+        grid: { left: 4, right: 12, top: 8, bottom: 4, ...inside },
         tooltip: {
           ...tooltip(look),
           formatter: (hovered) => {

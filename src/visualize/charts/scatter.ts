@@ -2,7 +2,7 @@ import { fail } from '#core';
 import type { Chart, Drawing, Picture } from '../chart.ts';
 import { label, number, rolesOf } from '../data.ts';
 import { formatter } from '../format.ts';
-import { base, legend, plain, tooltip } from '../frame.ts';
+import { base, inside, legend, plain, tooltip } from '../frame.ts';
 import { ink, mostSeries } from '../theme.ts';
 
 /** More points than pixels to tell them apart only cost time. */
@@ -62,7 +62,7 @@ export function points({ data, spec, encoding, look }: Drawing, sized: boolean):
     notes: data.rows.length > mostPoints ? [{ kind: 'rows_left_out', count: data.rows.length - mostPoints }] : [],
     option: {
       ...base(look),
-      grid: { left: 24, right: 16, top: series.length > 1 ? 34 : 12, bottom: 24, containLabel: true },
+      grid: { left: 24, right: 16, top: series.length > 1 ? 34 : 12, bottom: 24, ...inside },
       legend: series.length > 1 ? { ...legend(look), top: 0 } : { show: false },
       tooltip: {
         ...tooltip(look),

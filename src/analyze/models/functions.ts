@@ -1,0 +1,317 @@
+/** The ML functions, each in one entry: what it takes, and how its answer becomes a table that only the question sees. */
+import { type Column, fail } from '#core';
+import { type ColumnData, explain } from '#learn';
+import { quoteLiteral } from '#sql';
+import { type AppendColumn, name, type Reader, type Weights } from '#store';
+import type { Call } from './calls.ts';
+import { classificationFigures, confusion, confusionFigures, decide, type Judged, regressionFigures, rocPoints } from './judge.ts';
+import type { ModelFile } from './model.ts';
+import { score, type Scored, transformed } from './score.ts';
+import { weightsOf } from './weights.ts';
+
+export interface Asked {
+  readonly call: Call;
+  readonly file: ModelFile;
+  readonly reader: Reader;
+  /** The rows of the call's table or query. */
+  readonly input: { readonly table: string; readonly columns: readonly Column[] } | null;
+  /** The name that the answer must get. */
+  readonly as: string;
+  /** Lets others run; throws when the question was cancelled. */
+  readonly pause: () => Promise<void>;
+}
+
+export interface ModelFunction {
+  readonly name: string;
+  readonly summary: string;
+  readonly input: 'required' | 'optional' | 'none';
+  readonly settings: readonly string[];
+  readonly answer: (asked: Asked) => Promise<void>;
+}
+
+export const modelFunctions: readonly ModelFunction[] = [
+  { name: 'PREDICT', summary: 'Each row with its prediction.', input: 'required', settings: ['threshold'], answer: predictRows },
+  { name: 'EXPLAIN_PREDICT', summary: 'Each row with what moved its prediction.', input: 'required', settings: ['top_k_features'], answer: explainRows },
+  { name: 'EVALUATE', summary: 'How good it is.', input: 'optional', settings: ['threshold'], answer: evaluate },
+  { name: 'CONFUSION_MATRIX', summary: 'Rows by true and predicted class.', input: 'optional', settings: ['threshold'], answer: confusionMatrix },
+  { name: 'ROC_CURVE', summary: 'Counts at each threshold.', input: 'optional', settings: [], answer: rocCurve },
+  { name: 'FEATURE_INFO', summary: 'What the columns held in training.', input: 'none', settings: [], answer: featureInfo },
+  { name: 'TRAINING_INFO', summary: 'The models tried, with their loss.', input: 'none', settings: [], answer: trainingInfo },
+  { name: 'TRIAL_INFO', summary: 'The models tried, with their settings.', input: 'none', settings: [], answer: trialInfo },
+  { name: 'WEIGHTS', summary: 'Weights of a linear model.', input: 'none', settings: [], answer: weights },
+  { name: 'FEATURE_IMPORTANCE', summary: 'What is lost when a column is shuffled.', input: 'none', settings: [], answer: featureImportance },
+  { name: 'GLOBAL_EXPLAIN', summary: 'How much each column moves predictions.', input: 'none', settings: [], answer: globalExplain },
+];
+
+const misfit = ({ call, file }: Asked, problem: string): never =>
+  fail('MODEL_FUNCTION', { call: `ML.${call.name}`, model: file.name, problem });
+
+function thresholdOf(asked: Asked): number {
+  const value = asked.call.settings['threshold'] ?? 0.5;
+  if (typeof value !== 'number' || !(value >= 0 && value <= 1)) return misfit(asked, `the threshold ${String(value)} is not from 0 to 1`);
+  if (value !== 0.5 && asked.file.model.classes?.length !== 2) misfit(asked, 'a threshold needs two classes');
+  return value;
+}
+
+async function* scoredInput(asked: Asked, withTruth: boolean): AsyncGenerator<Scored> {
+  const source = await transformed(asked.reader, asked.file, asked.input!.table);
+  yield* score(asked.reader, asked.file, source, withTruth, asked.pause);
+}
+
+/** Labels as the target's column had them. */
+function labelType(file: ModelFile): string {
+  if (file.model.classes === null) return 'DOUBLE';
+  return file.model.targetKind === 'text' ? 'VARCHAR' : file.target.type;
+}
+
+function labelValues(file: ModelFile, codes: readonly number[]): AppendColumn {
+  const classes = file.model.classes!;
+  if (file.model.targetKind === 'text') return { name: 'predicted', kind: 'text', values: codes.map((k) => classes[k]!) };
+  return { name: 'predicted', kind: 'number', values: Float64Array.from(codes, (k) => Number(classes[k])) };
+}
+
+/** Columns of the input that stay beside the answer; those of the same name give way. */
+function beside(asked: Asked, own: readonly string[]): string {
+  const taken = asked.input!.columns.filter((column) => own.some((each) => each.toLowerCase() === column.name.toLowerCase()));
+  const kept = asked.input!.columns.length > taken.length;
+  return kept ? `, t.*${taken.length === 0 ? '' : ` EXCLUDE (${taken.map((column) => name(column.name)).join(', ')})`}` : '';
+}
+
+async function predictRows(asked: Asked): Promise<void> {
+  const { file, reader, as } = asked;
+  const { classes, target } = file.model;
+  const threshold = thresholdOf(asked);
+  const answers = `${as}_p`;
+  // The table is there even if there is no row to append.
+  await reader.append(answers, predictionColumns(file, new Float64Array(0), threshold));
+  for await (const block of scoredInput(asked, false)) await reader.append(answers, predictionColumns(file, block.answers, threshold));
+  const predicted = `predicted_${target}`;
+  const probabilities = `${predicted}_probs`;
+  const own = [`p.predicted::${labelType(file)} AS ${name(predicted)}`];
+  if (classes !== null) {
+    const list = classes.map((label, k) => `{'label': ${quoteLiteral(label)}::${labelType(file)}, 'prob': p.p${k}}`);
+    own.push(`[${list.join(', ')}] AS ${name(probabilities)}`);
+  }
+  // Both were filled in the same order, and the reader keeps the order of insertion.
+  await reader.own(
+    `CREATE TEMP VIEW ${name(as)} AS SELECT ${own.join(', ')}${beside(asked, [predicted, probabilities])} FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,
+  );
+}
+
+function predictionColumns(file: ModelFile, answers: Float64Array, threshold: number): AppendColumn[] {
+  const { classes } = file.model;
+  if (classes === null) return [{ name: 'predicted', kind: 'number', values: answers }];
+  const width = classes.length;
+  const codes = Array.from({ length: answers.length / width }, (_, row) => decide(answers, row * width, width, threshold));
+  const chances = classes.map((_, k): AppendColumn => {
+    const values = new Float64Array(codes.length);
+    for (let row = 0; row < values.length; row++) values[row] = answers[row * width + k]!;
+    return { name: `p${k}`, kind: 'number', values };
+  });
+  return [labelValues(file, codes), ...chances];
+}
+
+/** The score that is explained: of the value, of the second of two classes, or of the predicted one of more. Scores of classes are log-odds. */
+async function explainRows(asked: Asked): Promise<void> {
+  const { file, reader, as } = asked;
+  const { target, classes } = file.model;
+  const top = Number(asked.call.settings['top_k_features'] ?? 5);
+  if (!(top >= 1)) misfit(asked, 'top_k_features must be at least 1');
+  const answers = `${as}_p`;
+  const explained = (block: Scored | null): AppendColumn[] => {
+    const rows = block === null ? 0 : block.answers.length / block.width;
+    const codes = Array.from({ length: rows }, (_, row) => decide(block!.answers, row * block!.width, block!.width, 0.5));
+    const outputs = block === null ? [] : explain(file.model, block.inputs);
+    const scoreOf = (row: number) => outputs.length === 1 ? outputs[0]! : outputs[codes[row]!]!;
+    const moved = (row: number): Weights => scoreOf(row).columns.map((column) => ({ feature: column.name, attribution: (column.values as Float64Array)[row]! }));
+    const attributions = codes.map((_, row) => moved(row));
+    const sum = (of: Weights) => of.reduce((total, { attribution }) => total + attribution, 0);
+    const numbers = (column: string, of: (row: number) => number): AppendColumn => ({ name: column, kind: 'number', values: Float64Array.from(codes, (_, row) => of(row)) });
+    return [
+      classes === null ? numbers('predicted', (row) => block!.answers[row]!) : labelValues(file, codes),
+      numbers('probability', (row) => (classes === null ? Number.NaN : block!.answers[row * block!.width + codes[row]!]!)),
+      { name: 'moved', kind: 'weights', values: attributions.map((of) => [...of].sort((a, b) => Math.abs(b.attribution) - Math.abs(a.attribution)).slice(0, top)) },
+      numbers('base', (row) => scoreOf(row).base),
+      numbers('score', (row) => scoreOf(row).base + sum(attributions[row]!)),
+    ];
+  };
+  await reader.append(answers, explained(null));
+  for await (const block of scoredInput(asked, false)) await reader.append(answers, explained(block));
+  const own = { predicted: `predicted_${target}`, probability: 'probability', moved: 'top_feature_attributions', base: 'baseline_prediction_value', score: 'prediction_value' };
+  const shown = Object.entries(own).map(([column, shownAs]) => `p.${column}${column === 'predicted' ? `::${labelType(file)}` : ''} AS ${name(shownAs)}`);
+  await reader.own(
+    `CREATE TEMP VIEW ${name(as)} AS SELECT ${shown.join(', ')}${beside(asked, Object.values(own))} FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,
+  );
+}
+
+/** Answers beside the truth for all rows of the input whose label is known. */
+async function judged(asked: Asked): Promise<Judged> {
+  const { classes, target } = asked.file.model;
+  const codes = classes === null ? null : new Map(classes.map((label, k) => [label, k]));
+  const truth: number[] = [];
+  const answers: number[] = [];
+  for await (const block of scoredInput(asked, true)) {
+    if (block.truth === null) misfit(asked, `the table has no column "${target}" to compare with`);
+    const { width } = block;
+    const known = block.truth!.values.length;
+    for (let row = 0; row < known; row++) {
+      const actual = truthOf(asked, block.truth!, row, codes);
+      if (actual === null) continue;
+      truth.push(actual);
+      for (let k = 0; k < width; k++) answers.push(block.answers[row * width + k]!);
+    }
+  }
+  if (truth.length === 0) fail('MODEL_EMPTY', { what: `ML.${asked.call.name}` });
+  return { truth: Float64Array.from(truth), answers: Float64Array.from(answers), width: classes?.length ?? 1 };
+}
+
+function truthOf(asked: Asked, column: ColumnData, row: number, codes: ReadonlyMap<string, number> | null): number | null {
+  const value = column.values[row];
+  if (value === null || value === undefined || Number.isNaN(value) || (typeof value === 'string' && value.trim() === '')) return null;
+  if (codes === null) return Number(value);
+  return codes.get(String(value).trim()) ?? misfit(asked, `"${String(value).slice(0, 50)}" is none of its classes`);
+}
+
+function demandClasses(asked: Asked, two = false): readonly string[] {
+  const { classes } = asked.file.model;
+  if (classes === null) return misfit(asked, 'it predicts a number');
+  if (two && classes.length !== 2) misfit(asked, `it has ${classes.length} classes, and two are needed`);
+  return classes;
+}
+
+async function evaluate(asked: Asked): Promise<void> {
+  const threshold = thresholdOf(asked);
+  const figures = asked.input === null ? reported(asked) : asked.file.model.classes === null ? regressionFigures(await judged(asked)) : classificationFigures(await judged(asked), threshold);
+  await asked.reader.append(
+    asked.as,
+    Object.entries(figures).map(([metric, value]) => ({ name: metric, kind: 'number', values: Float64Array.of(value) })),
+  );
+}
+
+/** Figures of the rows that were held out in training. */
+function reported(asked: Asked): Readonly<Record<string, number>> {
+  const report = asked.file.model.report!;
+  const of = (metric: string) => report.scores.find((score) => score.metric === metric)?.value ?? Number.NaN;
+  if (report.confusion === null) {
+    return {
+      mean_absolute_error: of('mae'),
+      mean_squared_error: of('rmse') ** 2,
+      mean_squared_log_error: Number.NaN,
+      median_absolute_error: Number.NaN,
+      r2_score: of('r2'),
+      explained_variance: Number.NaN,
+    };
+  }
+  return { ...confusionFigures(report.confusion), log_loss: of('logLoss'), roc_auc: of('auc') };
+}
+
+async function confusionMatrix(asked: Asked): Promise<void> {
+  const classes = demandClasses(asked);
+  const threshold = thresholdOf(asked);
+  const table = asked.input === null ? asked.file.model.report!.confusion! : confusion(await judged(asked), threshold);
+  const counts = classes.map((label, k): AppendColumn => ({ name: label, kind: 'number', values: Float64Array.from(table, (row) => row[k]!) }));
+  await asked.reader.append(asked.as, [{ name: 'expected_label', kind: 'text', values: [...classes] }, ...counts]);
+}
+
+async function rocCurve(asked: Asked): Promise<void> {
+  demandClasses(asked, true);
+  const points = asked.input === null ? asked.file.model.report!.thresholds! : rocPoints(await judged(asked));
+  const column = (as: string, of: (point: (typeof points)[number]) => number): AppendColumn => ({ name: as, kind: 'number', values: Float64Array.from(points, of) });
+  await asked.reader.append(asked.as, [
+    column('threshold', (p) => p.threshold),
+    column('recall', (p) => p.truePositives / (p.truePositives + p.falseNegatives)),
+    column('false_positive_rate', (p) => p.falsePositives / (p.falsePositives + p.trueNegatives)),
+    column('true_positives', (p) => p.truePositives),
+    column('false_positives', (p) => p.falsePositives),
+    column('true_negatives', (p) => p.trueNegatives),
+    column('false_negatives', (p) => p.falseNegatives),
+  ]);
+}
+
+/** Rows of plain values as the answer; the columns are those named, texts or numbers. */
+async function tell(asked: Asked, columns: Readonly<Record<string, readonly (string | null)[] | readonly (number | null)[]>>, kinds: Readonly<Record<string, AppendColumn['kind']>>): Promise<void> {
+  await asked.reader.append(
+    asked.as,
+    Object.entries(columns).map(([column, values]): AppendColumn => {
+      if (kinds[column] === 'text') return { name: column, kind: 'text', values: [...(values as readonly (string | null)[])] };
+      return { name: column, kind: 'number', values: Float64Array.from(values as readonly (number | null)[], (value) => value ?? Number.NaN) };
+    }),
+  );
+}
+
+async function featureInfo(asked: Asked): Promise<void> {
+  const { profile } = asked.file;
+  const figures = ['min', 'max', 'mean', 'median', 'stddev', 'category_count', 'null_count'] as const;
+  await tell(asked, { input: profile.map(({ input }) => input), ...Object.fromEntries(figures.map((figure) => [figure, profile.map((each) => each[figure])])) }, { input: 'text' });
+}
+
+async function trainingInfo(asked: Asked): Promise<void> {
+  const { trials } = asked.file.model.report!;
+  await tell(
+    asked,
+    {
+      training_run: trials.map(() => 0),
+      iteration: trials.map((_, n) => n + 1),
+      learner: trials.map(({ candidate }) => candidate.name),
+      rounds: trials.map(({ rounds }) => rounds),
+      eval_loss: trials.map(({ score: loss }) => loss),
+      duration_ms: trials.map(({ trainMillis }) => Math.round(trainMillis)),
+    },
+    { learner: 'text' },
+  );
+}
+
+async function trialInfo(asked: Asked): Promise<void> {
+  const { trials, metric } = asked.file.model.report!;
+  const best = Math.max(...trials.map(({ share }) => share));
+  await tell(
+    asked,
+    {
+      trial_id: trials.map((_, n) => n + 1),
+      trial: trials.map(({ candidate }) => candidate.name),
+      hyperparameters: trials.map(({ candidate }) => JSON.stringify(candidate.options)),
+      metric: trials.map(() => metric),
+      eval_loss: trials.map(({ score: loss }) => loss),
+      share: trials.map(({ share }) => share),
+      status: trials.map(() => 'SUCCEEDED'),
+      is_optimal: trials.map(({ share }) => Number(share === best)),
+    },
+    { trial: 'text', hyperparameters: 'text', metric: 'text', status: 'text' },
+  );
+}
+
+async function weights(asked: Asked): Promise<void> {
+  const rows = weightsOf(asked.file.model) ?? misfit(asked, 'it is not one linear model; ML.FEATURE_IMPORTANCE answers for every kind');
+  await tell(
+    asked,
+    {
+      processed_input: rows.map(({ input }) => input),
+      category: rows.map(({ category }) => category),
+      class: rows.map(({ label }) => label),
+      weight: rows.map(({ weight }) => weight),
+    },
+    { processed_input: 'text', category: 'text', class: 'text' },
+  );
+}
+
+async function featureImportance(asked: Asked): Promise<void> {
+  const { importance } = asked.file.model.report!;
+  await tell(asked, { feature: importance.map(({ column }) => column), importance: importance.map(({ loss }) => loss) }, { feature: 'text' });
+}
+
+/** The mean of the absolute attributions to the golden rows that are as they were in training. */
+async function globalExplain(asked: Asked): Promise<void> {
+  const { file } = asked;
+  const rows = file.golden.rows.slice(0, 100);
+  const columns = file.inputs.map(({ name: column, kind }): ColumnData => {
+    if (kind === 'text') return { name: column, kind, values: rows.map((row) => row[column] as string | null) };
+    return { name: column, kind, values: Float64Array.from(rows, (row) => (row[column] as number | null) ?? Number.NaN) };
+  });
+  const outputs = explain(file.model, columns);
+  const features = outputs[0]!.columns.map((column, c) => {
+    const all = outputs.flatMap((output) => [...(output.columns[c]!.values as Float64Array)]);
+    return { feature: column.name, attribution: all.reduce((sum, value) => sum + Math.abs(value) / all.length, 0) };
+  });
+  features.sort((a, b) => b.attribution - a.attribution);
+  await tell(asked, { feature: features.map(({ feature }) => feature), attribution: features.map(({ attribution }) => attribution) }, { feature: 'text' });
+}

@@ -1,0 +1,118 @@
+/** Figures of predictions beside known answers, under BigQuery ML's names. */
+
+/** Answers [rows × width] of the rows whose label is known: probabilities in the classes' order, or values (width 1). Truth: class numbers or values. */
+export interface Judged {
+  readonly truth: Float64Array;
+  readonly answers: Float64Array;
+  readonly width: number;
+}
+
+export type Figures = Readonly<Record<string, number>>;
+
+export function regressionFigures({ truth, answers }: Judged): Figures {
+  const n = truth.length;
+  const mean = (of: (row: number) => number): number => {
+    let sum = 0;
+    for (let row = 0; row < n; row++) sum += of(row);
+    return sum / n;
+  };
+  const error = (row: number) => answers[row]! - truth[row]!;
+  const average = mean((row) => truth[row]!);
+  const bias = mean(error);
+  const variance = mean((row) => (truth[row]! - average) ** 2);
+  const squared = mean((row) => error(row) ** 2);
+  const absolute = Float64Array.from(truth, (_, row) => Math.abs(error(row))).sort();
+  const logarithmic = (row: number) => (Math.log1p(Math.max(answers[row]!, 0)) - Math.log1p(truth[row]!)) ** 2;
+  return {
+    mean_absolute_error: mean((row) => Math.abs(error(row))),
+    mean_squared_error: squared,
+    mean_squared_log_error: truth.some((value) => value < 0) ? Number.NaN : mean(logarithmic),
+    median_absolute_error: (absolute[(n - 1) >> 1]! + absolute[n >> 1]!) / 2,
+    r2_score: variance === 0 ? Number.NaN : 1 - squared / variance,
+    explained_variance: variance === 0 ? Number.NaN : 1 - mean((row) => (error(row) - bias) ** 2) / variance,
+  };
+}
+
+/** Two classes: of the second, at the threshold. More: precision, recall and F1 are means over the classes that stand in the data. */
+export function classificationFigures(judged: Judged, threshold: number): Figures {
+  const { truth, answers, width } = judged;
+  let loss = 0;
+  for (let row = 0; row < truth.length; row++) loss -= Math.log(Math.max(answers[row * width + truth[row]!]!, 1e-15)) / truth.length;
+  return { ...confusionFigures(confusion(judged, threshold)), log_loss: loss, roc_auc: width === 2 ? areaUnderRoc(judged) : Number.NaN };
+}
+
+/** Precision, recall, accuracy and F1 of a table of rows by true (outer) and predicted class. */
+export function confusionFigures(table: readonly (readonly number[])[]): Figures {
+  const classes = table.length === 2 ? [1] : table.map((_, k) => k).filter((k) => table[k]!.some((count) => count > 0));
+  const each = classes.map((k) => {
+    const hit = table[k]![k]!;
+    const predicted = table.reduce((sum, row) => sum + row[k]!, 0);
+    const actual = table[k]!.reduce((sum, count) => sum + count, 0);
+    const precision = predicted === 0 ? 0 : hit / predicted;
+    const recall = actual === 0 ? 0 : hit / actual;
+    return { precision, recall, f1: precision + recall === 0 ? 0 : (2 * precision * recall) / (precision + recall) };
+  });
+  const mean = (of: (figures: (typeof each)[number]) => number) => each.reduce((sum, figures) => sum + of(figures) / each.length, 0);
+  const total = table.flat().reduce((sum, count) => sum + count, 0);
+  const right = table.reduce((sum, row, k) => sum + row[k]!, 0);
+  return { precision: mean((f) => f.precision), recall: mean((f) => f.recall), accuracy: right / total, f1_score: mean((f) => f.f1) };
+}
+
+/** The class that a row of probabilities stands for: the most probable (the first of equals), or with two classes the second from the threshold on. */
+export function decide(answers: Float64Array, at: number, width: number, threshold: number): number {
+  if (width === 2 && threshold !== 0.5) return answers[at + 1]! >= threshold ? 1 : 0;
+  let best = 0;
+  for (let k = 1; k < width; k++) if (answers[at + k]! > answers[at + best]!) best = k;
+  return best;
+}
+
+/** Rows by true (outer) and predicted (inner) class. */
+export function confusion({ truth, answers, width }: Judged, threshold: number): number[][] {
+  const table = Array.from({ length: width }, () => new Array<number>(width).fill(0));
+  truth.forEach((actual, row) => {
+    table[actual]![decide(answers, row * width, width, threshold)]!++;
+  });
+  return table;
+}
+
+/** Area under the ROC curve of the second class, by ranks with ties halved (Mann, Whitney 1947). */
+export function areaUnderRoc({ truth, answers, width }: Judged): number {
+  const order = Uint32Array.from(truth.keys()).sort((a, b) => answers[a * width + 1]! - answers[b * width + 1]!);
+  let ranks = 0;
+  let positives = 0;
+  for (let from = 0; from < order.length; ) {
+    let to = from;
+    while (to < order.length && answers[order[to]! * width + 1] === answers[order[from]! * width + 1]) to++;
+    const rank = (from + 1 + to) / 2;
+    for (let at = from; at < to; at++) {
+      if (truth[order[at]!] !== 1) continue;
+      ranks += rank;
+      positives++;
+    }
+    from = to;
+  }
+  const negatives = truth.length - positives;
+  return positives === 0 || negatives === 0 ? Number.NaN : (ranks - (positives * (positives + 1)) / 2) / (positives * negatives);
+}
+
+export interface RocPoint {
+  readonly threshold: number;
+  readonly truePositives: number;
+  readonly falsePositives: number;
+  readonly trueNegatives: number;
+  readonly falseNegatives: number;
+}
+
+/** Counts at 101 thresholds of the second class, from 0 to 1. */
+export function rocPoints({ truth, answers, width }: Judged): RocPoint[] {
+  return Array.from({ length: 101 }, (_, at) => {
+    const threshold = at / 100;
+    const counts = { truePositives: 0, falsePositives: 0, trueNegatives: 0, falseNegatives: 0 };
+    truth.forEach((actual, row) => {
+      const acted = answers[row * width + 1]! >= threshold;
+      if (actual === 1) counts[acted ? 'truePositives' : 'falseNegatives']++;
+      else counts[acted ? 'falsePositives' : 'trueNegatives']++;
+    });
+    return { threshold, ...counts };
+  });
+}

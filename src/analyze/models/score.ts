@@ -1,0 +1,71 @@
+/** Rows of a table → the model's answers, block by block. */
+import type { Column } from '#core';
+import { type ColumnData, predict } from '#learn';
+import { name, type Reader } from '#store';
+import { dataOf, selectInputs } from './columns.ts';
+import type { Input, ModelFile } from './model.ts';
+
+/** A table that only the reader sees, or a query in parentheses. */
+export interface Source {
+  readonly from: string;
+  readonly columns: readonly Column[];
+}
+
+export interface Scored {
+  /** The model's inputs, as they were read. */
+  readonly inputs: readonly ColumnData[];
+  /** [rows × width]: class probabilities in the model's order, or values. */
+  readonly answers: Float64Array;
+  readonly width: number;
+  /** The target's column, where it was asked for and the table has it. */
+  readonly truth: ColumnData | null;
+}
+
+/** Rows of one block: enough to unpack the model for, few enough that delivery beside it waits milliseconds. */
+const BLOCK = 8192;
+
+export async function sourceOf(reader: Reader, from: string): Promise<Source> {
+  const result = await reader.stream(`SELECT * FROM ${from} LIMIT 0`);
+  const { columns } = result;
+  await result.next();
+  return { from, columns };
+}
+
+/** What the model reads: the table itself, or its TRANSFORM. */
+export function transformed(reader: Reader, file: ModelFile, table: string): Promise<Source> {
+  return sourceOf(reader, file.transform === null ? name(table) : `(SELECT ${file.transform.join(', ')} FROM ${name(table)})`);
+}
+
+/** Errors: MODEL_INPUT for a column that is absent or of another type, MODEL_COLUMN. `pause` runs between blocks and may throw. */
+export async function* score(
+  reader: Reader,
+  file: ModelFile,
+  source: Source,
+  withTruth: boolean,
+  pause: () => Promise<void>,
+): AsyncGenerator<Scored> {
+  const { model } = file;
+  const wanted: Input[] = withTruth ? [...file.inputs, file.target] : [...file.inputs];
+  const { list, found } = selectInputs(wanted, source.columns);
+  // Without any of its columns the model says itself what it misses.
+  if (found.length === 0) predict(model, []);
+  const width = model.classes?.length ?? 1;
+  for await (const block of reader.arrays(`SELECT ${list} FROM ${source.from}`, undefined, BLOCK)) {
+    const columns = dataOf(block, found);
+    const truth = withTruth && found.at(-1)?.name === file.target.name ? columns.at(-1)! : null;
+    const { columns: predicted } = predict(model, columns);
+    yield { inputs: columns, answers: answersOf(predicted, width, block.rows), width, truth };
+    await pause();
+  }
+}
+
+/** Regression has one column, its value; classification the label and a column for each class. */
+function answersOf(predicted: readonly ColumnData[], width: number, rows: number): Float64Array {
+  if (width === 1) return predicted[0]!.values as Float64Array;
+  const answers = new Float64Array(rows * width);
+  for (let k = 0; k < width; k++) {
+    const values = predicted[k + 1]!.values as Float64Array;
+    for (let row = 0; row < rows; row++) answers[row * width + k] = values[row]!;
+  }
+  return answers;
+}

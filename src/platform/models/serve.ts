@@ -1,0 +1,128 @@
+/** Answers over HTTP in the front: pure JavaScript, from models at hand. A new champion answers the golden rows before it takes over. */
+import type { ModelEntry, ModelFile } from '#analyze';
+import { fail } from '#core';
+import { explain, type Prediction, predictor } from '#learn';
+import { modelPath, readModelFile } from './file.ts';
+import { replayRows } from './golden.ts';
+import { replayScript, scriptOf } from './script.ts';
+import { findVersion, openShelf } from './shelf.ts';
+
+export type PredictedRow = Readonly<Record<string, unknown>>;
+
+export interface Served {
+  readonly model: string;
+  readonly version: number;
+  readonly predictions: readonly PredictedRow[];
+}
+
+export interface Server {
+  /** What the warehouse says there is. */
+  models(): readonly ModelEntry[];
+  update(models: readonly ModelEntry[]): void;
+  /** Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_TRANSFORM, MODEL_INPUT (with the row), MODEL_EXPLAIN, STORE_UNAVAILABLE before the list is known. */
+  predict(model: string, rows: readonly Readonly<Record<string, unknown>>[], explained: boolean): Promise<Served>;
+  file(model: string): { file: ModelFile; version: number };
+  /** A script that gave the golden answers in a process of its own. MODEL_GOLDEN. */
+  script(model: string): Promise<{ script: string; file: ModelFile }>;
+}
+
+interface Ready {
+  readonly file: ModelFile;
+  readonly answer: (row: Readonly<Record<string, unknown>>) => Prediction;
+}
+
+/** Rows between two looks at what else the loop has to do: a few milliseconds of the slowest models. */
+const SLICE = 128;
+
+/** `problem` is told of a champion that could not take over; the one before goes on serving. */
+export function openServer(dataPath: string, problem: (thrown: unknown) => void): Server {
+  const shelf = openShelf<Ready>(dataPath, (file) => {
+    replayRows(file);
+    return { file, answer: predictor(file.model) };
+  });
+  /** What serves as the champion of each model, and goes on when its successor can't be read. */
+  const serving = new Map<string, { version: number; hash: string; ready: Ready }>();
+  let list: readonly ModelEntry[] | null = null;
+
+  function known(): readonly ModelEntry[] {
+    return list ?? fail('STORE_UNAVAILABLE');
+  }
+
+  function championOf(entry: ModelEntry): { version: number; ready: Ready } | null {
+    const number = entry.aliases['champion'];
+    const version = entry.versions.find((each) => each.version === number);
+    const before = serving.get(entry.name);
+    if (version === undefined || before?.hash === version.hash) return before ?? null;
+    try {
+      const now = { version: version.version, hash: version.hash, ready: shelf.get(entry.name, version.version, version.hash) };
+      serving.set(entry.name, now);
+      return now;
+    } catch (thrown) {
+      problem(thrown);
+      if (before === undefined) throw thrown;
+      return before;
+    }
+  }
+
+  function find(model: string): { version: number; ready: Ready } {
+    const { entry, version } = findVersion(known(), model);
+    const champion = version.version === entry.aliases['champion'] && !/@\d+$/.test(model);
+    return (champion ? championOf(entry) : null) ?? { version: version.version, ready: shelf.get(entry.name, version.version, version.hash) };
+  }
+
+  return {
+    models: known,
+    update(models) {
+      list = models;
+      for (const name of serving.keys()) if (!models.some((entry) => entry.name === name)) serving.delete(name);
+      for (const entry of models) if (serving.has(entry.name)) championOf(entry);
+    },
+    async predict(model, rows, explained) {
+      const { version, ready } = find(model);
+      const { file, answer } = ready;
+      if (file.transform !== null) fail('MODEL_TRANSFORM', { model: file.name });
+      const predictions: PredictedRow[] = [];
+      for (const row of rows) {
+        if (predictions.length > 0 && predictions.length % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+        predictions.push(predictedRow(file, answer(row), explained ? row : null));
+      }
+      return { model: file.name, version, predictions };
+    },
+    file(model) {
+      const { entry, version } = findVersion(known(), model);
+      const path = modelPath(dataPath, entry.name, version.version);
+      return { file: readModelFile(path, { name: entry.name, ...version }), version: version.version };
+    },
+    async script(model) {
+      const { ready } = find(model);
+      if (ready.file.transform !== null) fail('MODEL_TRANSFORM', { model: ready.file.name });
+      const script = scriptOf(ready.file);
+      await replayScript(ready.file, script);
+      return { script, file: ready.file };
+    },
+  };
+}
+
+/** Named as in SQL: predicted_<target>, and the probability of each class. */
+function predictedRow(file: ModelFile, { value, probabilities }: Prediction, row: Readonly<Record<string, unknown>> | null): PredictedRow {
+  const { model } = file;
+  const predicted = { [`predicted_${model.target}`]: value };
+  const chances =
+    probabilities === null || model.classes === null
+      ? {}
+      : { probabilities: Object.fromEntries(model.classes.map((label, k) => [label, probabilities[k]!])) };
+  return { ...predicted, ...chances, ...(row === null ? {} : { explanation: explanationOf(file, row) }) };
+}
+
+function explanationOf(file: ModelFile, row: Readonly<Record<string, unknown>>): unknown {
+  const columns = file.inputs.map(({ name, kind }) => {
+    const value = row[name] ?? null;
+    if (kind === 'text' || typeof value === 'string') return { name, kind: 'text' as const, values: [value === null ? null : String(value)] };
+    return { name, kind, values: Float64Array.of(value === null ? Number.NaN : Number(value)) };
+  });
+  return explain(file.model, columns).map(({ of, base, columns: moved }) => ({
+    of,
+    base,
+    columns: Object.fromEntries(moved.map(({ name, values }) => [name, values[0]])),
+  }));
+}

@@ -1,0 +1,89 @@
+/**
+ * The trainer child: one training, at low priority, in a process that can be ended without harm to anything else. It is told its
+ * order by its argument, says how far it is over IPC, and leaves a model file beside those that serve.
+ */
+import { constants, setPriority } from 'node:os';
+import { dirname } from 'node:path';
+import type { Golden, Input, ModelFile, Profile, TrainingOrder } from '#analyze';
+import { type Bytes, type ErrorBody, asMillraceError, fail } from '#core';
+import { type ColumnData, type Progress, train } from '#learn';
+import { readParquetArrays } from '#store';
+import { writeAside } from './models/file.ts';
+import { recordGolden } from './models/golden.ts';
+
+export interface TrainerOrder extends TrainingOrder {
+  readonly path: string;
+  readonly memory: Bytes;
+}
+
+export type FromTrainer =
+  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'trained'; readonly hash: string; readonly bytes: number }
+  | { readonly kind: 'failed'; readonly error: ErrorBody };
+
+/** How often progress is told. */
+const TELL = 200;
+
+async function main(order: TrainerOrder): Promise<void> {
+  setPriority(constants.priority.PRIORITY_LOW);
+  process.on('disconnect', () => process.exit(1));
+  // Ctrl-C in a terminal reaches the whole group; the warehouse decides when this process ends.
+  process.on('SIGINT', () => {});
+  const stop = new AbortController();
+  process.on('message', () => stop.abort());
+  const block = await readParquetArrays(order.parquet, dirname(order.parquet), order.memory / 2);
+  if (block.rows === 0) fail('MODEL_EMPTY', { what: `the model "${order.name}"` });
+  const columns = order.columns.map((input, k): ColumnData => ({ ...block.columns[k]!, kind: input.kind, name: input.name }) as ColumnData);
+  let told = 0;
+  const model = await train(
+    order.plan,
+    columns,
+    (progress) => {
+      if (performance.now() - told < TELL) return;
+      told = performance.now();
+      say({ kind: 'progress', progress });
+    },
+    stop.signal,
+  );
+  const used = new Set(model.encoders.map(({ column }) => column));
+  const inputs = order.columns.filter(({ name }) => used.has(name));
+  const file: ModelFile = {
+    format: 'millrace-model-file',
+    version: 1,
+    name: order.name,
+    created: new Date().toISOString(),
+    type: order.type,
+    plan: order.plan,
+    inputs,
+    target: order.columns.find(({ name }) => name === order.plan.target)!,
+    transform: order.transform,
+    model,
+    golden: recordGolden(model, inputs, columns),
+    profile: columns.filter(({ name }) => used.has(name)).map(profileOf),
+  };
+  say({ kind: 'trained', ...writeAside(order.path, file) });
+}
+
+function profileOf(column: ColumnData): Profile {
+  if (column.kind === 'text') {
+    const known = column.values.filter((value) => value !== null);
+    const none = { min: null, max: null, mean: null, median: null, stddev: null };
+    return { input: column.name, ...none, category_count: new Set(known).size, null_count: column.values.length - known.length };
+  }
+  const known = column.values.filter(Number.isFinite).sort();
+  const mean = known.reduce((sum, value) => sum + value / known.length, 0);
+  const variance = known.reduce((sum, value) => sum + (value - mean) ** 2 / known.length, 0);
+  const figures = { min: known[0], max: known.at(-1), mean, median: known[(known.length - 1) >> 1], stddev: Math.sqrt(variance) };
+  const shown = Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, known.length === 0 ? null : value!]));
+  return { input: column.name, ...(shown as Pick<Profile, 'min'>), category_count: null, null_count: column.values.length - known.length } as Profile;
+}
+
+function say(message: FromTrainer): void {
+  process.send!(message);
+}
+
+const [, , order] = process.argv;
+main(JSON.parse(order!) as TrainerOrder)
+  .catch((thrown: unknown) => say({ kind: 'failed', error: asMillraceError(thrown).body }))
+  // The channel delivers what was said before it closes, and its end lets the process end.
+  .finally(() => process.disconnect());

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, type TestContext, test } from 'node:test';
+import { newSpool } from '../../src/analyze/spool.ts';
+import { queryError } from '../../src/analyze/words.ts';
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'millrace-spool-'));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+describe('a spooled result', () => {
+  test('comes back whole, small or large, with its size in bytes, and leaves no file', async (t) => {
+    const path = folder(t);
+    for (const [piece, times] of [
+      ['밀레🍚', 1],
+      ['밀레🍚', 0],
+      ['한글과 English, '.repeat(1000), 400],
+    ] as const) {
+      const spool = newSpool(path);
+      for (let k = 0; k < times; k++) spool.write(piece);
+      const { bytes, body } = spool.stream();
+      assert.equal(await text(body), piece.repeat(times));
+      assert.equal(bytes, Buffer.byteLength(piece) * times);
+      assert.deepEqual(readdirSync(path), []);
+    }
+  });
+
+  test('leaves no file either when it is dropped, or when its reader goes away', async (t) => {
+    const path = folder(t);
+    const dropped = newSpool(path);
+    dropped.write('x'.repeat(3_000_000));
+    assert.equal(readdirSync(path).length, 1);
+    dropped.drop();
+    assert.deepEqual(readdirSync(path), []);
+    const left = newSpool(path);
+    left.write('x'.repeat(3_000_000));
+    left.stream().body.destroy();
+    assert.deepEqual(readdirSync(path), []);
+  });
+});
+
+describe('the engine’s errors in the catalogue’s words', () => {
+  const caret = (line: number, shown: string, column: number) =>
+    `LINE ${line}: ${shown}\n${' '.repeat(`LINE ${line}: `.length + column - 1)}^`;
+
+  test('have the place in the text that was sent', () => {
+    const sql = 'SELECT a,\n  b\nFROM t';
+    const error = queryError(new Error(`Binder Error: Referenced column "b" not found\n\n${caret(2, '  b', 3)}`), sql);
+    assert.deepEqual([error.code, error.params['line'], error.params['column'], error.params['position']], ['SQL_FAILED', 2, 3, 12]);
+    assert.equal(sql[error.params['position'] as number], 'b');
+  });
+
+  test('also where the engine cuts a long line', () => {
+    const sql = `SELECT ${'x + '.repeat(60)}wrong FROM t`;
+    const at = sql.indexOf('wrong');
+    const shown = `...${sql.slice(at - 20, at + 10)}...`;
+    const error = queryError(new Error(`Binder Error: no such column\n\n${caret(1, shown, 24)}`), sql);
+    assert.equal(error.params['position'], at);
+  });
+
+  test('tell syntax, memory and parameters apart, and keep what helps', () => {
+    assert.equal(queryError(new Error('Parser Error: syntax error at or near "x"'), 'x').code, 'SQL_SYNTAX');
+    assert.equal(queryError(new Error('Out of Memory Error: failed to allocate'), 'x').code, 'QUERY_MEMORY');
+    assert.equal(
+      queryError(new Error('Invalid Input Error: Values were not provided for the following prepared statement parameters: 2'), 'x').code,
+      'SQL_PARAMETERS',
+    );
+    const hint = queryError(new Error('Catalog Error: Table with name ordres does not exist!\nDid you mean "orders"?'), 'x');
+    assert.match(String(hint.params['problem']), /Did you mean "orders"\?/);
+  });
+});

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { answers } from '#analyze';
+import { absent, dataFile, fillShop, openWarehouse, type Warehouse } from './fixture.ts';
+
+/** What each answer is asked with in the checks that hold for all of them. */
+const asked: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  funnel: { steps: 'view_item,add_to_cart,purchase' },
+  journey: { journey: 'shop' },
+  metric: { metric: 'revenue' },
+  placements: { bootstrap: 5, by: 'placement' },
+};
+
+describe('every answer', () => {
+  let warehouse: Warehouse;
+  before(async () => {
+    warehouse = await openWarehouse('Europe/Berlin');
+    await fillShop(warehouse, { seed: 9, users: 120, days: 5, start: '2026-03-27', timeZone: 'Europe/Berlin', currency: 'EUR' });
+    warehouse.definitions.metrics.set('revenue', 'table: shop.orders\nexpression: sum(amount)\ntime: ordered_at\n');
+    warehouse.definitions.journeys.set(
+      'shop',
+      'steps:\n  - { name: item, event: view_item, next: [cart] }\n  - { name: cart, event: add_to_cart }\n',
+    );
+  });
+  after(() => warehouse.close());
+
+  for (const { name, options } of answers) {
+    test(`${name}: its SQL may be run by a viewer as it is shown, and gives what the answer gives`, async () => {
+      const given = asked[name] ?? {};
+      const ran = await warehouse.run(name, given);
+      assert.ok(ran.rows.length > 0);
+      assert.deepEqual(await warehouse.ask(ran.sql), ran.rows);
+      const literal = (value: unknown) => (typeof value === 'number' ? String(value) : `'${value}'`);
+      const call = Object.entries(given).map(([key, value]) => `${key} := ${literal(value)}`);
+      assert.deepEqual(await warehouse.ask(`FROM answers.${name}(${call.join(', ')}) AS own`), ran.rows);
+    });
+
+    test(`${name}: says on what it stands`, async () => {
+      const { facts } = await warehouse.run(name, asked[name]);
+      assert.equal(facts['data version (batch)'], String(warehouse.store.batch()));
+      if (name !== 'metric') assert.match(facts['to']!, /^2026-0[34]-\d\d \d\d:\d\d \(Europe\/Berlin\)$/);
+      if (options.some((option) => option.name === 'events')) {
+        assert.match(facts['matched paid orders']!, /^\d+\.\d % \(\d+ of \d+\)$/);
+        assert.ok(Number(facts['set aside: bot']) > 0);
+      }
+    });
+
+    test(`${name}: refuses an option that it does not have`, async () => {
+      await assert.rejects(warehouse.run(name, { ...asked[name], colour: 'red' }), { code: 'ANSWER_OPTION' });
+    });
+  }
+
+  test('an unknown answer is refused with those that there are', async () => {
+    await assert.rejects(warehouse.run('sales'), { code: 'ANSWER_UNKNOWN', message: /there are reconcile, placements, funnel/ });
+  });
+
+  test('days that are none, or that end before they begin, are refused', async () => {
+    for (const days of [{ from: '2026-02-30' }, { from: 'yesterday' }, { from: '2026-03-02', to: '2026-03-01' }])
+      await assert.rejects(warehouse.run('retention', days), { code: 'ANSWER_OPTION' });
+  });
+
+  test('an empty period has an answer, and the evidence says that nothing was used', async () => {
+    const { rows, facts } = await warehouse.run('placements', { by: 'placement', from: '2020-01-01', to: '2020-01-02' });
+    assert.deepEqual(
+      rows.map((row) => [row['kind'], row['orders'], Number(row['last_click'])]),
+      [['(unassigned)', 0, 0]],
+    );
+    assert.equal(facts['events used'], '0');
+    assert.equal(facts['matched paid orders'], 'none to match');
+    assert.ok(Number(facts['set aside: outside the asked days']) > 0);
+  });
+
+  test('text in an option is never SQL', async () => {
+    const steps = [`view_item' OR true --`, `x:page='); DROP TABLE shop.orders; --`];
+    const { rows } = await warehouse.run('funnel', { steps });
+    assert.deepEqual(
+      rows.map((row) => row['entered']),
+      [0, 0],
+    );
+  });
+});
+
+describe('a call in SQL', () => {
+  let warehouse: Warehouse;
+  before(async () => {
+    warehouse = await openWarehouse();
+    await warehouse.make(
+      `CREATE TABLE main.events AS SELECT * FROM (VALUES ('a', 'u1', TIMESTAMPTZ '2026-01-01 00:00:00Z'), ('b', 'u1', TIMESTAMPTZ '2026-01-01 00:01:00Z')) AS e(event, user_pseudo_id, time)`,
+      `CREATE TABLE main.answers AS SELECT 1 AS funnel`,
+    );
+  });
+  after(() => warehouse.close());
+
+  test('joins like a table, and may stand twice', async () => {
+    const rows = await warehouse.ask(
+      `SELECT x.step, x.entered, y.entered AS strict FROM Answers.Funnel(steps => 'a,b') AS x
+      JOIN answers.funnel(steps := 'a,b', "order" := 'strict' /* ) */) AS y USING (step) ORDER BY step`.replace('"order"', 'order'),
+    );
+    assert.deepEqual(rows, [
+      { step: 1, entered: 1, strict: 1 },
+      { step: 2, entered: 1, strict: 1 },
+    ]);
+  });
+
+  test('leaves strings, comments and a table of that name alone', async () => {
+    const rows = await warehouse.ask(`SELECT 'answers.funnel(x)' AS text, answers.funnel FROM answers -- answers.funnel(1)`);
+    assert.deepEqual(rows, [{ text: 'answers.funnel(x)', funnel: 1 }]);
+  });
+
+  test('takes literals only', async () => {
+    const refused = (call: string) => assert.rejects(warehouse.ask(`FROM answers.${call}`), { code: 'ANSWER_CALL' });
+    await refused(`funnel('a,b')`);
+    await refused(`funnel(steps := (SELECT 'a,b'))`);
+    await refused(`funnel(steps := 'a' || 'b')`);
+    await refused(`funnel(steps := 'a,b', steps := 'a,b')`);
+    await refused(`funnel(steps := 'a,b'`);
+    await assert.rejects(warehouse.ask('FROM answers.nothing()'), { code: 'ANSWER_UNKNOWN' });
+  });
+});
+
+describe('events of another shape', () => {
+  test('missing columns and wrong types are refused by name', async (t) => {
+    const warehouse = await openWarehouse();
+    t.after(() => warehouse.close());
+    await warehouse.make(
+      `CREATE TABLE main.untimed AS SELECT 'a' AS event, 'u' AS user_pseudo_id`,
+      `CREATE TABLE main.texttime AS SELECT 'a' AS event, 'u' AS user_pseudo_id, '2026-01-01' AS time`,
+      `CREATE TABLE main.nobody AS SELECT 'a' AS event, now() AS time`,
+      `CREATE TABLE main.plain AS SELECT 'a' AS event, 'u' AS user_pseudo_id, now() AS time`,
+    );
+    await assert.rejects(warehouse.run('paths'), { code: 'ANSWER_TABLE' });
+    await assert.rejects(warehouse.run('paths', { events: 'main.untimed' }), { code: 'ANSWER_COLUMN', message: /for the time/ });
+    await assert.rejects(warehouse.run('paths', { events: 'main.texttime' }), { code: 'ANSWER_TYPE' });
+    await assert.rejects(warehouse.run('paths', { events: 'main.nobody' }), { code: 'ANSWER_COLUMN', message: /for the visitor/ });
+    await assert.rejects(warehouse.run('placements', { events: 'main.plain' }), { code: 'ANSWER_COLUMN', message: /placements/ });
+    await assert.rejects(warehouse.run('reconcile', { events: 'main.plain' }), { code: 'ANSWER_TABLE' });
+  });
+});
+
+test('cohorts of the UCI online retail data: net revenue is the file’s, returns reduce it', {
+  skip: absent('uci-online-retail/online_retail.csv.gz'),
+}, async (t) => {
+  const warehouse = await openWarehouse();
+  t.after(() => warehouse.close());
+  const { gunzipSync } = await import('node:zlib');
+  const { readFileSync } = await import('node:fs');
+  const { temporaryFile } = await import('./fixture.ts');
+  const csv = gunzipSync(readFileSync(dataFile('uci-online-retail/online_retail.csv.gz'))).toString();
+  console.log(csv.slice(0, 400));
+  const file = temporaryFile('retail.csv', csv);
+  t.after(file.remove);
+});

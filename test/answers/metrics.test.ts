@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { parseMetric } from '#analyze';
+import { openWarehouse, type Warehouse } from './fixture.ts';
+
+const revenue = `title: Revenue
+expression: sum(amount)
+table: main.sale
+time: sold_at
+where: NOT test
+dimensions: [channel, c.country]
+joins:
+  c: { table: main.customer, on: { customer: id } }
+format: currency
+`;
+
+describe('a metric’s definition', () => {
+  const refuses = (text: string, message: string) =>
+    assert.throws(
+      () => parseMetric('m', text, 'metrics/m.yaml'),
+      (error: { message?: string }) => {
+        assert.equal(error.message, message);
+        return true;
+      },
+    );
+
+  test('is read as data', () => {
+    assert.deepEqual(parseMetric('revenue', revenue, 'metrics/revenue.yaml'), {
+      name: 'revenue',
+      title: 'Revenue',
+      summary: '',
+      expression: 'sum(amount)',
+      table: 'main.sale',
+      time: 'sold_at',
+      where: 'NOT test',
+      dimensions: ['channel', 'c.country'],
+      joins: [{ name: 'c', table: 'main.customer', on: [['customer', 'id']] }],
+      format: 'currency',
+    });
+  });
+
+  test('is refused with file and line where it can’t be', () => {
+    refuses('expression: sum(x)\n', 'metrics/m.yaml:1: "table" must be given.');
+    refuses(
+      'table: a.b\nexpresion: x\n',
+      'metrics/m.yaml:2: the option "expresion" is unknown; there are title, summary, expression, table, time, where, dimensions, joins, format.',
+    );
+    refuses('table: a.b.c\nexpression: x\n', 'metrics/m.yaml:1: "table" must be a table: schema.name.');
+    refuses('table: t\nexpression: x\ndimensions:\n  - d.x\n', 'metrics/m.yaml:4: "dimensions" has "d.x", but there is no join "d".');
+    refuses(
+      'table: t\nexpression: x\njoins:\n  d: { table: u }\n',
+      'metrics/m.yaml:4: "joins.d.on" must name the keys: own_column: other_column.',
+    );
+    refuses('table: t\nexpression: &a x\n', 'metrics/m.yaml:2: anchors and aliases (& and *) are not taken.');
+    refuses('table: t\ntable: u\n', 'metrics/m.yaml:2 is not valid YAML: Map keys must be unique.');
+    refuses('- 1\n', 'metrics/m.yaml:1: the file must be a map of options (name: value).');
+    refuses('table: t\nexpression: x\nformat: money\n', 'metrics/m.yaml:3: "format" is one of number, currency, percent.');
+  });
+});
+
+describe('the answer "metric"', () => {
+  let warehouse: Warehouse;
+  before(async () => {
+    warehouse = await openWarehouse('Asia/Seoul');
+    warehouse.definitions.metrics.set('revenue', revenue);
+    await warehouse.make(
+      `CREATE TABLE main.sale AS SELECT * FROM (VALUES
+        (TIMESTAMPTZ '2026-01-01 14:59:00Z', 10.00, 'web', 'c1', false), (TIMESTAMPTZ '2026-01-01 15:00:00Z', 20.00, 'web', 'c2', false),
+        (TIMESTAMPTZ '2026-01-02 12:00:00Z', 40.00, 'app', 'c1', false), (TIMESTAMPTZ '2026-01-02 12:00:00Z', 80.00, 'app', 'c9', true)
+      ) AS s(sold_at, amount, channel, customer, test)`,
+      `CREATE TABLE main.customer AS SELECT * FROM (VALUES ('c1', 'KR'), ('c2', 'US')) AS c(id, country)`,
+    );
+  });
+  after(() => warehouse.close());
+  const rows = async (options: Record<string, unknown>) => {
+    const ran = await warehouse.run('metric', { metric: 'revenue', ...options });
+    return ran.rows.map((row) => Object.values(row).map((value) => (typeof value === 'number' ? Number(value) : value)));
+  };
+
+  test('gives the figure by day of the workspace’s zone and by dimensions over a join', async () => {
+    assert.deepEqual(await rows({}), [[70]]);
+    assert.deepEqual(await rows({ grain: 'day' }), [
+      ['2026-01-01', 10],
+      ['2026-01-02', 60],
+    ]);
+    assert.deepEqual(await rows({ by: 'channel,c.country' }), [
+      ['app', 'KR', 40],
+      ['web', 'KR', 10],
+      ['web', 'US', 20],
+    ]);
+    assert.deepEqual(await rows({ from: '2026-01-02', to: '2026-01-02' }), [[60]]);
+  });
+
+  test('refuses a join that would multiply rows, with the key and how often it stands there', async () => {
+    await warehouse.make(`INSERT INTO main.customer VALUES ('c1', 'JP')`);
+    await assert.rejects(rows({ by: 'c.country' }), {
+      code: 'METRIC_JOIN',
+      message: 'The join "c" of the metric "revenue" would multiply rows: main.customer has 2 rows with id = c1.',
+    });
+    await assert.rejects(warehouse.ask(`SELECT * FROM answers.metric(metric := 'revenue', by := 'c.country')`), { code: 'METRIC_JOIN' });
+    assert.deepEqual(await rows({}), [[70]], 'a join that is not asked for does not matter');
+  });
+
+  test('refuses what the definition does not have', async () => {
+    await assert.rejects(rows({ by: 'browser' }), { code: 'METRIC_DIMENSION' });
+    await assert.rejects(rows({ metric: 'profit' }), { code: 'METRIC_UNKNOWN' });
+    warehouse.definitions.metrics.set('timeless', 'table: main.sale\nexpression: count(*)\n');
+    await assert.rejects(rows({ metric: 'timeless', grain: 'day' }), { code: 'ANSWER_OPTION' });
+    warehouse.definitions.metrics.set('files', `table: main.sale\nexpression: (SELECT count(*) FROM read_csv('x'))\n`);
+    await assert.rejects(rows({ metric: 'files' }), { code: 'SQL_FUNCTION' });
+  });
+});

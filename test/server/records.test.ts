@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { type Running, running, until } from './fixture.ts';
+
+const topics = { orders: 'id: id\nfields: {id: text, amount: {type: "decimal(18,2)"}}' };
+const good = (id: string) => `{"id":"${id}","amount":1.10}`;
+
+/** Sends bytes over a bare socket and gives what comes back until `end` says enough. */
+function socketOf(
+  { started }: Running,
+  text: string | Buffer,
+): Promise<{ answer: () => string; destroy: () => void; write: (more: string | Buffer) => void; closed: Promise<void> }> {
+  const { hostname, port } = new URL(started.address);
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname, () => {
+      socket.write(text);
+      resolve({ answer: () => answer, destroy: () => socket.destroy(), write: (more) => socket.write(more), closed });
+    });
+    let answer = '';
+    socket.on('data', (chunk) => (answer += chunk));
+    socket.on('error', () => {});
+    const closed = new Promise<void>((gone) => socket.on('close', () => gone()));
+  });
+}
+
+const head = ({ started }: Running, headers: string) =>
+  `POST /v1/topics/orders/records HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${started.adminToken}\r\n${headers}\r\n\r\n`;
+
+describe('records over HTTP', () => {
+  test('are answered one by one: 200 when all, 207 when some, 400 when none was accepted; and stand in the warehouse as they were sent', async (t) => {
+    const server = await running(t, { topics });
+    const all = await server.send('orders', good('a'));
+    assert.deepEqual([all.status, all.json], [200, { accepted: 1, rejected: 0, undeduplicated: 0, rejections: [] }]);
+    const some = await server.send('orders', `${good('b')}\n{"id":"c","amount":1.005}\n{"amount":9}`);
+    assert.deepEqual(
+      [some.status, (some.json as { accepted: number }).accepted, (some.json as { undeduplicated: number }).undeduplicated],
+      [207, 2, 1],
+    );
+    const none = await server.send('orders', '[1]');
+    assert.deepEqual([none.status, (none.json as { rejections: { code: string }[] }).rejections[0]!.code], [400, 'RECORD_NOT_OBJECT']);
+    await server.delivered();
+    assert.deepEqual(await server.ask('SELECT id, amount, data FROM raw.orders ORDER BY _position'), [
+      ['a', 1.1, good('a')],
+      ['b', 1.1, good('b')],
+      [null, 9, '{"amount":9}'],
+    ]);
+  });
+
+  test('gzip is taken; what is truncated, no gzip, or more than the limit unpacked is refused, and the server goes on', async (t) => {
+    const server = await running(t, { topics });
+    const gzip = { headers: { 'content-encoding': 'gzip' } };
+    const packed = gzipSync(`${good('a')}\n${good('b')}`);
+    assert.equal((await server.send('orders', packed, gzip)).status, 200);
+    for (const [body, code] of [
+      [packed.subarray(0, packed.length - 5), 'BODY_GZIP'],
+      [packed.subarray(0, 12), 'BODY_GZIP'],
+      [Buffer.from('plain'), 'BODY_GZIP'],
+      [gzipSync(Buffer.alloc(64 << 20, 0x20), { level: 9 }), 'BODY_TOO_LARGE'],
+      [gzipSync(''), 'BODY_EMPTY'],
+    ] as const) {
+      assert.equal((await server.send('orders', body, gzip)).code, code);
+    }
+    assert.equal((await server.send('orders', 'x', { headers: { 'content-encoding': 'br' } })).code, 'BODY_ENCODING');
+    assert.equal((await server.send('orders', '')).code, 'BODY_EMPTY');
+    await server.delivered();
+    assert.deepEqual(await server.ask('SELECT count(*) FROM raw.orders'), [[2]]);
+  });
+
+  test('a body beyond the limit is refused, with its length said or not, in one piece or many', async (t) => {
+    const server = await running(t, { topics, settings: 'limits: {record_bytes: 1024, body_bytes: 2048}\n' });
+    const large = Buffer.alloc(20 << 20, 0x20);
+    assert.equal((await server.send('orders', large)).code, 'BODY_TOO_LARGE');
+    for (const pieces of [[4096], [1000, 1000, 1000], [2048, 1]]) {
+      const socket = await socketOf(server, head(server, 'transfer-encoding: chunked'));
+      for (const size of pieces) {
+        socket.write(`${size.toString(16)}\r\n${' '.repeat(size)}\r\n`);
+        await sleep(20);
+      }
+      await until(() => socket.answer().includes('\r\n\r\n'));
+      assert.match(socket.answer(), /^HTTP\/1.1 413 [\s\S]*BODY_TOO_LARGE/);
+      socket.destroy();
+    }
+    assert.equal((await server.send('orders', good('a'))).status, 200);
+  });
+
+  test('a client that stops in the middle of its body leaves nothing behind, and holds up nobody', async (t) => {
+    const server = await running(t, { topics });
+    const body = `${good('half')}\n${good('other')}`;
+    const half = await socketOf(server, `${head(server, `content-length: ${body.length}`)}${body.slice(0, 30)}`);
+    const chunked = await socketOf(server, `${head(server, 'transfer-encoding: chunked')}1d\r\n${good('chunk')}\r\n`);
+    assert.equal((await server.send('orders', good('whole'))).status, 200);
+    half.destroy();
+    chunked.destroy();
+    await Promise.all([half.closed, chunked.closed]);
+    assert.equal((await server.send('orders', good('next'))).status, 200);
+    await server.delivered();
+    assert.deepEqual(await server.ask('SELECT id FROM raw.orders ORDER BY _position'), [['whole'], ['next']]);
+  });
+
+  test('a retry with the same Idempotency-Key is stored once, also when it comes with records of other times', async (t) => {
+    const server = await running(t, { topics: { plain: '{}' } });
+    const headers = { 'idempotency-key': 'batch-1' };
+    for (let k = 0; k < 3; k++) assert.equal((await server.send('plain', '{"n":1}\n{"n":1}', { headers })).status, 200);
+    assert.equal(
+      (await server.send('plain', '{"n":1}', { headers: { 'idempotency-key': '한글'.normalize() && '\u00e9' } })).code,
+      'REQUEST_INVALID',
+    );
+    await server.delivered();
+    assert.deepEqual(await server.ask('SELECT count(*) FROM raw.plain'), [[2]]);
+  });
+
+  test('a topic is made on first use only where the workspace says so', async (t) => {
+    const server = await running(t, { settings: 'topics: {create: on_first_use}\n' });
+    assert.equal((await server.send('fresh', '{"a":9007199254740993}')).status, 200);
+    assert.equal((await server.send('Not-A-Name', '{}')).code, 'TOPIC_NAME');
+    await server.delivered();
+    const answer = await server.call('POST', '/v1/query', { body: { sql: 'SELECT a FROM raw.fresh' } });
+    assert.match(answer.text, /\[9007199254740993\]/);
+  });
+
+  test('a rejected record is listed and, after the topic was changed, replayed once, in the order in which they came', async (t) => {
+    const server = await running(t, { topics: { orders: 'drift: freeze\nfields: {n: integer}' } });
+    const bodies = Array.from({ length: 120 }, (_, k) => `{"n":${k},"more":true}`);
+    assert.equal((await server.send('orders', bodies.join('\n'))).status, 400);
+    await server.send('orders', '{"n":"never"}');
+    await server.delivered();
+    const editor = await server.token('editor');
+    const listed = (await server.call('GET', '/v1/quarantine?topic=orders&limit=500')).json as { rows: { code: string; body?: string }[] };
+    assert.equal(listed.rows.length, 121);
+    assert.ok(listed.rows.every(({ body }) => body !== undefined));
+    const forEditor = (await server.call('GET', '/v1/quarantine', { token: editor })).json as { rows: { body?: string }[] };
+    assert.ok(forEditor.rows.length > 0 && forEditor.rows.every((row) => !('body' in row)), 'bytes are for admins only');
+    const replay = async () => (await server.call('POST', '/v1/quarantine/replay', { body: { topic: 'orders' } })).json;
+    assert.deepEqual(await replay(), { tried: 121, accepted: 0, rejected: 121 });
+    assert.equal((await server.call('PUT', '/v1/topics/orders', { body: 'drift: evolve\nfields: {n: integer}' })).status, 200);
+    assert.deepEqual(await replay(), { tried: 121, accepted: 120, rejected: 1 });
+    assert.deepEqual(await replay(), { tried: 1, accepted: 0, rejected: 1 });
+    await server.delivered();
+    assert.deepEqual(
+      await server.ask('SELECT n FROM raw.orders ORDER BY _position'),
+      bodies.map((_, k) => [k]),
+    );
+  });
+});

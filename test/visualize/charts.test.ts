@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { MillraceError } from '#core';
+import { charts, type Data, defaultLook, draw, fitting, loadEngine, pick } from '#visualize';
+import { gallery } from './gallery.ts';
+
+const { svg } = await loadEngine();
+
+/** The option of a chart, or null where the result lacks what it needs. */
+function optionOf(kind: string, data: Data, look = defaultLook) {
+  try {
+    const picture = draw({ kind }, data, look);
+    return picture.kind === 'option' ? picture.option : null;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'CHART_SHAPE') return null;
+    throw error;
+  }
+}
+
+const narrow = { ...defaultLook, dark: true, locale: 'ko', width: 300, height: 160 };
+/** Small and dark only where it makes a difference: each picture costs some ms. */
+const looks = (title: string) => (['very long labels', '한국어 이름', 'days'].includes(title) ? [defaultLook, narrow] : [defaultLook]);
+
+describe('every chart', () => {
+  for (const { name } of charts) {
+    test(`${name} draws each result of the gallery, or says what it needs`, () => {
+      for (const [title, data] of Object.entries(gallery)) {
+        for (const look of looks(title)) {
+          const option = optionOf(name, data, look);
+          if (option === null) continue;
+          const text = svg(option, look);
+          assert.match(text, /^<svg/, title);
+          assert.doesNotMatch(text, /NaN|undefined|Infinity/, `${name} of ${title}`);
+        }
+      }
+    });
+
+    test(`${name} lets no markup of a name or value into its picture`, () => {
+      const option = optionOf(name, gallery['markup in names']!);
+      if (option === null) return;
+      const text = svg(option, defaultLook);
+      assert.doesNotMatch(text, /<script|<img|<svg onload/i);
+      // The tooltip is drawn on the canvas: its text is never read as HTML.
+      assert.equal((option.tooltip as { renderMode?: string }).renderMode, 'richText');
+    });
+
+    test(`${name} is the same picture each time`, () => {
+      for (const data of [gallery['days']!, gallery['two categories']!, gallery['three numbers']!]) {
+        const once = optionOf(name, data);
+        if (once !== null) assert.equal(strip(svg(once, defaultLook)), strip(svg(optionOf(name, data)!, defaultLook)));
+      }
+    });
+  }
+
+  test('throws nothing but the catalogue’s errors, whatever the result', () => {
+    const type = fc.constantFrom(
+      'VARCHAR',
+      'BIGINT',
+      'DOUBLE',
+      'DECIMAL(18,2)',
+      'DATE',
+      'TIMESTAMP WITH TIME ZONE',
+      'BOOLEAN',
+      'JSON',
+      'STRUCT(a INTEGER)',
+    );
+    const cell = fc.oneof(
+      fc.constant(null),
+      fc.double(),
+      fc.integer(),
+      fc.string({ unit: 'grapheme' }),
+      fc.constantFrom('2026-01-01', '2026-01-01T10:00:00Z', 'infinity', '12.50', 'NaN'),
+      fc.boolean(),
+    );
+    const data = fc
+      .array(type, { minLength: 1, maxLength: 4 })
+      .chain((types) =>
+        fc
+          .array(fc.tuple(...types.map(() => cell)), { maxLength: 12 })
+          .map((rows): Data => ({ columns: types.map((its, at) => ({ name: `c${at}`, type: its })), rows })),
+      );
+    fc.assert(
+      fc.property(data, fc.constantFrom(...charts.map(({ name }) => name)), (result, kind) => {
+        const option = optionOf(kind, result);
+        if (option !== null) assert.match(svg(option, defaultLook), /^<svg/);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+/** The renderer numbers its clip paths and styles through the whole process. */
+const strip = (text: string) => text.replace(/zr\d+-[\w-]+/g, 'zr');
+
+test('a column that the result lacks is refused with the columns that it has', () => {
+  assert.throws(() => draw({ kind: 'bar', x: 'gone' }, gallery['days']!), { code: 'CHART_COLUMN', message: /"gone".*day, revenue/ });
+});
+
+test('a chart of an unknown kind is refused', () => {
+  assert.throws(() => draw({ kind: 'radar' }, gallery['days']!), { code: 'CHART_UNKNOWN' });
+});
+
+test('missing days are a gap in the line, and days that are there are not', () => {
+  const points = (data: Data) => {
+    const [series] = optionOf('line', data)!.series as { data: [number, number | null][] }[];
+    return series!.data.filter(([, value]) => value === null).length;
+  };
+  assert.equal(points(gallery['days']!), 0);
+  assert.equal(points(gallery['a gap in time']!), 1);
+});
+
+test('bars begin at zero, lines need not', () => {
+  const scale = (kind: string) => (optionOf(kind, gallery['days']!)!.yAxis as { scale: boolean }).scale;
+  assert.equal(scale('bar'), false);
+  assert.equal(scale('line'), true);
+});
+
+test('rows of the same step are added up', () => {
+  const data = {
+    columns: gallery['days']!.columns,
+    rows: [
+      ['2026-01-01', 1],
+      ['2026-01-01', 2.5],
+      ['2026-01-02', 4],
+    ],
+  };
+  const [series] = optionOf('bar', data)!.series as { data: [number, number][] }[];
+  assert.deepEqual(series!.data, [
+    [Date.UTC(2026, 0, 1), 3.5],
+    [Date.UTC(2026, 0, 2), 4],
+  ]);
+});
+
+test('of more series than hues the largest are drawn, and the picture says how many are left out', () => {
+  const picture = draw({ kind: 'line' }, gallery['days by category']!);
+  assert.ok(picture.kind === 'option');
+  assert.equal((picture.option.series as unknown[]).length, 7);
+  assert.deepEqual(picture.notes, [{ kind: 'series_left_out', count: 3 }]);
+});
+
+test('a histogram counts every value once', () => {
+  const [series] = optionOf('histogram', gallery['many values']!)!.series as { data: number[] }[];
+  assert.equal(
+    series!.data.reduce((sum, count) => sum + count, 0),
+    500,
+  );
+});
+
+test('the box plot’s quartiles are those of the sorted values', () => {
+  const rows = [9, 1, 5, 3, 7].map((value) => [value]);
+  const [series] = optionOf('box', { columns: [{ name: 'v', type: 'DOUBLE' }], rows })!.series as { data: number[][] }[];
+  assert.deepEqual(series!.data[0], [1, 3, 5, 7, 9]);
+});
+
+describe('the picker chooses what a person would', () => {
+  const expected: Readonly<Record<string, string>> = {
+    'one row': 'number',
+    days: 'line',
+    instants: 'line',
+    'days by category': 'line',
+    '200 categories': 'bar',
+    '한국어 이름': 'bar',
+    negative: 'bar',
+    'two categories': 'stacked',
+    'two numbers': 'scatter',
+    'many values': 'histogram',
+    nested: 'table',
+  };
+  for (const [title, kind] of Object.entries(expected)) {
+    test(`${kind} for ${title}`, () => assert.equal(pick(gallery[title]!).kind, kind));
+  }
+
+  test('and what it offers can be drawn', () => {
+    for (const [title, data] of Object.entries(gallery)) {
+      for (const { name } of fitting(data)) assert.doesNotThrow(() => draw({ kind: name }, data), `${name} of ${title}`);
+    }
+  });
+});
+
+test('there are at least sixteen kinds, each with a name and a sentence of its own', () => {
+  assert.ok(charts.length >= 16);
+  assert.equal(new Set(charts.map(({ name }) => name)).size, charts.length);
+  assert.equal(new Set(charts.map(({ summary }) => summary)).size, charts.length);
+});

@@ -1,0 +1,91 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { isBuilt, root } from './server.ts';
+
+const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const program = programs.find((path) => existsSync(path));
+
+/** Why the browser's tests can't run here; false when they can. */
+export const withoutBrowser =
+  program === undefined ? 'no Chromium is installed' : isBuilt() ? false : 'the console is not built (npm run build)';
+
+const flags = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export interface Look {
+  readonly language: 'en' | 'ko';
+  readonly scheme: 'light' | 'dark';
+  readonly width: 390 | 1440;
+}
+
+export interface Visit {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** What the page wrote to the console as an error or warning, and what it threw. */
+  readonly complaints: readonly string[];
+  /** Keeps what the page shows under artefacts/, to be looked at. */
+  shot(name: string): Promise<void>;
+  /** Violations that axe finds serious or critical, as `rule: where`. */
+  violations(): Promise<string[]>;
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** A browser with a profile of its own, gone after the test. */
+export async function visit(t: { after: (fn: () => Promise<void>) => void }, { language, scheme, width }: Look): Promise<Visit> {
+  const profile = mkdtempSync(join(tmpdir(), 'millrace-browser-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: program!,
+    args: flags,
+    locale: language === 'ko' ? 'ko-KR' : 'en-US',
+    colorScheme: scheme,
+    viewport: { width, height: width === 390 ? 844 : 900 },
+    timezoneId: 'Asia/Seoul',
+    permissions: ['clipboard-read', 'clipboard-write'],
+  });
+  t.after(async () => {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.setDefaultTimeout(20_000);
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  const folder = join(root, 'artefacts', 'web');
+  mkdirSync(folder, { recursive: true });
+  return {
+    page,
+    context,
+    complaints,
+    async shot(name) {
+      await page.screenshot({ path: join(folder, `${name}-${language}-${scheme}-${width}.png`), fullPage: true });
+    },
+    async violations() {
+      // Through the debugger, since the page's own policy takes no foreign script.
+      await page.evaluate(axe);
+      const found = await page.evaluate(async () => {
+        const { axe: here } = globalThis as unknown as {
+          axe: { run: () => Promise<{ violations: { id: string; impact: string; nodes: { target: unknown[]; html: string }[] }[] }> };
+        };
+        return (await here.run()).violations;
+      });
+      return found
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => `${id}: ${nodes.map(({ target, html }) => `${target.join(' ')} ${html.slice(0, 120)}`).join(', ')}`);
+    },
+  };
+}

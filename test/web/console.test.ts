@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type Started, startMillrace } from '#server';
+import { type Look, visit, withoutBrowser } from './browser.ts';
+import { millrace, send } from './server.ts';
+import { fill, retailLines, stories, withoutData } from './stories.ts';
+
+/** Each language, theme and width at least once; test/long/web has all of them. */
+const looks: readonly Look[] = [
+  { language: 'en', scheme: 'light', width: 1440 },
+  { language: 'ko', scheme: 'dark', width: 390 },
+];
+
+const skip = withoutBrowser || withoutData;
+
+describe('on one day of the Google Merchandise Store', { skip }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-console-'));
+  let server: Started;
+  before(async () => {
+    await fill(join(folder, 'store'));
+    server = await startMillrace({ workspace: join(folder, 'store'), log: null });
+  });
+  after(async () => {
+    await server?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  for (const look of looks) {
+    test(`home, ask, dashboard and data tell their stories in ${look.language}, ${look.scheme}, at ${look.width} px`, async (t) => {
+      const visited = await visit(t, look);
+      await visited.page.goto(`${server.address}/#token=${server.adminToken}`);
+      await visited.page.getByRole('heading', { level: 1 }).waitFor();
+      for (const story of Object.values(stories)) await story({ address: server.address, look, visit: visited });
+    });
+  }
+
+  test('a file of the UK shop that is dropped becomes a table, and its page opens', async (t) => {
+    const { page, complaints } = await visit(t, looks[0]!);
+    await page.goto(`${server.address}/#token=${server.adminToken}`);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    const lines = 500;
+    const dropped = await page.evaluateHandle((text) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], 'Online Retail (2011).csv', { type: 'text/csv' }));
+      return transfer;
+    }, retailLines(lines).toString());
+    await page.dispatchEvent('body', 'dragenter', { dataTransfer: dropped });
+    await page.dispatchEvent('body', 'drop', { dataTransfer: dropped });
+    const dialog = page.getByRole('dialog');
+    assert.equal(await dialog.getByRole('textbox').inputValue(), 'main.online_retail_2011');
+    await dialog.getByRole('button', { name: 'Load', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: 'main.online_retail_2011' }).waitFor();
+    await page.getByText(`about ${lines} rows`).waitFor();
+    assert.deepEqual(complaints, []);
+  });
+
+  test('a million rows scroll to their end, and only those in view are in the page', async (t) => {
+    const { page, complaints } = await visit(t, looks[0]!);
+    await page.goto(`${server.address}/ask#token=${server.adminToken}`);
+    await page.locator('.cm-content').click();
+    await page.keyboard.insertText("SELECT range AS n, 'row ' || range AS name FROM range(1000000)");
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+Enter');
+    const grid = page.getByRole('table', { name: 'Table' });
+    await grid.getByRole('cell', { name: 'row 0', exact: true }).waitFor({ timeout: 60_000 });
+    await grid.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+    await grid.getByRole('cell', { name: 'row 999999', exact: true }).waitFor();
+    await grid.evaluate((element) => element.scrollTo(0, element.scrollHeight / 2));
+    await grid.getByRole('cell', { name: 'row 500000', exact: true }).waitFor();
+    assert.ok((await grid.locator('.grid-row').count()) < 60);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('a question that runs long is stopped, on the server too', async (t) => {
+    const { page } = await visit(t, looks[0]!);
+    await page.goto(`${server.address}/ask#token=${server.adminToken}`);
+    await page.locator('.cm-content').click();
+    await page.keyboard.insertText('SELECT count(*) FROM range(10000000) a, range(100000) b WHERE (a.range * b.range) % 7 = 3');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+Enter');
+    await page.getByText(/^Running for/).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped.').waitFor();
+    const admin = { authorization: `Bearer ${server.adminToken}` };
+    const job = async () =>
+      (await send(server.address, 'GET', '/v1/jobs', admin))
+        .json<{ sql: string; state: string }[]>()
+        .find(({ sql }) => sql.includes('% 7 = 3'))?.state;
+    for (let tries = 0; tries < 100 && (await job()) === 'running'; tries++) await page.waitForTimeout(100);
+    assert.equal(await job(), 'cancelled');
+  });
+});
+
+const evil = '"><img src=x onerror="window.stolen=1"><script>window.stolen=1</script>';
+
+test('names and values that carry markup are shown as they are and run nothing', { skip: withoutBrowser }, async (t) => {
+  const { address, adminToken } = await millrace(t, (path) => {
+    mkdirSync(join(path, 'dashboards'));
+    const yaml = {
+      title: evil,
+      description: evil,
+      filters: [{ name: 'f', title: evil, sql: 'SELECT name FROM main.evil' }],
+      tiles: [
+        { title: evil, chart: 'bar', unit: '<b>1</b>', sql: 'SELECT * FROM main.evil' },
+        { title: evil, text: evil },
+        { title: evil, sql: 'SELECT * FROM evil_gone' },
+      ],
+    };
+    // JSON is YAML.
+    writeFileSync(join(path, 'dashboards', 'evil.yaml'), JSON.stringify(yaml));
+    writeFileSync(
+      join(path, 'topics', 'evil.yaml'),
+      JSON.stringify({ title: evil, drift: 'freeze', fields: { n: { type: 'integer', required: true } } }),
+    );
+  });
+  const admin = { authorization: `Bearer ${adminToken}` };
+  const sql = (text: string) => send(address, 'POST', '/v1/query', admin, { sql: text });
+  for (let tries = 0; tries < 100 && (await sql('SELECT 1')).status !== 200; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  const literal = `'${evil.replaceAll("'", "''")}'`;
+  const made = await sql(`CREATE TABLE main.evil AS SELECT ${literal} AS name, 5 AS "${evil.replaceAll('"', '""')}"`);
+  assert.equal(made.status, 200, made.text);
+  await send(address, 'POST', '/v1/topics/evil/records', admin, { n: evil });
+  const { page, complaints } = await visit(t, { language: 'en', scheme: 'light', width: 1440 });
+  await page.goto(`${address}/#token=${adminToken}`);
+  for (const path of [
+    '/',
+    '/data',
+    '/data/main/evil',
+    '/data/topics/evil',
+    '/dashboards',
+    '/dashboards/evil',
+    `/data/${encodeURIComponent(evil)}/${encodeURIComponent(evil)}`,
+    `/ask#${new URLSearchParams({ sql: `SELECT * FROM main.evil -- ${evil}` })}`,
+  ]) {
+    await page.goto(address + path);
+    await page.getByRole('heading', { level: 1 }).first().waitFor();
+    if (path.startsWith('/ask')) {
+      await page.locator('.cm-content').press('Control+Enter');
+      await page.getByRole('cell').first().waitFor();
+      await page.getByText('Chart', { exact: true }).click();
+    }
+    if (path === '/data/topics/evil') await page.getByText('RECORD_FIELD').first().waitFor();
+    if (path === '/dashboards/evil') {
+      await page.locator('.canvas[data-drawn]').hover();
+      await page.locator('.problem').waitFor();
+    }
+    await page.waitForTimeout(200);
+    assert.equal(await page.evaluate(() => (globalThis as { stolen?: number }).stolen), undefined, path);
+    assert.equal(await page.locator('#root img, #root script').count(), 0, path);
+  }
+  // The failed tile's 4xx is the only thing that the browser notes.
+  assert.deepEqual(
+    complaints.filter((line) => !/status of 4\d\d/.test(line)),
+    [],
+  );
+});
+
+test('who is not signed in sees the sign-in alone; the token in an address is taken out of it', { skip: withoutBrowser }, async (t) => {
+  const { address, setupToken } = await millrace(t);
+  const { page, violations } = await visit(t, { language: 'ko', scheme: 'light', width: 390 });
+  await page.goto(`${address}/ask`);
+  await page.getByRole('heading', { name: '로그인' }).waitFor();
+  assert.deepEqual(await violations(), []);
+  await page.getByRole('textbox').fill('mr_wrong');
+  await page.getByRole('button', { name: '로그인' }).click();
+  await page.getByText('없거나 이미 썼거나 만료된 토큰입니다.').waitFor();
+  await page.goto(`${address}/#token=${setupToken}`);
+  await page.reload();
+  await page.getByRole('heading', { name: '홈' }).waitFor();
+  assert.equal(page.url(), `${address}/`);
+  // An empty workspace says how to begin.
+  await page.getByRole('heading', { name: '내 데이터로 시작하기' }).waitFor();
+  assert.deepEqual(await violations(), []);
+});
+
+test('everything is reached by the keyboard: skip link, find, and back to the page', { skip: withoutBrowser }, async (t) => {
+  const { address, adminToken } = await millrace(t);
+  const { page, complaints } = await visit(t, { language: 'en', scheme: 'dark', width: 1440 });
+  await page.goto(`${address}/#token=${adminToken}`);
+  await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement?.className), 'skip');
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: 'Find a page, table or dashboard' }).waitFor();
+  await page.keyboard.type('dashb');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'Dashboards' }).waitFor();
+  await page.goBack();
+  await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
+  assert.deepEqual(complaints, []);
+});

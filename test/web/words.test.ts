@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { charts } from '#visualize';
+import { en } from '../../web/words/en.ts';
+import { ko } from '../../web/words/ko.ts';
+import { root } from './server.ts';
+
+const braces = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
+
+test('both languages have the same words with the same things to fill in, and none is empty', () => {
+  assert.deepEqual(Object.keys(ko).sort(), Object.keys(en).sort());
+  for (const [key, text] of Object.entries(en)) {
+    const other = ko[key as keyof typeof ko];
+    assert.ok(text.trim() !== '' && other.trim() !== '', key);
+    assert.deepEqual(braces(other), braces(text), key);
+  }
+});
+
+test('no word calls out', () => {
+  for (const text of [...Object.values(en), ...Object.values(ko)]) assert.doesNotMatch(text, /[!！]/);
+});
+
+test('Korean is written in Korean, but for names and abbreviations', () => {
+  const same = new Set(['CSV', 'SQL']);
+  for (const [key, text] of Object.entries(ko)) assert.ok(/[가-힣]/.test(text) || same.has(text), `${key}: ${text}`);
+});
+
+test('every kind of chart has a name in both', () => {
+  for (const { name } of charts) assert.ok(`chart_${name}` in en, name);
+});
+
+test('every word is used', () => {
+  const folder = join(root, 'web');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => /\.tsx?$/.test(name) && !/^(dist|words[\\/](en|ko))/.test(name),
+  );
+  const text = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n');
+  // `origin_${…}` and the like use all words with that beginning.
+  const begins = [...text.matchAll(/`([a-z_]+_)\$\{/g)].map((match) => match[1]!);
+  const unused = Object.keys(en).filter((key) => !text.includes(`'${key}'`) && !begins.some((begin) => key.startsWith(begin)));
+  assert.deepEqual(unused, []);
+});
