@@ -1,4 +1,4 @@
-import { Button, createTheme, MantineProvider } from '@mantine/core';
+import { Button, Combobox, createTheme, MantineProvider, Menu, Modal } from '@mantine/core';
 import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
 import type { SessionAnswer } from '../src/server/api.ts';
 import { call, signedOut, Trouble } from './api.ts';
@@ -27,6 +27,12 @@ const theme = createTheme({
   fontFamilyMonospace: 'var(--mono)',
   defaultRadius: 6,
   autoContrast: true,
+  components: {
+    // Locking the page's scroll would put a style element without our nonce into the page.
+    Modal: Modal.extend({ defaultProps: { lockScroll: false, transitionProps: { duration: 0 } } }),
+    Menu: Menu.extend({ defaultProps: { transitionProps: { duration: 0 } } }),
+    Combobox: Combobox.extend({ defaultProps: { transitionProps: { duration: 0 } } }),
+  },
 });
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';

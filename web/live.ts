@@ -10,6 +10,9 @@ export interface Live<T> {
   refresh(): void;
 }
 
+/** What may be asked again is, after this many ms: the warehouse is just starting, say. */
+const soon = 1500;
+
 /**
  * Asks when `key` changes and, with `every`, again that many ms after each answer while the page is visible. What was there stays until the
  * new answer comes; after an error it stays too, beside the error. A null key asks nothing.
@@ -30,9 +33,9 @@ export function useLive<T>(key: string | null, get: (signal: AbortSignal) => Pro
     if (key === null) return;
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const again = () => {
-      if (every === null || stop.signal.aborted) return;
-      timer = setTimeout(() => (document.visibilityState === 'visible' ? attempt() : again()), every);
+    const again = (after: number | null) => {
+      if (after === null || stop.signal.aborted) return;
+      timer = setTimeout(() => (document.visibilityState === 'visible' ? attempt() : again(after)), after);
     };
     const attempt = async () => {
       setState((now) => ({ ...now, loading: true }));
@@ -43,9 +46,9 @@ export function useLive<T>(key: string | null, get: (signal: AbortSignal) => Pro
         if (stop.signal.aborted || isAbort(thrown)) return;
         if (!(thrown instanceof Trouble)) throw thrown;
         setState((now) => ({ ...now, key, error: thrown, loading: false }));
-        if (thrown.status === 401) return;
+        return again(thrown.body.retryable ? Math.min(every ?? soon, soon) : thrown.status === 401 ? null : every);
       }
-      again();
+      again(every);
     };
     attempt();
     return () => {

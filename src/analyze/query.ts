@@ -9,6 +9,8 @@ import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Pri
 import { checkStatement, readStatement, type Statement } from '#sql';
 import { OWN_SCHEMAS, type Reader, type Store, type Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
+import { planCalls, valuesOf, type WritingAnswers } from './models/answer.ts';
+import type { Creating, Models } from './models/models.ts';
 import { newSpool } from './spool.ts';
 import { queryError } from './words.ts';
 
@@ -74,6 +76,8 @@ interface Running {
   stop: MillraceError | null;
   /** Set while it waits for a place. */
   wake: (() => void) | null;
+  /** Aborted by `stop`, for work that is not the reader's. */
+  readonly stopped: AbortController;
 }
 
 const REMEMBERED = 200;
@@ -83,9 +87,15 @@ const WAITING_PER_ROLE = 32;
 export type OwnStatements = (
   statement: Statement,
   who: Principal,
+  asked: Omit<Creating, 'who'>,
 ) => Promise<{ columns: Column[]; rows: (string | number | null)[][] } | null>;
 
-export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role, RoleLimits>>; own: OwnStatements }): Analyst {
+export function openAnalyst(input: {
+  store: Store;
+  limits: Readonly<Record<Role, RoleLimits>>;
+  own: OwnStatements;
+  models: Pick<Models, 'answer'>;
+}): Analyst {
   const { store } = input;
   const jobs = new Map<string, Running>();
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
@@ -138,7 +148,7 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
       elapsed_ms: 0,
       error: null,
     };
-    const job: Running = { state, began: performance.now(), reader: null, stop: null, wake: null };
+    const job: Running = { state, began: performance.now(), reader: null, stop: null, wake: null, stopped: new AbortController() };
     jobs.set(id, job);
     for (const [old, { state: its }] of jobs) {
       if (jobs.size <= REMEMBERED) break;
@@ -174,14 +184,31 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
     const seconds = Math.min(asking.seconds ?? limits.seconds, limits.seconds);
     const timer = setTimeout(() => stop(job, new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
     try {
-      const statement = await readStatement(asking.sql, (sql) => reader.serialize(sql));
+      const planned = planCalls(asking.sql);
+      const statement = await readStatement(planned.text, (sql) => reader.serialize(sql));
       const names = await store.names();
-      checkStatement(statement, { role: asking.who.role, mayRead: (schema, name) => mayRead(names, schema, name), mayWrite });
+      const who = { role: asking.who.role, mayRead: (schema: string | null, name: string) => mayRead(names, schema, name), mayWrite };
+      checkStatement(statement, planned.who(who));
       if (job.stop !== null) throw job.stop;
+      const pause = async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (job.stop !== null) throw job.stop;
+      };
+      await input.models.answer(planned, { reader, who, values: asking.values, pause });
+      const given = planned.names.size === 0 ? asking : { ...asking, values: valuesOf(asking.values, statement.parameters) ?? {} };
       const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
       const sql = readable(statement);
-      if (sql === null) return await change(statement, asking, job);
-      return asking.format === 'parquet' ? await asParquet(sql, asking, job, reader, rows) : await asText(sql, asking, job, reader, rows);
+      if (sql !== null) {
+        return asking.format === 'parquet' ? await asParquet(sql, given, job, reader, rows) : await asText(sql, given, job, reader, rows);
+      }
+      const read = () => {
+        clearTimeout(timer);
+        job.reader?.close();
+        job.reader = null;
+      };
+      return 'sql' in statement
+        ? await change(statement, given, job, await planned.forWriting(statement, reader, store.folders.slices))
+        : await carryOut(statement, given, job, { reader, read });
     } finally {
       clearTimeout(timer);
     }
@@ -189,6 +216,7 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
 
   function stop(job: Running, why: MillraceError): void {
     job.stop ??= why;
+    job.stopped.abort();
     job.reader?.interrupt();
     job.wake?.();
   }
@@ -241,22 +269,29 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
     return { job: job.state.id, contentType: 'application/vnd.apache.parquet', bytes, rows, truncated, body };
   }
 
+  /** A statement of Millrace's own. */
+  async function carryOut(statement: Statement, asking: Asking, job: Running, own: Pick<Creating, 'reader' | 'read'>): Promise<Answer> {
+    const asked = { ...own, values: asking.values, text: asking.sql, job: job.state.id, cancel: job.stopped.signal };
+    const done = await input.own(statement, asking.who, asked);
+    return done === null ? fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') }) : told(done, asking, job);
+  }
+
   /** A statement that writes: one transaction of the lane, whole or not at all. */
-  async function change(statement: Statement, asking: Asking, job: Running): Promise<Answer> {
-    if (!('sql' in statement)) {
-      const done = await input.own(statement, asking.who);
-      return done === null ? fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') }) : told(done, asking, job);
-    }
+  async function change(statement: Statement & { sql: string }, asking: Asking, job: Running, answers: WritingAnswers): Promise<Answer> {
     const target =
       'target' in statement ? `${statement.target.schema}.${statement.target.name}` : 'schema' in statement ? statement.schema : '';
-    const changed = await store.write(async (tx) => {
-      if (job.stop !== null) throw job.stop;
-      const rows = await tx.run(statement.sql, asking.values).catch((cause: unknown) => {
-        throw queryError(cause, asking.sql);
-      });
-      tx.changed({ kind: 'statement', target, rows });
-      return { rows, batch: tx.batch };
-    });
+    const changed = await store
+      .write(async (tx) => {
+        if (job.stop !== null) throw job.stop;
+        await answers.open(tx);
+        const rows = await tx.run(statement.sql, asking.values).catch((cause: unknown) => {
+          throw queryError(cause, asking.sql);
+        });
+        await answers.close(tx);
+        tx.changed({ kind: 'statement', target, rows });
+        return { rows, batch: tx.batch };
+      })
+      .finally(answers.drop);
     const columns = [
       { name: 'statement', type: 'VARCHAR' },
       { name: 'target', type: 'VARCHAR' },
@@ -300,7 +335,7 @@ export function openAnalyst(input: { store: Store; limits: Readonly<Record<Role,
       stop(find(id), new MillraceError('QUERY_CANCELLED', { job: id }));
     },
     relieve() {
-      const running = [...jobs.values()].filter((job) => job.state.state === 'running' && job.stop === null);
+      const running = [...jobs.values()].filter((job) => job.state.state === 'running' && job.reader !== null && job.stop === null);
       const longest = running.sort((a, b) => a.began - b.began)[0];
       if (longest === undefined) return null;
       stop(longest, new MillraceError('QUERY_MEMORY'));

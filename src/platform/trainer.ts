@@ -4,7 +4,7 @@
  */
 import { constants, setPriority } from 'node:os';
 import { dirname } from 'node:path';
-import type { Golden, Input, ModelFile, Profile, TrainingOrder } from '#analyze';
+import type { ModelFile, Profile, TrainingOrder } from '#analyze';
 import { type Bytes, type ErrorBody, asMillraceError, fail } from '#core';
 import { type ColumnData, type Progress, train } from '#learn';
 import { readParquetArrays } from '#store';
@@ -24,7 +24,7 @@ export type FromTrainer =
 /** How often progress is told. */
 const TELL = 200;
 
-async function main(order: TrainerOrder): Promise<void> {
+async function main(order: TrainerOrder): Promise<FromTrainer> {
   setPriority(constants.priority.PRIORITY_LOW);
   process.on('disconnect', () => process.exit(1));
   // Ctrl-C in a terminal reaches the whole group; the warehouse decides when this process ends.
@@ -61,7 +61,7 @@ async function main(order: TrainerOrder): Promise<void> {
     golden: recordGolden(model, inputs, columns),
     profile: columns.filter(({ name }) => used.has(name)).map(profileOf),
   };
-  say({ kind: 'trained', ...writeAside(order.path, file) });
+  return { kind: 'trained', ...writeAside(order.path, file) };
 }
 
 function profileOf(column: ColumnData): Profile {
@@ -78,12 +78,11 @@ function profileOf(column: ColumnData): Profile {
   return { input: column.name, ...(shown as Pick<Profile, 'min'>), category_count: null, null_count: column.values.length - known.length } as Profile;
 }
 
-function say(message: FromTrainer): void {
-  process.send!(message);
+function say(message: FromTrainer, sent?: () => void): void {
+  process.send!(message, undefined, undefined, sent);
 }
 
 const [, , order] = process.argv;
 main(JSON.parse(order!) as TrainerOrder)
-  .catch((thrown: unknown) => say({ kind: 'failed', error: asMillraceError(thrown).body }))
-  // The channel delivers what was said before it closes, and its end lets the process end.
-  .finally(() => process.disconnect());
+  .catch((thrown: unknown): FromTrainer => ({ kind: 'failed', error: asMillraceError(thrown).body }))
+  .then((last) => say(last, () => process.exit(0)));

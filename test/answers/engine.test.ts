@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { answers } from '#analyze';
-import { absent, dataFile, fillShop, openWarehouse, type Warehouse } from './fixture.ts';
+import { fillShop, openWarehouse, type Warehouse } from './fixture.ts';
 
 /** What each answer is asked with in the checks that hold for all of them. */
 const asked: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -135,18 +135,4 @@ describe('events of another shape', () => {
     await assert.rejects(warehouse.run('placements', { events: 'main.plain' }), { code: 'ANSWER_COLUMN', message: /placements/ });
     await assert.rejects(warehouse.run('reconcile', { events: 'main.plain' }), { code: 'ANSWER_TABLE' });
   });
-});
-
-test('cohorts of the UCI online retail data: net revenue is the file’s, returns reduce it', {
-  skip: absent('uci-online-retail/online_retail.csv.gz'),
-}, async (t) => {
-  const warehouse = await openWarehouse();
-  t.after(() => warehouse.close());
-  const { gunzipSync } = await import('node:zlib');
-  const { readFileSync } = await import('node:fs');
-  const { temporaryFile } = await import('./fixture.ts');
-  const csv = gunzipSync(readFileSync(dataFile('uci-online-retail/online_retail.csv.gz'))).toString();
-  console.log(csv.slice(0, 400));
-  const file = temporaryFile('retail.csv', csv);
-  t.after(file.remove);
 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { json } from 'node:stream/consumers';
@@ -139,12 +139,4 @@ export async function fillGoogle(warehouse: Warehouse): Promise<void> {
     topic,
     rows.map((row) => JSON.parse(String(row[0])) as Record<string, unknown>),
   );
-}
-
-/** A text written into a file of its own, for a loader. */
-export function temporaryFile(name: string, text: string): { path: string; remove: () => void } {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-answers-file-'));
-  const path = join(folder, name);
-  writeFileSync(path, text);
-  return { path, remove: () => rmSync(folder, { recursive: true }) };
 }

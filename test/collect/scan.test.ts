@@ -13,7 +13,7 @@ function scanned(bytes: Buffer, names: readonly string[] = [], depth = DEPTH): S
   const scan = newScan();
   scanObject(scan, bytes, 0, bytes.length, names.length === 0 ? none : keysOf(names), depth);
   // What follows the object is the caller's to judge; here the object has to be the whole.
-  if (scan.code === '' && bytes.subarray(scan.end).toString().trim() !== '') scan.code = 'BODY_JSON';
+  if (scan.code === '' && /[^ \t\r\n]/.test(bytes.subarray(scan.end).toString())) scan.code = 'BODY_JSON';
   return scan;
 }
 

@@ -121,6 +121,27 @@ describe('delivery', () => {
     assert.equal(store.positions().has('orders'), false);
   });
 
+  test('goes on with the other topics when the warehouse refuses whatever comes of one', async (t) => {
+    const real = await freshStore(t);
+    const refusing: Store = {
+      ...real,
+      deliver: async (deliveries) => {
+        assert.ok(!deliveries.some(({ topic }) => topic.name === 'orders'), 'no orders today');
+        return real.deliver(deliveries);
+      },
+      probe: async () => 'no orders today',
+    };
+    const collect = collecting(t);
+    await collect.send(orders, '{"id":"a","n":1}');
+    await collect.send(other, '{"id":"x"}');
+    const { running, problems } = delivering(t, { store: refusing, log: collect.log });
+    running.news(collect.log.durable());
+    await waitFor(() => real.positions().has('other'));
+    assert.equal(real.positions().has('orders'), false);
+    assert.match(String(problems[0]), /no orders today/);
+    assert.equal(await count(real, 'millrace.quarantine'), 0, 'no record is blamed');
+  });
+
   test('steps over the gap that an abandoned segment leaves, and does not wait for it for ever', async (t) => {
     const store = await freshStore(t);
     const path = (await import('../collect/fixture.ts')).folder(t);

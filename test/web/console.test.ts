@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Started, startMillrace } from '#server';
 import { type Look, visit, withoutBrowser } from './browser.ts';
-import { millrace, send } from './server.ts';
+import { millrace, ready, send } from './server.ts';
 import { fill, retailLines, stories, withoutData } from './stories.ts';
 
 /** Each language, theme and width at least once; test/long/web has all of them. */
@@ -22,6 +22,7 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
   before(async () => {
     await fill(join(folder, 'store'));
     server = await startMillrace({ workspace: join(folder, 'store'), log: null });
+    await ready(server.address);
   });
   after(async () => {
     await server?.stop();
@@ -37,19 +38,21 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
   }
 
   test('a file of the UK shop that is dropped becomes a table, and its page opens', async (t) => {
-    const { page, complaints } = await visit(t, looks[0]!);
+    const { page, complaints, violations } = await visit(t, looks[0]!);
     await page.goto(`${server.address}/#token=${server.adminToken}`);
     await page.getByRole('heading', { level: 1 }).waitFor();
     const lines = 500;
-    const dropped = await page.evaluateHandle((text) => {
+    const text = retailLines(lines).toString();
+    const dropped = await page.evaluateHandle(`(() => {
       const transfer = new DataTransfer();
-      transfer.items.add(new File([text], 'Online Retail (2011).csv', { type: 'text/csv' }));
+      transfer.items.add(new File([${JSON.stringify(text)}], 'Online Retail (2011).csv', { type: 'text/csv' }));
       return transfer;
-    }, retailLines(lines).toString());
+    })()`);
     await page.dispatchEvent('body', 'dragenter', { dataTransfer: dropped });
     await page.dispatchEvent('body', 'drop', { dataTransfer: dropped });
     const dialog = page.getByRole('dialog');
     assert.equal(await dialog.getByRole('textbox').inputValue(), 'main.online_retail_2011');
+    assert.deepEqual(await violations(), []);
     await dialog.getByRole('button', { name: 'Load', exact: true }).click();
     await page.getByRole('heading', { level: 1, name: 'main.online_retail_2011' }).waitFor();
     await page.getByText(`about ${lines} rows`).waitFor();
@@ -68,7 +71,10 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
     await grid.evaluate((element) => element.scrollTo(0, element.scrollHeight));
     await grid.getByRole('cell', { name: 'row 999999', exact: true }).waitFor();
     await grid.evaluate((element) => element.scrollTo(0, element.scrollHeight / 2));
-    await grid.getByRole('cell', { name: 'row 500000', exact: true }).waitFor();
+    await grid
+      .getByRole('cell', { name: /^row 5000\d\d$/ })
+      .first()
+      .waitFor();
     assert.ok((await grid.locator('.grid-row').count()) < 60);
     assert.deepEqual(complaints, []);
   });
@@ -182,7 +188,7 @@ test('everything is reached by the keyboard: skip link, find, and back to the pa
   await page.goto(`${address}/#token=${adminToken}`);
   await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
   await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement?.className), 'skip');
+  assert.equal(await page.evaluate('document.activeElement?.className'), 'skip');
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox', { name: 'Find a page, table or dashboard' }).waitFor();
   await page.keyboard.type('dashb');

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Started, startMillrace } from '#server';
 import { initWorkspace } from '#workspace';
@@ -19,11 +20,20 @@ export async function millrace(
   initWorkspace(path, { name: 'web test', timeZone: 'Asia/Seoul', currency: 'KRW' }).close();
   prepare(path);
   const started = await startMillrace({ workspace: path, log: null });
+  await ready(started.address);
   t.after(async () => {
     await started.stop();
     rmSync(path, { recursive: true, force: true });
   });
   return { ...started, path };
+}
+
+/** Until questions are answered too. */
+export async function ready(address: string): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    if ((await send(address, 'GET', '/ready')).status === 200) return;
+    await sleep(100);
+  }
 }
 
 export interface Answer {

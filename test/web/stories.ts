@@ -39,7 +39,7 @@ async function sound({ visit, look }: Story, name: string): Promise<void> {
   await visit.shot(name);
   assert.deepEqual(visit.complaints, [], name);
   assert.deepEqual(await visit.violations(), [], name);
-  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), look.width, `${name} scrolls sideways`);
+  assert.equal(await page.evaluate('document.documentElement.scrollWidth'), look.width, `${name} scrolls sideways`);
 }
 
 export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> = {

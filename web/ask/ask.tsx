@@ -59,7 +59,7 @@ export default function Ask() {
       title={t('ask')}
       lead={t('ask_lead')}
       action={
-        <Menu position="bottom-end" width={420} transitionProps={{ duration: 0 }}>
+        <Menu position="bottom-end" width={420}>
           <Menu.Target>
             <Button variant="default">{t('ask_history')}</Button>
           </Menu.Target>

@@ -20,7 +20,6 @@ export function ChartPicker({ data, kind, onKind }: { data: Data; kind: string; 
         { group: t('chart_fits'), items: fits.map(entry) },
         { group: t('chart_other'), items: others.map(entry) },
       ]}
-      comboboxProps={{ transitionProps: { duration: 0 } }}
       maxDropdownHeight={420}
     />
   );

@@ -36,7 +36,6 @@ export default function DashboardPage({ name, who }: { name: string; who: Sessio
         title={`dashboards/${name}.yaml`}
         size={860}
         closeButtonProps={{ 'aria-label': t('close') }}
-        transitionProps={{ duration: 0 }}
       >
         <Editing
           file={file.data}
@@ -113,7 +112,6 @@ function Range({ choice, onChoice }: { choice: Choice; onChoice: (choice: Choice
         allowDeselect={false}
         w={160}
         data={[...timeRanges, 'custom' as const].map((value) => ({ value, label: t(`range_${value}`) }))}
-        comboboxProps={{ transitionProps: { duration: 0 } }}
       />
       {choice.range === 'custom' &&
         (['from', 'to'] as const).map((end) => (
@@ -148,7 +146,6 @@ function FilterSelect({ filter, value, onValue }: { filter: Filter; value: strin
       w={200}
       data={options}
       error={values.error?.body.message}
-      comboboxProps={{ transitionProps: { duration: 0 } }}
       clearButtonProps={{ 'aria-label': t('all') }}
     />
   );

@@ -44,13 +44,7 @@ export default function Dashboards({ who }: { who: SessionAnswer }) {
           </li>
         ))}
       </ul>
-      <Modal
-        opened={making}
-        onClose={() => setMaking(false)}
-        title={t('new_dashboard')}
-        closeButtonProps={{ 'aria-label': t('close') }}
-        transitionProps={{ duration: 0 }}
-      >
+      <Modal opened={making} onClose={() => setMaking(false)} title={t('new_dashboard')} closeButtonProps={{ 'aria-label': t('close') }}>
         <Making />
       </Modal>
     </Page>

@@ -38,7 +38,7 @@ export function TileView({ tile, choice, round, every }: { tile: Tile; choice: C
     <section className="tile" style={place} aria-busy={loading} data-size={tile.width <= 3 ? 'small' : undefined}>
       <header>
         <h2 title={answer.at === 0 ? undefined : `${t('as_of', { when: ago(answer.at) })} (${instant(answer.at)})`}>{tile.title}</h2>
-        <Menu position="bottom-end" width={180} transitionProps={{ duration: 0 }}>
+        <Menu position="bottom-end" width={180}>
           <Menu.Target>
             <UnstyledButton className="tile-menu" aria-label={`${t('menu')}: ${tile.title}`}>
               {icons.more}
@@ -62,14 +62,7 @@ export function TileView({ tile, choice, round, every }: { tile: Tile; choice: C
           <Drawn spec={tile.chart} data={data} label={tile.title} />
         )}
       </div>
-      <Modal
-        opened={seeing}
-        onClose={() => setSeeing(false)}
-        title={tile.title}
-        size={720}
-        closeButtonProps={{ 'aria-label': t('close') }}
-        transitionProps={{ duration: 0 }}
-      >
+      <Modal opened={seeing} onClose={() => setSeeing(false)} title={tile.title} size={720} closeButtonProps={{ 'aria-label': t('close') }}>
         <Copied text={filledIn(sql!, values)} />
       </Modal>
     </section>

@@ -23,7 +23,7 @@ export function Home({ who }: { who: SessionAnswer }) {
   const dashboards = useLive('dashboards', (signal) => call<DashboardsAnswer>('GET', '/v1/dashboards', { signal }), slow);
   const jobs = useLive('jobs', (signal) => call<Job[]>('GET', '/v1/jobs', { signal }), slow);
   const history = useHistory(status.data, status.at);
-  const fresh = status.data !== null && catalog.data !== null && status.data.topics.length === 0 && own(catalog.data).length === 0;
+  const fresh = status.data !== null && catalog.data !== null && topicsOf(status.data).length === 0 && own(catalog.data).length === 0;
   return (
     <Page
       title={t('home')}
@@ -51,6 +51,8 @@ export function Home({ who }: { who: SessionAnswer }) {
   );
 }
 
+/** Without Millrace's own, which begin with _. */
+const topicsOf = ({ topics }: StatusAnswer) => topics.filter(({ name }) => !name.startsWith('_'));
 const own = ({ tables }: CatalogAnswer) => tables.filter(({ origin }) => origin !== 'system');
 
 /** The last minute of each topic's rate, as this page saw it. */
@@ -80,7 +82,7 @@ function Flow({
   jobs: readonly Job[] | null;
 }) {
   const { t, short, number, duration } = useWords();
-  const topics = status?.topics ?? [];
+  const topics = status === null ? [] : topicsOf(status);
   const sum = (of: (topic: StatusAnswer['topics'][number]) => number) => topics.reduce((total, topic) => total + of(topic), 0);
   const accepted = sum((topic) => topic.accepted);
   const rate = sum((topic) => topic.per_second);
@@ -186,7 +188,8 @@ function Arrivals({
 }) {
   const { t, number, duration } = useWords();
   if (status === null) return <Skeleton height={160} />;
-  if (status.topics.length === 0) return null;
+  const topics = topicsOf(status);
+  if (topics.length === 0) return null;
   const stored = new Map((catalog?.tables ?? []).filter(({ schema }) => schema === 'raw').map((table) => [table.name, table.rows]));
   return (
     <section className="card">
@@ -205,23 +208,21 @@ function Arrivals({
             </tr>
           </thead>
           <tbody>
-            {status.topics
-              .filter(({ name }) => !name.startsWith('_'))
-              .map((topic) => (
-                <tr key={topic.name}>
-                  <td>
-                    <Link href={`/data/topics/${topic.name}`}>{topic.name}</Link>
-                  </td>
-                  <td className="end tabular">{number(topic.per_second)}</td>
-                  <td>
-                    <Spark values={history.get(topic.name) ?? []} slots={60} />
-                  </td>
-                  <td className="end tabular">{number(topic.accepted)}</td>
-                  <td className={topic.quarantined > 0 ? 'end tabular bad-text' : 'end tabular'}>{number(topic.quarantined)}</td>
-                  <td className="end tabular">{stored.get(topic.name) == null ? '–' : number(stored.get(topic.name)!)}</td>
-                  <td className="end tabular">{topic.lag_ms === 0 ? '–' : duration(topic.lag_ms)}</td>
-                </tr>
-              ))}
+            {topics.map((topic) => (
+              <tr key={topic.name}>
+                <td>
+                  <Link href={`/data/topics/${topic.name}`}>{topic.name}</Link>
+                </td>
+                <td className="end tabular">{number(topic.per_second)}</td>
+                <td>
+                  <Spark values={history.get(topic.name) ?? []} slots={60} />
+                </td>
+                <td className="end tabular">{number(topic.accepted)}</td>
+                <td className={topic.quarantined > 0 ? 'end tabular bad-text' : 'end tabular'}>{number(topic.quarantined)}</td>
+                <td className="end tabular">{stored.get(topic.name) == null ? '–' : number(stored.get(topic.name)!)}</td>
+                <td className="end tabular">{topic.lag_ms === 0 ? '–' : duration(topic.lag_ms)}</td>
+              </tr>
+            ))}
           </tbody>
         </table>
       </div>

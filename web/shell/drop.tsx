@@ -66,13 +66,7 @@ export function DropToLoad() {
           </div>
         </div>
       )}
-      <Modal
-        opened={file !== null}
-        onClose={() => setFile(null)}
-        title={t('load_title')}
-        closeButtonProps={{ 'aria-label': t('close') }}
-        transitionProps={{ duration: 0 }}
-      >
+      <Modal opened={file !== null} onClose={() => setFile(null)} title={t('load_title')} closeButtonProps={{ 'aria-label': t('close') }}>
         {file !== null && <Loading file={file} onDone={() => setFile(null)} />}
       </Modal>
     </>

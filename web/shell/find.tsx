@@ -32,8 +32,7 @@ export function Find({ open, onOpen }: { open: boolean; onOpen: (open: boolean) 
       padding={0}
       size={560}
       yOffset="12vh"
-      aria-label={t('find')}
-      transitionProps={{ duration: 0 }}
+      attributes={{ content: { 'aria-label': t('find') } }}
     >
       <Targets onGo={() => onOpen(false)} />
     </Modal>

@@ -50,7 +50,7 @@ export function Shell({ who, children }: { who: SessionAnswer; children: ReactNo
         <span className="workspace" title={status.data?.workspace}>
           {status.data?.workspace ?? ' '}
         </span>
-        <UnstyledButton className="find-button" onClick={() => setFinding(true)} aria-label={t('find')}>
+        <UnstyledButton className="find-button" onClick={() => setFinding(true)}>
           {icons.find}
           <span>{t('find')}</span>
           <kbd>⌘K</kbd>

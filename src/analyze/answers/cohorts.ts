@@ -22,15 +22,17 @@ export const cohorts: AnswerKind = {
     const grain = String(given['grain']);
     return `WITH ${needOrders(given, setting).cte},
 sale AS (
-  SELECT customer, CAST(date_trunc('${grain}', ${dayOf('time', setting)}) AS DATE) AS period, amount, refunded
+  -- A negative amount is money given back.
+  SELECT customer, CAST(date_trunc('${grain}', ${dayOf('time', setting)}) AS DATE) AS period, greatest(amount, 0) AS amount, refunded + greatest(-amount, 0) AS refunded
   FROM shop_order WHERE ${counted(given, setting)}
 ),
-first AS (SELECT customer, min(period) AS cohort FROM sale GROUP BY customer),
+first AS (SELECT customer, min(period) AS cohort FROM sale WHERE amount > 0 GROUP BY customer),
 size AS (SELECT cohort, count(*) AS customers FROM first GROUP BY cohort)
-SELECT s.cohort, s.customers AS size, date_diff('${grain}', s.cohort, o.period) AS period, count(DISTINCT o.customer) AS customers,
-  count(*) AS orders, sum(o.amount) AS revenue, sum(o.refunded) AS refunded, sum(o.amount) - sum(o.refunded) AS net,
-  round(count(DISTINCT o.customer) / s.customers, 6) AS share
-FROM sale AS o JOIN first AS f USING (customer) JOIN size AS s USING (cohort) GROUP BY s.cohort, s.customers, o.period ORDER BY s.cohort, o.period`;
+SELECT s.cohort, s.customers AS size, date_diff('${grain}', s.cohort, o.period) AS period, count(DISTINCT o.customer) FILTER (WHERE o.amount > 0) AS customers,
+  count(*) FILTER (WHERE o.amount > 0) AS orders, sum(o.amount) AS revenue, sum(o.refunded) AS refunded, sum(o.amount) - sum(o.refunded) AS net,
+  round(count(DISTINCT o.customer) FILTER (WHERE o.amount > 0) / s.customers, 6) AS share
+FROM sale AS o JOIN first AS f USING (customer) JOIN size AS s USING (cohort)
+GROUP BY s.cohort, s.customers, o.period ORDER BY s.cohort, o.period`;
   },
   evidence(given, setting) {
     const aside = (reason: string, condition: string) =>
@@ -39,7 +41,8 @@ FROM sale AS o JOIN first AS f USING (customer) JOIN size AS s USING (cohort) GR
       aside('test orders', 'test'),
       aside('unpaid', 'NOT paid AND NOT test'),
       aside('no customer', 'customer IS NULL AND paid AND NOT test'),
-      aside('refunded more than its amount', 'paid AND NOT test AND refunded > amount').replace('set aside: ', 'caveat: '),
+      `SELECT 2, 'set aside: money back to customers without an order', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${counted(given, setting)} AND customer NOT IN (SELECT customer FROM shop_order WHERE amount > 0 AND ${counted(given, setting)}) HAVING count(*) > 0`,
+      aside('refunded more than its amount', 'paid AND NOT test AND amount > 0 AND refunded > amount').replace('set aside: ', 'caveat: '),
     ]);
   },
 };

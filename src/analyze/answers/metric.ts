@@ -23,9 +23,10 @@ export const metric: AnswerKind = {
   sql(given, setting) {
     const { definition, by } = parts(given, setting);
     const grain = String(given['grain']);
-    const time = timeOf(definition, given);
     const period =
-      grain === 'none' ? [] : [`CAST(date_trunc('${grain}', ${time} AT TIME ZONE ${literal(setting.timeZone)}) AS DATE) AS period`];
+      grain === 'none'
+        ? []
+        : [`CAST(date_trunc('${grain}', ${timeOf(definition, given)} AT TIME ZONE ${literal(setting.timeZone)}) AS DATE) AS period`];
     const columns = [
       ...period,
       ...by.map((dimension) => `${dimensionColumn(definition, dimension)} AS ${quote(dimension)}`),

@@ -80,8 +80,10 @@ export interface TrainingState {
 export interface Workshop {
   /** Trains in a process of its own. `stop` ends the search and keeps the best; `cancel` ends it with nothing (MODEL_STOPPED). Errors: LEARN_*, MODEL_MEMORY, MODEL_TRAINER. */
   train(order: TrainingOrder, onProgress: (progress: Progress) => void, stop: AbortSignal, cancel: AbortSignal): Promise<Trained>;
-  /** Replays the golden rows in JavaScript: here, row by row as over HTTP, and in the exported script in a process of its own. MODEL_GOLDEN. */
-  prove(file: ModelFile): Promise<void>;
+  /** Compares the golden answers with those that SQL gave, and with those of the other targets: row by row as over HTTP, the exported script in a process of its own. MODEL_GOLDEN. */
+  prove(file: ModelFile, inSql: readonly (readonly number[])[]): Promise<void>;
+  /** The version that `name`, `schema.name`, `name@2` or `name@alias` means; the champion without either. MODEL_UNKNOWN. */
+  find(models: readonly ModelEntry[], spelled: string): { entry: ModelEntry; version: Version };
   /** Gives a trained file its place. */
   place(trained: Trained, name: string, version: number): void;
   /** The file of that hash, from memory or disk. MODEL_FILE where it is gone or changed. */

@@ -40,7 +40,7 @@ export function weightsOf(model: Model): Weight[] | null {
 
 /** The features that each encoder makes, in order, as the encoders of src/learn name them. */
 function featuresOf(model: Model): { input: string; levels: readonly string[] | null }[] {
-  return model.encoders.flatMap((encoder) => {
+  return model.encoders.flatMap((encoder): { input: string; levels: readonly string[] | null }[] => {
     const named = (...parts: string[]) => parts.map((part) => ({ input: part === '' ? encoder.column : `${encoder.column} ${part}`, levels: null }));
     switch (encoder.kind) {
       case 'number':

@@ -27,9 +27,9 @@ export function recordGolden(model: Model, inputs: readonly Input[], columns: re
   const rows = [
     ...Array.from({ length: AS_THEY_ARE }, (_, n) => rowAt(n, AS_THEY_ARE)),
     ...Array.from({ length: WITH_A_HOLE }, (_, n) => ({ ...rowAt(n, WITH_A_HOLE), [used[n % used.length]!.name]: null })),
-    ...(categories.length === 0 ? 0 : Array.from({ length: UNSEEN }, (_, n) => unseen(rowAt(n, UNSEEN), categories[n % categories.length]!, used))),
+    ...Array.from({ length: categories.length === 0 ? 0 : UNSEEN }, (_, n) => unseen(rowAt(n, UNSEEN), categories[n % categories.length]!, used)),
     Object.fromEntries(used.map(({ name }) => [name, null])),
-  ].filter((row) => row !== 0);
+  ];
   const answer = predictor(model);
   return { rows, answers: rows.map((row) => numbersOf(answer(row))) };
 }

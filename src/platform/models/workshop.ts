@@ -8,9 +8,9 @@ import { type Bytes, errorFromBody, MillraceError } from '#core';
 import { residentBytes } from '#run';
 import type { FromTrainer, TrainerOrder } from '../trainer.ts';
 import { modelPath, modelsFolder, moveIntoPlace, readModelFile, removeModel } from './file.ts';
-import { replayRows } from './golden.ts';
+import { compareGolden, replayRows } from './golden.ts';
 import { replayScript } from './script.ts';
-import { openShelf } from './shelf.ts';
+import { findVersion, openShelf } from './shelf.ts';
 
 const ASIDE = '.training-';
 const MEMORY_WATCH = 50;
@@ -27,10 +27,12 @@ export function openWorkshop(dataPath: string, memory: Bytes): Workshop {
       const path = join(folder, `${ASIDE}${process.pid}-${++count}`);
       return runTrainer({ ...order, path, memory }, onProgress, stop, cancel);
     },
-    async prove(file) {
+    async prove(file, inSql) {
+      compareGolden(file, 'in SQL', inSql);
       replayRows(file);
       if (file.transform === null) await replayScript(file);
     },
+    find: findVersion,
     place: ({ path }, name, version) => moveIntoPlace(path, modelPath(dataPath, name, version)),
     open: (name, version, hash) => shelf.get(name, version, hash),
     remove: (name) => removeModel(dataPath, name),

@@ -38,7 +38,7 @@ export interface Keeper {
   create(statement: CreateMaterializedViewStatement): Promise<View>;
   command(statement: MaterializedViewStatement): Promise<void>;
   states(): readonly ViewState[];
-  /** Resolves when every view that is not paused is right up to the newest batch, or after `patience`. */
+  /** Refreshes what is behind without waiting for its time; resolves when every view that is not paused is right up to the newest batch, or after `patience`. */
   settle(patience: Millis): Promise<void>;
   stop(): Promise<void>;
 }
@@ -334,9 +334,16 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       })),
     async settle(patience) {
       const deadline = performance.now() + patience;
+      const behind = () => order.filter((own) => (own.dirty || own.running) && !own.paused);
       // The end of one refresh may be news for the next view.
-      while (order.some((own) => (own.dirty || own.running) && !own.paused) && performance.now() < deadline)
-        await new Promise((resolve) => setTimeout(resolve, 10));
+      for (let late = behind(); late.length > 0 && performance.now() < deadline; late = behind()) {
+        for (const own of late) own.dueAt = 0;
+        clearTimeout(timer);
+        timer = undefined;
+        schedule();
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        await Promise.race([running, new Promise((resolve) => setTimeout(resolve, deadline - performance.now()))]);
+      }
     },
     async stop() {
       stopping = true;

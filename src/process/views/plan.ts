@@ -3,7 +3,7 @@
  * keeps rows of different partitions apart. Read from DuckDB's own tree of the query; where that can't be shown, the plan is a full
  * recompute, and says why.
  *
- * The source is the first table that the query reads, and PARTITION BY an expression over its columns. Another table is
+ * PARTITION BY is an expression over the columns of one table, the source. Another table is
  *  - restricted to the touched partitions too, where a join makes one of its columns equal to the partition: its rows name partitions;
  *  - looked up by a key, where a join makes one of its columns equal to another expression of the source: the partitions of the
  *    source's rows with a changed key are touched;

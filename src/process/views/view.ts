@@ -2,7 +2,7 @@
 import { fail, type Millis, type Role } from '#core';
 import { type CreateMaterializedViewStatement, checkStatement, functionFamilies, readStatement, type Serialize } from '#sql';
 import { quoted, type Row, type TableName, text } from '#store';
-import { planPartition, type Reading, WHOLE } from './plan.ts';
+import { type Planning, planPartition, type Reading, WHOLE } from './plan.ts';
 import { type Node, queryOf, sameText } from './tree.ts';
 
 /** What reading a definition needs of the warehouse. */
@@ -41,8 +41,9 @@ export interface View {
   readonly columns: readonly string[] | null;
   /** `column` names `columns`, for people; `reasons` say why it is recomputed as a whole. */
   readonly plan: { readonly column: string | null; readonly reasons: readonly string[] };
-  /** Every place where the query names a table, the source first. */
+  /** Every place where the query names a table. */
   readonly inputs: readonly Input[];
+  /** The table over whose columns the partition is. */
   readonly source: string;
   readonly refresh: Millis;
   readonly lookback: Lookback | null;
@@ -90,8 +91,7 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     table: `${table.schema ?? 'main'}.${table.name}`.toLowerCase(),
     at: table.position,
   }));
-  const source = tables[0]?.table ?? fail('VIEW_PARTITION', { problem: 'the query reads no table' });
-  const planned = await planOf(statement, source, tables, engine);
+  const planned = await planOf(statement, tables, engine);
   const view = {
     name: { schema: statement.target.schema, name: statement.target.name },
     full: `${statement.target.schema}.${statement.target.name}`,
@@ -99,42 +99,48 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     query: statement.body,
     partition: statement.partitionBy,
     ...planned,
-    source,
     refresh: options.refresh,
   };
   return { ...view, lookback: await lookbackOf(options.lookback, view, engine) };
 }
 
-type Planned = Pick<View, 'columns' | 'plan' | 'inputs'>;
+type Planned = Pick<View, 'columns' | 'plan' | 'inputs' | 'source'>;
+type Place = { readonly table: string; readonly at: number };
 
-async function planOf(
-  { partitionBy, body }: CreateMaterializedViewStatement,
-  source: string,
-  tables: readonly { table: string; at: number }[],
-  engine: Engine,
-): Promise<Planned> {
-  const whole = (reason: string): Planned => ({
-    columns: null,
-    plan: { column: null, reasons: [reason] },
-    inputs: tables.map((table) => ({ ...table, ...WHOLE }) as Input),
-  });
-  if (partitionBy === null) return whole('there is no PARTITION BY');
-  const plan = planPartition({
+/** The partition may be over the columns of any table that is read; the best is one by which every other is kept up with. */
+async function planOf({ partitionBy, body }: CreateMaterializedViewStatement, tables: readonly Place[], engine: Engine): Promise<Planned> {
+  const names = [...new Set(tables.map(({ table }) => table))];
+  const source = names[0] ?? fail('VIEW_PARTITION', { problem: 'the query reads no table' });
+  if (partitionBy === null) return whole(source, tables, 'there is no PARTITION BY');
+  const planning = {
     query: await engine.serialize(body),
     partition: await engine.serialize(`SELECT ${partitionBy}`),
-    source,
-    columns: await columnsOf(new Set(tables.map(({ table }) => table)), engine),
+    columns: await columnsOf(names, engine),
     aggregates,
-  });
-  const uses = new Map(plan.uses.map((use) => [charOf(body, use.at), use]));
+  };
+  const plans: Planned[] = [];
+  for (const candidate of names) plans.push(await planBy({ ...planning, source: candidate }, body, tables, engine));
+  const kept = plans.filter((plan) => plan.columns !== null);
+  return kept.find((plan) => plan.inputs.every((input) => input.by !== 'whole')) ?? kept[0] ?? plans[0]!;
+}
+
+function whole(source: string, tables: readonly Place[], reason: string): Planned {
+  const inputs = tables.map((table) => ({ ...table, ...WHOLE }) as Input);
+  return { columns: null, plan: { column: null, reasons: [reason] }, inputs, source };
+}
+
+async function planBy(planning: Planning, body: string, tables: readonly Place[], engine: Engine): Promise<Planned> {
+  const { columns, reasons, uses } = planPartition(planning);
+  if (columns === null) return { ...whole(planning.source, tables, ''), plan: { column: null, reasons } };
+  const places = new Map(uses.map((use) => [charOf(body, use.at), use]));
   const inputs: Input[] = [];
   for (const place of tables) {
-    const use = uses.get(place.at);
+    const use = places.get(place.at);
     inputs.push({ ...place, ...(use === undefined ? WHOLE : await printed(use.reading, engine)) } as Input);
   }
-  const differing = plan.columns === null ? null : await differingTypes(inputs, engine);
-  if (differing !== null) return whole(differing);
-  return { columns: plan.columns, plan: { column: plan.columns?.join(', ') ?? null, reasons: plan.reasons }, inputs };
+  const differing = await differingTypes(inputs, engine);
+  if (differing !== null) return whole(planning.source, tables, differing);
+  return { columns, plan: { column: columns.join(', '), reasons }, inputs, source: planning.source };
 }
 
 /** A place in DuckDB's UTF-8 as an index into the text. */
@@ -142,10 +148,10 @@ function charOf(body: string, byte: number): number {
   return Buffer.from(body).subarray(0, byte).toString().length;
 }
 
-async function columnsOf(tables: ReadonlySet<string>, { rows }: Engine): Promise<Map<string, Set<string>>> {
+async function columnsOf(tables: readonly string[], { rows }: Engine): Promise<Map<string, Set<string>>> {
   const columns = new Map<string, Set<string>>();
   const found = await rows(
-    `SELECT lower(schema_name || '.' || table_name) AS t, lower(column_name) AS c FROM duckdb_columns() WHERE t IN (${[...tables].map(text).join(', ')})`,
+    `SELECT lower(schema_name || '.' || table_name) AS t, lower(column_name) AS c FROM duckdb_columns() WHERE t IN (${tables.map(text).join(', ')})`,
   );
   for (const { t, c } of found) columns.set(String(t), (columns.get(String(t)) ?? new Set()).add(String(c)));
   return columns;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Started, startMillrace } from '#server';
 import { type Look, visit, withoutBrowser } from '../../web/browser.ts';
+import { ready } from '../../web/server.ts';
 import { fill, stories, withoutData } from '../../web/stories.ts';
 
 const looks: readonly Look[] = (['en', 'ko'] as const).flatMap((language) =>
@@ -16,6 +17,7 @@ describe('every page in every look', { skip: withoutBrowser || withoutData }, ()
   before(async () => {
     await fill(join(folder, 'store'));
     server = await startMillrace({ workspace: join(folder, 'store'), log: null });
+    await ready(server.address);
   });
   after(async () => {
     await server?.stop();

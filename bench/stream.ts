@@ -1,0 +1,230 @@
+/**
+ * Views kept fresh: Nexmark events/s with the results of one query fresh after every delivery, beside DuckDB running the same query
+ * once in batch over the same rows in the same process; freshness of a stack of three views; cost of a refresh as history grows.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Keeper, openKeeper } from '#process';
+import { readStatement } from '#sql';
+import { openStore, type Store } from '#store';
+import { type NexmarkEvent, nexmark, topics } from '../test/process/nexmark/generator.ts';
+import { median, quantile } from './load.ts';
+import { type Figure, report } from './report.ts';
+
+const quick = process.argv.includes('--quick');
+const EVENTS = quick ? 20_000 : 200_000;
+const DELIVERY = 4000;
+const HISTORY = quick ? [100_000, 400_000] : [1_000_000, 50_000_000];
+const RATE = 20_000;
+const SECONDS = quick ? 3 : 15;
+const cases = new URL('../test/process/nexmark/', import.meta.url);
+const figures: Record<string, Figure> = {};
+
+interface Bench {
+  readonly store: Store;
+  readonly keeper: Keeper;
+  sql(text: string): Promise<void>;
+}
+
+async function withViews<T>(work: (bench: Bench) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-stream-'));
+  const store = await openStore({ dataPath: folder, memory: 2e9, threads: 2 });
+  const saved = new Map<string, string>();
+  const files = {
+    list: () => [...saved].map(([name, text]) => ({ name, file: name, text })),
+    save: (name: string, text: string) => void saved.set(name, text),
+    remove: (name: string) => void saved.delete(name),
+  };
+  const problems: unknown[] = [];
+  const keeper = await openKeeper({ store, files, onProblem: (problem) => problems.push(problem) });
+  const reader = await store.reader();
+  const sql = async (text: string) => {
+    const statement = await readStatement(text, (part) => reader.serialize(part));
+    if (statement.kind === 'create_materialized_view') await keeper.create(statement);
+  };
+  try {
+    const result = await work({ store, keeper, sql });
+    if (problems.length > 0) throw problems[0];
+    return result;
+  } finally {
+    reader.close();
+    await keeper.stop();
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const positions = new Map<string, number>();
+
+function deliveryOf(events: readonly NexmarkEvent[]): Parameters<Store['deliver']>[0] {
+  return (['person', 'auction', 'bid'] as const).flatMap((name) => {
+    const own = events.filter((event) => event.topic === name);
+    const from = positions.get(name) ?? 0;
+    const lines = own.map(({ id, micros, json }, k) => `${from + k}\t${micros}\t${micros}\t${id}\t0\t\t${JSON.stringify(json)}\n`);
+    positions.set(name, from + own.length);
+    return own.length === 0 ? [] : [{ topic: topics[name], from, to: from + own.length, lines: [Buffer.from(lines.join(''))] }];
+  });
+}
+
+/** Every delivery is followed by the refreshes that it makes due: the next begins when all results are fresh. */
+async function nexmarkQuery(name: string): Promise<void> {
+  const [statements, batch] = readFileSync(new URL(name, cases), 'utf8').split('-- BATCH') as [string, string];
+  const query = name.replace('.sql', '');
+  await withViews(async ({ store, keeper, sql }) => {
+    positions.clear();
+    const parts = chunks(nexmark({ seed: 1, events: EVENTS, perSecond: 10_000, start: Date.parse('2026-01-01T00:00:00Z') }), DELIVERY);
+    await store.deliver(deliveryOf(parts.next().value!));
+    for (const definition of statements.split(';').filter((text) => text.trim() !== '')) await sql(definition);
+    let taken = 0;
+    let delivering = 0;
+    let refreshing = 0;
+    for (const part of parts) {
+      const delivery = deliveryOf(part);
+      const began = performance.now();
+      await store.deliver(delivery);
+      const delivered = performance.now();
+      await keeper.settle(60_000);
+      taken += part.length;
+      delivering += delivered - began;
+      refreshing += performance.now() - delivered;
+    }
+    const began = performance.now();
+    await store.rows(`SELECT count(*) FROM (${batch}\n)`);
+    const once = performance.now() - began;
+    const speed = (title: string, millis: number, events = taken): Figure => ({
+      title: `${query}: ${title}`,
+      unit: 'events/s',
+      value: (events / millis) * 1000,
+    });
+    figures[`${query}_fresh`] = speed(`delivered, and fresh after every ${DELIVERY.toLocaleString('en-US')}`, delivering + refreshing);
+    figures[`${query}_refresh`] = speed('the refreshes alone', refreshing);
+    figures[`${query}_batch`] = speed('DuckDB, the same query once over all rows (the limit)', once, EVENTS);
+  });
+}
+
+function* chunks(events: Iterable<NexmarkEvent>, size: number): Generator<NexmarkEvent[]> {
+  let part: NexmarkEvent[] = [];
+  for (const event of events) {
+    part.push(event);
+    if (part.length < size) continue;
+    yield part;
+    part = [];
+  }
+  if (part.length > 0) yield part;
+}
+
+const bidTime = Date.parse('2026-01-01T00:00:00Z');
+
+function bids(first: number, count: number, micros: (k: number) => number): NexmarkEvent[] {
+  return Array.from({ length: count }, (_, k) => {
+    const id = `n${first + k}`;
+    const ts = new Date(micros(k) / 1000).toISOString();
+    return {
+      topic: 'bid',
+      id,
+      micros: micros(k),
+      json: { bid_id: id, auction: (first + k) % 1000, bidder: k % 500, price: k, channel: 'Google', url: '/', ts },
+    };
+  });
+}
+
+/** From the moment in which a record is made to the moment in which a question to the third view counts it. Delivery's tick is taken as 100 ms. */
+async function stackFreshness(): Promise<void> {
+  await withViews(async ({ store, sql }) => {
+    positions.clear();
+    await store.deliver(deliveryOf(bids(0, 1, () => bidTime * 1000)));
+    const options = `OPTIONS (refresh = '100 milliseconds')`;
+    await sql(`CREATE MATERIALIZED VIEW mart.seconds PARTITION BY date_trunc('second', _time) ${options} AS
+      SELECT date_trunc('second', _time) AS second, auction, count(*) AS n, sum(price) AS price FROM raw.bid GROUP BY 1, 2`);
+    await sql(`CREATE MATERIALIZED VIEW mart.minutes PARTITION BY date_trunc('minute', second) ${options} AS
+      SELECT date_trunc('minute', second) AS minute, auction, sum(n) AS n, sum(price) AS price FROM mart.seconds GROUP BY 1, 2`);
+    await sql(`CREATE MATERIALIZED VIEW mart.days PARTITION BY date_trunc('day', minute) ${options} AS
+      SELECT date_trunc('day', minute) AS day, sum(n) AS n FROM mart.minutes GROUP BY 1`);
+    const waiting: { upTo: number; made: number }[] = [];
+    const waits: number[] = [];
+    let sent = 1;
+    const began = performance.now();
+    const over = () => performance.now() - began > SECONDS * 1000;
+    const watch = (async () => {
+      while (!over() || waiting.length > 0) {
+        const [row] = await store.rows('SELECT sum(n)::BIGINT AS n FROM mart.days');
+        const seen = performance.now();
+        while (waiting.length > 0 && waiting[0]!.upTo <= Number(row!['n'])) waits.push(seen - waiting.shift()!.made);
+        await sleep(5);
+      }
+    })();
+    for (let tick = 0; !over(); tick++) {
+      const made = performance.now();
+      const count = RATE / 10;
+      const now = bidTime + (made - began);
+      await sleep(Math.max(0, began + (tick + 1) * 100 - performance.now()));
+      const events = bids(sent, count, (k) => Math.floor((now + k / (count / 100)) * 1000));
+      sent += count;
+      for (let part = 1; part <= 10; part++) waiting.push({ upTo: sent - count + (part * count) / 10, made: made + (part - 1) * 10 });
+      await store.deliver(deliveryOf(events));
+    }
+    await watch;
+    const took = (performance.now() - began) / 1000;
+    waits.sort((a, b) => a - b);
+    figures['stack_rate'] = { title: 'records/s into a stack of three views', unit: 'records/s', value: sent / took };
+    figures['stack_p50'] = { title: 'freshness of the third view, p50', unit: 'ms', value: quantile(waits, 0.5) };
+    figures['stack_p99'] = { title: 'freshness of the third view, p99', unit: 'ms', value: quantile(waits, 0.99) };
+  });
+}
+
+/** 4,000 rows a minute of history; each refresh is for 4,000 new rows in the newest minute. */
+async function historyCost(): Promise<void> {
+  await withViews(async ({ store, keeper, sql }) => {
+    positions.clear();
+    await store.prepare([topics.bid]);
+    await sql(`CREATE MATERIALIZED VIEW mart.minutes PARTITION BY date_trunc('minute', _time) AS
+      SELECT date_trunc('minute', _time) AS minute, auction % 10 AS slot, count(*) AS n, sum(price) AS price FROM raw.bid GROUP BY 1, 2`);
+    let rows = 0;
+    for (const [k, history] of HISTORY.entries()) {
+      const step = 1_000_000;
+      for (; rows < history; rows += Math.min(step, history - rows)) {
+        const to = rows + Math.min(step, history - rows);
+        await store.write(async (tx) => {
+          await tx.run(`INSERT INTO raw.bid (_position, _batch, _received, _time, _id, auction, bidder, price) SELECT i, ${tx.batch}, t, t, 'h' || i, i % 1000, i % 7919, i % 100000
+            FROM (SELECT i, make_timestamptz((${bidTime}::BIGINT * 1000 + i * 15000)::BIGINT) AS t FROM range(${rows}, ${to}) AS r(i))`);
+          tx.changed({ kind: 'deliver', target: 'raw.bid', rows: to - rows });
+        });
+        await keeper.settle(600_000);
+      }
+      const newest = bidTime * 1000 + rows * 15_000;
+      const times: number[] = [];
+      for (let n = 0; n < (quick ? 5 : 21); n++) {
+        await store.deliver(deliveryOf(bids(1e9 + k * 1e6 + n * 4000, 4000, (j) => newest + j * 100)));
+        const began = performance.now();
+        await keeper.settle(60_000);
+        times.push(performance.now() - began);
+      }
+      figures[`history_${k}`] = {
+        title: `refresh for 4,000 new rows of one minute over ${rows.toLocaleString('en-US')} rows`,
+        unit: 'ms',
+        value: median(times),
+      };
+    }
+    figures['history_ratio'] = {
+      title: 'the larger history against the smaller',
+      unit: '×',
+      value: figures['history_1']!.value / figures['history_0']!.value,
+    };
+  });
+}
+
+const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice(7);
+const wanted = (part: string) => only === undefined || only === part;
+if (wanted('nexmark')) for (const name of readdirSync(cases).filter((file) => file.endsWith('.sql'))) await nexmarkQuery(name);
+if (wanted('stack')) await stackFreshness();
+if (wanted('history')) await historyCost();
+report({
+  bench: 'stream',
+  figures,
+  goals: [
+    ...(wanted('stack') ? [{ figure: 'stack_p99', at: 'most', value: 1000 } as const] : []),
+    ...(wanted('history') ? [{ figure: 'history_ratio', at: 'most', value: 1.3 } as const] : []),
+  ],
+});

@@ -1,0 +1,273 @@
+/** Models from statement to deployment: read rows → train in another process → replay the golden rows on every target → register → serve. */
+import { unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { asMillraceError, type Column, fail, type MillraceError } from '#core';
+import type { Progress } from '#learn';
+import { type CreateModelStatement, type DropModelStatement, tokens } from '#sql';
+import { type AppendColumn, name as quote, type Reader, type Store, type Values } from '#store';
+import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts';
+import { expressionOf, inputsOf } from './columns.ts';
+import type { Input, ModelEntry, ModelFile, Trained, TrainingOrder, TrainingState, Version, Workshop } from './model.ts';
+import { isAlias, readOptions } from './options.ts';
+import { openRegistry } from './registry.ts';
+import { score, sourceOf } from './score.ts';
+
+/** A CREATE MODEL that is under way, as the asker's question. */
+export interface Creating {
+  readonly reader: Reader;
+  readonly values: Values | undefined;
+  /** What the user sent. */
+  readonly text: string;
+  readonly job: string;
+  readonly who: string;
+  readonly cancel: AbortSignal;
+  /** Said once the rows are read: the question's time limit and its share of memory no longer count. */
+  readonly read: () => void;
+}
+
+export interface Models {
+  list(): readonly ModelEntry[];
+  /** See `answerCalls`. */
+  answer(planned: Planned, answering: Omit<Answering, 'open'>): Promise<void>;
+  /** Trains and deploys a version, or null where IF NOT EXISTS finds one. Errors: MODEL_*, LEARN_*. */
+  create(statement: CreateModelStatement, creating: Creating): Promise<{ model: string; alias: string; version: Version; file: ModelFile } | null>;
+  drop(statement: DropModelStatement): Promise<void>;
+  /** Gives a version an alias, once the golden rows came out right on every target. Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_OPTION. */
+  promote(model: string, alias: string, who: string): Promise<ModelEntry>;
+  /** Gives `champion` back to the version that had it before. MODEL_UNKNOWN where there was none. */
+  rollBack(model: string, who: string): Promise<ModelEntry>;
+  trainings(): readonly TrainingState[];
+  /** Ends a training's search; the best so far becomes the model. False when it is not in training. */
+  stop(job: string): boolean;
+}
+
+export async function openModels(input: { store: Store; workshop: Workshop; onChange: (models: readonly ModelEntry[]) => void }): Promise<Models> {
+  const { store, workshop } = input;
+  const registry = await openRegistry(store, workshop.find);
+  const running = new Map<string, { state: TrainingState; stop: AbortController }>();
+  let tail: Promise<unknown> = Promise.resolve();
+  let count = 0;
+
+  const open = (spelled: string): ModelFile => {
+    const { entry, version } = registry.version(spelled);
+    return workshop.open(entry.name, version.version, version.hash);
+  };
+
+  async function changed(): Promise<void> {
+    await registry.refresh();
+    input.onChange(registry.list());
+  }
+
+  /** One training at a time: each may use the whole share of memory. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = tail.then(work);
+    tail = result.catch(() => {});
+    return result;
+  }
+
+  async function create(statement: CreateModelStatement, creating: Creating) {
+    const model = `${statement.target.schema}.${statement.target.name}`;
+    const present = registry.find(model) !== null;
+    if (present && statement.ifNotExists) return null;
+    if (present && !statement.replace && statement.options['alias'] === undefined) fail('MODEL_EXISTS', { model });
+    const { job, who } = creating;
+    const stop = new AbortController();
+    const state: TrainingState = { job, model, who, state: 'reading', progress: null };
+    running.set(job, { state, stop });
+    const started = new Date().toISOString();
+    const told = async (version: number | null, error: MillraceError | null) => {
+      const best: Progress['best'] = state.progress?.best ?? null;
+      const facts = { trials: state.progress?.trials ?? null, metric: state.progress?.metric ?? null, best: best?.score ?? null };
+      await registry.addRun({ job, model, who, started, ended: new Date().toISOString(), state: error === null ? 'done' : 'failed', version, error: error?.body ?? null, ...facts });
+    };
+    try {
+      const prepared = await readRows(statement, model, creating);
+      try {
+        creating.read();
+        state.state = 'waiting';
+        return await inTurn(async () => {
+          state.state = 'training';
+          const trained = await workshop.train(prepared.order, (progress) => {
+            state.progress = progress;
+          }, stop.signal, creating.cancel);
+          state.state = 'checking';
+          const version = await deploy(trained, prepared, statement, creating);
+          await told(version.version, null);
+          return { model, alias: prepared.alias, version, file: trained.file };
+        });
+      } finally {
+        unlinkSync(prepared.order.parquet);
+      }
+    } catch (thrown) {
+      await told(null, asMillraceError(thrown));
+      throw thrown;
+    } finally {
+      running.delete(job);
+    }
+  }
+
+  /** The query's rows as a Parquet file of numbers and texts for the training process. */
+  async function readRows(statement: CreateModelStatement, model: string, { reader, values }: Creating) {
+    const items = statement.transform === null ? null : splitTransform(statement.transform);
+    const from = items === null ? `(${statement.body}\n)` : `(SELECT ${items.join(', ')} FROM (${statement.body}\n))`;
+    const given = valuesOf(values, statement.parameters);
+    const described = await reader.stream(`SELECT * FROM ${from} LIMIT 0`, given);
+    await described.next();
+    const columns = inputsOf(described.columns);
+    const { type, plan, alias } = readOptions(statement.options, columns.map((column) => column.name));
+    const parquet = join(store.folders.slices, `training-${process.hrtime.bigint()}-${++count}.parquet`);
+    const list = described.columns.map((column, k) => `${expressionOf(column, columns[k]!.kind)} AS ${quote(column.name)}`).join(', ');
+    const batch = store.batch();
+    const rows = await reader.toParquet(`SELECT ${list} FROM ${from}`, given, parquet);
+    if (rows === 0) {
+      unlinkSync(parquet);
+      fail('MODEL_EMPTY', { what: `the model "${model}"` });
+    }
+    const transform = items === null ? null : withoutTarget(items, columns, plan.target);
+    const order: TrainingOrder = { name: model, type, plan, parquet, columns, transform };
+    return { order, alias, batch, rows };
+  }
+
+  async function deploy(trained: Trained, prepared: Awaited<ReturnType<typeof readRows>>, statement: CreateModelStatement, creating: Creating): Promise<Version> {
+    const { name: model, type, plan } = prepared.order;
+    try {
+      await prove(trained.file);
+      const version = await store.write(async (tx) => {
+        const made = { version: (registry.find(model)?.versions[0]?.version ?? 0) + 1, created: trained.file.created, by: creating.who, type };
+        const about = { task: trained.file.model.task, target: plan.target, query: creating.text, transform: statement.transform };
+        const facts = { options: JSON.stringify(statement.options), batch: prepared.batch, rows: prepared.rows, hash: trained.hash, bytes: trained.bytes };
+        const row: Version = { ...made, ...about, ...facts, metrics: trained.file.model.report!.scores };
+        await registry.addVersion(tx, model, row);
+        await registry.addNaming(tx, model, { alias: prepared.alias, version: row.version }, creating.who);
+        // A model that has never served has no champion to be challenged.
+        if (prepared.alias !== 'champion' && registry.find(model) === null) await registry.addNaming(tx, model, { alias: 'champion', version: row.version }, creating.who);
+        // Before the commit: a row without its file can't be, a file without its row is overwritten by the next.
+        workshop.place(trained, model, row.version);
+        tx.changed({ kind: 'statement', target: 'millrace.model', rows: 1 });
+        return row;
+      });
+      await changed();
+      return version;
+    } catch (thrown) {
+      workshop.discard(trained);
+      throw thrown;
+    }
+  }
+
+  /** Replays the golden rows in SQL, row by row, and in the exported script. MODEL_GOLDEN. */
+  async function prove(file: ModelFile): Promise<void> {
+    const reader = await store.reader();
+    try {
+      await workshop.prove(file, await answersInSql(reader, file));
+    } finally {
+      reader.close();
+    }
+  }
+
+  async function nameVersion(model: string, naming: { alias: string; version: number }, who: string): Promise<ModelEntry> {
+    await store.write(async (tx) => {
+      await registry.addNaming(tx, model, naming, who);
+      tx.changed({ kind: 'statement', target: 'millrace.model_alias', rows: 1 });
+    });
+    await changed();
+    return registry.find(model)!;
+  }
+
+  return {
+    list: registry.list,
+    answer: (planned, answering) => answerCalls(planned, { ...answering, open }),
+    create,
+    async drop({ target, ifExists }) {
+      const model = `${target.schema}.${target.name}`.toLowerCase();
+      if (registry.find(model) === null) {
+        if (ifExists) return;
+        fail('MODEL_UNKNOWN', { model });
+      }
+      await store.write(async (tx) => {
+        await registry.drop(tx, model);
+        tx.changed({ kind: 'statement', target: 'millrace.model', rows: 1 });
+      });
+      await changed();
+      workshop.remove(model);
+    },
+    async promote(spelled, alias, who) {
+      if (!isAlias(alias)) fail('MODEL_OPTION', { option: 'alias', problem: 'is a name of a–z, 0–9 and _, such as champion' });
+      const { entry, version } = registry.version(spelled);
+      await prove(workshop.open(entry.name, version.version, version.hash));
+      return nameVersion(entry.name, { alias, version: version.version }, who);
+    },
+    async rollBack(spelled, who) {
+      const { entry, version } = registry.version(spelled);
+      const held = (await registry.namings(entry.name)).filter(({ alias }) => alias === 'champion').map((naming) => naming.version);
+      const before = held.slice(0, held.lastIndexOf(version.version)).findLast((each) => each !== version.version);
+      const earlier = entry.versions.find((each) => each.version === before);
+      if (earlier === undefined) return fail('MODEL_UNKNOWN', { model: `${entry.name} before version ${version.version}` });
+      await prove(workshop.open(entry.name, earlier.version, earlier.hash));
+      return nameVersion(entry.name, { alias: 'champion', version: earlier.version }, who);
+    },
+    trainings: () => [...running.values()].map(({ state }) => state),
+    stop(job) {
+      const training = running.get(job);
+      training?.stop.abort();
+      return training !== undefined;
+    },
+  };
+}
+
+/** The golden rows through the same path as ML.PREDICT, from a table in the warehouse. */
+async function answersInSql(reader: Reader, file: ModelFile): Promise<number[][]> {
+  const { rows } = file.golden;
+  const table = 'golden';
+  await reader.append(
+    table,
+    file.inputs.map(({ name, kind }): AppendColumn => {
+      if (kind === 'text') return { name, kind, values: rows.map((row) => row[name] as string | null) };
+      return { name, kind: 'number', values: Float64Array.from(rows, (row) => (row[name] as number | null) ?? Number.NaN) };
+    }),
+  );
+  const list = file.inputs.map(({ name, kind }) => (kind === 'time' ? `epoch_ms(${quote(name)}::BIGINT) AS ${quote(name)}` : quote(name)));
+  const source = await sourceOf(reader, `(SELECT ${list.join(', ')} FROM ${quote(table)})`);
+  const answers: number[][] = [];
+  for await (const block of score(reader, file, source, false, async () => {})) {
+    for (let at = 0; at < block.answers.length; at += block.width) answers.push([...block.answers.subarray(at, at + block.width)]);
+  }
+  return answers;
+}
+
+/** The expressions of TRANSFORM, one by one. A query in it would read a table that the model's users can't see in it. */
+function splitTransform(transform: string): string[] {
+  const own = tokens(transform);
+  if (own.some((token) => token.kind === 'word' && /^select$/i.test(token.text))) fail('MODEL_OPTION', { option: 'TRANSFORM', problem: 'can have no query in it' });
+  const items = [''];
+  let depth = 0;
+  for (const token of own) {
+    if (token.kind === 'punctuation' && '([{'.includes(token.text)) depth++;
+    if (token.kind === 'punctuation' && ')]}'.includes(token.text)) depth--;
+    if (depth === 0 && token.kind === 'punctuation' && token.text === ',') items.push('');
+    // A comment to the end of its line would swallow what is put behind it.
+    else items[items.length - 1] += token.kind === 'comment' ? ' ' : token.text;
+  }
+  return items.map((item) => item.trim()).filter((item) => item !== '');
+}
+
+/** Rows to predict have no label: what makes it is left out. Each expression makes one column unless one is a star, which keeps what there is. */
+function withoutTarget(items: readonly string[], columns: readonly Input[], target: string): string[] {
+  if (items.length !== columns.length) fail('MODEL_OPTION', { option: 'TRANSFORM', problem: 'must list its columns one by one, without *' });
+  return items.filter((_, k) => columns[k]!.name !== target);
+}
+
+/** The report of a new version as rows: what the asker of CREATE MODEL is told. */
+export function toldOf(created: { model: string; alias: string; version: Version; file: ModelFile }): { columns: Column[]; rows: (string | number | null)[][] } {
+  const report = created.file.model.report!;
+  const types = { model: 'VARCHAR', version: 'BIGINT', alias: 'VARCHAR', metric: 'VARCHAR', value: 'DOUBLE', error: 'DOUBLE', note: 'VARCHAR' };
+  const columns = Object.entries(types).map(([name, type]) => ({ name, type }));
+  const line = (metric: string, value: number | null, error: number | null, note: string | null) => [created.model, created.version.version, created.alias, metric, value, error, note];
+  return {
+    columns,
+    rows: [
+      ...report.scores.map(({ metric, value, error }) => line(metric, value, error, null)),
+      line(`${report.metric} of the simple rule`, report.rule.score, null, report.rule.text),
+      ...report.warnings.map(({ kind, text }) => line('warning', null, null, `${kind}: ${text}`)),
+    ],
+  };
+}

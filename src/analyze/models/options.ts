@@ -1,0 +1,133 @@
+/** OPTIONS of CREATE MODEL, BigQuery ML's names first, as a training plan. */
+import { fail } from '#core';
+import type { Plan } from '#learn';
+import type { OptionValue } from '#sql';
+
+export interface Ordered {
+  readonly type: string;
+  readonly plan: Plan;
+  /** What the new version is to be called; the champion unless said otherwise. */
+  readonly alias: string;
+}
+
+type Draft = { -readonly [K in keyof Omit<Plan, 'trees' | 'linear'>]: Plan[K] } & {
+  readonly trees: Record<string, number>;
+  readonly linear: Record<string, number>;
+  alias: string;
+};
+
+/** Model types, with the part of a plan that they stand for. */
+const TYPES: Readonly<Record<string, Pick<Plan, 'task' | 'learner'>>> = {
+  AUTOML: { task: 'auto', learner: 'auto' },
+  AUTOML_CLASSIFIER: { task: 'classification', learner: 'auto' },
+  AUTOML_REGRESSOR: { task: 'regression', learner: 'auto' },
+  BOOSTED_TREE_CLASSIFIER: { task: 'classification', learner: 'trees' },
+  BOOSTED_TREE_REGRESSOR: { task: 'regression', learner: 'trees' },
+  LOGISTIC_REG: { task: 'classification', learner: 'linear' },
+  LINEAR_REG: { task: 'regression', learner: 'linear' },
+};
+
+const SPLITS: Readonly<Record<string, 'auto' | 'random' | 'time' | 'group'>> = { AUTO_SPLIT: 'auto', RANDOM: 'random', SEQ: 'time', GROUP: 'group' };
+
+type Setter = (draft: Draft, value: OptionValue, refuse: (problem: string) => never) => void;
+
+const number: (set: (draft: Draft, value: number) => void) => Setter = (set) => (draft, value, refuse) => {
+  if (typeof value !== 'number') refuse(`must be a number, and is ${String(value)}`);
+  set(draft, value as number);
+};
+
+/** Every option; ranges are the plan's own (LEARN_PLAN). */
+const OPTIONS: Readonly<Record<string, Setter>> = {
+  model_type: () => {},
+  input_label_cols: (draft, value, refuse) => {
+    if (!Array.isArray(value) || value.length !== 1 || typeof value[0] !== 'string') refuse("names one column: ['label']");
+    draft.target = (value as readonly string[])[0]!;
+  },
+  data_split_method: (draft, value, refuse) => {
+    const kind = SPLITS[String(value).toUpperCase()] ?? refuse(`is one of ${Object.keys(SPLITS).join(', ')}`);
+    draft.split = { ...draft.split, kind };
+  },
+  data_split_col: (draft, value, refuse) => {
+    if (typeof value !== 'string') refuse('names a column');
+    draft.split = { kind: draft.split?.kind ?? 'auto', column: value as string };
+  },
+  budget: (draft, value, refuse) => {
+    draft.budget = { ...draft.budget, millis: durationOf(value) ?? refuse("is a time such as '30 seconds', '5m' or a number of seconds") };
+  },
+  budget_hours: number((draft, value) => {
+    draft.budget = { ...draft.budget, millis: value * 3_600_000 };
+  }),
+  num_trials: number((draft, value) => {
+    draft.budget = { ...draft.budget, trials: value };
+  }),
+  weight_col: (draft, value, refuse) => {
+    if (typeof value !== 'string') refuse('names a column');
+    draft.weight = value as string;
+  },
+  ignore_cols: (draft, value, refuse) => {
+    if (!Array.isArray(value) || value.some((each) => typeof each !== 'string')) refuse("is a list of columns: ['a', 'b']");
+    draft.ignore = value as readonly string[];
+  },
+  seed: number((draft, value) => {
+    draft.seed = value;
+  }),
+  max_iterations: number((draft, value) => {
+    draft.trees['rounds'] = value;
+    draft.linear['iterations'] = value;
+  }),
+  learn_rate: number((draft, value) => {
+    draft.trees['learningRate'] = value;
+  }),
+  max_tree_depth: number((draft, value) => {
+    draft.trees['maxDepth'] = value;
+  }),
+  subsample: number((draft, value) => {
+    draft.trees['rowSample'] = value;
+  }),
+  colsample_bytree: number((draft, value) => {
+    draft.trees['columnSample'] = value;
+  }),
+  min_tree_child_weight: number((draft, value) => {
+    draft.trees['minChildWeight'] = value;
+  }),
+  l1_reg: number((draft, value) => {
+    draft.trees['l1'] = value;
+    draft.linear['l1'] = value;
+  }),
+  l2_reg: number((draft, value) => {
+    draft.trees['l2'] = value;
+    draft.linear['l2'] = value;
+  }),
+  alias: (draft, value, refuse) => {
+    draft.alias = typeof value === 'string' && isAlias(value) ? value : refuse('is a name of a–z, 0–9 and _, such as challenger');
+  },
+};
+
+export const isAlias = (text: string): boolean => /^[a-z][a-z0-9_]{0,62}$/.test(text);
+
+/** Errors: MODEL_TYPE, MODEL_OPTION. `columns` are those of the training table: without input_label_cols one of them is named label. */
+export function readOptions(options: Readonly<Record<string, OptionValue>>, columns: readonly string[]): Ordered {
+  const type = String(options['model_type'] ?? 'AUTOML').toUpperCase();
+  const kind = TYPES[type] ?? fail('MODEL_TYPE', { type: type.slice(0, 50) });
+  const draft: Draft = { target: 'label', ...kind, trees: {}, linear: {}, alias: 'champion' };
+  for (const [option, value] of Object.entries(options)) {
+    const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
+    (OPTIONS[option] ?? refuse(`is not known; options are ${Object.keys(OPTIONS).join(', ')}`))(draft, value, refuse);
+  }
+  const { alias, trees, linear, target, ...rest } = draft;
+  const written = columns.find((column) => column === target) ?? columns.find((column) => column.toLowerCase() === target.toLowerCase());
+  if (written === undefined) fail('MODEL_OPTION', { option: 'input_label_cols', problem: `must name a column of the query; "${target}" is none` });
+  const settings = kind.learner === 'trees' ? { trees } : kind.learner === 'linear' ? { linear } : {};
+  const unused = kind.learner === 'auto' ? Object.keys({ ...trees, ...linear }) : [];
+  if (unused.length > 0) fail('MODEL_OPTION', { option: 'for one learner', problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})` });
+  return { type, plan: { ...rest, target: written!, ...settings }, alias };
+}
+
+/** '30s', '5 minutes', 30 (seconds) → milliseconds; null for anything else. */
+export function durationOf(value: OptionValue): number | null {
+  if (typeof value === 'number') return value > 0 ? value * 1000 : null;
+  const match = /^\s*(\d+(?:\.\d+)?)\s*(s|sec|seconds?|m|min|minutes?|h|hours?)\s*$/i.exec(String(value));
+  if (match === null) return null;
+  const unit = { s: 1000, m: 60_000, h: 3_600_000 }[match[2]![0]!.toLowerCase() as 's' | 'm' | 'h'];
+  return Number(match[1]) * unit;
+}
