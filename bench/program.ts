@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 
+// A bench that is told to end still removes its folders and ends its processes, which happens at 'exit'.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 /** A folder under the system's temporary one that is gone when this process ends. */
 export function tempFolder(): string {
   const path = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
@@ -152,10 +155,12 @@ export async function query(to: Running, sql: string): Promise<unknown[][]> {
 }
 
 /** Waits until questions are answered. */
-export async function untilReady(running: Running): Promise<void> {
+export async function untilReady(running: Running, patience = 60_000): Promise<void> {
+  const deadline = performance.now() + patience;
   for (;;) {
     const answer = await ask(running, 'GET', '/ready').catch(() => null);
     if (answer?.status === 200) return;
+    if (performance.now() > deadline) throw new Error(`not ready after ${patience} ms: ${answer?.text ?? 'no answer'}`);
     await sleep(3);
   }
 }

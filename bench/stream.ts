@@ -37,17 +37,19 @@ async function withViews<T>(work: (bench: Bench) => Promise<T>): Promise<T> {
     save: (name: string, text: string) => void saved.set(name, text),
     remove: (name: string) => void saved.delete(name),
   };
-  const problems: unknown[] = [];
-  const keeper = await openKeeper({ store, files, onProblem: (problem) => problems.push(problem) });
+  // A paused view would never be fresh again.
+  const onProblem = (problem: unknown) => {
+    process.stderr.write(`${problem}\n`);
+    process.exit(1);
+  };
+  const keeper = await openKeeper({ store, files, onProblem });
   const reader = await store.reader();
   const sql = async (text: string) => {
     const statement = await readStatement(text, (part) => reader.serialize(part));
     if (statement.kind === 'create_materialized_view') await keeper.create(statement);
   };
   try {
-    const result = await work({ store, keeper, sql });
-    if (problems.length > 0) throw problems[0];
-    return result;
+    return await work({ store, keeper, sql });
   } finally {
     reader.close();
     await keeper.stop();

@@ -8,7 +8,10 @@ import { home } from '../bin/node24.js';
 import { ensureInstalled, isInstalled, run, runNode24 } from './install.js';
 
 /** Debian packages that tests need: {name, program, reason}. A test whose program is absent skips itself with a reason, and is counted. */
-const debianPackages = [{ name: 'chromium', program: 'chromium', reason: 'a real browser walks through the console (test/web)' }];
+const debianPackages = [
+  { name: 'chromium', program: 'chromium', reason: 'a real browser walks through the console (test/web)' },
+  { name: 'mariadb-server', program: 'mariadbd', reason: 'tables are brought in from a real server (test/transfer)' },
+];
 
 const options = readOptions(process.argv.slice(2));
 const temporary = mkdtempSync(join(tmpdir(), 'millrace-check-'));

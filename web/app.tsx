@@ -18,7 +18,7 @@ const DashboardPage = lazy(() => import('./dashboards/dashboard.tsx'));
 
 const theme = createTheme({
   primaryColor: 'accent',
-  primaryShade: { light: 6, dark: 5 },
+  primaryShade: 6,
   colors: {
     dark: ['#e4e8ee', '#b8c0ca', '#9aa4b1', '#6b7684', '#3a424d', '#2b323b', '#1b2027', '#15191f', '#0f1216', '#0a0c0f'],
     accent: ['#edf3fd', '#d9e5f9', '#b1caf3', '#86adec', '#6293e6', '#3f79d8', '#2461c2', '#1d52a8', '#18468f', '#123873'],

@@ -12,7 +12,8 @@ export function Copied({ text }: { text: string }) {
   };
   return (
     <div className="copied">
-      <code>{text}</code>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+      <code tabIndex={0}>{text}</code>
       <button type="button" onClick={copy} aria-label={t('copy')}>
         {done ? t('copied') : t('copy')}
       </button>

@@ -1,4 +1,14 @@
-export { type Answers, type Asked, answers, type Definitions, openAnswers, type Shown } from './answers/index.ts';
+export {
+  type Answers,
+  type Asked,
+  answers,
+  type DefinitionKind,
+  type Definitions,
+  definitionKinds,
+  openAnswers,
+  type Shown,
+} from './answers/index.ts';
+export { type Experiment, type ExperimentMetric, parseExperiment } from './metrics/experiment.ts';
 export { type Journey, parseJourney } from './metrics/journey.ts';
 export { type Metric, type MetricJoin, parseMetric } from './metrics/metric.ts';
 export type {

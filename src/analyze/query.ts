@@ -6,7 +6,7 @@ import { createReadStream, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
-import { checkStatement, readStatement, type Statement } from '#sql';
+import { readStatement, type Statement } from '#sql';
 import { OWN_SCHEMAS, type Reader, type Store, type Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
 import { planCalls, valuesOf, type WritingAnswers } from './models/answer.ts';
@@ -94,9 +94,10 @@ export function openAnalyst(input: {
   store: Store;
   limits: Readonly<Record<Role, RoleLimits>>;
   own: OwnStatements;
-  models: Pick<Models, 'answer'>;
+  /** Without it there are no models: a call of one fails with MODEL_UNKNOWN. */
+  models?: Pick<Models, 'answer'>;
 }): Analyst {
-  const { store } = input;
+  const { store, models = noModels } = input;
   const jobs = new Map<string, Running>();
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
@@ -188,13 +189,13 @@ export function openAnalyst(input: {
       const statement = await readStatement(planned.text, (sql) => reader.serialize(sql));
       const names = await store.names();
       const who = { role: asking.who.role, mayRead: (schema: string | null, name: string) => mayRead(names, schema, name), mayWrite };
-      checkStatement(statement, planned.who(who));
+      planned.check(statement, who);
       if (job.stop !== null) throw job.stop;
       const pause = async () => {
         await new Promise((resolve) => setImmediate(resolve));
         if (job.stop !== null) throw job.stop;
       };
-      await input.models.answer(planned, { reader, who, values: asking.values, pause });
+      await models.answer(planned, { reader, who, values: asking.values, pause });
       const given = planned.names.size === 0 ? asking : { ...asking, values: valuesOf(asking.values, statement.parameters) ?? {} };
       const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
       const sql = readable(statement);
@@ -207,7 +208,7 @@ export function openAnalyst(input: {
         job.reader = null;
       };
       return 'sql' in statement
-        ? await change(statement, given, job, await planned.forWriting(statement, reader, store.folders.slices))
+        ? await change(statement, given, job, await planned.forWriting(reader, store.folders.slices))
         : await carryOut(statement, given, job, { reader, read });
     } finally {
       clearTimeout(timer);
@@ -349,6 +350,12 @@ export function openAnalyst(input: {
     },
   };
 }
+
+const noModels: Pick<Models, 'answer'> = {
+  async answer({ steps }) {
+    if (steps[0] !== undefined) fail('MODEL_UNKNOWN', { model: steps[0].call.model });
+  },
+};
 
 /** Everything but the bytes of quarantine, which are an admin's through their own route, and rows that were replaced. */
 function mayRead(names: ReadonlySet<string>, schema: string | null, name: string): boolean {

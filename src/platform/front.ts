@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DoorContext, type Intake, openIntake, openLog } from '#collect';
-import { type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
+import { asMillraceError, type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
 import { type Guard, openGuard } from '#guard';
 import { residentBytes, supervise } from '#run';
 import { openWorkspace, type Workspace } from '#workspace';
@@ -16,6 +16,7 @@ import { type Flow, newFlow } from './flow.ts';
 import { takeLock } from './lock.ts';
 import { warehouseShare, watchMemory } from './memory-watch.ts';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
+import { type ModelServer, openModelServer } from './models/serve.ts';
 import { openTransfers, type Transfers } from './transfers.ts';
 import { startUpkeep } from './upkeep.ts';
 import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
@@ -35,6 +36,8 @@ export interface Front {
   readonly warehouse: WarehouseClient;
   readonly flow: Flow;
   readonly uploads: string;
+  /** Models that answer in this process, without the warehouse. */
+  readonly models: ModelServer;
   readonly transfers: Transfers;
   /** Where the log of each topic ends, durably. */
   durable(): Record<string, Position>;
@@ -65,6 +68,7 @@ export function openFront(options: FrontOptions): Front {
   const columns = new Map<string, ReadonlySet<string>>();
   const none: ReadonlySet<string> = new Set();
   const intake = openIntake({ log, limits: settings.limits, timeZone: settings.timeZone, columns: (topic) => columns.get(topic) ?? none });
+  const models = openModelServer(dataPath, (thrown) => say('error', 'model.refused', { message: asMillraceError(thrown).message }));
   const flow = newFlow();
   let stopping = false;
 
@@ -94,7 +98,8 @@ export function openFront(options: FrontOptions): Front {
     stopWithin: 10_000,
     onReady(details) {
       state = 'ready';
-      const { positions } = details as ChildReady;
+      const { positions, models: list } = details as ChildReady;
+      models.update(list);
       for (const [topic, to] of Object.entries(positions)) flow.delivered(topic, to);
       sendTopics();
       sent = {};
@@ -105,6 +110,10 @@ export function openFront(options: FrontOptions): Front {
       const told = message as FromChild;
       if (told.kind === 'problem') {
         say('error', 'warehouse.problem', { message: told.message });
+        return;
+      }
+      if (told.kind === 'models') {
+        models.update(told.models);
         return;
       }
       for (const { topic, to, columns: names } of told.topics) {
@@ -182,6 +191,7 @@ export function openFront(options: FrontOptions): Front {
     warehouse,
     flow,
     uploads,
+    models,
     transfers,
     durable: () => log.durable(),
     warehouseState: () => state,

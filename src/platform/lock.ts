@@ -1,23 +1,49 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail } from '#core';
 
-/** One front per workspace. The file names the process; one that is gone (or whose number another has now) holds nothing. */
+/**
+ * One front per workspace. The file names the process; one that is gone (or whose number another has now) holds nothing.
+ * The file appears whole (written beside, then linked), and a stale one is moved aside before it is believed to be the stale one.
+ */
 export function takeLock(dataPath: string): () => void {
   const file = join(dataPath, 'front.lock');
-  for (;;) {
-    try {
-      const fd = openSync(file, 'wx', 0o600);
-      writeSync(fd, JSON.stringify({ pid: process.pid, born: bornOf(process.pid) }));
-      closeSync(fd);
-      return () => rmSync(file, { force: true });
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+  const own = join(dataPath, `front.lock.${process.pid}`);
+  rmSync(own, { force: true });
+  writeFileSync(own, JSON.stringify({ pid: process.pid, born: bornOf(process.pid) }), { flag: 'wx', mode: 0o600 });
+  try {
+    while (!linked(own, file)) {
+      const holder = readHolder(file);
+      if (holder !== null && lives(holder)) fail('WORKSPACE_BUSY', { pid: holder.pid });
+      putAside(file, `${own}.stale`);
     }
-    const holder = readHolder(file);
-    if (holder !== null && lives(holder)) fail('WORKSPACE_BUSY', { pid: holder.pid });
-    rmSync(file, { force: true });
+  } finally {
+    rmSync(own, { force: true });
   }
+  return () => rmSync(file, { force: true });
+}
+
+function linked(own: string, file: string): boolean {
+  try {
+    linkSync(own, file);
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw cause;
+  }
+}
+
+/** Two that find the same stale lock must not remove each other's new one: what was moved aside is looked at again, and put back if it lives. */
+function putAside(file: string, aside: string): void {
+  try {
+    renameSync(file, aside);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw cause;
+  }
+  const moved = readHolder(aside);
+  if (moved !== null && lives(moved)) linked(aside, file);
+  rmSync(aside, { force: true });
 }
 
 interface Holder {
@@ -29,7 +55,7 @@ function readHolder(file: string): Holder | null {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Holder;
   } catch {
-    // Torn by a crash, or just removed: nobody holds it.
+    // Just removed, or damaged: nobody holds it.
     return null;
   }
 }

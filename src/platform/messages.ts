@@ -1,4 +1,5 @@
 /** What the front and the warehouse child say to each other over IPC; questions and bulk go over the child's socket instead. */
+import type { ModelEntry } from '#analyze';
 import type { Bytes, Position, Role, Topic } from '#core';
 
 /** Given to the child when it is forked. */
@@ -20,9 +21,12 @@ export type ToChild =
 
 export type FromChild =
   | { readonly kind: 'delivered'; readonly topics: readonly { topic: string; to: Position; columns: readonly string[] }[] }
+  /** After each change: all models that there are. */
+  | { readonly kind: 'models'; readonly models: readonly ModelEntry[] }
   | { readonly kind: 'problem'; readonly message: string };
 
 /** What the child says when it is ready. */
 export interface ChildReady {
   readonly positions: Readonly<Record<string, Position>>;
+  readonly models: readonly ModelEntry[];
 }

@@ -5,7 +5,7 @@
 import { constants, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import type { ModelFile, Profile, TrainingOrder } from '#analyze';
-import { type Bytes, type ErrorBody, asMillraceError, fail } from '#core';
+import { asMillraceError, type Bytes, type ErrorBody, fail } from '#core';
 import { type ColumnData, type Progress, train } from '#learn';
 import { readParquetArrays } from '#store';
 import { writeAside } from './models/file.ts';
@@ -75,7 +75,12 @@ function profileOf(column: ColumnData): Profile {
   const variance = known.reduce((sum, value) => sum + (value - mean) ** 2 / known.length, 0);
   const figures = { min: known[0], max: known.at(-1), mean, median: known[(known.length - 1) >> 1], stddev: Math.sqrt(variance) };
   const shown = Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, known.length === 0 ? null : value!]));
-  return { input: column.name, ...(shown as Pick<Profile, 'min'>), category_count: null, null_count: column.values.length - known.length } as Profile;
+  return {
+    input: column.name,
+    ...(shown as Pick<Profile, 'min'>),
+    category_count: null,
+    null_count: column.values.length - known.length,
+  } as Profile;
 }
 
 function say(message: FromTrainer, sent?: () => void): void {

@@ -6,12 +6,25 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { pipeline } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, type Answers, type OwnStatements, openAnalyst, openAnswers } from '#analyze';
+import {
+  type Answer,
+  type Answers,
+  type DefinitionKind,
+  definitionKinds,
+  type Models,
+  type OwnStatements,
+  openAnalyst,
+  openAnswers,
+  openModels,
+  toldOf,
+} from '#analyze';
 import { asMillraceError, type ErrorBody, fail, type Principal, type Topic } from '#core';
 import { type Keeper, openKeeper, startDelivery } from '#process';
 import { isFatal, openStore, type Store, text } from '#store';
-import { openDefinitions, openWorkspace } from '#workspace';
-import type { ChildConfig, FromChild, ToChild } from './messages.ts';
+import { type DefinitionFolder, openDefinitions, openWorkspace } from '#workspace';
+import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
+import { modelRoutes } from './models/routes.ts';
+import { openWorkshop } from './models/workshop.ts';
 import { transferRoutes } from './transfer-warehouse.ts';
 
 /** The kernel frees the file of a killed predecessor at once, but its process may take a moment to be gone. */
@@ -25,11 +38,17 @@ async function main(config: ChildConfig): Promise<void> {
   const problem = (thrown: unknown) => say({ kind: 'problem', message: thrown instanceof Error ? thrown.message : String(thrown) });
   const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
   const keeper = await openKeeper({ store, files: viewFiles, onProblem: problem });
-  const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper) });
+  const models = await openModels({
+    store,
+    workshop: openWorkshop(config.dataPath, trainerShare(config.memory)),
+    onChange: (list) => say({ kind: 'models', models: list }),
+  });
+  const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper, models), models });
   // Read at each question: an edit needs no listening to.
-  const metrics = openDefinitions(config.workspace, 'metrics', '.yaml', () => {});
-  const journeys = openDefinitions(config.workspace, 'journeys', '.yaml', () => {});
-  const answers = openAnswers({ store, analyst, timeZone: timeZoneOf(config.workspace), metrics, journeys });
+  const definitions = Object.fromEntries(
+    definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),
+  ) as Record<DefinitionKind, DefinitionFolder>;
+  const answers = openAnswers({ store, analyst, timeZone: timeZoneOf(config.workspace), definitions });
   let broken: readonly ErrorBody[] = [];
   async function defineViews(): Promise<void> {
     try {
@@ -55,12 +74,13 @@ async function main(config: ChildConfig): Promise<void> {
   const routes = {
     ...routesOf(store, analyst, answers, () => ({ views: keeper.states(), problems: broken })),
     ...(await transferRoutes(store)),
+    ...modelRoutes(models),
   };
   const server = createServer((request, response) => {
     answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));
   });
   server.listen(config.socket, () => {
-    process.send?.({ ready: { positions: Object.fromEntries(store.positions()) } });
+    process.send?.({ ready: { positions: Object.fromEntries(store.positions()), models: models.list() } satisfies ChildReady });
   });
 
   process.on('message', (message: ToChild) => {
@@ -84,7 +104,7 @@ async function main(config: ChildConfig): Promise<void> {
       await analyst.close();
       await delivering.settle(2_500);
       await delivering.stop();
-      for (const files of [viewFiles, metrics, journeys]) files.close();
+      for (const files of [viewFiles, ...Object.values(definitions)]) files.close();
       await keeper.stop();
       await store.close();
       process.exit(0);
@@ -94,10 +114,13 @@ async function main(config: ChildConfig): Promise<void> {
   process.on('SIGINT', () => {});
 }
 
-/** Statements about views, as questions see them. */
-function ownStatements(keeper: Keeper): OwnStatements {
+/** A training process's part: its own code and DuckDB's take some 150 MB before any data. */
+const trainerShare = (memory: number): number => Math.max(300_000_000, memory * 0.6);
+
+/** Statements about views and models, as questions see them. */
+function ownStatements(keeper: Keeper, models: Models): OwnStatements {
   const text = (...names: string[]) => names.map((name) => ({ name, type: 'VARCHAR' }));
-  return async (statement) => {
+  return async (statement, who, asked) => {
     switch (statement.kind) {
       case 'create_materialized_view': {
         const view = await keeper.create(statement);
@@ -119,6 +142,15 @@ function ownStatements(keeper: Keeper): OwnStatements {
             .states()
             .map((view) => [view.name, view.source, view.mode, view.state, view.reasons.join('; '), view.error?.message ?? null]),
         };
+      case 'create_model': {
+        const created = await models.create(statement, { ...asked, who: who.name });
+        return created === null
+          ? { columns: text('model'), rows: [[`${statement.target.schema}.${statement.target.name}`]] }
+          : toldOf(created);
+      }
+      case 'drop_model':
+        await models.drop(statement);
+        return { columns: text('statement', 'model'), rows: [[statement.kind, `${statement.target.schema}.${statement.target.name}`]] };
       default:
         return null;
     }

@@ -281,3 +281,98 @@ export interface ShownAnswer {
   sql: string;
   evidence_sql: string;
 }
+
+/** One version of a model in GET /v1/models. */
+export interface ModelVersion {
+  version: number;
+  created: string;
+  by: string;
+  /** As it was asked for: AUTOML_CLASSIFIER … */
+  type: string;
+  task: 'regression' | 'classification';
+  target: string;
+  /** The statement that made it, and the newest batch of the warehouse when its rows were read. */
+  query: string;
+  batch: number;
+  rows: number;
+  /** Figures on held-out rows with their standard errors. */
+  metrics: readonly { metric: string; value: number; error: number }[];
+  /** SHA-256 of its file. */
+  hash: string;
+  bytes: number;
+}
+
+/** GET /v1/models. Versions: the newest first. `aliases`: name → version; `champion` answers where none is named. */
+export interface ModelsAnswer {
+  models: readonly { name: string; versions: readonly ModelVersion[]; aliases: Record<string, number> }[];
+}
+
+/** GET /v1/models/:name, where a name is `model`, `schema.model`, `model@2` or `model@alias`. */
+export interface ModelAnswer {
+  model: ModelsAnswer['models'][number];
+  version: number;
+  inputs: readonly { name: string; type: string; kind: 'number' | 'text' | 'time' }[];
+  profile: readonly {
+    input: string;
+    min: number | null;
+    max: number | null;
+    mean: number | null;
+    median: number | null;
+    stddev: number | null;
+    category_count: number | null;
+    null_count: number;
+  }[];
+  /** How it was made and how good it is. */
+  report: ModelReport | null;
+}
+
+/** The parts of a training report that are shown; docs/learn.md describes all. */
+export interface ModelReport {
+  task: 'regression' | 'classification';
+  rows: { table: number; known: number; learned: number; judged: number };
+  split: { kind: string; column: string | null; why: string };
+  warnings: readonly { kind: string; column: string | null; text: string }[];
+  metric: string;
+  trials: readonly { candidate: { name: string }; score: number; trainMillis: number; share: number }[];
+  scores: readonly { metric: string; value: number; error: number }[];
+  rule: { text: string; score: number; gain: number; gainError: number };
+  better: boolean;
+  importance: readonly { column: string; loss: number }[];
+  confusion: readonly (readonly number[])[] | null;
+  stopped: boolean;
+}
+
+/**
+ * POST /v1/models/:name/predict. At most 10,000 rows and 16 MB (100 rows with `explain`). A value that is left out or null is missing;
+ * times are ISO 8601 or epoch milliseconds.
+ */
+export interface PredictRequest {
+  rows: Record<string, unknown>[];
+  explain?: boolean;
+}
+
+/** Each prediction has `predicted_<target>`, for classes `probabilities` by label, and with explain what moved each score. */
+export interface PredictAnswer {
+  model: string;
+  version: number;
+  predictions: readonly Record<string, unknown>[];
+}
+
+/** GET /v1/trainings: those under way. POST /v1/trainings/:job/stop ends one's search and keeps the best model so far. */
+export interface TrainingsAnswer {
+  trainings: {
+    job: string;
+    model: string;
+    who: string;
+    state: 'reading' | 'waiting' | 'training' | 'checking';
+    progress: {
+      trials: number;
+      of: number | null;
+      trying: string;
+      round: number;
+      metric: string;
+      best: { name: string; score: number } | null;
+      elapsedMillis: number;
+    } | null;
+  }[];
+}

@@ -8,7 +8,9 @@ import {
   DuckDBTypeId,
   type DuckDBValue,
   LIST,
+  listValue,
   STRUCT,
+  structValue,
   VARCHAR,
 } from '@duckdb/node-api';
 import type { Bytes } from '#core';
@@ -91,7 +93,7 @@ export async function appendArrays(connection: DuckDBConnection, table: string, 
       columns.map(({ kind }) => TYPES[kind].type()),
       count,
     );
-    columns.forEach((column, k) => chunk.setColumnValues(k, valuesOf(column, from, from + count)));
+    for (const [k, column] of columns.entries()) chunk.setColumnValues(k, valuesOf(column, from, from + count));
     appender.appendDataChunk(chunk);
   }
   appender.closeSync();
@@ -99,7 +101,8 @@ export async function appendArrays(connection: DuckDBConnection, table: string, 
 
 function valuesOf(column: AppendColumn, from: number, to: number): DuckDBValue[] {
   if (column.kind === 'number') return Array.from(column.values.subarray(from, to), (value) => (Number.isNaN(value) ? null : value));
-  return column.values.slice(from, to) as DuckDBValue[];
+  if (column.kind === 'text') return column.values.slice(from, to);
+  return column.values.slice(from, to).map((weights) => listValue(weights.map((weight) => structValue({ ...weight }))));
 }
 
 /** The rows of a Parquet file that `Reader.toParquet` wrote, read by a DuckDB of its own in this process. */

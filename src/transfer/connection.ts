@@ -22,7 +22,7 @@ export function sourceOf(name: string): Source {
 }
 
 /** Opens the transfer's source. Errors: TRANSFER_OPTION, TRANSFER_SECRET, TRANSFER_CONNECT, TRANSFER_DENIED, TRANSFER_FILE, TRANSFER_PATH. */
-export function openSource({ source, connection }: Pick<Transfer, 'source' | 'connection'>, world: World): Promise<Opened> {
+export async function openSource({ source, connection }: Pick<Transfer, 'source' | 'connection'>, world: World): Promise<Opened> {
   const entry = sourceOf(source);
   return entry.open(checked(entry, connection, world), world);
 }

@@ -22,12 +22,14 @@ export interface Steps {
 }
 
 const mostLabels = 200;
+const dayMs = 86_400_000;
 
 /** A grid that leaves room for the labels of its axes. */
 export const inside = { outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' } as const;
 
 /** Rows as steps along x, a series for each measure or each value of the series column. Rows of one step are summed. CHART_SHAPE. */
-export function stepsOf({ data, spec, encoding }: Drawing): Steps {
+export function stepsOf(drawing: Drawing): Steps {
+  const { data, spec, encoding } = drawing;
   const { x, y, series } = encoding;
   if (x === null || y.length === 0) return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a column for the axis and one with numbers' });
   const isTime = rolesOf(data)[x] === 'time';
@@ -57,7 +59,12 @@ export function stepsOf({ data, spec, encoding }: Drawing): Steps {
   const notes: Note[] = [];
   if (kept.length < all.length) notes.push({ kind: 'series_left_out', count: all.length - kept.length });
   if (order.length < at.size) notes.push({ kind: 'values_left_out', count: at.size - order.length });
-  const withTime = isTime && order.some((step) => Number(step) % 86_400_000 !== 0);
+  const withTime = isTime && order.some((step) => Number(step) % dayMs !== 0);
+  if (isTime && order.length === 1) {
+    // One instant spans no axis: it is named.
+    const name = dayFormatter(drawing.look, withTime)(Number(order[0]));
+    return { kind: 'category', steps: [name], series: kept, notes, withTime };
+  }
   return { kind: isTime ? 'time' : 'category', steps: order, series: kept, notes, withTime };
 }
 
@@ -92,6 +99,8 @@ export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { z
   };
   const step = {
     type: steps.kind,
+    // No tick between two days where the values are days.
+    ...(steps.kind === 'time' && !steps.withTime ? { minInterval: dayMs } : {}),
     ...(steps.kind === 'category' ? { data: steps.steps.map(String) } : {}),
     ...(sideways ? { inverse: true } : {}),
     axisLabel: {
@@ -192,7 +201,7 @@ function hoverText(hovered: unknown, steps: Steps, look: Look, format: (value: n
 /** A tick names as much of the time as changes there. */
 function tick(look: Look, at: number, withTime: boolean): string {
   const date = new Date(at);
-  const midnight = at % 86_400_000 === 0;
+  const midnight = at % dayMs === 0;
   const options: Intl.DateTimeFormatOptions =
     withTime && !midnight
       ? { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }

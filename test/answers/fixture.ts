@@ -2,26 +2,36 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { json } from 'node:stream/consumers';
-import { type Answers, openAnalyst, openAnswers } from '#analyze';
+import { type Answers, type DefinitionKind, openAnalyst, openAnswers } from '#analyze';
 import type { Principal, Topic } from '#core';
 import { recogniseExport, type ShopOptions, shopDataset, simulateShop, type Truth } from '#simulate';
 import { openStore, type Store } from '#store';
 import { parseTopic } from '#workspace';
 
+// biome-ignore lint/suspicious/noExplicitAny: a row's cells are whatever the answer gives.
+export type Row = Readonly<Record<string, any>>;
+
 export interface Ran {
   readonly columns: readonly string[];
-  readonly rows: readonly Readonly<Record<string, any>>[];
+  readonly rows: readonly Row[];
   readonly facts: Readonly<Record<string, string>>;
+  readonly sql: string;
+}
+
+interface Body {
+  readonly columns: { name: string }[];
+  readonly rows: unknown[][];
+  readonly evidence: { facts: { fact: string; value: string }[] };
   readonly sql: string;
 }
 
 export interface Warehouse {
   readonly store: Store;
   readonly answers: Answers;
-  readonly definitions: { metrics: Map<string, string>; journeys: Map<string, string> };
+  readonly definitions: Readonly<Record<DefinitionKind, Map<string, string>>>;
   run(answer: string, options?: Readonly<Record<string, unknown>>): Promise<Ran>;
   /** Any statement, with calls of answers.* expanded. */
-  ask(sql: string): Promise<Readonly<Record<string, any>>[]>;
+  ask(sql: string): Promise<Row[]>;
   make(...statements: string[]): Promise<void>;
   deliver(topic: Topic, records: readonly Readonly<Record<string, unknown>>[]): Promise<void>;
   close(): Promise<void>;
@@ -35,30 +45,34 @@ export async function openWarehouse(timeZone = 'UTC'): Promise<Warehouse> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-answers-'));
   const store = await openStore({ dataPath: folder, memory: 800e6, threads: 2 });
   const analyst = openAnalyst({ store, limits: { admin: limit, editor: limit, viewer: limit, write: limit }, own: async () => null });
-  const definitions = { metrics: new Map<string, string>(), journeys: new Map<string, string>() };
-  const files = (kind: 'metrics' | 'journeys') => ({
+  const definitions = { metrics: new Map<string, string>(), journeys: new Map<string, string>(), experiments: new Map<string, string>() };
+  const files = (kind: DefinitionKind) => ({
     list: () => [...definitions[kind]].map(([name, text]) => ({ name, file: `${kind}/${name}.yaml`, text })),
   });
-  const answers = openAnswers({ store, analyst, timeZone, metrics: files('metrics'), journeys: files('journeys') });
+  const answers = openAnswers({
+    store,
+    analyst,
+    timeZone,
+    definitions: { metrics: files('metrics'), journeys: files('journeys'), experiments: files('experiments') },
+  });
   const positions = new Map<string, number>();
-  const named = (columns: { name: string }[], rows: unknown[][]) =>
-    rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]])));
+  const named = ({ columns, rows }: Body): Row[] => rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]])));
   return {
     store,
     answers,
     definitions,
     async run(answer, options = {}) {
-      const body = (await json((await answers.run({ who, answer, options })).body)) as any;
+      const body = (await json((await answers.run({ who, answer, options })).body)) as Body;
       return {
-        columns: body.columns.map((column: { name: string }) => column.name),
-        rows: named(body.columns, body.rows),
-        facts: Object.fromEntries(body.evidence.facts.map(({ fact, value }: any) => [fact, value])),
+        columns: body.columns.map((column) => column.name),
+        rows: named(body),
+        facts: Object.fromEntries(body.evidence.facts.map(({ fact, value }) => [fact, value])),
         sql: body.sql,
       };
     },
     async ask(sql) {
-      const body = (await json((await analyst.ask({ who, sql: await answers.expand(sql, who), format: 'json' })).body)) as any;
-      return named(body.columns, body.rows);
+      const body = (await json((await analyst.ask({ who, sql: await answers.expand(sql, who), format: 'json' })).body)) as Body;
+      return named(body);
     },
     async make(...statements) {
       await store.write(async (tx) => {

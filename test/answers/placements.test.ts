@@ -80,6 +80,21 @@ interface Order {
   readonly cents: number;
 }
 
+const hours = (hour: number) => `TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_minutes(${hour * 60})`;
+async function put(warehouse: Warehouse, clicks: readonly Click[], orders: readonly Order[]): Promise<void> {
+  const rows = [
+    ...clicks.map(({ user, hour, placement }, at) => `('select_promotion', '${user}', ${hours(hour)}, ${at}, '${placement}', NULL, NULL)`),
+    ...orders.map(
+      ({ user, hour, cents }, at) =>
+        `('purchase', '${user}', ${hours(hour)} + INTERVAL 1 SECOND, ${1000 + at}, NULL, 'o${at}', ${cents} * 0.01)`,
+    ),
+  ];
+  await warehouse.make(
+    `CREATE OR REPLACE TABLE main.events AS SELECT event, u AS user_pseudo_id, time, _position, placement, NULL::VARCHAR AS content, order_id, CAST(value AS DECIMAL(18,2)) AS value
+     FROM (VALUES ${rows.join(', ')}) AS e(event, u, time, _position, placement, order_id, value)`,
+  );
+}
+
 /** Shares of whole cents by the largest remainder, in exact integers. */
 function shared(money: bigint, weights: readonly bigint[]): bigint[] {
   const sum = weights.reduce((a, b) => a + b, 0n);
@@ -112,23 +127,6 @@ describe('attribution', () => {
   });
   after(() => warehouse.close());
 
-  const hours = (hour: number) => `TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_minutes(${hour * 60})`;
-  async function put(clicks: readonly Click[], orders: readonly Order[]): Promise<void> {
-    const rows = [
-      ...clicks.map(
-        ({ user, hour, placement }, at) => `('select_promotion', '${user}', ${hours(hour)}, ${at}, '${placement}', NULL, NULL)`,
-      ),
-      ...orders.map(
-        ({ user, hour, cents }, at) =>
-          `('purchase', '${user}', ${hours(hour)} + INTERVAL 1 SECOND, ${1000 + at}, NULL, 'o${at}', ${cents} * 0.01)`,
-      ),
-    ];
-    await warehouse.make(
-      `CREATE OR REPLACE TABLE main.events AS SELECT event, u AS user_pseudo_id, time, _position, placement, NULL::VARCHAR AS content, order_id, CAST(value AS DECIMAL(18,2)) AS value
-       FROM (VALUES ${rows.join(', ')}) AS e(event, u, time, _position, placement, order_id, value)`,
-    );
-  }
-
   const click = fc.record({ user: fc.constantFrom('u1', 'u2'), hour: fc.nat(100), placement: fc.constantFrom('p', 'q', 'r') });
   const order = fc.record({ user: fc.constantFrom('u1', 'u2', 'u3'), hour: fc.nat(120), cents: fc.integer({ min: 0, max: 99_999 }) });
 
@@ -138,7 +136,7 @@ describe('attribution', () => {
         fc.array(click, { minLength: 1, maxLength: 10 }),
         fc.array(order, { minLength: 1, maxLength: 4 }),
         async (clicks, orders) => {
-          await put(clicks, orders);
+          await put(warehouse, clicks, orders);
           const { rows } = await warehouse.run('placements', {
             events: 'main.events',
             by: 'placement',
@@ -168,12 +166,13 @@ describe('attribution', () => {
           }
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 
   test('halves the weight of a click after seven days', async () => {
     await put(
+      warehouse,
       [
         { user: 'u1', hour: 0, placement: 'p' },
         { user: 'u1', hour: 168, placement: 'q' },
@@ -192,6 +191,7 @@ describe('attribution', () => {
 
   test('keeps money that is negative, and says that it is there', async () => {
     await put(
+      warehouse,
       [
         { user: 'u1', hour: 0, placement: 'p' },
         { user: 'u1', hour: 1, placement: 'q' },
@@ -212,7 +212,7 @@ describe('attribution', () => {
         fc.array(click, { minLength: 2, maxLength: 12 }),
         fc.array(order, { minLength: 1, maxLength: 3 }),
         async (clicks, orders) => {
-          await put(clicks, orders);
+          await put(warehouse, clicks, orders);
           const { rows } = await warehouse.run('placements', {
             events: 'main.events',
             by: 'placement',
@@ -233,10 +233,65 @@ describe('attribution', () => {
           }
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 });
+
+test('the modelled interval is that of a bootstrap over users', async (t) => {
+  const warehouse = await openWarehouse();
+  t.after(() => warehouse.close());
+  const draw = uniform(7);
+  const users = Array.from({ length: 150 }, (_, at) => `u${at}`);
+  const clicks = users.flatMap((user) =>
+    Array.from({ length: 1 + Math.floor(draw() * 3) }, (_, hour): Click => ({ user, hour, placement: 'pqr'[Math.floor(draw() * 3)]! })),
+  );
+  const orders = users
+    .filter((user) => draw() < (clicks.some((each) => each.user === user && each.placement === 'p') ? 0.5 : 0.2))
+    .map((user): Order => ({ user, hour: 10, cents: 1000 }));
+  await put(warehouse, clicks, orders);
+  const { rows } = await warehouse.run('placements', { events: 'main.events', by: 'placement', window: 'days', bootstrap: 300 });
+  const shares = new Map<string, number[]>(['p', 'q', 'r'].map((placement) => [placement, []]));
+  for (let resample = 0; resample < 300; resample++) {
+    const drawn = users.flatMap((user) => Array.from({ length: poisson(draw()) }, (_, copy) => ({ user, as: `${user}/${copy}` })));
+    const of = <T extends { user: string }>(all: readonly T[]) =>
+      drawn.flatMap(({ user, as }) => all.filter((each) => each.user === user).map((each) => ({ ...each, user: as })));
+    const effects = removalEffects(of(clicks), of(orders));
+    const sum = [...effects.values()].reduce((a, b) => a + b, 0);
+    for (const [placement, effect] of effects) shares.get(placement)!.push(effect / sum);
+  }
+  const money = orders.length * 10;
+  for (const row of rows.filter((each) => each['kind'] === 'promotion')) {
+    const sorted = shares.get(row['placement'])!.sort((a, b) => a - b);
+    const [low, high] = [sorted[Math.round(0.025 * 299)]! * money, sorted[Math.round(0.975 * 299)]! * money];
+    // Quantiles of 300 resamples scatter: a quarter of the width is several of their standard errors.
+    const near = (got: number, wanted: number) =>
+      assert.ok(Math.abs(got - wanted) < 0.25 * (high - low), `${row['placement']}: ${got} for ${wanted}, width ${high - low}`);
+    near(row['modelled_low'], low);
+    near(row['modelled_high'], high);
+  }
+});
+
+/** mulberry32. */
+function uniform(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** The inverse of the distribution of Poisson(1). */
+function poisson(u: number): number {
+  let [k, term, sum] = [0, Math.exp(-1), Math.exp(-1)];
+  while (u > sum && k < 20) {
+    term /= ++k;
+    sum += term;
+  }
+  return k;
+}
 
 /** P(conversion) from the start by Gaussian elimination on (I − Q)x = r, once whole and once without each state. */
 function removalEffects(clicks: readonly Click[], orders: readonly Order[]): Map<string, number> {

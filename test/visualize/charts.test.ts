@@ -110,6 +110,14 @@ test('missing days are a gap in the line, and days that are there are not', () =
   assert.equal(points(gallery['a gap in time']!), 1);
 });
 
+test('one day alone is named, and days have no ticks between them', () => {
+  const one = { columns: gallery['days']!.columns, rows: [['2026-01-05', 3]] };
+  const axis = (data: Data) => optionOf('bar', data)!.xAxis as { type: string; data?: string[]; minInterval?: number };
+  assert.deepEqual([axis(one).type, axis(one).data], ['category', ['Jan 5, 2026']]);
+  assert.equal(axis(gallery['days']!).minInterval, 86_400_000);
+  assert.equal(axis(gallery['instants']!).minInterval, undefined);
+});
+
 test('bars begin at zero, lines need not', () => {
   const scale = (kind: string) => (optionOf(kind, gallery['days']!)!.yAxis as { scale: boolean }).scale;
   assert.equal(scale('bar'), false);

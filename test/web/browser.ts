@@ -32,10 +32,12 @@ export interface Look {
 export interface Visit {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** What the page wrote to the console as an error or warning, and what it threw. */
+  /** What the page wrote to the console as an error or warning, and what it threw; a request that the server refuses is shown by the page itself. */
   readonly complaints: readonly string[];
   /** Keeps what the page shows under artefacts/, to be looked at. */
   shot(name: string): Promise<void>;
+  /** Signs in by the link that `millrace up` prints, and waits for the shell. */
+  enter(address: string, token: string): Promise<void>;
   /** Violations that axe finds serious or critical, as `rule: where`. */
   violations(): Promise<string[]>;
 }
@@ -62,7 +64,8 @@ export async function visit(t: { after: (fn: () => Promise<void>) => void }, { l
   page.setDefaultTimeout(20_000);
   const complaints: string[] = [];
   page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+    const refused = /the server responded with a status of 4\d\d/.test(message.text());
+    if ((message.type() === 'error' || message.type() === 'warning') && !refused) complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   const folder = join(root, 'artefacts', 'web');
@@ -73,6 +76,10 @@ export async function visit(t: { after: (fn: () => Promise<void>) => void }, { l
     complaints,
     async shot(name) {
       await page.screenshot({ path: join(folder, `${name}-${language}-${scheme}-${width}.png`), fullPage: true });
+    },
+    async enter(address, token) {
+      await page.goto(`${address}/#token=${token}`);
+      await page.locator('.rail').waitFor();
     },
     async violations() {
       // Through the debugger, since the page's own policy takes no foreign script.

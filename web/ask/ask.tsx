@@ -85,7 +85,7 @@ export default function Ask() {
             <Running job={state.job} since={state.since} onStop={() => state.stop.abort()} />
           ) : (
             <>
-              <span className="faint small">{mark === null ? '' : mark.message}</span>
+              <span />
               <Button onClick={run} disabled={sql.trim() === ''} rightSection={<kbd>⌘↵</kbd>}>
                 {t('run')}
               </Button>

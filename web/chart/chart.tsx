@@ -88,12 +88,13 @@ function BigNumber({ picture, spec, look }: { picture: Extract<Picture, { kind: 
   const { t } = useWords();
   const { value, before, trend } = picture;
   const whole = formatter(look, spec.unit)(value);
-  // A figure is about 18 px wide in this size.
-  const shown = whole.length * 18 > look.width ? formatter(look, spec.unit, true)(value) : whole;
+  // A figure is about 18 px wide in the larger size and 13 px in the smaller one.
+  const size = whole.length * 18 <= look.width ? 'large' : 'small';
+  const shown = whole.length * 13 <= look.width ? whole : formatter(look, spec.unit, true)(value);
   const change = value === null || before === null || before === 0 ? null : value / before - 1;
   return (
     <div className="big">
-      <span className="big-value" title={whole}>
+      <span className={`big-value ${size}`} title={whole}>
         {shown}
       </span>
       {change !== null && (

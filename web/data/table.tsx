@@ -6,7 +6,7 @@ import type { CatalogAnswer, QueryAnswer } from '../../src/server/api.ts';
 import { ask, call } from '../api.ts';
 import { useLive } from '../live.ts';
 import { go } from '../route.ts';
-import { Page, Placeholder, Problem } from '../states.tsx';
+import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
 import { cellFormat } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
@@ -66,7 +66,7 @@ function Profile({ table }: { table: Table }) {
         <h2>{t('profile')}</h2>
         {stats.error !== null && <Problem trouble={stats.error} onRetry={stats.refresh} compact />}
         {(table.rows ?? 0) > wholeRows && <p className="faint small">{t('profile_large', { n: number(sampledRows) })}</p>}
-        <div className="scroll-x">
+        <Sideways label={t('profile')}>
           <table className="plain profile">
             <thead>
               <tr>
@@ -103,7 +103,7 @@ function Profile({ table }: { table: Table }) {
               })}
             </tbody>
           </table>
-        </div>
+        </Sideways>
       </section>
       <section className="card">
         <h2>{t('sample')}</h2>

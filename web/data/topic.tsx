@@ -118,7 +118,11 @@ function Quarantine({ name, who }: { name: string; who: SessionAnswer }) {
                       {row.replayed !== null && ` · ${t('replayed')}`}
                     </p>
                   </div>
-                  {row.body !== undefined && <code className="record">{row.body.slice(0, 2000)}</code>}
+                  {row.body !== undefined && (
+                    <code className="record" title={row.body.slice(0, 2000)}>
+                      {row.body.slice(0, 2000)}
+                    </code>
+                  )}
                 </li>
               ))}
           </ul>

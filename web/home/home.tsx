@@ -8,7 +8,7 @@ import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
 import { loadFile } from '../shell/drop.tsx';
 import { useStatus } from '../shell/shell.tsx';
-import { Page, Problem } from '../states.tsx';
+import { Page, Problem, Sideways } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { Spark } from './spark.tsx';
 
@@ -194,7 +194,7 @@ function Arrivals({
   return (
     <section className="card">
       <h2>{t('arrivals')}</h2>
-      <div className="scroll-x">
+      <Sideways label={t('arrivals')}>
         <table className="plain">
           <thead>
             <tr>
@@ -225,7 +225,7 @@ function Arrivals({
             ))}
           </tbody>
         </table>
-      </div>
+      </Sideways>
     </section>
   );
 }

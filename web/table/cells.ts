@@ -21,13 +21,16 @@ export function cellFormat(column: Column, language: string, cells: readonly unk
 function numbers({ name, type }: Column, language: string, cells: readonly unknown[]): (cell: unknown) => string | null {
   const scale = Number(/^DECIMAL\(\d+,(\d+)\)/.exec(type)?.[1] ?? 0);
   const format = new Intl.NumberFormat(language, {
-    minimumFractionDigits: cells.some((cell) => cell !== null && !Number.isInteger(Number(cell))) ? Math.min(scale, 2) : 0,
+    minimumFractionDigits: Math.min(2, Math.max(0, ...cells.map(decimals))),
     maximumFractionDigits: Math.max(scale, /^(DOUBLE|FLOAT)/.test(type) ? 6 : 0),
     useGrouping: !/(^|_)(year|yyyy)$/i.test(name),
   });
   // A number with more digits than a double keeps comes as its text, which Intl writes with all of them.
   return (cell) => (cell === null ? null : typeof cell === 'number' || isNumberText(cell) ? format.format(cell as number) : words(cell));
 }
+
+/** Digits after the point. */
+const decimals = (cell: unknown) => (cell === null ? 0 : (/\.(\d+)$/.exec(String(cell))?.[1]?.length ?? 0));
 
 const isNumberText = (cell: unknown) => typeof cell === 'string' && /^-?\d+(\.\d+)?$/.test(cell);
 

@@ -2,8 +2,9 @@ import { Readable } from 'node:stream';
 import { json as readJson } from 'node:stream/consumers';
 import { type Entry, fail, type Principal } from '#core';
 import type { Store } from '#store';
-import { type Journey, parseJourney } from '../metrics/journey.ts';
-import { type Metric, parseMetric } from '../metrics/metric.ts';
+import { parseExperiment } from '../metrics/experiment.ts';
+import { parseJourney } from '../metrics/journey.ts';
+import { parseMetric } from '../metrics/metric.ts';
 import type { Analyst, Answer } from '../query.ts';
 import { expandCalls } from './call.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
@@ -13,6 +14,10 @@ import { checkOptions } from './options.ts';
 export interface Definitions {
   list(): readonly { readonly name: string; readonly file: string; readonly text: string }[];
 }
+
+/** Folders of the workspace whose files answers stand on. */
+export const definitionKinds = ['metrics', 'journeys', 'experiments'] as const;
+export type DefinitionKind = (typeof definitionKinds)[number];
 
 export interface Asked {
   readonly who: Principal;
@@ -49,7 +54,7 @@ interface Planned {
 /** Answers go through the analyst as whoever asks: the same allow-list, limits and jobs as any question. */
 export function newAnswers(
   kinds: readonly AnswerKind[],
-  input: { store: Store; analyst: Analyst; timeZone: string; metrics: Definitions; journeys: Definitions },
+  input: { store: Store; analyst: Analyst; timeZone: string; definitions: Readonly<Record<DefinitionKind, Definitions>> },
 ): Answers {
   const { store, analyst } = input;
 
@@ -60,20 +65,26 @@ export function newAnswers(
     const setting: Setting = {
       tables: await store.tables(),
       timeZone: input.timeZone,
-      metric: (name): Metric => {
-        const [found, names] = find(input.metrics, name);
-        return found === undefined
-          ? fail('METRIC_UNKNOWN', { metric: name.slice(0, 100), metrics: names })
-          : parseMetric(name, found.text, found.file);
-      },
-      journey: (name): Journey => {
-        const [found, names] = find(input.journeys, name);
-        return found === undefined
-          ? fail('JOURNEY_UNKNOWN', { journey: name.slice(0, 100), journeys: names })
-          : parseJourney(name, found.text, found.file);
-      },
+      metric: (name) => read('metrics', name, parseMetric, (metrics) => fail('METRIC_UNKNOWN', { metric: name.slice(0, 100), metrics })),
+      journey: (name) =>
+        read('journeys', name, parseJourney, (journeys) => fail('JOURNEY_UNKNOWN', { journey: name.slice(0, 100), journeys })),
+      experiment: (name) =>
+        read('experiments', name, parseExperiment, (experiments) =>
+          fail('EXPERIMENT_UNKNOWN', { experiment: name.slice(0, 100), experiments }),
+        ),
     };
     return { kind, given: checkOptions(kind, options), setting };
+  }
+
+  function read<T>(
+    kind: DefinitionKind,
+    name: string,
+    parse: (name: string, text: string, file: string) => T,
+    missing: (names: string) => never,
+  ): T {
+    const all = input.definitions[kind].list();
+    const found = all.find((each) => each.name === name);
+    return found === undefined ? missing(all.map((each) => each.name).join(', ')) : parse(name, found.text, found.file);
   }
 
   async function guard({ kind, given, setting }: Planned, who: Principal): Promise<void> {
@@ -121,11 +132,6 @@ export function newAnswers(
 }
 
 const entryOf = ({ name, title, summary, options }: AnswerKind): Entry => ({ name, title, summary, options });
-
-function find(definitions: Definitions, name: string) {
-  const all = definitions.list();
-  return [all.find((each) => each.name === name), all.map((each) => each.name).join(', ')] as const;
-}
 
 /** The head in place of the object's opening brace. */
 async function* spliced(head: Buffer, body: Readable): AsyncGenerator<Buffer> {

@@ -33,9 +33,9 @@ export const funnel: AnswerKind = {
     ...eventOptions,
   ],
   sql(given, setting) {
-    const { steps, by } = parts(given, setting);
+    const { steps, by } = funnelOf(given, setting);
     const own = `(${by === null ? '' : 'PARTITION BY "by" '}ORDER BY step)`;
-    return `WITH ${ctes(given, setting).join(',\n')},
+    return `WITH ${funnelCtes(given, setting).join(',\n')},
 counted AS (
 ${steps.map((step, at) => countStep(step, at + 1, by)).join('\n  UNION ALL\n')}
 )
@@ -47,7 +47,7 @@ SELECT step, name, ${by === null ? '' : '"by", '}entered,
 FROM counted ORDER BY ${by === null ? '' : '"by", '}step`;
   },
   evidence(given, setting) {
-    const { events, steps } = parts(given, setting);
+    const { events, steps } = funnelOf(given, setting);
     const more = steps.map(
       (step) => `SELECT 6, 'events of the step ' || ${literal(step.name)}, CAST(count(*) AS VARCHAR) FROM used WHERE ${step.condition}`,
     );
@@ -55,13 +55,13 @@ FROM counted ORDER BY ${by === null ? '' : '"by", '}step`;
   },
 };
 
-interface Parts {
+export interface Parts {
   readonly events: Events;
   readonly steps: readonly Step[];
   readonly by: string | null;
 }
 
-function parts(given: Given, setting: Setting): Parts {
+export function funnelOf(given: Given, setting: Setting): Parts {
   const events = eventsOf('funnel', given, setting);
   const asked = given['steps'] as readonly string[];
   if (asked.length < 2 || asked.length > MOST_STEPS)
@@ -75,14 +75,15 @@ function parts(given: Given, setting: Setting): Parts {
 
 const wantedOf = (steps: readonly Step[], by: string | null) => [...steps.flatMap((step) => step.columns), ...(by === null ? [] : [by])];
 
-function ctes(given: Given, setting: Setting): string[] {
-  const { events, steps, by } = parts(given, setting);
+/** `best`: unit and the times of the steps of its deepest run; before it `used` with the `more` columns. */
+export function funnelCtes(given: Given, setting: Setting, more: readonly string[] = []): string[] {
+  const { events, steps, by } = funnelOf(given, setting);
   const unit = given['unit'] === 'session' ? 'session' : '"user"';
   const strict = given['order'] === 'strict';
   const byColumn = by === null ? '' : `, CAST(${quote(by)} AS VARCHAR) AS "by"`;
   const flags = steps.map((step, at) => `${step.condition} AS is${at + 1}`).join(', ');
   return [
-    ...events.ctes(wantedOf(steps, by)),
+    ...events.ctes([...wantedOf(steps, by), ...more]),
     `hit AS (
   -- n numbers the events of a unit, so that equal times have an order.
   SELECT ${unit} AS unit, time, row_number() OVER (PARTITION BY ${unit} ORDER BY time, tie) AS n${byColumn}, ${flags}

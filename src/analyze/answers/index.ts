@@ -1,5 +1,9 @@
+import { aa } from './aa.ts';
 import { cohorts } from './cohorts.ts';
+import { drivers } from './drivers.ts';
+import { dropoff } from './dropoff.ts';
 import { type Answers, newAnswers } from './engine.ts';
+import { experiment } from './experiment.ts';
 import { funnel } from './funnel.ts';
 import { journey } from './journey.ts';
 import type { AnswerKind } from './kind.ts';
@@ -8,11 +12,26 @@ import { paths } from './paths.ts';
 import { placements } from './placements.ts';
 import { reconcile } from './reconcile.ts';
 import { retention } from './retention.ts';
+import { rfm } from './rfm.ts';
 
 /** Every answer, in the order in which they are listed. */
-export const answers: readonly AnswerKind[] = [reconcile, placements, funnel, paths, journey, retention, cohorts, metric];
+export const answers: readonly AnswerKind[] = [
+  reconcile,
+  placements,
+  funnel,
+  dropoff,
+  paths,
+  journey,
+  retention,
+  cohorts,
+  rfm,
+  experiment,
+  aa,
+  metric,
+  drivers,
+];
 
-export type { Answers, Asked, Definitions, Shown } from './engine.ts';
+export { type Answers, type Asked, type DefinitionKind, type Definitions, definitionKinds, type Shown } from './engine.ts';
 
 export function openAnswers(input: Parameters<typeof newAnswers>[1]): Answers {
   return newAnswers(answers, input);

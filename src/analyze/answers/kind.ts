@@ -1,4 +1,5 @@
 import type { Entry, Option, Table } from '#core';
+import type { Experiment } from '../metrics/experiment.ts';
 import type { Journey } from '../metrics/journey.ts';
 import type { Metric } from '../metrics/metric.ts';
 
@@ -10,9 +11,10 @@ export interface Setting {
   readonly tables: readonly Table[];
   /** IANA; days and weeks are cut in it. */
   readonly timeZone: string;
-  /** By name. Errors: METRIC_UNKNOWN, JOURNEY_UNKNOWN, DEFINITION_*. */
+  /** By name. Errors: METRIC_UNKNOWN, JOURNEY_UNKNOWN, EXPERIMENT_UNKNOWN, DEFINITION_*. */
   metric(name: string): Metric;
   journey(name: string): Journey;
+  experiment(name: string): Experiment;
 }
 
 /** A query that must give no row; the first one that it gives is the reason of the refusal. */

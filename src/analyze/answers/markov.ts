@@ -1,7 +1,8 @@
 /**
  * The removal effect of an order-1 Markov chain (Anderl, Becker, von Wangenheim, Schumann 2016) in SQL: how much less often a journey
  * ends in a purchase when one state is taken out and what led to it ends without one. Shares are the effects over their sum.
- * The interval is a Poisson bootstrap over users, not over touches: each user counts 0, 1, 2, … times by a hash of user and resample.
+ * The interval is a Poisson bootstrap over users, not over touches: each user counts 0, 1, 2, … times by a hash of user and
+ * resample (hashed twice: DuckDB's hash of two values is an exclusive or, which leaves any two users tied over all resamples).
  */
 
 /** Mass below this is no longer followed; what a probability can be off by. */
@@ -41,7 +42,7 @@ export function journeyCtes(bySession: boolean, resamples: number): string[] {
       : `
   UNION ALL
   SELECT "user", b, CASE WHEN u < 0.367879 THEN 0 WHEN u < 0.735759 THEN 1 WHEN u < 0.919699 THEN 2 WHEN u < 0.981012 THEN 3 WHEN u < 0.996340 THEN 4 ELSE 5 END
-  FROM (SELECT "user", b, hash("user", b) / 18446744073709551616.0 AS u FROM (SELECT DISTINCT "user" FROM moved) CROSS JOIN range(1, ${resamples + 1}) AS r(b))`
+  FROM (SELECT "user", b, hash(hash("user", b)) / 18446744073709551616.0 AS u FROM (SELECT DISTINCT "user" FROM moved) CROSS JOIN range(1, ${resamples + 1}) AS r(b))`
   }
 )`,
     `chance AS (

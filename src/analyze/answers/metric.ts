@@ -21,7 +21,7 @@ export const metric: AnswerKind = {
     ...eventOptions.filter(({ name }) => name === 'from' || name === 'to'),
   ],
   sql(given, setting) {
-    const { definition, by } = parts(given, setting);
+    const { definition, by } = metricOf(given, setting);
     const grain = String(given['grain']);
     const period =
       grain === 'none'
@@ -35,7 +35,7 @@ export const metric: AnswerKind = {
     return `SELECT ${columns.join(', ')}\n${fromSql(definition, by, given, setting)}\nGROUP BY ALL ORDER BY ALL`;
   },
   evidence(given, setting) {
-    const { definition, by } = parts(given, setting);
+    const { definition, by } = metricOf(given, setting);
     const from = fromSql(definition, by, given, setting);
     const span =
       definition.time === null
@@ -49,16 +49,16 @@ export const metric: AnswerKind = {
       `SELECT 1 AS ord, 'rows used' AS fact, CAST(count(*) AS VARCHAR) AS value ${from}`,
       `SELECT 1, 'rows of ${all.name.replaceAll("'", "''")}', CAST(count(*) AS VARCHAR) FROM ${all.sql}`,
     ];
-    const parts_ = [...rows, ...span, `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`];
-    return `SELECT fact, value FROM (\n  ${parts_.join('\n  UNION ALL ')}\n) ORDER BY ord, fact`;
+    const selects = [...rows, ...span, `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`];
+    return `SELECT fact, value FROM (\n  ${selects.join('\n  UNION ALL ')}\n) ORDER BY ord, fact`;
   },
   guards(given, setting) {
-    const { definition, by } = parts(given, setting);
+    const { definition, by } = metricOf(given, setting);
     return joinsOf(definition, by).map((join) => uniqueness(definition, join, setting));
   },
 };
 
-function parts(given: Given, setting: Setting): { definition: Metric; by: readonly string[] } {
+export function metricOf(given: Given, setting: Setting): { definition: Metric; by: readonly string[] } {
   const definition = setting.metric(String(given['metric']));
   const by = given['by'] as readonly string[];
   const unknown = by.find((dimension) => !definition.dimensions.includes(dimension));
@@ -67,16 +67,17 @@ function parts(given: Given, setting: Setting): { definition: Metric; by: readon
   return { definition, by };
 }
 
-function timeOf(definition: Metric, { grain, from }: Given): string {
+/** Errors: ANSWER_OPTION where the metric has none. */
+export function timeOf(definition: Metric, { grain, from }: Given): string {
   if (definition.time !== null) return quote(definition.time);
   const option = grain !== 'none' ? 'grain' : from !== null ? 'from' : 'to';
   return fail('ANSWER_OPTION', { answer: 'metric', option, problem: `the metric "${definition.name}" has no time` });
 }
 
-const joinsOf = (definition: Metric, by: readonly string[]) =>
+export const joinsOf = (definition: Metric, by: readonly string[]) =>
   definition.joins.filter((join) => by.some((dimension) => dimension.startsWith(`${join.name}.`)));
 
-function dimensionColumn(definition: Metric, dimension: string): string {
+export function dimensionColumn(definition: Metric, dimension: string): string {
   return definition.joins.some((join) => dimension.startsWith(`${join.name}.`)) ? `"${dimension}"` : quote(dimension);
 }
 
@@ -85,7 +86,13 @@ function tableOf(setting: Setting, name: string): Found {
 }
 
 /** Joined columns get names that no column of the metric's table has, so that its expression can't be ambiguous. */
-function fromSql(definition: Metric, by: readonly string[], given: Given, setting: Setting): string {
+export function fromSql(
+  definition: Metric,
+  by: readonly string[],
+  given: Given,
+  setting: Setting,
+  conditions: readonly string[] = [],
+): string {
   const base = tableOf(setting, definition.table);
   const joins = joinsOf(definition, by).map((join) => {
     const other = tableOf(setting, join.table);
@@ -100,11 +107,11 @@ function fromSql(definition: Metric, by: readonly string[], given: Given, settin
     return `LEFT JOIN (SELECT ${selected.join(', ')} FROM ${other.sql} AS j) AS ${quote(join.name)} ON ${on.join(' AND ')}`;
   });
   const days = given['from'] === null && given['to'] === null ? [] : withinDays('metric', given, setting, timeOf(definition, given));
-  const where = [...(definition.where === null ? [] : [`(${definition.where}\n)`]), ...days];
+  const where = [...(definition.where === null ? [] : [`(${definition.where}\n)`]), ...days, ...conditions];
   return [`FROM ${base.sql} AS base`, ...joins, ...(where.length === 0 ? [] : [`WHERE ${where.join(' AND ')}`])].join('\n');
 }
 
-function uniqueness(definition: Metric, join: MetricJoin, setting: Setting): Guard {
+export function uniqueness(definition: Metric, join: MetricJoin, setting: Setting): Guard {
   const other = tableOf(setting, join.table);
   const key = join.on.map(([, column]) => needColumn(other, 'j', `the join "${join.name}"`, [column]));
   return {

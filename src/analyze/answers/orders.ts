@@ -1,6 +1,6 @@
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
-import { type Found, findTable, firstColumn, literal, needColumn } from './tables.ts';
+import { type Found, findTable, firstColumn, literal, needColumn, quote } from './tables.ts';
 
 export interface Orders {
   readonly table: Found;
@@ -50,4 +50,16 @@ export function needOrders(given: Given, setting: Setting): Orders {
     ordersOf(given, setting) ??
     fail('ANSWER_TABLE', { what: 'orders', needs: 'shop.orders, or a table with order_id, ordered_at and amount' })
   );
+}
+
+/** Refund records by order where there is a topic of them, else the amounts in the orders table, else none. */
+export function refundsOf(given: Given, setting: Setting): string {
+  const refunds = findTable(setting, 'raw.refunds');
+  if (refunds !== null && refunds.column('order_id') !== null && refunds.column('value') !== null)
+    return `SELECT order_id, sum(value) AS value FROM ${refunds.sql} GROUP BY order_id`;
+  const orders = findTable(setting, String(given['orders'] ?? 'shop.orders'));
+  const amount = orders?.column('refund_amount') ?? null;
+  if (orders === null || amount === null || orders.column('order_id') === null)
+    return 'SELECT NULL::VARCHAR AS order_id, 0 AS value WHERE false';
+  return `SELECT order_id, sum(${quote(amount)}) AS value FROM ${orders.sql} GROUP BY order_id`;
 }

@@ -3,7 +3,7 @@ import { type Events, eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { journeyCtes } from './markov.ts';
-import { findTable, quote } from './tables.ts';
+import { refundsOf } from './orders.ts';
 
 const keys = ['placement', 'content', 'day'] as const;
 const models = ['last_click', 'first_click', 'linear', 'position', 'time_decay'] as const;
@@ -235,16 +235,4 @@ function ctes(events: Events, given: Given, setting: Setting): string[] {
   QUALIFY row_number() OVER (PARTITION BY l.order_id, l.item ORDER BY c.k DESC) = 1
 )`,
   ];
-}
-
-/** Refund records by order where there is a topic of them, else the amounts in the orders table, else none. */
-function refundsOf(given: Given, setting: Setting): string {
-  const refunds = findTable(setting, 'raw.refunds');
-  if (refunds !== null && refunds.column('order_id') !== null && refunds.column('value') !== null)
-    return `SELECT order_id, sum(value) AS value FROM ${refunds.sql} GROUP BY order_id`;
-  const orders = findTable(setting, String(given['orders'] ?? 'shop.orders'));
-  const amount = orders?.column('refund_amount') ?? null;
-  if (orders === null || amount === null || orders.column('order_id') === null)
-    return 'SELECT NULL::VARCHAR AS order_id, 0 AS value WHERE false';
-  return `SELECT order_id, sum(${quote(amount)}) AS value FROM ${orders.sql} GROUP BY order_id`;
 }

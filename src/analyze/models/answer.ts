@@ -9,7 +9,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Column, fail } from '#core';
 import { checkStatement, readStatement, type Statement, tokens, type Who } from '#sql';
-import { name, type Reader, text, type Transaction, type Values } from '#store';
+import { name, type Reader, type Transaction, text, type Values } from '#store';
 import { blank, type Call, ctesBefore, findCalls, placeOf } from './calls.ts';
 import { type ModelFunction, modelFunctions } from './functions.ts';
 import type { ModelFile } from './model.ts';
@@ -28,13 +28,14 @@ export interface Answering {
 export interface Planned {
   /** As long as the text that was given, so that places in it stay true. */
   readonly text: string;
+  /** What was sent, its parameters named. */
   readonly given: string;
   readonly steps: readonly { readonly call: Call; readonly entry: ModelFunction; readonly as: string }[];
   readonly names: ReadonlySet<string>;
-  /** The asker, who may also read the answers. */
-  who(asker: Who): Who;
-  /** The answers for a statement that writes, whose transaction has a connection of its own. MODEL_CALL where it would outlive them. */
-  forWriting(statement: Statement, reader: Reader, folder: string): Promise<WritingAnswers>;
+  /** `checkStatement` for an asker who may also read the answers. MODEL_CALL for a statement that would outlive them. */
+  check(statement: Statement, asker: Who): void;
+  /** The answers for a statement that writes: its transaction has a connection of its own. */
+  forWriting(reader: Reader, folder: string): Promise<WritingAnswers>;
 }
 
 export interface WritingAnswers {
@@ -45,9 +46,9 @@ export interface WritingAnswers {
 }
 
 /** Costs one look at the text where it has no calls. MODEL_CALL for one that is not written as it must be. */
-export function planCalls(given: string): Planned {
-  const calls = findCalls(given);
-  if (calls.length > 0) refuseUnnumbered(given);
+export function planCalls(sent: string): Planned {
+  const calls = findCalls(sent);
+  const given = calls.length === 0 ? sent : withNamedParameters(sent);
   let text = given;
   const steps = calls.map((call) => {
     const refuse = (problem: string): never => fail('MODEL_CALL', { call: `ML.${call.name}`, problem, ...placeOf(given, call.start) });
@@ -66,8 +67,12 @@ export function planCalls(given: string): Planned {
     text,
     steps,
     names,
-    who: (asker) => ({ ...asker, mayRead: (schema, table) => (schema === null && names.has(table)) || asker.mayRead(schema, table) }),
-    forWriting: (statement, reader, folder) => filesOf(names, statement, reader, folder),
+    check(statement, asker) {
+      checkStatement(statement, withAnswers(asker, names));
+      if (names.size === 0 || HOLDING.includes(statement.kind)) return;
+      fail('MODEL_CALL', { call: 'A function of models', problem: `can't stand in ${statement.kind.toUpperCase().replaceAll('_', ' ')}` });
+    },
+    forWriting: (reader, folder) => filesOf(names, reader, folder),
   };
 }
 
@@ -80,13 +85,14 @@ export async function answerCalls(planned: Planned, answering: Answering): Promi
   }
 }
 
-/** What may hold answers is a statement that is over when it is done; a view would name them for ever. */
-const WRITING: readonly Statement['kind'][] = ['create_table_as', 'insert', 'update', 'delete'];
+/** What may hold answers is over when it is done; a view would name them for ever. */
+const HOLDING: readonly Statement['kind'][] = ['select', 'explain', 'create_table_as', 'insert', 'update', 'delete', 'create_model'];
 
-async function filesOf(names: ReadonlySet<string>, statement: Statement, reader: Reader, folder: string): Promise<WritingAnswers> {
-  if (names.size > 0 && !WRITING.includes(statement.kind)) {
-    fail('MODEL_CALL', { call: 'A function of models', problem: `can't stand in ${statement.kind.toUpperCase().replaceAll('_', ' ')}` });
-  }
+function withAnswers(asker: Who, names: ReadonlySet<string>): Who {
+  return { ...asker, mayRead: (schema, table) => (schema === null && names.has(table)) || asker.mayRead(schema, table) };
+}
+
+async function filesOf(names: ReadonlySet<string>, reader: Reader, folder: string): Promise<WritingAnswers> {
   const files = [...names].map((as) => ({ as, path: join(folder, `${as}.parquet`) }));
   for (const { as, path } of files) await reader.toParquet(`SELECT * FROM ${name(as)}`, undefined, path);
   return {
@@ -105,36 +111,66 @@ async function filesOf(names: ReadonlySet<string>, statement: Statement, reader:
 /** Shorter than the shortest call, ML.WEIGHTS(MODEL m). */
 const newName = (): string => `ml_${randomBytes(6).toString('hex')}`;
 
-/** Numbers of ? are counted over the whole text; a part of it by itself would count anew. */
-function refuseUnnumbered(text: string): void {
-  const unnumbered = tokens(text).find((token) => token.kind === 'parameter' && token.text === '?');
-  if (unnumbered) fail('MODEL_CALL', { call: 'A statement with ML functions', problem: 'takes parameters as $1 or $name, not as ?', ...placeOf(text, unnumbered.start) });
+/**
+ * Puts the words into spaces without moving a line. There is room: "ML.PREDICT(MODEL m," is longer than "SELECT*FROM("; a call that
+ * breaks its line at every word only loses the true place of its errors.
+ */
+function writeInto(spaces: string, words: readonly string[]): string {
+  let done = '';
+  for (const word of words) {
+    const room = spaces.slice(done.length).search(new RegExp(` {${word.length}}`));
+    if (room < 0) return `${words.join(' ')} `;
+    done += spaces.slice(done.length, done.length + room) + word;
+  }
+  return `${done}${spaces.slice(done.length) || ' '}`;
 }
+
+/**
+ * Parts of a statement have not all of its parameters, and DuckDB binds $2 only beside $1, so $1 becomes $b and so on, as long as before.
+ * Numbers of ? are counted over the whole text, so a part can't have them.
+ */
+function withNamedParameters(given: string): string {
+  const own = tokens(given);
+  const parameters = own.filter(({ kind }) => kind === 'parameter');
+  const refused =
+    parameters.find(({ text: shown }) => shown.startsWith('?')) ??
+    (parameters.some(isNumbered) ? parameters.find((each) => !isNumbered(each)) : undefined);
+  if (refused) {
+    const problem = 'takes parameters as $1 or as $name, not both and not as ?';
+    fail('MODEL_CALL', { call: 'A statement with functions of models', problem, ...placeOf(given, refused.start) });
+  }
+  return own.map((token) => (token.kind === 'parameter' && isNumbered(token) ? `$${lettered(token.text.slice(1))}` : token.text)).join('');
+}
+
+const isNumbered = ({ text: shown }: { text: string }): boolean => /^\$\d/.test(shown);
+const lettered = (digits: string): string => digits.replace(/\d/g, (digit) => 'abcdefghij'[Number(digit)]!);
 
 /** Runs the call's query, with the CTEs that stand before it, and keeps its rows. */
 async function keepInput(planned: Planned, call: Call, answering: Answering): Promise<{ table: string; columns: readonly Column[] }> {
   const { reader, who } = answering;
   const { start, end, kind } = call.input!;
-  const select = kind === 'table' ? 'SELECT * FROM ' : 'SELECT * FROM (';
-  // What stands before a query, "ML.PREDICT(MODEL m, TABLE " or "ML.PREDICT(MODEL m, (", is longer than what is put there.
   const ctes = ctesBefore(planned.text, call.start);
   const before = ctes === null ? '' : blank(planned.text.slice(0, ctes.start)) + planned.text.slice(ctes.start, ctes.end);
-  const lead = before + blank(planned.given.slice(before.length, start - select.length)) + select;
+  const between = blank(planned.given.slice(before.length, start));
+  const lead = before + writeInto(between, ['SELECT', '*', 'FROM', ...(kind === 'table' ? [] : ['('])]);
   const inner = planCalls(lead + planned.given.slice(start, end) + (kind === 'table' ? '' : '\n)'));
   const statement = await readStatement(inner.text, (sql) => reader.serialize(sql));
   if (statement.kind !== 'select') {
     return fail('MODEL_CALL', { call: `ML.${call.name}`, problem: 'takes a query that only reads', ...placeOf(planned.given, start) });
   }
-  checkStatement(statement, inner.who(planned.who(who)));
-  await answerCalls(inner, { ...answering, who: planned.who(who) });
+  const asker = withAnswers(who, planned.names);
+  inner.check(statement, asker);
+  await answerCalls(inner, { ...answering, who: asker });
   const table = newName();
   await reader.own(`CREATE TEMP TABLE ${name(table)} AS ${statement.sql}\n`, valuesOf(answering.values, statement.parameters));
   return { table, columns: (await sourceOf(reader, name(table))).columns };
 }
 
-/** The values of those parameters, by name: a part of a statement does not have them all. */
+/** The values of those parameters, by name. */
 export function valuesOf(values: Values | undefined, parameters: readonly string[]): Record<string, unknown> | undefined {
   if (values === undefined) return undefined;
-  const given = Array.isArray(values) ? Object.fromEntries(values.map((value, n) => [String(n + 1), value])) : (values as Record<string, unknown>);
+  const given = Array.isArray(values)
+    ? Object.fromEntries(values.flatMap((value, n) => [`${n + 1}`, lettered(`${n + 1}`)].map((each) => [each, value])))
+    : (values as Record<string, unknown>);
   return Object.fromEntries(parameters.filter((parameter) => parameter in given).map((parameter) => [parameter, given[parameter]]));
 }

@@ -37,7 +37,8 @@ export function selectInputs(inputs: readonly Input[], columns: readonly Column[
   const found: Input[] = [];
   const list: string[] = [];
   for (const input of inputs) {
-    const column = columns.find((each) => each.name === input.name) ?? columns.find((each) => each.name.toLowerCase() === input.name.toLowerCase());
+    const column =
+      columns.find((each) => each.name === input.name) ?? columns.find((each) => each.name.toLowerCase() === input.name.toLowerCase());
     if (column === undefined) continue;
     found.push({ ...input, kind: kindOf(column.type) ?? 'text' });
     list.push(`${expressionOf(column, input.kind)} AS ${name(input.name)}`);

@@ -6,7 +6,7 @@ import { type AppendColumn, name, type Reader, type Weights } from '#store';
 import type { Call } from './calls.ts';
 import { classificationFigures, confusion, confusionFigures, decide, type Judged, regressionFigures, rocPoints } from './judge.ts';
 import type { ModelFile } from './model.ts';
-import { score, type Scored, transformed } from './score.ts';
+import { type Scored, score, transformed } from './score.ts';
 import { weightsOf } from './weights.ts';
 
 export interface Asked {
@@ -31,15 +31,33 @@ export interface ModelFunction {
 
 export const modelFunctions: readonly ModelFunction[] = [
   { name: 'PREDICT', summary: 'Each row with its prediction.', input: 'required', settings: ['threshold'], answer: predictRows },
-  { name: 'EXPLAIN_PREDICT', summary: 'Each row with what moved its prediction.', input: 'required', settings: ['top_k_features'], answer: explainRows },
+  {
+    name: 'EXPLAIN_PREDICT',
+    summary: 'Each row with what moved its prediction.',
+    input: 'required',
+    settings: ['top_k_features'],
+    answer: explainRows,
+  },
   { name: 'EVALUATE', summary: 'How good it is.', input: 'optional', settings: ['threshold'], answer: evaluate },
-  { name: 'CONFUSION_MATRIX', summary: 'Rows by true and predicted class.', input: 'optional', settings: ['threshold'], answer: confusionMatrix },
+  {
+    name: 'CONFUSION_MATRIX',
+    summary: 'Rows by true and predicted class.',
+    input: 'optional',
+    settings: ['threshold'],
+    answer: confusionMatrix,
+  },
   { name: 'ROC_CURVE', summary: 'Counts at each threshold.', input: 'optional', settings: [], answer: rocCurve },
   { name: 'FEATURE_INFO', summary: 'What the columns held in training.', input: 'none', settings: [], answer: featureInfo },
   { name: 'TRAINING_INFO', summary: 'The models tried, with their loss.', input: 'none', settings: [], answer: trainingInfo },
   { name: 'TRIAL_INFO', summary: 'The models tried, with their settings.', input: 'none', settings: [], answer: trialInfo },
   { name: 'WEIGHTS', summary: 'Weights of a linear model.', input: 'none', settings: [], answer: weights },
-  { name: 'FEATURE_IMPORTANCE', summary: 'What is lost when a column is shuffled.', input: 'none', settings: [], answer: featureImportance },
+  {
+    name: 'FEATURE_IMPORTANCE',
+    summary: 'What is lost when a column is shuffled.',
+    input: 'none',
+    settings: [],
+    answer: featureImportance,
+  },
   { name: 'GLOBAL_EXPLAIN', summary: 'How much each column moves predictions.', input: 'none', settings: [], answer: globalExplain },
 ];
 
@@ -56,6 +74,11 @@ function thresholdOf(asked: Asked): number {
 async function* scoredInput(asked: Asked, withTruth: boolean): AsyncGenerator<Scored> {
   const source = await transformed(asked.reader, asked.file, asked.input!.table);
   yield* score(asked.reader, asked.file, source, withTruth, asked.pause);
+}
+
+/** Classes as texts; learning knows true and false as 1 and 0. */
+function labelsOf({ model, target }: ModelFile): string[] {
+  return model.classes!.map((label) => (target.type === 'BOOLEAN' ? String(label === '1') : label));
 }
 
 /** Labels as the target's column had them. */
@@ -122,23 +145,40 @@ async function explainRows(asked: Asked): Promise<void> {
     const rows = block === null ? 0 : block.answers.length / block.width;
     const codes = Array.from({ length: rows }, (_, row) => decide(block!.answers, row * block!.width, block!.width, 0.5));
     const outputs = block === null ? [] : explain(file.model, block.inputs);
-    const scoreOf = (row: number) => outputs.length === 1 ? outputs[0]! : outputs[codes[row]!]!;
-    const moved = (row: number): Weights => scoreOf(row).columns.map((column) => ({ feature: column.name, attribution: (column.values as Float64Array)[row]! }));
+    const scoreOf = (row: number) => (outputs.length === 1 ? outputs[0]! : outputs[codes[row]!]!);
+    const moved = (row: number): Weights =>
+      scoreOf(row).columns.map((column) => ({ feature: column.name, attribution: (column.values as Float64Array)[row]! }));
     const attributions = codes.map((_, row) => moved(row));
     const sum = (of: Weights) => of.reduce((total, { attribution }) => total + attribution, 0);
-    const numbers = (column: string, of: (row: number) => number): AppendColumn => ({ name: column, kind: 'number', values: Float64Array.from(codes, (_, row) => of(row)) });
+    const numbers = (column: string, of: (row: number) => number): AppendColumn => ({
+      name: column,
+      kind: 'number',
+      values: Float64Array.from(codes, (_, row) => of(row)),
+    });
     return [
       classes === null ? numbers('predicted', (row) => block!.answers[row]!) : labelValues(file, codes),
       numbers('probability', (row) => (classes === null ? Number.NaN : block!.answers[row * block!.width + codes[row]!]!)),
-      { name: 'moved', kind: 'weights', values: attributions.map((of) => [...of].sort((a, b) => Math.abs(b.attribution) - Math.abs(a.attribution)).slice(0, top)) },
+      {
+        name: 'moved',
+        kind: 'weights',
+        values: attributions.map((of) => [...of].sort((a, b) => Math.abs(b.attribution) - Math.abs(a.attribution)).slice(0, top)),
+      },
       numbers('base', (row) => scoreOf(row).base),
       numbers('score', (row) => scoreOf(row).base + sum(attributions[row]!)),
     ];
   };
   await reader.append(answers, explained(null));
   for await (const block of scoredInput(asked, false)) await reader.append(answers, explained(block));
-  const own = { predicted: `predicted_${target}`, probability: 'probability', moved: 'top_feature_attributions', base: 'baseline_prediction_value', score: 'prediction_value' };
-  const shown = Object.entries(own).map(([column, shownAs]) => `p.${column}${column === 'predicted' ? `::${labelType(file)}` : ''} AS ${name(shownAs)}`);
+  const own = {
+    predicted: `predicted_${target}`,
+    probability: 'probability',
+    moved: 'top_feature_attributions',
+    base: 'baseline_prediction_value',
+    score: 'prediction_value',
+  };
+  const shown = Object.entries(own).map(
+    ([column, shownAs]) => `p.${column}${column === 'predicted' ? `::${labelType(file)}` : ''} AS ${name(shownAs)}`,
+  );
   await reader.own(
     `CREATE TEMP VIEW ${name(as)} AS SELECT ${shown.join(', ')}${beside(asked, Object.values(own))} FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,
   );
@@ -181,7 +221,12 @@ function demandClasses(asked: Asked, two = false): readonly string[] {
 
 async function evaluate(asked: Asked): Promise<void> {
   const threshold = thresholdOf(asked);
-  const figures = asked.input === null ? reported(asked) : asked.file.model.classes === null ? regressionFigures(await judged(asked)) : classificationFigures(await judged(asked), threshold);
+  const figures =
+    asked.input === null
+      ? reported(asked)
+      : asked.file.model.classes === null
+        ? regressionFigures(await judged(asked))
+        : classificationFigures(await judged(asked), threshold);
   await asked.reader.append(
     asked.as,
     Object.entries(figures).map(([metric, value]) => ({ name: metric, kind: 'number', values: Float64Array.of(value) })),
@@ -206,17 +251,23 @@ function reported(asked: Asked): Readonly<Record<string, number>> {
 }
 
 async function confusionMatrix(asked: Asked): Promise<void> {
-  const classes = demandClasses(asked);
+  demandClasses(asked);
   const threshold = thresholdOf(asked);
   const table = asked.input === null ? asked.file.model.report!.confusion! : confusion(await judged(asked), threshold);
-  const counts = classes.map((label, k): AppendColumn => ({ name: label, kind: 'number', values: Float64Array.from(table, (row) => row[k]!) }));
-  await asked.reader.append(asked.as, [{ name: 'expected_label', kind: 'text', values: [...classes] }, ...counts]);
+  const counts = labelsOf(asked.file).map(
+    (label, k): AppendColumn => ({ name: label, kind: 'number', values: Float64Array.from(table, (row) => row[k]!) }),
+  );
+  await asked.reader.append(asked.as, [{ name: 'expected_label', kind: 'text', values: labelsOf(asked.file) }, ...counts]);
 }
 
 async function rocCurve(asked: Asked): Promise<void> {
   demandClasses(asked, true);
   const points = asked.input === null ? asked.file.model.report!.thresholds! : rocPoints(await judged(asked));
-  const column = (as: string, of: (point: (typeof points)[number]) => number): AppendColumn => ({ name: as, kind: 'number', values: Float64Array.from(points, of) });
+  const column = (as: string, of: (point: (typeof points)[number]) => number): AppendColumn => ({
+    name: as,
+    kind: 'number',
+    values: Float64Array.from(points, of),
+  });
   await asked.reader.append(asked.as, [
     column('threshold', (p) => p.threshold),
     column('recall', (p) => p.truePositives / (p.truePositives + p.falseNegatives)),
@@ -229,12 +280,20 @@ async function rocCurve(asked: Asked): Promise<void> {
 }
 
 /** Rows of plain values as the answer; the columns are those named, texts or numbers. */
-async function tell(asked: Asked, columns: Readonly<Record<string, readonly (string | null)[] | readonly (number | null)[]>>, kinds: Readonly<Record<string, AppendColumn['kind']>>): Promise<void> {
+async function tell(
+  asked: Asked,
+  columns: Readonly<Record<string, readonly (string | null)[] | readonly (number | null)[]>>,
+  kinds: Readonly<Record<string, AppendColumn['kind']>>,
+): Promise<void> {
   await asked.reader.append(
     asked.as,
     Object.entries(columns).map(([column, values]): AppendColumn => {
       if (kinds[column] === 'text') return { name: column, kind: 'text', values: [...(values as readonly (string | null)[])] };
-      return { name: column, kind: 'number', values: Float64Array.from(values as readonly (number | null)[], (value) => value ?? Number.NaN) };
+      return {
+        name: column,
+        kind: 'number',
+        values: Float64Array.from(values as readonly (number | null)[], (value) => value ?? Number.NaN),
+      };
     }),
   );
 }
@@ -242,7 +301,14 @@ async function tell(asked: Asked, columns: Readonly<Record<string, readonly (str
 async function featureInfo(asked: Asked): Promise<void> {
   const { profile } = asked.file;
   const figures = ['min', 'max', 'mean', 'median', 'stddev', 'category_count', 'null_count'] as const;
-  await tell(asked, { input: profile.map(({ input }) => input), ...Object.fromEntries(figures.map((figure) => [figure, profile.map((each) => each[figure])])) }, { input: 'text' });
+  await tell(
+    asked,
+    {
+      input: profile.map(({ input }) => input),
+      ...Object.fromEntries(figures.map((figure) => [figure, profile.map((each) => each[figure])])),
+    },
+    { input: 'text' },
+  );
 }
 
 async function trainingInfo(asked: Asked): Promise<void> {
@@ -296,7 +362,11 @@ async function weights(asked: Asked): Promise<void> {
 
 async function featureImportance(asked: Asked): Promise<void> {
   const { importance } = asked.file.model.report!;
-  await tell(asked, { feature: importance.map(({ column }) => column), importance: importance.map(({ loss }) => loss) }, { feature: 'text' });
+  await tell(
+    asked,
+    { feature: importance.map(({ column }) => column), importance: importance.map(({ loss }) => loss) },
+    { feature: 'text' },
+  );
 }
 
 /** The mean of the absolute attributions to the golden rows that are as they were in training. */
@@ -313,5 +383,9 @@ async function globalExplain(asked: Asked): Promise<void> {
     return { feature: column.name, attribution: all.reduce((sum, value) => sum + Math.abs(value) / all.length, 0) };
   });
   features.sort((a, b) => b.attribution - a.attribution);
-  await tell(asked, { feature: features.map(({ feature }) => feature), attribution: features.map(({ attribution }) => attribution) }, { feature: 'text' });
+  await tell(
+    asked,
+    { feature: features.map(({ feature }) => feature), attribution: features.map(({ attribution }) => attribution) },
+    { feature: 'text' },
+  );
 }

@@ -9,7 +9,7 @@ import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts
 import { expressionOf, inputsOf } from './columns.ts';
 import type { Input, ModelEntry, ModelFile, Trained, TrainingOrder, TrainingState, Version, Workshop } from './model.ts';
 import { isAlias, readOptions } from './options.ts';
-import { openRegistry } from './registry.ts';
+import { type Naming, openRegistry } from './registry.ts';
 import { score, sourceOf } from './score.ts';
 
 /** A CREATE MODEL that is under way, as the asker's question. */
@@ -30,7 +30,10 @@ export interface Models {
   /** See `answerCalls`. */
   answer(planned: Planned, answering: Omit<Answering, 'open'>): Promise<void>;
   /** Trains and deploys a version, or null where IF NOT EXISTS finds one. Errors: MODEL_*, LEARN_*. */
-  create(statement: CreateModelStatement, creating: Creating): Promise<{ model: string; alias: string; version: Version; file: ModelFile } | null>;
+  create(
+    statement: CreateModelStatement,
+    creating: Creating,
+  ): Promise<{ model: string; alias: string; version: Version; file: ModelFile } | null>;
   drop(statement: DropModelStatement): Promise<void>;
   /** Gives a version an alias, once the golden rows came out right on every target. Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_OPTION. */
   promote(model: string, alias: string, who: string): Promise<ModelEntry>;
@@ -41,7 +44,11 @@ export interface Models {
   stop(job: string): boolean;
 }
 
-export async function openModels(input: { store: Store; workshop: Workshop; onChange: (models: readonly ModelEntry[]) => void }): Promise<Models> {
+export async function openModels(input: {
+  store: Store;
+  workshop: Workshop;
+  onChange: (models: readonly ModelEntry[]) => void;
+}): Promise<Models> {
   const { store, workshop } = input;
   const registry = await openRegistry(store, workshop.find);
   const running = new Map<string, { state: TrainingState; stop: AbortController }>();
@@ -78,7 +85,17 @@ export async function openModels(input: { store: Store; workshop: Workshop; onCh
     const told = async (version: number | null, error: MillraceError | null) => {
       const best: Progress['best'] = state.progress?.best ?? null;
       const facts = { trials: state.progress?.trials ?? null, metric: state.progress?.metric ?? null, best: best?.score ?? null };
-      await registry.addRun({ job, model, who, started, ended: new Date().toISOString(), state: error === null ? 'done' : 'failed', version, error: error?.body ?? null, ...facts });
+      await registry.addRun({
+        job,
+        model,
+        who,
+        started,
+        ended: new Date().toISOString(),
+        state: error === null ? 'done' : 'failed',
+        version,
+        error: error?.body ?? null,
+        ...facts,
+      });
     };
     try {
       const prepared = await readRows(statement, model, creating);
@@ -87,9 +104,14 @@ export async function openModels(input: { store: Store; workshop: Workshop; onCh
         state.state = 'waiting';
         return await inTurn(async () => {
           state.state = 'training';
-          const trained = await workshop.train(prepared.order, (progress) => {
-            state.progress = progress;
-          }, stop.signal, creating.cancel);
+          const trained = await workshop.train(
+            prepared.order,
+            (progress) => {
+              state.progress = progress;
+            },
+            stop.signal,
+            creating.cancel,
+          );
           state.state = 'checking';
           const version = await deploy(trained, prepared, statement, creating);
           await told(version.version, null);
@@ -114,7 +136,10 @@ export async function openModels(input: { store: Store; workshop: Workshop; onCh
     const described = await reader.stream(`SELECT * FROM ${from} LIMIT 0`, given);
     await described.next();
     const columns = inputsOf(described.columns);
-    const { type, plan, alias } = readOptions(statement.options, columns.map((column) => column.name));
+    const { type, plan, alias } = readOptions(
+      statement.options,
+      columns.map((column) => column.name),
+    );
     const parquet = join(store.folders.slices, `training-${process.hrtime.bigint()}-${++count}.parquet`);
     const list = described.columns.map((column, k) => `${expressionOf(column, columns[k]!.kind)} AS ${quote(column.name)}`).join(', ');
     const batch = store.batch();
@@ -128,19 +153,36 @@ export async function openModels(input: { store: Store; workshop: Workshop; onCh
     return { order, alias, batch, rows };
   }
 
-  async function deploy(trained: Trained, prepared: Awaited<ReturnType<typeof readRows>>, statement: CreateModelStatement, creating: Creating): Promise<Version> {
+  async function deploy(
+    trained: Trained,
+    prepared: Awaited<ReturnType<typeof readRows>>,
+    statement: CreateModelStatement,
+    creating: Creating,
+  ): Promise<Version> {
     const { name: model, type, plan } = prepared.order;
     try {
       await prove(trained.file);
       const version = await store.write(async (tx) => {
-        const made = { version: (registry.find(model)?.versions[0]?.version ?? 0) + 1, created: trained.file.created, by: creating.who, type };
+        const made = {
+          version: (registry.find(model)?.versions[0]?.version ?? 0) + 1,
+          created: trained.file.created,
+          by: creating.who,
+          type,
+        };
         const about = { task: trained.file.model.task, target: plan.target, query: creating.text, transform: statement.transform };
-        const facts = { options: JSON.stringify(statement.options), batch: prepared.batch, rows: prepared.rows, hash: trained.hash, bytes: trained.bytes };
+        const facts = {
+          options: JSON.stringify(statement.options),
+          batch: prepared.batch,
+          rows: prepared.rows,
+          hash: trained.hash,
+          bytes: trained.bytes,
+        };
         const row: Version = { ...made, ...about, ...facts, metrics: trained.file.model.report!.scores };
         await registry.addVersion(tx, model, row);
-        await registry.addNaming(tx, model, { alias: prepared.alias, version: row.version }, creating.who);
+        await registry.addNaming(tx, model, { alias: prepared.alias, version: row.version, rolledBack: false }, creating.who);
         // A model that has never served has no champion to be challenged.
-        if (prepared.alias !== 'champion' && registry.find(model) === null) await registry.addNaming(tx, model, { alias: 'champion', version: row.version }, creating.who);
+        if (prepared.alias !== 'champion' && registry.find(model) === null)
+          await registry.addNaming(tx, model, { alias: 'champion', version: row.version, rolledBack: false }, creating.who);
         // Before the commit: a row without its file can't be, a file without its row is overwritten by the next.
         workshop.place(trained, model, row.version);
         tx.changed({ kind: 'statement', target: 'millrace.model', rows: 1 });
@@ -164,7 +206,7 @@ export async function openModels(input: { store: Store; workshop: Workshop; onCh
     }
   }
 
-  async function nameVersion(model: string, naming: { alias: string; version: number }, who: string): Promise<ModelEntry> {
+  async function nameVersion(model: string, naming: Naming, who: string): Promise<ModelEntry> {
     await store.write(async (tx) => {
       await registry.addNaming(tx, model, naming, who);
       tx.changed({ kind: 'statement', target: 'millrace.model_alias', rows: 1 });
@@ -194,16 +236,21 @@ export async function openModels(input: { store: Store; workshop: Workshop; onCh
       if (!isAlias(alias)) fail('MODEL_OPTION', { option: 'alias', problem: 'is a name of a–z, 0–9 and _, such as champion' });
       const { entry, version } = registry.version(spelled);
       await prove(workshop.open(entry.name, version.version, version.hash));
-      return nameVersion(entry.name, { alias, version: version.version }, who);
+      return nameVersion(entry.name, { alias, version: version.version, rolledBack: false }, who);
     },
     async rollBack(spelled, who) {
       const { entry, version } = registry.version(spelled);
-      const held = (await registry.namings(entry.name)).filter(({ alias }) => alias === 'champion').map((naming) => naming.version);
-      const before = held.slice(0, held.lastIndexOf(version.version)).findLast((each) => each !== version.version);
+      const held: number[] = [];
+      for (const naming of await registry.namings(entry.name)) {
+        if (naming.alias !== 'champion') continue;
+        if (naming.rolledBack) held.pop();
+        else held.push(naming.version);
+      }
+      const before = held.at(-2);
       const earlier = entry.versions.find((each) => each.version === before);
       if (earlier === undefined) return fail('MODEL_UNKNOWN', { model: `${entry.name} before version ${version.version}` });
       await prove(workshop.open(entry.name, earlier.version, earlier.hash));
-      return nameVersion(entry.name, { alias: 'champion', version: earlier.version }, who);
+      return nameVersion(entry.name, { alias: 'champion', version: earlier.version, rolledBack: true }, who);
     },
     trainings: () => [...running.values()].map(({ state }) => state),
     stop(job) {
@@ -237,7 +284,8 @@ async function answersInSql(reader: Reader, file: ModelFile): Promise<number[][]
 /** The expressions of TRANSFORM, one by one. A query in it would read a table that the model's users can't see in it. */
 function splitTransform(transform: string): string[] {
   const own = tokens(transform);
-  if (own.some((token) => token.kind === 'word' && /^select$/i.test(token.text))) fail('MODEL_OPTION', { option: 'TRANSFORM', problem: 'can have no query in it' });
+  if (own.some((token) => token.kind === 'word' && /^select$/i.test(token.text)))
+    fail('MODEL_OPTION', { option: 'TRANSFORM', problem: 'can have no query in it' });
   const items = [''];
   let depth = 0;
   for (const token of own) {
@@ -252,16 +300,36 @@ function splitTransform(transform: string): string[] {
 
 /** Rows to predict have no label: what makes it is left out. Each expression makes one column unless one is a star, which keeps what there is. */
 function withoutTarget(items: readonly string[], columns: readonly Input[], target: string): string[] {
-  if (items.length !== columns.length) fail('MODEL_OPTION', { option: 'TRANSFORM', problem: 'must list its columns one by one, without *' });
+  if (items.length !== columns.length)
+    fail('MODEL_OPTION', { option: 'TRANSFORM', problem: 'must list its columns one by one, without *' });
   return items.filter((_, k) => columns[k]!.name !== target);
 }
 
 /** The report of a new version as rows: what the asker of CREATE MODEL is told. */
-export function toldOf(created: { model: string; alias: string; version: Version; file: ModelFile }): { columns: Column[]; rows: (string | number | null)[][] } {
+export function toldOf(created: { model: string; alias: string; version: Version; file: ModelFile }): {
+  columns: Column[];
+  rows: (string | number | null)[][];
+} {
   const report = created.file.model.report!;
-  const types = { model: 'VARCHAR', version: 'BIGINT', alias: 'VARCHAR', metric: 'VARCHAR', value: 'DOUBLE', error: 'DOUBLE', note: 'VARCHAR' };
+  const types = {
+    model: 'VARCHAR',
+    version: 'BIGINT',
+    alias: 'VARCHAR',
+    metric: 'VARCHAR',
+    value: 'DOUBLE',
+    error: 'DOUBLE',
+    note: 'VARCHAR',
+  };
   const columns = Object.entries(types).map(([name, type]) => ({ name, type }));
-  const line = (metric: string, value: number | null, error: number | null, note: string | null) => [created.model, created.version.version, created.alias, metric, value, error, note];
+  const line = (metric: string, value: number | null, error: number | null, note: string | null) => [
+    created.model,
+    created.version.version,
+    created.alias,
+    metric,
+    value,
+    error,
+    note,
+  ];
   return {
     columns,
     rows: [

@@ -27,7 +27,12 @@ const TYPES: Readonly<Record<string, Pick<Plan, 'task' | 'learner'>>> = {
   LINEAR_REG: { task: 'regression', learner: 'linear' },
 };
 
-const SPLITS: Readonly<Record<string, 'auto' | 'random' | 'time' | 'group'>> = { AUTO_SPLIT: 'auto', RANDOM: 'random', SEQ: 'time', GROUP: 'group' };
+const SPLITS: Readonly<Record<string, 'auto' | 'random' | 'time' | 'group'>> = {
+  AUTO_SPLIT: 'auto',
+  RANDOM: 'random',
+  SEQ: 'time',
+  GROUP: 'group',
+};
 
 type Setter = (draft: Draft, value: OptionValue, refuse: (problem: string) => never) => void;
 
@@ -116,10 +121,15 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
   }
   const { alias, trees, linear, target, ...rest } = draft;
   const written = columns.find((column) => column === target) ?? columns.find((column) => column.toLowerCase() === target.toLowerCase());
-  if (written === undefined) fail('MODEL_OPTION', { option: 'input_label_cols', problem: `must name a column of the query; "${target}" is none` });
+  if (written === undefined)
+    fail('MODEL_OPTION', { option: 'input_label_cols', problem: `must name a column of the query; "${target}" is none` });
   const settings = kind.learner === 'trees' ? { trees } : kind.learner === 'linear' ? { linear } : {};
   const unused = kind.learner === 'auto' ? Object.keys({ ...trees, ...linear }) : [];
-  if (unused.length > 0) fail('MODEL_OPTION', { option: 'for one learner', problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})` });
+  if (unused.length > 0)
+    fail('MODEL_OPTION', {
+      option: 'for one learner',
+      problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})`,
+    });
   return { type, plan: { ...rest, target: written!, ...settings }, alias };
 }
 

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS millrace.model (
   target VARCHAR NOT NULL, query VARCHAR NOT NULL, transform VARCHAR, options VARCHAR NOT NULL, data_batch BIGINT NOT NULL, rows BIGINT NOT NULL,
   metrics VARCHAR NOT NULL, hash VARCHAR NOT NULL, bytes BIGINT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS millrace.model_alias (name VARCHAR NOT NULL, alias VARCHAR NOT NULL, version BIGINT NOT NULL, named TIMESTAMPTZ NOT NULL, named_by VARCHAR NOT NULL, step BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS millrace.model_alias (name VARCHAR NOT NULL, alias VARCHAR NOT NULL, version BIGINT NOT NULL, named TIMESTAMPTZ NOT NULL, named_by VARCHAR NOT NULL, step BIGINT NOT NULL, rolled_back BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS millrace.model_run (
   job VARCHAR NOT NULL, name VARCHAR NOT NULL, asked_by VARCHAR NOT NULL, started TIMESTAMPTZ NOT NULL, ended TIMESTAMPTZ NOT NULL, state VARCHAR NOT NULL,
   version BIGINT, trials BIGINT, metric VARCHAR, best DOUBLE, code VARCHAR, message VARCHAR
@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS millrace.model_run (
 export interface Naming {
   readonly alias: string;
   readonly version: number;
+  /** It undid the naming before it. */
+  readonly rolledBack: boolean;
 }
 
 export interface Registry {
@@ -47,8 +49,8 @@ export async function openRegistry(store: Store, find: Workshop['find']): Promis
     find: (name) => entries.find((entry) => entry.name === name) ?? null,
     version: (spelled) => find(entries, spelled),
     async namings(name) {
-      const rows = await store.rows('SELECT alias, version FROM millrace.model_alias WHERE name = $1 ORDER BY step', [name]);
-      return rows.map((row) => ({ alias: String(row['alias']), version: Number(row['version']) }));
+      const rows = await store.rows('SELECT alias, version, rolled_back FROM millrace.model_alias WHERE name = $1 ORDER BY step', [name]);
+      return rows.map((row) => ({ alias: String(row['alias']), version: Number(row['version']), rolledBack: row['rolled_back'] === true }));
     },
     async addVersion(tx, name, v) {
       const values = [name, v.version, v.created, v.by, v.type, v.task, v.target, v.query, v.transform, v.options, v.batch, v.rows];
@@ -57,17 +59,30 @@ export async function openRegistry(store: Store, find: Workshop['find']): Promis
         [...values, JSON.stringify(v.metrics), v.hash, v.bytes],
       );
     },
-    async addNaming(tx, name, { alias, version: number }, who) {
+    async addNaming(tx, name, { alias, version: number, rolledBack }, who) {
       await tx.run(
-        'INSERT INTO millrace.model_alias SELECT $1, $2, $3::BIGINT, now(), $4, coalesce(max(step), 0) + 1 FROM millrace.model_alias',
-        [name, alias, number, who],
+        'INSERT INTO millrace.model_alias SELECT $1, $2, $3::BIGINT, now(), $4, coalesce(max(step), 0) + 1, $5 FROM millrace.model_alias',
+        [name, alias, number, who, rolledBack],
       );
     },
     async addRun(run) {
       await store.write(async (tx) => {
         await tx.run(
           'INSERT INTO millrace.model_run VALUES ($1, $2, $3, $4::TIMESTAMPTZ, $5::TIMESTAMPTZ, $6, $7::BIGINT, $8::BIGINT, $9, $10::DOUBLE, $11, $12)',
-          [run.job, run.model, run.who, run.started, run.ended, run.state, run.version, run.trials, run.metric, run.best, run.error?.code ?? null, run.error?.message ?? null],
+          [
+            run.job,
+            run.model,
+            run.who,
+            run.started,
+            run.ended,
+            run.state,
+            run.version,
+            run.trials,
+            run.metric,
+            run.best,
+            run.error?.code ?? null,
+            run.error?.message ?? null,
+          ],
         );
       });
     },
@@ -85,7 +100,9 @@ async function readEntries(store: Store): Promise<ModelEntry[]> {
   const versions = await store.rows(
     `SELECT * REPLACE (strftime(created, '%Y-%m-%dT%H:%M:%S.%gZ') AS created) FROM millrace.model ORDER BY name, version DESC`,
   );
-  const aliases = await store.rows('SELECT name, alias, max_by(version, step) AS version FROM millrace.model_alias GROUP BY ALL ORDER BY alias');
+  const aliases = await store.rows(
+    'SELECT name, alias, max_by(version, step) AS version FROM millrace.model_alias GROUP BY ALL ORDER BY alias',
+  );
   const names = [...new Set(versions.map((row) => String(row['name'])))];
   return names.map((name) => ({
     name,

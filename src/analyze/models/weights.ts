@@ -38,21 +38,29 @@ export function weightsOf(model: Model): Weight[] | null {
   return rows;
 }
 
-/** The features that each encoder makes, in order, as the encoders of src/learn name them. */
-function featuresOf(model: Model): { input: string; levels: readonly string[] | null }[] {
-  return model.encoders.flatMap((encoder): { input: string; levels: readonly string[] | null }[] => {
-    const named = (...parts: string[]) => parts.map((part) => ({ input: part === '' ? encoder.column : `${encoder.column} ${part}`, levels: null }));
-    switch (encoder.kind) {
-      case 'number':
-        return named('');
-      case 'category':
-        return [{ input: encoder.column, levels: encoder.levels }];
-      case 'statistics':
-        return named(...Array.from({ length: encoder.outputs }, (_, k) => (encoder.outputs === 1 ? '' : String(k))));
-      case 'time':
-        return named('day', 'year', 'month', 'day of month', 'weekday', ...(encoder.hours ? ['hour'] : []));
-      case 'text':
-        return named('length', 'words', 'digits', 'capitals');
-    }
-  });
+interface Made {
+  readonly input: string;
+  readonly levels: readonly string[] | null;
+}
+
+/** The features that the encoders make, in order, as src/learn names them. */
+function featuresOf(model: Model): Made[] {
+  return model.encoders.flatMap(madeBy);
+}
+
+function madeBy(encoder: Model['encoders'][number]): Made[] {
+  const named = (...parts: string[]) =>
+    parts.map((part) => ({ input: part === '' ? encoder.column : `${encoder.column} ${part}`, levels: null }));
+  switch (encoder.kind) {
+    case 'number':
+      return named('');
+    case 'category':
+      return [{ input: encoder.column, levels: encoder.levels }];
+    case 'statistics':
+      return named(...Array.from({ length: encoder.outputs }, (_, k) => (encoder.outputs === 1 ? '' : String(k))));
+    case 'time':
+      return named('day', 'year', 'month', 'day of month', 'weekday', ...(encoder.hours ? ['hour'] : []));
+    case 'text':
+      return named('length', 'words', 'digits', 'capitals');
+  }
 }

@@ -4,6 +4,7 @@ import { catalog } from './catalog.ts';
 import { demo } from './demo.ts';
 import { init } from './init.ts';
 import { load } from './load.ts';
+import { model } from './model.ts';
 import { quarantine } from './quarantine.ts';
 import { send } from './send.ts';
 import { sql } from './sql.ts';
@@ -13,6 +14,7 @@ import { token } from './token.ts';
 import { topic } from './topic.ts';
 import { transfer } from './transfer.ts';
 import { up } from './up.ts';
+import { view } from './view.ts';
 
 /** In the order in which help lists them: that of a newcomer's first day. */
 export const commands: readonly Command[] = [
@@ -26,7 +28,9 @@ export const commands: readonly Command[] = [
   load,
   transfer,
   sql,
+  view,
   answer,
+  model,
   catalog,
   quarantine,
   token,

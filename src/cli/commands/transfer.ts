@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorFromBody, fail } from '#core';
-import { lookAtSource } from '#platform';
 import { type Progress, progress } from '#run';
 import type {
   TransferAnswer,
@@ -83,6 +82,8 @@ async function list(client: Client, input: Input, io: Io): Promise<number> {
 
 /** Needs no running Millrace: the file is the user's own, and so are the rights to it. */
 async function guess(address: string, input: Input, io: Io): Promise<number> {
+  // Loaded only here, as in "up".
+  const { lookAtSource } = await import('#server');
   const folder = resolve(String(input.options['workspace']));
   const found = (await lookAtSource({ kind: 'guess', folder, anywhere: true, address: fromWorkspace(address, folder) })) as {
     text: string;

@@ -63,4 +63,10 @@ export const answerErrors = {
     what: (p) => `There is no journey "${p['journey']}"${p['journeys'] ? `; there are ${p['journeys']}` : ''}.`,
     todo: 'Define it as journeys/<name>.yaml.',
   },
+  EXPERIMENT_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is no experiment "${p['experiment']}"${p['experiments'] ? `; there are ${p['experiments']}` : ''}.`,
+    todo: 'Define it as experiments/<name>.yaml.',
+  },
 } as const satisfies Record<string, ErrorEntry>;

@@ -27,7 +27,9 @@ export function recordGolden(model: Model, inputs: readonly Input[], columns: re
   const rows = [
     ...Array.from({ length: AS_THEY_ARE }, (_, n) => rowAt(n, AS_THEY_ARE)),
     ...Array.from({ length: WITH_A_HOLE }, (_, n) => ({ ...rowAt(n, WITH_A_HOLE), [used[n % used.length]!.name]: null })),
-    ...Array.from({ length: categories.length === 0 ? 0 : UNSEEN }, (_, n) => unseen(rowAt(n, UNSEEN), categories[n % categories.length]!, used)),
+    ...Array.from({ length: categories.length === 0 ? 0 : UNSEEN }, (_, n) =>
+      unseen(rowAt(n, UNSEEN), categories[n % categories.length]!, used),
+    ),
     Object.fromEntries(used.map(({ name }) => [name, null])),
   ];
   const answer = predictor(model);
@@ -35,7 +37,11 @@ export function recordGolden(model: Model, inputs: readonly Input[], columns: re
 }
 
 /** A category whose column holds numbers (a flag, a code) gets a number that was not there. */
-function unseen(row: Record<string, number | string | null>, column: string, used: readonly ColumnData[]): Record<string, number | string | null> {
+function unseen(
+  row: Record<string, number | string | null>,
+  column: string,
+  used: readonly ColumnData[],
+): Record<string, number | string | null> {
   return { ...row, [column]: used.find(({ name }) => name === column)?.kind === 'text' ? NEVER_SEEN : 987_654_321 };
 }
 
@@ -47,7 +53,8 @@ export function numbersOf({ value, probabilities }: Prediction): number[] {
 export function compareGolden(file: ModelFile, target: string, answers: readonly (readonly number[])[]): void {
   file.golden.answers.forEach((expected, row) => {
     const got = answers[row] ?? [];
-    const fits = expected.length === got.length && expected.every((value, k) => Math.abs(value - got[k]!) <= TOLERANCE * Math.max(1, Math.abs(value)));
+    const fits =
+      expected.length === got.length && expected.every((value, k) => Math.abs(value - got[k]!) <= TOLERANCE * Math.max(1, Math.abs(value)));
     if (!fits) fail('MODEL_GOLDEN', { model: file.name, target, row: row + 1, got: got.join(' '), expected: expected.join(' ') });
   });
 }

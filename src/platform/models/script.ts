@@ -17,7 +17,10 @@ import { compareGolden } from './golden.ts';
 export function scriptOf(file: ModelFile): string {
   const { report: _, ...model } = file.model;
   return `// ${file.name}: predicts "${file.target.name}". Exported by Millrace; needs nothing else.
-// import { predict } from './this-file.js'; predict({ ${file.inputs.slice(0, 2).map(({ name }) => `${JSON.stringify(name)}: …`).join(', ')} })
+// import { predict } from './this-file.js'; predict({ ${file.inputs
+    .slice(0, 2)
+    .map(({ name }) => `${JSON.stringify(name)}: …`)
+    .join(', ')} })
 ${scorer()}
 export const inputs = ${JSON.stringify(file.inputs)};
 export const target = ${JSON.stringify(file.target.name)};
@@ -92,10 +95,20 @@ export async function replayScript(file: ModelFile, script: string = scriptOf(fi
     writeFileSync(path, script);
     writeFileSync(rows, JSON.stringify(file.golden.rows));
     const words = ['--input-type=module', '-e', REPLAY, pathToFileURL(path).href, rows];
-    const { stdout } = await promisify(execFile)(process.execPath, words, { env: {}, maxBuffer: 1 << 28, timeout: 60_000 }).catch((cause: unknown) => {
-      const got = String((cause as { stderr?: string }).stderr ?? cause).trim().split('\n').at(-1)!.slice(0, 200);
-      throw new MillraceError('MODEL_GOLDEN', { model: file.name, target: 'as exported JavaScript', row: 1, got, expected: 'an answer' }, cause);
-    });
+    const { stdout } = await promisify(execFile)(process.execPath, words, { env: {}, maxBuffer: 1 << 28, timeout: 60_000 }).catch(
+      (cause: unknown) => {
+        const got = String((cause as { stderr?: string }).stderr ?? cause)
+          .trim()
+          .split('\n')
+          .at(-1)!
+          .slice(0, 200);
+        throw new MillraceError(
+          'MODEL_GOLDEN',
+          { model: file.name, target: 'as exported JavaScript', row: 1, got, expected: 'an answer' },
+          cause,
+        );
+      },
+    );
     compareGolden(file, 'as exported JavaScript', JSON.parse(stdout) as number[][]);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -15,7 +15,7 @@ export interface Served {
   readonly predictions: readonly PredictedRow[];
 }
 
-export interface Server {
+export interface ModelServer {
   /** What the warehouse says there is. */
   models(): readonly ModelEntry[];
   update(models: readonly ModelEntry[]): void;
@@ -35,13 +35,15 @@ interface Ready {
 const SLICE = 128;
 
 /** `problem` is told of a champion that could not take over; the one before goes on serving. */
-export function openServer(dataPath: string, problem: (thrown: unknown) => void): Server {
+export function openModelServer(dataPath: string, problem: (thrown: unknown) => void): ModelServer {
   const shelf = openShelf<Ready>(dataPath, (file) => {
     replayRows(file);
     return { file, answer: predictor(file.model) };
   });
   /** What serves as the champion of each model, and goes on when its successor can't be read. */
   const serving = new Map<string, { version: number; hash: string; ready: Ready }>();
+  /** Hashes of champions that could not take over; tried again when the list is told anew. */
+  const refused = new Set<string>();
   let list: readonly ModelEntry[] | null = null;
 
   function known(): readonly ModelEntry[] {
@@ -53,12 +55,14 @@ export function openServer(dataPath: string, problem: (thrown: unknown) => void)
     const version = entry.versions.find((each) => each.version === number);
     const before = serving.get(entry.name);
     if (version === undefined || before?.hash === version.hash) return before ?? null;
+    if (before !== undefined && refused.has(version.hash)) return before;
     try {
       const now = { version: version.version, hash: version.hash, ready: shelf.get(entry.name, version.version, version.hash) };
       serving.set(entry.name, now);
       return now;
     } catch (thrown) {
       problem(thrown);
+      refused.add(version.hash);
       if (before === undefined) throw thrown;
       return before;
     }
@@ -67,13 +71,16 @@ export function openServer(dataPath: string, problem: (thrown: unknown) => void)
   function find(model: string): { version: number; ready: Ready } {
     const { entry, version } = findVersion(known(), model);
     const champion = version.version === entry.aliases['champion'] && !/@\d+$/.test(model);
-    return (champion ? championOf(entry) : null) ?? { version: version.version, ready: shelf.get(entry.name, version.version, version.hash) };
+    return (
+      (champion ? championOf(entry) : null) ?? { version: version.version, ready: shelf.get(entry.name, version.version, version.hash) }
+    );
   }
 
   return {
     models: known,
     update(models) {
       list = models;
+      refused.clear();
       for (const name of serving.keys()) if (!models.some((entry) => entry.name === name)) serving.delete(name);
       for (const entry of models) if (serving.has(entry.name)) championOf(entry);
     },
@@ -106,18 +113,20 @@ export function openServer(dataPath: string, problem: (thrown: unknown) => void)
 /** Named as in SQL: predicted_<target>, and the probability of each class. */
 function predictedRow(file: ModelFile, { value, probabilities }: Prediction, row: Readonly<Record<string, unknown>> | null): PredictedRow {
   const { model } = file;
-  const predicted = { [`predicted_${model.target}`]: value };
+  const flag = file.target.type === 'BOOLEAN' && model.classes !== null;
+  const predicted = { [`predicted_${model.target}`]: flag ? value === 1 : value };
   const chances =
     probabilities === null || model.classes === null
       ? {}
-      : { probabilities: Object.fromEntries(model.classes.map((label, k) => [label, probabilities[k]!])) };
+      : { probabilities: Object.fromEntries(model.classes.map((label, k) => [flag ? String(label === '1') : label, probabilities[k]!])) };
   return { ...predicted, ...chances, ...(row === null ? {} : { explanation: explanationOf(file, row) }) };
 }
 
 function explanationOf(file: ModelFile, row: Readonly<Record<string, unknown>>): unknown {
   const columns = file.inputs.map(({ name, kind }) => {
     const value = row[name] ?? null;
-    if (kind === 'text' || typeof value === 'string') return { name, kind: 'text' as const, values: [value === null ? null : String(value)] };
+    if (kind === 'text' || typeof value === 'string')
+      return { name, kind: 'text' as const, values: [value === null ? null : String(value)] };
     return { name, kind, values: Float64Array.of(value === null ? Number.NaN : Number(value)) };
   });
   return explain(file.model, columns).map(({ of, base, columns: moved }) => ({

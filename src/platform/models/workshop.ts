@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Trained, TrainingOrder, Workshop } from '#analyze';
+import type { Trained, Workshop } from '#analyze';
 import { type Bytes, errorFromBody, MillraceError } from '#core';
 import { residentBytes } from '#run';
 import type { FromTrainer, TrainerOrder } from '../trainer.ts';

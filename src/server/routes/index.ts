@@ -5,6 +5,7 @@ import { catalogRoutes } from './catalog.ts';
 import { consoleRoutes } from './console.ts';
 import { dashboardRoutes } from './dashboards.ts';
 import { loadRoutes } from './load.ts';
+import { modelRoutes } from './models.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { queryRoutes } from './query.ts';
 import { statusRoutes } from './status.ts';
@@ -20,6 +21,7 @@ export const routes: readonly ((app: FastifyInstance, front: Front) => void)[] =
   loadRoutes,
   catalogRoutes,
   topicRoutes,
+  modelRoutes,
   quarantineRoutes,
   tokenRoutes,
   transferRoutes,

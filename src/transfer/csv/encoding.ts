@@ -1,15 +1,16 @@
 /** In which encoding a text file is written, by evidence over all of its bytes. */
 import { isUtf8 } from 'node:buffer';
+import { fail } from '#core';
+import { Cp949Decoder } from './cp949.ts';
 
 export const encodings = ['utf-8', 'utf-16le', 'utf-16be', 'euc-kr', 'windows-1252'] as const;
-type Decoder = InstanceType<typeof TextDecoder>;
 export type Encoding = (typeof encodings)[number];
 
-/** EUC-KR here is CP949 as the web reads it (WHATWG Encoding, index EUC-KR), Latin-1 is windows-1252. */
+/** EUC-KR here is CP949, as the web reads it (WHATWG Encoding, index EUC-KR); Latin-1 is windows-1252. */
 export async function detectEncoding(chunks: AsyncIterable<Buffer>): Promise<Encoding> {
   let first = true;
   let utf8 = true;
-  let korean: Decoder | null = new TextDecoder('euc-kr', { fatal: true });
+  let korean: Cp949Decoder | null = new Cp949Decoder();
   let tail: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
     if (first) {
@@ -23,11 +24,11 @@ export async function detectEncoding(chunks: AsyncIterable<Buffer>): Promise<Enc
       utf8 = isUtf8(bytes.subarray(0, cut));
       tail = bytes.subarray(cut);
     }
-    korean = korean === null ? null : readable(korean, chunk);
+    if (korean?.decode(chunk) === null) korean = null;
     if (!utf8 && korean === null) return 'windows-1252';
   }
   if (utf8 && tail.length === 0) return 'utf-8';
-  return korean === null ? 'windows-1252' : 'euc-kr';
+  return korean === null || korean.cut ? 'windows-1252' : 'euc-kr';
 }
 
 function markOf(bytes: Buffer): Encoding | null {
@@ -57,18 +58,14 @@ function wholeCharacters(bytes: Buffer): number {
   return bytes.length;
 }
 
-function readable(decoder: Decoder, chunk: Buffer): Decoder | null {
-  try {
-    decoder.decode(chunk, { stream: true });
-    return decoder;
-  } catch {
-    // Fatal decoding says no by throwing; what it says is that this is not the encoding.
-    return null;
-  }
-}
-
 /** The same text in UTF-8, without a byte order mark. */
 export async function* toUtf8(chunks: AsyncIterable<Buffer>, encoding: Encoding): AsyncGenerator<Buffer> {
+  if (encoding === 'euc-kr') {
+    const decoder = new Cp949Decoder();
+    for await (const chunk of chunks)
+      yield Buffer.from(decoder.decode(chunk) ?? fail('TRANSFER_FILE', { file: 'the file', format: 'csv', problem: 'it is not CP949' }));
+    return;
+  }
   if (encoding !== 'utf-8') {
     const decoder = new TextDecoder(encoding);
     for await (const chunk of chunks) yield Buffer.from(decoder.decode(chunk, { stream: true }));

@@ -405,9 +405,10 @@ async function* read(
       for (let next = ready.shift(); next !== undefined; next = ready.shift()) yield next;
       if (failure !== null) throw worded(failure, table.name);
       if (ended) break;
-      connection.resume();
       const { promise, resolve } = Promise.withResolvers<void>();
       wake = resolve;
+      // Packets that had come already are handed over before this returns.
+      connection.resume();
       await promise;
     }
     // Every row up to the end of the span was given.

@@ -17,7 +17,7 @@ export const calendar: Chart = {
   draw(drawing) {
     const { look, spec } = drawing;
     const steps = stepsOf(drawing);
-    if (steps.kind !== 'time' || steps.steps.length === 0) return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a column with days' });
+    if (steps.kind !== 'time') return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a column with days' });
     const byDay = new Map<number, number>();
     for (const [at, step] of steps.steps.entries()) {
       const value = steps.series[0]?.values[at] ?? null;

@@ -27,8 +27,7 @@ describe('every page in every look', { skip: withoutBrowser || withoutData }, ()
     for (const [name, story] of Object.entries(stories)) {
       test(`${name} in ${look.language}, ${look.scheme}, at ${look.width} px`, async (t) => {
         const visited = await visit(t, look);
-        await visited.page.goto(`${server.address}/#token=${server.adminToken}`);
-        await visited.page.getByRole('heading', { level: 1 }).waitFor();
+        await visited.enter(server.address, server.adminToken);
         await story({ address: server.address, look, visit: visited });
       });
     }

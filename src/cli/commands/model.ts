@@ -1,0 +1,274 @@
+import { randomUUID } from 'node:crypto';
+import { createReadStream, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorFromBody, fail } from '#core';
+import { progress } from '#run';
+import type { ModelAnswer, ModelsAnswer, PredictAnswer, QueryAnswer, TrainingsAnswer } from '#server';
+import { type Client, connect, errorOf, workspaceOption } from '../client.ts';
+import type { Command, Input, Io } from '../command.ts';
+import { table, text } from '../print/table.ts';
+
+const ACTIONS = { train, list, show, predict, export: exportModel, promote, rollback: rollBack, drop } as const;
+type Action = keyof typeof ACTIONS;
+
+/** Rows sent at a time by predict. */
+const BATCH = 1000;
+const WATCH_MILLIS = 500;
+
+export const model: Command = {
+  name: 'model',
+  summary: 'Trains, shows, serves and exports models.',
+  positionals: [
+    { name: 'ACTION', summary: 'What to do.', required: true, choices: Object.keys(ACTIONS) },
+    { name: 'NAME', summary: 'train: the table; else the model: name, schema.name, name@2 or name@challenger.' },
+    { name: 'FILE', summary: 'predict: NDJSON rows; - or nothing reads them from standard input.' },
+  ],
+  options: [
+    workspaceOption,
+    { name: 'predict', type: 'text', summary: 'train: the column to predict.' },
+    { name: 'name', type: 'text', summary: 'train: the model’s name. Default: <table>_<column>.' },
+    { name: 'budget', type: 'text', summary: 'train: how long to search, like 30s or 5m. Default: six models are tried.' },
+    { name: 'type', type: 'text', summary: 'train: a model type such as LOGISTIC_REG. Default: the best of a search.' },
+    { name: 'ignore', type: 'list', summary: 'train: columns not to learn from.' },
+    { name: 'alias', type: 'text', summary: 'train, promote: what the version is to be called.', default: 'champion' },
+    {
+      name: 'format',
+      type: 'choice',
+      choices: ['json', 'js'],
+      summary: 'export: the model’s data, or one JavaScript file that needs nothing.',
+      default: 'json',
+    },
+    { name: 'output', type: 'text', summary: 'export: the file to write. Default: standard output.' },
+  ],
+  usage: [
+    '  millrace model train mart.customers --predict churned --budget 30s',
+    '  millrace model promote customers_churned@2',
+    '  Ctrl-C while training ends the search and keeps the best model so far; a second one gives up.',
+  ].join('\n'),
+  run(input, io) {
+    return ACTIONS[input.positionals[0] as Action](input, io);
+  },
+};
+
+async function train(input: Input, io: Io): Promise<number> {
+  const {
+    predict: column,
+    name,
+    budget,
+    type,
+    ignore,
+    alias,
+  } = input.options as Record<string, string | undefined> & { ignore?: string[] };
+  const source = nameOf(input, 'the table');
+  if (column === undefined) return fail('OPTION_VALUE', { option: '--predict', value: 'absent', problem: 'name the column to predict' });
+  const client = connect(input, io);
+  const options = {
+    ...(type !== undefined && { model_type: literal(type) }),
+    input_label_cols: `[${literal(column)}]`,
+    ...(budget !== undefined && { budget: literal(budget) }),
+    ...(ignore !== undefined && { ignore_cols: `[${ignore.map(literal).join(', ')}]` }),
+    alias: literal(alias!),
+  };
+  const target = name ?? `${source}_${column}`.toLowerCase().replaceAll(/[^a-z0-9_.]+/g, '_');
+  const settings = Object.entries(options).map(([option, value]) => `${option} = ${value}`);
+  const sql = `CREATE OR REPLACE MODEL ${quoted(target)} OPTIONS(${settings.join(', ')}) AS SELECT * FROM ${quoted(source)}`;
+  const answer = await runTraining(client, sql, io);
+  const columns = answer.columns.slice(3);
+  const [first] = answer.rows;
+  io.stdout.write(`${String(first?.[0])} version ${String(first?.[1])} is its ${String(first?.[2])}\n`);
+  io.stdout.write(
+    `${table(
+      columns,
+      answer.rows.map((row) => row.slice(3)),
+      widthOf(io),
+    )}\n`,
+  );
+  return 0;
+}
+
+/** Runs the statement, shows how far it is, and lets Ctrl-C end the search. */
+async function runTraining(client: Client, sql: string, io: Io): Promise<QueryAnswer> {
+  const job = `train_${randomUUID()}`;
+  const shown = progress('train', null, { stream: io.stderr });
+  let interrupted = 0;
+  const interrupt = () => {
+    interrupted++;
+    io.stderr.write(interrupted === 1 ? '\nEnding the search; the best model so far is kept. Ctrl-C again gives up.\n' : '\nGiving up.\n');
+    const told = interrupted === 1 ? client.json('POST', `/v1/trainings/${job}/stop`, {}) : client.json('DELETE', `/v1/jobs/${job}`);
+    told.catch((thrown: unknown) => io.stderr.write(`${(thrown as Error).message}\n`));
+  };
+  process.on('SIGINT', interrupt);
+  try {
+    let done = false;
+    const asked = client.json<QueryAnswer>('POST', '/v1/query', { sql, job }).finally(() => {
+      done = true;
+    });
+    const watched = watchTraining(client, job, shown, () => done);
+    const [answer] = await Promise.all([asked, watched]);
+    if (answer.error) throw errorFromBody(answer.error);
+    return answer;
+  } finally {
+    process.off('SIGINT', interrupt);
+    shown.end();
+  }
+}
+
+async function watchTraining(client: Client, job: string, shown: ReturnType<typeof progress>, done: () => boolean): Promise<void> {
+  while (!done()) {
+    await sleep(WATCH_MILLIS);
+    const { trainings } = await client.json<TrainingsAnswer>('GET', '/v1/trainings');
+    const now = trainings.find((training) => training.job === job);
+    if (now === undefined || done()) continue;
+    const { progress: at } = now;
+    const best = at?.best ? `; best so far ${at.metric} ${at.best.score.toFixed(4)} (${at.best.name})` : '';
+    shown.update(at?.trials ?? 0, at === null ? now.state : `${now.state}: ${at.trying}${best}`);
+  }
+}
+
+async function list(input: Input, io: Io): Promise<number> {
+  const { models } = await connect(input, io).json<ModelsAnswer>('GET', '/v1/models');
+  const rows = models.flatMap((each) =>
+    each.versions.map((version) => {
+      const aliases = Object.entries(each.aliases).filter(([, number]) => number === version.version);
+      const metric = version.metrics[0];
+      const score = metric === undefined ? null : `${metric.metric} ${metric.value.toFixed(4)} ± ${metric.error.toFixed(4)}`;
+      return [
+        each.name,
+        String(version.version),
+        aliases.map(([alias]) => alias).join(', '),
+        version.type,
+        version.target,
+        score,
+        String(version.rows),
+        version.created,
+      ];
+    }),
+  );
+  io.stdout.write(
+    `${table(['model', 'version', 'alias', 'type', 'predicts', 'held out', 'rows', 'created'].map(text), rows, widthOf(io))}\n`,
+  );
+  return 0;
+}
+
+async function show(input: Input, io: Io): Promise<number> {
+  const { model: entry, version, report, inputs } = await connect(input, io).json<ModelAnswer>('GET', pathOf(input));
+  const about = entry.versions.find((each) => each.version === version)!;
+  const lines = [
+    `${entry.name} version ${version}: ${about.type}, predicts "${about.target}" from ${inputs.length} columns`,
+    `made ${about.created} by ${about.by} from ${about.rows.toLocaleString('en-US')} rows, as of batch ${about.batch}`,
+    about.query.trim(),
+  ];
+  if (report !== null) {
+    const { rule } = report;
+    lines.push(
+      '',
+      `Judged on ${report.rows.judged.toLocaleString('en-US')} rows that it did not learn from (${report.split.kind} split: ${report.split.why})`,
+      table(
+        ['metric', 'value', 'error'].map(text),
+        report.scores.map((score) => [score.metric, score.value.toFixed(4), score.error.toFixed(4)]),
+        {},
+      ),
+      `The best simple rule, ${rule.text}: ${report.metric} ${rule.score.toFixed(4)}; the model gains ${rule.gain.toFixed(4)} ± ${rule.gainError.toFixed(4)}${report.better ? '' : ', which is no clear gain'}`,
+      '',
+      'What is lost when a column is shuffled',
+      table(
+        ['column', report.metric].map(text),
+        report.importance.slice(0, 15).map(({ column, loss }) => [column, loss.toFixed(4)]),
+        {},
+      ),
+      '',
+      table(
+        ['model tried', report.metric, 'share', 'ms'].map(text),
+        report.trials.map((trial) => [
+          trial.candidate.name,
+          trial.score.toFixed(4),
+          trial.share.toFixed(2),
+          String(Math.round(trial.trainMillis)),
+        ]),
+        {},
+      ),
+      ...report.warnings.map((warning) => `! ${warning.kind}: ${warning.text}`),
+    );
+  }
+  io.stdout.write(`${lines.join('\n')}\n`);
+  return 0;
+}
+
+async function predict(input: Input, io: Io): Promise<number> {
+  const client = connect(input, io);
+  const file = input.positionals[2] ?? '-';
+  const lines = createInterface({ input: file === '-' ? io.stdin : createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+  let rows: unknown[] = [];
+  let line = 0;
+  const send = async () => {
+    if (rows.length === 0) return;
+    const { predictions } = await client.json<PredictAnswer>('POST', `${pathOf(input)}/predict`, { rows });
+    io.stdout.write(predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join(''));
+    rows = [];
+  };
+  for await (const each of lines) {
+    line++;
+    if (each.trim() === '') continue;
+    rows.push(parsed(each, line));
+    if (rows.length === BATCH) await send();
+  }
+  await send();
+  return 0;
+}
+
+function parsed(json: string, line: number): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    return fail('OPTION_VALUE', { option: `line ${line}`, value: json.slice(0, 50), problem: (cause as Error).message }, cause);
+  }
+}
+
+async function exportModel(input: Input, io: Io): Promise<number> {
+  const answer = await connect(input, io).open('GET', `${pathOf(input)}/export?format=${String(input.options['format'])}`);
+  if (answer.statusCode! >= 400) throw await errorOf(answer);
+  const bytes = await buffer(answer);
+  const output = input.options['output'] as string | undefined;
+  if (output === undefined) io.stdout.write(bytes);
+  else writeFileSync(output, bytes);
+  return 0;
+}
+
+async function promote(input: Input, io: Io): Promise<number> {
+  const entry = await connect(input, io).json<ModelsAnswer['models'][number]>('POST', `${pathOf(input)}/promote`, {
+    alias: input.options['alias'],
+  });
+  return told(entry, io);
+}
+
+async function rollBack(input: Input, io: Io): Promise<number> {
+  return told(await connect(input, io).json<ModelsAnswer['models'][number]>('POST', `${pathOf(input)}/rollback`, {}), io);
+}
+
+async function drop(input: Input, io: Io): Promise<number> {
+  const name = nameOf(input, 'the model');
+  await connect(input, io).json('POST', '/v1/query', { sql: `DROP MODEL ${quoted(name)}` });
+  io.stdout.write(`${name} and all its versions are gone\n`);
+  return 0;
+}
+
+function told(entry: ModelsAnswer['models'][number], io: Io): number {
+  const aliases = Object.entries(entry.aliases).map(([alias, version]) => `${alias} is version ${version}`);
+  io.stdout.write(`${entry.name}: ${aliases.join(', ')}\n`);
+  return 0;
+}
+
+function nameOf({ positionals }: Input, what: string): string {
+  return positionals[1] ?? fail('OPTION_VALUE', { option: 'NAME', value: 'absent', problem: `${what} is needed` });
+}
+
+const pathOf = (input: Input): string => `/v1/models/${encodeURIComponent(nameOf(input, 'the model'))}`;
+const literal = (value: string): string => `'${value.replaceAll("'", "''")}'`;
+const quoted = (name: string): string =>
+  name
+    .split('.')
+    .map((part) => `"${part.replaceAll('"', '""')}"`)
+    .join('.');
+const widthOf = ({ stdout }: Io): { width?: number } => (stdout.columns === undefined ? {} : { width: stdout.columns });

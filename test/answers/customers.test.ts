@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { openWarehouse, type Warehouse } from './fixture.ts';
+
+let warehouse: Warehouse;
+before(async () => {
+  warehouse = await openWarehouse();
+});
+after(() => warehouse.close());
+
+describe('rfm', () => {
+  const order = fc.record({
+    customer: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+    day: fc.nat(60),
+    cents: fc.integer({ min: 1, max: 9999 }),
+    refund: fc.integer({ min: 0, max: 50 }),
+  });
+
+  test('scores customers by their ranks, equal values equally, money net of refunds', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(order, { minLength: 1, maxLength: 20 }), async (orders) => {
+        const rows = orders.map(
+          ({ customer, day, cents, refund }, at) =>
+            `('o${at}', TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_days(${day}), ${cents} * 0.01, '${customer}', ${refund} * 0.01)`,
+        );
+        await warehouse.make(
+          `CREATE OR REPLACE TABLE main.orders AS SELECT * FROM (VALUES ${rows.join(', ')}) AS o(order_id, ordered_at, amount, customer_id, refund_amount)`,
+        );
+        const last = Math.max(...orders.map(({ day }) => day));
+        const customers = [...new Set(orders.map(({ customer }) => customer))].map((customer) => {
+          const own = orders.filter((each) => each.customer === customer);
+          return {
+            customer,
+            recency: last - Math.max(...own.map(({ day }) => day)),
+            orders: own.length,
+            net: own.reduce((sum, { cents, refund }) => sum + cents - refund, 0),
+          };
+        });
+        const score = (value: (each: (typeof customers)[number]) => number, each: (typeof customers)[number]) =>
+          1 + Math.floor((5 * customers.filter((other) => value(other) < value(each)).length) / customers.length);
+        const expected = customers.map((each) =>
+          [
+            each.customer,
+            score(({ recency }) => -recency, each),
+            score(({ orders }) => orders, each),
+            score(({ net }) => net, each),
+            each.recency,
+            each.orders,
+            each.net,
+          ].join('|'),
+        );
+        const { rows: got } = await warehouse.run('rfm', { orders: 'main.orders', rows: 'customers' });
+        assert.deepEqual(
+          got
+            .map((row) =>
+              [
+                row['customer'],
+                row['r'],
+                row['f'],
+                row['m'],
+                row['recency_days'],
+                row['orders'],
+                Math.round(Number(row['net']) * 100),
+              ].join('|'),
+            )
+            .sort(),
+          expected.sort(),
+        );
+        const { rows: segments } = await warehouse.run('rfm', { orders: 'main.orders' });
+        assert.equal(
+          segments.reduce((sum, row) => sum + row['customers'], 0),
+          customers.length,
+        );
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
+
+describe('dropoff', () => {
+  test('compares those who left at a step with those who went on, the most telling value first', async () => {
+    const rows = Array.from({ length: 40 }, (_, at) => {
+      const device = at < 20 ? 'phone' : 'desk';
+      // Of 20 on the phone 5 go on, of 20 at the desk 15.
+      const stays = device === 'phone' ? at < 5 : at < 35;
+      return `('a', 'u${at}', 0, '${device}')${stays ? `, ('b', 'u${at}', 1, '${device}')` : ''}`;
+    });
+    await warehouse.make(
+      `CREATE OR REPLACE TABLE main.events AS SELECT event, u AS user_pseudo_id, TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_minutes(m) AS time, device FROM (VALUES ${rows.join(', ')}) AS e(event, u, m, device)`,
+    );
+    const { rows: got, facts } = await warehouse.run('dropoff', { events: 'main.events', steps: 'a,b' });
+    assert.deepEqual(
+      got.map((row) => [
+        row['property'],
+        row['value'],
+        row['reached'],
+        row['left_here'],
+        row['stayed'],
+        row['share_left'],
+        row['share_left_others'],
+      ]),
+      [
+        ['device', 'desk', 20, 5, 15, 0.25, 0.75],
+        ['device', 'phone', 20, 15, 5, 0.75, 0.25],
+      ],
+    );
+    // (0.75 − 0.25) / sqrt(0.5 · 0.5 · (1/20 + 1/20)) = 3.162.
+    assert.deepEqual(
+      got.map((row) => row['z']),
+      [-3.162, 3.162],
+    );
+    assert.equal(facts['reached step 1'], '40');
+    await assert.rejects(warehouse.run('dropoff', { events: 'main.events', steps: 'a,b', step: 2 }), { code: 'ANSWER_OPTION' });
+  });
+});
+
+describe('drivers', () => {
+  const sale = fc.record({
+    day: fc.constantFrom(1, 2),
+    country: fc.constantFrom('KR', 'US'),
+    device: fc.constantFrom('phone', 'desk', 'pad'),
+    cents: fc.integer({ min: 1, max: 9999 }),
+  });
+  const days = { from: '2026-01-02', to: '2026-01-02', before_from: '2026-01-01', before_to: '2026-01-01' };
+
+  test('gives each segment’s change, and leaves out combinations that say nothing new', async () => {
+    warehouse.definitions.metrics.set(
+      'revenue',
+      'table: main.sale\nexpression: sum(amount)\ntime: sold_at\ndimensions: [country, device]\n',
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(sale, { minLength: 2, maxLength: 15 }), async (sales) => {
+        const rows = sales.map(
+          ({ day, country, device, cents }) => `(TIMESTAMPTZ '2026-01-0${day} 12:00:00Z', '${country}', '${device}', ${cents} * 0.01)`,
+        );
+        await warehouse.make(
+          `CREATE OR REPLACE TABLE main.sale AS SELECT * FROM (VALUES ${rows.join(', ')}) AS s(sold_at, country, device, amount)`,
+        );
+        type Key = readonly [country: string | null, device: string | null];
+        const keys: Key[] = [null, 'KR', 'US'].flatMap((country) => [null, 'phone', 'desk', 'pad'].map((device): Key => [country, device]));
+        const sum = ([country, device]: Key, day: number) =>
+          sales
+            .filter(
+              (each) => each.day === day && (country === null || each.country === country) && (device === null || each.device === device),
+            )
+            .reduce((all, { cents }) => all + cents, 0);
+        const found = keys.filter((key) => key.some((part) => part !== null) && sum(key, 1) + sum(key, 2) > 0);
+        const same = (a: Key, b: Key) => sum(a, 1) === sum(b, 1) && sum(a, 2) === sum(b, 2);
+        const kept = found.filter(
+          (key) => !(key[0] !== null && key[1] !== null && (same(key, [key[0], null]) || same(key, [null, key[1]]))),
+        );
+        const expected = kept.map((key) => {
+          const words = [...(key[0] === null ? [] : [`country = ${key[0]}`]), ...(key[1] === null ? [] : [`device = ${key[1]}`])];
+          return [words.join(' and '), sum(key, 2), sum(key, 1), sum(key, 2) - sum(key, 1)].join('|');
+        });
+        const { rows: got } = await warehouse.run('drivers', { metric: 'revenue', ...days, support: 0 });
+        const cents = (value: unknown) => Math.round(Number(value) * 100);
+        assert.deepEqual(
+          got.map((row) => [row['segment'], cents(row['after']), cents(row['before']), cents(row['difference'])].join('|')).sort(),
+          expected.sort(),
+        );
+        const sizes = got.map((row) => Math.abs(cents(row['difference'])));
+        assert.deepEqual(
+          sizes,
+          [...sizes].sort((a, b) => b - a),
+        );
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('tells what is beyond the change of all the others', async () => {
+    // The others halve from 100 to 50; KR goes from 100 to 20 where 50 was to be expected.
+    await warehouse.make(`CREATE OR REPLACE TABLE main.sale AS SELECT * FROM (VALUES
+      (TIMESTAMPTZ '2026-01-01 12:00:00Z', 'KR', 'x', 100.00), (TIMESTAMPTZ '2026-01-02 12:00:00Z', 'KR', 'x', 20.00),
+      (TIMESTAMPTZ '2026-01-01 12:00:00Z', 'US', 'x', 100.00), (TIMESTAMPTZ '2026-01-02 12:00:00Z', 'US', 'x', 50.00)) AS s(sold_at, country, device, amount)`);
+    const { rows, facts } = await warehouse.run('drivers', { metric: 'revenue', ...days, by: 'country' });
+    assert.deepEqual(
+      rows.map((row) => [row['segment'], row['of_change'], row['unexpected'], row['support']]),
+      [
+        ['country = KR', 0.615385, -30, 0.5],
+        ['country = US', 0.384615, 30, 0.714286],
+      ],
+    );
+    assert.equal(facts['revenue of the period'], '70.00');
+    await assert.rejects(warehouse.run('drivers', { metric: 'revenue', ...days, order: 4 }), { code: 'ANSWER_OPTION' });
+  });
+});

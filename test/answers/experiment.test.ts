@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parseExperiment } from '#analyze';
+import { fillShop, openWarehouse, type Warehouse } from './fixture.ts';
+
+const checkout = `title: Checkout page
+exposure: experiment_viewed:experiment=checkout_page
+variants: { A: 0.5, B: 0.5 }
+metrics:
+  - { name: buyers, kind: conversion, role: primary }
+  - { name: revenue, kind: revenue }
+  - { name: net, kind: net_revenue, role: guardrail }
+planned: 300
+winsorise: 0.95
+`;
+
+test('the simulated shop’s experiment: visitors and buyers are the truth, and the interval holds the true effect', async (t) => {
+  const warehouse = await openWarehouse('Asia/Seoul');
+  t.after(() => warehouse.close());
+  const { experiment } = await fillShop(warehouse, {
+    seed: 11,
+    users: 2500,
+    days: 14,
+    start: '2026-03-02',
+    timeZone: 'Asia/Seoul',
+    currency: 'KRW',
+  });
+  warehouse.definitions.experiments.set('checkout', checkout);
+  const { rows, facts } = await warehouse.run('experiment', { experiment: 'checkout' });
+  const buyers = rows.filter((row) => row['metric'] === 'buyers');
+  assert.deepEqual(
+    buyers.map((row) => ({ variant: row['variant'], users: row['visitors'], buyers: Math.round(row['mean'] * row['visitors']) })),
+    experiment.variants,
+  );
+  // A visit buys with 0.48 or 0.6 of its checkouts; whoever comes again has another chance, so that the difference is at least about that.
+  assert.ok(buyers[1]!['low'] < 0.12 && 0.12 < buyers[1]!['high']);
+  assert.deepEqual([...new Set(rows.map((row) => row['interval']))], ['always valid']);
+  assert.ok(
+    rows.every((row) => row['p'] === null),
+    'no p-value while it runs',
+  );
+  assert.match(facts['sample ratio']!, /below 10\.83/);
+  assert.equal(facts['set aside: visitors of two variants'], '0');
+});
+
+describe('an experiment on data made by hand', () => {
+  let warehouse: Warehouse;
+  before(async () => {
+    warehouse = await openWarehouse();
+  });
+  after(() => warehouse.close());
+
+  interface Visitor {
+    readonly variant: 'A' | 'B';
+    /** Orders before and after the exposure, in cents. */
+    readonly before: number;
+    readonly after: number;
+  }
+
+  async function put(visitors: readonly Visitor[], more: readonly string[] = []): Promise<void> {
+    const rows = visitors.flatMap(({ variant, before, after }, at) => [
+      `('home', 'u${at}', 5, NULL, NULL, NULL)`,
+      ...(before > 0 ? [`('purchase', 'u${at}', 6, NULL, 'b${at}', ${before} * 0.01)`] : []),
+      `('seen', 'u${at}', 10, '${variant}', NULL, NULL)`,
+      ...(after > 0 ? [`('purchase', 'u${at}', 20, NULL, 'a${at}', ${after} * 0.01)`] : []),
+    ]);
+    await warehouse.make(
+      `CREATE OR REPLACE TABLE main.events AS SELECT event, u AS user_pseudo_id, TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_minutes(m) AS time, variant, order_id, CAST(value AS DECIMAL(18,2)) AS value
+       FROM (VALUES ${[...rows, ...more].join(', ')}) AS e(event, u, m, variant, order_id, value)`,
+    );
+  }
+  const define = (text: string) => warehouse.definitions.experiments.set('own', `exposure: seen\nvariants: { A: 0.5, B: 0.5 }\n${text}`);
+  const run = () => warehouse.run('experiment', { events: 'main.events', experiment: 'own' });
+
+  const visitor = fc.record({
+    variant: fc.constantFrom('A' as const, 'B' as const),
+    before: fc.integer({ min: 0, max: 5000 }),
+    after: fc.integer({ min: 0, max: 9000 }),
+  });
+  const group = fc
+    .array(visitor, { minLength: 6, maxLength: 40 })
+    .filter((all) => ['A', 'B'].every((variant) => all.filter((each) => each.variant === variant).length >= 3));
+
+  test('its final figures are those of CUPED and Welch worked out by hand', async () => {
+    define('to: 2026-01-31\nmetrics:\n  - { name: revenue, kind: revenue, role: primary }\n');
+    await fc.assert(
+      fc.asyncProperty(group, async (visitors) => {
+        await put(visitors);
+        const { rows } = await run();
+        const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+        const all = visitors.map((each) => ({ ...each, x: each.before / 100, y: each.after / 100 }));
+        const [mx, my] = [mean(all.map(({ x }) => x)), mean(all.map(({ y }) => y))];
+        const variance = mean(all.map(({ x }) => (x - mx) ** 2));
+        const theta = variance === 0 ? 0 : mean(all.map(({ x, y }) => (x - mx) * (y - my))) / variance;
+        const arm = (variant: string) => {
+          const own = all.filter((each) => each.variant === variant).map(({ x, y }) => y - theta * (x - mx));
+          return {
+            mean: mean(own),
+            n: own.length,
+            variance: own.reduce((sum, value) => sum + (value - mean(own)) ** 2, 0) / (own.length - 1),
+          };
+        };
+        const [a, b] = [arm('A'), arm('B')];
+        const se = Math.sqrt(a.variance / a.n + b.variance / b.n);
+        const row = rows.find((each) => each['variant'] === 'B')!;
+        const near = (got: number, wanted: number, what: string) =>
+          assert.ok(Math.abs(got - wanted) < 1e-6 * Math.max(1, Math.abs(wanted)), `${what}: ${got} for ${wanted}`);
+        near(row['difference'], b.mean - a.mean, 'difference');
+        near(row['high'] - row['difference'], 1.959963984540054 * se, 'half width');
+        if (se > 0) near(row['p'], 2 * (1 - phi(Math.abs((b.mean - a.mean) / se))), 'p');
+        assert.equal(row['interval'], 'final');
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test('while it runs the interval is the confidence sequence, wider than the final one', async () => {
+    const visitors = Array.from(
+      { length: 40 },
+      (_, at): Visitor => ({ variant: at % 2 === 0 ? 'A' : 'B', before: 0, after: (at * 37) % 100 }),
+    );
+    await put(visitors);
+    define('planned: 40\ncovariate_days: 0\nmetrics:\n  - { name: revenue, kind: revenue, role: primary }\n');
+    const running = (await run()).rows.find((row) => row['variant'] === 'B')!;
+    define('to: 2026-01-31\nplanned: 40\ncovariate_days: 0\nmetrics:\n  - { name: revenue, kind: revenue, role: primary }\n');
+    const final = (await run()).rows.find((row) => row['variant'] === 'B')!;
+    const ratio = (running['high'] - running['low']) / (final['high'] - final['low']);
+    // Waudby-Smith et al. 2021: sqrt(2(nρ²+1)/(nρ²)·log(sqrt(nρ²+1)/α)) at n = planned, over 1.96.
+    const rho2 = (-2 * Math.log(0.05) + Math.log(-2 * Math.log(0.05) + 1)) / 40;
+    const expected = Math.sqrt(((2 * (40 * rho2 + 1)) / (40 * rho2)) * Math.log(Math.sqrt(40 * rho2 + 1) / 0.05)) / 1.959963984540054;
+    assert.ok(Math.abs(ratio - expected) < 1e-9, `${ratio} for ${expected}`);
+  });
+
+  test('visitors of two variants are left out and counted; a bad split and a split that changed raise the alarm', async () => {
+    const many = Array.from({ length: 200 }, (_, at): Visitor => ({ variant: at < 150 ? 'A' : 'B', before: 0, after: 0 }));
+    await put(many, [`('seen', 'u0', 11, 'B', NULL, NULL)`, `('seen', 'u1', 11, 'C', NULL, NULL)`]);
+    define('metrics:\n  - { name: buyers, role: primary }\n');
+    const { rows, facts } = await run();
+    assert.deepEqual(
+      rows.map((row) => [row['variant'], row['visitors']]),
+      [
+        ['A', 149],
+        ['B', 50],
+      ],
+    );
+    assert.equal(facts['set aside: visitors of two variants'], '1');
+    assert.equal(facts['set aside: exposures to an unknown variant'], '1');
+    // 149 and 50 where 99.5 were meant: 2 · 49.5² / 99.5.
+    assert.match(facts['sample ratio']!, /^chi-square 49\.25, ALARM: above 10\.83/);
+  });
+
+  test('p-values of several metrics are adjusted by Holm', async () => {
+    const visitors = Array.from(
+      { length: 60 },
+      (_, at): Visitor => ({ variant: at % 2 === 0 ? 'A' : 'B', before: 0, after: at % 2 === 0 ? (at % 3) * 100 : 100 + (at % 5) * 50 }),
+    );
+    await put(visitors);
+    define('to: 2026-01-31\ncovariate_days: 0\nmetrics:\n  - { name: buyers, role: primary }\n  - { name: revenue, kind: revenue }\n  - { name: homes, kind: count, event: home, role: guardrail }\n');
+    const { rows } = await run();
+    const b = rows.filter((row) => row['variant'] === 'B' && row['p'] !== null).sort((x, y) => x['p'] - y['p']);
+    assert.equal(b.length, 2);
+    assert.equal(b[0]!['p_adjusted'], Math.min(1, 2 * b[0]!['p']));
+    assert.equal(b[1]!['p_adjusted'], Math.min(1, Math.max(2 * b[0]!['p'], b[1]!['p'])));
+  });
+
+  test('a variant that nobody saw is said', async () => {
+    await put([
+      { variant: 'A', before: 0, after: 1 },
+      { variant: 'A', before: 0, after: 2 },
+    ]);
+    define('metrics:\n  - { name: buyers, role: primary }\n');
+    assert.equal((await run()).facts['caveat: nobody saw the variant B'], '0');
+  });
+});
+
+test('A/A replay: false positives come at their rate, and the smallest effect is that of the formula', async (t) => {
+  const warehouse = await openWarehouse();
+  t.after(() => warehouse.close());
+  const cents = Array.from({ length: 600 }, (_, at) => (at % 5 === 0 ? 1000 + ((at * 7919) % 4000) : 0));
+  const rows = cents.flatMap((value, at) => [
+    `('home', 'u${at}', NULL, NULL)`,
+    ...(value > 0 ? [`('purchase', 'u${at}', 'o${at}', ${value} * 0.01)`] : []),
+  ]);
+  await warehouse.make(
+    `CREATE TABLE main.events AS SELECT event, u AS user_pseudo_id, TIMESTAMPTZ '2026-01-01 00:00:00Z' AS time, order_id, CAST(value AS DECIMAL(18,2)) AS value FROM (VALUES ${rows.join(', ')}) AS e(event, u, order_id, value)`,
+  );
+  const { rows: got } = await warehouse.run('aa_replay', { events: 'main.events' });
+  for (const [row, values] of [
+    [got[0]!, cents.map((value) => Number(value > 0))],
+    [got[1]!, cents.map((value) => value / 100)],
+  ] as const) {
+    const mean = values.reduce((a, b) => a + b, 0) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+    // 2.8016 = z(97.5 %) + z(80 %); two halves of n/2.
+    const effect = 2.801585218112968 * Math.sqrt((4 * variance) / values.length);
+    assert.ok(Math.abs(row['minimum_effect'] - effect) < 1e-6 * effect);
+    assert.ok(Math.abs(row['minimum_lift'] - effect / mean) < 1e-6);
+    assert.equal(row['splits'], 1000);
+    // Four standard errors of a share of 5 % over 1,000 splits: the splits are the same in each run.
+    assert.ok(
+      Math.abs(row['false_positive_rate'] - 0.05) < 4 * Math.sqrt((0.05 * 0.95) / 1000),
+      `${row['metric']}: ${row['false_positive_rate']}`,
+    );
+  }
+});
+
+test('a definition that can’t be is refused with its line', () => {
+  const refuses = (text: string, message: string) => assert.throws(() => parseExperiment('e', text, 'experiments/e.yaml'), { message });
+  refuses('exposure: x\nvariants: { A: 1 }\n', 'experiments/e.yaml:2: "variants" must name two to ten variants, each with its share.');
+  refuses('exposure: x\nvariants: { A: 0.5, B: 0.6 }\n', 'experiments/e.yaml:2: "variants" must have shares above 0 that sum to 1.');
+  refuses(
+    'exposure: x\nvariants: { A: 0.5, B: 0.5 }\nmetrics:\n  - { name: m }\n',
+    'experiments/e.yaml:4: "metrics" must have exactly one with role: primary.',
+  );
+  refuses(checkout.replace('planned: 300', 'planned: 3'), 'experiments/e.yaml:8: "planned" must be a number from 10 to 1000000000.');
+});
+
+/** Φ by its Taylor series around 0, and by the continued fraction of the tail beyond 3. */
+function phi(z: number): number {
+  const density = Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
+  if (z > 3) {
+    let fraction = z;
+    for (let k = 60; k > 0; k--) fraction = z + k / fraction;
+    return 1 - density / fraction;
+  }
+  let [sum, term] = [z, z];
+  for (let k = 1; k < 100; k++) {
+    term *= (z * z) / (2 * k + 1);
+    sum += term;
+  }
+  return 0.5 + density * sum;
+}

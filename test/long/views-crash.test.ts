@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+const MOMENTS = Number(process.env['MILLRACE_CRASHES'] ?? 50);
+const child = join(import.meta.dirname, 'views-crash-child.ts');
+
+interface Said {
+  readonly ready?: boolean;
+  readonly problem?: string;
+  readonly differing?: string[];
+  readonly rows?: number;
+}
+
+async function start(folder: string, seed: number): Promise<ChildProcess> {
+  const running = fork(child, [folder, String(seed)], {
+    execArgv: ['--conditions=source'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const [said] = (await once(running, 'message')) as [Said];
+  assert.equal(said.problem, undefined);
+  return running;
+}
+
+async function kill(running: ChildProcess): Promise<void> {
+  const gone = once(running, 'exit');
+  running.kill('SIGKILL');
+  await gone;
+}
+
+test(`killed at ${MOMENTS} random moments while rows are inserted, updated and deleted, each view equals its query in batch`, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'));
+  try {
+    let most = 0;
+    for (let k = 0; k < MOMENTS; k++) {
+      const running = await start(folder, k);
+      await new Promise((resolve) => setTimeout(resolve, 20 + ((k * 7919) % 400)));
+      await kill(running);
+      if (k % 5 !== 4) continue;
+      const checking = await start(folder, k + 1000);
+      const answered = once(checking, 'message');
+      checking.send({});
+      const [said] = (await answered) as [Said];
+      await kill(checking);
+      assert.deepEqual([said.problem, said.differing], [undefined, []], `after kill ${k + 1}`);
+      most = Math.max(most, said.rows!);
+    }
+    assert.ok(most > 0, 'rows were written');
+    t.diagnostic(`${MOMENTS} kills, at most ${most} rows`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type House, openHouse, refused, TREES, VISITORS } from './fixture.ts';
+
+let house: House;
+const ask: House['ask'] = (sql, more) => house.ask(sql, more);
+describe('models in SQL', { timeout: 120_000 }, () => {
+  before(async () => {
+    house = await openHouse();
+    await ask(VISITORS);
+    await ask(`CREATE MODEL buyers OPTIONS(${TREES}, input_label_cols = ['bought']) AS SELECT * FROM visitors WHERE id < 3000`);
+  });
+  after(() => house.close());
+
+  test('ML.PREDICT gives every row once, in its order, with its own columns beside the prediction', async () => {
+    const rows = await ask('SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors)');
+    assert.equal(rows.length, 4000);
+    assert.deepEqual(Object.keys(rows[0]!), [
+      'predicted_bought',
+      'predicted_bought_probs',
+      'id',
+      'pages',
+      'source',
+      'seen',
+      'member',
+      'spent',
+      'bought',
+    ]);
+    rows.forEach((row, at) => {
+      assert.equal(row['id'], at);
+      const [no, yes] = row['predicted_bought_probs'];
+      assert.deepEqual([no.label, yes.label], ['no', 'yes']);
+      assert.ok(Math.abs(no.prob + yes.prob - 1) < 1e-12);
+      assert.equal(row['predicted_bought'], yes.prob > no.prob ? 'yes' : 'no');
+    });
+    const right = rows.filter((row) => row['id'] >= 3000 && row['predicted_bought'] === row['bought']).length;
+    assert.ok(right > 900, `${right} of 1,000 unseen rows are right`);
+  });
+
+  test('the same rows get the same prediction in any order, from a query, a table, and beside a filter', async () => {
+    const all = await ask('SELECT id, predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL buyers, TABLE visitors) ORDER BY id');
+    const turned = await ask(
+      'SELECT id, predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id % 2 = 1 ORDER BY id DESC)) ORDER BY id',
+    );
+    assert.deepEqual(
+      turned,
+      all.filter((row) => row['id'] % 2 === 1),
+    );
+  });
+
+  test('calls stand in CTEs, joins and subqueries, see the CTEs before them, and nest', async () => {
+    const [row] = await ask(`
+      WITH few AS (SELECT * FROM visitors WHERE id < 50), "two (" AS MATERIALIZED (SELECT * FROM few WHERE id < 20),
+        scored AS (SELECT id, predicted_bought AS guess FROM ML.PREDICT(MODEL buyers, (SELECT * FROM "two (" /* a ) in a comment */)))
+      SELECT count(*) AS n, (SELECT count(*) FROM ML.PREDICT(MODEL main.buyers@1, TABLE few) p WHERE p.predicted_bought = 'yes') AS yes,
+        (SELECT count(*) FROM ml.evaluate(model buyers, (SELECT * EXCLUDE (predicted_bought, predicted_bought_probs)
+           FROM ML.PREDICT(MODEL buyers@champion, (SELECT * FROM few))))) AS evaluated
+      FROM scored JOIN few USING (id)`);
+    const [expected] = await ask(
+      `SELECT count(*) AS yes FROM ML.PREDICT(MODEL buyers, TABLE visitors) WHERE id < 50 AND predicted_bought = 'yes'`,
+    );
+    assert.deepEqual(row, { n: 20, yes: expected!['yes'], evaluated: 1 });
+  });
+
+  test('parameters go to the part that has them', async () => {
+    const sql = 'SELECT count(*) AS n FROM ML.PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id < $1)) WHERE id >= $2';
+    assert.deepEqual(await ask(sql, { values: [100, 90] }), [{ n: 10 }]);
+    const named = 'SELECT count(*) AS n FROM ML.PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id < $most))';
+    assert.deepEqual(await ask(named, { values: { most: 7 } }), [{ n: 7 }]);
+    await assert.rejects(
+      ask('SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id < ?))', { values: [1] }),
+      refused('MODEL_CALL'),
+    );
+  });
+
+  test('answers are written by CREATE TABLE AS and INSERT, and stay out of views', async () => {
+    await ask('CREATE TABLE scored AS SELECT id, predicted_bought FROM ML.PREDICT(MODEL buyers, TABLE visitors) WHERE id < 10');
+    await ask('INSERT INTO scored SELECT id, predicted_bought FROM ML.PREDICT(MODEL buyers, TABLE visitors) WHERE id >= 10');
+    const [differing] = await ask(
+      'SELECT count(*) AS n, count(*) FILTER (s.predicted_bought <> p.predicted_bought) AS other FROM scored s JOIN ML.PREDICT(MODEL buyers, TABLE visitors) p USING (id)',
+    );
+    assert.deepEqual(differing, { n: 4000, other: 0 });
+    const refusal = refused('MODEL_CALL');
+    await assert.rejects(ask('CREATE VIEW v AS SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors)'), refusal);
+    await assert.rejects(ask('CREATE MATERIALIZED VIEW v AS SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors)'), refusal);
+  });
+
+  test('ML.EVALUATE agrees with the same figures computed in SQL from the predictions', async () => {
+    const [given] = await ask(
+      'SELECT * FROM ML.EVALUATE(MODEL buyers, (SELECT * FROM visitors WHERE id >= 3000), STRUCT(0.3 AS threshold))',
+    );
+    const [expected] = await ask(`WITH p AS (
+        SELECT bought = 'yes' AS y, predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id >= 3000)))
+      SELECT count(*) FILTER (y AND p >= 0.3) / count(*) FILTER (p >= 0.3) AS precision, count(*) FILTER (y AND p >= 0.3) / count(*) FILTER (y) AS recall,
+        avg((y = (p >= 0.3))::INT) AS accuracy, avg(-ln(CASE WHEN y THEN p ELSE 1 - p END)) AS log_loss,
+        (SELECT avg(CASE WHEN a.p > b.p THEN 1 WHEN a.p = b.p THEN 0.5 ELSE 0 END) FROM p a, p b WHERE a.y AND NOT b.y) AS roc_auc FROM p`);
+    for (const [figure, value] of Object.entries(expected!))
+      assert.ok(Math.abs(given![figure] - value) < 1e-9, `${figure}: ${given![figure]} and ${value}`);
+    const { precision, recall } = expected as Record<string, number>;
+    assert.ok(Math.abs(given!['f1_score'] - (2 * precision! * recall!) / (precision! + recall!)) < 1e-9);
+  });
+
+  test('ML.CONFUSION_MATRIX and ML.ROC_CURVE count the rows that the predictions count', async () => {
+    const matrix = await ask('SELECT * FROM ML.CONFUSION_MATRIX(MODEL buyers, TABLE visitors)');
+    const counts = await ask(
+      'SELECT bought, predicted_bought AS guess, count(*) AS n FROM ML.PREDICT(MODEL buyers, TABLE visitors) GROUP BY ALL',
+    );
+    for (const row of matrix)
+      for (const guess of ['no', 'yes'])
+        assert.equal(row[guess], counts.find((each) => each['bought'] === row['expected_label'] && each['guess'] === guess)?.['n'] ?? 0);
+    const [half] = await ask('SELECT * FROM ML.ROC_CURVE(MODEL buyers, TABLE visitors) WHERE threshold = 0.25');
+    const [expected] = await ask(
+      `SELECT count(*) FILTER (bought = 'yes') AS tp, count(*) FILTER (bought = 'no') AS fp FROM ML.PREDICT(MODEL buyers, TABLE visitors) WHERE predicted_bought_probs[2].prob >= 0.25`,
+    );
+    assert.deepEqual([half!['true_positives'], half!['false_positives']], [expected!['tp'], expected!['fp']]);
+  });
+
+  test('ML.EXPLAIN_PREDICT adds up from the baseline to the log-odds of the prediction', async () => {
+    const rows = await ask(
+      'SELECT e.*, p.predicted_bought_probs[2].prob AS p FROM ML.EXPLAIN_PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id < 200), STRUCT(9 AS top_k_features)) e JOIN ML.PREDICT(MODEL buyers, TABLE visitors) p USING (id)',
+    );
+    assert.equal(rows.length, 200);
+    for (const row of rows) {
+      const sum = row['top_feature_attributions'].reduce(
+        (total: number, each: { attribution: number }) => total + each.attribution,
+        row['baseline_prediction_value'],
+      );
+      assert.ok(Math.abs(sum - row['prediction_value']) < 1e-9);
+      assert.ok(Math.abs(1 / (1 + Math.exp(-row['prediction_value'])) - row['p']) < 1e-6);
+    }
+  });
+
+  test('what is known of the training is read as tables', async () => {
+    const features = await ask('SELECT * FROM ML.FEATURE_INFO(MODEL buyers) ORDER BY input');
+    assert.deepEqual(
+      features.map((row) => row['input']),
+      ['member', 'pages', 'seen', 'source'],
+    );
+    const [pages] = await ask(
+      'SELECT min(pages) AS min, max(pages) AS max, count(*) - count(pages) AS null_count, avg(pages) AS mean FROM visitors WHERE id < 3000',
+    );
+    for (const [figure, value] of Object.entries(pages!)) assert.ok(Math.abs(features[1]![figure] - value) < 1e-6, figure);
+    assert.equal((await ask('SELECT * FROM ML.TRAINING_INFO(MODEL buyers)')).length, 1);
+    const [trial] = await ask('SELECT * FROM ML.TRIAL_INFO(MODEL buyers)');
+    assert.equal(JSON.parse(trial!['hyperparameters']).rounds, 20);
+    const importance = await ask('SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL buyers)');
+    assert.equal(importance[0]!['feature'], 'pages');
+    assert.equal((await ask('SELECT * FROM ML.GLOBAL_EXPLAIN(MODEL buyers)'))[0]!['feature'], 'pages');
+  });
+
+  test('ML.WEIGHTS of a linear model predict what ML.PREDICT predicts', async () => {
+    await ask(
+      `CREATE MODEL line OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['spent']) AS SELECT pages, source, spent FROM visitors WHERE pages IS NOT NULL`,
+    );
+    const weights = await ask('SELECT * FROM ML.WEIGHTS(MODEL line)');
+    const of = (input: string, category: string | null) =>
+      weights.find((row) => row['processed_input'] === input && row['category'] === category)!['weight'];
+    const [stats] = await ask('SELECT avg(pages) AS mean, stddev_pop(pages) AS deviation FROM visitors');
+    const rows = await ask('SELECT * FROM ML.PREDICT(MODEL line, (SELECT * FROM visitors WHERE pages IS NOT NULL LIMIT 50))');
+    for (const row of rows) {
+      const expected =
+        of('__INTERCEPT__', null) +
+        (of('pages', null) * (row['pages'] - stats!['mean'])) / stats!['deviation'] +
+        of('source', row['source']);
+      assert.ok(Math.abs(row['predicted_spent'] - expected) < 1e-5, `${row['predicted_spent']} and ${expected}`);
+    }
+    await assert.rejects(ask('SELECT * FROM ML.WEIGHTS(MODEL buyers)'), refused('MODEL_FUNCTION'));
+    await assert.rejects(ask('SELECT * FROM ML.CONFUSION_MATRIX(MODEL line)'), refused('MODEL_FUNCTION'));
+  });
+
+  test('regression figures agree with SQL', async () => {
+    const [given] = await ask('SELECT * FROM ML.EVALUATE(MODEL line, TABLE visitors)');
+    const [expected] =
+      await ask(`SELECT avg(abs(predicted_spent - spent)) AS mean_absolute_error, avg((predicted_spent - spent)**2) AS mean_squared_error,
+        median(abs(predicted_spent - spent)) AS median_absolute_error, 1 - avg((predicted_spent - spent)**2) / var_pop(spent) AS r2_score,
+        1 - var_pop(predicted_spent - spent) / var_pop(spent) AS explained_variance FROM ML.PREDICT(MODEL line, TABLE visitors)`);
+    for (const [figure, value] of Object.entries(expected!)) assert.ok(Math.abs(given![figure] - value) < 1e-9, figure);
+  });
+
+  test('TRANSFORM is applied to what is predicted as it was to what was learned, and the label may be absent there', async () => {
+    await ask(`CREATE MODEL made TRANSFORM(pages // 10 AS tens, upper(source) AS source, date_part('hour', seen) AS hour, bought)
+      OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 10, input_label_cols = ['bought']) AS SELECT * FROM visitors`);
+    const plain = await ask(
+      'SELECT predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL made, (SELECT pages, source, seen FROM visitors WHERE id < 30))',
+    );
+    const moved = await ask(
+      'SELECT predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL made, (SELECT pages // 10 * 10 AS pages, lower(source) AS source, seen FROM visitors WHERE id < 30))',
+    );
+    assert.deepEqual(plain, moved);
+  });
+
+  test('a label that was a flag or a whole number comes back as one', async () => {
+    await ask(`CREATE MODEL members OPTIONS(${TREES}, input_label_cols = ['member']) AS SELECT * FROM visitors`);
+    const [row] = await ask(
+      'SELECT predicted_member, typeof(predicted_member) AS type, predicted_member_probs[1].label AS label FROM ML.PREDICT(MODEL members, TABLE visitors) LIMIT 1',
+    );
+    assert.equal(row!['type'], 'BOOLEAN');
+    assert.equal(row!['label'], false);
+  });
+
+  test('nobody reads through a call what the same person can not read without it', async () => {
+    const viewer = { role: 'viewer' } as const;
+    await assert.rejects(ask('SELECT * FROM ML.PREDICT(MODEL buyers, TABLE millrace.quarantine)', viewer), refused('SQL_TABLE'));
+    await assert.rejects(
+      ask(`SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * FROM read_csv('/etc/passwd')))`, viewer),
+      refused('SQL_FUNCTION'),
+    );
+    await assert.rejects(
+      ask(`SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * FROM visitors); DROP TABLE visitors; --))`, viewer),
+      refused('MODEL_CALL'),
+    );
+    await assert.rejects(ask('SELECT * FROM ML.PREDICT(MODEL buyers, (DROP TABLE visitors))', viewer), refused('SQL_SYNTAX'));
+    await assert.rejects(ask('CREATE TABLE x AS SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors)', viewer), refused('SQL_KIND'));
+    await assert.rejects(ask(`CREATE MODEL mine OPTIONS(${TREES}) AS SELECT * FROM visitors`, viewer), refused('SQL_KIND'));
+    await assert.rejects(ask('SELECT * FROM temp.golden', viewer), refused('SQL_TABLE'));
+    assert.equal((await ask('SELECT count(*) AS n FROM ML.PREDICT(MODEL buyers, TABLE visitors)', viewer))[0]!['n'], 4000);
+  });
+
+  test('two questions at a time do not see each other’s answers', async () => {
+    const counts = await Promise.all(
+      [10, 20, 30].map((n) => ask(`SELECT count(*) AS n FROM ML.PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id < ${n}))`)),
+    );
+    assert.deepEqual(counts.flat(), [{ n: 10 }, { n: 20 }, { n: 30 }]);
+  });
+
+  test('an error inside a call names the place in the text that was sent', async () => {
+    await assert.rejects(
+      ask('SELECT 1,\n  2 FROM ML.PREDICT(MODEL buyers,\n    (SELECT nope(id) FROM visitors))'),
+      refused('SQL_FUNCTION', { line: 3, column: 13 }),
+    );
+    await assert.rejects(
+      ask('SELECT *\nFROM ML.PREDICT(MODEL buyers, TABLE visitors) p\nJOIN nosuch USING (id)'),
+      refused('SQL_TABLE', { line: 3, column: 6 }),
+    );
+  });
+
+  test('what is no call of a model is left to the text', async () => {
+    assert.deepEqual(await ask(`SELECT 'ML.PREDICT(MODEL buyers, TABLE visitors)' AS text -- ML.PREDICT(MODEL x`), [
+      { text: 'ML.PREDICT(MODEL buyers, TABLE visitors)' },
+    ]);
+    await ask('CREATE SCHEMA ml');
+    await ask('CREATE TABLE ml.model AS SELECT 1 AS one');
+    assert.deepEqual(await ask('SELECT ml.model.one FROM ml.model'), [{ one: 1 }]);
+  });
+
+  for (const [sql, expected] of [
+    ['SELECT * FROM ML.PREDICT(MODEL nope, TABLE visitors)', 'MODEL_UNKNOWN'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers@9, TABLE visitors)', 'MODEL_UNKNOWN'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers)', 'MODEL_CALL'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors', 'MODEL_CALL'],
+    ['SELECT * FROM ML.GUESS(MODEL buyers, TABLE visitors)', 'MODEL_CALL'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors, STRUCT(1 AS k))', 'MODEL_CALL'],
+    ['SELECT * FROM ML.WEIGHTS(MODEL buyers, TABLE visitors)', 'MODEL_CALL'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors, STRUCT(2 AS threshold))', 'MODEL_FUNCTION'],
+    ['SELECT * FROM ML.EVALUATE(MODEL buyers, (SELECT * EXCLUDE (bought) FROM visitors))', 'MODEL_FUNCTION'],
+    [`SELECT * FROM ML.EVALUATE(MODEL buyers, (SELECT * REPLACE ('perhaps' AS bought) FROM visitors))`, 'MODEL_FUNCTION'],
+    ['SELECT * FROM ML.EVALUATE(MODEL buyers, (SELECT * FROM visitors WHERE false))', 'MODEL_EMPTY'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT pages AS clicks, source, seen, member FROM visitors))', 'MODEL_INPUT'],
+    [`SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE ('many' AS pages) FROM visitors))`, 'MODEL_INPUT'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE ([pages] AS pages) FROM visitors))', 'MODEL_COLUMN'],
+    [`CREATE MODEL buyers OPTIONS(${TREES}, input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'MODEL_EXISTS'],
+    [`CREATE MODEL m OPTIONS(model_type = 'KMEANS') AS SELECT * FROM visitors`, 'MODEL_TYPE'],
+    [`CREATE MODEL m OPTIONS(${TREES}) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
+    [`CREATE MODEL m OPTIONS(input_label_cols = ['bought'], budget = 'soon') AS SELECT * FROM visitors`, 'MODEL_OPTION'],
+    [`CREATE MODEL m OPTIONS(input_label_cols = ['bought'], learn_rate = 0.1) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
+    [
+      `CREATE MODEL m OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', input_label_cols = ['bought'], learn_rate = 7) AS SELECT * FROM visitors`,
+      'LEARN_PLAN',
+    ],
+    [`CREATE MODEL m OPTIONS(input_label_cols = ['bought']) AS SELECT * FROM visitors WHERE false`, 'MODEL_EMPTY'],
+    [`CREATE MODEL m OPTIONS(input_label_cols = ['bought']) AS SELECT bought, 1 AS one FROM visitors`, 'LEARN_FEATURES'],
+    [`CREATE MODEL m OPTIONS(input_label_cols = ['bought']) AS SELECT bought, [pages] AS list FROM visitors`, 'MODEL_COLUMN'],
+    [`CREATE MODEL m TRANSFORM(*) OPTIONS(input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
+    [`CREATE MODEL m TRANSFORM((SELECT 1) AS x, bought) OPTIONS(input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
+    [`CREATE MODEL millrace.m OPTIONS(input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'SQL_WRITE'],
+    ['DROP MODEL nope', 'MODEL_UNKNOWN'],
+  ] as const) {
+    test(`${sql.slice(0, 110)} is refused as ${expected}`, () => assert.rejects(ask(sql), refused(expected)));
+  }
+});
