@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { home } from '../bin/node24.js';
+import { ensureConsole } from './console.js';
 import { ensureInstalled, isInstalled, run, runNode24 } from './install.js';
 
 /** Debian packages that tests need: {name, program, reason}. A test whose program is absent skips itself with a reason, and is counted. */
@@ -28,6 +29,7 @@ const sum = { passed: 0, failed: 0, skipped: 0 };
 try {
   await ensureInstalled();
   await ensureDebianPackages();
+  await ensureConsole();
   for (const step of steps.filter(isWanted)) {
     process.stdout.write(`\n── ${step.name}\n`);
     const started = Date.now();

@@ -1,10 +1,10 @@
-import { type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asMillraceError, errorFromBody, MillraceError, type Option } from '#core';
+import { http } from '#run';
 import type { Input, Io } from './command.ts';
 import { findRunning } from './running.ts';
 
@@ -49,7 +49,7 @@ export function clientFor(address: string, token: string): Client {
 // node:http and not fetch: fetch gives up when the first byte of the answer takes longer than 300 s, which a large load or query may.
 async function send(url: URL, method: string, token: string, { body, headers = {} }: SendOptions): Promise<IncomingMessage> {
   const length = Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {};
-  const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
+  const request = (url.protocol === 'https:' ? process.getBuiltinModule('node:https') : http).request(url, {
     method,
     headers: { authorization: `Bearer ${token}`, ...length, ...headers },
   });

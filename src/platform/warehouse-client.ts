@@ -1,6 +1,7 @@
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { errorFromBody, MillraceError, type Principal } from '#core';
+import { http } from '#run';
 
 /** The front's way to the warehouse child: bytes in, bytes out. Errors: STORE_UNAVAILABLE while the child is starting. */
 export interface WarehouseClient {
@@ -12,11 +13,11 @@ export interface WarehouseClient {
 }
 
 export function warehouseClient(socketPath: string): WarehouseClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 
   function open(method: string, path: string, who: Principal | null, body?: Buffer, signal?: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const request = httpRequest({
+      const request = http.request({
         socketPath,
         agent,
         method,

@@ -2,7 +2,7 @@
  * The warehouse child: the one DuckDB file, delivery and queries. It answers HTTP on a Unix socket in a folder that only this
  * user can enter; who asks was decided by the front. It ends when the front is gone.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +20,7 @@ import {
 } from '#analyze';
 import { asMillraceError, type ErrorBody, fail, type Principal, type Topic } from '#core';
 import { type Keeper, openKeeper, startDelivery } from '#process';
+import { http } from '#run';
 import { isFatal, openStore, type Store, text } from '#store';
 import { type DefinitionFolder, openDefinitions, openWorkspace } from '#workspace';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
@@ -76,7 +77,7 @@ async function main(config: ChildConfig): Promise<void> {
     ...(await transferRoutes(store)),
     ...modelRoutes(models),
   };
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));
   });
   server.listen(config.socket, () => {
@@ -193,7 +194,7 @@ function routesOf(store: Store, analyst: ReturnType<typeof openAnalyst>, answers
     'POST /answers/': async ({ who, name, request, response }) => {
       const { show, ...asked } = (await json(request)) as { show: boolean; options: Record<string, unknown> };
       if (show) return answers.show({ ...asked, answer: name });
-      send(response, await answers.run({ ...asked, answer: name, who }));
+      send(response, await answers.run({ ...asked, answer: name, who, signal: goneSignal(response) }));
       return undefined;
     },
     'GET /jobs': async () => analyst.jobs(),

@@ -1,3 +1,4 @@
+export { http } from './http.ts';
 export { parseBytes, residentBytes, residentTreeBytes } from './memory.ts';
 export type { Progress, ProgressOptions } from './progress.ts';
 export { progress } from './progress.ts';

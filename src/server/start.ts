@@ -1,6 +1,5 @@
 /** Opens the front and listens. One server for doors and API: a door's request never enters the framework. */
-import { createServer as createHttp, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttps } from 'node:https';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
@@ -9,6 +8,7 @@ import { doors } from '#collect';
 import { asMillraceError, type Bytes, fail, type Millis, MillraceError } from '#core';
 import { checkListen } from '#guard';
 import { openFront } from '#platform';
+import { http } from '#run';
 import { guarded } from './guarded.ts';
 import { routes } from './routes/index.ts';
 
@@ -111,11 +111,11 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
 function newServer(options: StartOptions): { app: FastifyInstance; server: Server } {
   // A file may take long to arrive, a question long to answer; a connection on which nothing moves for a quarter of an hour is closed.
   const limits = { maxHeaderSize: 16_384, requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 65_000 };
-  const server: Server = options.tls === undefined ? createHttp(limits) : createHttps({ ...limits, ...options.tls, minVersion: 'TLSv1.2' });
+  const server: Server = options.tls === undefined ? http.createServer(limits) : process.getBuiltinModule('node:https').createServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' });
   server.setTimeout(900_000);
   const app = Fastify({
     // The framework routes; the server is ours, since doors come first.
-    serverFactory: () => createHttp(),
+    serverFactory: () => http.createServer(),
     bodyLimit: 4 * 1024 * 1024,
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
   });

@@ -22,7 +22,10 @@ async function start(folder: string, seed: number): Promise<ChildProcess> {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const [said] = (await once(running, 'message')) as [Said];
-  assert.equal(said.problem, undefined);
+  if (said.problem !== undefined) {
+    await kill(running);
+    assert.fail(said.problem);
+  }
   return running;
 }
 

@@ -109,7 +109,7 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
     await bothWays('income', 'SELECT * FROM adult_test LIMIT 1000', 'income');
   });
 
-  test('ga-merch: propensity to buy from sessions shaped by SQL says so where few rows teach little', async () => {
+  test('ga-merch: propensity to buy from sessions shaped by SQL ranks buyers first, and the report warns of how few they are', async () => {
     await load('ga', readFileSync(join(DATA, 'ga-merch-sessions/ga_sample.parquet')), 'parquet');
     await sql(`CREATE TABLE sessions AS SELECT visitNumber AS visit, totals.hits AS hits, totals.pageviews AS pages, totals.timeOnSite AS seconds,
       channelGrouping AS channel, device.deviceCategory AS device, geoNetwork.country AS country, coalesce(totals.transactions, 0) > 0 AS bought FROM ga`);

@@ -37,6 +37,13 @@ describe('signing in', () => {
   });
 });
 
+test('right tokens sign in as often as they like while there is no admin yet', async (t) => {
+  const { address, adminToken } = await millrace(t);
+  for (let times = 0; times < 30; times++) {
+    assert.equal((await send(address, 'POST', '/v1/session', own(address), { token: adminToken })).status, 200);
+  }
+});
+
 describe('the cookie', () => {
   test('is no use to other pages: not for reading, not for writing, not by a form', async (t) => {
     const { address, adminToken } = await millrace(t);

@@ -23,9 +23,8 @@ export const aa: AnswerKind = {
   ],
   sql(given, setting) {
     const { events, step, splits } = parts(given, setting);
-    const columns = [...step.columns, ...(events.lines === null ? [] : [events.lines.column])];
-    return `WITH ${events.ctes(columns).join(',\n')},
-${events.purchase},
+    return `WITH ${events.ctes(step.columns).join(',\n')},
+${events.purchase()},
 visitor AS (
   SELECT "user", CAST(count(*) FILTER (WHERE ${step.condition}) > 0 AS DOUBLE) AS converted FROM used GROUP BY "user"
 ),

@@ -47,7 +47,11 @@ FROM compared ORDER BY abs(z) DESC NULLS LAST, property, value`;
     const funnelOnly = all.slice(all.findIndex((cte) => cte.startsWith('hit AS')));
     const { events, steps } = funnelOf(asFunnel(given), setting);
     const more = [`SELECT 6, 'reached step ${step}', CAST(count(*) FILTER (WHERE len(times) >= ${step}) AS VARCHAR) FROM best`];
-    return eventEvidence('dropoff', events, given, setting, more, funnelOnly, [...steps.flatMap((each) => each.columns), ...properties]);
+    return eventEvidence('dropoff', events, given, setting, more, funnelOnly, [
+      ...(given['unit'] === 'session' ? ['session'] : []),
+      ...steps.flatMap((each) => each.columns),
+      ...properties,
+    ]);
   },
 };
 

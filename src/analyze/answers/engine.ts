@@ -26,6 +26,8 @@ export interface Asked {
   readonly rows?: number;
   readonly seconds?: number;
   readonly job?: string;
+  /** Aborted when nobody waits any more: ends the evidence's query too. */
+  readonly signal?: AbortSignal;
 }
 
 /** What an answer is made of, without running it. */
@@ -94,8 +96,8 @@ export function newAnswers(
     }
   }
 
-  async function rows(sql: string, who: Principal): Promise<Record<string, unknown>[]> {
-    const answer = await analyst.ask({ who, sql, format: 'json' });
+  async function rows(sql: string, who: Principal, signal?: AbortSignal): Promise<Record<string, unknown>[]> {
+    const answer = await analyst.ask({ who, sql, format: 'json', ...(signal === undefined ? {} : { signal }) });
     const { columns, rows } = (await readJson(answer.body)) as { columns: { name: string }[]; rows: unknown[][] };
     return rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]])));
   }
@@ -112,7 +114,7 @@ export function newAnswers(
       const sql = kind.sql(given, setting);
       await guard(planned, who);
       const before = store.batch();
-      const facts = await rows(kind.evidence(given, setting), who);
+      const facts = await rows(kind.evidence(given, setting), who, limits.signal);
       const result = await analyst.ask({ ...limits, who, sql, format: 'json' });
       // The two queries are two looks: what was committed between them is said.
       if (store.batch() !== before) facts.push({ fact: 'caveat: records arrived meanwhile (batch)', value: String(store.batch()) });

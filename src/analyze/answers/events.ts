@@ -11,11 +11,12 @@ export interface Events {
   readonly shape: 'flat' | 'ga_hits';
   /**
    * `event`, `used`: time, tie (order within one time), day, event, user, session, order_id, value, aside, and the wanted columns.
+   * `session` is NULL unless it is wanted: to find sessions costs two sorts of all events.
    * Errors: ANSWER_COLUMN for a wanted column that the table has not.
    */
   ctes(wanted?: readonly string[]): string[];
-  /** `purchase`, after `used` with the column `lines`: an order once, at its highest value, where it was first reported. */
-  readonly purchase: string;
+  /** `purchase`, after `used`: an order once, at its highest value, where it was first reported; with its lines if their column was wanted. */
+  purchase(withLines?: boolean): string;
   /** The column with the lines of an order as JSON, or null: {item, price, quantity}. */
   readonly lines: { readonly column: string; readonly item: string } | null;
   /** Facts that weaken the answer, as rows of evidence. */
@@ -82,18 +83,27 @@ function flat(table: Found, setting: Setting, within: readonly string[]): Events
   return {
     table,
     shape: 'flat',
-    ctes: (wanted = []) => [
-      ...(member === null ? [] : [known]),
-      plain(wanted),
-      ...(session === null ? [begins] : []),
-      `event AS (
-  SELECT ${session === null ? `* EXCLUDE (begins), visitor || '/' || sum(begins) OVER (PARTITION BY visitor ORDER BY time, tie) AS session` : '*'},
+    ctes: (wanted = []) => {
+      const found = session === null && wanted.includes('session');
+      const columns = found
+        ? `* EXCLUDE (begins), visitor || '/' || sum(begins) OVER (PARTITION BY visitor ORDER BY time, tie) AS session`
+        : session === null
+          ? '*, NULL::VARCHAR AS session'
+          : '*';
+      return [
+        ...(member === null ? [] : [known]),
+        plain(wanted),
+        ...(found ? [begins] : []),
+        `event AS (
+  SELECT ${columns},
     ${dayOf('time', setting)} AS day
-  FROM ${session === null ? 'marked' : 'plain'}
+  FROM ${found ? 'marked' : 'plain'}
 )`,
-      usedCte(within),
-    ],
-    purchase: purchaseCte(items === null ? null : 'items', "event = 'purchase' AND order_id IS NOT NULL"),
+        usedCte(within),
+      ];
+    },
+    purchase: (withLines = false) =>
+      purchaseCte(items === null || !withLines ? null : 'items', "event = 'purchase' AND order_id IS NOT NULL"),
     lines: items === null ? null : { column: 'items', item: 'item_id' },
     caveats: skew(table),
   };
@@ -119,7 +129,7 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
 )`,
       usedCte(within),
     ],
-    purchase: purchaseCte('products', 'order_id IS NOT NULL'),
+    purchase: (withLines = false) => purchaseCte(withLines ? 'products' : null, 'order_id IS NOT NULL'),
     lines: { column: 'products', item: 'sku' },
     caveats: skew(table),
   };

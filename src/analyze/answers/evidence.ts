@@ -30,12 +30,7 @@ export function eventEvidence(
     ...events.caveats,
     version,
   ];
-  const needs = [
-    ...events.ctes([...wanted, ...(events.lines === null ? [] : [events.lines.column])]),
-    events.purchase,
-    ...(orders === null ? [] : [orders.cte]),
-    ...ctes,
-  ];
+  const needs = [...events.ctes(wanted), events.purchase(), ...(orders === null ? [] : [orders.cte]), ...ctes];
   return `WITH ${needs.join(',\n')}
 SELECT fact, value FROM (
   ${parts.join('\n  UNION ALL ')}

@@ -124,7 +124,7 @@ function parts(given: Given, setting: Setting): Parts {
 
 function wanted({ definition, events, exposure, variant }: Parts): string[] {
   const metrics = definition.metrics.flatMap((metric) => readStep('experiment', 'event', metric.event, events).columns);
-  return [...exposure.columns, variant, ...metrics, ...(events.lines === null ? [] : [events.lines.column])];
+  return [...exposure.columns, variant, ...metrics];
 }
 
 function subjects({ definition, exposure, variant }: Parts, { timeZone }: Setting): string[] {
@@ -149,7 +149,7 @@ function ctes(test: Parts, given: Given, setting: Setting): string[] {
   ];
   return [
     ...events.ctes(wanted(test)),
-    events.purchase,
+    events.purchase(),
     ...subjects(test, setting),
     `refunded AS (${refundsOf(given, setting)})`,
     `role(metric, role, ord) AS (VALUES ${roles.map(([name, role, ord]) => `(${literal(String(name))}, '${role}', ${ord})`).join(', ')})`,

@@ -83,7 +83,7 @@ export function funnelCtes(given: Given, setting: Setting, more: readonly string
   const byColumn = by === null ? '' : `, CAST(${quote(by)} AS VARCHAR) AS "by"`;
   const flags = steps.map((step, at) => `${step.condition} AS is${at + 1}`).join(', ');
   return [
-    ...events.ctes([...wantedOf(steps, by), ...more]),
+    ...events.ctes([...(unit === 'session' ? ['session'] : []), ...wantedOf(steps, by), ...more]),
     `hit AS (
   -- n numbers the events of a unit, so that equal times have an order.
   SELECT ${unit} AS unit, time, row_number() OVER (PARTITION BY ${unit} ORDER BY time, tie) AS n${byColumn}, ${flags}

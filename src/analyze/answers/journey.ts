@@ -55,7 +55,7 @@ function condition(step: Journey['steps'][number]): string {
 function parts(given: Given, setting: Setting): { events: Events; flow: Journey; columns: string[] } {
   const flow = setting.journey(String(given['journey']));
   const events = eventsOf('journey', given, setting);
-  const columns = flow.steps.flatMap((step) => Object.keys(step.where));
-  for (const column of columns) needColumn(events.table, 'e', `the journey's "${column}"`, [column]);
-  return { events, flow, columns };
+  const properties = flow.steps.flatMap((step) => Object.keys(step.where));
+  for (const column of properties) needColumn(events.table, 'e', `the journey's "${column}"`, [column]);
+  return { events, flow, columns: ['session', ...properties] };
 }

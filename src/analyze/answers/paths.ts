@@ -20,7 +20,7 @@ export const paths: AnswerKind = {
   sql(given, setting) {
     const { events, node, start, depth, top } = parts(given, setting);
     const moved = node === 'event' ? '' : ` WHERE event = 'page_view' OR ${start?.condition ?? 'false'}`;
-    return `WITH ${events.ctes([...(node === 'event' ? [] : ['page']), ...(start?.columns ?? [])]).join(',\n')},
+    return `WITH ${events.ctes(['session', ...(node === 'event' ? [] : ['page']), ...(start?.columns ?? [])]).join(',\n')},
 visit AS (
   SELECT session, time, tie, CAST(${quote(node)} AS VARCHAR) AS node, ${start === null ? 'false' : `(${start.condition})`} AS starts FROM used${moved}
 ),
@@ -39,7 +39,15 @@ ORDER BY step, sessions DESC, source, target`;
   },
   evidence(given, setting) {
     const { events } = parts(given, setting);
-    return eventEvidence('paths', events, given, setting, [`SELECT 6, 'sessions', CAST(count(DISTINCT session) AS VARCHAR) FROM used`]);
+    return eventEvidence(
+      'paths',
+      events,
+      given,
+      setting,
+      [`SELECT 6, 'sessions', CAST(count(DISTINCT session) AS VARCHAR) FROM used`],
+      [],
+      ['session'],
+    );
   },
 };
 

@@ -180,8 +180,12 @@ function ctes(events: Events, given: Given, setting: Setting): string[] {
   const window =
     given['window'] === 'session' ? 't.session = p.session' : `t."user" = p."user" AND t.time >= p.time - INTERVAL ${given['days']} DAY`;
   return [
-    ...events.ctes([...seenColumns(events), ...(lines === null ? [] : [lines.column])]),
-    events.purchase,
+    ...events.ctes([
+      ...(given['window'] === 'session' ? ['session'] : []),
+      ...seenColumns(events),
+      ...(lines === null ? [] : [lines.column]),
+    ]),
+    events.purchase(true),
     ...offeredCtes(events),
     `seen AS (SELECT * EXCLUDE (visible) FROM offered WHERE visible OR click)`,
     `refunded AS (${refunds})`,

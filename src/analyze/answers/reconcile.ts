@@ -51,7 +51,7 @@ function ctes(given: Given, setting: Setting): string[] {
   const orders = needOrders(given, setting);
   const optional = (name: string) => events.table.column(name) !== null;
   const channel = optional('channel') ? ['channel'] : ['source', 'medium'].every(optional) ? ['source', 'medium'] : [];
-  const wanted = [...channel, ...['browser', 'device', 'payment_type'].filter(optional)];
+  const wanted = ['session', ...channel, ...['browser', 'device', 'payment_type'].filter(optional)];
   // Within a session the source stands on the first event alone.
   const channelSql =
     channel.length === 1 ? 'any_value(channel)' : channel.length === 2 ? `any_value(source || ' / ' || medium)` : 'NULL::VARCHAR';

@@ -19,7 +19,7 @@ export interface ModelServer {
   /** What the warehouse says there is. */
   models(): readonly ModelEntry[];
   update(models: readonly ModelEntry[]): void;
-  /** Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_TRANSFORM, MODEL_INPUT (with the row), MODEL_EXPLAIN, STORE_UNAVAILABLE before the list is known. */
+  /** Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_TRANSFORM, MODEL_INPUT, MODEL_EXPLAIN, STORE_UNAVAILABLE before the list is known. */
   predict(model: string, rows: readonly Readonly<Record<string, unknown>>[], explained: boolean): Promise<Served>;
   file(model: string): { file: ModelFile; version: number };
   /** A script that gave the golden answers in a process of its own. MODEL_GOLDEN. */
@@ -113,12 +113,11 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
 /** Named as in SQL: predicted_<target>, and the probability of each class. */
 function predictedRow(file: ModelFile, { value, probabilities }: Prediction, row: Readonly<Record<string, unknown>> | null): PredictedRow {
   const { model } = file;
-  const flag = file.target.type === 'BOOLEAN' && model.classes !== null;
-  const predicted = { [`predicted_${model.target}`]: flag ? value === 1 : value };
+  const predicted = { [`predicted_${model.target}`]: isFlag(file) ? value === 1 : value };
   const chances =
     probabilities === null || model.classes === null
       ? {}
-      : { probabilities: Object.fromEntries(model.classes.map((label, k) => [flag ? String(label === '1') : label, probabilities[k]!])) };
+      : { probabilities: Object.fromEntries(model.classes.map((label, k) => [labelOf(file, label), probabilities[k]!])) };
   return { ...predicted, ...chances, ...(row === null ? {} : { explanation: explanationOf(file, row) }) };
 }
 
@@ -130,8 +129,12 @@ function explanationOf(file: ModelFile, row: Readonly<Record<string, unknown>>):
     return { name, kind, values: Float64Array.of(value === null ? Number.NaN : Number(value)) };
   });
   return explain(file.model, columns).map(({ of, base, columns: moved }) => ({
-    of,
+    of: of === null ? null : labelOf(file, of),
     base,
     columns: Object.fromEntries(moved.map(({ name, values }) => [name, values[0]])),
   }));
 }
+
+/** Learning knows true and false as 1 and 0. */
+const isFlag = ({ target, model }: ModelFile): boolean => target.type === 'BOOLEAN' && model.classes !== null;
+const labelOf = (file: ModelFile, label: string): string => (isFlag(file) ? String(label === '1') : label);

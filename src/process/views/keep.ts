@@ -87,12 +87,11 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
 
   async function check(definition: string): Promise<View> {
     const names = await store.names();
-    const views = new Set([...kept.values()].map(({ view }) => view.full.toLowerCase()));
     return readView(definition, engine, {
       role: 'editor',
       mayRead: (schema, name) => {
         const full = `${schema ?? 'main'}.${name}`.toLowerCase();
-        return (names.has(full) || views.has(full)) && full !== 'millrace.quarantine' && !full.startsWith('change.');
+        return names.has(full) && full !== 'millrace.quarantine' && !full.startsWith('change.');
       },
       mayWrite: () => true,
     });
@@ -245,11 +244,19 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
         }
       }
       waiting = still;
+      // A view of a view that was never built can't be planned before that one has columns.
+      if (waiting.length > 0) await buildAll();
     }
     for (const name of [...kept.keys()]) if (!found.has(name)) await drop(name);
     sorted();
     schedule();
     return problems;
+  }
+
+  async function buildAll(): Promise<void> {
+    sorted();
+    for (const own of order) if (own.batch === null && !own.paused) running = running.then(() => refresh(own));
+    await running;
   }
 
   async function drop(name: string): Promise<void> {
@@ -342,7 +349,12 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
         timer = undefined;
         schedule();
         await new Promise((resolve) => setTimeout(resolve, 1));
-        await Promise.race([running, new Promise((resolve) => setTimeout(resolve, deadline - performance.now()))]);
+        let patient: NodeJS.Timeout | undefined;
+        const impatience = new Promise((resolve) => {
+          patient = setTimeout(resolve, deadline - performance.now());
+        });
+        await Promise.race([running, impatience]);
+        clearTimeout(patient);
       }
     },
     async stop() {

@@ -6,7 +6,7 @@ import { pipe } from './pipe.ts';
 
 let named = 0;
 
-/** Answers run in the warehouse child as whoever asks; a client that hangs up ends its own. */
+/** Answers run in the warehouse child as whoever asks. */
 export function answerRoutes(app: FastifyInstance, front: Front): void {
   app.get('/v1/answers', { config: { action: 'catalog' } }, (request, reply) =>
     pipe(front, request, reply, { method: 'GET', path: '/answers' }),
@@ -15,9 +15,6 @@ export function answerRoutes(app: FastifyInstance, front: Front): void {
   app.post<{ Params: { name: string } }>('/v1/answers/:name', { config: { action: 'query' } }, async (request, reply) => {
     const { options = {}, show = false, limits = {} } = checked(request.body);
     const job = `answer_${Date.now().toString(36)}_${(++named).toString(36)}`;
-    reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished) front.warehouse.json('DELETE', `/jobs/${job}`).catch(() => {});
-    });
     const path = `/answers/${encodeURIComponent(request.params.name)}`;
     return pipe(front, request, reply, { method: 'POST', path, body: { options, show, ...limits, job } });
   });
