@@ -1,6 +1,6 @@
 /**
- * Views kept fresh: Nexmark events/s with the results of one query fresh after every delivery, beside DuckDB running the same query
- * once in batch over the same rows in the same process; freshness of a stack of three views; cost of a refresh as history grows.
+ * Views kept fresh: Nexmark events/s with the results of one query fresh after every delivery, beside DuckDB answering the same
+ * question once in batch over the same rows in the same process; freshness of a stack of three views; cost of a refresh as history grows.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -93,7 +93,7 @@ async function nexmarkQuery(name: string): Promise<void> {
       refreshing += performance.now() - delivered;
     }
     const began = performance.now();
-    await store.rows(`SELECT count(*) FROM (${batch}\n)`);
+    await store.rows(`CREATE TEMP TABLE batch AS (${batch}\n)`);
     const once = performance.now() - began;
     const speed = (title: string, millis: number, events = taken): Figure => ({
       title: `${query}: ${title}`,
@@ -102,7 +102,7 @@ async function nexmarkQuery(name: string): Promise<void> {
     });
     figures[`${query}_fresh`] = speed(`delivered, and fresh after every ${DELIVERY.toLocaleString('en-US')}`, delivering + refreshing);
     figures[`${query}_refresh`] = speed('the refreshes alone', refreshing);
-    figures[`${query}_batch`] = speed('DuckDB, the same query once over all rows (the limit)', once, EVENTS);
+    figures[`${query}_batch`] = speed('DuckDB, the same question once in batch, over all rows, its answer kept', once, EVENTS);
   });
 }
 

@@ -79,6 +79,7 @@ export function openFront(options: FrontOptions): Front {
   const memory = options.memory ?? settings.memory;
   const config: ChildConfig = {
     workspace: workspace.path,
+    timeZone: settings.timeZone,
     dataPath,
     socket,
     memory: warehouseShare(memory),

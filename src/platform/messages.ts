@@ -6,6 +6,8 @@ import type { Bytes, Position, Role, Topic } from '#core';
 export interface ChildConfig {
   /** The user's folder, for the definitions of views. */
   readonly workspace: string;
+  /** The workspace's, when Millrace started. */
+  readonly timeZone: string;
   readonly dataPath: string;
   readonly socket: string;
   readonly memory: Bytes;

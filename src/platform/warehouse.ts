@@ -49,7 +49,7 @@ async function main(config: ChildConfig): Promise<void> {
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),
   ) as Record<DefinitionKind, DefinitionFolder>;
-  const answers = openAnswers({ store, analyst, timeZone: timeZoneOf(config.workspace), definitions });
+  const answers = openAnswers({ store, analyst, timeZone: config.timeZone, definitions });
   let broken: readonly ErrorBody[] = [];
   async function defineViews(): Promise<void> {
     try {
@@ -243,12 +243,6 @@ function send(response: ServerResponse, answered: Answer): void {
     'x-millrace-truncated': String(answered.truncated),
   });
   pipeline(answered.body, response, () => {});
-}
-
-function timeZoneOf(path: string): string {
-  const workspace = openWorkspace(path);
-  workspace.close();
-  return workspace.settings.timeZone;
 }
 
 interface Replaying {
