@@ -58,7 +58,8 @@ interface Lane {
   readonly topic: Topic;
   readonly keys: Keys;
   readonly writer: TopicWriter;
-  readonly declared: readonly { readonly place: number; readonly field: Field }[];
+  /** `isTime` is the event time's own column, which delivery fills from the stamp: its value is checked as the event time. */
+  readonly declared: readonly { readonly place: number; readonly field: Field; readonly isTime: boolean }[];
   readonly idPlace: number;
   readonly timePlace: number;
   readonly known: ReadonlySet<string>;
@@ -100,7 +101,11 @@ export function openIntake(input: {
       topic,
       keys: keysOf(names),
       writer: log.topic(topic.name),
-      declared: topic.fields.map((field) => ({ place: names.indexOf(field.name), field })),
+      declared: topic.fields.map((field) => ({
+        place: names.indexOf(field.name),
+        field,
+        isTime: field.name === topic.time?.field && topic.time.unit === 'iso' && field.type === 'timestamp',
+      })),
       idPlace: topic.id === null ? -1 : names.indexOf(topic.id),
       timePlace: topic.time === null ? -1 : names.indexOf(topic.time.field),
       known,
@@ -179,13 +184,13 @@ export function openIntake(input: {
 
     let exact = '';
     for (let k = 0; k < lane.declared.length; k++) {
-      const { place, field } = lane.declared[k]!;
+      const { place, field, isTime } = lane.declared[k]!;
       const kind = scan.kind[place]!;
       if (kind === Kind.absent || kind === Kind.null) {
         if (field.required) return new MillraceError('RECORD_FIELD_MISSING', { field: field.name });
         continue;
       }
-      if (kind === Kind.string && field.type === 'text') continue;
+      if (isTime || (kind === Kind.string && field.type === 'text')) continue;
       const fit = fits(body, scan, place, field, zoneOffset);
       if (fit === null) continue;
       if (typeof fit === 'object') {

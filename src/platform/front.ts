@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DoorContext, type Intake, openIntake, openLog } from '#collect';
 import { asMillraceError, type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
@@ -49,6 +49,7 @@ export interface Front {
 }
 
 const WATCH = 25;
+const BELOW_FRONT = 5;
 
 export function openFront(options: FrontOptions): Front {
   const { log: say } = options;
@@ -97,8 +98,10 @@ export function openFront(options: FrontOptions): Front {
     env: { UV_THREADPOOL_SIZE: '24', MALLOC_ARENA_MAX: '2', TZ: 'UTC' },
     readyWithin: 120_000,
     stopWithin: 10_000,
-    onReady(details) {
+    onReady(details, pid) {
       state = 'ready';
+      // Acknowledging comes before delivering where the two share a core.
+      setPriority(pid, BELOW_FRONT);
       const { positions, models: list } = details as ChildReady;
       models.update(list);
       for (const [topic, to] of Object.entries(positions)) flow.delivered(topic, to);

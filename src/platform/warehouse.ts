@@ -22,7 +22,7 @@ import { asMillraceError, type ErrorBody, fail, type Principal, type Topic } fro
 import { type Keeper, openKeeper, startDelivery } from '#process';
 import { http } from '#run';
 import { isFatal, openStore, type Store, text } from '#store';
-import { type DefinitionFolder, openDefinitions, openWorkspace } from '#workspace';
+import { type DefinitionFolder, openDefinitions } from '#workspace';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
 import { modelRoutes } from './models/routes.ts';
 import { openWorkshop } from './models/workshop.ts';
@@ -80,6 +80,8 @@ async function main(config: ChildConfig): Promise<void> {
   const server = http.createServer((request, response) => {
     answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));
   });
+  // The front keeps its connections; one that closes under a request would look like a warehouse that is down.
+  server.keepAliveTimeout = 0;
   server.listen(config.socket, () => {
     process.send?.({ ready: { positions: Object.fromEntries(store.positions()), models: models.list() } satisfies ChildReady });
   });

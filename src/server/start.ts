@@ -111,7 +111,10 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
 function newServer(options: StartOptions): { app: FastifyInstance; server: Server } {
   // A file may take long to arrive, a question long to answer; a connection on which nothing moves for a quarter of an hour is closed.
   const limits = { maxHeaderSize: 16_384, requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 65_000 };
-  const server: Server = options.tls === undefined ? http.createServer(limits) : process.getBuiltinModule('node:https').createServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' });
+  const server: Server =
+    options.tls === undefined
+      ? http.createServer(limits)
+      : process.getBuiltinModule('node:https').createServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' });
   server.setTimeout(900_000);
   const app = Fastify({
     // The framework routes; the server is ours, since doors come first.

@@ -107,6 +107,11 @@ export function unchanged(value: string, type: string): string {
   }
 }
 
+/** A field's place in a JSON text as a JSON pointer (RFC 6901). */
+export function pointer(field: string): string {
+  return text(`/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+}
+
 /** The structure for json_transform that takes every promoted field as text. */
 export function structure(columns: readonly Promoted[]): string {
   return text(JSON.stringify(Object.fromEntries(columns.map((column) => [column.name, 'VARCHAR']))));

@@ -13,6 +13,7 @@ import {
   MAX_COLUMNS,
   MAX_EXACT,
   type Promoted,
+  pointer,
   STAMPS,
   structure,
   typeFromSeen,
@@ -210,7 +211,11 @@ async function stage(tx: Transaction, topic: Topic, shape: { columns: Promoted[]
     for (const misfit of misfits) {
       const column = shape.columns[Number(misfit['k'])]!;
       const wider = widened(column.type, misfit['numbers'] === true && (await isExactAsDouble(tx, topic.name, column)));
-      await tx.run(`ALTER TABLE raw.${name(topic.name)} ALTER COLUMN ${name(column.name)} TYPE ${wider}`);
+      // What stands there already gets its own spelling back where it becomes text: a 5 in a DOUBLE would read 5.0.
+      const spelled = `coalesce(json_extract_string(data, ${pointer(column.name)}), CAST(${name(column.name)} AS VARCHAR))`;
+      const using =
+        wider === 'VARCHAR' ? `CASE WHEN ${name(column.name)} IS NOT NULL THEN ${spelled} END` : `CAST(${name(column.name)} AS ${wider})`;
+      await tx.run(`ALTER TABLE raw.${name(topic.name)} ALTER COLUMN ${name(column.name)} TYPE ${wider} USING ${using}`);
       shape.columns[Number(misfit['k'])] = { ...column, type: wider };
     }
   }
