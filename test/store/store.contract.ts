@@ -208,8 +208,8 @@ export function storeContract(name: string, open: Open): void {
       }
       assert.deepEqual(types, ['BIGINT', 'BIGINT', 'DOUBLE', 'VARCHAR', 'VARCHAR', 'VARCHAR']);
       assert.deepEqual(await column(store, 'SELECT v FROM raw.wide ORDER BY _position'), [
-        '1.0',
-        '9007199254740991.0',
+        '1',
+        '9007199254740991',
         '1.5',
         'text',
         '[1]',

@@ -30,6 +30,7 @@ export default function Ask() {
   const [state, setState] = useState<State>({ kind: 'nothing' });
   const [asked, setAsked] = useState(readHistory);
   const running = useRef<AbortController | null>(null);
+  useEffect(clearAddress, []);
   useEffect(() => sessionStorage.setItem(draft, sql), [sql]);
   useEffect(() => () => running.current?.abort(), []);
   const run = async () => {
@@ -103,9 +104,12 @@ export default function Ask() {
 
 /** Links to Ask carry their SQL in the fragment, which is never sent to a server. */
 function fromAddress(): string | null {
-  const sql = new URLSearchParams(location.hash.slice(1)).get('sql');
-  if (sql !== null) history.replaceState(null, '', location.pathname);
-  return sql;
+  return new URLSearchParams(location.hash.slice(1)).get('sql');
+}
+
+/** Once it is in the editor. Not while rendering: a render that React throws away would take the question with it. */
+function clearAddress(): void {
+  if (fromAddress() !== null) history.replaceState(null, '', location.pathname);
 }
 
 /** The catalogue's errors of statements count `position` from 0, or say line and column from 1. */
