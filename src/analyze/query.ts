@@ -63,7 +63,7 @@ export interface Analyst {
   job(id: string): JobState;
   /** Errors: JOB_UNKNOWN. */
   cancel(id: string): void;
-  /** Stops the query that has run longest, to free memory; null when none runs. */
+  /** Stops the query that has run longest, to free memory; null when none has run for a while. */
   relieve(): JobState | null;
   /** Cancels everything and waits for it. */
   close(): Promise<void>;
@@ -81,6 +81,8 @@ interface Running {
 }
 
 const REMEMBERED = 200;
+/** A question that has just begun is not what filled the memory. */
+const YOUNG: Millis = 250;
 const WAITING_PER_ROLE = 32;
 
 /** Carries out a statement of Millrace's own (views, models): rows to show, or null when it knows nothing of that kind. */
@@ -336,7 +338,9 @@ export function openAnalyst(input: {
       stop(find(id), new MillraceError('QUERY_CANCELLED', { job: id }));
     },
     relieve() {
-      const running = [...jobs.values()].filter((job) => job.state.state === 'running' && job.reader !== null && job.stop === null);
+      const running = [...jobs.values()].filter(
+        (job) => job.state.state === 'running' && job.reader !== null && job.stop === null && performance.now() - job.began > YOUNG,
+      );
       const longest = running.sort((a, b) => a.began - b.began)[0];
       if (longest === undefined) return null;
       stop(longest, new MillraceError('QUERY_MEMORY'));

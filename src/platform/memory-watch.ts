@@ -5,7 +5,7 @@ import type { ToChild } from './messages.ts';
 const EVERY: Millis = 50;
 /** Between two stopped queries: freed memory takes a moment to be seen. */
 const PAUSE: Millis = 200;
-const SOFT = 0.9;
+const SOFT = 0.92;
 /** Memory that stays high this long after queries were stopped is not given back by itself. */
 const HELD: Millis = 3000;
 
@@ -14,7 +14,7 @@ const BASE: Bytes = 300_000_000;
 
 /** DuckDB's share: it keeps what it once had up to its limit, and goes beyond it by a part. */
 export function warehouseShare(memory: Bytes): Bytes {
-  return Math.max(128_000_000, Math.floor((memory - BASE) * 0.65));
+  return Math.max(128_000_000, Math.floor((memory - BASE) * 0.5));
 }
 
 interface Child {
