@@ -90,6 +90,7 @@ async function tests(files) {
     [
       '--conditions=source',
       '--import=./scripts/watchdog.js',
+      '--import=./test/seed.ts',
       '--test',
       `--test-concurrency=${Math.min(2, availableParallelism())}`,
       `--test-timeout=${seconds * 1000 - 5000}`,

@@ -95,7 +95,9 @@ async function toParquet(load: Load, target: string, memory: Bytes): Promise<voi
   const connection = await parser.connect();
   try {
     await lockDown(connection, { folders: [dirname(load.file), dirname(target)], temp: dirname(target), threads: 2, memory });
-    await connection.run(`COPY (SELECT * FROM ${READ[load.format](text(load.file))}) TO ${text(target)} (FORMAT parquet, COMPRESSION lz4)`);
+    await connection.run(
+      `COPY (SELECT * FROM ${READ[load.format](text(load.file))}) TO ${text(target)} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 20480)`,
+    );
   } catch (cause) {
     throw new MillraceError('LOAD_FILE', { format: load.format, detail: firstLine(cause).replaceAll(load.file, 'the file') }, cause);
   } finally {

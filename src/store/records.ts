@@ -212,7 +212,9 @@ async function stage(tx: Transaction, topic: Topic, shape: { columns: Promoted[]
       const column = shape.columns[Number(misfit['k'])]!;
       const wider = widened(column.type, misfit['numbers'] === true && (await isExactAsDouble(tx, topic.name, column)));
       // What stands there already gets its own spelling back where it becomes text: a 5 in a DOUBLE would read 5.0.
-      const spelled = `coalesce(json_extract_string(data, ${pointer(column.name)}), CAST(${name(column.name)} AS VARCHAR))`;
+      // Nested values stand there as they were sent, which a second reading would print anew.
+      const plain = `CAST(${name(column.name)} AS VARCHAR)`;
+      const spelled = column.type === 'JSON' ? plain : `coalesce(json_extract_string(data, ${pointer(column.name)}), ${plain})`;
       const using =
         wider === 'VARCHAR' ? `CASE WHEN ${name(column.name)} IS NOT NULL THEN ${spelled} END` : `CAST(${name(column.name)} AS ${wider})`;
       await tx.run(`ALTER TABLE raw.${name(topic.name)} ALTER COLUMN ${name(column.name)} TYPE ${wider} USING ${using}`);

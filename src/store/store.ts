@@ -118,7 +118,7 @@ export async function openStore(options: { dataPath: string; memory: Bytes; thre
         });
       return problem;
     },
-    load: (load) => loadFile(lane, slices, Math.min(options.memory / 2, 512_000_000), load),
+    load: (load) => loadFile(lane, slices, Math.min(options.memory * 0.75, 512_000_000), load),
     write: (work) => lane.write(work),
     reader: () => openReader(instance),
     tables: () => tablesOf((sql) => rowsOf(own, sql)),

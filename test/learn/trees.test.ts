@@ -97,15 +97,18 @@ test('a leaf holds the shrunk optimum of its rows, and cover counts them', () =>
 
 test('raw values are routed like their bins: a fully grown tree with rate 1 gives every row its own answer', () => {
   fc.assert(
-    fc.property(fc.uniqueArray(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { comparator: 'SameValueZero', minLength: 2, maxLength: 60 }), (values) => {
-      const targets = values.map((_, i) => i % 7);
-      const rows = rowsOf([numeric(values)], targets);
-      const { forest } = run(rows, { rounds: 1, maxLeaves: 100, l2: 0, learningRate: 1, minChildWeight: 0 });
-      const scores = predictions(forest, rows);
-      targets.forEach((y, i) => {
-        assert.ok(Math.abs(scores[i]! - y) < 1e-5, `row ${i}: ${scores[i]} against ${y}`);
-      });
-    }),
+    fc.property(
+      fc.uniqueArray(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { comparator: 'SameValueZero', minLength: 2, maxLength: 60 }),
+      (values) => {
+        const targets = values.map((_, i) => i % 7);
+        const rows = rowsOf([numeric(values)], targets);
+        const { forest } = run(rows, { rounds: 1, maxLeaves: 100, l2: 0, learningRate: 1, minChildWeight: 0 });
+        const scores = predictions(forest, rows);
+        targets.forEach((y, i) => {
+          assert.ok(Math.abs(scores[i]! - y) < 1e-5, `row ${i}: ${scores[i]} against ${y}`);
+        });
+      },
+    ),
   );
 });
 
