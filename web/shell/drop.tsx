@@ -155,7 +155,7 @@ function send(
   request.setRequestHeader('idempotency-key', crypto.randomUUID());
   if (/\.gz$/i.test(file.name)) request.setRequestHeader('content-encoding', 'gzip');
   request.upload.onprogress = ({ loaded, total }) => heard.onShare(total === 0 ? 1 : loaded / total);
-  const unreachable = { code: 'UNREACHABLE', message: '', todo: '', retryable: true, params: {} };
+  const unreachable = { code: 'UNREACHABLE', message: '', remedy: '', retryable: true, params: {} };
   request.onerror = () => heard.onTrouble(new Trouble(unreachable, 0));
   request.onload = () => {
     if (request.status < 300) return heard.onDone(JSON.parse(request.responseText));

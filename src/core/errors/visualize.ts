@@ -6,18 +6,18 @@ export const visualizeErrors = {
     status: 400,
     retryable: false,
     what: (p) => `There is no chart "${p['chart']}"${p['near'] ? `; "${p['near']}" is near` : ''}.`,
-    todo: 'docs/console.md lists the charts.',
+    remedy: 'docs/console.md lists the charts.',
   },
   CHART_COLUMN: {
     status: 400,
     retryable: false,
     what: (p) => `The chart "${p['chart']}" wants the column "${p['column']}"; the result has ${p['columns']}.`,
-    todo: 'Name a column of the result, or leave it out and let the chart choose.',
+    remedy: 'Name a column of the result, or leave it out and let the chart choose.',
   },
   CHART_SHAPE: {
     status: 400,
     retryable: false,
     what: (p) => `The chart "${p['chart']}" needs ${p['needs']}; the result does not have it.`,
-    todo: 'Choose another chart, or select the columns that it needs.',
+    remedy: 'Choose another chart, or select the columns that it needs.',
   },
 } as const satisfies Record<string, ErrorEntry>;
