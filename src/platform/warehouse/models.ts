@@ -1,12 +1,9 @@
 /** The warehouse child's side of models: what the front asks of it over the socket. Answers over HTTP are the front's own. */
-import type { IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
 import type { Models } from '#analyze';
-import type { Principal } from '#core';
+import type { Routes } from './http.ts';
 
-type Route = (call: { readonly who: Principal; readonly request: IncomingMessage }) => Promise<unknown>;
-
-export function modelRoutes(models: Models): Record<string, Route> {
+export function modelRoutes(models: Models): Routes {
   return {
     'GET /models/trainings': async () => models.trainings(),
     'POST /models/stop': async ({ request }) => ({ stopping: models.stop(((await json(request)) as { job: string }).job) }),

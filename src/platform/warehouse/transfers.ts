@@ -22,10 +22,9 @@ import {
   transferStates,
 } from '#store';
 import type { RunReport } from '#transfer';
+import type { Routes } from './http.ts';
 
-type Route = (call: { readonly request: IncomingMessage; readonly query: URLSearchParams }) => Promise<unknown>;
-
-export async function transferRoutes(store: Store): Promise<Record<string, Route>> {
+export async function transferRoutes(store: Store): Promise<Routes> {
   await store.write((tx) => tx.run(TRANSFER_TABLES));
   const rows = (sql: string) => store.rows(sql);
   const asked = async <T>(request: IncomingMessage) => (await json(request)) as T;

@@ -1,0 +1,56 @@
+/** The warehouse child's side of quarantine: what was refused, and what of it was replayed. */
+import { json } from 'node:stream/consumers';
+import { type Store, text } from '#store';
+import type { Routes } from './http.ts';
+
+export function quarantineRoutes(store: Store): Routes {
+  return {
+    'GET /quarantine': async ({ query }) => quarantine(store, query),
+    'POST /quarantine/rows': async ({ request }) => replayable(store, (await json(request)) as Replaying),
+    'POST /quarantine/replayed': async ({ request }) => {
+      const { ids } = (await json(request)) as { ids: string[] };
+      await store.write((tx) =>
+        tx.run(`UPDATE millrace.quarantine SET replayed = now() WHERE id IN (${ids.map(text).join(', ') || "''"})`),
+      );
+      return {};
+    },
+    'POST /quarantine/expire': async ({ request }) => {
+      const { before } = (await json(request)) as { before: string };
+      const rows = await store.write((tx) => tx.run(`DELETE FROM millrace.quarantine WHERE received < ${text(before)}::TIMESTAMPTZ`));
+      return { rows };
+    },
+  };
+}
+
+interface Replaying {
+  readonly topic?: string;
+  readonly ids?: readonly string[];
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/** Rows of quarantine with their bytes, in the order in which they arrived, that were not replayed yet. An id ends with a position, without leading zeros. */
+async function replayable(store: Store, replaying: Replaying): Promise<unknown> {
+  const conditions = ['replayed IS NULL'];
+  if (replaying.topic !== undefined) conditions.push(`topic = ${text(replaying.topic)}`);
+  if (replaying.ids !== undefined) conditions.push(`id IN (${replaying.ids.map(text).join(', ') || "''"})`);
+  if (replaying.after !== undefined)
+    conditions.push(
+      `(received, length(id), id) > (SELECT (received, length(id), id) FROM millrace.quarantine WHERE id = ${text(replaying.after)} LIMIT 1)`,
+    );
+  const rows = await store.rows(
+    `SELECT id, topic, to_base64(body) AS body FROM millrace.quarantine WHERE ${conditions.join(' AND ')} ORDER BY received, length(id), id LIMIT ${Math.floor(replaying.limit)}`,
+  );
+  return { rows };
+}
+
+async function quarantine(store: Store, query: URLSearchParams): Promise<unknown> {
+  const limit = Math.min(10_000, Math.max(1, Number(query.get('limit') ?? 100) || 100));
+  const topic = query.get('topic');
+  const body = query.get('bytes') === '1' ? `, coalesce(try(decode(body)), 'base64:' || to_base64(body)) AS body` : '';
+  const rows = await store.rows(
+    `SELECT id, topic, strftime(received, '%Y-%m-%dT%H:%M:%S.%gZ') AS received, code, reason${body}, strftime(replayed, '%Y-%m-%dT%H:%M:%S.%gZ') AS replayed
+     FROM millrace.quarantine ${topic === null ? '' : `WHERE topic = ${text(topic)}`} ORDER BY quarantine.received DESC, id LIMIT ${limit}`,
+  );
+  return { rows };
+}

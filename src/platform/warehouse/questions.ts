@@ -1,0 +1,49 @@
+/** The warehouse child's side of questions: queries and their jobs, answers, tables, views, loads. */
+import { json } from 'node:stream/consumers';
+import type { Analyst, Answers } from '#analyze';
+import type { Store } from '#store';
+import { goneSignal, type Routes, send } from './http.ts';
+
+interface Asked {
+  readonly store: Store;
+  readonly analyst: Analyst;
+  readonly answers: Answers;
+  readonly views: () => unknown;
+}
+
+export function questionRoutes({ store, analyst, answers, views }: Asked): Routes {
+  return {
+    'POST /query': async ({ who, request, response }) => {
+      const asked = (await json(request)) as { sql: string };
+      const signal = goneSignal(response);
+      send(response, await analyst.ask({ ...asked, sql: await answers.expand(asked.sql, who), who, signal } as never));
+    },
+    'GET /answers': async () => ({ answers: answers.list() }),
+    'POST /answers/': async ({ who, name, request, response }) => {
+      const { show, ...asked } = (await json(request)) as { show: boolean; options: Record<string, unknown> };
+      if (show) return answers.show({ ...asked, answer: name });
+      send(response, await answers.run({ ...asked, answer: name, who, signal: goneSignal(response) }));
+      return undefined;
+    },
+    'GET /jobs': async () => analyst.jobs(),
+    'GET /jobs/': async ({ name }) => analyst.job(name),
+    'DELETE /jobs/': async ({ name }) => {
+      const job = analyst.job(name);
+      analyst.cancel(name);
+      return job;
+    },
+    'POST /load': async ({ request }) => store.load((await json(request)) as never),
+    'GET /tables': async () => store.tables(),
+    'GET /views': async () => views(),
+    'GET /state': async () => ({
+      positions: Object.fromEntries(store.positions()),
+      batch: store.batch(),
+      quarantined: Object.fromEntries(
+        (await store.rows(`SELECT topic, count(*) AS n FROM millrace.quarantine WHERE replayed IS NULL GROUP BY topic`)).map((row) => [
+          row['topic'],
+          Number(row['n']),
+        ]),
+      ),
+    }),
+  };
+}
