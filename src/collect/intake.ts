@@ -7,6 +7,7 @@ import { type ErrorCode, type Field, fail, type Micros, MillraceError, type Topi
 import { Flag } from './log/group.ts';
 import type { Log } from './log/log.ts';
 import type { TopicWriter } from './log/write.ts';
+import { openPlain, type Plain, type PlainFields, plainFields } from './plain.ts';
 import { type Keys, Kind, keysOf, newScan, type Scan, scanObject } from './scan.ts';
 import { eventTime, fits, shown, textAt, type ZoneOffset, zoneOffsetOf } from './values.ts';
 
@@ -64,10 +65,14 @@ interface Lane {
   readonly timePlace: number;
   readonly known: ReadonlySet<string>;
   readonly counts: Counts;
+  /** Null when no record of the topic can be plain. */
+  readonly plain: PlainFields | null;
 }
 
 const MAX_LISTED = 1000;
 const MAX_ID_BYTES = 200;
+/** After so many records in a row that were not plain, the rest of a body is not tried. */
+const MISSES = 8;
 /** What one sender may put into quarantine per hour, so that a public write key can't fill the disk. */
 const QUARANTINE_BYTES_PER_HOUR = 64 * 1024 * 1024;
 
@@ -78,11 +83,14 @@ export function openIntake(input: {
   /** Fields that the warehouse has made columns of, beyond the declared ones: they need no look. */
   columns: (topic: string) => ReadonlySet<string>;
   now?: () => Micros;
+  /** Null lets scan.ts and values.ts look at every record. */
+  plain?: Plain | null;
 }): Intake {
   const { log, limits } = input;
   const now = input.now ?? (() => Date.now() * 1000);
   const zoneOffset: ZoneOffset = zoneOffsetOf(input.timeZone);
   const scan: Scan = newScan();
+  const plain = input.plain === undefined ? openPlain(limits.recordBytes) : input.plain;
   const lanes = new Map<string, Lane>();
   const counts = new Map<string, Counts>();
   const quarantine = log.topic(QUARANTINE);
@@ -97,15 +105,17 @@ export function openIntake(input: {
     for (const name of [topic.id, topic.time?.field, topic.type, ...(topic.drift === 'evolve' ? known : [])]) {
       if (name != null && !names.includes(name) && names.length < 250) names.push(name);
     }
+    const declared = topic.fields.map((field) => ({
+      place: names.indexOf(field.name),
+      field,
+      isTime: field.name === topic.time?.field && topic.time.unit === 'iso' && field.type === 'timestamp',
+    }));
     const fresh: Lane = {
       topic,
       keys: keysOf(names),
       writer: log.topic(topic.name),
-      declared: topic.fields.map((field) => ({
-        place: names.indexOf(field.name),
-        field,
-        isTime: field.name === topic.time?.field && topic.time.unit === 'iso' && field.type === 'timestamp',
-      })),
+      declared,
+      plain: plainFields(topic, names, declared),
       idPlace: topic.id === null ? -1 : names.indexOf(topic.id),
       timePlace: topic.time === null ? -1 : names.indexOf(topic.time.field),
       known,
@@ -123,6 +133,7 @@ export function openIntake(input: {
     const received = now();
     const utf8 = isUtf8(body);
     let index = 0;
+    let missed = 0;
 
     const each = (from: number, to: number, problem: MillraceError | null): void => {
       if (index >= limits.batchRecords) {
@@ -143,7 +154,43 @@ export function openIntake(input: {
       if (error !== null) reject(lane, body, from, to, index, error, sending, taken, received);
       index++;
     };
-    split(scan, body, lane.keys, limits.depth, each);
+    /** Takes the plain records from `at` on at once; gives the place behind them, `at` when there are none. */
+    const several = (at: number, array: boolean): number => {
+      if (
+        plain === null ||
+        lane.plain === null ||
+        !utf8 ||
+        sending.replayOf !== undefined ||
+        missed > MISSES ||
+        index >= limits.batchRecords
+      )
+        return at;
+      plain.take(at, {
+        fields: lane.plain,
+        array,
+        most: limits.batchRecords - index,
+        position: lane.writer.position(),
+        received,
+        latest: received + (topic.time?.ahead ?? 0),
+        withoutId: sending.idempotencyKey === null,
+      });
+      const { count, end, undeduplicated, lines } = plain.taken;
+      if (count === 0) {
+        missed++;
+        return at;
+      }
+      lane.writer.room(lines.length);
+      lane.writer.buffer.set(lines, lane.writer.used);
+      lane.writer.used += lines.length;
+      lane.writer.count += count;
+      taken.accepted += count;
+      taken.undeduplicated += undeduplicated;
+      index += count;
+      missed = 0;
+      return end;
+    };
+    plain?.begin(body);
+    split(scan, body, lane.keys, limits.depth, each, several);
     if (index === 0) fail('BODY_EMPTY');
     lane.counts.bytes += body.length;
     log.commit(() => {
@@ -406,7 +453,7 @@ function skipSpace(body: Buffer, i: number): number {
 
 /**
  * Finds the records of a body (one object, an array, or one object a line) and calls `each` with every one right after it was
- * scanned. A broken record of an array is stepped over by its brackets; if then the array does not end as an array must, what
+ * scanned. Before each, `several` may take some and give the place behind the last of them. A broken record of an array is stepped over by its brackets; if then the array does not end as an array must, what
  * follows the broken one can't be trusted, and is rejected with it as one piece.
  */
 function split(
@@ -415,10 +462,16 @@ function split(
   keys: Keys,
   depth: number,
   each: (from: number, to: number, problem: MillraceError | null) => void,
+  several: (at: number, array: boolean) => number,
 ): void {
   let i = skipSpace(body, body.length >= 3 && body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0);
   if (body[i] !== 0x5b) {
     while (i < body.length) {
+      const behind = several(i, false);
+      if (behind > i) {
+        i = skipSpace(body, behind);
+        continue;
+      }
       scanObject(scan, body, i, body.length, keys, depth);
       let end = scan.end;
       if (scan.code !== '') {
@@ -434,17 +487,20 @@ function split(
   if (body[i] === 0x5d) return;
   let verified = false;
   for (;;) {
-    scanObject(scan, body, i, body.length, keys, depth);
-    let end = scan.end;
-    if (scan.code !== '') {
-      end = looseEnd(body, i);
-      verified ||= end >= 0 && endsAsArray(body, end);
-      if (!verified) {
-        each(i, body.length, scanError(scan, i, depth));
-        return;
+    let end = several(i, true);
+    if (end === i) {
+      scanObject(scan, body, i, body.length, keys, depth);
+      end = scan.end;
+      if (scan.code !== '') {
+        end = looseEnd(body, i);
+        verified ||= end >= 0 && endsAsArray(body, end);
+        if (!verified) {
+          each(i, body.length, scanError(scan, i, depth));
+          return;
+        }
       }
+      each(i, end, null);
     }
-    each(i, end, null);
     i = skipSpace(body, end);
     if (body[i] === 0x5d) {
       const rest = skipSpace(body, i + 1);

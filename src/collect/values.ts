@@ -2,7 +2,7 @@
  * Does the value at some bytes fit a declared type without loss? And instants: text or numbers to microseconds.
  * What a double or a cast would change is handed on as exact text beside the record.
  */
-import type { EventTime, Field, FieldType, Micros } from '#core';
+import { type EventTime, type Field, type FieldType, type Micros, utcOffset } from '#core';
 import { Kind, type Scan } from './scan.ts';
 
 /** A value that does not fit: what is wrong with it, in words. */
@@ -151,22 +151,8 @@ export type ZoneOffset = (wallClockMillis: number) => number;
 
 export function zoneOffsetOf(timeZone: string): ZoneOffset {
   if (timeZone === 'UTC') return () => 0;
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  });
-  const offsetAt = (instant: number): number => {
-    const parts: Record<string, number> = {};
-    for (const part of format.formatToParts(instant)) parts[part.type] = Number(part.value);
-    const wall = Date.UTC(parts['year']!, parts['month']! - 1, parts['day']!, parts['hour']!, parts['minute']!, parts['second']!);
-    return Math.round((wall - Math.floor(instant / 1000) * 1000) / 60_000);
-  };
+  const exact = utcOffset(timeZone);
+  const offsetAt = (instant: number): number => Math.round(exact(instant) / 60_000);
   let cachedHour = Number.NaN;
   let cached = 0;
   return (wall) => {
@@ -261,7 +247,8 @@ export function isoOf(micros: Micros): string {
   return `${iso.slice(0, -5)}.${String(rest).padStart(6, '0')}Z`;
 }
 
-const SCALE = { s: 1_000_000, ms: 1000, us: 1 } as const;
+/** Microseconds in a unit of event time. */
+export const TIME_SCALE = { s: 1_000_000, ms: 1000, us: 1 } as const;
 
 /** The event time at `place` in microseconds, or a misfit. `now` is the server's clock in microseconds. */
 export function eventTime(bytes: Buffer, scan: Scan, place: number, time: EventTime, now: Micros, zoneOffset: ZoneOffset): Micros | Misfit {
@@ -277,7 +264,7 @@ export function eventTime(bytes: Buffer, scan: Scan, place: number, time: EventT
     const text = bytes.toString('latin1', from, to);
     const number = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
     if (Number.isNaN(number)) return { problem: `is no number of ${time.unit}` };
-    micros = Math.round(number * SCALE[time.unit]);
+    micros = Math.round(number * TIME_SCALE[time.unit]);
   }
   if (micros < time.earliest)
     return { problem: `is before ${isoOf(time.earliest).slice(0, 10)}${otherUnit(bytes, scan, place, time, now)}` };
@@ -292,7 +279,7 @@ function otherUnit(bytes: Buffer, scan: Scan, place: number, time: EventTime, no
   if (time.unit === 'iso') return '';
   const number = Number(bytes.toString('latin1', scan.from[place]!, scan.to[place]!));
   for (const unit of ['s', 'ms', 'us'] as const) {
-    const micros = number * SCALE[unit];
+    const micros = number * TIME_SCALE[unit];
     if (unit !== time.unit && micros >= time.earliest && micros <= now + time.ahead)
       return ` (it looks like ${unit}, the topic says ${time.unit})`;
   }

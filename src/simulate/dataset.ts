@@ -33,6 +33,14 @@ export interface Difference {
 /** The staging table that every export is loaded into before its rows become records. */
 export const stagingTable = 'staging.export';
 
+/** Made in the same way from every dataset's mart.sessions and mart.orders. */
+export const dailyRevenueMart = {
+  table: 'mart.daily_revenue',
+  sql: `CREATE OR REPLACE TABLE mart.daily_revenue AS
+SELECT s.day, s.landing_page AS page, count(*) AS orders, sum(o.value) AS revenue
+FROM mart.orders AS o JOIN mart.sessions AS s ON s.session_id = o.session_id GROUP BY s.day, s.landing_page`,
+};
+
 /** A kind of real export that the main job can run on: how it is recognised, and how its rows become records. */
 export interface ExportKind extends Dataset {
   /** Columns that only this kind of export has, with the beginning of their warehouse type. */

@@ -1,5 +1,5 @@
 import { dashboardOf } from './dashboard.ts';
-import type { Difference, ExportKind } from './dataset.ts';
+import { type Difference, dailyRevenueMart, type ExportKind } from './dataset.ts';
 
 /**
  * Google Analytics (Universal) sessions as BigQuery exports them (ga_sessions_*): a row a session with its hits nested.
@@ -157,12 +157,7 @@ SELECT
   string_agg(CAST(CAST(revenue AS DECIMAL(18,2)) AS VARCHAR), ' and ' ORDER BY _time) AS reported
 FROM raw.ga_hits WHERE order_id IS NOT NULL GROUP BY order_id`,
     },
-    {
-      table: 'mart.daily_revenue',
-      sql: `CREATE OR REPLACE TABLE mart.daily_revenue AS
-SELECT s.day, s.landing_page AS page, count(*) AS orders, sum(o.value) AS revenue
-FROM mart.orders AS o JOIN mart.sessions AS s ON s.session_id = o.session_id GROUP BY s.day, s.landing_page`,
-    },
+    dailyRevenueMart,
   ],
   questions: [
     {

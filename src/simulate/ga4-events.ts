@@ -1,5 +1,5 @@
 import { dashboardOf } from './dashboard.ts';
-import type { Difference, ExportKind } from './dataset.ts';
+import { type Difference, dailyRevenueMart, type ExportKind } from './dataset.ts';
 
 /**
  * GA4 events as BigQuery exports them (events_*): a row an event, its parameters and items nested. Each event becomes a record.
@@ -123,12 +123,7 @@ SELECT
   count(*) AS reports
 FROM raw.ga4_events WHERE event = 'purchase' GROUP BY 1`,
     },
-    {
-      table: 'mart.daily_revenue',
-      sql: `CREATE OR REPLACE TABLE mart.daily_revenue AS
-SELECT s.day, s.landing_page AS page, count(*) AS orders, sum(o.value) AS revenue
-FROM mart.orders AS o JOIN mart.sessions AS s ON s.session_id = o.session_id GROUP BY s.day, s.landing_page`,
-    },
+    dailyRevenueMart,
   ],
   questions: [
     {

@@ -1,4 +1,4 @@
-import { fail, type Millis } from '#core';
+import { fail, isTimeZone, type Millis, utcOffset } from '#core';
 
 /** What to simulate. `start` is a local date (YYYY-MM-DD) in `timeZone` (IANA); `currency` is an ISO 4217 code. */
 export interface ShopOptions {
@@ -48,7 +48,8 @@ export function planShop(options: ShopOptions): Plan {
   const utcMidnight = Date.parse(`${options.start}T00:00:00Z`);
   if (!/^\d{4}-\d\d-\d\d$/.test(options.start) || Number.isNaN(utcMidnight))
     refuse('start', options.start, 'it must be a date, YYYY-MM-DD');
-  const offset = zoneOffset(options.timeZone) ?? refuse('timeZone', options.timeZone, 'it is no IANA time zone');
+  if (!isTimeZone(options.timeZone)) refuse('timeZone', options.timeZone, 'it is no IANA time zone');
+  const offset = keptOffset(options.timeZone);
   const digits = currencyDigits(options.currency) ?? refuse('currency', options.currency, 'it is no ISO 4217 code');
 
   const midnight = (utc: Millis) => utc - offset(utc - offset(utc));
@@ -97,33 +98,15 @@ function kept(write: (value: number) => string): (value: number) => string {
   };
 }
 
-/** The zone's offset from UTC at an instant. Kept by quarter hours: zones change their offset on those, and asking Intl costs 1 µs or more. */
-function zoneOffset(timeZone: string): ((at: Millis) => Millis) | null {
+/** The zone's offset, kept by quarter hours: zones change their offset on those. */
+function keptOffset(timeZone: string): (at: Millis) => Millis {
   const quarter = 15 * minute;
-  let format: Intl.DateTimeFormat;
-  try {
-    format = new Intl.DateTimeFormat('en-US', {
-      timeZone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    });
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
+  const offsetAt = utcOffset(timeZone);
   const known = new Map<number, Millis>();
   return (at) => {
     const slot = Math.floor(at / quarter);
-    const kept = known.get(slot);
-    if (kept !== undefined) return kept;
-    const part = Object.fromEntries(format.formatToParts(slot * quarter).map(({ type, value }) => [type, Number(value)]));
-    const local = Date.UTC(part['year']!, part['month']! - 1, part['day']!, part['hour']!, part['minute']!, part['second']!);
-    known.set(slot, local - slot * quarter);
-    return local - slot * quarter;
+    const kept = known.get(slot) ?? offsetAt(slot * quarter);
+    known.set(slot, kept);
+    return kept;
   };
 }

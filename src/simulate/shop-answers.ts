@@ -1,5 +1,5 @@
 import { dashboardOf } from './dashboard.ts';
-import { type Cell, type Dataset, type Question, quoted } from './dataset.ts';
+import { type Cell, type Dataset, dailyRevenueMart, type Question, quoted } from './dataset.ts';
 import { malformed } from './mess.ts';
 import { shopTopics } from './topics.ts';
 import type { Truth } from './truth.ts';
@@ -111,12 +111,7 @@ FROM mart.events GROUP BY session_id`,
 SELECT order_id, max(value) AS value, min(time) AS time, arg_min(session_id, time) AS session_id, any_value(person) AS person, count(*) AS reports
 FROM mart.events WHERE event = 'purchase' AND kind = 'customer' GROUP BY order_id`,
   },
-  {
-    table: 'mart.daily_revenue',
-    sql: `CREATE OR REPLACE TABLE mart.daily_revenue AS
-SELECT s.day, s.landing_page AS page, count(*) AS orders, sum(o.value) AS revenue
-FROM mart.orders AS o JOIN mart.sessions AS s ON s.session_id = o.session_id GROUP BY s.day, s.landing_page`,
-  },
+  dailyRevenueMart,
 ];
 
 const questions: readonly CheckedQuestion[] = [

@@ -1,22 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { fail } from '#core';
-import { maxFileBytes } from './yaml.ts';
+import { maxFileBytes } from '#definition';
+import { codeOf, removeFile, replaceFile, stateFrom } from '#files';
 
 /**
  * A file's state as text: two equal ones mean that nothing was written in between. It survives a rename, so the state of a file that
@@ -30,7 +15,7 @@ export interface Definition {
 }
 
 /** Reads a definition file that anybody may have put there: a regular file, small, UTF-8. DEFINITION_YAML; null if it is not there. */
-export function readDefinition(path: string, file: string): Definition | null {
+export function readFile(path: string, file: string): Definition | null {
   let handle: number;
   try {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer.
@@ -57,25 +42,11 @@ export function stateOf(path: string): State {
   }
 }
 
-/** Puts a whole file in place or nothing: written beside, synced, renamed, the folder synced. DEFINITION_WRITE. */
+/** Puts a whole definition in place or nothing, durable when it returns. DEFINITION_WRITE. */
 export function writeDefinition(path: string, text: string, file: string): State {
-  const beside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    const handle = openSync(beside, 'wx');
-    let state: State;
-    try {
-      writeFileSync(handle, text);
-      fsyncSync(handle);
-      state = stateFrom(fstatSync(handle, { bigint: true }));
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(beside, path);
-    syncFolder(dirname(path));
-    return state;
+    return replaceFile(path, text);
   } catch (error) {
-    if (existsSync(beside)) rmSync(beside);
     return fail('DEFINITION_WRITE', { file, problem: codeOf(error) }, error);
   }
 }
@@ -83,30 +54,10 @@ export function writeDefinition(path: string, text: string, file: string): State
 /** DEFINITION_WRITE. */
 export function removeDefinition(path: string, file: string): void {
   try {
-    rmSync(path, { force: true });
-    syncFolder(dirname(path));
+    removeFile(path);
   } catch (error) {
     fail('DEFINITION_WRITE', { file, problem: codeOf(error) }, error);
   }
-}
-
-/** The system's code of a failed file call (ENOSPC, EACCES, …): safe to show. A defect is thrown on. */
-export function codeOf(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  throw error;
-}
-
-function syncFolder(path: string): void {
-  const handle = openSync(path, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-function stateFrom(stat: { ino: bigint; mtimeNs: bigint; size: bigint }): State {
-  return `${stat.ino}:${stat.mtimeNs}:${stat.size}`;
 }
 
 function decode(bytes: Uint8Array, file: string): string {

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { asMillraceError, type ErrorBody, fail } from '#core';
-import { listFolder, readDefinition, removeDefinition, stateOf, writeDefinition } from './file.ts';
+import { listFolder, readFile, removeDefinition, stateOf, writeDefinition } from './file.ts';
 import { Watch } from './watch.ts';
 
 /** One kind of definition files of a workspace as text: whoever owns the kind reads what they say. */
@@ -45,7 +45,7 @@ export function openDefinitions(workspace: string, folder: string, extension: st
       for (const full of files()) {
         const file = `${folder}/${basename(full)}`;
         try {
-          const definition = readDefinition(full, file);
+          const definition = readFile(full, file);
           if (definition !== null) found.push({ name: basename(full, extension), file, text: definition.text });
         } catch (thrown) {
           problems.push(asMillraceError(thrown).body);

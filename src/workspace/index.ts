@@ -1,6 +1,6 @@
 export { type DefinitionFolder, openDefinitions } from './folder.ts';
 export type { RoleLimits, Settings, Weekday } from './settings.ts';
 export { parseTopic } from './topic.ts';
-export { parseTransfer } from './transfer.ts';
+export { columnType, parseTransfer } from './transfer.ts';
 export type { Workspace } from './workspace.ts';
 export { initWorkspace, openWorkspace } from './workspace.ts';

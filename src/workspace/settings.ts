@@ -1,7 +1,5 @@
-import type { Bytes, Millis, Role } from '#core';
-import { near } from './near.ts';
-import { Section } from './section.ts';
-import { readYaml } from './yaml.ts';
+import { type Bytes, isTimeZone, type Millis, nearest, type Role } from '#core';
+import { readDefinition, type Section } from '#definition';
 
 /** What one role may ask of the machine: seconds of a query, rows of its result, queries at a time. */
 export interface RoleLimits {
@@ -36,16 +34,42 @@ export interface Settings {
     /** How long a refused record stays in quarantine. */
     readonly quarantine: Millis;
   };
+  readonly transfer: {
+    /** Of a file that a user drops, unpacked by the sender or not. */
+    readonly uploadBytes: Bytes;
+    /** Of a file that is fetched by its URL. */
+    readonly downloadBytes: Bytes;
+    /** How long fetching it may take. */
+    readonly downloadTime: Millis;
+    /** Addresses (10.0.0.0/8, ::1) that URLs may lead to although they are private. */
+    readonly privateAddresses: readonly string[];
+    /** Environment variables that definitions may read; null for all but Millrace's own. A * at the end stands for anything. */
+    readonly env: readonly string[] | null;
+    /** Folders whose files definitions may read as secrets, relative to the workspace; null for the workspace alone. */
+    readonly files: readonly string[] | null;
+  };
   /** A write key asks nothing: its limits are 0. */
   readonly roles: Readonly<Record<Role, RoleLimits>>;
 }
 
 export type Weekday = (typeof weekdays)[number];
 const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
-const settingsOptions = ['name', 'time_zone', 'currency', 'week_start', 'memory', 'topics', 'limits', 'retention', 'roles'] as const;
+const settingsOptions = [
+  'name',
+  'time_zone',
+  'currency',
+  'week_start',
+  'memory',
+  'topics',
+  'limits',
+  'retention',
+  'transfer',
+  'roles',
+] as const;
 const topicsOptions = ['create'] as const;
 const limitOptions = ['record_bytes', 'body_bytes', 'batch_records', 'depth', 'disk_reserve'] as const;
 const retentionOptions = ['log', 'quarantine'] as const;
+const transferOptions = ['upload_bytes', 'download_bytes', 'download_time', 'private_addresses', 'env', 'files'] as const;
 const roleOptions = ['seconds', 'rows', 'concurrency'] as const;
 const roleNames = ['admin', 'editor', 'viewer'] as const;
 
@@ -60,12 +84,12 @@ const roleDefaults: Readonly<Record<Role, RoleLimits>> = {
 
 /** millrace.yaml as checked data. Pure. DEFINITION_YAML and DEFINITION_INVALID name the line. */
 export function parseSettings(yamlText: string, file: string): Settings {
-  const top = new Section(readYaml(yamlText, file), file, settingsOptions);
+  const top = readDefinition(yamlText, file, settingsOptions);
   const limits = top.section('limits', limitOptions);
   const retention = top.section('retention', retentionOptions);
   const recordBytes = limits.bytes('record_bytes', { min: 1024, max: 16 * MiB }, MiB);
   return {
-    name: top.text('name', null) ?? top.refuse('name', '"name" is missing'),
+    name: top.needText('name'),
     timeZone: readTimeZone(top),
     currency: readCurrency(top),
     weekStart: top.choice('week_start', weekdays, 'monday'),
@@ -82,7 +106,24 @@ export function parseSettings(yamlText: string, file: string): Settings {
       log: retention.duration('log', { min: day, max: 3_660 * day }, 30 * day),
       quarantine: retention.duration('quarantine', { min: day, max: 3_660 * day }, 30 * day),
     },
+    transfer: readTransfer(top.section('transfer', transferOptions)),
     roles: readRoles(top.section('roles', roleNames)),
+  };
+}
+
+function readTransfer(section: Section): Settings['transfer'] {
+  const listed = (key: string) => (section.node(key) === null ? null : section.texts(key));
+  const addresses = section.texts('private_addresses');
+  for (const address of addresses)
+    if (!/^[0-9A-Fa-f.:]{2,45}(\/\d{1,3})?$/.test(address))
+      section.refuse('private_addresses', `can't hold "${address}"; use an address or a block such as 10.0.0.0/8`);
+  return {
+    uploadBytes: section.bytes('upload_bytes', { min: MiB, max: 2 ** 44 }, 16 * 2 ** 30),
+    downloadBytes: section.bytes('download_bytes', { min: 1024, max: 2 ** 44 }, 16 * 2 ** 30),
+    downloadTime: section.duration('download_time', { min: 1000, max: day }, 3_600_000),
+    privateAddresses: addresses,
+    env: listed('env'),
+    files: listed('files'),
   };
 }
 
@@ -100,28 +141,16 @@ function readRoles(section: Section): Settings['roles'] {
 }
 
 function readTimeZone(top: Section): string {
-  const zone = top.text('time_zone', null) ?? top.refuse('time_zone', '"time_zone" is missing; give an IANA name such as Asia/Seoul');
+  const zone = top.text('time_zone') ?? top.refuse('time_zone', 'is missing; give an IANA name such as Asia/Seoul');
   if (isTimeZone(zone)) return zone;
-  const hint = near(zone, Intl.supportedValuesOf('timeZone'));
-  return top.refuse('time_zone', `"${zone}" is not an IANA time zone${hint ? `; ${hint} is near` : ', such as Asia/Seoul'}`);
-}
-
-/** An offset (+09:00) is no zone: it knows no daylight saving time. */
-function isTimeZone(zone: string): boolean {
-  if (!/^[A-Z][A-Za-z0-9_+/-]{0,63}$/.test(zone)) return false;
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
-  } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
+  const hint = nearest(zone, Intl.supportedValuesOf('timeZone'));
+  return top.refuse('time_zone', `can't be "${zone}": it is not an IANA time zone${hint ? `; ${hint} is near` : ', such as Asia/Seoul'}`);
 }
 
 function readCurrency(top: Section): string {
-  const currency = top.text('currency', null) ?? top.refuse('currency', '"currency" is missing; give an ISO 4217 code such as KRW');
+  const currency = top.text('currency') ?? top.refuse('currency', 'is missing; give an ISO 4217 code such as KRW');
   if (Intl.supportedValuesOf('currency').includes(currency)) return currency;
-  return top.refuse('currency', `"${currency}" is not a currency of ISO 4217, such as KRW or USD`);
+  return top.refuse('currency', `can't be "${currency}": it is not a currency of ISO 4217, such as KRW or USD`);
 }
 
 /** What `millrace init` writes: every option that most people change, the others as comments with their defaults. */
@@ -147,6 +176,12 @@ topics:
 #   batch_records: 10000
 #   depth: 64               # levels of nesting in a record
 #   disk_reserve: 256MiB    # records are refused while less is free
+
+# transfer:
+#   upload_bytes: 16GiB     # the largest file that can be dropped
+#   private_addresses: []   # such as 10.0.0.0/8: URLs may lead there; all other private addresses are refused
+#   env: [SHOP_*]           # environment variables that definitions may read; all but MILLRACE_* where it is left out
+#   files: [secrets]        # folders whose files they may read; the workspace where it is left out
 
 # retention:
 #   quarantine: 30d         # how long refused records are kept

@@ -1,6 +1,5 @@
 import { type Drift, type EventTime, type Field, type FieldType, fail, type Micros, type TimeUnit, type Topic } from '#core';
-import { Section, textProblem } from './section.ts';
-import { type Node, readYaml } from './yaml.ts';
+import { type Node, readDefinition, type Section, textProblem } from '#definition';
 
 const topicOptions = ['title', 'fields', 'id', 'time', 'type', 'drift', 'dedupe_window'] as const;
 const fieldOptions = ['type', 'required'] as const;
@@ -27,15 +26,15 @@ export function isTopicName(name: string): boolean {
  */
 export function parseTopic(name: string, yamlText: string, file: string): Topic {
   if (!isTopicName(name)) fail('TOPIC_NAME', { topic: name.slice(0, 100) });
-  const top = new Section(readYaml(yamlText, file), file, topicOptions);
+  const top = readDefinition(yamlText, file, topicOptions);
   const fields = readFields(top);
   return {
     name,
-    title: top.text('title', name),
+    title: top.text('title') ?? name,
     fields,
     id: readId(top, fields),
     time: readTime(top, fields),
-    type: readFieldName(top, 'type'),
+    type: top.text('type', maxNameLength),
     drift: top.choice('drift', drifts, 'evolve'),
     dedupeWindow: top.duration('dedupe_window', { min: 0, max: year }, 24 * hour),
   };
@@ -44,14 +43,14 @@ export function parseTopic(name: string, yamlText: string, file: string): Topic 
 function readFields(top: Section): Field[] {
   const section = top.section('fields', 'any');
   const names = section.keys();
-  if (names.length > maxFields) top.refuse('fields', `there are ${names.length} fields; at most ${maxFields} are taken`);
+  if (names.length > maxFields) top.refuse('fields', `has ${names.length} fields; at most ${maxFields} are taken`);
   const taken = new Map<string, string>();
   return names.map((name) => {
     const problem = fieldNameProblem(name);
-    if (problem) section.refuse(name, `the field "${name.slice(0, 100)}" ${problem}`);
+    if (problem) section.refuse(name, problem);
     // The warehouse takes column names without regard to case.
     const twin = taken.get(name.toLowerCase());
-    if (twin !== undefined) section.refuse(name, `the fields "${twin}" and "${name}" differ only in case`);
+    if (twin !== undefined) section.refuse(name, `stands twice: the fields "${twin}" and "${name}" differ only in case`);
     taken.set(name.toLowerCase(), name);
     return readField(section, name);
   });
@@ -64,15 +63,15 @@ function readField(fields: Section, name: string): Field {
   const type = node.entries.get('type')?.value;
   // YAML ends an unquoted text at a comma inside { }: {type: decimal(18,2)} has the two keys `type` and `2)`.
   if (type?.kind === 'scalar' && /^decimal\(\d+$/.test(type.text))
-    fields.refuse(name, 'inside { } a decimal needs quotes: "decimal(18,2)"');
+    fields.refuse(name, 'breaks at its comma: inside { } a decimal needs quotes: "decimal(18,2)"');
   const section = fields.section(name, fieldOptions);
   return { name, type: readType(section, 'type', section.node('type')), required: section.boolean('required', false) };
 }
 
 function readType(section: Section, key: string, node: Node | null): FieldType {
-  if (node?.kind !== 'scalar') return section.refuse(key, `the field needs a type: ${fieldTypes.join(', ')}`);
+  if (node?.kind !== 'scalar') return section.refuse(key, `needs a type: ${fieldTypes.join(', ')}`);
   const type = parseFieldType(node.text);
-  return type ?? section.refuse(key, `"${node.text.slice(0, 100)}" is not a type; use ${fieldTypes.join(', ')}`);
+  return type ?? section.refuse(key, `can't be: "${node.text.slice(0, 100)}" is not a type; use ${fieldTypes.join(', ')}`);
 }
 
 /** The warehouse's decimals have 1 to 38 digits, `s` of them after the point. */
@@ -89,15 +88,8 @@ function fieldNameProblem(name: string): string | null {
   return textProblem(name, maxNameLength);
 }
 
-/** The name of a field that the record carries; it need not be declared as a column. */
-function readFieldName(section: Section, key: string): string | null {
-  const name = section.text(key, null);
-  const problem = name === null ? null : textProblem(name, maxNameLength);
-  return problem ? section.refuse(key, `"${key}" ${problem}`) : name;
-}
-
 function readId(top: Section, fields: readonly Field[]): string | null {
-  const id = readFieldName(top, 'id');
+  const id = top.text('id', maxNameLength);
   if (id !== null) requireType(top, 'id', id, fields, ['text', 'integer']);
   return id;
 }
@@ -109,7 +101,7 @@ function readTime(top: Section, fields: readonly Field[]): EventTime | null {
   const short = node.kind === 'scalar';
   const section = short ? top : top.section('time', timeOptions);
   const key = short ? 'time' : 'field';
-  const field = readFieldName(section, key) ?? section.refuse(key, '"time.field" is missing: it names the field that carries the time');
+  const field = section.text(key, maxNameLength) ?? section.refuse(key, 'is missing: it names the field that carries the time');
   const unit = short ? 'iso' : section.choice('unit', timeUnits, 'iso');
   requireType(section, key, field, fields, unit === 'iso' ? ['text', 'timestamp'] : ['integer', 'double', 'text']);
   return {
@@ -123,20 +115,18 @@ function readTime(top: Section, fields: readonly Field[]): EventTime | null {
 
 /** A date (its start in UTC) or an instant with an offset. */
 function readEarliest(section: Section): Micros {
-  const text = section.text('earliest', null);
+  const text = section.text('earliest');
   if (text === null) return year2000;
   const shape = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/;
   const at = shape.test(text) ? Date.parse(text) : Number.NaN;
   // Date.parse takes 31 February and gives a day of March.
   const real = !Number.isNaN(at) && new Date(`${text.slice(0, 10)}T00:00:00Z`).toISOString().startsWith(text.slice(0, 10));
-  return real
-    ? at * 1_000
-    : section.refuse('earliest', `"time.earliest" can't be "${text}"; use a date (2020-01-31) or an instant with an offset`);
+  return real ? at * 1_000 : section.refuse('earliest', `can't be "${text}"; use a date (2020-01-31) or an instant with an offset`);
 }
 
 function requireType(section: Section, key: string, name: string, fields: readonly Field[], types: readonly FieldType[]): void {
   const declared = fields.find((field) => field.name === name);
   if (declared && !types.includes(declared.type)) {
-    section.refuse(key, `"${name}" is declared as ${declared.type}; here it must be ${types.join(' or ')}`);
+    section.refuse(key, `can't be that field: "${name}" is declared as ${declared.type}; here it must be ${types.join(' or ')}`);
   }
 }

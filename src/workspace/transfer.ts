@@ -1,10 +1,20 @@
-import { type Drift, fail, type Lookback, type Reference, type Transfer, type TransferMode, type TransferTable } from '#core';
-import { Section } from './section.ts';
-import { parseDuration } from './units.ts';
-import { type Node, readYaml } from './yaml.ts';
+import { Cron } from 'croner';
+import {
+  type Drift,
+  fail,
+  isTimeZone,
+  type Lookback,
+  type Reference,
+  type Transfer,
+  type TransferMode,
+  type TransferSchedule,
+  type TransferTable,
+} from '#core';
+import { parseDuration, readDefinition, type Section } from '#definition';
 
 const tableOptions = ['target', 'mode', 'key', 'cursor', 'lookback', 'drift', 'types'] as const;
-const modes: readonly TransferMode[] = ['full', 'append', 'merge'];
+const scheduleOptions = ['cron', 'time_zone', 'retries', 'alerts'] as const;
+const modes: readonly TransferMode[] = ['full', 'append', 'merge', 'cdc'];
 const drifts: readonly Drift[] = ['evolve', 'freeze', 'discard'];
 
 /**
@@ -14,21 +24,41 @@ const drifts: readonly Drift[] = ['evolve', 'freeze', 'discard'];
 export function parseTransfer(name: string, yamlText: string, file: string): Transfer {
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(name))
     fail('DEFINITION_INVALID', { file, problem: 'the name must be lower-case letters, digits and _' });
-  const top = new Section(readYaml(yamlText, file), file, ['source', 'connection', 'tables']);
+  const top = readDefinition(yamlText, file, ['source', 'connection', 'tables', 'schedule']);
   const tables = top.section('tables', 'any');
   const found = tables.keys().map((source) => readTable(tables, source));
-  if (found.length === 0) top.refuse('tables', '"tables" names no table');
+  if (found.length === 0) top.refuse('tables', 'names no table');
   const targets = new Set<string>();
   for (const { source, target } of found) {
-    if (targets.has(target)) tables.refuse(source, `"${target}" is the target of two tables`);
+    if (targets.has(target)) tables.refuse(source, `can't have the target "${target}": it is the target of two tables`);
     targets.add(target);
   }
+  if (found.some(({ mode }) => mode === 'cdc') && found.some(({ mode }) => mode !== 'cdc'))
+    top.refuse(
+      'tables',
+      'mixes the mode cdc with others: it needs a transfer of its own, since it follows the source for as long as Millrace runs',
+    );
   return {
     name,
-    source: top.text('source', null) ?? top.refuse('source', '"source" is missing: it names where the tables are'),
+    source: top.text('source') ?? top.refuse('source', 'is missing: it names where the tables are'),
     connection: readConnection(top),
     tables: found,
+    ...(top.node('schedule') === null ? {} : { schedule: readSchedule(top.section('schedule', scheduleOptions)) }),
   };
+}
+
+function readSchedule(section: Section): TransferSchedule {
+  const cron = section.needText('cron');
+  try {
+    new Cron(cron, { mode: '5-part', paused: true });
+  } catch (error) {
+    section.refuse('cron', `can't be "${cron}" (${(error as Error).message}); use minute, hour, day, month, weekday, as in 0 6 * * *`);
+  }
+  const timeZone = section.text('time_zone');
+  if (timeZone !== null && !isTimeZone(timeZone)) section.refuse('time_zone', `can't be "${timeZone}": it is not an IANA time zone`);
+  const alerts = section.text('alerts');
+  if (alerts !== null && !/^[a-z][a-z0-9_]{0,62}$/.test(alerts)) section.refuse('alerts', `can't be "${alerts}": it is no name of a topic`);
+  return { cron, timeZone, retries: section.integer('retries', { min: 0, max: 20 }, 3), alerts };
 }
 
 function readConnection(top: Section): Transfer['connection'] {
@@ -42,31 +72,32 @@ function readValue(section: Section, key: string): string | number | boolean | R
     // 007 and 1e3 are numbers to YAML; a user name or password of that spelling is text.
     return typeof node.value === 'number' && String(node.value) !== node.text ? node.text : (node.value ?? '');
   }
-  if (node?.kind !== 'map') return section.refuse(key, `"connection.${key}" must be a value, { env: NAME } or { file: PATH }`);
+  if (node?.kind !== 'map') return section.refuse(key, 'must be a value, { env: NAME } or { file: PATH }');
   const reference = section.section(key, ['env', 'file']);
-  const env = reference.text('env', null);
-  const path = reference.text('file', null);
-  if ((env === null) === (path === null)) section.refuse(key, `"connection.${key}" needs either env or file`);
+  const env = reference.text('env');
+  const path = reference.text('file');
+  if ((env === null) === (path === null)) section.refuse(key, 'needs either env or file');
   return env === null ? { file: path! } : { env };
 }
 
 function readTable(tables: Section, source: string): TransferTable {
   const section = tables.section(source, tableOptions);
-  const target =
-    section.text('target', null) ?? section.refuse('target', `"tables.${source}.target" is missing: it names the table in the warehouse`);
+  const target = section.text('target') ?? section.refuse('target', 'is missing: it names the table in the warehouse');
   if (!/^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$/.test(target))
-    section.refuse('target', `"${target}" can't be a target; use schema.name in lower case`);
+    section.refuse('target', `can't be "${target}"; use schema.name in lower case`);
   const mode = section.choice('mode', modes, 'full');
-  const cursor = section.text('cursor', null);
+  const cursor = section.text('cursor');
   const lookback = readLookback(section);
-  if (cursor !== null && mode === 'full') section.refuse('cursor', 'mode full reads the whole table: it takes no cursor');
-  if (lookback !== null && cursor === null) section.refuse('lookback', 'a lookback needs a cursor');
-  if (lookback !== null && mode !== 'merge') section.refuse('lookback', 'only mode merge can read rows again without doubling them');
+  if (cursor !== null && mode === 'cdc') section.refuse('cursor', 'has no use: mode cdc follows the source’s own log');
+  if (cursor !== null && mode === 'full') section.refuse('cursor', 'has no use: mode full reads the whole table, so it takes no cursor');
+  if (lookback !== null && cursor === null) section.refuse('lookback', 'needs a cursor beside it');
+  if (lookback !== null && mode !== 'merge')
+    section.refuse('lookback', 'needs mode merge: only mode merge can read rows again without doubling them');
   return {
     source,
     target,
     mode,
-    key: readNames(section, 'key'),
+    key: section.texts('key'),
     cursor,
     lookback,
     drift: section.choice('drift', drifts, 'evolve'),
@@ -75,34 +106,36 @@ function readTable(tables: Section, source: string): TransferTable {
 }
 
 function readLookback(section: Section): Lookback | null {
-  const text = section.text('lookback', null);
+  const text = section.text('lookback');
   if (text === null) return null;
   if (/^\d{1,15}$/.test(text)) return { units: Number(text) };
   const millis = parseDuration(text);
-  return millis === null ? section.refuse('lookback', `"${text}" is neither a duration (10m) nor a number`) : { millis };
+  return millis === null ? section.refuse('lookback', `can't be "${text}": it is neither a duration (10m) nor a number`) : { millis };
 }
 
-function readNames(section: Section, key: string): string[] {
-  const node = section.node(key);
-  if (node === null) return [];
-  const items: readonly Node[] = node.kind === 'list' ? node.items : [node];
-  return items.map((item) =>
-    item.kind === 'scalar' && item.text !== '' ? item.text : section.refuse(key, `"${key}" must be a column or a list of columns`),
-  );
-}
-
-const type = /^(VARCHAR|BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|DOUBLE|DATE|TIMESTAMP( WITH TIME ZONE)?|DECIMAL\((\d{1,2}),(\d{1,2})\))$/;
+const columnTypes =
+  /^(VARCHAR|JSON|BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|DOUBLE|DATE|TIMESTAMP( WITH TIME ZONE)?|DECIMAL\((\d{1,2}),(\d{1,2})\))$/;
 
 function readTypes(section: Section): Readonly<Record<string, string>> {
   const types = section.section('types', 'any');
   return Object.fromEntries(
     types.keys().map((column) => {
-      const spelled = (types.text(column, '') ?? '').toUpperCase().replace(/ *, */, ',');
-      const match = type.exec(spelled);
-      const decimal = match?.[4] === undefined || (Number(match[4]) >= 1 && Number(match[4]) <= 38 && Number(match[5]) <= Number(match[4]));
-      if (match === null || !decimal)
-        types.refuse(column, `"${spelled}" is no type for a column; use VARCHAR, BIGINT, DOUBLE, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP …`);
-      return [column, spelled];
+      const spelled = types.text(column) ?? '';
+      const type =
+        columnType(spelled) ??
+        types.refuse(
+          column,
+          `can't be "${spelled}": it is no type for a column; use VARCHAR, BIGINT, DOUBLE, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP …`,
+        );
+      return [column, type];
     }),
   );
+}
+
+/** A type that a user may give to a column, as the warehouse spells it; null where it is none. */
+export function columnType(spelled: string): string | null {
+  const type = spelled.toUpperCase().replace(/ *, */, ',');
+  const match = columnTypes.exec(type);
+  const decimal = match?.[4] === undefined || (Number(match[4]) >= 1 && Number(match[4]) <= 38 && Number(match[5]) <= Number(match[4]));
+  return match !== null && decimal ? type : null;
 }

@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import type { Millis } from '#core';
-import { codeOf, type State, stateOf } from './file.ts';
+import { codeOf } from '#files';
+import { type State, stateOf } from './file.ts';
 
 /** An editor that writes in several steps is done when two looks this far apart see the same. */
 const settleTime: Millis = 50;

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type ErrorBody, fail, MillraceError, type Topic } from '#core';
-import { codeOf, listFolder, readDefinition, removeDefinition, type State, stateOf, writeDefinition } from './file.ts';
+import { codeOf } from '#files';
+import { listFolder, readFile, removeDefinition, type State, stateOf, writeDefinition } from './file.ts';
 import { checkedTemplate, parseSettings, type Settings } from './settings.ts';
 import { isTopicName, parseTopic } from './topic.ts';
 import { Watch } from './watch.ts';
@@ -64,7 +65,7 @@ class FolderWorkspace implements Workspace {
   constructor(path: string) {
     this.path = path;
     this.dataPath = join(path, '.millrace');
-    const settings = readDefinition(join(path, settingsFile), settingsFile) ?? fail('WORKSPACE_MISSING', { path });
+    const settings = readFile(join(path, settingsFile), settingsFile) ?? fail('WORKSPACE_MISSING', { path });
     this.#settings = parseSettings(settings.text, settingsFile);
     makeFolder(this.dataPath, 0o700);
     this.#watch = new Watch(
@@ -158,7 +159,7 @@ class FolderWorkspace implements Workspace {
 
   #readSettings(path: string): State {
     return this.#attempt(path, settingsFile, () => {
-      const definition = readDefinition(path, settingsFile) ?? fail('WORKSPACE_MISSING', { path: this.path });
+      const definition = readFile(path, settingsFile) ?? fail('WORKSPACE_MISSING', { path: this.path });
       this.#settings = parseSettings(definition.text, settingsFile);
       return definition.state;
     });
@@ -169,7 +170,7 @@ class FolderWorkspace implements Workspace {
     return this.#attempt(path, file, () => {
       if (!file.endsWith('.yaml')) fail('DEFINITION_INVALID', { file, problem: 'the name must end in .yaml' });
       const name = basename(path, '.yaml');
-      const definition = readDefinition(path, file);
+      const definition = readFile(path, file);
       if (definition) this.#topics.set(name, parseTopic(name, definition.text, file));
       else this.#topics.delete(name);
       return definition?.state ?? '';

@@ -37,6 +37,7 @@ export function collecting(
     timeZone?: string;
     path?: string;
     now?: () => number;
+    plain?: null;
   } = {},
 ): Collecting {
   const path = given.path ?? folder(t);
@@ -47,6 +48,7 @@ export function collecting(
     timeZone: given.timeZone ?? 'UTC',
     columns: given.columns ?? (() => new Set()),
     now: given.now ?? (() => NOW),
+    ...(given.plain === null && { plain: null }),
   });
   return {
     path,

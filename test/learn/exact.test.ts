@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { sha256 } from '#core';
 import { pack, unpackDoubles, unpackWords } from '../../src/learn/base64.ts';
 import { exp, fixedPointScale, log, orderFreeMean, sigmoid } from '../../src/learn/exact.ts';
-import { sha256 } from '../../src/learn/sha256.ts';
 
 const near = (a: number, b: number): boolean => Math.abs(a - b) <= 4e-16 * Math.max(Math.abs(a), Math.abs(b)) + 1e-300;
 

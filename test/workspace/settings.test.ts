@@ -31,6 +31,14 @@ const defaults: Settings = {
   limits: { recordBytes: 1_048_576, bodyBytes: 16_777_216, batchRecords: 10_000, depth: 64, diskReserve: 268_435_456 },
   topicsCreate: 'never',
   retention: { log: 30 * 86_400_000, quarantine: 30 * 86_400_000 },
+  transfer: {
+    uploadBytes: 17_179_869_184,
+    downloadBytes: 17_179_869_184,
+    downloadTime: 3_600_000,
+    privateAddresses: [],
+    env: null,
+    files: null,
+  },
   roles: {
     admin: { seconds: 600, rows: 10_000_000, concurrency: 8 },
     editor: { seconds: 300, rows: 10_000_000, concurrency: 4 },
@@ -49,6 +57,7 @@ memory: 2GiB
 topics: { create: on_first_use }
 limits: { record_bytes: 16MiB, body_bytes: 64MB, batch_records: 500, depth: 8, disk_reserve: 1GB }
 retention: { log: 90d, quarantine: 7d }
+transfer: { upload_bytes: 1GB, download_bytes: 2GB, download_time: 5m, private_addresses: [10.0.0.0/8, '::1'], env: [SHOP_*], files: [secrets] }
 roles:
   admin: { seconds: 1, rows: 2, concurrency: 3 }
   editor: { rows: 5 }
@@ -61,6 +70,14 @@ roles:
     limits: { recordBytes: 16_777_216, bodyBytes: 64_000_000, batchRecords: 500, depth: 8, diskReserve: 1_000_000_000 },
     topicsCreate: 'on_first_use',
     retention: { log: 90 * 86_400_000, quarantine: 7 * 86_400_000 },
+    transfer: {
+      uploadBytes: 1e9,
+      downloadBytes: 2e9,
+      downloadTime: 300_000,
+      privateAddresses: ['10.0.0.0/8', '::1'],
+      env: ['SHOP_*'],
+      files: ['secrets'],
+    },
     roles: {
       ...defaults.roles,
       admin: { seconds: 1, rows: 2, concurrency: 3 },
@@ -88,6 +105,7 @@ const refusals: readonly [string, string, number, string][] = [
   ['too little memory', `${named}memory: 1MB\n`, 4, '"memory" can\'t be "1MB"'],
   ['memory without a unit that exists', `${named}memory: 1 gigabyte\n`, 4, 'use a size such as 512MB'],
   ['an unknown day', `${named}week_start: Mon\n`, 4, 'use monday'],
+  ['a name for a private address', `${named}transfer: { private_addresses: [intranet] }\n`, 4, 'use an address or a block'],
   ['an unknown policy for topics', `${named}topics: { create: always }\n`, 4, 'use never, on_first_use'],
 ];
 for (const [what, yaml, line, says] of refusals) {

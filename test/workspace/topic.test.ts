@@ -19,7 +19,7 @@ function headOf(text: string): {
   const [title = '', expectation = ''] = text.split('\n').map((line) => line.slice(2));
   const refused = /^refused (\w+) (\d+|\*) (.+)$/.exec(expectation);
   if (refused) return { title, gives: null, refused: { code: refused[1]!, line: refused[2]!, says: refused[3]! } };
-  assert.match(expectation, /^gives /, 'a case says what it gives or how it is refused');
+  assert.match(expectation, /^gives \{"/, 'a case says what it gives or how it is refused');
   return { title, gives: JSON.parse(expectation.slice('gives '.length)) as Partial<Topic>, refused: null };
 }
 

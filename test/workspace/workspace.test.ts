@@ -242,14 +242,18 @@ test('an edit that follows a save at once is not lost', limit, async () => {
   }
 });
 
-test('a save tells its listeners once, and one that left hears nothing', () => {
+test('a save tells its listeners once, and one that left hears nothing', limit, async () => {
   let told = 0;
   const end = workspace.onChange(() => told++);
-  workspace.saveTopic('orders', 'title: Orders');
+  const saved = workspace.saveTopic('orders', 'title: Orders');
   assert.equal(told, 1);
+  writeFileSync(topicPath('clicks'), 'title: Clicks');
+  await until(() => workspace.topic('clicks')?.title === 'Clicks');
+  assert.equal(told, 2);
+  assert.equal(workspace.topic('orders'), saved, 'the watch does not take the save for an edit and read it again');
   end();
   workspace.removeTopic('orders');
-  assert.equal(told, 1);
+  assert.equal(told, 2);
 });
 
 test('an open workspace keeps no process running', { timeout: 30_000 }, () => {

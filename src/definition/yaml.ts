@@ -7,16 +7,21 @@ export type Node =
   | { readonly kind: 'list'; readonly line: number; readonly items: readonly Node[] }
   | { readonly kind: 'scalar'; readonly line: number; readonly value: string | number | boolean | null; readonly text: string };
 
-/** The largest definition file. The parser needs about 5 ms a kilobyte on the worst input, and it runs on the loop that acknowledges records. */
+/**
+ * The largest definition file that the front watches. The parser needs about 5 ms a kilobyte on the worst input, and it runs on the
+ * loop that acknowledges records.
+ */
 export const maxFileBytes: Bytes = 64 * 1024;
 const maxDepth = 8;
 
 /**
  * Reads YAML 1.2 (core schema) that may be hostile: one document, no anchors, aliases, tags, merge keys or doubled keys, at most
- * {@link maxFileBytes} and eight levels. DEFINITION_YAML names the line.
+ * `most` bytes and eight levels. DEFINITION_YAML names the line.
  */
-export function readYaml(text: string, file: string): Node {
-  if (Buffer.byteLength(text) > maxFileBytes) fail('DEFINITION_YAML', { file, problem: `it has more than ${maxFileBytes} bytes` });
+export function readYaml(text: string, file: string, most: Bytes): Node {
+  // A text has at least a byte for each UTF-16 unit, so a huge one is not encoded to learn its size.
+  if (text.length > most || new TextEncoder().encode(text).length > most)
+    fail('DEFINITION_YAML', { file, problem: `it has more than ${most} bytes` });
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,

@@ -1,0 +1,1 @@
+export { codeOf, removeFile, replaceFile, stateFrom } from './whole.ts';
