@@ -3,8 +3,11 @@ import type { Drift, Millis } from './schema.ts';
 /** A value that is kept elsewhere: in an environment variable, or in a file (relative to the workspace). Secrets are only ever named like this. */
 export type Reference = { readonly env: string } | { readonly file: string };
 
-/** `full` replaces the table at the end of a run, `append` adds rows, `merge` replaces rows of the same key and adds the others. */
-export type TransferMode = 'full' | 'append' | 'merge';
+/**
+ * `full` replaces the table at the end of a run, `append` adds rows, `merge` replaces rows of the same key and adds the others.
+ * `cdc` begins like `full` and then follows the source's own log of changes for as long as the run lasts.
+ */
+export type TransferMode = 'full' | 'append' | 'merge' | 'cdc';
 
 /** How far behind the last cursor a run begins again, for rows that became visible late: a time, or a number where the cursor is one. */
 export type Lookback = { readonly millis: Millis } | { readonly units: number };
@@ -33,4 +36,17 @@ export interface Transfer {
   readonly source: string;
   readonly connection: Readonly<Record<string, string | number | boolean | Reference>>;
   readonly tables: readonly TransferTable[];
+  /** When it runs by itself; absent where only somebody begins it. */
+  readonly schedule?: TransferSchedule;
+}
+
+export interface TransferSchedule {
+  /** Minute, hour, day of the month, month, weekday. */
+  readonly cron: string;
+  /** IANA name; null for the workspace's. */
+  readonly timeZone: string | null;
+  /** How often a failure that may pass is tried again. */
+  readonly retries: number;
+  /** The topic that is told of a failure and of the first run that is well again. */
+  readonly alerts: string | null;
 }

@@ -9,24 +9,29 @@ import { asMillraceError, type ErrorBody, type Transfer } from '#core';
 import type { TransferState } from '#store';
 import {
   compare,
+  type FileChoice,
   guess,
+  lookAtFile,
   type Opened,
   openSource,
   type Preview,
   type Progress,
   planned,
   preview,
+  type Rules,
   type RunReport,
   runTransfer,
   type Warehouse,
+  type World,
 } from '#transfer';
 import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
 
 /** What the child is to do. `folder` is where relative paths stand, `anywhere` whether files may lie outside of it. */
-export type TransferJob = { readonly folder: string; readonly anywhere: boolean } & (
+export type TransferJob = { readonly folder: string; readonly anywhere: boolean; readonly rules?: Rules } & (
   | { readonly kind: 'guess'; readonly address: string }
   | { readonly kind: 'preview'; readonly transfer: Transfer; readonly rows: number }
   | { readonly kind: 'plan'; readonly transfer: Transfer }
+  | { readonly kind: 'look'; readonly path: string; readonly choice: FileChoice; readonly rows: number }
   | { readonly kind: 'run' | 'verify'; readonly transfer: Transfer; readonly run: string; readonly socket: string; readonly slices: string }
 );
 
@@ -66,11 +71,12 @@ async function main(): Promise<void> {
 }
 
 async function doJob(job: TransferJob, signal: AbortSignal): Promise<unknown> {
-  const world = { folder: job.folder, anywhere: job.anywhere, env: process.env };
+  const world = worldOf(job);
   if (job.kind === 'guess') {
     const { text, secrets } = await guess(job.address, world);
     return { text, secrets };
   }
+  if (job.kind === 'look') return lookAtFile(job.path, job.choice, world, job.rows);
   if (job.kind === 'run' || job.kind === 'verify') return withWarehouse(job, signal);
   const source = await openSource(job.transfer, world);
   try {
@@ -92,6 +98,10 @@ async function steps(transfer: Transfer, source: Opened): Promise<PlannedStep[]>
   }));
 }
 
+function worldOf({ folder, anywhere, rules }: TransferJob): World {
+  return { folder, anywhere, env: process.env, ...(rules === undefined ? {} : { rules }) };
+}
+
 type WithWarehouse = Extract<TransferJob, { kind: 'run' | 'verify' }>;
 
 async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<RunReport> {
@@ -101,7 +111,7 @@ async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<R
   const began = new Date().toISOString();
   let report: RunReport;
   try {
-    const source = await openSource(job.transfer, { folder: job.folder, anywhere: job.anywhere, env: process.env });
+    const source = await openSource(job.transfer, { ...worldOf(job), ...standing(job, await states(client)) });
     try {
       report =
         job.kind === 'verify'
@@ -126,6 +136,17 @@ async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<R
   if (job.kind === 'run') await patiently(() => client.json('POST', '/transfer/report', report));
   client.close();
   return report;
+}
+
+/** What the source may take for done. A verification looks at everything. */
+function standing({ kind, transfer }: WithWarehouse, all: readonly TransferState[]): Pick<World, 'done' | 'known'> {
+  if (kind === 'verify') return {};
+  const own = all.filter((state) => state.transfer === transfer.name && state.event === 'close');
+  const versions = transfer.tables.map(({ source, target, cursor }) =>
+    cursor === null ? own.find((state) => state.source === source && state.target === target)?.cursor : null,
+  );
+  const [known = null] = versions;
+  return { done: new Set(own.map(({ source }) => source)), known: versions.every((version) => version === known) ? known : null };
 }
 
 async function states(client: WarehouseClient): Promise<TransferState[]> {
@@ -169,6 +190,10 @@ function warehouseOf(client: WarehouseClient): Warehouse {
     open: (target) => call('open', { target }),
     apply: (target, slice) => call('slice', { target, slice }),
     close: (target, complete) => call('close', { target, complete }),
+    stream: (of) => call('stream', of),
+    reshape: (target) => call('reshape', { target }),
+    changes: (slices) => call('changes', { slices }),
+    pause: (of) => call('pause', of),
     checksum: (check, buckets) => call('checksum', { check, buckets }),
     hashes: (check, key, bucket) => call('hashes', { check, key, bucket }),
   };

@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { asMillraceError, type ErrorBody, errorFromBody, fail, MillraceError, type Transfer } from '#core';
-import type { Progress, RunReport } from '#transfer';
+import { asMillraceError, type ErrorBody, errorFromBody, fail, type Millis, MillraceError, type Transfer } from '#core';
+import type { Progress, Rules, RunReport } from '#transfer';
 import { openDefinitions, parseTransfer } from '#workspace';
+import { type Alert, openSchedule } from './schedule.ts';
 import type { TransferJob, TransferMessage } from './transfer.ts';
 import type { WarehouseClient } from './warehouse-client.ts';
 
@@ -27,10 +28,14 @@ export interface Transfers {
   last(name: string): TransferRun | null;
   /** Begins a run and gives its id. Errors: TRANSFER_UNKNOWN, TRANSFER_BUSY, DEFINITION_*. */
   start(name: string, kind: 'run' | 'verify'): string;
+  /** The same for a transfer that no file defines; `ended` never rejects. */
+  begin(transfer: Transfer, kind: 'run' | 'verify', folder?: string): { run: string; ended: Promise<RunReport> };
+  /** A run that is under way, or the newest of its transfer. */
+  run(id: string): TransferRun | null;
   /** Asks the running child to end between two slices. False when none runs. */
   cancel(name: string): boolean;
   /** A look at the source that writes nothing. */
-  ask(job: Extract<TransferJob, { kind: 'preview' | 'plan' }>): Promise<unknown>;
+  ask(job: Extract<TransferJob, { kind: 'preview' | 'plan' | 'look' }>): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -39,20 +44,37 @@ export interface TransfersInput {
   readonly dataPath: string;
   readonly socket: string;
   readonly warehouse: WarehouseClient;
+  /** What definitions may reach, now. */
+  readonly rules: () => Rules;
+  readonly timeZone: () => string;
+  /** Tells a topic of a failure or recovery. */
+  readonly alert: (topic: string, alert: Alert) => void;
   readonly log: (level: 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
 }
 
-export function openTransfers({ workspace, dataPath, socket, warehouse, log }: TransfersInput): Transfers {
+const TICK: Millis = 1000;
+
+export function openTransfers({ workspace, dataPath, socket, warehouse, rules, timeZone, alert, log }: TransfersInput): Transfers {
   const files = openDefinitions(workspace, 'transfers', '.yaml', () => {});
   removeLeftovers(join(dataPath, 'tmp'));
+  const definitions = new Map<string, { readonly text: string; readonly transfer: Transfer }>();
   const runs = new Map<string, TransferRun>();
   const children = new Map<string, Child>();
+
+  /** The schedule looks every second: a file is parsed only when it has changed. */
+  function parsed(name: string, text: string, file: string): Transfer {
+    const known = definitions.get(name);
+    if (known?.text === text) return known.transfer;
+    const transfer = parseTransfer(name, text, file);
+    definitions.set(name, { text, transfer });
+    return transfer;
+  }
 
   function list(): { transfers: Transfer[]; problems: ErrorBody[] } {
     const problems: ErrorBody[] = [];
     const transfers = files.list().flatMap(({ name, file, text }) => {
       try {
-        return [parseTransfer(name, text, file)];
+        return [parsed(name, text, file)];
       } catch (thrown) {
         problems.push(asMillraceError(thrown).body);
         return [];
@@ -63,10 +85,10 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, log }: T
 
   function get(name: string): Transfer {
     const found = files.list().find((each) => each.name === name) ?? fail('TRANSFER_UNKNOWN', { transfer: name.slice(0, 100) });
-    return parseTransfer(name, found.text, found.file);
+    return parsed(name, found.text, found.file);
   }
 
-  async function finished(name: string, run: TransferRun, child: Child): Promise<void> {
+  async function finished(name: string, run: TransferRun, child: Child): Promise<RunReport> {
     let report: RunReport;
     try {
       report = (await child.result) as RunReport;
@@ -87,32 +109,47 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, log }: T
       rows: report.tables.reduce((sum, table) => sum + table.rows, 0),
       ...(report.error === null ? {} : { code: report.error.code, message: report.error.message }),
     });
+    schedule.ended(report, Date.now());
+    return report;
   }
+
+  function begin(transfer: Transfer, kind: 'run' | 'verify', folder = workspace): { run: string; ended: Promise<RunReport> } {
+    const { name } = transfer;
+    if (children.has(name)) fail('TRANSFER_BUSY', { transfer: name });
+    const run: TransferRun = { run: randomUUID(), kind, state: 'running', progress: null, report: null };
+    runs.set(name, run);
+    const slices = join(dataPath, 'tmp', `transfer-${run.run}`);
+    const child = forkJob({ kind, folder, anywhere: false, rules: rules(), transfer, run: run.run, socket, slices }, (progress) =>
+      runs.set(name, { ...run, progress }),
+    );
+    children.set(name, child);
+    return { run: run.run, ended: finished(name, run, child) };
+  }
+
+  const schedule = openSchedule({
+    transfers: () => list().transfers,
+    timeZone,
+    start: (name) => void begin(get(name), 'run').run,
+    alert,
+    log,
+  });
+  const ticking = setInterval(() => schedule.tick(Date.now()), TICK).unref();
 
   return {
     list,
     get,
     last: (name) => runs.get(name) ?? null,
-    start(name, kind) {
-      const transfer = get(name);
-      if (children.has(name)) fail('TRANSFER_BUSY', { transfer: name });
-      const run: TransferRun = { run: randomUUID(), kind, state: 'running', progress: null, report: null };
-      runs.set(name, run);
-      const slices = join(dataPath, 'tmp', `transfer-${run.run}`);
-      const child = forkJob({ kind, folder: workspace, anywhere: false, transfer, run: run.run, socket, slices }, (progress) =>
-        runs.set(name, { ...run, progress }),
-      );
-      children.set(name, child);
-      void finished(name, run, child);
-      return run.run;
-    },
+    start: (name, kind) => begin(get(name), kind).run,
+    begin,
+    run: (id) => [...runs.values()].find(({ run }) => run === id) ?? null,
     cancel(name) {
       const child = children.get(name);
       child?.process.kill('SIGTERM');
       return child !== undefined;
     },
-    ask: (job) => forkJob(job).result,
+    ask: (job) => forkJob({ ...job, rules: rules() }).result,
     async stop() {
+      clearInterval(ticking);
       files.close();
       const all = [...children.values()];
       for (const { process: child } of all) child.kill('SIGTERM');
@@ -162,7 +199,7 @@ function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = ()
 }
 
 function jobName(job: TransferJob): string {
-  return job.kind === 'guess' ? 'guess' : job.transfer.name;
+  return 'transfer' in job ? job.transfer.name : job.kind;
 }
 
 /** Guesses and previews for a user at this machine, who may read any file that is theirs. Errors: those of the source. */

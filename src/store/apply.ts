@@ -77,10 +77,16 @@ CREATE TABLE IF NOT EXISTS millrace.transfer_run (
   run VARCHAR NOT NULL, transfer VARCHAR NOT NULL, began TIMESTAMPTZ NOT NULL, ended TIMESTAMPTZ NOT NULL, outcome VARCHAR NOT NULL,
   rows BIGINT NOT NULL, replaced BIGINT NOT NULL, quarantined BIGINT NOT NULL, equal BOOLEAN, code VARCHAR, report VARCHAR
 );
+CREATE TABLE IF NOT EXISTS millrace.transfer_hold (
+  transfer VARCHAR NOT NULL, source VARCHAR NOT NULL, target VARCHAR NOT NULL, key VARCHAR NOT NULL, seq BIGINT NOT NULL, quarantine VARCHAR NOT NULL
+);
 `;
 
-/** Full runs fill a table of this name beside the target; no user's table can have it. */
+/** Whole copies fill a table of this name beside the target; no user's table can have it. */
 export const NEXT = '_next_';
+
+/** A full run, and the copy with which one that follows changes begins. */
+const isWhole = ({ mode }: TransferTarget): boolean => mode === 'full' || mode === 'cdc';
 
 /**
  * Takes the table over for this run, makes or adapts the target, and undoes what a run that was cut off left unfinished. Gives the
@@ -95,46 +101,51 @@ export async function openTarget(
   await tx.run(`CREATE SCHEMA IF NOT EXISTS ${name(table.schema)}`);
   const notes: string[] = [];
   let columns = target.columns.map((column) => column.name);
-  if (target.mode === 'full') await createTable(tx, { schema: table.schema, name: NEXT + table.name }, target.columns, 'OR REPLACE');
-  else {
+  if (isWhole(target)) {
+    await createTable(tx, { schema: table.schema, name: NEXT + table.name }, target.columns, 'OR REPLACE');
+    if (target.mode === 'cdc') await release(tx, target, 'true');
+  } else {
     await createTable(tx, table, target.columns, 'IF NOT EXISTS');
     columns = await adapt(tx, table, target, notes);
     if (target.mode === 'append' && before !== null && before.event !== 'close' && before.event !== 'edit')
       await undo(tx, table, target, before);
   }
-  const cursor = target.cursor === null || target.mode === 'full' ? null : (before?.cursor ?? null);
+  const cursor = target.cursor === null || isWhole(target) ? null : (before?.cursor ?? null);
   await record(tx, target, { event: 'open', slice: 0, cursor, applied: NOTHING });
   return { cursor, columns, notes };
 }
 
-const NOTHING: Applied = { rows: 0, replaced: 0, quarantined: 0 };
+export const NOTHING: Applied = { rows: 0, replaced: 0, quarantined: 0 };
 
 /**
  * One slice. `careful` reads every value as text and puts rows with a value that does not fit into quarantine; without it such a value
  * fails the whole write (STORE_WRITE), which is several times cheaper for rows that are known to fit. Errors: TRANSFER_SUPERSEDED.
  */
-export async function applySlice(tx: Transaction, target: TransferTarget, slice: TransferSlice, careful: boolean): Promise<Applied> {
+export async function applySlice(tx: Transaction, target: TransferTarget, slice: TransferSlice, asked: boolean): Promise<Applied> {
   const before = await stateOf(tx, target);
   if (before === null || before.run !== target.run) fail('TRANSFER_SUPERSEDED', { transfer: target.transfer });
   if (before.slice >= slice.number) return { rows: before.rows, replaced: before.replaced, quarantined: before.quarantined };
   const table = parseTable(target.target);
-  const into = target.mode === 'full' ? { schema: table.schema, name: NEXT + table.name } : table;
+  const into = isWhole(target) ? { schema: table.schema, name: NEXT + table.name } : table;
   const types = await typesOf(tx, into);
-  const columns = target.columns.map((column) => ({ ...column, type: types.get(column.name) ?? column.type }));
+  const columns = target.columns.map((column) => ({ ...column, type: typeIn(types, column.name) ?? column.type }));
+  // Texts are values of the source's types; the reader would round 30.5 where the table kept an integer.
+  const careful = asked || columns.some(({ type }, k) => type !== target.columns[k]!.type);
   let quarantined = await quarantineRefused(tx, target, slice);
   let rows = 0;
   let replaced = 0;
   if (slice.rows > 0) {
     const from = careful ? await staged(tx, columns, slice) : { select: typed(columns, slice), bad: 0 };
     if (careful) quarantined += await quarantineMisfits(tx, target, columns, slice);
+    if (careful && target.mode === 'cdc') await holdMisfits(tx, target, columns, slice);
     const names = columns.map((column) => name(column.name)).join(', ');
     if (target.mode === 'merge') ({ rows, replaced } = await merge(tx, table, target, columns, from.select));
     else rows = await tx.run(`INSERT INTO ${quoted(into)} (${names}, _batch) SELECT ${names}, ${tx.batch} FROM (${from.select})`);
   }
   const applied = { rows, replaced, quarantined };
   // A hidden table is nobody's news before it is swapped in.
-  if (target.mode !== 'full' || quarantined > 0)
-    tx.changed({ kind: 'transfer', target: target.mode === 'full' ? 'millrace.quarantine' : target.target, rows, quarantined });
+  if (!isWhole(target) || quarantined > 0)
+    tx.changed({ kind: 'transfer', target: isWhole(target) ? 'millrace.quarantine' : target.target, rows, quarantined });
   await record(tx, target, { event: 'slice', slice: slice.number, cursor: slice.complete ?? before.cursor, applied });
   return applied;
 }
@@ -144,7 +155,7 @@ export async function closeTarget(tx: Transaction, target: TransferTarget, compl
   const before = await stateOf(tx, target);
   if (before === null || before.run !== target.run) fail('TRANSFER_SUPERSEDED', { transfer: target.transfer });
   if (before.event === 'close') return;
-  if (target.mode === 'full') {
+  if (isWhole(target)) {
     const table = parseTable(target.target);
     await tx.run(`DROP TABLE IF EXISTS ${quoted(table)}`);
     await tx.run(`ALTER TABLE ${quoted({ schema: table.schema, name: NEXT + table.name })} RENAME TO ${name(table.name)}`);
@@ -153,6 +164,16 @@ export async function closeTarget(tx: Transaction, target: TransferTarget, compl
     tx.changed({ kind: 'transfer', target: target.target, key: 'whole', rows: Number(count!['n']) });
   }
   await record(tx, target, { event: 'close', slice: before.slice, cursor: complete ?? before.cursor, applied: NOTHING });
+}
+
+/** A run that nobody will begin again: what it appended is taken out, a table that it was filling is dropped. A merge stays as far as it came. */
+export async function abandonRun(tx: Transaction, target: Of & Pick<TransferTarget, 'mode'>): Promise<void> {
+  const before = await stateOf(tx, target);
+  if (before === null || before.event === 'close' || before.event === 'edit') return;
+  const table = parseTable(target.target);
+  if (target.mode === 'full') await tx.run(`DROP TABLE IF EXISTS ${quoted({ schema: table.schema, name: NEXT + table.name })}`);
+  if (target.mode === 'append') await undo(tx, table, { ...target, cursor: null, columns: [] }, before);
+  await record(tx, { ...target, run: before.run }, { event: 'edit', slice: before.slice, cursor: before.cursor, applied: NOTHING });
 }
 
 /** Sets where the next run begins. */
@@ -191,18 +212,18 @@ function toState(row: Row): TransferState {
   };
 }
 
-type Of = Pick<TransferTarget, 'transfer' | 'source' | 'target'>;
+export type Of = Pick<TransferTarget, 'transfer' | 'source' | 'target'>;
 
-function among({ transfer, source, target }: Of): string {
-  return `transfer = ${text(transfer)} AND source = ${text(source)} AND target = ${text(target)}`;
+export function among({ transfer, source, target }: Of, of = ''): string {
+  return `${of}transfer = ${text(transfer)} AND ${of}source = ${text(source)} AND ${of}target = ${text(target)}`;
 }
 
-async function stateOf(tx: Transaction, target: Of): Promise<TransferState | null> {
+export async function stateOf(tx: Transaction, target: Of): Promise<TransferState | null> {
   const [row] = await tx.rows(`SELECT ${STATE} FROM millrace.transfer WHERE ${among(target)} ORDER BY seq DESC LIMIT 1`);
   return row === undefined ? null : toState(row);
 }
 
-async function record(
+export async function record(
   tx: Transaction,
   target: Of & { readonly run: string },
   now: { event: TransferState['event']; slice: number; cursor: string | null; applied: Applied },
@@ -226,21 +247,27 @@ async function createTable(
   );
 }
 
-async function typesOf(tx: Transaction, table: TableName): Promise<Map<string, string>> {
+export async function typesOf(tx: Transaction, table: TableName): Promise<Map<string, string>> {
   const rows = await tx.rows(
     `SELECT column_name AS c, data_type AS t FROM duckdb_columns() WHERE schema_name = ${text(table.schema)} AND table_name = ${text(table.name)} ORDER BY column_index`,
   );
   return new Map(rows.map((row) => [String(row['c']), String(row['t'])]));
 }
 
+/** The warehouse takes names without regard to case. */
+function typeIn(types: ReadonlyMap<string, string>, column: string): string | undefined {
+  const exact = types.get(column);
+  return exact ?? [...types].find(([own]) => own.toLowerCase() === column.toLowerCase())?.[1];
+}
+
 /** Brings the target to the source's columns as far as the drift policy says. Gives the columns that are taken. */
-async function adapt(tx: Transaction, table: TableName, target: TransferTarget, notes: string[]): Promise<string[]> {
+export async function adapt(tx: Transaction, table: TableName, target: TransferTarget, notes: string[]): Promise<string[]> {
   const own = await typesOf(tx, table);
   if (!own.has('_batch')) await tx.run(`ALTER TABLE ${quoted(table)} ADD COLUMN _batch BIGINT`);
   const taken: string[] = [];
   const frozen = (problem: string) => target.drift === 'freeze' && fail('TRANSFER_DRIFT', { table: target.target, problem });
   for (const column of target.columns) {
-    const has = own.get(column.name);
+    const has = typeIn(own, column.name);
     if (has === undefined) {
       frozen(`"${column.name}" is new at the source`);
       notes.push(target.drift === 'discard' ? `"${column.name}" is new at the source and is left out` : `"${column.name}" is new`);
@@ -249,7 +276,7 @@ async function adapt(tx: Transaction, table: TableName, target: TransferTarget, 
         await tx.run(`ALTER TABLE ${each} ADD COLUMN ${name(column.name)} ${column.type}`);
     } else if (has !== column.type) {
       frozen(`"${column.name}" is ${column.type} at the source and ${has} here`);
-      const widened = target.drift === 'evolve' && (await retype(tx, table, target, column));
+      const widened = target.drift === 'evolve' && (await retype(tx, table, target, { ...column, has }));
       notes.push(
         widened ? `"${column.name}" became ${column.type}, it was ${has}` : `"${column.name}" stays ${has}; the source says ${column.type}`,
       );
@@ -257,7 +284,7 @@ async function adapt(tx: Transaction, table: TableName, target: TransferTarget, 
     taken.push(column.name);
   }
   for (const gone of own.keys()) {
-    if (gone === '_batch' || target.columns.some((column) => column.name === gone)) continue;
+    if (gone === '_batch' || target.columns.some((column) => column.name.toLowerCase() === gone.toLowerCase())) continue;
     frozen(`"${gone}" is no longer at the source`);
     notes.push(`"${gone}" is not at the source: new rows have NULL there`);
   }
@@ -269,11 +296,19 @@ async function withChanges(tx: Transaction, table: TableName, target: TransferTa
   return found.length === 0 ? [quoted(table)] : [quoted(table), `change.${name(target.target)}`];
 }
 
-/** Only where each value that stands there comes through unchanged. */
-async function retype(tx: Transaction, table: TableName, target: TransferTarget, column: TransferColumn): Promise<boolean> {
+const INTEGER = /^U?(TINY|SMALL|BIG)?INT(EGER)?$/;
+
+/** Only where each value that stands there comes through unchanged: by its text, an integer that gets decimals by its value. */
+async function retype(
+  tx: Transaction,
+  table: TableName,
+  target: TransferTarget,
+  column: TransferColumn & { readonly has: string },
+): Promise<boolean> {
   const own = name(column.name);
+  const as = INTEGER.test(column.has) && column.type.startsWith('DECIMAL') ? column.has : 'VARCHAR';
   const [row] = await tx.rows(
-    `SELECT count(*) AS n FROM ${quoted(table)} WHERE ${own} IS NOT NULL AND TRY_CAST(TRY_CAST(${own} AS ${column.type}) AS VARCHAR) IS DISTINCT FROM CAST(${own} AS VARCHAR)`,
+    `SELECT count(*) AS n FROM ${quoted(table)} WHERE ${own} IS NOT NULL AND TRY_CAST(TRY_CAST(${own} AS ${column.type}) AS ${as}) IS DISTINCT FROM CAST(${own} AS ${as})`,
   );
   if (Number(row!['n']) > 0) return false;
   for (const each of await withChanges(tx, table, target)) await tx.run(`ALTER TABLE ${each} ALTER COLUMN ${own} TYPE ${column.type}`);
@@ -281,7 +316,12 @@ async function retype(tx: Transaction, table: TableName, target: TransferTarget,
 }
 
 /** An append that was cut off: rows above the last complete cursor, or of the whole run where there is no cursor, are taken out again. */
-async function undo(tx: Transaction, table: TableName, target: TransferTarget, state: TransferState): Promise<void> {
+async function undo(
+  tx: Transaction,
+  table: TableName,
+  target: Of & Pick<TransferTarget, 'cursor' | 'columns'>,
+  state: TransferState,
+): Promise<void> {
   const batches = `_batch IN (SELECT batch FROM millrace.transfer WHERE ${among(target)} AND run = ${text(state.run)} AND event = 'slice')`;
   const above =
     target.cursor === null
@@ -296,13 +336,18 @@ async function undo(tx: Transaction, table: TableName, target: TransferTarget, s
 }
 
 /** What a write takes away stands in `change` with the number of the write: views find the partitions to compute again by it. */
-async function keepReplaced(tx: Transaction, table: TableName, target: TransferTarget, select: string): Promise<void> {
+export async function keepReplaced(
+  tx: Transaction,
+  table: TableName,
+  target: Pick<TransferTarget, 'target'>,
+  select: string,
+): Promise<void> {
   const change = `change.${name(target.target)}`;
   await tx.run(`CREATE TABLE IF NOT EXISTS ${change} AS SELECT * FROM ${quoted(table)} LIMIT 0`);
   await tx.run(`INSERT INTO ${change} BY NAME SELECT * EXCLUDE (_batch), ${tx.batch}::BIGINT AS _batch FROM (${select})`);
 }
 
-const READ_AS_ITSELF = /^(U?(TINY|SMALL|BIG)INT|U?INTEGER|DECIMAL\(.*\)|DATE|TIMESTAMP|VARCHAR)$/;
+export const READ_AS_ITSELF = /^(U?(TINY|SMALL|BIG)INT|U?INTEGER|DECIMAL\(.*\)|DATE|TIMESTAMP|VARCHAR)$/;
 
 /** A SELECT of the slice's rows as values. The reader itself makes most types; the others are cast. */
 function typed(columns: readonly TransferColumn[], slice: TransferSlice): string {
@@ -313,13 +358,13 @@ function typed(columns: readonly TransferColumn[], slice: TransferSlice): string
   return `SELECT ${values.join(', ')} FROM ${reader(slice, types)}`;
 }
 
-function cast(value: string, type: string, how: 'CAST' | 'TRY_CAST'): string {
+export function cast(value: string, type: string, how: 'CAST' | 'TRY_CAST'): string {
   if (type === 'BLOB') return how === 'CAST' ? `from_hex(${value})` : `try(from_hex(${value}))`;
   return `${how}(${value} AS ${type})`;
 }
 
 /** The whole slice in one buffer: a parallel reader would have to guess where a quoted line end is the end of a row. */
-function reader(slice: TransferSlice, types: readonly string[]): string {
+export function reader(slice: Pick<TransferSlice, 'file' | 'bytes'>, types: readonly string[]): string {
   const columns = types.map((type, k) => `'c${k}': ${text(type)}`).join(', ');
   return `read_csv(${text(slice.file)}, columns = {${columns}}, delim = ',', quote = '"', escape = '"', header = false, auto_detect = false,
     nullstr = '', allow_quoted_nulls = false, new_line = '\\n', max_line_size = ${Math.max(2_097_152, slice.bytes)},
@@ -341,7 +386,7 @@ async function staged(tx: Transaction, columns: readonly TransferColumn[], slice
 }
 
 /** NULL where the value would change: a cast makes 2 of '1.5' and drops digits that a DECIMAL has no room for. */
-function exactly(value: string, type: string): string {
+export function exactly(value: string, type: string): string {
   if (type === 'VARCHAR') return value;
   const tried = cast(value, type, 'TRY_CAST');
   if (/^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/.test(type))
@@ -367,6 +412,31 @@ async function quarantineMisfits(
     FROM staged WHERE _bad >= 0`);
 }
 
+/** A row's key as the text of its values. */
+export function heldKey(places: readonly number[], prefix = 'c'): string {
+  return `CAST(to_json([${places.map((k) => `${prefix}${k}`).join(', ')}]) AS VARCHAR)`;
+}
+
+/** Changes of a key whose row stands in quarantine wait behind it. */
+async function holdMisfits(
+  tx: Transaction,
+  target: TransferTarget,
+  columns: readonly TransferColumn[],
+  slice: TransferSlice,
+): Promise<void> {
+  const places = target.key.map((each) => columns.findIndex((column) => column.name === each));
+  await tx.run(`INSERT INTO millrace.transfer_hold
+    SELECT ${text(target.transfer)}, ${text(target.source)}, ${text(target.target)}, ${heldKey(places)}, 0,
+      ${text(`t-${target.run}-${target.source}-${slice.number}-`)} || row_number() OVER () FROM staged WHERE _bad >= 0`);
+}
+
+/** The keys of which `where` holds wait no longer; what stood in quarantine for them has been dealt with. */
+export async function release(tx: Transaction, target: Of, where: string): Promise<void> {
+  const held = `FROM millrace.transfer_hold WHERE ${among(target)} AND (${where})`;
+  await tx.run(`UPDATE millrace.quarantine SET replayed = now() WHERE id IN (SELECT quarantine ${held})`);
+  await tx.run(`DELETE ${held}`);
+}
+
 async function quarantineRefused(tx: Transaction, target: TransferTarget, { refused }: TransferSlice): Promise<number> {
   const code: ErrorCode = 'RECORD_UNREADABLE';
   for (const { line, reason, body } of refused) {
@@ -379,7 +449,7 @@ async function quarantineRefused(tx: Transaction, target: TransferTarget, { refu
 }
 
 /** How a transfer's table is named in quarantine: no topic can have a colon. */
-function topicOf(target: TransferTarget): string {
+export function topicOf(target: TransferTarget): string {
   return `transfer:${target.target}`;
 }
 

@@ -7,6 +7,10 @@ import {
   DuckDBBlobValue,
   type DuckDBDataChunk,
   DuckDBDateValue,
+  DuckDBDateVector,
+  DuckDBDecimal16Vector,
+  DuckDBDecimal32Vector,
+  DuckDBDecimal64Vector,
   DuckDBDecimalValue,
   DuckDBListValue,
   DuckDBMapValue,
@@ -16,6 +20,7 @@ import {
   type DuckDBType,
   DuckDBTypeId,
   DuckDBUnionValue,
+  type DuckDBVector,
 } from '@duckdb/node-api';
 
 /** A piece of a result: `json(column, row)` is a JSON token, `text(column, row)` is null for NULL. */
@@ -27,11 +32,58 @@ export interface Chunk {
 
 export function chunkOf(chunk: DuckDBDataChunk, types: readonly DuckDBType[]): Chunk {
   const vectors = types.map((_, k) => chunk.getColumnVector(k));
+  const plain = vectors.map(plainText);
   return {
     rows: chunk.rowCount,
-    json: (column, row) => toJson(vectors[column]!.getItem(row), types[column]!),
-    text: (column, row) => toText(vectors[column]!.getItem(row), types[column]!),
+    json(column, row) {
+      const quick = plain[column];
+      if (quick == null) return toJson(vectors[column]!.getItem(row), types[column]!);
+      const text = quick.text(row);
+      return text === null ? 'null' : quick.quoted ? `"${text}"` : text;
+    },
+    text: (column, row) => plain[column]?.text(row) ?? toText(vectors[column]!.getItem(row), types[column]!),
   };
+}
+
+/** Types of which large results are made, without an object for each value; null for the others. */
+function plainText(vector: DuckDBVector): { text(row: number): string | null; quoted: boolean } | null {
+  if (vector instanceof DuckDBDecimal16Vector || vector instanceof DuckDBDecimal32Vector || vector instanceof DuckDBDecimal64Vector) {
+    const { scale } = vector.type;
+    return {
+      quoted: false,
+      text(row) {
+        const scaled = vector.getScaledValue(row);
+        return scaled === null ? null : decimalText(scaled, scale);
+      },
+    };
+  }
+  if (!(vector instanceof DuckDBDateVector)) return null;
+  return {
+    quoted: true,
+    text(row) {
+      const date = vector.getItem(row);
+      return date === null ? null : dateText(date);
+    },
+  };
+}
+
+function decimalText(scaled: number | bigint, scale: number): string {
+  if (scale === 0) return String(scaled);
+  const digits = String(scaled < 0 ? -scaled : scaled).padStart(scale + 1, '0');
+  return `${scaled < 0 ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+}
+
+/** A result's dates repeat. */
+const dates = new Map<number, string>();
+
+function dateText(date: DuckDBDateValue): string {
+  let text = dates.get(date.days);
+  if (text === undefined) {
+    if (dates.size > 10_000) dates.clear();
+    text = date.toString();
+    dates.set(date.days, text);
+  }
+  return text;
 }
 
 function toJson(value: unknown, type: DuckDBType): string {

@@ -1,12 +1,15 @@
 export type { Applied, TransferColumn, TransferSlice, TransferState, TransferTarget } from './apply.ts';
-export { applySlice, closeTarget, NEXT, openTarget, setCursor, TRANSFER_TABLES, transferStates } from './apply.ts';
+export { abandonRun, applySlice, closeTarget, NEXT, openTarget, setCursor, TRANSFER_TABLES, transferStates } from './apply.ts';
 export { type AppendColumn, type ArrayBlock, type ArrayColumn, readParquetArrays, type Weights } from './arrays.ts';
 export type { Chunk } from './cells.ts';
+export type { ChangeSlices, TableChanges } from './changes.ts';
+export { applyChanges, closeStream, openStream, reshapeTarget } from './changes.ts';
 export type { Change, Row, Transaction } from './lane.ts';
 export type { Load, Loaded, LoadFormat, LoadMode } from './load.ts';
 export { name, OWN_SCHEMAS, parseTable, quoted, type TableName, text } from './names.ts';
 export { isFatal, isOutOfMemory } from './open.ts';
 export { type Check, checksum, hashes } from './parity.ts';
+export { openParquet, type ParquetFile } from './parquet.ts';
 export type { Reader, Result, Values } from './read.ts';
 export type { Delivered, Delivery } from './records.ts';
 export { openStore, type Store } from './store.ts';

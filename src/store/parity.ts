@@ -26,6 +26,8 @@ export interface Check {
   readonly span: CheckedSpan;
   /** Only the rows that this run of a transfer brought; null for all. */
   readonly run: string | null;
+  /** Of these only the rows of this table at the source: several may go into one. */
+  readonly source?: string;
 }
 
 type Rows = (sql: string) => Promise<Row[]>;
@@ -91,8 +93,11 @@ function canonical({ name: column, type, long }: CheckedColumn): string {
   }
 }
 
-function where({ span: { cursor, after, upTo }, run }: Check): string {
-  if (run !== null) return `WHERE _batch IN (SELECT batch FROM millrace.transfer WHERE run = ${text(run)} AND event = 'slice')`;
+function where({ span: { cursor, after, upTo }, run, source }: Check): string {
+  if (run !== null) {
+    const own = source === undefined ? '' : ` AND source = ${text(source)}`;
+    return `WHERE _batch IN (SELECT batch FROM millrace.transfer WHERE run = ${text(run)} AND event = 'slice'${own})`;
+  }
   if (cursor === null) return '';
   const bounds = [after === null ? `${name(cursor.name)} IS NOT NULL` : `${name(cursor.name)} > ${text(after)}::${cursor.type}`];
   if (upTo !== null) bounds.push(`${name(cursor.name)} <= ${text(upTo)}::${cursor.type}`);

@@ -1,4 +1,4 @@
-import type { DuckDBConnection, DuckDBInstance, DuckDBTypeId, DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBTypeId, DuckDBValue } from '@duckdb/node-api';
 import type { Column } from '#core';
 import { type AppendColumn, type ArrayBlock, appendArrays, arrayBlocks, arrayType } from './arrays.ts';
 import { type Chunk, chunkOf } from './cells.ts';
@@ -32,19 +32,23 @@ export interface Reader {
   close(): void;
 }
 
-export async function openReader(instance: DuckDBInstance): Promise<Reader> {
-  const connection = await instance.connect();
+/** `giveBack` takes the connection again, with nothing under way on it, or closes it. */
+export function openReader(connection: DuckDBConnection, giveBack: (connection: DuckDBConnection) => void): Reader {
+  /** A result that was not read to its end keeps its snapshot until the connection's next statement. */
+  let open = false;
   return {
     serialize: (sql) => serialize(connection, sql),
     async stream(sql, values) {
       const result = await connection.stream(sql, values as DuckDBValue[] | Record<string, DuckDBValue> | undefined);
+      open = true;
       const types = result.columnTypes();
       const columns = result.deduplicatedColumnNames().map((name, k) => ({ name, type: typeName(types[k]!) }));
       return {
         columns,
         async next() {
           const chunk = await result.fetchChunk();
-          return chunk === null || chunk.rowCount === 0 ? null : chunkOf(chunk, types);
+          open = chunk !== null && chunk.rowCount > 0;
+          return chunk === null || !open ? null : chunkOf(chunk, types);
         },
       };
     },
@@ -69,7 +73,15 @@ export async function openReader(instance: DuckDBInstance): Promise<Reader> {
       const share = connection.progress.percentage;
       return share < 0 ? null : Math.min(1, share / 100);
     },
-    close: () => connection.closeSync(),
+    close() {
+      if (!open) giveBack(connection);
+      else
+        connection.run('SELECT 1').then(
+          () => giveBack(connection),
+          // Nothing can be asked on it any more; what was wrong is told by whoever asks next.
+          () => connection.closeSync(),
+        );
+    },
   };
 }
 

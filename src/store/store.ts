@@ -19,8 +19,8 @@ export interface Store {
   load(load: Load): Promise<Loaded>;
   /** Any other write: `work` must say by `tx.changed` what it touched. */
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
-  /** A connection for one question. */
-  reader(): Promise<Reader>;
+  /** A connection for one question; `temporary` for one that makes tables of its own. */
+  reader(temporary?: boolean): Promise<Reader>;
   tables(): Promise<Table[]>;
   /** `schema.name` in lower case of every table and view that exists. */
   names(): Promise<ReadonlySet<string>>;
@@ -41,7 +41,7 @@ const QUARANTINE_TOPIC = '_quarantine';
 /** Errors: STORE_LOCKED, STORE_OPEN. `patience` is how long to wait for a process that still holds the file. */
 export async function openStore(options: { dataPath: string; memory: Bytes; threads: number; patience?: Millis }): Promise<Store> {
   const engine = await openEngine(options);
-  const { instance, slices, spool } = engine;
+  const { instance, readers, slices, spool } = engine;
   /** Tables that were delivered to since the start: another delivery makes no new name. */
   const delivered = new Set<string>();
   const listeners: ((changes: readonly Change[], batch: number) => void)[] = [];
@@ -120,7 +120,11 @@ export async function openStore(options: { dataPath: string; memory: Bytes; thre
     },
     load: (load) => loadFile(lane, slices, Math.min(options.memory * 0.75, 512_000_000), load),
     write: (work) => lane.write(work),
-    reader: () => openReader(instance),
+    async reader(temporary = false) {
+      const idle = temporary ? undefined : readers.pop();
+      if (idle !== undefined) return openReader(idle, (connection) => readers.push(connection));
+      return openReader(await instance.connect(), (connection) => connection.closeSync());
+    },
     tables: () => tablesOf((sql) => rowsOf(own, sql)),
     names: () => (names ??= namesOf((sql) => rowsOf(own, sql))),
     rows: (sql, values) => rowsOf(own, sql, values),
@@ -131,6 +135,7 @@ export async function openStore(options: { dataPath: string; memory: Bytes; thre
       await own.run('CHECKPOINT').catch(() => {
         // A reader is still open: the WAL stays, and the next start replays it.
       });
+      for (const reader of readers) reader.closeSync();
       own.closeSync();
       instance.closeSync();
     },

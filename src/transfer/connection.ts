@@ -1,14 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { isAbsolute, relative, resolve } from 'node:path';
 import { fail, type Option, type Transfer } from '#core';
-import type { Connection, Opened, Source } from './source.ts';
+import type { Connection, Opened, Place, Source } from './source.ts';
 import { sources } from './sources/index.ts';
 
-export interface World {
-  /** Where relative paths stand: the workspace. */
-  readonly folder: string;
-  /** May files lie outside of the folder? Only where the one who asks could read them anyway. */
-  readonly anywhere: boolean;
+/** `folder` is the workspace; `anywhere` only where the one who asks could read any file anyway. */
+export interface World extends Place {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -56,7 +53,9 @@ function optionValue(source: Source, option: Option, given: Transfer['connection
   }
 }
 
-function secret(option: string, reference: { readonly env: string } | { readonly file: string }, { folder, env }: World): string {
+function secret(option: string, reference: { readonly env: string } | { readonly file: string }, world: World): string {
+  const { folder, env } = world;
+  checkReference(reference, world);
   if ('env' in reference) {
     return (
       env[reference.env] ?? fail('TRANSFER_SECRET', { option, from: `the environment variable ${reference.env}`, problem: 'it is not set' })
@@ -71,4 +70,27 @@ function secret(option: string, reference: { readonly env: string } | { readonly
       thrown,
     );
   }
+}
+
+/** Errors: TRANSFER_FORBIDDEN for what millrace.yaml does not let definitions read. */
+function checkReference(reference: { readonly env: string } | { readonly file: string }, { folder, rules }: World): void {
+  if (rules === undefined) return;
+  if ('env' in reference) {
+    const { env } = reference;
+    const listed = (name: string) => (name.endsWith('*') ? env.startsWith(name.slice(0, -1)) : env === name);
+    if (env.startsWith('MILLRACE_') || rules.env?.some(listed) === false)
+      fail('TRANSFER_FORBIDDEN', { from: `the environment variable ${env}` });
+    return;
+  }
+  const real = realOf(resolve(folder, reference.file));
+  const inside = (place: string) => {
+    const way = relative(realOf(resolve(folder, place)), real);
+    return way !== '' && !way.startsWith('..') && !isAbsolute(way);
+  };
+  if (!(rules.files ?? ['.']).some(inside) || inside('.millrace')) fail('TRANSFER_FORBIDDEN', { from: `the file ${reference.file}` });
+}
+
+/** A path without links; one that is not there as it is. */
+function realOf(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
 }

@@ -1,6 +1,8 @@
 /** First definitions and looks at a source, before anything is written. */
-import { fail, type Transfer } from '#core';
+import { fail, type Transfer, type TransferTable } from '#core';
 import { openSource, type World } from './connection.ts';
+import { placed } from './files/bytes.ts';
+import { kindOf } from './files/kind.ts';
 import { decodeRows } from './rows.ts';
 import { planned } from './run.ts';
 import type { Guessed, Opened, Reading, SourceColumn, SourceTable } from './source.ts';
@@ -68,6 +70,53 @@ export async function preview(transfer: Transfer, source: Opened, limit: number)
     });
   }
   return shown;
+}
+
+/** How a file is to be read, where the guess is not to decide. */
+export interface FileChoice {
+  readonly kind: string | null;
+  /** Options of the source of that kind. */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+  readonly table: string | null;
+  readonly types: Readonly<Record<string, string>>;
+}
+
+export interface FileLook {
+  readonly kind: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly tables: readonly { readonly name: string; readonly rows: number | null }[];
+  /** The one that is shown. */
+  readonly table: string;
+  readonly columns: readonly SourceColumn[];
+  readonly rows: Preview['rows'];
+  readonly refused: Preview['refused'];
+}
+
+const asked = (source: string, types: TransferTable['types']): TransferTable => ({
+  source,
+  types,
+  target: 'main.file',
+  mode: 'full',
+  key: [],
+  cursor: null,
+  lookback: null,
+  drift: 'evolve',
+});
+
+/** What a file is and how it would be read, with its first rows. Errors: TRANSFER_FILE, TRANSFER_OPTION, TRANSFER_TABLE, TRANSFER_COLUMN. */
+export async function lookAtFile(path: string, choice: FileChoice, world: World, limit: number): Promise<FileLook> {
+  const kind = choice.kind ?? (await kindOf(placed(path, world, 'file')));
+  const connection = { ...choice.options, path };
+  const source = await openSource({ source: kind, connection }, world);
+  try {
+    const tables = await source.describe();
+    const table = choice.table ?? tables[0]?.name ?? fail('TRANSFER_FILE', { file: path, format: kind, problem: 'it has no table' });
+    const [shown] = await preview({ name: 'file', source: kind, connection, tables: [asked(table, choice.types)] }, source, limit);
+    const { columns, rows, refused } = shown!;
+    return { kind, options: source.found ?? {}, tables: tables.map(({ name, rows }) => ({ name, rows })), table, columns, rows, refused };
+  } finally {
+    await source.close();
+  }
 }
 
 function definitionText(source: string, connection: Guessed, tables: readonly SourceTable[]): string {

@@ -40,6 +40,7 @@ export async function compare({ plan, span, run, source, warehouse }: Comparing)
     columns: columns.map(({ name, type, long }) => ({ name, type, long })),
     span,
     run: definition.mode === 'append' && plan.cursor === null ? run : null,
+    source: definition.source,
   };
   const [[theirs], [ours]] = await Promise.all([source.checksum(table, columns, span, null), warehouse.checksum(check, null)]);
   const equal = theirs!.rows === ours!.rows && theirs!.sum === ours!.sum;

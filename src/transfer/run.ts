@@ -14,7 +14,8 @@ import {
   type TransferMode,
   type TransferTable,
 } from '#core';
-import type { Applied, Check, TransferSlice, TransferTarget } from '#store';
+import type { Applied, ChangeSlices, Check, TransferSlice, TransferTarget } from '#store';
+import { follow } from './cdc/follow.ts';
 import { since } from './cursor.ts';
 import { compare, type Parity } from './parity.ts';
 import type { Opened, Reading, SourceColumn, SourceTable, Span } from './source.ts';
@@ -24,6 +25,17 @@ export interface Warehouse {
   open(target: TransferTarget): Promise<{ cursor: string | null; columns: string[]; notes: string[] }>;
   apply(target: TransferTarget, slice: TransferSlice): Promise<Applied>;
   close(target: TransferTarget, complete: string | null): Promise<void>;
+  /** Takes the stream of a transfer over: where it stands, and from where its tables do. */
+  stream(of: { transfer: string; run: string }): Promise<{
+    position: string | null;
+    tables: { source: string; target: string; position: string | null }[];
+  }>;
+  /** Brings a table that is followed to the source's columns. */
+  reshape(target: TransferTarget): Promise<{ columns: string[]; notes: string[]; replayed: number }>;
+  /** Changes of all tables in one write, with the source's position; what became of each. */
+  changes(slices: ChangeSlices): Promise<Applied[]>;
+  /** The stream rests where it stands. */
+  pause(of: { transfer: string; run: string }): Promise<void>;
   checksum(check: Check, buckets: readonly string[] | null): Promise<{ bucket: number; rows: number; sum: string }[]>;
   hashes(check: Check, key: readonly string[], bucket: number): Promise<{ key: string; hash: string }[]>;
 }
@@ -87,17 +99,45 @@ export async function runTransfer(transfer: Transfer, running: Running): Promise
     error: null,
   };
   try {
-    for (const plan of await planned(transfer, running.source)) {
-      const table = emptyReport(plan);
-      report.tables.push(table);
-      await runTable(transfer, plan, running, table);
-    }
+    const tables = running.source.parts?.(transfer.tables) ?? transfer.tables;
+    const plans = running.source.unchanged === true ? [] : await planned({ ...transfer, tables }, running.source);
+    if (plans.some(({ definition }) => definition.mode === 'cdc')) {
+      report.tables.push(...plans.map(emptyReport));
+      await followTables(transfer, plans, running, report.tables);
+    } else
+      for (const plan of plans) {
+        const table = emptyReport(plan);
+        report.tables.push(table);
+        await runTable(transfer, plan, running, table);
+      }
   } catch (thrown) {
     report.outcome = 'failed';
     report.error = asMillraceError(thrown).body;
   }
   report.ended = new Date().toISOString();
   return report;
+}
+
+const WHOLE: Span = { cursor: null, after: null, upTo: null };
+
+function followTables(
+  transfer: Transfer,
+  plans: readonly PlannedTable[],
+  running: Running,
+  reports: readonly TableReport[],
+): Promise<void> {
+  return follow({
+    transfer,
+    plans,
+    reports,
+    running,
+    copy: (plan, target, report) => copy({ plan, target, columns: plan.columns, span: WHOLE }, running, report),
+    targetOf: (plan) => targetOf(transfer.name, plan, running.run),
+    async plan(source) {
+      const [described] = await running.source.describe([source]);
+      return planOf(transfer.tables.find((table) => table.source === source)!, described!);
+    },
+  });
 }
 
 /** A table of the definition beside what the source says of it. */
@@ -123,7 +163,8 @@ function planOf(definition: TransferTable, table: SourceTable): PlannedTable {
     if (!columns.some((column) => column.name === name)) refuse(name, 'column of a type', 'there is none of that name');
   const key = definition.key.length > 0 ? definition.key : table.key;
   for (const name of key) if (!columns.some((column) => column.name === name)) refuse(name, 'key', 'there is none of that name');
-  if (definition.mode === 'merge' && key.length === 0) refuse('', 'key', 'the mode merge needs a key, and the source names none');
+  if ((definition.mode === 'merge' || definition.mode === 'cdc') && key.length === 0)
+    refuse('', 'key', `the mode ${definition.mode} needs a key, and the source names none`);
   if (definition.cursor === null) return { definition, table, columns, key, cursor: null };
   const cursor =
     columns.find((column) => column.name === definition.cursor) ?? refuse(definition.cursor, 'cursor', 'there is none of that name');
@@ -169,6 +210,10 @@ async function runTable(transfer: Transfer, plan: PlannedTable, running: Running
   report.cursor = span.upTo ?? opened.cursor;
   await running.warehouse.close(target, report.cursor);
   report.seconds = (performance.now() - began) / 1000;
+  if (running.source.parts !== undefined && definition.mode !== 'append') {
+    report.notes.push('rows of other parts stand in the table too: it is not compared with this one');
+    return;
+  }
   report.parity = await compare({
     plan: { ...plan, columns },
     span,

@@ -2,7 +2,8 @@
  * What a source is. An entry of the registry opens it; an opened one is used by one run: `snapshot` once for each table, then
  * `read` and the checksums, which all see the state of that moment; `close` at the end.
  */
-import type { Entry, Reference } from '#core';
+import type { Entry, Millis, Reference, TransferTable } from '#core';
+import type { Feed } from './cdc/feed.ts';
 import type { Rows } from './rows.ts';
 
 export interface SourceColumn {
@@ -63,6 +64,12 @@ export interface Refused {
 }
 
 export interface Opened {
+  /** What it decided by itself, by the names of the source's options. */
+  readonly found?: Readonly<Record<string, string>>;
+  /** Its content is that of the last run: there is nothing to do. */
+  readonly unchanged?: true;
+  /** For a source whose tables come in parts, each with a state of its own: those that are to be read now. */
+  parts?(tables: readonly TransferTable[]): TransferTable[];
   /** Errors: TRANSFER_TABLE for a name that it does not have. */
   describe(names?: readonly string[]): Promise<SourceTable[]>;
   /** Fixes the state that the following calls see; gives the span up to its newest cursor, and whether rows without cursor exist. */
@@ -73,6 +80,8 @@ export interface Opened {
   checksum(table: SourceTable, columns: readonly SourceColumn[], span: Span, buckets: readonly string[] | null): Promise<Sum[]>;
   /** The rows of one bucket. */
   hashes(table: SourceTable, columns: readonly SourceColumn[], span: Span, key: readonly string[], bucket: number): Promise<Hashed[]>;
+  /** The source's own log of changes, for a transfer of that name; absent where it has none. */
+  feed?(transfer: string): Feed;
   close(): Promise<void>;
 }
 
@@ -87,6 +96,20 @@ export interface Source extends Entry {
 export interface Place {
   readonly folder: string;
   readonly anywhere: boolean;
+  readonly rules?: Rules;
+  /** The parts of this transfer's tables whose runs were whole. */
+  readonly done?: ReadonlySet<string>;
+  /** The version of the content that the last run brought, if all of its tables are whole. */
+  readonly known?: string | null;
+}
+
+/** What definitions may reach, as millrace.yaml says. Without them: what the user who asks may, but no private address. */
+export interface Rules {
+  readonly downloadBytes: number;
+  readonly downloadTime: Millis;
+  readonly privateAddresses: readonly string[];
+  readonly env: readonly string[] | null;
+  readonly files: readonly string[] | null;
 }
 
 /** A connection's options, checked, defaults filled in, secrets read. */

@@ -43,7 +43,7 @@ const WRONG: readonly (readonly [name: string, text: string, says: RegExp])[] = 
   ['no tables', 'source: csv', /names no table/],
   ['an unknown option', 'source: csv\ntables: { a: { target: s.a, cursr: id } }', /"cursor" is near/],
   ['no target', 'source: csv\ntables: { a: { mode: full } }', /target" is missing/],
-  ['a target in capitals', 'source: csv\ntables: { a: { target: S.A } }', /can't be a target/],
+  ['a target in capitals', 'source: csv\ntables: { a: { target: S.A } }', /target" can't be "S\.A"; use schema\.name in lower case/],
   ['one target twice', 'source: csv\ntables: { a: { target: s.a }, b: { target: s.a } }', /the target of two tables/],
   ['a cursor of a full table', 'source: csv\ntables: { a: { target: s.a, cursor: id } }', /takes no cursor/],
   ['a lookback without merge', 'source: csv\ntables: { a: { target: s.a, mode: append, cursor: id, lookback: 5 } }', /only mode merge/],

@@ -3,8 +3,22 @@ import { linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { MillraceError, type Transfer, type TransferTable } from '#core';
-import { applySlice, checksum, closeTarget, hashes, isFatal, openStore, openTarget, type Store, TRANSFER_TABLES } from '#store';
-import { openSource, type RunReport, runTransfer, type Warehouse } from '#transfer';
+import {
+  applyChanges,
+  applySlice,
+  checksum,
+  closeStream,
+  closeTarget,
+  hashes,
+  isFatal,
+  openStore,
+  openStream,
+  openTarget,
+  reshapeTarget,
+  type Store,
+  TRANSFER_TABLES,
+} from '#store';
+import { openSource, type RunReport, runTransfer, type Warehouse, type World } from '#transfer';
 
 export interface Ground {
   readonly folder: string;
@@ -18,7 +32,7 @@ export interface Ground {
 }
 
 /** A warehouse in a folder of its own, and runs against it in this process. */
-export async function openGround(env: Record<string, string> = {}): Promise<Ground> {
+export async function openGround(env: Record<string, string> = {}, reach: Partial<World> = {}): Promise<Ground> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-transfer-'));
   const store = await openStore({ dataPath: join(folder, 'data'), memory: 400_000_000, threads: 2 });
   await store.write((tx) => tx.run(TRANSFER_TABLES));
@@ -31,7 +45,7 @@ export async function openGround(env: Record<string, string> = {}): Promise<Grou
       const run = randomUUID();
       const slices = join(folder, run);
       mkdirSync(slices);
-      const source = await openSource(transfer, { folder, anywhere: true, env });
+      const source = await openSource(transfer, { folder, anywhere: true, env, ...reach });
       try {
         return await runTransfer(transfer, {
           run,
@@ -71,6 +85,21 @@ export function warehouseOf(store: Store): Warehouse {
       }
     },
     close: (target, complete) => store.write((tx) => closeTarget(tx, target, complete)),
+    stream: (of) => store.write((tx) => openStream(tx, of)),
+    reshape: (target) => store.write((tx) => reshapeTarget(tx, target)),
+    async changes(slices) {
+      const changes = slices.changes.map((each) => ({ ...each, file: join(store.folders.slices, `${slices.run}-${basename(each.file)}`) }));
+      for (const [k, { file }] of changes.entries()) linkSync(slices.changes[k]!.file, file);
+      try {
+        return await store.write((tx) => applyChanges(tx, { ...slices, changes }, false));
+      } catch (thrown) {
+        if (!(thrown instanceof MillraceError && thrown.code === 'STORE_WRITE') || isFatal(thrown)) throw thrown;
+        return await store.write((tx) => applyChanges(tx, { ...slices, changes }, true));
+      } finally {
+        for (const { file } of changes) rmSync(file, { force: true });
+      }
+    },
+    pause: (of) => store.write((tx) => closeStream(tx, of)),
     checksum: (check, buckets) => checksum((sql) => store.rows(sql), check, buckets),
     hashes: (check, key, bucket) => hashes((sql) => store.rows(sql), check, key, bucket),
   };

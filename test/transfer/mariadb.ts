@@ -27,10 +27,13 @@ export const absent =
     ? 'MariaDB is not installed (Debian: mariadb-server) and MILLRACE_TEST_MYSQL names no server'
     : null;
 
+/** What makes a server write its log of changes as rows. */
+export const LOGGING = ['--log-bin=log', '--server-id=1', '--binlog-format=ROW'];
+
 /** A server of its own in its own folder and port, or the one of MILLRACE_TEST_MYSQL=mysql://user:password@host:port/database. */
-export async function startMariaDb(): Promise<MariaDb> {
+export async function startMariaDb(extra: readonly string[] = []): Promise<MariaDb> {
   const given = process.env['MILLRACE_TEST_MYSQL'];
-  return given === undefined ? started(PROGRAM!) : connected(new URL(given));
+  return given === undefined ? started(PROGRAM!, extra) : connected(new URL(given));
 }
 
 async function connected(url: URL): Promise<MariaDb> {
@@ -45,7 +48,7 @@ async function connected(url: URL): Promise<MariaDb> {
   return { ...of, socket: null, ask: asker(connection), kill() {}, stop: () => connection.end() };
 }
 
-async function started(program: string): Promise<MariaDb> {
+async function started(program: string, extra: readonly string[]): Promise<MariaDb> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-mariadb-'));
   const data = join(folder, 'data');
   const socket = join(folder, 's.sock');
@@ -71,6 +74,7 @@ async function started(program: string): Promise<MariaDb> {
       '--innodb-buffer-pool-size=64M',
       '--innodb-flush-log-at-trx-commit=0',
       '--local-infile=1',
+      ...extra,
     ],
     { stdio: 'ignore' },
   );

@@ -4,6 +4,7 @@ import type { Transfer, TransferTable } from '#core';
 import { openSource, preview } from '#transfer';
 import { type Ground, openGround, tableOf } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
+import { TYPES } from './mysql-types.ts';
 
 let db: MariaDb;
 let ground: Ground;
@@ -16,50 +17,6 @@ function of(...tables: TransferTable[]): Transfer {
     tables,
   };
 }
-
-/** Each row of docs/transfer.md's table: a column, values as the server is given them, the type and the values here. */
-const TYPES: readonly (readonly [column: string, given: readonly string[], type: string, here: readonly unknown[]])[] = [
-  ['TINYINT', ['-128', '127'], 'TINYINT', ['-128', '127']],
-  ['TINYINT(1)', ['0', '2'], 'TINYINT', ['0', '2']],
-  ['SMALLINT UNSIGNED', ['0', '65535'], 'USMALLINT', ['0', '65535']],
-  ['MEDIUMINT', ['-8388608', '8388607'], 'INTEGER', ['-8388608', '8388607']],
-  ['INT UNSIGNED', ['0', '4294967295'], 'UINTEGER', ['0', '4294967295']],
-  ['INT(8) ZEROFILL', ['42', '0'], 'UINTEGER', ['42', '0']],
-  ['BIGINT', ['-9223372036854775808', '9223372036854775807'], 'BIGINT', ['-9223372036854775808', '9223372036854775807']],
-  ['BIGINT UNSIGNED', ['0', '18446744073709551615'], 'UBIGINT', ['0', '18446744073709551615']],
-  [
-    'DECIMAL(38,10)',
-    ['1234567890123456789012345678.0123456789', '-0.1'],
-    'DECIMAL(38,10)',
-    ['1234567890123456789012345678.0123456789', '-0.1000000000'],
-  ],
-  [
-    'DECIMAL(65,30)',
-    ['12345678.123456789012345678901234567891', 'NULL'],
-    'DECIMAL(38,30)',
-    ['12345678.123456789012345678901234567891', null],
-  ],
-  ['DECIMAL(65,2)', ['123456789012345678901234567890123456789.01', '0'], 'VARCHAR', ['123456789012345678901234567890123456789.01', '0.00']],
-  ['FLOAT', ['0.1', '16777216'], 'FLOAT', ['0.1', '16777216.0']],
-  ['DOUBLE', ['1e-7', '-1.7976931348623157e308'], 'DOUBLE', ['1e-07', '-1.7976931348623157e+308']],
-  ['DATE', ["'0000-00-00'", "'9999-12-31'"], 'DATE', [null, '9999-12-31']],
-  ['DATETIME(6)', ["'2024-02-29 23:59:59.999999'", "'0000-00-00 00:00:00'"], 'TIMESTAMP', ['2024-02-29 23:59:59.999999', null]],
-  ['TIMESTAMP(3) NULL', ["'2024-01-01 12:00:00.125'", 'NULL'], 'TIMESTAMP WITH TIME ZONE', ['2024-01-01 12:00:00.125+00', null]],
-  ['TIME(6)', ["'-838:59:59'", "'25:00:00.5'"], 'INTERVAL', ['-838:59:59', '25:00:00.5']],
-  ['YEAR', ['1901', '2155'], 'SMALLINT', ['1901', '2155']],
-  ['BIT(1)', ["b'1'", "b'0'"], 'BOOLEAN', ['true', 'false']],
-  ['BIT(64)', ["b'1111111111111111111111111111111111111111111111111111111111111111'", "b'0'"], 'UBIGINT', ['18446744073709551615', '0']],
-  ["ENUM('a','b')", ["'b'", 'NULL'], 'VARCHAR', ['b', null]],
-  ["SET('a','b')", ["'a,b'", "''"], 'VARCHAR', ['a,b', '']],
-  ['JSON', [`'{"n": 12345678901234567890, "s": "a,b"}'`, 'NULL'], 'JSON', ['{"n": 12345678901234567890, "s": "a,b"}', null]],
-  ['BLOB', ["x'00ff2c220a0d'", "''"], 'BLOB', ['\\x00\\xFF,\\x22\\x0A\\x0D', '']],
-  ['BINARY(3)', ["x'01'", 'NULL'], 'BLOB', ['\\x01\\x00\\x00', null]],
-  ['VARCHAR(50)', ["''", 'NULL'], 'VARCHAR', ['', null]],
-  ['TEXT', ["'a,\"b\\r\\n한글 🙂\\\\'", "' NULL '"], 'VARCHAR', ['a,"b\r\n한글 🙂\\', ' NULL ']],
-  ['CHAR(5) CHARACTER SET latin1', ["'é'", "'x  '"], 'VARCHAR', ['é', 'x']],
-  ['UUID', ["'123e4567-e89b-12d3-a456-426655440000'", 'NULL'], 'UUID', ['123e4567-e89b-12d3-a456-426655440000', null]],
-  ['POINT', ['POINT(1, -2)', 'NULL'], 'VARCHAR', ['POINT(1 -2)', null]],
-];
 
 describe('MariaDB into the warehouse', { skip: absent ?? false }, () => {
   before(async () => {

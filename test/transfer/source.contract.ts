@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { Opened, SourceColumn, SourceTable } from '#transfer';
+import { type TestContext, test } from 'node:test';
+import type { Opened, SourceColumn, SourceTable, World } from '#transfer';
 import { decodeRows } from '../../src/transfer/rows.ts';
 import { openGround, tableOf } from './harness.ts';
 
@@ -25,6 +25,10 @@ export interface Subject {
   /** The definition's connection, for whole runs. */
   readonly connection: Record<string, unknown>;
   readonly env: Record<string, string>;
+  /** What its source may reach. */
+  readonly reach?: Partial<World>;
+  /** The source gives its rows in parts (files of a folder). */
+  readonly inParts?: boolean;
 }
 
 const NO_CURSOR = { cursor: null, after: null, upTo: null };
@@ -129,23 +133,23 @@ export function sourceContract(name: string, subject: () => Subject): void {
       assert.equal((await source.hashes(table, columns, all.span, ['id'], bucket)).length, rows);
     }));
 
-  test(`${name} and the warehouse make the same sum of the same rows, and find a changed, a missing and an extra row by key`, async (t) => {
-    const { table, types, connection, env } = subject();
-    const ground = await openGround(env);
-    t.after(() => ground.close());
-    const definition = tableOf({ source: table, target: 'shop.goods', mode: 'merge', key: ['id'], types });
-    const transfer = { name: 'contract', source: name, connection: connection as never, tables: [definition] };
-    const first = await ground.run(transfer);
-    assert.equal(first.error, null);
+  test(`${name} and the warehouse make the same sum of the same rows`, async (t) => {
+    const { first } = await transferred(t, name, subject());
     const { equal, source, warehouse } = first.tables[0]!.parity!;
     assert.deepEqual({ equal, rows: source.rows, same: source.sum === warehouse.sum }, { equal: true, rows: ROWS.length, same: true });
+  });
+
+  test(`a changed, a missing and an extra row are found by key beside ${name}`, async (t) => {
+    if (subject().inParts) return t.skip('a table has the rows of all parts: it is never held beside one of them');
+    const { ground, transfer } = await transferred(t, name, subject());
+    const { env, reach = {} } = subject();
     await ground.store.write(async (tx) => {
       await tx.run(`UPDATE shop.goods SET tag = 'other' WHERE id = 7`);
       await tx.run(`DELETE FROM shop.goods WHERE id = 8`);
       await tx.run(`INSERT INTO shop.goods (id, tag) VALUES (999999, 'mine')`);
     });
     const { compare, openSource, planned } = await import('#transfer');
-    const opened = await openSource(transfer, { folder: ground.folder, anywhere: true, env });
+    const opened = await openSource(transfer, { folder: ground.folder, anywhere: true, env, ...reach });
     try {
       const [plan] = await planned(transfer, opened);
       await opened.snapshot(plan!.table, null, null);
@@ -159,4 +163,14 @@ export function sourceContract(name: string, subject: () => Subject): void {
       await opened.close();
     }
   });
+}
+
+/** The subject's table brought into a warehouse of its own. Of a source in parts only what one run appended can be held beside it. */
+async function transferred(t: TestContext, name: string, { table, types, connection, env, reach = {}, inParts = false }: Subject) {
+  const ground = await openGround(env, reach);
+  t.after(() => ground.close());
+  const mode = inParts ? 'append' : 'merge';
+  const definition = tableOf({ source: table, target: 'shop.goods', mode, key: ['id'], types });
+  const transfer = { name: 'contract', source: name, connection: connection as never, tables: [definition] };
+  return { ground, transfer, first: await ground.run(transfer) };
 }

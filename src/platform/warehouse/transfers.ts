@@ -6,13 +6,19 @@ import { json } from 'node:stream/consumers';
 import { MillraceError } from '#core';
 import {
   type Applied,
+  abandonRun,
+  applyChanges,
   applySlice,
+  type ChangeSlices,
   type Check,
   checksum,
+  closeStream,
   closeTarget,
   hashes,
   isFatal,
+  openStream,
   openTarget,
+  reshapeTarget,
   type Store,
   setCursor,
   TRANSFER_TABLES,
@@ -42,6 +48,28 @@ export async function transferRoutes(store: Store): Promise<Routes> {
       await store.write((tx) => closeTarget(tx, target, complete));
       return {};
     },
+    'POST /transfer/abandon': async ({ request }) => {
+      const { target } = await asked<{ target: Pick<TransferTarget, 'transfer' | 'source' | 'target' | 'mode'> }>(request);
+      await store.write((tx) => abandonRun(tx, target));
+      return {};
+    },
+    'POST /transfer/stream': async ({ request }) => {
+      const of = await asked<{ transfer: string; run: string }>(request);
+      return store.write((tx) => openStream(tx, of));
+    },
+    'POST /transfer/reshape': async ({ request }) => {
+      const { target } = await asked<{ target: TransferTarget }>(request);
+      return store.write((tx) => reshapeTarget(tx, target));
+    },
+    'POST /transfer/changes': async ({ request }) => {
+      const { slices } = await asked<{ slices: ChangeSlices }>(request);
+      return changes(store, slices);
+    },
+    'POST /transfer/pause': async ({ request }) => {
+      const of = await asked<{ transfer: string; run: string }>(request);
+      await store.write((tx) => closeStream(tx, of));
+      return {};
+    },
     'POST /transfer/checksum': async ({ request }) => {
       const { check, buckets } = await asked<{ check: Check; buckets: readonly string[] | null }>(request);
       return checksum(rows, check, buckets);
@@ -64,19 +92,40 @@ export async function transferRoutes(store: Store): Promise<Routes> {
   };
 }
 
-/** Values that are known to fit are read straight into their types; only when one does not is the slice read again with care. */
-async function apply(store: Store, target: TransferTarget, slice: TransferSlice): Promise<Applied> {
-  // The warehouse can read no folder but this; the transfer keeps its own name of the file, should this process be restarted.
-  const file = join(store.folders.slices, `${target.run}-${basename(slice.file)}`);
-  rmSync(file, { force: true });
-  linkSync(slice.file, file);
+function apply(store: Store, target: TransferTarget, slice: TransferSlice): Promise<Applied> {
+  return withFiles(store, target.run, [slice.file], ([file], careful) =>
+    store.write((tx) => applySlice(tx, target, { ...slice, file: file! }, careful)),
+  );
+}
+
+function changes(store: Store, slices: ChangeSlices): Promise<Applied[]> {
+  const files = slices.changes.map(({ file }) => file);
+  return withFiles(store, slices.run, files, (linked, careful) => {
+    const own = slices.changes.map((each, k) => ({ ...each, file: linked[k]! }));
+    return store.write((tx) => applyChanges(tx, { ...slices, changes: own }, careful));
+  });
+}
+
+/** Values that are known to fit are read straight into their types; only when one does not are the files read again with care. */
+async function withFiles<T>(
+  store: Store,
+  run: string,
+  given: readonly string[],
+  write: (files: readonly string[], careful: boolean) => Promise<T>,
+): Promise<T> {
+  // The warehouse can read no folder but this; the transfer keeps its own names of the files, should this process be restarted.
+  const files = given.map((file) => join(store.folders.slices, `${run}-${basename(file)}`));
+  for (const [k, file] of files.entries()) {
+    rmSync(file, { force: true });
+    linkSync(given[k]!, file);
+  }
   try {
-    return await store.write((tx) => applySlice(tx, target, { ...slice, file }, false));
+    return await write(files, false);
   } catch (thrown) {
     if (!(thrown instanceof MillraceError && thrown.code === 'STORE_WRITE') || isFatal(thrown) || isFatal(thrown.cause)) throw thrown;
-    return await store.write((tx) => applySlice(tx, target, { ...slice, file }, true));
+    return await write(files, true);
   } finally {
-    rmSync(file, { force: true });
+    for (const file of files) rmSync(file, { force: true });
   }
 }
 

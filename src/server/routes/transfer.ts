@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { fail } from '#core';
 import type { Front } from '#platform';
-import type { TransferAnswer, TransferRunAnswer, TransferRunsAnswer, TransferStateAnswer, TransfersAnswer } from '../api.ts';
+import type { TransferAnswer, TransferRun, TransferRunAnswer, TransferRunsAnswer, TransferStateAnswer, TransfersAnswer } from '../api.ts';
 
 const ROWS = 20;
 
@@ -20,6 +20,13 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
       problems,
     };
   });
+
+  app.get<{ Params: { run: string } }>(
+    '/v1/transfers/runs/:run',
+    { config: { action: 'load' } },
+    async ({ params }): Promise<TransferRun> =>
+      (transfers.run(params.run) as TransferRun | null) ?? fail('TRANSFER_RUN_UNKNOWN', { run: params.run.slice(0, 50) }),
+  );
 
   app.get<{ Params: { name: string } }>(
     '/v1/transfers/:name',

@@ -1,26 +1,19 @@
-/** CSV, TSV and their like, plain or gzip: encoding, dialect and types by evidence over the whole file. */
-import { hash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readSync, realpathSync, statSync } from 'node:fs';
-import { basename, isAbsolute, relative, resolve } from 'node:path';
-import { createGunzip } from 'node:zlib';
+/** CSV, TSV and their like, plain, gzip or zip: encoding, dialect and types by evidence over the whole file. */
 import { fail } from '#core';
 import { columnNames, detectDelimiter, looksLikeHeader, modal, texts } from '../csv/dialect.ts';
 import { detectEncoding, type Encoding, encodings, toUtf8 } from '../csv/encoding.ts';
 import { type DateOrder, type DecimalMark, Evidence, type Found } from '../csv/evidence.ts';
 import { DOUBLED, eachRecord, fieldText, PLAIN, type Record } from '../csv/records.ts';
-import { type Convert, canonicalOf, converter } from '../csv/values.ts';
-import { type Rows, RowWriter } from '../rows.ts';
-import type { Connection, Hashed, Opened, Place, Reading, Refused, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
-
-const BATCH = 8 * 1024 * 1024;
-const SAMPLE = 1024 * 1024;
-/** So many rows that can't be read are kept with their bytes in one slice; a file with more of them is no CSV of this dialect. */
-const MOST_REFUSED = 10_000;
+import { type Convert, converter } from '../csv/values.ts';
+import { bytesOf, type DataFile, dataFiles, placed } from '../files/bytes.ts';
+import { cursorOf, type FileTable, type Go, type Opening, openTables, withConstants } from '../files/tables.ts';
+import type { RowWriter } from '../rows.ts';
+import type { Connection, Opened, Source, SourceColumn, SourceTable } from '../source.ts';
 
 export const csv: Source = {
   name: 'csv',
   title: 'CSV files',
-  summary: 'A text file of records: CSV, TSV and others, also gzip. Encoding, dialect and types are found by all of its records.',
+  summary: 'A text file of records: CSV, TSV and others, also in gzip or zip. Encoding, dialect and types are found by all of its records.',
   options: [
     { name: 'path', type: 'text', summary: 'The file, relative to the workspace.', required: true },
     {
@@ -42,32 +35,36 @@ export const csv: Source = {
     { name: 'decimal', type: 'choice', choices: ['auto', 'point', 'comma'], summary: 'What stands before the decimals.', default: 'auto' },
   ],
   async open(connection, place) {
-    const file = placed(String(connection['path']), place);
-    return opened(file, await survey(file, connection));
+    return openCsv(dataFiles(placed(String(connection['path']), place, 'csv'), 'csv'), connection);
   },
   guess(address) {
-    return /\.(csv|tsv|txt|tbl)(\.gz)?$/i.test(address) && !/^\w+:\/\//.test(address)
+    return /\.(csv|tsv|txt|tbl)(\.gz|\.zip)?$/i.test(address) && !/^\w+:\/\//.test(address)
       ? { connection: { path: address }, secrets: {} }
       : null;
   },
 };
 
-function placed(path: string, { folder, anywhere }: Place): string {
-  const file = resolve(folder, path);
-  let real: string;
-  try {
-    real = realpathSync(file);
-  } catch (thrown) {
-    return fail(
-      'TRANSFER_FILE',
-      { file: path, format: 'csv', problem: (thrown as NodeJS.ErrnoException).code ?? 'it is not there' },
-      thrown,
-    );
+/** Each file is a table. */
+export async function openCsv(
+  files: readonly DataFile[],
+  options: Connection,
+  { version = null, constants = [] }: Opening = {},
+): Promise<Opened> {
+  const tables: FileTable[] = [];
+  let found: Layout | null = null;
+  for (const file of files) {
+    const layout = await survey(file, options);
+    tables.push(withConstants(csvTable(file, layout), constants));
+    found ??= layout;
   }
-  const inside = relative(realpathSync(folder), real);
-  if (!anywhere && (inside.startsWith('..') || isAbsolute(inside))) fail('TRANSFER_PATH', { file: path });
-  if (!statSync(real).isFile()) fail('TRANSFER_FILE', { file: path, format: 'csv', problem: 'it is not a regular file' });
-  return real;
+  return openTables(tables, found === null ? {} : foundBy(found), version);
+}
+
+/** What was decided, as the options say it. */
+function foundBy({ encoding, delimiter, header, columns }: Layout): { [option: string]: string } {
+  const style = columns.find((column) => column.style.order !== null)?.style.order ?? 'auto';
+  const comma = columns.some((column) => column.style.mark === 'comma');
+  return { encoding, delimiter, header: header ? 'yes' : 'no', dates: style, decimal: comma ? 'comma' : 'point' };
 }
 
 interface Layout {
@@ -80,26 +77,9 @@ interface Layout {
   readonly rows: number;
 }
 
-async function* bytesOf(file: string): AsyncGenerator<Buffer> {
-  const head = Buffer.alloc(2);
-  const handle = openSync(file, 'r');
-  readSync(handle, head);
-  closeSync(handle);
-  const plain = createReadStream(file, { highWaterMark: SAMPLE });
-  const unpacked = head[0] === 0x1f && head[1] === 0x8b ? plain.pipe(createGunzip({ chunkSize: SAMPLE })) : plain;
-  plain.on('error', (error) => unpacked.destroy(error));
-  try {
-    for await (const chunk of unpacked) yield chunk as Buffer;
-  } catch (thrown) {
-    fail('TRANSFER_FILE', { file: basename(file), format: 'csv', problem: (thrown as Error).message }, thrown);
-  } finally {
-    plain.destroy();
-  }
-}
-
 /** Two passes over the file: one for the encoding, one for everything else. */
-async function survey(file: string, options: Connection): Promise<Layout> {
-  const given = (name: string) => (options[name] === 'auto' ? null : options[name]);
+async function survey(file: DataFile, options: Connection): Promise<Layout> {
+  const given = (name: string) => (options[name] === 'auto' ? null : (options[name] ?? null));
   const encoding = (given('encoding') as Encoding | null) ?? (await detectEncoding(bytesOf(file)));
   const delimiter = (given('delimiter') as string | null) ?? (await detectDelimiter(await sampleOf(file, encoding)));
   if (!/^[\t -~]$/.test(delimiter) || delimiter === '"')
@@ -108,7 +88,7 @@ async function survey(file: string, options: Connection): Promise<Layout> {
   const widths: number[] = [];
   const evidence: Evidence[] = [];
   let rows = 0;
-  await eachRecord(toUtf8(bytesOf(file), encoding), { delimiter }, basename(file), (record) => {
+  await eachRecord(toUtf8(bytesOf(file), encoding), { delimiter }, file.name, (record) => {
     if (first === null) {
       first = texts(record);
       return true;
@@ -151,7 +131,7 @@ function weigh(evidence: Evidence[], record: Record): void {
   }
 }
 
-async function sampleOf(file: string, encoding: Encoding): Promise<Buffer> {
+async function sampleOf(file: DataFile, encoding: Encoding): Promise<Buffer> {
   for await (const chunk of toUtf8(bytesOf(file), encoding)) return chunk;
   return Buffer.alloc(0);
 }
@@ -177,67 +157,45 @@ function columnsOf(of: {
   }));
 }
 
-function opened(file: string, layout: Layout): Opened {
+function csvTable(file: DataFile, layout: Layout): FileTable {
   const table: SourceTable = {
-    name: basename(file).replace(/(\.\w+)?\.gz$|\.\w+$/i, ''),
+    name: file.table,
     key: [],
     rows: layout.rows,
     columns: layout.columns.map(({ name, type, note }) => ({ name, sourceType: 'text', type, note, long: false, cursor: cursorOf(type) })),
   };
+  const records = (take: (record: Record) => Go) =>
+    eachRecord(toUtf8(bytesOf(file), layout.encoding), layout, file.name, skippingHeader(layout, take));
   return {
-    async describe(names) {
-      for (const wanted of names ?? []) if (wanted !== table.name) fail('TRANSFER_TABLE', { table: wanted, near: table.name });
-      return [table];
-    },
-    async snapshot(_table, cursor, after) {
-      const span: Span = { cursor, after, upTo: null };
-      if (cursor === null) return { span, without: false };
-      let upTo: string | null = null;
-      let without = false;
-      const at = layout.columns.findIndex(({ name }) => name === cursor.name);
-      const newer = order(cursor);
-      await eachRow(file, layout, table.columns, span, null, (values) => {
-        const value = values[at];
-        if (value === null || value === undefined) without = true;
-        else if (upTo === null || newer(value, upTo) > 0) upTo = value;
+    table,
+    each(columns, refuse, take) {
+      const fields = fieldsOf(layout, columns);
+      return records((record) => {
+        const values = valuesOf(record, layout, fields);
+        if (typeof values !== 'string') return take(values);
+        refuse({ line: record.line, reason: values, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
+        return true;
       });
-      return { span: { ...span, upTo: upTo ?? after }, without };
     },
-    read: (_table, columns, span, reading, limit) =>
-      read({ file, layout, columns, span, limit: limit ?? Number.POSITIVE_INFINITY }, reading),
-    async checksum(_table, columns, span, buckets): Promise<Sum[]> {
-      const sums = new Map<number, { rows: number; sum: bigint }>();
-      if (buckets === null) sums.set(0, { rows: 0, sum: 0n });
-      await eachHash(file, layout, columns, span, buckets ?? [], (bucket, _key, hashed) => {
-        const own = sums.get(buckets === null ? 0 : bucket) ?? { rows: 0, sum: 0n };
-        sums.set(buckets === null ? 0 : bucket, { rows: own.rows + 1, sum: own.sum + BigInt(`0x${hashed.slice(0, 15)}`) });
+    write(columns, refuse, writer, next) {
+      const fields = fieldsOf(layout, columns);
+      return records((record) => {
+        const problem = unfit(record, layout) ?? writeRecord(writer, record, fields);
+        if (problem === null) return next();
+        refuse({ line: record.line, reason: problem, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
+        return next();
       });
-      return [...sums].map(([bucket, { rows, sum }]) => ({ bucket, rows, sum: String(sum) }));
     },
-    async hashes(_table, columns, span, key, bucket): Promise<Hashed[]> {
-      const found: Hashed[] = [];
-      await eachHash(file, layout, columns, span, key, (own, values, hashed) => {
-        if (own === bucket) found.push({ key: JSON.stringify(values), hash: hashed });
-      });
-      return found;
-    },
-    async close() {},
   };
 }
 
-function cursorOf(type: string): SourceColumn['cursor'] {
-  if (/INT|DECIMAL/.test(type)) return 'number';
-  return /^(DATE|TIMESTAMP)/.test(type) ? 'time' : null;
-}
-
-/** Values of a cursor in their order. */
-function order(cursor: SourceColumn): (a: string, b: string) => number {
-  if (cursor.cursor === 'time') return (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-  const scaled = (text: string) => {
-    const [whole, fraction = ''] = text.split('.');
-    return BigInt(whole + fraction.padEnd(38, '0'));
+function skippingHeader(layout: Layout, take: (record: Record) => Go): (record: Record) => Go {
+  let skip = layout.header;
+  return (record) => {
+    if (!skip) return take(record);
+    skip = false;
+    return true;
   };
-  return (a, b) => (scaled(a) < scaled(b) ? -1 : scaled(a) > scaled(b) ? 1 : 0);
 }
 
 interface Field {
@@ -262,38 +220,6 @@ function unfit(record: Record, layout: Layout): string | null {
   return `it has ${record.count} fields; the others have ${layout.width}`;
 }
 
-async function eachRow(
-  file: string,
-  layout: Layout,
-  columns: readonly SourceColumn[],
-  span: Span,
-  refuse: ((refused: Refused) => void) | null,
-  take: (values: (string | null)[]) => void,
-): Promise<void> {
-  const fields = fieldsOf(layout, columns);
-  const within = inside(span, fields);
-  await eachRecord(
-    toUtf8(bytesOf(file), layout.encoding),
-    layout,
-    basename(file),
-    skippingHeader(layout, (record) => {
-      const values = valuesOf(record, layout, fields);
-      if (typeof values === 'string')
-        refuse?.({ line: record.line, reason: values, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
-      else if (within(values)) take(values);
-    }),
-  );
-}
-
-function skippingHeader(layout: Layout, take: (record: Record) => void): (record: Record) => boolean {
-  let skip = layout.header;
-  return (record) => {
-    if (!skip) take(record);
-    skip = false;
-    return true;
-  };
-}
-
 /** The record's values, or why it has none. */
 function valuesOf(record: Record, layout: Layout, fields: readonly Field[]): (string | null)[] | string {
   const problem = unfit(record, layout);
@@ -306,87 +232,6 @@ function valuesOf(record: Record, layout: Layout, fields: readonly Field[]): (st
     values.push(value);
   }
   return values;
-}
-
-function inside(span: Span, fields: readonly Field[]): (values: readonly (string | null)[]) => boolean {
-  if (span.cursor === null) return () => true;
-  const at = fields.findIndex(({ name }) => name === span.cursor!.name);
-  const newer = order(span.cursor);
-  return (values) => {
-    const value = values[at];
-    return value != null && (span.after === null || newer(value, span.after) > 0) && (span.upTo === null || newer(value, span.upTo) <= 0);
-  };
-}
-
-async function* read(
-  { file, layout, columns, span, limit }: { file: string; layout: Layout; columns: readonly SourceColumn[]; span: Span; limit: number },
-  reading: Reading,
-): AsyncGenerator<Rows> {
-  const fields = fieldsOf(layout, columns);
-  const within = inside(span, fields);
-  const writer = new RowWriter(BATCH + BATCH / 8);
-  const simple = span.cursor === null;
-  const take = skippingHeader(layout, (record) => {
-    const problem = unfit(record, layout) ?? (simple ? writeRecord(writer, record, fields) : null);
-    if (problem !== null) return refuse(record, problem);
-    if (simple) return;
-    const values = valuesOf(record, layout, fields);
-    if (typeof values === 'string') return refuse(record, values);
-    if (!within(values)) return;
-    for (const value of values) value === null ? writer.null() : writer.string(value);
-    writer.endRow();
-  });
-  const refuse = (record: Record, reason: string) => {
-    if (reading.refused.length >= MOST_REFUSED)
-      fail('TRANSFER_FILE', {
-        file: basename(file),
-        format: 'csv',
-        line: record.line,
-        problem: `${MOST_REFUSED} rows can't be read; of this one ${reason}`,
-      });
-    reading.refused.push({ line: record.line, reason, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
-  };
-  // The scanner hands rows over as it reads; a full writer makes it wait until the batch was taken.
-  const ready: Rows[] = [];
-  let wake = () => {};
-  let taken = () => {};
-  let ended = false;
-  let failure: unknown = null;
-  let stopped = false;
-  const scanning = eachRecord(toUtf8(bytesOf(file), layout.encoding), layout, basename(file), (record) => {
-    take(record);
-    if (stopped || writer.count >= limit) return false;
-    if (writer.size < BATCH) return true;
-    ready.push(writer.take(null));
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    taken = () => resolve(!stopped);
-    wake();
-    return promise;
-  })
-    .catch((thrown: unknown) => {
-      failure = thrown;
-    })
-    .finally(() => {
-      ended = true;
-      wake();
-    });
-  try {
-    for (;;) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      wake = resolve;
-      if (ready.length === 0 && !ended) await promise;
-      const next = ready.shift();
-      if (next === undefined) break;
-      taken();
-      yield next;
-    }
-    if (failure !== null) throw failure;
-    if (writer.count > 0) yield writer.take(span.upTo);
-  } finally {
-    stopped = true;
-    taken();
-    await scanning;
-  }
 }
 
 /** Writes the record's bytes as they are where nothing has to be converted. The row is begun only when all its values are known to fit. */
@@ -414,23 +259,4 @@ function writeRecord(writer: RowWriter, record: Record, fields: readonly Field[]
   }
   writer.endRow();
   return null;
-}
-
-async function eachHash(
-  file: string,
-  layout: Layout,
-  columns: readonly SourceColumn[],
-  span: Span,
-  key: readonly string[],
-  take: (bucket: number, key: (string | null)[], hashed: string) => void,
-): Promise<void> {
-  const canonical = columns.map(({ type }) => canonicalOf(type));
-  const keys = key.map((name) => columns.findIndex((column) => column.name === name));
-  await eachRow(file, layout, columns, span, null, (values) => {
-    const texts = values.map((value, k) => (value === null ? null : canonical[k]!(value)));
-    const row = texts.map((text) => (text === null ? '!' : `=${text}`)).join('\x1f');
-    const own = keys.map((at) => texts[at]!);
-    const bucket = keys.length === 0 ? 0 : Number.parseInt(hash('md5', own.filter((text) => text !== null).join('\x1f')).slice(0, 2), 16);
-    take(bucket, own, hash('md5', row));
-  });
 }

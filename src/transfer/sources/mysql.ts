@@ -1,9 +1,10 @@
 /** MySQL and MariaDB, read through the text protocol inside one consistent snapshot per table. */
-import { readFileSync } from 'node:fs';
-import { createConnection, type Connection as MysqlConnection } from 'mysql2';
+import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
+import { binlogFeed } from '../binlog/feed.ts';
 import { type Rows, RowWriter } from '../rows.ts';
 import type { Connection, Hashed, Opened, Reading, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
+import { type Answer, ask, connect, connectionOptions, id, worded } from './mysql-connection.ts';
 
 const BATCH = 8 * 1024 * 1024;
 
@@ -11,22 +12,9 @@ export const mysql: Source = {
   name: 'mysql',
   title: 'MySQL, MariaDB',
   summary: 'Tables of a MySQL or MariaDB server; the user needs SELECT on them.',
-  options: [
-    { name: 'host', type: 'text', summary: 'The server’s name or address.', default: '127.0.0.1' },
-    { name: 'port', type: 'integer', summary: 'The server’s port.', default: 3306 },
-    { name: 'user', type: 'text', summary: 'Who reads.', required: true },
-    { name: 'password', type: 'text', summary: 'The user’s password.', secret: true, default: '' },
-    { name: 'database', type: 'text', summary: 'The database that holds the tables.', required: true },
-    {
-      name: 'tls',
-      type: 'boolean',
-      summary: 'TLS with a checked certificate. Default: on unless the server is this machine.',
-      default: null,
-    },
-    { name: 'ca', type: 'text', summary: 'A PEM file with the authority that signed the server’s certificate.', default: null },
-  ],
+  options: connectionOptions,
   async open(connection) {
-    return opened(await connect(connection), String(connection['database']));
+    return opened(await connect(connection), connection);
   },
   guess(address) {
     const url = URL.canParse(address) ? new URL(address) : null;
@@ -47,39 +35,8 @@ export const mysql: Source = {
   },
 };
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
-
-async function connect(options: Connection): Promise<MysqlConnection> {
-  const host = String(options['host']);
-  const tls = options['tls'] ?? !LOOPBACK.test(host);
-  const ca = options['ca'];
-  const connection = createConnection({
-    host: host.replace(/^\[|\]$/g, ''),
-    port: Number(options['port']),
-    user: String(options['user']),
-    password: String(options['password'] ?? ''),
-    database: String(options['database']),
-    charset: 'utf8mb4',
-    connectTimeout: 10_000,
-    supportBigNumbers: true,
-    bigNumberStrings: true,
-    dateStrings: true,
-    ...(tls === true ? { ssl: { rejectUnauthorized: true, ...(ca === null ? {} : { ca: readFileSync(String(ca)) }) } } : {}),
-  });
-  // Between two questions a lost connection is seen by the next one.
-  connection.on('error', () => {});
-  try {
-    await new Promise<void>((resolve, reject) => connection.connect((error) => (error === null ? resolve() : reject(error))));
-    // Instants in UTC; zero dates may be compared; a slow reader is waited for.
-    await ask(connection, `SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600, wait_timeout = 28800`);
-  } catch (thrown) {
-    connection.destroy();
-    throw worded(thrown, 'the server');
-  }
-  return connection;
-}
-
-function opened(connection: MysqlConnection, database: string): Opened {
+function opened(connection: MysqlConnection, options: Connection): Opened {
+  const database = String(options['database']);
   return {
     async describe(names) {
       const tables = await describe(connection, database);
@@ -124,38 +81,11 @@ function opened(connection: MysqlConnection, database: string): Opened {
       );
       return rows.map((row) => ({ key: JSON.stringify(key.map((_, k) => row[`k${k}`])), hash: String(row['hash']) }));
     },
+    feed: () => binlogFeed({ options, client: connection, database }),
     async close() {
       connection.destroy();
     },
   };
-}
-
-type Answer = Record<string, unknown>;
-
-async function ask(connection: MysqlConnection, sql: string, table = 'the server'): Promise<Answer[]> {
-  try {
-    const [rows] = await connection.promise().query(sql);
-    return Array.isArray(rows) ? (rows as Answer[]) : [];
-  } catch (thrown) {
-    throw worded(thrown, table);
-  }
-}
-
-const DENIED = new Set(['ER_ACCESS_DENIED_ERROR', 'ER_DBACCESS_DENIED_ERROR', 'ER_TABLEACCESS_DENIED_ERROR', 'ER_BAD_DB_ERROR']);
-
-function worded(thrown: unknown, table: string): MillraceError {
-  if (thrown instanceof MillraceError) return thrown;
-  const { code = '', message = '' } = thrown as { code?: string; message?: string };
-  const problem = (message || code).replace(/\.$/, '');
-  if (DENIED.has(code)) return new MillraceError('TRANSFER_DENIED', { source: 'mysql', problem }, thrown);
-  if (code === 'ER_NO_SUCH_TABLE') return new MillraceError('TRANSFER_TABLE', { table }, thrown);
-  if (/^(E[A-Z]+|PROTOCOL_\w+|HANDSHAKE_\w+|CERT_\w+|DEPTH_\w+|SELF_SIGNED\w*|UNABLE_TO\w+)$/.test(code) && !code.startsWith('ER_'))
-    return new MillraceError('TRANSFER_CONNECT', { source: 'mysql', problem }, thrown);
-  return new MillraceError('TRANSFER_READ', { table, problem }, thrown);
-}
-
-function id(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``;
 }
 
 async function describe(connection: MysqlConnection, database: string): Promise<SourceTable[]> {

@@ -1,0 +1,315 @@
+/**
+ * A run that stays: tables that the warehouse does not have are copied whole as of one moment, then the source's log is followed from
+ * there. Changes are gathered while the warehouse writes the ones before; each write has the source's position in its own transaction.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { asMillraceError, type Bytes, fail, type Millis, type Transfer } from '#core';
+import type { TransferTarget } from '#store';
+import { compare } from '../parity.ts';
+import type { PlannedTable, Running, TableReport } from '../run.ts';
+import type { Opened, SourceColumn } from '../source.ts';
+import type { Feed, FeedEvent, Followed } from './feed.ts';
+import { Pending } from './pending.ts';
+
+/** A write begins at most so often, and as soon as so much waits; beyond the last the source is made to wait. */
+const TICK: Millis = 100;
+const MOST: Bytes = 16 * 1024 * 1024;
+/** So often a source whose log grows by other tables hears that it may drop it. */
+const IDLE: Millis = 10_000;
+
+/** One table that is followed, on both sides. */
+interface Stream {
+  readonly followed: Followed;
+  readonly report: TableReport;
+  plan: PlannedTable;
+  target: TransferTarget;
+  columns: readonly SourceColumn[];
+  pending: Pending;
+  /** The position of its whole copy: what was committed before is in it. */
+  since: string;
+}
+
+export interface Following {
+  readonly transfer: Transfer;
+  readonly plans: readonly PlannedTable[];
+  readonly reports: readonly TableReport[];
+  readonly running: Running;
+  /** Copies one table into its hidden place, as a full run does. */
+  readonly copy: (plan: PlannedTable, target: TransferTarget, report: TableReport) => Promise<void>;
+  readonly targetOf: (plan: PlannedTable) => TransferTarget;
+  /** What the source says of the table now. */
+  readonly plan: (source: string) => Promise<PlannedTable>;
+}
+
+/** Ends when it is told to. Errors: TRANSFER_CHANGES, TRANSFER_GAP, TRANSFER_READ, TRANSFER_CONNECT and those of the warehouse. */
+export async function follow(following: Following): Promise<void> {
+  const { transfer, plans, running } = following;
+  const feed = feedOf(running.source, transfer);
+  try {
+    const { position, tables } = await running.warehouse.stream({ transfer: transfer.name, run: running.run });
+    const known = plans.map(({ definition: { source, target } }) => {
+      const cursor = tables.find((each) => each.source === source && each.target === target)?.position ?? null;
+      return cursor !== null && feed.isPosition(cursor) ? cursor : null;
+    });
+    // Where no table goes on from before, it does not matter where the stream stood.
+    const stood = known.every((since) => since === null) || position === null || !feed.isPosition(position) ? null : position;
+    const followed = plans.map(({ table, key }) => ({ table, key }));
+    const from = await feed.prepare(followed, stood);
+    const streams = await bringIn(following, feed, followed, known);
+    await new Follower(following, feed, streams).run(from, stood === null);
+  } finally {
+    await feed.close();
+  }
+}
+
+function feedOf(source: Opened, transfer: Transfer): Feed {
+  const feed = source.feed?.(transfer.name);
+  return feed ?? fail('TRANSFER_CHANGES', { source: transfer.source, problem: 'it has no log of changes; use another mode' });
+}
+
+/** Whole copies of the tables that have no position yet; the others go on where they are. */
+async function bringIn(
+  following: Following,
+  feed: Feed,
+  followed: readonly Followed[],
+  known: readonly (string | null)[],
+): Promise<Stream[]> {
+  const { plans, reports, running, targetOf } = following;
+  const streams = plans.map((plan, k): Stream => {
+    const target = targetOf(plan);
+    return {
+      followed: followed[k]!,
+      report: reports[k]!,
+      plan,
+      target,
+      columns: plan.columns,
+      pending: pendingOf(plan),
+      since: known[k] ?? '',
+    };
+  });
+  const fresh = streams.filter(({ since }) => since === '');
+  if (fresh.length > 0) {
+    const position = await feed.freeze();
+    for (const stream of fresh) {
+      const began = performance.now();
+      await running.warehouse.open(stream.target);
+      await following.copy(stream.plan, stream.target, stream.report);
+      await running.warehouse.close(stream.target, position);
+      stream.since = position;
+      const { plan } = stream;
+      const span = { cursor: null, after: null, upTo: null };
+      stream.report.parity = await compare({ plan, span, run: running.run, source: running.source, warehouse: running.warehouse });
+      stream.report.seconds = (performance.now() - began) / 1000;
+    }
+    await feed.thaw();
+  }
+  for (const stream of streams) {
+    stream.report.cursor = stream.since;
+    if (!fresh.includes(stream)) await reshape(stream, running);
+  }
+  return streams;
+}
+
+/** Brings the warehouse's table to the source's columns, as far as its drift policy says. */
+async function reshape(stream: Stream, running: Running): Promise<void> {
+  const { columns, notes, replayed } = await running.warehouse.reshape(stream.target);
+  stream.columns = stream.plan.columns.filter(({ name }) => columns.includes(name));
+  stream.report.notes.push(...notes, ...(replayed > 0 ? [`${replayed} rows that were held fit now`] : []));
+  stream.report.rows += replayed;
+}
+
+function pendingOf({ table, key }: PlannedTable): Pending {
+  return new Pending(key.map((name) => table.columns.findIndex((column) => column.name === name)));
+}
+
+class Follower {
+  readonly #following: Following;
+  readonly #feed: Feed;
+  readonly #streams: readonly Stream[];
+  #number = 0;
+  /** The end of the last whole transaction that was taken in, and what the warehouse has. */
+  #position = '';
+  #written = '';
+  #within = false;
+  /** Where the transaction that is being taken in begins. */
+  #begin = '';
+  #writing: Promise<void> | null = null;
+  #failure: unknown = null;
+  #lastWrite = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #changes = 0;
+  #bytes = 0;
+
+  constructor(following: Following, feed: Feed, streams: readonly Stream[]) {
+    this.#following = following;
+    this.#feed = feed;
+    this.#streams = streams;
+  }
+
+  async run(from: string, isNew: boolean): Promise<void> {
+    const { running } = this.#following;
+    this.#position = from;
+    this.#written = isNew ? '' : from;
+    const events = this.#feed
+      .changes(
+        this.#streams.map(({ followed }) => followed),
+        from,
+      )
+      [Symbol.asyncIterator]();
+    const stopped = new Promise<null>((resolve) => running.signal.addEventListener('abort', () => resolve(null), { once: true }));
+    const broken = Promise.withResolvers<null>();
+    this.#broken = () => broken.resolve(null);
+    if (isNew) await this.#write();
+    this.#tell();
+    try {
+      while (!running.signal.aborted) {
+        const next = await Promise.race([events.next(), stopped, broken.promise]);
+        if (this.#failure !== null) throw this.#failure;
+        if (next === null || next.done === true) break;
+        for (const event of next.value) await this.#take(event);
+        await this.#offer();
+      }
+      // What is whole is written; the rest comes again.
+      await this.#settle();
+      if (!this.#within && this.#position !== this.#written) await this.#write();
+    } finally {
+      if (this.#timer !== null) clearTimeout(this.#timer);
+      await this.#writing?.catch(() => {});
+      events.return?.().catch(() => {});
+    }
+    await running.warehouse.pause({ transfer: this.#following.transfer.name, run: running.run });
+  }
+
+  #broken = () => {};
+
+  async #take(event: FeedEvent): Promise<void> {
+    switch (event.kind) {
+      case 'begin':
+        this.#begin = event.position;
+        this.#within = true;
+        return;
+      case 'commit':
+        this.#position = event.position;
+        this.#within = false;
+        return;
+      case 'idle':
+        this.#position = event.position;
+        return;
+      case 'shape':
+        return this.#reshape(event.table);
+      default: {
+        const stream = this.#streams[event.table]!;
+        if (this.#feed.compare(this.#begin, stream.since) < 0) return;
+        stream.report.read++;
+        if (event.kind === 'upsert') stream.pending.upsert(event.cells, event.before);
+        else if (event.kind === 'delete') stream.pending.delete(event.cells);
+        else stream.pending.truncate();
+        if (this.#waiting() >= MOST) {
+          await this.#settle();
+          await this.#write();
+        }
+      }
+    }
+  }
+
+  #waiting(): Bytes {
+    let size = 0;
+    for (const { pending } of this.#streams) size += pending.size;
+    return size;
+  }
+
+  /** Writes if it is time to; never waits. */
+  async #offer(): Promise<void> {
+    if (this.#writing !== null || this.#timer !== null || this.#within) return;
+    const pending = this.#streams.some((stream) => !stream.pending.empty);
+    if (!pending && this.#position === this.#written) return;
+    const wait = this.#lastWrite + (pending ? TICK : IDLE) - performance.now();
+    if (wait <= 0) {
+      void this.#write();
+      return;
+    }
+    // An idle position is no reason to be woken: keepalives come by themselves.
+    if (!pending) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#offer();
+    }, wait);
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    while (this.#writing !== null) await this.#writing;
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Everything that waits goes to the warehouse in one write. A transaction that is not whole yet does not move the position. */
+  #write(): Promise<void> {
+    this.#lastWrite = performance.now();
+    const position = this.#position;
+    this.#writing = this.#writeAll(position)
+      .then(() => {
+        this.#written = position;
+        this.#feed.confirm(position);
+        this.#writing = null;
+        void this.#offer();
+      })
+      .catch((thrown: unknown) => {
+        this.#failure = asMillraceError(thrown);
+        this.#writing = null;
+        this.#broken();
+      });
+    return this.#writing;
+  }
+
+  async #writeAll(position: string): Promise<void> {
+    const { transfer, running } = this.#following;
+    const number = ++this.#number;
+    const touched = this.#streams.filter(({ pending }) => !pending.empty);
+    const changes = touched.map((stream, k) => {
+      const { bytes, count, truncate, moved } = stream.pending.take();
+      const file = join(running.folder, `c${number}-${k}.csv`);
+      writeFileSync(file, bytes, { mode: 0o600 });
+      stream.report.bytes += bytes.length;
+      this.#changes += count;
+      this.#bytes += bytes.length;
+      // The file has all of the table's cells; those that the warehouse leaves out by its policy are read over.
+      const columns = stream.plan.columns.map(({ name, type }) => ({ name, type }));
+      const taken = stream.columns.map(({ name }) => name);
+      return { target: { ...stream.target, columns }, taken, file, rows: count, bytes: bytes.length, truncate, moved };
+    });
+    try {
+      const applied = await running.warehouse.changes({ transfer: transfer.name, run: running.run, number, position, changes });
+      for (const [k, { rows, replaced, quarantined }] of applied.entries()) {
+        const { report } = touched[k]!;
+        report.rows += rows;
+        report.replaced += replaced;
+        report.quarantined += quarantined;
+        report.cursor = position;
+      }
+    } finally {
+      for (const { file } of changes) rmSync(file, { force: true });
+    }
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { running } = this.#following;
+    running.onProgress({ table: 'changes', rows: this.#changes, bytes: this.#bytes, total: null, waited: { source: 0, warehouse: 0 } });
+  }
+
+  async #reshape(index: number): Promise<void> {
+    const stream = this.#streams[index]!;
+    await this.#settle();
+    // What came before has the former columns.
+    if (!stream.pending.empty) await this.#write();
+    if (this.#failure !== null) throw this.#failure;
+    const plan = await this.#following.plan(stream.plan.definition.source);
+    stream.plan = plan;
+    stream.target = this.#following.targetOf(plan);
+    stream.followed.table = plan.table;
+    stream.pending = pendingOf(plan);
+    await reshape(stream, this.#following.running);
+  }
+}

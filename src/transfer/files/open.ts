@@ -1,0 +1,49 @@
+/** A file of any kind by its source. */
+
+import type { Option } from '#core';
+import type { Connection, Opened } from '../source.ts';
+import { csv, openCsv } from '../sources/csv.ts';
+import { json, openJson } from '../sources/json.ts';
+import { openParquet } from '../sources/parquet.ts';
+import { openXlsx, xlsx } from '../sources/xlsx.ts';
+import { type DataFile, onDisk } from './bytes.ts';
+import type { FileKind } from './kind.ts';
+import type { Constant } from './tables.ts';
+
+/** What the sources of files can be told beside the path. */
+export const fileOptions: readonly Option[] = [
+  {
+    name: 'format',
+    type: 'choice',
+    choices: ['auto', 'csv', 'json', 'parquet', 'xlsx'],
+    summary: 'What the file is; auto looks at its bytes.',
+    default: 'auto',
+  },
+  ...[...csv.options, ...json.options, ...xlsx.options].filter(({ name }) => name !== 'path'),
+];
+
+/** `constants` are columns with one value for the whole file; only text files can have them. Errors: TRANSFER_FILE, TRANSFER_OPTION. */
+export async function openDataFile(
+  file: DataFile,
+  kind: FileKind,
+  options: Connection,
+  { version = null, constants = [] }: { version?: string | null; constants?: readonly Constant[] } = {},
+): Promise<Opened> {
+  if (kind === 'csv') return openCsv([file], options, { version, constants });
+  if (kind === 'json') return openJson([file], options, { version, constants });
+  const disk = await onDisk(file);
+  try {
+    const opened =
+      kind === 'xlsx' ? await openXlsx(disk.path, file.name, options, version) : await openParquet(disk.path, file.name, version);
+    return {
+      ...opened,
+      async close() {
+        await opened.close();
+        disk.remove();
+      },
+    };
+  } catch (thrown) {
+    disk.remove();
+    throw thrown;
+  }
+}

@@ -1,0 +1,35 @@
+/** A folder that is watched: each new file adds its rows. */
+
+import { openFolder } from '../files/folder.ts';
+import type { FileKind } from '../files/kind.ts';
+import { fileOptions } from '../files/open.ts';
+import type { Source } from '../source.ts';
+
+export const folder: Source = {
+  name: 'folder',
+  title: 'Folders of files',
+  summary: 'Each new file of a folder adds its rows, once; files that are still being written are left alone. Its one table is "files".',
+  options: [
+    { name: 'path', type: 'text', summary: 'The folder, relative to the workspace.', required: true },
+    { name: 'pattern', type: 'text', summary: 'Which files: * and ** as in a shell.', default: '*' },
+    { name: 'settle', type: 'integer', summary: 'Seconds for which a file must have stayed as it is.', default: 10 },
+    ...fileOptions,
+  ],
+  async open(connection, place) {
+    const format = String(connection['format']);
+    return openFolder(
+      {
+        path: String(connection['path']),
+        pattern: String(connection['pattern']),
+        settle: Number(connection['settle']) * 1000,
+        kind: format === 'auto' ? null : (format as FileKind),
+        options: connection,
+        belongs: () => ({ table: 'files', constants: [] }),
+      },
+      place,
+    );
+  },
+  guess(address) {
+    return /\/$/.test(address) && !/^\w+:\/\//.test(address) ? { connection: { path: address }, secrets: {} } : null;
+  },
+};

@@ -1,0 +1,90 @@
+/** Connections to MySQL and MariaDB, and their errors in our words. */
+import { readFileSync } from 'node:fs';
+import { createConnection, type Connection as MysqlConnection } from 'mysql2';
+import { MillraceError, type Option } from '#core';
+import type { Connection } from '../source.ts';
+
+export const connectionOptions: readonly Option[] = [
+  { name: 'host', type: 'text', summary: 'The server’s name or address.', default: '127.0.0.1' },
+  { name: 'port', type: 'integer', summary: 'The server’s port.', default: 3306 },
+  { name: 'user', type: 'text', summary: 'Who reads.', required: true },
+  { name: 'password', type: 'text', summary: 'The user’s password.', secret: true, default: '' },
+  { name: 'database', type: 'text', summary: 'The database that holds the tables.', required: true },
+  {
+    name: 'tls',
+    type: 'boolean',
+    summary: 'TLS with a checked certificate. Default: on unless the server is this machine.',
+    default: null,
+  },
+  { name: 'ca', type: 'text', summary: 'A PEM file with the authority that signed the server’s certificate.', default: null },
+  { name: 'lock_wait', type: 'integer', summary: 'Seconds that a locked table is waited for.', default: 60 },
+  {
+    name: 'server_id',
+    type: 'integer',
+    summary: 'cdc: the number by which the server knows this reader of its log. Default: a random one.',
+    default: null,
+  },
+];
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
+
+export async function connect(options: Connection): Promise<MysqlConnection> {
+  const host = String(options['host']);
+  const tls = options['tls'] ?? !LOOPBACK.test(host);
+  const ca = options['ca'];
+  const connection = createConnection({
+    host: host.replace(/^\[|\]$/g, ''),
+    port: Number(options['port']),
+    user: String(options['user']),
+    password: String(options['password'] ?? ''),
+    database: String(options['database']),
+    charset: 'utf8mb4',
+    connectTimeout: 10_000,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    dateStrings: true,
+    ...(tls === true ? { ssl: { rejectUnauthorized: true, ...(ca === null ? {} : { ca: readFileSync(String(ca)) }) } } : {}),
+  });
+  // Between two questions a lost connection is seen by the next one.
+  connection.on('error', () => {});
+  try {
+    await new Promise<void>((resolve, reject) => connection.connect((error) => (error === null ? resolve() : reject(error))));
+    // Instants in UTC; zero dates may be compared; a slow reader is waited for.
+    await ask(connection, `SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600, wait_timeout = 28800`);
+    const wait = Math.max(1, Number(options['lock_wait']));
+    await ask(connection, `SET SESSION lock_wait_timeout = ${wait}, innodb_lock_wait_timeout = ${wait}`);
+  } catch (thrown) {
+    connection.destroy();
+    throw worded(thrown, 'the server');
+  }
+  return connection;
+}
+
+export type Answer = Record<string, unknown>;
+
+export async function ask(connection: MysqlConnection, sql: string, table = 'the server'): Promise<Answer[]> {
+  try {
+    const [rows] = await connection.promise().query(sql);
+    return Array.isArray(rows) ? (rows as Answer[]) : [];
+  } catch (thrown) {
+    throw worded(thrown, table);
+  }
+}
+
+const DENIED = new Set(['ER_ACCESS_DENIED_ERROR', 'ER_DBACCESS_DENIED_ERROR', 'ER_TABLEACCESS_DENIED_ERROR', 'ER_BAD_DB_ERROR']);
+
+export function worded(thrown: unknown, table: string): MillraceError {
+  if (thrown instanceof MillraceError) return thrown;
+  const { code = '', message = '' } = thrown as { code?: string; message?: string };
+  const problem = (message || code).replace(/\.$/, '');
+  if (DENIED.has(code)) return new MillraceError('TRANSFER_DENIED', { source: 'mysql', problem }, thrown);
+  if (code === 'ER_LOCK_WAIT_TIMEOUT') return new MillraceError('TRANSFER_LOCKED', { table }, thrown);
+  if (code === 'ER_NO_SUCH_TABLE') return new MillraceError('TRANSFER_TABLE', { table }, thrown);
+  if (/^(E[A-Z]+|PROTOCOL_\w+|HANDSHAKE_\w+|CERT_\w+|DEPTH_\w+|SELF_SIGNED\w*|UNABLE_TO\w+)$/.test(code) && !code.startsWith('ER_'))
+    return new MillraceError('TRANSFER_CONNECT', { source: 'mysql', problem }, thrown);
+  return new MillraceError('TRANSFER_READ', { table, problem }, thrown);
+}
+
+export function id(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``;
+}

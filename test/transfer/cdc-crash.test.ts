@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { QueryAnswer } from '../../src/server/api.ts';
+import { LOGGING, absent as mysqlAbsent, startMariaDb } from './mariadb.ts';
+import { absent as postgresAbsent, startPostgres } from './postgres-server.ts';
+import { childOf, type Program, startProgram } from './program.ts';
+
+const KILLS = process.env['MILLRACE_LONG'] === undefined ? 3 : 36;
+
+interface Database {
+  ask(sql: string): Promise<Record<string, unknown>[]>;
+  stop(): Promise<void>;
+  readonly connection: string;
+  readonly env: Record<string, string>;
+  readonly source: string;
+}
+
+async function postgres(): Promise<Database> {
+  const db = await startPostgres();
+  await db.ask('CREATE TABLE live (id BIGSERIAL PRIMARY KEY, v BIGINT, s TEXT)');
+  await db.ask(`INSERT INTO live (v, s) SELECT 0, repeat('x', 300) FROM generate_series(1, 20000)`);
+  return {
+    ...db,
+    source: 'postgres',
+    env: {},
+    connection: `{ host: ${db.host}, port: ${db.port}, user: admin, database: ${db.database} }`,
+  };
+}
+
+async function mariadb(): Promise<Database> {
+  const db = await startMariaDb(LOGGING);
+  await db.ask(`GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO reader@'127.0.0.1'`);
+  await db.ask('CREATE TABLE live (id BIGINT PRIMARY KEY AUTO_INCREMENT, v BIGINT, s TEXT)');
+  await db.ask(`INSERT INTO live (v, s) SELECT 0, REPEAT('x', 300) FROM seq_1_to_20000`);
+  const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: PW }, database: ${db.database} }`;
+  return { ...db, source: 'mysql', env: { PW: db.password }, connection };
+}
+
+const SOURCES = [
+  ['PostgreSQL', postgres, postgresAbsent],
+  ['MariaDB', mariadb, mysqlAbsent ?? (process.env['MILLRACE_TEST_MYSQL'] === undefined ? null : 'it may write no log of rows')],
+] as const;
+
+const SUMS = 'SELECT count(*) AS n, count(DISTINCT id) AS d, sum(id) AS i, sum(v) AS v, sum(v * id) AS vi FROM';
+
+for (const [name, open, absent] of SOURCES) {
+  const skip = absent ?? (process.platform === 'linux' ? false : 'processes are found in /proc');
+  describe(`${name} followed and killed at any moment`, { skip }, () => {
+    test(`${KILLS} kills -9 of the transfer, the warehouse or all of Millrace lose, double and revive nothing`, async (t) => {
+      const db = await open();
+      const root = mkdtempSync(join(tmpdir(), 'millrace-cdc-crash-'));
+      const workspace = join(root, 'w');
+      let program: Program | null = null;
+      t.after(async () => {
+        program?.process.kill('SIGTERM');
+        await program?.ended;
+        await db.stop();
+        rmSync(root, { recursive: true, force: true });
+      });
+      mkdirSync(join(workspace, 'transfers'), { recursive: true });
+      writeFileSync(join(workspace, 'millrace.yaml'), 'name: crash\ntime_zone: UTC\ncurrency: EUR\n');
+      const tables = 'tables: { live: { target: shop.live, mode: cdc } }';
+      writeFileSync(join(workspace, 'transfers', 'live.yaml'), `source: ${db.source}\nconnection: ${db.connection}\n${tables}\n`);
+      program = await startProgram(workspace, db.env);
+      const begin = async () =>
+        program!.client
+          .json('POST', '/v1/transfers/live/run', {})
+          .catch((error: { code?: string }) => assert.equal(error.code, 'TRANSFER_BUSY'));
+      let writing = true;
+      const writer = (async () => {
+        for (let k = 1; writing; k++) {
+          await db.ask(`INSERT INTO live (v, s) VALUES (${k}, 'new'), (${k}, 'newer')`);
+          await db.ask(`UPDATE live SET v = v + 1 WHERE id % 997 = ${k % 997}`);
+          await db.ask(`UPDATE live SET id = -id WHERE id = ${k}`);
+          await db.ask(`DELETE FROM live WHERE id = ${20_000 - k}`);
+          await sleep(4);
+        }
+      })();
+      for (let k = 0; k < KILLS; k++) {
+        await begin();
+        // From the first copy to beyond its end.
+        await sleep(200 + Math.random() ** 2 * 2_000);
+        const victim = ['transfer.ts', 'warehouse.ts', 'all'][k % 3]!;
+        const pid = victim === 'all' ? program.process.pid! : childOf(program.process.pid!, victim);
+        if (pid === null) continue;
+        process.kill(pid, 'SIGKILL');
+        if (victim !== 'all') continue;
+        await program.ended;
+        program = await startProgram(workspace, db.env);
+      }
+      await begin();
+      await sleep(500);
+      writing = false;
+      await writer;
+      const [there] = await db.ask(`${SUMS} live`);
+      const wanted = Object.values(there!).map(Number);
+      let here: number[] = [];
+      for (let tries = 0; tries < 300 && here.join() !== wanted.join(); tries++) {
+        await begin();
+        await sleep(100);
+        const answer = await program.client.json<QueryAnswer>('POST', '/v1/query', { sql: `${SUMS} shop.live` }).catch(() => null);
+        here = answer?.rows[0]?.map(Number) ?? [];
+      }
+      assert.deepEqual(here, wanted);
+    });
+  });
+}

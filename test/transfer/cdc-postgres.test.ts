@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Transfer, TransferTable } from '#core';
+import { setCursor } from '#store';
+import { becomes, followed, start } from './following.ts';
+import { type Ground, openGround } from './harness.ts';
+import { absent, type Postgres, startPostgres } from './postgres-server.ts';
+
+let db: Postgres;
+let ground: Ground;
+
+function of(name: string, ...tables: TransferTable[]): Transfer {
+  return {
+    name,
+    source: 'postgres',
+    connection: { host: db.host, port: db.port, user: 'admin', database: db.database },
+    tables,
+  };
+}
+
+describe('PostgreSQL’s changes', { skip: absent ?? false }, () => {
+  before(async () => {
+    db = await startPostgres();
+    ground = await openGround();
+  });
+  after(async () => {
+    await ground?.close();
+    await db?.stop();
+  });
+
+  test('inserts, updates, deletes, changed keys and a truncate arrive by key, in order, after a copy without a gap', async () => {
+    await db.ask('CREATE TABLE p (id INT PRIMARY KEY, v TEXT)');
+    await db.ask(`INSERT INTO p SELECT k, 'old' FROM generate_series(1, 1000) k`);
+    const run = start(ground, of('first', followed('p')));
+    await becomes(ground, 'SELECT count(*) FROM shop.p', [[1000]], run);
+    await db.ask(`INSERT INTO p VALUES (1001, 'new'), (1002, NULL), (1003, '')`);
+    await db.ask(`UPDATE p SET v = 'changed' WHERE id = 1`);
+    await db.ask('DELETE FROM p WHERE id = 2');
+    await db.ask('UPDATE p SET id = 5000 WHERE id = 3');
+    await db.ask(
+      `BEGIN; UPDATE p SET id = -4 WHERE id = 4; UPDATE p SET id = 4 WHERE id = 5; UPDATE p SET id = 5, v = 'swapped' WHERE id = -4; COMMIT`,
+    );
+    await db.ask(`BEGIN; INSERT INTO p VALUES (9999, 'rolled back'); ROLLBACK`);
+    const shown = 'SELECT id, v FROM shop.p WHERE id < 6 OR id > 1000 ORDER BY id';
+    await becomes(
+      ground,
+      shown,
+      [
+        [1, 'changed'],
+        [4, 'old'],
+        [5, 'swapped'],
+        [1001, 'new'],
+        [1002, null],
+        [1003, ''],
+        [5000, 'old'],
+      ],
+      run,
+    );
+    await db.ask(`BEGIN; DELETE FROM p WHERE id = 1; TRUNCATE p; INSERT INTO p VALUES (7, 'after'); COMMIT`);
+    await becomes(ground, 'SELECT id, v FROM shop.p', [[7, 'after']], run);
+    const report = await run.stop();
+    assert.equal(report.error, null);
+    assert.equal(report.tables[0]!.parity!.equal, true);
+    assert.match(report.tables[0]!.cursor!, /^[0-9A-F]+\/[0-9A-F]+$/);
+  });
+
+  test('a run goes on where the last one ended, and brings what was changed meanwhile', async () => {
+    await db.ask('INSERT INTO p VALUES (8, $$between$$)');
+    const run = start(ground, of('first', followed('p')));
+    await becomes(
+      ground,
+      'SELECT id, v FROM shop.p ORDER BY id',
+      [
+        [7, 'after'],
+        [8, 'between'],
+      ],
+      run,
+    );
+    const report = await run.stop();
+    assert.equal(report.tables[0]!.parity, null, 'nothing was copied anew');
+    assert.equal(report.tables[0]!.rows, 1);
+  });
+
+  test('long values that did not change are kept, also where the key changed with them', async () => {
+    await db.ask('CREATE TABLE toast (id INT PRIMARY KEY, n INT, long TEXT)');
+    await db.ask('ALTER TABLE toast ALTER long SET STORAGE EXTERNAL');
+    await db.ask(`INSERT INTO toast SELECT k, 0, repeat(k::text, 9000) FROM generate_series(1, 4) k`);
+    const run = start(ground, of('toast', followed('toast')));
+    const shown = 'SELECT id, n, length(long), md5(long) FROM shop.toast ORDER BY id';
+    const there = async () =>
+      (await db.ask('SELECT id, n, length(long), md5(long) FROM toast ORDER BY id')).map((row) =>
+        Object.values(row).map((value, k) => (k < 3 ? Number(value) : value)),
+      );
+    await becomes(ground, shown, await there(), run);
+    await db.ask('UPDATE toast SET n = 1 WHERE id = 1');
+    await db.ask('UPDATE toast SET id = 20, n = 2 WHERE id = 2');
+    await db.ask(
+      `BEGIN; UPDATE toast SET id = 30 WHERE id = 3; UPDATE toast SET id = 3 WHERE id = 4; UPDATE toast SET id = 4 WHERE id = 30; COMMIT`,
+    );
+    await db.ask(`BEGIN; INSERT INTO toast VALUES (9, 0, repeat('z', 9000)); UPDATE toast SET n = 9 WHERE id = 9; COMMIT`);
+    await becomes(ground, shown, await there(), run);
+    assert.equal((await run.stop()).error, null);
+    assert.deepEqual(await ground.rows(`SELECT count(*) FROM millrace.quarantine WHERE topic = 'transfer:shop.toast'`), [[0]]);
+  });
+
+  test('later changes of a key that stands in quarantine wait behind it; they are written in order once they fit, or end with the row', async () => {
+    await db.ask('CREATE TABLE held (id INT PRIMARY KEY, v TEXT)');
+    await db.ask(`INSERT INTO held VALUES (1, '1'), (2, '2'), (3, '3')`);
+    const narrow = followed('held', { types: { v: 'SMALLINT' } });
+    const run = start(ground, of('held', narrow));
+    const shown = 'SELECT id, CAST(v AS VARCHAR) FROM shop.held ORDER BY id';
+    await becomes(
+      ground,
+      shown,
+      [
+        [1, '1'],
+        [2, '2'],
+        [3, '3'],
+      ],
+      run,
+    );
+    const waiting = `SELECT code, count(*) FROM millrace.quarantine WHERE topic = 'transfer:shop.held' AND replayed IS NULL GROUP BY 1 ORDER BY 1`;
+    await db.ask(`UPDATE held SET v = '70000' WHERE id IN (1, 2)`);
+    await becomes(ground, waiting, [['RECORD_FIELD', 2]], run);
+    await db.ask(`UPDATE held SET v = '12' WHERE id = 1`);
+    await db.ask(`UPDATE held SET v = '33' WHERE id = 3`);
+    await becomes(
+      ground,
+      waiting,
+      [
+        ['RECORD_FIELD', 2],
+        ['TRANSFER_HELD', 1],
+      ],
+      run,
+    );
+    await becomes(
+      ground,
+      shown,
+      [
+        [1, '1'],
+        [2, '2'],
+        [3, '33'],
+      ],
+      run,
+    );
+    await db.ask('DELETE FROM held WHERE id = 2');
+    await becomes(
+      ground,
+      shown,
+      [
+        [1, '1'],
+        [3, '33'],
+      ],
+      run,
+    );
+    await becomes(
+      ground,
+      waiting,
+      [
+        ['RECORD_FIELD', 1],
+        ['TRANSFER_HELD', 1],
+      ],
+      run,
+    );
+    assert.equal((await run.stop()).error, null);
+    const wide = start(ground, of('held', followed('held', { types: { v: 'INTEGER' } })));
+    await becomes(
+      ground,
+      shown,
+      [
+        [1, '12'],
+        [3, '33'],
+      ],
+      wide,
+    );
+    await becomes(ground, waiting, [], wide);
+    await db.ask(`UPDATE held SET v = '13' WHERE id = 1`);
+    await becomes(
+      ground,
+      shown,
+      [
+        [1, '13'],
+        [3, '33'],
+      ],
+      wide,
+    );
+    assert.equal((await wide.stop()).error, null);
+  });
+
+  test('a slot that is gone, or that someone else has read, is a coded error; the table stays, and begun anew it is whole again', async () => {
+    await db.ask('CREATE TABLE g (id INT PRIMARY KEY)');
+    await db.ask('INSERT INTO g VALUES (1)');
+    const first = start(ground, of('gap', followed('g')));
+    await becomes(ground, 'SELECT id FROM shop.g', [[1]], first);
+    await first.stop();
+    await db.ask('INSERT INTO g VALUES (2)');
+    await ended('millrace_gap');
+    await db.ask(`SELECT pg_replication_slot_advance('millrace_gap', pg_current_wal_lsn())`);
+    assert.equal((await ground.run(of('gap', followed('g')))).error?.code, 'TRANSFER_GAP');
+    await db.ask(`SELECT pg_drop_replication_slot('millrace_gap')`);
+    assert.equal((await ground.run(of('gap', followed('g')))).error?.code, 'TRANSFER_GAP');
+    assert.deepEqual(await ground.rows('SELECT id FROM shop.g'), [[1]]);
+    await ground.store.write((tx) => setCursor(tx, { transfer: 'gap', source: 'g', target: 'shop.g' }, null));
+    const anew = start(ground, of('gap', followed('g')));
+    await becomes(ground, 'SELECT id FROM shop.g ORDER BY id', [[1], [2]], anew);
+    assert.equal((await anew.stop()).error, null);
+  });
+
+  test('a column that is added and one that is dropped while the run goes on come along as the drift policy says', async () => {
+    await db.ask('CREATE TABLE grows (id INT PRIMARY KEY, v INT, old TEXT)');
+    await db.ask(`INSERT INTO grows VALUES (1, 1, 'o')`);
+    const run = start(ground, of('grows', followed('grows')));
+    await becomes(ground, 'SELECT id, v FROM shop.grows', [[1, 1]], run);
+    await db.ask('ALTER TABLE grows ADD COLUMN w TEXT, DROP COLUMN old');
+    await db.ask(`INSERT INTO grows VALUES (2, 2, 'two')`);
+    await becomes(
+      ground,
+      'SELECT id, v, old, w FROM shop.grows ORDER BY id',
+      [
+        [1, 1, 'o', null],
+        [2, 2, null, 'two'],
+      ],
+      run,
+    );
+    assert.deepEqual((await run.stop()).tables[0]!.notes, ['"w" is new', '"old" is not at the source: new rows have NULL there']);
+  });
+
+  test('a table that joins later is copied whole while the others go on, and other tables’ changes do nothing', async () => {
+    await db.ask('CREATE TABLE late_one (id INT PRIMARY KEY)');
+    await db.ask('INSERT INTO late_one VALUES (1)');
+    await db.ask('INSERT INTO p VALUES (50, $$joined$$)');
+    const run = start(ground, of('first', followed('p'), followed('late_one')));
+    await becomes(ground, 'SELECT id FROM shop.late_one', [[1]], run);
+    await db.ask('BEGIN; INSERT INTO late_one VALUES (2); INSERT INTO p VALUES (51, $$both$$); INSERT INTO g VALUES (3); COMMIT');
+    await becomes(ground, 'SELECT id FROM shop.late_one ORDER BY id', [[1], [2]], run);
+    assert.deepEqual(await ground.rows('SELECT id FROM shop.p WHERE id >= 50 ORDER BY id'), [[50], [51]], 'one transaction is one write');
+    const [last] = await ground.rows(`SELECT batch, count(DISTINCT target) FROM millrace.batch GROUP BY 1 ORDER BY 1 DESC LIMIT 1`);
+    assert.equal(last![1], 2);
+    const report = await run.stop();
+    assert.deepEqual(
+      report.tables.map(({ parity }) => parity?.equal ?? null),
+      [null, true],
+    );
+    assert.deepEqual(await ground.rows('SELECT id FROM shop.g ORDER BY id'), [[1], [2]]);
+  });
+
+  test('a table whose deletions can’t be told by the key is refused', async () => {
+    await db.ask('CREATE TABLE loose (id INT PRIMARY KEY, other INT UNIQUE NOT NULL)');
+    const report = await ground.run(of('loose', followed('loose', { key: ['other'] })));
+    assert.equal(report.error?.code, 'TRANSFER_COLUMN');
+  });
+});
+
+/** The server notices a moment later that a reader has left. */
+async function ended(slot: string): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const [row] = await db.ask(`SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`);
+    if (row!['active'] === 'f') return;
+    await sleep(50);
+  }
+}

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Transfer } from '#core';
+import { transferStates } from '#store';
+import { openSource, runTransfer, type Warehouse } from '#transfer';
+import { zipOf } from './files-fixture.ts';
+import { type Ground, openGround, tableOf } from './harness.ts';
+
+let ground: Ground;
+before(async () => {
+  ground = await openGround();
+});
+after(() => ground?.close());
+
+function put(name: string, content: string | Buffer, age = 60): string {
+  const path = join(ground.folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+  const then = Date.now() / 1000 - age;
+  utimesSync(path, then, then);
+  return path;
+}
+
+let runs = 0;
+async function run(transfer: Transfer, warehouse: Warehouse = ground.warehouse) {
+  const states = await transferStates((sql) => ground.store.rows(sql));
+  const done = new Set(
+    states.filter(({ event, transfer: name }) => event === 'close' && name === transfer.name).map(({ source }) => source),
+  );
+  const slices = join(ground.folder, `slices-${++runs}`);
+  mkdirSync(slices);
+  const source = await openSource(transfer, { folder: ground.folder, anywhere: false, env: {}, done });
+  try {
+    return await runTransfer(transfer, {
+      run: `run-${runs}`,
+      source,
+      warehouse,
+      folder: slices,
+      onProgress() {},
+      signal: new AbortController().signal,
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+const watching = (path: string, target: string, more: object = {}): Transfer => ({
+  name: path,
+  source: 'folder',
+  connection: { path, pattern: '**/*.csv' },
+  tables: [tableOf({ source: 'files', target, mode: 'append', ...more })],
+});
+
+describe('a folder that is watched', () => {
+  test('gives each file once, by its content: not again under another name, and again when it has changed', async () => {
+    const transfer = watching('inbox', 'shop.inbox');
+    const first = put('inbox/a.csv', 'id,v\n1,a\n');
+    put('inbox/sub/b.csv', 'id,v\n2,b\n');
+    assert.equal((await run(transfer)).tables.length, 2);
+    assert.equal((await run(transfer)).tables.length, 0);
+    renameSync(first, join(ground.folder, 'inbox/renamed.csv'));
+    put('inbox/copy.csv', 'id,v\n2,b\n');
+    assert.equal((await run(transfer)).tables.length, 0);
+    put('inbox/sub/b.csv', 'id,v\n3,c\n');
+    const { tables, error } = await run(transfer);
+    assert.deepEqual([error, tables.map(({ rows, parity }) => [rows, parity?.equal])], [null, [[1, true]]]);
+    assert.deepEqual(await ground.rows('SELECT id, v FROM shop.inbox ORDER BY id'), [
+      [1, 'a'],
+      [2, 'b'],
+      [3, 'c'],
+    ]);
+  });
+
+  test('leaves alone what is half-written, hidden or linked to from elsewhere', async () => {
+    const transfer = watching('half', 'shop.half');
+    put('half/ready.csv', 'id\n1\n');
+    put('half/now.csv', 'id\n2\n', 0);
+    put('half/.hidden.csv', 'id\n3\n');
+    put('half/~$lock.csv', 'id\n4\n');
+    await run(transfer);
+    assert.deepEqual(await ground.rows('SELECT id FROM shop.half'), [[1]]);
+    symlinkSync(put('elsewhere.csv', 'id\n5\n'), join(ground.folder, 'half/linked.csv'));
+    await assert.rejects(run(transfer), { code: 'TRANSFER_PATH' });
+  });
+
+  test('that is cut off in the middle of a file has each row once after the next run', async () => {
+    const transfer = watching('cut', 'shop.cut');
+    put('cut/1.csv', 'id\n1\n', 90);
+    put('cut/2.csv', `id,text\n${Array.from({ length: 30_000 }, (_, k) => `${k + 2},${'x'.repeat(400)}\n`).join('')}`);
+    let slices = 0;
+    const report = await run(transfer, {
+      ...ground.warehouse,
+      async apply(target, slice) {
+        if (++slices === 3) throw new Error('cut off');
+        return ground.warehouse.apply(target, slice);
+      },
+    });
+    assert.equal(report.outcome, 'failed');
+    assert.equal((await run(transfer)).outcome, 'done');
+    assert.deepEqual(await ground.rows('SELECT count(*), count(DISTINCT id) FROM shop.cut'), [[30_001, 30_001]]);
+  });
+
+  test('takes no mode that would keep the last file alone', async () => {
+    put('full/1.csv', 'id\n1\n');
+    assert.equal((await run(watching('full', 'shop.full', { mode: 'full' }))).error?.code, 'TRANSFER_OPTION');
+  });
+});
+
+test('store reports are tables by their kind, with the app and the month of their names', async () => {
+  const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le');
+  put(
+    'play/installs/installs_com.example.shop_202401_overview.csv',
+    utf16('Date,Package Name,Daily User Installs\n2024-01-01,com.example.shop,12\n'),
+    90,
+  );
+  put(
+    'play/installs/installs_com.example.shop_202402_overview.csv',
+    utf16('Date,Package Name,Daily User Installs\n2024-02-01,com.example.shop,7\n'),
+  );
+  put('play/sales/salesreport_202401.zip', zipOf({ 'salesreport_202401.csv': utf16('Order Number,Charged Amount\nGPA.1,"1,234.50"\n') }));
+  put('play/notes_about_2024.csv', 'not,a report\n');
+  const transfer: Transfer = {
+    name: 'play',
+    source: 'store_reports',
+    connection: { path: 'play' },
+    tables: [
+      tableOf({ source: 'installs_overview', target: 'play.installs', mode: 'merge', key: ['Date', 'report_app'] }),
+      tableOf({ source: 'salesreport', target: 'play.sales', mode: 'append' }),
+    ],
+  };
+  const report = await run(transfer);
+  assert.deepEqual([report.error, report.tables.length], [null, 3]);
+  assert.deepEqual(
+    await ground.rows(
+      `SELECT CAST("Date" AS VARCHAR), "Daily User Installs", report_app, CAST(report_month AS VARCHAR) FROM play.installs ORDER BY 1`,
+    ),
+    [
+      ['2024-01-01', 12, 'com.example.shop', '2024-01-01'],
+      ['2024-02-01', 7, 'com.example.shop', '2024-02-01'],
+    ],
+  );
+  assert.deepEqual(await ground.rows('SELECT "Order Number", CAST(report_month AS VARCHAR), report_app FROM play.sales'), [
+    ['GPA.1', '2024-01-01', null],
+  ]);
+  assert.equal((await run(transfer)).tables.length, 0);
+});

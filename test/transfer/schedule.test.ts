@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MillraceError, type Transfer } from '#core';
+import type { RunReport } from '#transfer';
+import { parseTransfer } from '#workspace';
+import { type Alert, openSchedule } from '../../src/platform/schedule.ts';
+import { running, until } from '../server/fixture.ts';
+
+const MINUTE = 60_000;
+const at = (iso: string) => Date.parse(iso);
+
+function definition(schedule: string): Transfer {
+  return parseTransfer(
+    'shop',
+    `source: csv\nconnection: { path: a.csv }\ntables: { a: { target: shop.a } }\nschedule: ${schedule}\n`,
+    'shop.yaml',
+  );
+}
+
+function clockwork(transfer: Transfer, zone = 'UTC') {
+  const begun: number[] = [];
+  const alerts: [string, Alert['event'], string | null][] = [];
+  let now = 0;
+  let busy = false;
+  const schedule = openSchedule({
+    transfers: () => [transfer],
+    timeZone: () => zone,
+    start() {
+      if (busy) throw new MillraceError('TRANSFER_BUSY', { transfer: 'shop' });
+      begun.push(now);
+    },
+    alert: (topic, { event, code }) => alerts.push([topic, event, code]),
+    log() {},
+  });
+  return {
+    begun: () => begun.splice(0).map((time) => new Date(time).toISOString().slice(0, 19)),
+    alerts,
+    hold: (held: boolean) => {
+      busy = held;
+    },
+    /** Ticks every ten seconds up to then. */
+    until(to: number, from = now) {
+      for (now = from; now <= to; now += 10_000) schedule.tick(now);
+      now = to;
+    },
+    ended(error: MillraceError | null) {
+      const report: RunReport = {
+        run: 'r',
+        transfer: 'shop',
+        began: '',
+        ended: new Date(now).toISOString(),
+        outcome: error === null ? 'done' : 'failed',
+        tables: [],
+        error: error?.body ?? null,
+      };
+      schedule.ended(report, now);
+    },
+  };
+}
+
+test('a schedule is kept in its time zone, over the change to summer time', () => {
+  const clock = clockwork(definition("{ cron: '30 6 * * *', time_zone: America/New_York }"));
+  clock.until(at('2026-03-09T12:00:00Z'), at('2026-03-07T00:00:00Z'));
+  // 06:30 in New York is 11:30 in UTC until March 8th 2026, when it becomes 10:30.
+  assert.deepEqual(clock.begun(), ['2026-03-07T11:30:00', '2026-03-08T10:30:00', '2026-03-09T10:30:00']);
+});
+
+test('a time that passed while Millrace slept counts once, and one that falls into a run is left out', () => {
+  const clock = clockwork(definition("{ cron: '0 * * * *' }"));
+  clock.until(at('2026-01-01T00:30:00Z'), at('2026-01-01T00:01:00Z'));
+  clock.until(at('2026-01-01T09:40:00Z'), at('2026-01-01T09:40:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-01T09:40:00']);
+  clock.hold(true);
+  clock.until(at('2026-01-01T10:30:00Z'));
+  clock.hold(false);
+  clock.until(at('2026-01-01T11:30:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-01T11:00:00']);
+});
+
+test('only an error that may pass is tried again, with growing waits, and its topic hears of the end alone', () => {
+  const clock = clockwork(definition("{ cron: '0 0 * * *', retries: 2, alerts: alarms }"));
+  clock.until(at('2026-01-02T00:00:00Z'), at('2026-01-01T12:00:00Z'));
+  assert.equal(clock.begun().length, 1);
+  clock.ended(new MillraceError('TRANSFER_CONNECT', { source: 'x', problem: 'y' }));
+  clock.until(at('2026-01-02T00:01:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-02T00:00:30']);
+  clock.ended(new MillraceError('TRANSFER_CONNECT', { source: 'x', problem: 'y' }));
+  clock.until(at('2026-01-02T00:10:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-02T00:02:00']);
+  assert.deepEqual(clock.alerts, []);
+  clock.ended(new MillraceError('TRANSFER_CONNECT', { source: 'x', problem: 'y' }));
+  clock.until(at('2026-01-02T10:00:00Z'));
+  assert.deepEqual(clock.begun(), []);
+  assert.deepEqual(clock.alerts, [['alarms', 'failed', 'TRANSFER_CONNECT']]);
+  clock.until(at('2026-01-03T00:00:00Z'));
+  clock.ended(new MillraceError('TRANSFER_DENIED', { source: 'x', problem: 'y' }));
+  clock.until(at('2026-01-03T00:00:00Z') + 30 * MINUTE);
+  assert.deepEqual(clock.begun(), ['2026-01-03T00:00:00']);
+  assert.equal(clock.alerts.length, 1);
+  clock.until(at('2026-01-04T00:00:00Z'));
+  clock.ended(null);
+  assert.deepEqual(clock.alerts.at(-1), ['alarms', 'recovered', null]);
+});
+
+for (const [what, schedule, says] of [
+  ['a cron that is none', "{ cron: 'every day' }", /schedule.cron/],
+  ['an hour that is none', "{ cron: '0 25 * * *' }", /schedule.cron/],
+  ['a zone that is none', "{ cron: '0 1 * * *', time_zone: Mars }", /IANA/],
+  ['no cron', '{ retries: 1 }', /cron/],
+] as const) {
+  test(`a schedule with ${what} is refused`, () => {
+    assert.throws(
+      () => definition(schedule),
+      (error: MillraceError) => error.code === 'DEFINITION_INVALID' && says.test(error.message),
+    );
+  });
+}
+
+test('a running Millrace tells the topic of a transfer that fails', async (t) => {
+  const server = await running(t, { topics: { alarms: 'title: Alarms\n' } });
+  mkdirSync(join(server.path, 'transfers'), { recursive: true });
+  const yaml =
+    'source: csv\nconnection: { path: none.csv }\ntables: { none: { target: shop.x } }\nschedule: { cron: "0 0 1 1 *", alerts: alarms }\n';
+  writeFileSync(join(server.path, 'transfers', 'broken.yaml'), yaml);
+  await until(async () => (await server.call('GET', '/v1/transfers/broken')).status === 200);
+  // The schedule looks every second.
+  await sleep(1_500);
+  await server.call('POST', '/v1/transfers/broken/run', { body: {} });
+  await until(async () => {
+    const rows = await server.ask(`SELECT data->>'event', data->>'code', data->>'transfer' FROM raw.alarms`);
+    return JSON.stringify(rows) === '[["failed","TRANSFER_FILE","broken"]]';
+  });
+});
