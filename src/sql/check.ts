@@ -18,7 +18,13 @@ export interface Who {
 
 /** Schemas that no statement writes to: Millrace's own and DuckDB's. */
 const ownSchemas = new Set(['raw', 'millrace', 'change', 'system', 'information_schema', 'pg_catalog', 'temp']);
-const onlyReads: readonly Statement['kind'][] = ['select', 'explain', 'show_materialized_views'];
+const onlyReads: readonly Statement['kind'][] = [
+  'select',
+  'explain',
+  'explain_materialized_view',
+  'show_materialized_views',
+  'show_scheduled_queries',
+];
 
 /**
  * Refuses what this person may not run: SQL_KIND (the role), SQL_FUNCTION (not on the allow-list), SQL_TABLE, SQL_WRITE, each with

@@ -4,5 +4,6 @@ export { functionFamilies, isAllowedFunction, tableFunctions } from './functions
 export type { Serialize } from './parse.ts';
 export { readStatement } from './read.ts';
 export type { FunctionCall, Reads, TableRead } from './reads.ts';
+export { explainRefusal } from './refusal.ts';
 export type * from './statement.ts';
 export { quoteIdentifier, quoteLiteral, type Token, type TokenKind, tokens } from './tokens.ts';

@@ -12,7 +12,16 @@ import {
   type Verified,
 } from './parse.ts';
 import type { Reads } from './reads.ts';
-import { mergeReads, noReads, type OptionValue, readOf, type Statement, type Target } from './statement.ts';
+import {
+  type CreateMaterializedViewStatement,
+  type FeatureCall,
+  mergeReads,
+  noReads,
+  type OptionValue,
+  readOf,
+  type Statement,
+  type Target,
+} from './statement.ts';
 import { asciiLower, quoteIdentifier, significant, type Token, tokens } from './tokens.ts';
 
 /** Longer texts are data, not statements; DuckDB's tree of one takes a hundred times its length. */
@@ -62,10 +71,16 @@ const readers: readonly Reader[] = [
   { words: [['UPDATE']], read: readUpdate },
   { words: [['DELETE', 'FROM']], read: readDelete },
   { words: [['DROP']], read: readDrop },
+  { words: [['EXPORT', 'MODEL']], read: readExportModel },
+  { words: [['ALTER', 'MODEL']], read: readAlterModel },
   { words: [['REFRESH', 'MATERIALIZED', 'VIEW']], read: (cursor) => readAboutView(cursor, 'refresh_materialized_view') },
   { words: [['PAUSE', 'MATERIALIZED', 'VIEW']], read: (cursor) => readAboutView(cursor, 'pause_materialized_view') },
   { words: [['RESUME', 'MATERIALIZED', 'VIEW']], read: (cursor) => readAboutView(cursor, 'resume_materialized_view') },
   { words: [['SHOW', 'MATERIALIZED', 'VIEWS']], read: async () => ({ kind: 'show_materialized_views', reads: noReads }) },
+  { words: [['RUN', 'SCHEDULED', 'QUERY']], read: (cursor) => readAboutQuery(cursor, 'run_scheduled_query') },
+  { words: [['PAUSE', 'SCHEDULED', 'QUERY']], read: (cursor) => readAboutQuery(cursor, 'pause_scheduled_query') },
+  { words: [['RESUME', 'SCHEDULED', 'QUERY']], read: (cursor) => readAboutQuery(cursor, 'resume_scheduled_query') },
+  { words: [['SHOW', 'SCHEDULED', 'QUERIES']], read: async () => ({ kind: 'show_scheduled_queries', reads: noReads }) },
 ];
 
 /** The significant tokens without the semicolons that end the statement. */
@@ -87,9 +102,24 @@ function parametersOf(own: readonly Token[]): string[] {
 }
 
 async function readExplain(cursor: Cursor, source: Source): Promise<Found> {
+  if (cursor.take('MATERIALIZED', 'VIEW'))
+    return { kind: 'explain_materialized_view', target: cursor.target(), create: null, reads: noReads };
+  if (cursor.take('CREATE')) return readExplainCreate(cursor, source);
   const analyze = cursor.take('ANALYZE');
   const { sql, reads } = await parseQuery(source, cursor.rest());
   return { kind: 'explain', analyze, inner: sql, reads, sql: `EXPLAIN ${analyze ? 'ANALYZE ' : ''}${sql}\n` };
+}
+
+async function readExplainCreate(cursor: Cursor, source: Source): Promise<Found> {
+  const replace = cursor.take('OR', 'REPLACE');
+  if (!cursor.take('MATERIALIZED', 'VIEW')) refuseKind(cursor, 'EXPLAIN CREATE');
+  const create = await readCreateMaterializedView(cursor, source, replace);
+  return {
+    kind: 'explain_materialized_view',
+    target: create.target,
+    create: { ...create, text: source.text, parameters: [] },
+    reads: create.reads,
+  };
 }
 
 async function readCreate(cursor: Cursor, source: Source): Promise<Found> {
@@ -97,6 +127,7 @@ async function readCreate(cursor: Cursor, source: Source): Promise<Found> {
   if (cursor.take('TABLE')) return readCreateAs('create_table_as', cursor, source, replace);
   if (cursor.take('VIEW')) return readCreateAs('create_view', cursor, source, replace);
   if (cursor.take('MATERIALIZED', 'VIEW')) return readCreateMaterializedView(cursor, source, replace);
+  if (cursor.take('SCHEDULED', 'QUERY')) return readCreateScheduledQuery(cursor, source, replace);
   if (cursor.take('MODEL')) return readCreateModel(cursor, source, replace);
   if (!replace && cursor.take('SCHEMA')) return readSchema('create_schema', cursor, cursor.take('IF', 'NOT', 'EXISTS'));
   return refuseKind(cursor, 'CREATE');
@@ -159,14 +190,21 @@ async function readWhere(cursor: Cursor, source: Source): Promise<Verified | nul
 async function readDrop(cursor: Cursor): Promise<Found> {
   if (cursor.take('SCHEMA')) return readSchema('drop_schema', cursor, cursor.take('IF', 'EXISTS'));
   if (cursor.take('MATERIALIZED', 'VIEW')) return readAboutView(cursor, 'drop_materialized_view');
+  if (cursor.take('SCHEDULED', 'QUERY')) return readAboutQuery(cursor, 'drop_scheduled_query');
   const model = cursor.take('MODEL');
   const what = cursor.take('TABLE') ? 'table' : 'view';
   if (!model && what === 'view' && !cursor.take('VIEW')) refuseKind(cursor, 'DROP');
   const ifExists = cursor.take('IF', 'EXISTS');
   const target = cursor.target();
   if (model) return { kind: 'drop_model', target, ifExists, reads: noReads };
+  const cascade = readCascade(cursor);
   const sql = `DROP ${what.toUpperCase()} ${ifExists ? 'IF EXISTS ' : ''}${printTarget(target)}`;
-  return { kind: 'drop', what, target, ifExists, reads: noReads, sql };
+  return { kind: 'drop', what, target, ifExists, reads: noReads, sql, ...cascade };
+}
+
+/** What is not said is not there. */
+function readCascade(cursor: Cursor): { cascade?: true } {
+  return cursor.take('CASCADE') ? { cascade: true } : {};
 }
 
 function readSchema(kind: 'create_schema' | 'drop_schema', cursor: Cursor, lenient: boolean): Found {
@@ -178,7 +216,11 @@ function readSchema(kind: 'create_schema' | 'drop_schema', cursor: Cursor, lenie
   return { kind, schema, position, lenient, reads: noReads, sql: (kind === 'create_schema' ? create : drop) + quoteIdentifier(schema) };
 }
 
-async function readCreateMaterializedView(cursor: Cursor, source: Source, replace: boolean): Promise<Found> {
+async function readCreateMaterializedView(
+  cursor: Cursor,
+  source: Source,
+  replace: boolean,
+): Promise<Found<CreateMaterializedViewStatement>> {
   const ifNotExists = cursor.take('IF', 'NOT', 'EXISTS');
   const target = newTarget(cursor);
   const partitionBy = cursor.take('PARTITION', 'BY') ? await parseExpression(source, cursor.until(['OPTIONS'], ['AS'])) : null;
@@ -195,18 +237,111 @@ async function readAboutView(
   kind: 'refresh_materialized_view' | 'pause_materialized_view' | 'resume_materialized_view' | 'drop_materialized_view',
 ): Promise<Found> {
   const ifExists = kind === 'drop_materialized_view' && cursor.take('IF', 'EXISTS');
+  const target = cursor.target();
+  return { kind, target, ifExists, reads: noReads, ...(kind === 'drop_materialized_view' && readCascade(cursor)) };
+}
+
+async function readCreateScheduledQuery(cursor: Cursor, source: Source, replace: boolean): Promise<Found> {
+  const ifNotExists = cursor.take('IF', 'NOT', 'EXISTS');
+  const target = newTarget(cursor);
+  const options = readOptions(cursor);
+  cursor.expect('AS');
+  const { sql: body, reads } = await parseQuery(source, cursor.rest());
+  return { kind: 'create_scheduled_query', target, replace, ifNotExists, options, body, reads };
+}
+
+async function readAboutQuery(
+  cursor: Cursor,
+  kind: 'run_scheduled_query' | 'pause_scheduled_query' | 'resume_scheduled_query' | 'drop_scheduled_query',
+): Promise<Found> {
+  const ifExists = kind === 'drop_scheduled_query' && cursor.take('IF', 'EXISTS');
   return { kind, target: cursor.target(), ifExists, reads: noReads };
 }
 
 async function readCreateModel(cursor: Cursor, source: Source, replace: boolean): Promise<Found> {
   const ifNotExists = cursor.take('IF', 'NOT', 'EXISTS');
   const target = newTarget(cursor);
-  const transform = cursor.take('TRANSFORM') ? await parseExpressions(source, cursor.inParentheses()) : null;
+  const { transform, features } = cursor.take('TRANSFORM') ? await readTransform(cursor, source) : noTransform;
   const options = readOptions(cursor);
+  const brought = cursor.atEnd && options['model_path'] !== undefined;
+  if (!brought) cursor.expect('AS');
+  const body = brought ? null : await parseQuery(source, cursor.rest());
+  const reads = mergeReads(readsIn(body), readsIn(transform));
+  return {
+    kind: 'create_model',
+    target,
+    replace,
+    ifNotExists,
+    transform: transform?.sql ?? null,
+    features,
+    options,
+    body: body?.sql ?? null,
+    reads,
+  };
+}
+
+interface Transform {
+  readonly transform: Verified | null;
+  readonly features: readonly FeatureCall[];
+}
+
+const noTransform: Transform = { transform: null, features: [] };
+
+async function readTransform(cursor: Cursor, source: Source): Promise<Transform> {
+  const parts: Verified[] = [];
+  const features: FeatureCall[] = [];
+  cursor.expectMark('(');
+  do {
+    if (cursor.isAt('ML')) features.push(readFeature(cursor));
+    else parts.push(await parseExpressions(source, cursor.until([','])));
+  } while (cursor.takeMark(','));
+  cursor.expectMark(')');
+  // Each part ends in a line of its own; as a list only the last does.
+  const sql = `${parts.map((part) => part.sql.trimEnd()).join(', ')}\n`;
+  return { transform: { sql, reads: mergeReads(...parts.map(({ reads }) => reads)) }, features };
+}
+
+/** ML.NAME(column, literal, …) or ML.NAME(STRUCT(column, …)), with OVER () where what it learns needs all rows. */
+function readFeature(cursor: Cursor): FeatureCall {
+  cursor.expect('ML');
+  cursor.expectMark('.');
+  const name = cursor.name().toUpperCase();
+  cursor.expectMark('(');
+  const struct = cursor.take('STRUCT');
+  if (struct) cursor.expectMark('(');
+  const columns = [cursor.name()];
+  while (struct && cursor.takeMark(',')) columns.push(cursor.name());
+  if (struct) cursor.expectMark(')');
+  const values: OptionValue[] = [];
+  while (cursor.takeMark(',')) values.push(cursor.takeMark('[') ? readList(cursor) : readLiteral(cursor));
+  cursor.expectMark(')');
+  if (cursor.take('OVER')) {
+    cursor.expectMark('(');
+    cursor.expectMark(')');
+  }
   cursor.expect('AS');
-  const body = await parseQuery(source, cursor.rest());
-  const reads = mergeReads(body.reads, readsIn(transform));
-  return { kind: 'create_model', target, replace, ifNotExists, transform: transform?.sql ?? null, options, body: body.sql, reads };
+  return { name, columns, values, as: cursor.name() };
+}
+
+async function readExportModel(cursor: Cursor): Promise<Found> {
+  const { target, version } = readModelVersion(cursor);
+  return { kind: 'export_model', target, version, options: readOptions(cursor), reads: noReads };
+}
+
+async function readAlterModel(cursor: Cursor): Promise<Found> {
+  const ifExists = cursor.take('IF', 'EXISTS');
+  const { target, version } = readModelVersion(cursor);
+  const common = { kind: 'alter_model', target, version, ifExists, reads: noReads } as const;
+  if (cursor.take('RENAME', 'TO')) return { ...common, rename: newName(cursor.name()), options: {} };
+  cursor.expect('SET');
+  if (!cursor.isAt('OPTIONS')) cursor.refuse('OPTIONS (…) is expected');
+  return { ...common, rename: null, options: readOptions(cursor) };
+}
+
+/** `name`, `schema.name`, with `@2` or `@alias` behind it. */
+function readModelVersion(cursor: Cursor): { target: Target; version: string | null } {
+  const target = cursor.target();
+  return { target, version: cursor.takeMark('@') ? asciiLower(cursor.token().text) : null };
 }
 
 /** OPTIONS (key = literal, …); keys in lower case, each once. */

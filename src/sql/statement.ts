@@ -73,6 +73,8 @@ export interface DropStatement extends Runs {
   readonly what: 'table' | 'view';
   readonly target: Target;
   readonly ifExists: boolean;
+  /** Said: what reads it goes too. Millrace sees to that; `sql` drops this one alone. */
+  readonly cascade?: true;
 }
 
 export interface SchemaStatement extends Runs {
@@ -99,10 +101,46 @@ export interface MaterializedViewStatement extends Common {
   readonly kind: 'refresh_materialized_view' | 'pause_materialized_view' | 'resume_materialized_view' | 'drop_materialized_view';
   readonly target: Target;
   readonly ifExists: boolean;
+  readonly cascade?: true;
+}
+
+/** EXPLAIN MATERIALIZED VIEW name, or EXPLAIN CREATE MATERIALIZED VIEW …: nothing is made. */
+export interface ExplainMaterializedViewStatement extends Common {
+  readonly kind: 'explain_materialized_view';
+  readonly target: Target;
+  readonly create: CreateMaterializedViewStatement | null;
 }
 
 export interface ShowMaterializedViewsStatement extends Common {
   readonly kind: 'show_materialized_views';
+}
+
+/** A query that is run at the times of a schedule; its rows go to the table of its name. */
+export interface CreateScheduledQueryStatement extends Common {
+  readonly kind: 'create_scheduled_query';
+  readonly target: Target;
+  readonly replace: boolean;
+  readonly ifNotExists: boolean;
+  readonly options: Readonly<Record<string, OptionValue>>;
+  readonly body: string;
+}
+
+export interface ScheduledQueryStatement extends Common {
+  readonly kind: 'run_scheduled_query' | 'pause_scheduled_query' | 'resume_scheduled_query' | 'drop_scheduled_query';
+  readonly target: Target;
+  readonly ifExists: boolean;
+}
+
+export interface ShowScheduledQueriesStatement extends Common {
+  readonly kind: 'show_scheduled_queries';
+}
+
+/** `values` are the literals behind the columns. */
+export interface FeatureCall {
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly values: readonly OptionValue[];
+  readonly as: string;
 }
 
 export interface CreateModelStatement extends Common {
@@ -110,16 +148,37 @@ export interface CreateModelStatement extends Common {
   readonly target: Target;
   readonly replace: boolean;
   readonly ifNotExists: boolean;
-  /** The list of expressions in TRANSFORM (…), or null. */
+  /** The list of expressions in TRANSFORM (…) without its feature functions, or null. */
   readonly transform: string | null;
+  /** The feature functions of TRANSFORM: ML.NAME(column, literal, …) [OVER ()] AS name. */
+  readonly features: readonly FeatureCall[];
   readonly options: Readonly<Record<string, OptionValue>>;
-  readonly body: string;
+  /** The query behind AS; null where there is none, which only a model that is brought may have. */
+  readonly body: string | null;
 }
 
 export interface DropModelStatement extends Common {
   readonly kind: 'drop_model';
   readonly target: Target;
   readonly ifExists: boolean;
+}
+
+/** `version` is what stands behind @: a number or an alias, or null. */
+export interface ExportModelStatement extends Common {
+  readonly kind: 'export_model';
+  readonly target: Target;
+  readonly version: string | null;
+  readonly options: Readonly<Record<string, OptionValue>>;
+}
+
+/** RENAME TO (in the same schema) or SET OPTIONS. */
+export interface AlterModelStatement extends Common {
+  readonly kind: 'alter_model';
+  readonly target: Target;
+  readonly version: string | null;
+  readonly ifExists: boolean;
+  readonly rename: string | null;
+  readonly options: Readonly<Record<string, OptionValue>>;
 }
 
 /** A statement as data. Reading it doesn't allow it: `checkStatement` does. */
@@ -134,8 +193,14 @@ export type Statement =
   | SchemaStatement
   | CreateMaterializedViewStatement
   | MaterializedViewStatement
+  | ExplainMaterializedViewStatement
   | ShowMaterializedViewsStatement
+  | CreateScheduledQueryStatement
+  | ScheduledQueryStatement
+  | ShowScheduledQueriesStatement
   | CreateModelStatement
+  | ExportModelStatement
+  | AlterModelStatement
   | DropModelStatement;
 
 export const noReads: Reads = { tables: [], functions: [] };

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Topic } from '#core';
-import { type Keeper, openKeeper, type ViewFiles } from '#process';
+import { type Keeper, type KeeperOptions, openKeeper, type ViewFiles } from '#process';
 import { readStatement } from '#sql';
 import { openStore, type Store } from '#store';
 
@@ -35,7 +35,8 @@ export interface Views {
   close(): Promise<void>;
 }
 
-export async function openViews(): Promise<Views> {
+/** `options` are the keeper's own; it never audits by itself here. */
+export async function openViews(options: Pick<KeeperOptions, 'chunkRows' | 'random'> = {}): Promise<Views> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-views-'));
   const saved = new Map<string, string>();
   const files: ViewFiles = {
@@ -47,7 +48,7 @@ export async function openViews(): Promise<Views> {
   const positions = new Map<string, number>();
   const open = async () => {
     const store = await openStore({ dataPath: folder, memory: 600e6, threads: 2 });
-    const keeper = await openKeeper({ store, files, onProblem: (problem) => problems.push(problem) });
+    const keeper = await openKeeper({ store, files, onProblem: (problem) => problems.push(problem), auditEvery: 0, ...options });
     return { store, keeper };
   };
   let { store, keeper } = await open();

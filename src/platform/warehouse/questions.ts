@@ -21,7 +21,7 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
     'GET /answers': async () => ({ answers: answers.list() }),
     'POST /answers/': async ({ who, name, request, response }) => {
       const { show, ...asked } = (await json(request)) as { show: boolean; options: Record<string, unknown> };
-      if (show) return answers.show({ ...asked, answer: name });
+      if (show) return answers.show({ ...asked, answer: name, who });
       send(response, await answers.run({ ...asked, answer: name, who, signal: goneSignal(response) }));
       return undefined;
     },

@@ -1,13 +1,23 @@
-import { type Models, type OwnStatements, toldOf } from '#analyze';
-import type { Keeper } from '#process';
+import { type Models, modelStatement, type OwnStatements } from '#analyze';
+import type { Keeper, Queries, ViewState } from '#process';
+import type { Statement } from '#sql';
 
-/** Statements about views and models, as questions see them. */
-export function ownStatements(keeper: Keeper, models: Models): OwnStatements {
+/** Statements about views, scheduled queries and models, as questions see them. */
+export function ownStatements(keeper: Keeper, queries: Queries, models: Models): OwnStatements {
+  return Object.assign(carriedOut(keeper, queries, models), {
+    async before(statement: Statement) {
+      await queries.before(statement);
+      await keeper.before(statement);
+    },
+  });
+}
+
+function carriedOut(keeper: Keeper, queries: Queries, models: Models): OwnStatements {
   const text = (...names: string[]) => names.map((name) => ({ name, type: 'VARCHAR' }));
   return async (statement, who, asked) => {
     switch (statement.kind) {
       case 'create_materialized_view': {
-        const view = await keeper.create(statement);
+        const view = await keeper.create(statement, asked.cancel);
         return {
           columns: text('view', 'mode', 'reasons'),
           rows: [[view.full, view.plan.column === null ? 'whole' : 'partitions', view.plan.reasons.join('; ')]],
@@ -19,24 +29,45 @@ export function ownStatements(keeper: Keeper, models: Models): OwnStatements {
       case 'drop_materialized_view':
         await keeper.command(statement);
         return { columns: text('statement', 'view'), rows: [[statement.kind, `${statement.target.schema}.${statement.target.name}`]] };
-      case 'show_materialized_views':
+      case 'explain_materialized_view':
         return {
-          columns: text('view', 'source', 'mode', 'state', 'reasons', 'error'),
-          rows: keeper
-            .states()
-            .map((view) => [view.name, view.source, view.mode, view.state, view.reasons.join('; '), view.error?.message ?? null]),
+          columns: text('aspect', 'detail'),
+          rows: (await keeper.explain(statement)).map(({ aspect, detail }) => [aspect, detail]),
         };
-      case 'create_model': {
-        const created = await models.create(statement, { ...asked, who: who.name });
-        return created === null
-          ? { columns: text('model'), rows: [[`${statement.target.schema}.${statement.target.name}`]] }
-          : toldOf(created);
-      }
-      case 'drop_model':
-        await models.drop(statement);
-        return { columns: text('statement', 'model'), rows: [[statement.kind, `${statement.target.schema}.${statement.target.name}`]] };
+      case 'show_materialized_views':
+        return { columns: shownColumns, rows: keeper.states().map(shown) };
+      case 'create_scheduled_query':
+        await queries.create(statement);
+        return { columns: text('query'), rows: [[`${statement.target.schema}.${statement.target.name}`]] };
+      case 'run_scheduled_query':
+      case 'pause_scheduled_query':
+      case 'resume_scheduled_query':
+      case 'drop_scheduled_query':
+        await queries.command(statement);
+        return { columns: text('statement', 'query'), rows: [[statement.kind, `${statement.target.schema}.${statement.target.name}`]] };
+      case 'show_scheduled_queries':
+        return {
+          columns: text('query', 'cron', 'time_zone', 'write', 'state', 'next', 'last', 'outcome', 'error'),
+          rows: queries
+            .states()
+            .map((query) => [
+              ...[query.name, query.cron, query.time_zone, query.write, query.state, query.next],
+              ...[query.last?.due ?? null, query.last?.outcome ?? null, query.last?.error ?? null],
+            ]),
+        };
       default:
-        return null;
+        return modelStatement(models, statement, who, asked);
     }
   };
+}
+
+const shownColumns = [
+  ...['view', 'source', 'mode', 'state', 'reasons', 'error', 'building', 'refreshed'].map((name) => ({ name, type: 'VARCHAR' })),
+  ...['late_rows', 'audit_differences'].map((name) => ({ name, type: 'BIGINT' })),
+];
+
+function shown(view: ViewState): (string | number | null)[] {
+  const building = view.building === null ? null : `${view.building.done} of ${view.building.of} chunks`;
+  const words = [view.reasons.join('; '), view.error?.message ?? null, building, view.refreshed];
+  return [view.name, view.source, view.mode, view.state, ...words, view.late?.rows ?? null, view.audit?.found ?? null];
 }

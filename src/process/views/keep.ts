@@ -2,9 +2,20 @@
  * Keeps views fresh: each commit says which tables changed; a view that reads one of them is refreshed when it is due, after the
  * views that it stands on. A view that fails is paused with its reason; the others go on, and its last good state stays readable.
  */
-import { asMillraceError, type ErrorBody, fail, type Millis } from '#core';
-import type { CreateMaterializedViewStatement, MaterializedViewStatement, Serialize } from '#sql';
+import { asMillraceError, type ErrorBody, fail, type Millis, MillraceError } from '#core';
+import type {
+  CreateMaterializedViewStatement,
+  ExplainMaterializedViewStatement,
+  MaterializedViewStatement,
+  Serialize,
+  Statement,
+} from '#sql';
 import { type Change, type Store, text } from '#store';
+import { type Audited, auditView, samplePartitions } from './audit.ts';
+import { buildBeside, chunksOf, type Progress } from './build.ts';
+import { type Explained, explainView, planText } from './explain.ts';
+import { watermarkAfter } from './late.ts';
+import { forget, openRecords, record, recordOf, trim } from './record.ts';
 import { type Refreshed, refreshView } from './refresh.ts';
 import { type Engine, inOrder, readView, tablesOf, type View, viewOf } from './view.ts';
 
@@ -18,25 +29,52 @@ export interface ViewFiles {
 export interface ViewState {
   readonly name: string;
   readonly source: string;
+  /** Every table that it reads. */
+  readonly reads: readonly string[];
   readonly partition: string | null;
   readonly mode: 'partitions' | 'whole';
   readonly reasons: readonly string[];
   /** What a change of each table that it reads costs, in words. */
   readonly plan: readonly string[];
   readonly state: 'fresh' | 'behind' | 'paused';
+  /** Chunks of a build beside it. */
+  readonly building: { readonly done: number; readonly of: number } | null;
   /** The batch up to which it is right; null while it was never built. */
   readonly batch: number | null;
+  /** When it was last right after a change, ISO 8601 in UTC. */
+  readonly refreshed: string | null;
   readonly refreshes: number;
   readonly last_ms: Millis | null;
   readonly last: Refreshed | null;
+  /** Null without the option; `rows` came too late since it was built. */
+  readonly late: { readonly after_ms: Millis; readonly watermark: string | null; readonly rows: number } | null;
+  /** The newest comparison with the query computed from scratch, and all differences that were found since it was built. */
+  readonly audit: (Audited & { readonly found: number }) | null;
   readonly error: ErrorBody | null;
 }
 
 export interface Keeper {
   /** Reads the definitions anew: new and changed views are built, gone ones dropped. Broken files are returned as problems. */
   define(): Promise<readonly ErrorBody[]>;
-  create(statement: CreateMaterializedViewStatement): Promise<View>;
+  /** Resolves when it is built. An aborted `cancel` ends a build in chunks: VIEW_BUILD_CANCELLED, and what stood there stands. */
+  create(statement: CreateMaterializedViewStatement, cancel?: AbortSignal): Promise<View>;
+  /** Saves definitions that are new or the same, all or none, and builds them. Errors: VIEW_EXISTS, those of the definitions. */
+  adopt(definitions: readonly { readonly name: string; readonly sql: string }[]): Promise<void>;
   command(statement: MaterializedViewStatement): Promise<void>;
+  explain(statement: ExplainMaterializedViewStatement): Promise<readonly Explained[]>;
+  /** Ends the build in chunks of a view. Errors: VIEW_UNKNOWN when none is under way. */
+  cancel(name: string): void;
+  /**
+   * Before a statement that writes is run: refuses what would change a view's rows, and what drops a table that views read unless it
+   * says CASCADE; then these are dropped. Errors: VIEW_KEPT, VIEW_READ.
+   */
+  before(statement: Statement): Promise<void>;
+  /** Names of the views that read a table (schema.name), directly or through others, each after those that it reads. */
+  readersOf(table: string): readonly string[];
+  /** Compares a sample of a view with its query. Null when it is not right up to now, or is being built. Errors: VIEW_UNKNOWN. */
+  audit(name: string): Promise<Audited | null>;
+  /** Takes out replaced rows and records that no view needs any more; how many replaced rows. */
+  trim(): Promise<number>;
   states(): readonly ViewState[];
   /** Refreshes what is behind without waiting for its time; resolves when every view that is not paused is right up to the newest batch, or after `patience`. */
   settle(patience: Millis): Promise<void>;
@@ -49,6 +87,9 @@ interface Kept {
   wholly: ReadonlySet<string>;
   /** The batch up to which it is right. */
   batch: number | null;
+  watermark: string | null;
+  refreshed: string | null;
+  late: number;
   dirty: boolean;
   /** Something changed that can't be told by partition. */
   whole: boolean;
@@ -56,23 +97,48 @@ interface Kept {
   refreshes: number;
   lastMs: Millis | null;
   last: Refreshed | null;
+  audit: Audited | null;
+  differences: number;
   error: ErrorBody | null;
   paused: boolean;
   running: boolean;
 }
 
-export async function openKeeper(input: { store: Store; files: ViewFiles; onProblem: (problem: unknown) => void }): Promise<Keeper> {
-  const { store, files } = input;
-  await store.write((tx) =>
-    tx.run(
-      'CREATE TABLE IF NOT EXISTS millrace.view (name VARCHAR NOT NULL, definition VARCHAR NOT NULL, batch BIGINT NOT NULL, refreshed TIMESTAMPTZ NOT NULL)',
-    ),
-  );
+interface Build {
+  readonly own: Kept;
+  readonly progress: Progress;
+  readonly done: Promise<ErrorBody | null>;
+}
+
+export interface KeeperOptions {
+  readonly store: Store;
+  readonly files: ViewFiles;
+  readonly onProblem: (problem: unknown) => void;
+  /** A view over more rows than this is built beside in chunks of so many. */
+  readonly chunkRows?: number;
+  /** How often, while nothing is behind, a view is audited; 0: never by itself. */
+  readonly auditEvery?: Millis;
+  readonly random?: () => number;
+}
+
+const CHUNK_ROWS = 2_000_000;
+const AUDIT_EVERY: Millis = 60_000;
+const AUDITED_PARTITIONS = 4;
+/** Each so many audits the records that nobody needs are taken out. */
+const TRIM_EVERY = 10;
+/** A build that begins again because something changed as a whole; then it is done in one go. */
+const BUILD_TRIES = 3;
+
+export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
+  const { store, files, chunkRows = CHUNK_ROWS, auditEvery = AUDIT_EVERY, random = Math.random } = input;
+  await openRecords(store);
   const kept = new Map<string, Kept>();
+  const builds = new Map<string, Build>();
   let order: Kept[] = [];
   let stopping = false;
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
+  let ticks = 0;
 
   const serialize: Serialize = async (sql) => {
     const reader = await store.reader();
@@ -97,32 +163,35 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
     });
   }
 
-  async function stateOf(view: View): Promise<number | null> {
-    const [row] = await store.rows(
-      `SELECT max_by(definition, batch) AS definition, max(batch) AS batch FROM millrace.view WHERE name = ${text(view.full)}`,
-    );
-    return row?.['definition'] === view.definition ? Number(row['batch']) : null;
-  }
-
-  async function keep(view: View): Promise<void> {
-    const batch = await stateOf(view);
+  /** As the warehouse remembers it: right up to a batch if it was built by this definition. */
+  async function keptOf(view: View): Promise<Kept> {
+    const recorded = await recordOf(engine.rows, view.full);
+    const same = recorded?.definition === view.definition ? recorded : null;
+    const batch = same?.batch ?? null;
     const wholly = await readWholly(view);
-    const own: Kept = {
+    const whole = batch !== null && (await changedWhole(view, batch, wholly));
+    const [audits] = await store.rows(
+      `SELECT coalesce(sum(differences), 0)::BIGINT AS n FROM millrace.audit WHERE view = ${text(view.full)}`,
+    );
+    return {
       view,
       wholly,
       batch,
-      dirty: true,
-      whole: batch !== null && (await changedWhole(view, batch, wholly)),
+      watermark: same?.watermark ?? null,
+      refreshed: same?.refreshed ?? null,
+      late: same?.late ?? 0,
+      dirty: batch === null || view.columns !== null || whole,
+      whole,
       dueAt: 0,
       refreshes: 0,
       lastMs: null,
       last: null,
+      audit: null,
+      differences: same === null ? 0 : Number(audits!['n']),
       error: null,
       paused: false,
       running: false,
     };
-    if (batch !== null && view.columns === null) own.dirty = own.whole;
-    kept.set(view.full, own);
   }
 
   async function readWholly(view: View): Promise<ReadonlySet<string>> {
@@ -143,13 +212,97 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
     return Number(row!['n']) > 0;
   }
 
+  /** Takes a definition over: at once, or when it is built beside what stands there. */
+  async function place(view: View): Promise<void> {
+    await cancelled(view.full);
+    const own = await keptOf(view);
+    const chunks = own.batch === null ? await chunksOf(engine.rows, view, chunkRows) : [];
+    if (chunks.length < 2) kept.set(view.full, own);
+    else {
+      if (!kept.has(view.full)) await keepFormer(view.full);
+      build(own);
+    }
+  }
+
+  /** After a stop in the middle of a build the former rows still stand: they are kept by the former definition. */
+  async function keepFormer(full: string): Promise<void> {
+    const recorded = await recordOf(engine.rows, full);
+    if (recorded === null) return;
+    try {
+      kept.set(full, await keptOf(await check(recorded.definition)));
+    } catch (thrown) {
+      // It can't be kept by a definition that no longer holds: its rows stay as they are until the new ones come.
+      input.onProblem(thrown);
+    }
+  }
+
+  function build(own: Kept): Build {
+    const progress: Progress = { done: 0, of: 1, cancelled: false };
+    const building: Build = { own, progress, done: Promise.resolve().then(() => built(own, building)) };
+    builds.set(own.view.full, building);
+    return building;
+  }
+
+  /** Null, or why it could not be built. */
+  async function built(own: Kept, building: Build): Promise<ErrorBody | null> {
+    const { view } = own;
+    const began = performance.now();
+    try {
+      for (let tries = 1; ; tries++) {
+        own.whole = false;
+        const chunks = await chunksOf(engine.rows, view, chunkRows);
+        Object.assign(building.progress, { done: 0, of: chunks.length });
+        try {
+          own.last = await buildBeside(store, view, chunks, {
+            progress: building.progress,
+            stale: () => own.whole || stopping,
+            onSwapped(upTo, watermark) {
+              own.batch = upTo;
+              own.watermark = watermark;
+            },
+          });
+          break;
+        } catch (thrown) {
+          if (stopping || !(thrown instanceof MillraceError && thrown.code === 'VIEW_BUILD_STALE')) throw thrown;
+          if (tries === BUILD_TRIES) {
+            await refresh(own, true);
+            break;
+          }
+        }
+      }
+      own.lastMs = Math.round(performance.now() - began);
+      own.refreshes++;
+      own.refreshed = new Date().toISOString();
+      kept.set(view.full, own);
+      return own.error;
+    } catch (thrown) {
+      const { body } = asMillraceError(thrown);
+      const former = kept.get(view.full);
+      if (former?.view.definition === view.definition) Object.assign(former, { paused: true, error: body });
+      else if (former === undefined && !stopping) kept.set(view.full, Object.assign(own, { paused: true, error: body }));
+      if (!stopping && !building.progress.cancelled) input.onProblem(thrown);
+      return body;
+    } finally {
+      builds.delete(view.full);
+      sorted();
+      schedule();
+    }
+  }
+
+  async function cancelled(name: string): Promise<void> {
+    const building = builds.get(name);
+    if (building === undefined) return;
+    building.progress.cancelled = true;
+    await building.done;
+  }
+
   function sorted(): void {
     const views = inOrder([...kept.values()].map((own) => own.view));
     order = views.map((view) => kept.get(view.full)!);
   }
 
   store.onCommit((changes: readonly Change[]) => {
-    for (const own of kept.values()) {
+    for (const own of [...kept.values(), ...[...builds.values()].map((building) => building.own)]) {
       const tables = tablesOf(own.view);
       for (const change of changes) {
         const target = change.target.toLowerCase();
@@ -161,9 +314,12 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
     schedule();
   });
 
+  /** One that must be built as a whole waits for the build that is under way. */
+  const isDue = (own: Kept) => own.dirty && !own.paused && !(own.whole && builds.has(own.view.full));
+
   function schedule(): void {
     if (stopping || timer !== undefined) return;
-    const due = order.filter((own) => own.dirty && !own.paused).map((own) => own.dueAt);
+    const due = order.filter(isDue).map((own) => own.dueAt);
     if (due.length === 0) return;
     timer = setTimeout(
       () => {
@@ -178,41 +334,75 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
     for (const own of order) {
       if (stopping) return;
       const dropped = kept.get(own.view.full) !== own;
-      if (!dropped && own.dirty && !own.paused && own.dueAt <= performance.now() + 1) await refresh(own);
+      if (!dropped && isDue(own) && own.dueAt <= performance.now() + 1) await refresh(own);
     }
     schedule();
   }
 
-  async function refresh(own: Kept): Promise<void> {
+  /** `inOneGo` builds a large view too in a single transaction. */
+  async function refresh(own: Kept, inOneGo = false): Promise<void> {
+    const { view } = own;
+    if (own.whole && own.watermark === null && !inOneGo && (await chunksOf(engine.rows, view, chunkRows)).length > 1) {
+      if (!builds.has(view.full)) build(await keptAnew(view));
+      return;
+    }
     const began = performance.now();
     own.dirty = false;
     own.running = true;
     const whole = own.whole;
     own.whole = false;
-    const { view } = own;
     const downstream = [...kept.values()].some((other) => tablesOf(other.view).has(view.full.toLowerCase()));
     try {
-      const { batch, refreshed } = await store.write(async (tx) => {
+      const { batch, refreshed, watermark } = await store.write(async (tx) => {
         // Everything before this batch is committed, and nothing commits beside it.
         const upTo = tx.batch - 1;
-        const refreshed = await refreshView(tx, view, own.batch, { whole, keepOld: downstream });
-        if (refreshed.mode !== 'nothing')
-          await tx.run(`INSERT INTO millrace.view VALUES (${text(view.full)}, ${text(view.definition)}, ${upTo}, now())`);
-        return { batch: upTo, refreshed };
+        if (own.batch === null) await forget(tx, view.full);
+        const refreshed = await refreshView(tx, view, own.batch, { whole, keepOld: downstream, watermark: own.watermark });
+        const watermark = await watermarkAfter((sql) => tx.rows(sql), view, own.batch, own.watermark);
+        if (refreshed.mode !== 'nothing') await record(tx, view, upTo, watermark);
+        return { batch: upTo, refreshed, watermark };
       });
       own.batch = batch;
+      own.watermark = watermark;
+      own.late += refreshed.late ?? 0;
       own.last = refreshed;
       own.lastMs = Math.round(performance.now() - began);
+      own.refreshed = new Date().toISOString();
       own.refreshes++;
       own.error = null;
     } catch (thrown) {
       own.paused = true;
-      own.error = asMillraceError(thrown).body;
+      const error = worded(own, thrown);
+      own.error = asMillraceError(error).body;
       own.whole ||= whole;
-      input.onProblem(thrown);
+      input.onProblem(error);
     }
     own.running = false;
     own.dueAt = performance.now() + view.refresh;
+  }
+
+  async function keptAnew(view: View): Promise<Kept> {
+    return { ...(await keptOf(view)), batch: null, watermark: null, late: 0, differences: 0, whole: false };
+  }
+
+  /** What a column or table that is gone stops: the view, and those that wait for it. */
+  function worded({ view }: Kept, thrown: unknown): unknown {
+    const { params } = asMillraceError(thrown);
+    const gone = /^(Binder|Catalog) Error: (.*)$/.exec(String(params['detail'] ?? ''));
+    if (gone === null) return thrown;
+    const readers = readersOf(view.full).join(', ') || 'none';
+    return new MillraceError('VIEW_COLUMN', { view: view.full, readers, problem: gone[2]! }, thrown);
+  }
+
+  function readersOf(table: string): readonly string[] {
+    const below = new Set([table.toLowerCase()]);
+    const found: string[] = [];
+    for (const own of order) {
+      if (![...tablesOf(own.view)].some((read) => below.has(read))) continue;
+      below.add(own.view.full.toLowerCase());
+      found.push(own.view.full);
+    }
+    return found;
   }
 
   async function define(): Promise<readonly ErrorBody[]> {
@@ -226,14 +416,14 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       problems.length = 0;
       for (const definition of waiting) {
         try {
-          const old = kept.get(definition.name);
+          const old = builds.get(definition.name)?.own ?? kept.get(definition.name);
           if (old !== undefined && old.view.definition === definition.text) {
             found.add(definition.name);
             continue;
           }
           const view = await check(definition.text);
           if (view.full !== definition.name) fail('VIEW_NAME', { file: definition.file, view: view.full });
-          await keep(view);
+          await place(view);
           found.add(view.full);
         } catch (thrown) {
           const error = asMillraceError(thrown);
@@ -247,7 +437,7 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       // A view of a view that was never built can't be planned before that one has columns.
       if (waiting.length > 0) await buildAll();
     }
-    for (const name of [...kept.keys()]) if (!found.has(name)) await drop(name);
+    for (const name of new Set([...kept.keys(), ...builds.keys()])) if (!found.has(name)) await drop(name);
     sorted();
     schedule();
     return problems;
@@ -257,37 +447,103 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
     sorted();
     for (const own of order) if (own.batch === null && !own.paused) running = running.then(() => refresh(own));
     await running;
+    await Promise.all([...builds.values()].map((building) => building.done));
   }
 
   async function drop(name: string): Promise<void> {
-    const own = kept.get(name);
-    if (own === undefined) return;
+    const view = (kept.get(name) ?? builds.get(name)?.own)?.view;
+    await cancelled(name);
     kept.delete(name);
+    if (view === undefined) return;
     sorted();
     await store.write(async (tx) => {
-      await tx.run(`DROP TABLE IF EXISTS "${own.view.name.schema}"."${own.view.name.name}"`);
-      await tx.run(`DROP TABLE IF EXISTS change."${own.view.full}"`);
-      await tx.run(`DELETE FROM millrace.view WHERE name = ${text(own.view.full)}`);
-      tx.changed({ kind: 'view', target: own.view.full, key: 'whole', rows: 0 });
+      await tx.run(`DROP TABLE IF EXISTS "${view.name.schema}"."${view.name.name}"`);
+      await tx.run(`DROP TABLE IF EXISTS change."${view.full}"`);
+      await tx.run(`DELETE FROM millrace.view WHERE name = ${text(view.full)}`);
+      await forget(tx, view.full);
+      tx.changed({ kind: 'view', target: view.full, key: 'whole', rows: 0 });
     });
   }
 
+  /** Drops the views that read a table, the uppermost first. Errors: VIEW_READ without `cascade`. */
+  async function release(table: string, cascade: boolean): Promise<void> {
+    const readers = readersOf(table);
+    if (readers.length > 0 && !cascade) fail('VIEW_READ', { table, readers: readers.join(', ') });
+    for (const reader of [...readers].reverse()) {
+      files.remove(reader);
+      await drop(reader);
+    }
+  }
+
+  async function audit(own: Kept): Promise<Audited | null> {
+    const sampled = await samplePartitions(store, own.view, AUDITED_PARTITIONS, Math.floor(random() * 2 ** 31));
+    if (own.view.columns !== null && sampled.length === 0) return null;
+    const audited = await store.write(async (tx) => {
+      const right = !own.dirty && !own.paused && own.batch !== null && kept.get(own.view.full) === own;
+      return right ? auditView(tx, own.view, sampled) : null;
+    });
+    if (audited === null) return null;
+    own.audit = audited;
+    own.differences += audited.differences;
+    if (audited.differences > 0)
+      input.onProblem(new MillraceError('VIEW_DIFFERS', { view: own.view.full, differences: audited.differences }));
+    return audited;
+  }
+
+  /** In idle time: the view whose audit is oldest. */
+  async function tick(): Promise<void> {
+    if (stopping || builds.size > 0 || order.some((own) => isDue(own) || own.running)) return;
+    ticks++;
+    if (ticks % TRIM_EVERY === 0) await trimmed();
+    const next = order
+      .filter((own) => !own.paused && own.batch !== null)
+      .sort((a, b) => (a.audit?.at ?? '').localeCompare(b.audit?.at ?? ''));
+    if (next[0] !== undefined) await audit(next[0]);
+  }
+
+  async function trimmed(): Promise<number> {
+    return store.write(async (tx) => {
+      const seen = new Map<string, number>();
+      const right = order.filter((own) => !own.dirty && !own.paused && own.batch !== null);
+      for (const own of [...order, ...[...builds.values()].map((building) => building.own)]) {
+        const upTo = right.includes(own) ? tx.batch - 1 : (own.batch ?? 0);
+        for (const table of tablesOf(own.view)) seen.set(table, Math.min(seen.get(table) ?? upTo, upTo));
+      }
+      return trim(tx, right, seen);
+    });
+  }
+
+  const auditing =
+    auditEvery === 0
+      ? undefined
+      : setInterval(() => {
+          running = running.then(tick).catch((thrown: unknown) => input.onProblem(thrown));
+        }, auditEvery).unref();
+
+  const known = (name: string): Kept => kept.get(name) ?? fail('VIEW_UNKNOWN', { view: name });
+
   return {
     define,
-    async create(statement) {
+    async create(statement, cancel) {
       const view = await viewOf(statement, engine);
-      const taken = kept.has(view.full) || (await store.names()).has(view.full.toLowerCase());
+      const taken = kept.has(view.full) || builds.has(view.full) || (await store.names()).has(view.full.toLowerCase());
       if (taken && statement.ifNotExists && kept.has(view.full)) return kept.get(view.full)!.view;
-      if (taken && !(statement.replace && kept.has(view.full))) fail('VIEW_EXISTS', { view: view.full });
-      const before = kept.get(view.full);
-      await keep(view);
-      try {
-        sorted();
-      } catch (thrown) {
-        if (before === undefined) kept.delete(view.full);
-        else kept.set(view.full, before);
-        sorted();
-        throw thrown;
+      if (taken && !(statement.replace && (kept.has(view.full) || builds.has(view.full)))) fail('VIEW_EXISTS', { view: view.full });
+      inOrder([...[...kept.values()].map((own) => own.view).filter((other) => other.full !== view.full), view]);
+      await place(view);
+      sorted();
+      const building = builds.get(view.full);
+      if (building !== undefined) {
+        cancel?.addEventListener('abort', () => {
+          building.progress.cancelled = true;
+        });
+        const error = await building.done;
+        if (error !== null) {
+          if (kept.get(view.full)?.batch === null) await drop(view.full);
+          return fail(error.code, error.params);
+        }
+        files.save(view.full, view.definition);
+        return view;
       }
       files.save(view.full, view.definition);
       running = running.then(() => refresh(kept.get(view.full)!));
@@ -296,19 +552,34 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
       const { error } = kept.get(view.full)!;
       return error === null ? view : fail(error.code, error.params);
     },
+    async adopt(definitions) {
+      const names = await store.names();
+      const own = new Map(files.list().map(({ name, text }) => [name, text]));
+      const fresh = definitions.filter(({ name, sql }) => own.get(name) !== sql);
+      for (const { name } of fresh) if (own.has(name) || names.has(name)) fail('VIEW_EXISTS', { view: name });
+      for (const { name, sql } of fresh) files.save(name, sql);
+      const problems = await define();
+      const mine = problems.find((problem) => fresh.some(({ name }) => String(problem.params['file']).endsWith(`${name}.sql`)));
+      if (mine === undefined) return;
+      for (const { name } of fresh) files.remove(name);
+      await define();
+      fail(mine.code, mine.params);
+    },
     async command(statement) {
       const name = `${statement.target.schema}.${statement.target.name}`;
-      const own = kept.get(name);
+      const own = kept.get(name) ?? builds.get(name)?.own;
       if (own === undefined) {
         if (statement.ifExists) return;
         return fail('VIEW_UNKNOWN', { view: name });
       }
       switch (statement.kind) {
         case 'drop_materialized_view':
+          await release(name, statement.cascade === true);
           files.remove(name);
           await drop(name);
           return;
         case 'pause_materialized_view':
+          await cancelled(name);
           own.paused = true;
           return;
         case 'resume_materialized_view':
@@ -317,33 +588,45 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
           own.dirty = true;
           schedule();
           return;
-        case 'refresh_materialized_view':
+        case 'refresh_materialized_view': {
           own.paused = false;
+          own.error = null;
           own.whole = true;
+          own.dirty = true;
           running = running.then(() => refresh(own));
           await running;
+          const error = (await builds.get(name)?.done) ?? null;
+          if (error !== null) fail(error.code, error.params);
+        }
       }
     },
-    states: () =>
-      order.map((own) => ({
-        name: own.view.full,
-        source: own.view.source,
-        partition: own.view.partition,
-        mode: own.view.columns === null ? 'whole' : 'partitions',
-        reasons: own.view.plan.reasons,
-        plan: planText(own.view),
-        state: own.paused ? 'paused' : own.dirty ? 'behind' : 'fresh',
-        batch: own.batch,
-        refreshes: own.refreshes,
-        last_ms: own.lastMs,
-        last: own.last,
-        error: own.error,
-      })),
+    async explain(statement) {
+      if (statement.create !== null) return explainView(await viewOf(statement.create, engine), null, engine);
+      const own = known(`${statement.target.schema}.${statement.target.name}`);
+      return explainView(own.view, { ...own, readers: readersOf(own.view.full) }, engine);
+    },
+    cancel(name) {
+      const building = builds.get(name) ?? fail('VIEW_UNKNOWN', { view: name });
+      building.progress.cancelled = true;
+    },
+    async before(statement) {
+      if (!('sql' in statement) || !('target' in statement)) return;
+      const table = `${statement.target.schema}.${statement.target.name}`.toLowerCase();
+      if (kept.has(table) || builds.has(table)) fail('VIEW_KEPT', { view: table });
+      if (statement.kind === 'drop') await release(table, statement.cascade === true);
+    },
+    readersOf,
+    audit: async (name) => audit(known(name)),
+    trim: trimmed,
+    states: () => {
+      const fresh = [...builds.values()].map(({ own }) => own).filter((own) => !kept.has(own.view.full));
+      return [...order, ...fresh].map((own) => stateOf(own, builds.get(own.view.full)?.progress ?? null));
+    },
     async settle(patience) {
       const deadline = performance.now() + patience;
       const behind = () => order.filter((own) => (own.dirty || own.running) && !own.paused);
       // The end of one refresh may be news for the next view.
-      for (let late = behind(); late.length > 0 && performance.now() < deadline; late = behind()) {
+      for (let late = behind(); (late.length > 0 || builds.size > 0) && performance.now() < deadline; late = behind()) {
         for (const own of late) own.dueAt = 0;
         clearTimeout(timer);
         timer = undefined;
@@ -353,27 +636,47 @@ export async function openKeeper(input: { store: Store; files: ViewFiles; onProb
         const impatience = new Promise((resolve) => {
           patient = setTimeout(resolve, deadline - performance.now());
         });
-        await Promise.race([running, impatience]);
+        await Promise.race([Promise.all([running, ...[...builds.values()].map(({ done }) => done)]), impatience]);
         clearTimeout(patient);
       }
     },
     async stop() {
       stopping = true;
       clearTimeout(timer);
+      clearInterval(auditing);
       await running;
+      await Promise.all([...builds.values()].map(({ done }) => done));
     },
   };
 }
 
-/** How each table that a view reads is kept up with, in words. */
-function planText(view: View): string[] {
-  if (view.columns === null) return [...tablesOf(view)].map((table) => `${table}: any change recomputes the whole view`);
-  const lines = view.inputs.map((input) => {
-    if (input.by === 'partition')
-      return `${input.table}: a changed row touches the partition ${input.parts.map((part) => part.sql).join(', ')}`;
-    if (input.by === 'key')
-      return `${input.table}: a changed row touches the partitions of the rows of ${input.of.table} whose ${input.of.key} equals its ${input.key}`;
-    return `${input.table}: any change recomputes the whole view, because ${input.reason}`;
-  });
-  return [...new Set(lines)];
+function stateOf(own: Kept, progress: Progress | null): ViewState {
+  const { view } = own;
+  return {
+    name: view.full,
+    source: view.source,
+    reads: [...tablesOf(view)],
+    partition: view.partition,
+    mode: view.columns === null ? 'whole' : 'partitions',
+    reasons: view.plan.reasons,
+    plan: planText(view),
+    state: own.paused ? 'paused' : own.dirty ? 'behind' : 'fresh',
+    building: progress === null ? null : { done: progress.done, of: progress.of },
+    batch: own.batch,
+    refreshed: own.refreshed,
+    refreshes: own.refreshes,
+    last_ms: own.lastMs,
+    last: own.last,
+    late: view.lateness === null ? null : { after_ms: view.lateness.span, watermark: own.watermark, rows: own.late },
+    audit:
+      own.audit === null
+        ? own.differences === 0
+          ? null
+          : { ...UNSEEN, found: own.differences }
+        : { ...own.audit, found: own.differences },
+    error: own.error,
+  };
 }
+
+/** Differences that an earlier run found. */
+const UNSEEN: Audited = { at: '', partitions: null, differences: 0 };

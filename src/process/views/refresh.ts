@@ -3,53 +3,74 @@
  * batch up to which the view is right is recorded. So a view equals its query in batch at any time, however late or disordered
  * the rows came.
  */
-import { quoted, type Transaction, text } from '#store';
-import { type Input, type Part, quotedName, type View } from './view.ts';
+import { quoted, type Row, type Transaction, text } from '#store';
+import { frozenSql, setLateAside } from './late.ts';
+import { type Input, type Part, quotedName, truncatedTime, type View } from './view.ts';
 
 export interface Refreshed {
   readonly mode: 'partitions' | 'whole' | 'nothing';
   readonly partitions: number;
   readonly rows: number;
+  /** Rows that came for a frozen partition, if any did. */
+  readonly late?: number;
 }
 
 /** All columns but the source's own batch number, which a SELECT * would carry along. */
-const COLUMNS = `COLUMNS(name -> name <> '_batch')`;
+export const COLUMNS = `COLUMNS(name -> name <> '_batch')`;
 
 /** Time partitions further apart than this are read as separate ranges. */
 const MAX_RANGES = 16;
 
-/** `since` is the batch up to which the view is right; null builds it. `whole` forces a full recompute. */
+const NOTHING: Refreshed = { mode: 'nothing', partitions: 0, rows: 0 };
+
+/**
+ * `since` is the batch up to which the view is right; null builds it. `whole` forces a full recompute. What is frozen by `watermark`
+ * stays as it is.
+ */
 export async function refreshView(
   tx: Transaction,
   view: View,
   since: number | null,
-  options: { whole: boolean; keepOld: boolean },
+  options: { whole: boolean; keepOld: boolean; watermark: string | null },
 ): Promise<Refreshed> {
-  if (since === null || view.columns === null || options.whole) return recompute(tx, view);
-  const changed = await changeTables(tx);
-  await tx.run(touchedSql(view, since, changed));
+  const { watermark } = options;
+  if (since === null) return recompute(tx, view);
+  const found = watermark === null ? 0 : await setLateAside(tx, view, since, watermark);
+  const late = found === 0 ? {} : { late: found };
+  if (view.columns === null || options.whole)
+    return watermark === null ? recompute(tx, view) : { ...(await recomputeOpen(tx, view, watermark)), ...late };
+  const changed = await changeTables((sql) => tx.rows(sql));
+  await tx.run(`CREATE OR REPLACE TEMP TABLE touched AS ${touchedSql(view, since, changed, watermark)}`);
   const names = view.columns.map((_, k) => `_p${k}`);
-  const [found] = await tx.rows(
+  const [sum] = await tx.rows(
     `SELECT count(*) AS n, bool_or(${names.map((name) => `${name} IS NULL`).join(' OR ')}) AS nulls FROM touched`,
   );
-  const partitions = Number(found!['n']);
-  if (partitions === 0) return { mode: 'nothing', partitions: 0, rows: 0 };
-  const among = amongSql(names, found!['nulls'] === true);
-  const own = view.columns.map((column) => `"${column.replaceAll('"', '""')}"`);
-  const affected = `${among(own)}${view.lookback === null ? '' : ` AND ${fromTouched(`"${view.lookback.column}"`, own)}`}`;
+  const partitions = Number(sum!['n']);
+  if (partitions === 0) return found === 0 ? NOTHING : { mode: 'partitions', partitions, rows: 0, ...late };
+  const among = amongSql(names, sum!['nulls'] === true);
+  const own = ownColumns(view);
+  const affected = `${among(own)}${view.lookback === null ? '' : await fromTouched((sql) => tx.rows(sql), `"${view.lookback.column}"`, own)}`;
   if (options.keepOld) await keepOld(tx, view, affected);
   await tx.run(`DELETE FROM ${quoted(view.name)} WHERE ${affected}`);
+  // A row of the source may belong to other partitions too (hopping windows, a lookback): those stay as they are.
+  const rows = await tx.run(
+    `INSERT INTO ${quoted(view.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${await touchedQuery((sql) => tx.rows(sql), view, among)}\n) AS fresh WHERE ${affected}`,
+  );
+  tx.changed({ kind: 'view', target: view.full, rows });
+  return { mode: 'partitions', partitions, rows, ...late };
+}
+
+/** The columns of the view that hold the partition, as SQL. */
+export const ownColumns = (view: View): string[] => (view.columns ?? []).map((column) => `"${column.replaceAll('"', '""')}"`);
+
+/** The view's query over the rows of the touched partitions alone; the table `touched` is in scope. */
+export async function touchedQuery(rows: (sql: string) => Promise<Row[]>, view: View, among: Among): Promise<string> {
   const sources = new Map<Input, string>();
   for (const input of view.inputs) {
     if (input.by !== 'partition') continue;
-    sources.set(input, `(SELECT * FROM ${quotedName(input.table)} WHERE ${await restricted(tx, view, input.parts, among)})`);
+    sources.set(input, `(SELECT * FROM ${quotedName(input.table)} WHERE ${await restricted(rows, view, input.parts, among)})`);
   }
-  // A row of the source may belong to other partitions too (hopping windows, a lookback): those stay as they are.
-  const rows = await tx.run(
-    `INSERT INTO ${quoted(view.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${withSources(view, sources)}\n) AS fresh WHERE ${affected}`,
-  );
-  tx.changed({ kind: 'view', target: view.full, rows });
-  return { mode: 'partitions', partitions, rows };
+  return withSources(view, sources);
 }
 
 /** Readers see the old rows until the transaction commits. Whoever stands on it can't know what went: the record says that all of it changed. */
@@ -65,16 +86,31 @@ async function recompute(tx: Transaction, view: View): Promise<Refreshed> {
   return { mode: 'whole', partitions: 0, rows };
 }
 
-const changeTable = (full: string): string => `change."${full.replaceAll('"', '""')}"`;
+/** All that is not frozen, anew. */
+async function recomputeOpen(tx: Transaction, view: View, watermark: string): Promise<Refreshed> {
+  const open = `(${frozenSql(view, ownColumns(view), watermark)}) IS NOT TRUE`;
+  await tx.run(`DELETE FROM ${quoted(view.name)} WHERE ${open}`);
+  const rows = await tx.run(
+    `INSERT INTO ${quoted(view.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${view.query}\n) AS fresh WHERE ${open}`,
+  );
+  await tx.run(`DROP TABLE IF EXISTS ${changeTable(view.full)}`);
+  tx.changed({ kind: 'view', target: view.full, key: 'whole', rows });
+  return { mode: 'whole', partitions: 0, rows };
+}
+
+export const changeTable = (full: string): string => `change."${full.replaceAll('"', '""')}"`;
 
 /** Names of the tables of which replaced rows are kept, by schema.name in lower case. */
-async function changeTables(tx: Transaction): Promise<ReadonlyMap<string, string>> {
-  const found = await tx.rows(`SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'change'`);
+export async function changeTables(rows: (sql: string) => Promise<Row[]>): Promise<ReadonlyMap<string, string>> {
+  const found = await rows(`SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'change'`);
   return new Map(found.map(({ name }) => [String(name).toLowerCase(), String(name)]));
 }
 
-/** The partitions of rows that came after batch `since`, of rows that were replaced after it, and of rows that look up what changed. */
-export function touchedSql(view: View, since: number, changed: ReadonlyMap<string, string>): string {
+/**
+ * A query of the partitions of rows that came after batch `since`, of rows that were replaced after it, and of rows that look up what
+ * changed; without those that `watermark` has frozen.
+ */
+export function touchedSql(view: View, since: number, changed: ReadonlyMap<string, string>, watermark: string | null): string {
   const news = (table: string, columns: string): string[] => {
     const replaced = changed.get(table);
     return [quotedName(table), ...(replaced === undefined ? [] : [changeTable(replaced)])].map(
@@ -91,16 +127,20 @@ export function touchedSql(view: View, since: number, changed: ReadonlyMap<strin
       ];
     return [];
   });
-  const names = (view.columns ?? []).map((_, k) => `_p${k}`).join(', ');
+  const own = (view.columns ?? []).map((_, k) => `_p${k}`);
+  const names = own.join(', ');
+  const open = watermark === null ? '' : ` WHERE (${frozenSql(view, own, watermark)}) IS NOT TRUE`;
   const grouped =
     view.lookback === null
       ? ''
       : `, coalesce(min(_time) FILTER (WHERE _time IS NOT NULL), '-infinity') AS _from, bool_or(_time IS NULL) AS _timeless`;
-  return `CREATE OR REPLACE TEMP TABLE touched AS SELECT ${names}${grouped} FROM (${selects.join(' UNION ALL ')}) AS news GROUP BY ${names}`;
+  return `SELECT ${names}${grouped} FROM (${selects.join(' UNION ALL ')}) AS news${open} GROUP BY ${names}`;
 }
 
+type Among = (expressions: readonly string[]) => string;
+
 /** Is the partition that the expressions give among the touched ones? NULL is a partition too. */
-function amongSql(names: readonly string[], nulls: boolean): (expressions: readonly string[]) => string {
+export function amongSql(names: readonly string[], nulls: boolean): Among {
   const listed = names.join(', ');
   return (expressions) => {
     const within = `${expressions.length === 1 ? expressions[0] : `(${expressions.join(', ')})`} IN (SELECT ${names.length === 1 ? listed : `(${listed})`} FROM touched)`;
@@ -110,24 +150,25 @@ function amongSql(names: readonly string[], nulls: boolean): (expressions: reado
   };
 }
 
-async function restricted(
-  tx: Transaction,
-  view: View,
-  parts: readonly Part[],
-  among: (expressions: readonly string[]) => string,
-): Promise<string> {
+/** Which rows of a table a refresh reads. */
+export async function restricted(rows: (sql: string) => Promise<Row[]>, view: View, parts: readonly Part[], among: Among): Promise<string> {
   const [only] = parts;
   if (parts.length === 1 && only!.list !== null) return `list_has_any(${only!.list}, (SELECT list(_p0) FROM touched))`;
   const expressions = parts.map((part) => part.sql);
-  if (view.lookback === null) return `${among(expressions)}${parts.length === 1 ? await rangeSql(tx, only!.sql) : ''}`;
-  const [first] = await tx.rows(`SELECT CAST(min(CASE WHEN _timeless THEN '-infinity' ELSE _from END) AS VARCHAR) AS t FROM touched`);
-  return `${among(expressions)} AND (_time >= ${text(String(first!['t']))}::TIMESTAMPTZ - to_milliseconds(${view.lookback.span}) OR _time IS NULL)`;
+  if (view.lookback === null) return `${among(expressions)}${parts.length === 1 ? await rangeSql(rows, only!.sql) : ''}`;
+  return `${among(expressions)} AND (_time >= ${await firstTouched(rows)} - to_milliseconds(${view.lookback.span}) OR _time IS NULL)`;
 }
 
-/** With a lookback only rows from the key's first touched time on can have changed. */
-function fromTouched(time: string, own: readonly string[]): string {
+async function firstTouched(rows: (sql: string) => Promise<Row[]>): Promise<string> {
+  const [first] = await rows(`SELECT CAST(min(CASE WHEN _timeless THEN '-infinity' ELSE _from END) AS VARCHAR) AS t FROM touched`);
+  return `${text(String(first!['t']))}::TIMESTAMPTZ`;
+}
+
+/** With a lookback only rows from the key's first touched time on can have changed; the plain bound spares DuckDB the older ones. */
+async function fromTouched(rows: (sql: string) => Promise<Row[]>, time: string, own: readonly string[]): Promise<string> {
   const same = own.map((column, k) => `t._p${k} IS NOT DISTINCT FROM ${column}`).join(' AND ');
-  return `EXISTS (SELECT 1 FROM touched AS t WHERE ${same} AND (t._timeless OR ${time} IS NULL OR ${time} >= t._from))`;
+  const bound = `(${time} >= ${await firstTouched(rows)} OR ${time} IS NULL)`;
+  return ` AND ${bound} AND EXISTS (SELECT 1 FROM touched AS t WHERE ${same} AND (t._timeless OR ${time} IS NULL OR ${time} >= t._from))`;
 }
 
 /** The rows that go, for those who stand on this view. */
@@ -137,15 +178,12 @@ async function keepOld(tx: Transaction, view: View, where: string): Promise<void
   await tx.run(`INSERT INTO ${change} SELECT * EXCLUDE (_batch), ${tx.batch} FROM ${quoted(view.name)} WHERE ${where}`);
 }
 
-/** A partition expression over a time column, as far as DuckDB's zone maps can use it. */
-const TRUNCATED = /^date_trunc\('(second|minute|hour|day|week|month|quarter|year)',\s*("?[A-Za-z_][A-Za-z0-9_]*"?)\)$/i;
-
-/** For time partitions also the plain ranges, so that only these parts of the history are read. */
-async function rangeSql(tx: Transaction, expression: string): Promise<string> {
-  const match = TRUNCATED.exec(expression.trim());
-  if (match === null) return '';
-  const [, unit, column] = match as unknown as [string, string, string];
-  const touched = (await tx.rows('SELECT CAST(_p0 AS VARCHAR) AS p FROM touched ORDER BY _p0')).map((row) => row['p']);
+/** For time partitions also the plain ranges, so that DuckDB's zone maps let it read only these parts of the history. */
+async function rangeSql(rows: (sql: string) => Promise<Row[]>, expression: string): Promise<string> {
+  const truncated = truncatedTime(expression);
+  if (truncated === null) return '';
+  const { unit, column } = truncated;
+  const touched = (await rows('SELECT CAST(_p0 AS VARCHAR) AS p FROM touched ORDER BY _p0')).map((row) => row['p']);
   const times = touched.filter((time) => time !== null).map(String);
   const ranges: string[] = touched.length > times.length ? [`${column} IS NULL`] : [];
   const step = Math.max(1, Math.ceil(times.length / MAX_RANGES));

@@ -98,6 +98,42 @@ function inWords({ idle, cap, midnight, campaign }: SessionRule, zone: string): 
   ].join(', ');
 }
 
+/** Names under which analytics tools keep what the session views ask for; the first that a topic has is taken. */
+const USUAL: Readonly<Record<keyof SessionFields, readonly string[]>> = {
+  anonymous: ['anonymous_id', 'visitor_id', 'client_id', 'device_id', 'user_pseudo_id', 'full_visitor_id', 'distinct_id', 'cookie_id'],
+  user: ['user_id', 'customer_id', 'member_id', 'account_id'],
+  alias: ['alias_id', 'alias', 'previous_id'],
+  event: ['event', 'event_name', 'event_type', 'type', 'name'],
+  page: ['page', 'page_location', 'page_path', 'page_url', 'url', 'path'],
+  source: ['source', 'utm_source', 'traffic_source'],
+  medium: ['medium', 'utm_medium', 'traffic_medium'],
+  campaign: ['campaign', 'utm_campaign', 'campaign_name'],
+  order: ['order_id', 'transaction_id'],
+  revenue: ['revenue', 'purchase_revenue', 'order_value', 'amount', 'value'],
+};
+
+/**
+ * The fields of a topic with these columns: those that `said` names, and for the rest the usual names. `null` says that there is none.
+ * Errors: VIEW_SESSIONS for a column or a field that does not exist, and where nothing says who an event belongs to.
+ */
+export function sessionFields(columns: readonly string[], said: Readonly<Record<string, string | null>>): SessionFields {
+  const has = new Set(columns.map((column) => column.toLowerCase()));
+  const kinds = Object.keys(USUAL) as (keyof SessionFields)[];
+  for (const [field, column] of Object.entries(said)) {
+    if (!kinds.includes(field as never)) fail('VIEW_SESSIONS', { problem: `the field ${field} is none of ${kinds.join(', ')}` });
+    if (column !== null && !has.has(column.toLowerCase())) fail('VIEW_SESSIONS', { problem: `the topic has no column ${column}` });
+  }
+  const found = kinds.flatMap((field) => {
+    const column = said[field] === undefined ? USUAL[field].find((usual) => has.has(usual)) : said[field];
+    return column == null ? [] : [[field, column] as const];
+  });
+  const fields = Object.fromEntries(found) as unknown as Partial<SessionFields>;
+  const { anonymous } = fields;
+  if (anonymous === undefined)
+    return fail('VIEW_SESSIONS', { problem: `no column says who; name it with anonymous=COLUMN (there are ${columns.join(', ')})` });
+  return { ...fields, anonymous };
+}
+
 const own = (field: string | undefined, type = 'VARCHAR') => (field === undefined ? `NULL::${type}` : `e.${name(field)}`);
 const interval = (span: Millis) => `INTERVAL '${span / 1000} seconds'`;
 const anyOf = (field: string, values: readonly string[]) => `${field} IN (${values.map(text).join(', ')})`;

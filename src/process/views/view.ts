@@ -47,6 +47,16 @@ export interface View {
   readonly source: string;
   readonly refresh: Millis;
   readonly lookback: Lookback | null;
+  readonly lateness: Lateness | null;
+}
+
+/** When a partition is frozen: once the watermark, the newest time seen before, is `span` past the end of its time. */
+export interface Lateness {
+  readonly span: Millis;
+  /** Which part of the partition is a time, the grain of it, and the source's column that it is made of. */
+  readonly part: number;
+  readonly unit: string;
+  readonly time: string;
 }
 
 /** A row of the view at `column` depends on its key's rows of the source from that time less `span` on. */
@@ -97,11 +107,13 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     full: `${statement.target.schema}.${statement.target.name}`,
     definition: statement.text,
     query: statement.body,
-    partition: statement.partitionBy,
+    // It comes in parentheses that close on a line of their own.
+    partition: statement.partitionBy?.replace(/^\(([\s\S]*)\n\)$/, '$1') ?? null,
     ...planned,
     refresh: options.refresh,
   };
-  return { ...view, lookback: await lookbackOf(options.lookback, view, engine) };
+  const lookback = await lookbackOf(options.lookback, view, engine);
+  return { ...view, lookback, lateness: latenessOf(options.lateness, { ...view, lookback }) };
 }
 
 type Planned = Pick<View, 'columns' | 'plan' | 'inputs' | 'source'>;
@@ -177,7 +189,7 @@ async function partOf(node: Node, engine: Engine): Promise<Part> {
 }
 
 /** An expression of a tree as SQL again, by DuckDB itself. */
-async function print(expression: Node, engine: Engine): Promise<string> {
+export async function print(expression: Node, engine: Engine): Promise<string> {
   const tree = JSON.parse(await engine.serialize('SELECT 1')) as { statements: { node: Node }[] };
   const select_list = [JSON.parse(sameText({ ...expression, alias: '' }))];
   const statement = { error: false, statements: [{ ...tree.statements[0], node: { ...tree.statements[0]!.node, select_list } }] };
@@ -214,7 +226,7 @@ export function quotedName(full: string): string {
 }
 
 /** A view with a lookback must pass the source's time on, so that its rows after the first touched time can be told. */
-async function lookbackOf(span: Millis | null, view: Omit<View, 'lookback'>, engine: Engine): Promise<Lookback | null> {
+async function lookbackOf(span: Millis | null, view: Omit<View, 'lookback' | 'lateness'>, engine: Engine): Promise<Lookback | null> {
   if (span === null) return null;
   const refuse = (problem: string): never => fail('VIEW_OPTION', { option: 'lookback', problem });
   const [first, ...rest] = view.inputs;
@@ -222,6 +234,44 @@ async function lookbackOf(span: Millis | null, view: Omit<View, 'lookback'>, eng
   if (rest.length > 0 || first?.by !== 'partition') return refuse('is for views of one table that is read once');
   const column = timeColumn(queryOf(await engine.serialize(view.query)));
   return column === null ? refuse("needs the source's _time among the columns of a query without GROUP BY") : { span, column };
+}
+
+/** A partition expression over a time column: its grain and the column. */
+const TRUNCATED = /^date_trunc\('(second|minute|hour|day|week|month|quarter|year)',\s*("?[A-Za-z_][A-Za-z0-9_]*"?)\)$/i;
+
+export function truncatedTime(expression: string): { unit: string; column: string } | null {
+  const match = TRUNCATED.exec(expression.trim());
+  return match === null ? null : { unit: match[1]!.toLowerCase(), column: match[2]! };
+}
+
+/** Which part of the partition of the source is a time, if one is. */
+export function timePart(parts: readonly Part[]): { part: number; unit: string; column: string } | null {
+  for (const [part, { sql }] of parts.entries()) {
+    const found = truncatedTime(sql);
+    if (found !== null) return { part, ...found };
+  }
+  return null;
+}
+
+/** How the source is read by partition; null for a view that is kept as a whole. */
+export function sourceParts(view: Pick<View, 'columns' | 'inputs' | 'source'>): readonly Part[] | null {
+  if (view.columns === null) return null;
+  const input = view.inputs.find((each) => each.by === 'partition' && each.table === view.source);
+  return input?.by === 'partition' ? input.parts : null;
+}
+
+/** Rows of a topic come once and are never taken back, so that "late" has a meaning there and only there. */
+function latenessOf(span: Millis | null, view: Omit<View, 'lateness'>): Lateness | null {
+  if (span === null) return null;
+  const refuse = (problem: string): never => fail('VIEW_OPTION', { option: 'lateness', problem });
+  const parts = sourceParts(view);
+  if (parts === null) return refuse(`needs a view that is kept by partition (${view.plan.reasons.join('; ')})`);
+  if (!view.source.startsWith('raw.')) return refuse('is for views of a topic: give it to the view that reads the topic');
+  if (view.lookback !== null) return refuse('and lookback can’t be said together');
+  const time = timePart(parts);
+  return time === null
+    ? refuse("needs date_trunc('…', <time>) in PARTITION BY")
+    : { span, part: time.part, unit: time.unit, time: time.column };
 }
 
 function timeColumn(query: Node): string | null {
@@ -236,12 +286,17 @@ function timeColumn(query: Node): string | null {
 const UNITS: Readonly<Record<string, Millis>> = { millisecond: 1, second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const DAY: Millis = 86_400_000;
 
-function optionsOf(options: CreateMaterializedViewStatement['options']): { refresh: Millis; lookback: Millis | null } {
+function optionsOf(options: CreateMaterializedViewStatement['options']): {
+  refresh: Millis;
+  lookback: Millis | null;
+  lateness: Millis | null;
+} {
   for (const option of Object.keys(options))
-    if (!['refresh', 'lookback'].includes(option)) fail('VIEW_OPTION', { option, problem: 'is unknown' });
+    if (!['refresh', 'lookback', 'lateness'].includes(option)) fail('VIEW_OPTION', { option, problem: 'is unknown' });
   return {
     refresh: spanOf(options, 'refresh', 100, 7 * DAY) ?? 1000,
     lookback: spanOf(options, 'lookback', 1, 3660 * DAY),
+    lateness: spanOf(options, 'lateness', 0, 3660 * DAY),
   };
 }
 

@@ -1,0 +1,49 @@
+/** The warehouse child's side of views: the ready-made definitions, as text or as files of the workspace. */
+import { json } from 'node:stream/consumers';
+import { fail } from '#core';
+import { type Keeper, sessionFields, sessionViews } from '#process';
+import { type Store, text } from '#store';
+import type { Routes } from './http.ts';
+
+interface AskedSessions {
+  readonly topic: string;
+  readonly rule: string;
+  readonly time_zone?: string;
+  readonly schema?: string;
+  readonly fields?: Readonly<Record<string, string | null>>;
+  readonly page_views?: readonly string[];
+  readonly key_events?: readonly string[];
+  readonly write?: boolean;
+}
+
+export function viewRoutes(input: { readonly store: Store; readonly keeper: Keeper; readonly timeZone: string }): Routes {
+  const { store, keeper } = input;
+  return {
+    'POST /views/sessions': async ({ request }) => {
+      const asked = (await json(request)) as AskedSessions;
+      const columns = (
+        await store.rows(
+          `SELECT column_name AS c FROM duckdb_columns() WHERE schema_name = 'raw' AND table_name = ${text(asked.topic)} AND NOT starts_with(column_name, '_')`,
+        )
+      ).map((row) => String(row['c']));
+      if (columns.length === 0) fail('TOPIC_UNKNOWN', { topic: asked.topic });
+      const fields = sessionFields(columns, asked.fields ?? {});
+      const views = sessionViews({
+        topic: asked.topic,
+        rule: (asked.rule === 'ua' ? 'universal' : asked.rule) as 'universal',
+        timeZone: asked.time_zone ?? input.timeZone,
+        fields,
+        ...(asked.schema !== undefined && { schema: asked.schema }),
+        ...(asked.page_views !== undefined && { pageViews: asked.page_views }),
+        ...(asked.key_events !== undefined && { keyEvents: asked.key_events }),
+      });
+      if (asked.write === true) await keeper.adopt(views);
+      return { views, fields, written: asked.write === true };
+    },
+    'POST /views/cancel/': async ({ name }) => {
+      keeper.cancel(name);
+      return { view: name };
+    },
+    'POST /views/audit/': async ({ name }) => ({ view: name, audited: await keeper.audit(name) }),
+  };
+}

@@ -1,0 +1,76 @@
+/** What the warehouse remembers of each view: a row for each refresh that changed something; the newest counts. */
+import { type Row, type Store, type Transaction, text } from '#store';
+import { LATE_TABLE } from './late.ts';
+import type { View } from './view.ts';
+
+type Rows = (sql: string) => Promise<Row[]>;
+
+export interface Recorded {
+  readonly definition: string;
+  /** The batch up to which it is right. */
+  readonly batch: number;
+  readonly refreshed: string;
+  readonly watermark: string | null;
+  readonly late: number;
+}
+
+/** `audit` has a row for each difference between a view and its query, with both results as JSON. */
+const TABLES = [
+  'CREATE TABLE IF NOT EXISTS millrace.view (name VARCHAR NOT NULL, definition VARCHAR NOT NULL, batch BIGINT NOT NULL, refreshed TIMESTAMPTZ NOT NULL)',
+  'ALTER TABLE millrace.view ADD COLUMN IF NOT EXISTS watermark TIMESTAMPTZ',
+  LATE_TABLE,
+  `CREATE TABLE IF NOT EXISTS millrace.audit (
+    found TIMESTAMPTZ NOT NULL, view VARCHAR NOT NULL, batch BIGINT NOT NULL, partitions VARCHAR NOT NULL, differences BIGINT NOT NULL,
+    kept JSON NOT NULL, computed JSON NOT NULL)`,
+];
+
+export async function openRecords(store: Store): Promise<void> {
+  await store.write(async (tx) => {
+    for (const statement of TABLES) await tx.run(statement);
+  });
+}
+
+export async function record(tx: Transaction, view: View, batch: number, watermark: string | null): Promise<void> {
+  await tx.run(
+    `INSERT INTO millrace.view (name, definition, batch, refreshed, watermark) VALUES (${text(view.full)}, ${text(view.definition)}, ${batch}, now(), ${watermark === null ? 'NULL' : text(watermark)})`,
+  );
+}
+
+/** Null for a view that was never built. */
+export async function recordOf(rows: Rows, full: string): Promise<Recorded | null> {
+  const [row] = await rows(
+    `SELECT definition, batch, strftime(refreshed, '%Y-%m-%dT%H:%M:%S.%gZ') AS refreshed, CAST(watermark AS VARCHAR) AS watermark,
+       (SELECT count(*) FROM millrace.late WHERE view = ${text(full)}) AS late
+     FROM millrace.view WHERE name = ${text(full)} ORDER BY batch DESC, refreshed DESC LIMIT 1`,
+  );
+  if (row === undefined) return null;
+  return {
+    definition: String(row['definition']),
+    batch: Number(row['batch']),
+    refreshed: String(row['refreshed']),
+    watermark: row['watermark'] as string | null,
+    late: Number(row['late']),
+  };
+}
+
+/** Of a view that is dropped, nothing; of one that is built anew, what was late is late no more. */
+export async function forget(tx: Transaction, full: string): Promise<void> {
+  for (const table of ['millrace.late', 'millrace.audit']) await tx.run(`DELETE FROM ${table} WHERE view = ${text(full)}`);
+}
+
+/**
+ * Takes out what nobody asks for again: all but the newest row of each view, and replaced rows that each view has seen. `right` are the
+ * views that are right up to now; `seen` is, for each table that other views read, the batch up to which all of those have seen it.
+ */
+export async function trim(tx: Transaction, right: readonly { view: View; watermark: string | null }[], seen: ReadonlyMap<string, number>) {
+  for (const { view, watermark } of right) await record(tx, view, tx.batch - 1, watermark);
+  await tx.run(`DELETE FROM millrace.view AS old WHERE EXISTS (SELECT 1 FROM millrace.view AS newer WHERE newer.name = old.name
+    AND (newer.batch, newer.refreshed) > (old.batch, old.refreshed))`);
+  const replaced = await tx.rows(`SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'change'`);
+  let rows = 0;
+  for (const { name } of replaced) {
+    const upTo = seen.get(String(name).toLowerCase()) ?? tx.batch - 1;
+    rows += await tx.run(`DELETE FROM change."${String(name).replaceAll('"', '""')}" WHERE _batch <= ${upTo}`);
+  }
+  return rows;
+}

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, beforeEach, describe, test } from 'node:test';
+import { openQueries, type Queries } from '#process';
+import { readStatement } from '#sql';
+import { openStore, type Store } from '#store';
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-queries-'));
+let store: Store;
+let queries: Queries;
+let now: number;
+const saved = new Map<string, string>();
+const problems: unknown[] = [];
+
+async function open(): Promise<void> {
+  queries = await openQueries({
+    store,
+    files: {
+      list: () => [...saved].map(([name, text]) => ({ name, file: `queries/${name}.sql`, text })),
+      save: (name, text) => void saved.set(name, text),
+      remove: (name) => void saved.delete(name),
+    },
+    timeZone: 'UTC',
+    onProblem: (problem) => problems.push(problem),
+    clock: () => now,
+  });
+  assert.deepEqual(await queries.define(), []);
+}
+
+async function sql(text: string): Promise<void> {
+  const reader = await store.reader();
+  const statement = await readStatement(text, (part) => reader.serialize(part));
+  reader.close();
+  if (statement.kind === 'create_scheduled_query') await queries.create(statement);
+  else if (statement.kind.endsWith('scheduled_query')) await queries.command(statement as never);
+  else await queries.before(statement);
+}
+
+async function at(instant: string): Promise<void> {
+  now = Date.parse(instant);
+  await queries.tick();
+}
+
+const define = (options: string, body: string, name = 'mart.out') =>
+  sql(`CREATE OR REPLACE SCHEDULED QUERY ${name} OPTIONS (${options}) AS ${body}`);
+const rows = async (text: string) =>
+  (await store.rows(text)).map((row) => Object.values(row).map((value) => (typeof value === 'bigint' ? Number(value) : value)));
+/** What was done and when it was due, in the order of the times. */
+const history = async (name = 'mart.out') =>
+  (
+    await rows(
+      `SELECT strftime(due, '%m-%d %H:%M'), outcome FROM millrace.query_run WHERE query = '${name}' AND outcome <> 'defined' ORDER BY due`,
+    )
+  ).map((row) => row.join(' '));
+
+describe('scheduled queries', () => {
+  beforeEach(async () => {
+    await queries?.stop();
+    await store?.close();
+    rmSync(folder, { recursive: true, force: true });
+    saved.clear();
+    problems.length = 0;
+    store = await openStore({ dataPath: folder, memory: 400e6, threads: 2 });
+    await store.write(async (tx) => {
+      await tx.run('CREATE TABLE main.n AS SELECT 1 AS k, 10 AS v');
+      tx.changed({ kind: 'statement', target: 'main.n', rows: 1 });
+    });
+    now = Date.parse('2026-03-01T00:00:00Z');
+    await open();
+  });
+  after(async () => {
+    await queries.stop();
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('run at their times, once each, in the zone that they name, across a change of clocks', async () => {
+    // In New York the clocks go from 02:00 to 03:00 on 8 March 2026: 06:00 there is 11:00 UTC before and 10:00 UTC from then on.
+    now = Date.parse('2026-03-06T12:00:00Z');
+    await define(`cron = '0 6 * * *', time_zone = 'America/New_York', write = 'append'`, 'SELECT $run_time AS due');
+    for (const instant of ['2026-03-07T10:59:00Z', '2026-03-07T11:00:00Z', '2026-03-07T11:00:05Z', '2026-03-08T10:00:01Z'])
+      await at(instant);
+    assert.deepEqual(await history(), ['03-07 11:00 done', '03-08 10:00 done']);
+    assert.deepEqual((await rows(`SELECT strftime(due, '%m-%d %H:%M') FROM mart.out ORDER BY due`)).flat(), ['03-07 11:00', '03-08 10:00']);
+    assert.equal(queries.states()[0]?.next, '2026-03-09T10:00:00.000Z');
+  });
+
+  const missed: readonly [string, readonly string[], number][] = [
+    ['all', ['03-01 01:00 done', '03-01 02:00 done', '03-01 03:00 done'], 3],
+    ['last', ['03-01 02:00 missed', '03-01 03:00 done'], 1],
+    ['none', ['03-01 03:00 missed'], 0],
+  ];
+  for (const [catchUp, expected, count] of missed)
+    test(`make up for ${catchUp} of the times that passed while Millrace was down`, async () => {
+      await define(`cron = '0 * * * *', write = 'append', catch_up = '${catchUp}'`, 'SELECT $run_time AS due');
+      await queries.stop();
+      now = Date.parse('2026-03-01T03:30:00Z');
+      await open();
+      await queries.tick();
+      assert.deepEqual(await history(), expected);
+      const made = await store.names();
+      assert.equal(made.has('mart.out') ? (await rows('FROM mart.out')).length : 0, count);
+      await queries.stop();
+      await open();
+      await queries.tick();
+      assert.deepEqual(await history(), expected, 'a time that is settled is not run again');
+    });
+
+  for (const [overlap, expected] of [
+    ['skip', ['03-01 01:00 done', '03-01 02:00 skipped']],
+    ['wait', ['03-01 01:00 done', '03-01 02:00 done']],
+  ] as const)
+    test(`that take longer than their time ${overlap} the next one when they are told so`, async () => {
+      await define(`cron = '0 * * * *', write = 'append', overlap = '${overlap}'`, 'SELECT $run_time AS due');
+      const held = Promise.withResolvers<void>();
+      const began = Promise.withResolvers<void>();
+      const writing = store.write(() => {
+        began.resolve();
+        return held.promise;
+      });
+      await began.promise;
+      now = Date.parse('2026-03-01T01:00:00Z');
+      const first = queries.tick();
+      now = Date.parse('2026-03-01T02:00:00Z');
+      const second = queries.tick();
+      held.resolve();
+      await Promise.all([writing, first, second]);
+      await queries.tick();
+      assert.deepEqual(await history(), expected);
+    });
+
+  test('replace, append or merge their table, with every type of value unchanged', async () => {
+    await define(
+      `cron = '0 * * * *', write = 'replace'`,
+      'SELECT sum(v) + 12345678901234567890123 AS v, 1.50::DECIMAL(9,2) AS price, INTERVAL 3 days AS span FROM main.n',
+      'mart.replaced',
+    );
+    await define(`cron = '0 * * * *', write = 'append'`, 'SELECT k, v FROM main.n', 'mart.appended');
+    await define(`cron = '0 * * * *', write = 'merge', key = ['k']`, 'SELECT k, v FROM main.n', 'mart.merged');
+    await at('2026-03-01T01:00:00Z');
+    await store.write(async (tx) => {
+      await tx.run('UPDATE main.n SET v = 170141183460469231731687303715884105726::HUGEINT::VARCHAR::HUGEINT % 1000000');
+      await tx.run('INSERT INTO main.n VALUES (2, 20)');
+      tx.changed({ kind: 'statement', target: 'main.n', rows: 2 });
+    });
+    await at('2026-03-01T02:00:00Z');
+    assert.deepEqual(problems, []);
+    assert.deepEqual(await rows('SELECT v::VARCHAR, price::VARCHAR, span::VARCHAR FROM mart.replaced'), [
+      ['12345678901234567995869', '1.50', '3 days'],
+    ]);
+    const types = await rows(`SELECT data_type FROM duckdb_columns() WHERE table_name = 'replaced' ORDER BY column_index`);
+    assert.deepEqual(types.flat(), ['HUGEINT', 'DECIMAL(9,2)', 'INTERVAL', 'BIGINT']);
+    assert.deepEqual(await rows('SELECT k, v FROM mart.appended ORDER BY k, v'), [
+      [1, 10],
+      [1, 105726],
+      [2, 20],
+    ]);
+    assert.deepEqual(await rows('SELECT k, v FROM mart.merged ORDER BY k'), [
+      [1, 105726],
+      [2, 20],
+    ]);
+  });
+
+  test('that fail write nothing, say why in their history, and go on at the next time', async () => {
+    await define(`cron = '0 * * * *', write = 'merge', key = ['k']`, 'SELECT 1 AS k, v FROM main.n');
+    await at('2026-03-01T01:00:00Z');
+    await store.write((tx) => tx.run('INSERT INTO main.n VALUES (1, 11)'));
+    await at('2026-03-01T02:00:00Z');
+    assert.deepEqual(await rows('SELECT k, v FROM mart.out'), [[1, 10]]);
+    assert.deepEqual(await rows(`SELECT code FROM millrace.query_run WHERE outcome = 'failed'`), [['SCHEDULE_KEY']]);
+    assert.equal(queries.states()[0]?.last?.outcome, 'failed');
+    await store.write((tx) => tx.run('DELETE FROM main.n WHERE v = 10'));
+    await at('2026-03-01T03:00:00Z');
+    assert.deepEqual(await rows('SELECT k, v FROM mart.out'), [[1, 11]]);
+    await assert.rejects(sql('RUN SCHEDULED QUERY mart.nothing'), { code: 'SCHEDULE_UNKNOWN' });
+  });
+
+  test('are refused when an option says nothing, and pause, resume, run and drop as they are told', async () => {
+    const refused = [
+      `cron = '61 * * * *'`,
+      `cron = '* * * * * *'`,
+      `write = 'append'`,
+      `cron = '0 * * * *', time_zone = '+09:00'`,
+      `cron = '0 * * * *', write = 'merge'`,
+      `cron = '0 * * * *', key = ['k']`,
+      `cron = '0 * * * *', overlap = 'both'`,
+      `cron = '0 * * * *', colour = 'red'`,
+    ];
+    for (const options of refused) await assert.rejects(define(options, 'SELECT 1 AS k'), { code: 'SCHEDULE_OPTION' }, options);
+    await assert.rejects(define(`cron = '0 * * * *'`, 'SELECT $now AS k'), { code: 'SCHEDULE_OPTION' });
+    await define(`cron = '0 * * * *', write = 'append'`, 'SELECT v FROM main.n');
+    await assert.rejects(sql('DROP TABLE main.n'), { code: 'VIEW_READ', message: /mart\.out/ });
+    await sql('PAUSE SCHEDULED QUERY mart.out');
+    await at('2026-03-01T01:00:00Z');
+    assert.deepEqual(await history(), []);
+    await sql('RUN SCHEDULED QUERY mart.out');
+    assert.deepEqual(await rows('SELECT v FROM mart.out'), [[10]]);
+    await sql('RESUME SCHEDULED QUERY mart.out');
+    await sql('DROP SCHEDULED QUERY mart.out');
+    assert.deepEqual([queries.states(), [...saved]], [[], []]);
+  });
+});

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { parseTopic } from '#workspace';
+import { openViews, type Views } from './views-fixture.ts';
+
+const topic = parseTopic(
+  'sales',
+  'time: { field: ts, unit: iso }\nid: id\nfields:\n  shop: { type: text }\n  amount: { type: "decimal(18,2)" }\n',
+  'topics/sales.yaml',
+);
+const START = Date.UTC(2026, 0, 1);
+const MINUTES = 50;
+
+const perMinute = (sum: string) => `SELECT date_trunc('minute', _time) AS minute, ${sum} AS sales FROM raw.sales GROUP BY 1`;
+const byMinute = (name: string, sum: string) =>
+  `CREATE OR REPLACE MATERIALIZED VIEW mart.${name} PARTITION BY date_trunc('minute', _time) OPTIONS (refresh = '100 milliseconds') AS ${perMinute(sum)}`;
+const PER_SHOP = 'SELECT shop, count(*) AS n, max(amount) AS most FROM raw.sales GROUP BY shop';
+
+describe('a view over more rows than a chunk takes', () => {
+  let views: Views;
+  let sent = 0;
+  before(async () => {
+    views = await openViews({ chunkRows: 1000 });
+    await send(5000);
+  });
+  after(() => views.close());
+
+  async function send(count: number): Promise<void> {
+    const sales = Array.from({ length: count }, () => {
+      const k = sent++;
+      const time = START + (k % MINUTES) * 60_000;
+      return {
+        id: `s${k}`,
+        micros: time * 1000,
+        json: { id: `s${k}`, ts: new Date(time).toISOString(), shop: `shop ${k % 7}`, amount: '1.00' },
+      };
+    });
+    await views.send(topic, sales);
+  }
+  const state = (name: string) => views.keeper.states().find((view) => view.name === name);
+  const until = async (holds: () => boolean) => {
+    while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
+  };
+
+  test('is built in chunks, by time or by key, while records go on coming, and equals its query', async () => {
+    const built = views.sql(byMinute('minutes', 'sum(amount)'));
+    await until(() => (state('mart.minutes')?.building?.of ?? 1) > 1);
+    assert.ok(state('mart.minutes')!.building!.of >= 5);
+    await send(100);
+    await built;
+    await views.sql(`CREATE MATERIALIZED VIEW mart.shops PARTITION BY shop AS ${PER_SHOP}`);
+    await send(100);
+    await views.settle();
+    assert.deepEqual(await views.rows('FROM mart.minutes'), await views.rows(perMinute('sum(amount)')));
+    assert.deepEqual(await views.rows('FROM mart.shops'), await views.rows(PER_SHOP));
+    assert.equal(state('mart.minutes')!.building, null);
+    assert.deepEqual(await views.store.rows(`SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, '_next_')`), []);
+    assert.deepEqual(views.problems, []);
+  });
+
+  test('changes its definition without a gap: the old rows are kept fresh and readable until the new ones take their place', async () => {
+    const changed = views.sql(byMinute('minutes', 'count(*)'));
+    await until(() => (state('mart.minutes')?.building?.done ?? 0) > 0);
+    await send(200);
+    let seen = 0;
+    for (; state('mart.minutes')?.building !== null; seen++) {
+      const [row] = await views.store.rows('SELECT count(*) AS n, sum(sales)::DOUBLE AS sales FROM mart.minutes');
+      assert.equal(Number(row!['n']), MINUTES, 'never empty, never half');
+    }
+    assert.ok(seen > 0);
+    await changed;
+    await views.settle();
+    assert.deepEqual(await views.rows('FROM mart.minutes'), await views.rows(perMinute('count(*)')));
+    assert.match(views.saved.get('mart.minutes')!, /count\(\*\)/);
+  });
+
+  test('can be cancelled: what stood there stands, is kept by the old definition, and nothing else is left', async () => {
+    const before = views.saved.get('mart.minutes');
+    const changed = views.sql(byMinute('minutes', 'max(amount)'));
+    await until(() => (state('mart.minutes')?.building?.done ?? 0) > 0);
+    views.keeper.cancel('mart.minutes');
+    await assert.rejects(changed, { code: 'VIEW_BUILD_CANCELLED' });
+    assert.equal(views.saved.get('mart.minutes'), before);
+    await send(50);
+    await views.settle();
+    assert.equal(state('mart.minutes')!.state, 'fresh');
+    assert.deepEqual(await views.rows('FROM mart.minutes'), await views.rows(perMinute('count(*)')));
+    assert.deepEqual(await views.store.rows(`SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, '_next_')`), []);
+    assert.throws(() => views.keeper.cancel('mart.minutes'), { code: 'VIEW_UNKNOWN' });
+  });
+
+  test('that fails on the way says why, and the old rows stand', async () => {
+    const good = await views.rows('FROM mart.minutes');
+    const failing = byMinute('minutes', `sum(CASE WHEN _id = 's4999' THEN error('no such sale') ELSE 1 END)`);
+    await assert.rejects(views.sql(failing), /no such sale/);
+    assert.deepEqual(await views.rows('FROM mart.minutes'), good);
+    views.problems.length = 0;
+  });
+
+  test('whose file was changed while Millrace was down is served by its old definition until the new one is built', async () => {
+    views.saved.set('mart.minutes', byMinute('minutes', 'min(amount)'));
+    await views.reopen();
+    await views.keeper.define();
+    assert.match(JSON.stringify(await views.rows('SELECT max(sales) AS most FROM mart.minutes')), /^\["\[\\"1\d\d\\"\]"\]$/);
+    await views.settle();
+    assert.deepEqual(await views.rows('FROM mart.minutes'), await views.rows(perMinute('min(amount)')));
+  });
+
+  test('is built anew when what it reads changed as a whole, and its readers follow', async () => {
+    await views.sql(`CREATE MATERIALIZED VIEW mart.all_minutes AS SELECT count(*) AS n, sum(sales) AS sales FROM mart.minutes`);
+    await views.store.write(async (tx) => {
+      await tx.run(`DELETE FROM raw.sales WHERE _time < TIMESTAMPTZ '2026-01-01 00:10:00Z'`);
+      tx.changed({ kind: 'statement', target: 'raw.sales', rows: 0 });
+    });
+    await views.settle();
+    assert.deepEqual(await views.rows('FROM mart.minutes'), await views.rows(perMinute('min(amount)')));
+    assert.equal(Number((await views.store.rows('SELECT n FROM mart.all_minutes'))[0]!['n']), MINUTES - 10);
+  });
+});
+
+describe('rows that were replaced', () => {
+  test('are taken out of the change record once every view has seen them, and the views go on being right', async (t) => {
+    const views = await openViews();
+    t.after(() => views.close());
+    await views.store.write(async (tx) => {
+      await tx.run(
+        `CREATE TABLE main.stock AS SELECT k AS id, k % 5 AS shelf, 1 AS n, ${tx.batch}::BIGINT AS _batch FROM range(50) AS r(k)`,
+      );
+      tx.changed({ kind: 'transfer', target: 'main.stock', rows: 50 });
+    });
+    await views.sql(`CREATE MATERIALIZED VIEW mart.shelves PARTITION BY shelf AS SELECT shelf, sum(n) AS n FROM main.stock GROUP BY shelf`);
+    const move = (id: number, shelf: number) =>
+      views.transfer('main.stock', (batch) => [
+        'CREATE TABLE IF NOT EXISTS change."main.stock" AS FROM main.stock LIMIT 0',
+        `INSERT INTO change."main.stock" SELECT * EXCLUDE (_batch), ${batch} FROM main.stock WHERE id = ${id}`,
+        `UPDATE main.stock SET shelf = ${shelf}, _batch = ${batch} WHERE id = ${id}`,
+      ]);
+    const replaced = async () => Number((await views.store.rows('SELECT count(*) AS n FROM change."main.stock"'))[0]!['n']);
+    await move(1, 4);
+    await views.settle();
+    await views.sql('PAUSE MATERIALIZED VIEW mart.shelves');
+    await move(2, 4);
+    await views.keeper.trim();
+    assert.equal(await replaced(), 1, 'what a paused view has not seen is kept');
+    await views.sql('RESUME MATERIALIZED VIEW mart.shelves');
+    await views.settle();
+    assert.equal(await views.keeper.trim(), 1);
+    assert.equal(await replaced(), 0);
+    const batch = 'SELECT shelf, sum(n) AS n FROM main.stock GROUP BY shelf';
+    assert.deepEqual(await views.rows('FROM mart.shelves'), await views.rows(batch));
+    await move(3, 0);
+    await views.settle();
+    assert.deepEqual(await views.rows('FROM mart.shelves'), await views.rows(batch));
+    assert.equal(
+      Number((await views.store.rows(`SELECT count(*) AS n FROM millrace.view WHERE name = 'mart.shelves'`))[0]!['n']) <= 2,
+      true,
+    );
+  });
+});

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { running, until } from '../server/fixture.ts';
+
+const events = `id: id
+time: { field: ts, unit: iso }
+fields:
+  visitor_id: { type: text }
+  event: { type: text }
+  url: { type: text }
+`;
+const START = Date.parse('2026-03-01T00:00:00Z');
+/** Two visitors, an event each 20 minutes; the second one's third comes after a pause of 40. */
+const minutes: readonly [string, number][] = [
+  ...[0, 20, 40, 60].map((minute): [string, number] => ['a', minute]),
+  ...[0, 20, 60].map((minute): [string, number] => ['b', minute]),
+];
+
+test('a user gets sessions, their explanation, scheduled queries and the blast radius over HTTP', async (t) => {
+  const server = await running(t, { topics: { events } });
+  const records = minutes.map(([visitor, minute], k) => ({
+    id: `e${k}`,
+    ts: new Date(START + minute * 60_000).toISOString(),
+    visitor_id: visitor,
+    event: 'page_view',
+    url: `/${k}`,
+  }));
+  await server.send('events', records.slice(0, 5));
+  await server.delivered();
+  const asked = { topic: 'events', rule: 'ga4' };
+  const sessions = (body: object, token?: string) =>
+    server.call('POST', '/v1/views/sessions', { body, ...(token !== undefined && { token }) });
+
+  const viewer = await server.token('viewer');
+  assert.equal((await sessions(asked, viewer)).code, 'NOT_ALLOWED');
+  for (const body of [{ topic: 'events' }, { ...asked, topic: '../x' }, { ...asked, colour: 'red' }, { ...asked, fields: ['user'] }])
+    assert.equal((await sessions(body)).code, 'REQUEST_INVALID', JSON.stringify(body));
+  assert.equal((await sessions({ ...asked, rule: 'ga3' })).code, 'VIEW_SESSIONS');
+  assert.equal((await sessions({ ...asked, fields: { user: 'nobody' } })).code, 'VIEW_SESSIONS');
+  assert.equal((await sessions({ ...asked, topic: 'nothing' })).code, 'TOPIC_UNKNOWN');
+
+  const shown = (await sessions(asked)).json as { views: { name: string }[]; fields: Record<string, string>; written: boolean };
+  assert.deepEqual(shown.fields, { anonymous: 'visitor_id', event: 'event', page: 'url' });
+  assert.equal(existsSync(join(server.path, 'views', 'mart.sessions.sql')), false);
+  assert.equal(((await sessions({ ...asked, write: true })).json as typeof shown).written, true);
+  for (const { name } of shown.views) assert.ok(existsSync(join(server.path, 'views', `${name}.sql`)), name);
+  assert.equal((await sessions({ ...asked, rule: 'posthog', write: true })).code, 'VIEW_EXISTS');
+
+  await server.send('events', records.slice(5));
+  await until(async () => JSON.stringify(await server.ask('SELECT count(*) FROM mart.sessions')) === '[[3]]');
+  const counted = await server.ask('SELECT person, count(*) FROM mart.sessions GROUP BY 1 ORDER BY 1');
+  assert.deepEqual(counted, [
+    ['a', 1],
+    ['b', 2],
+  ]);
+
+  const explained = await server.ask('EXPLAIN MATERIALIZED VIEW mart.sessions', {}, viewer);
+  assert.deepEqual((explained as unknown[][])[0], ['kept', 'by partition person']);
+  assert.match((await server.call('GET', '/metrics')).text, /millrace_view_paused\{view="mart\.sessions"\} 0/);
+  const { audited } = (await server.call('POST', '/v1/views/mart.sessions/audit')).json as { audited: { differences: number } };
+  assert.equal(audited.differences, 0);
+  assert.equal((await server.call('POST', '/v1/views/mart.sessions/cancel')).code, 'VIEW_UNKNOWN');
+
+  await server.ask(
+    `CREATE SCHEDULED QUERY mart.per_person OPTIONS (cron = '0 6 * * *') AS SELECT person, count(*) AS n FROM mart.sessions GROUP BY 1`,
+  );
+  await server.ask('RUN SCHEDULED QUERY mart.per_person');
+  assert.deepEqual(await server.ask('SELECT person, n FROM mart.per_person ORDER BY 1'), counted);
+  const [scheduled] = (await server.ask('SHOW SCHEDULED QUERIES')) as unknown[][];
+  assert.deepEqual(scheduled!.slice(0, 5), ['mart.per_person', '0 6 * * *', 'Asia/Seoul', 'replace', 'waiting']);
+  assert.ok(existsSync(join(server.path, 'queries', 'mart.per_person.sql')));
+
+  await server.ask('CREATE TABLE main.goods AS SELECT 1 AS id');
+  await server.ask('CREATE MATERIALIZED VIEW mart.goods AS SELECT count(*) AS n FROM main.goods');
+  assert.equal(await server.ask('DROP TABLE main.goods'), 'VIEW_READ');
+  assert.equal(await server.ask('DELETE FROM mart.goods'), 'VIEW_KEPT');
+  assert.equal(await server.ask('DROP MATERIALIZED VIEW mart.session_events'), 'VIEW_READ');
+  assert.equal(typeof (await server.ask('DROP TABLE main.goods CASCADE')), 'object');
+  assert.equal(existsSync(join(server.path, 'views', 'mart.goods.sql')), false);
+});
