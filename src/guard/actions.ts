@@ -15,6 +15,7 @@ export const actions = [
   'status',
   'metrics',
   'catalog',
+  'assign',
 ] as const;
 export type Action = (typeof actions)[number];
 
@@ -36,6 +37,8 @@ export const policy: Readonly<Record<Action, Readonly<Record<Role, Reach>>>> = {
   status: { admin: 'all', editor: 'all', viewer: 'all', write: 'none' },
   metrics: { admin: 'all', editor: 'all', viewer: 'all', write: 'none' },
   catalog: { admin: 'all', editor: 'all', viewer: 'all', write: 'none' },
+  // A tracker's key may ask which variant a visitor sees: it is no more than the visitor's own screen says.
+  assign: { admin: 'all', editor: 'all', viewer: 'all', write: 'all' },
 };
 
 /** The policy's answer, without an error and without a trace. `on` as in `Guard.decide`. Costs two property reads. */

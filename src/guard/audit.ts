@@ -1,7 +1,7 @@
 import { appendFileSync, chmodSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bytes, Millis } from '#core';
-import { codeOf } from './file.ts';
+import { codeOf } from '#files';
 
 /** One decision that matters: a login, a change of tokens, a refusal, a change of tables or definitions, a replay. */
 export interface AuditEntry {

@@ -2,10 +2,10 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, type Millis, type Principal, type Role } from '#core';
+import { codeOf } from '#files';
 import { type Action, mayDo } from './actions.ts';
 import { Attempts } from './attempts.ts';
 import { Audit, type AuditEntry } from './audit.ts';
-import { codeOf } from './file.ts';
 import { readTokens, type StoredToken, type TokenInfo, tokenProblem, writeTokens } from './tokens.ts';
 
 /** Who may do what. One per front process; it holds the only copy of guard.json in use. */

@@ -8,6 +8,12 @@ const asked: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   drivers: { metric: 'revenue', from: '2026-03-30', to: '2026-03-31', before_from: '2026-03-28', before_to: '2026-03-29' },
   dropoff: { steps: 'view_item,add_to_cart,purchase' },
   experiment: { experiment: 'checkout' },
+  experiment_bayes: { experiment: 'checkout', draws: 1000 },
+  lifetime: { orders: 'main.buyers' },
+  segment: { segment: 'again', rows: 'history', grain: 'day' },
+  segments: { segments: 'again,all' },
+  sample_ratio: { experiment: 'checkout' },
+  experiment_plan: { experiment: 'checkout' },
   funnel: { steps: 'view_item,add_to_cart,purchase' },
   journey: { journey: 'shop' },
   metric: { metric: 'revenue' },
@@ -23,6 +29,9 @@ describe('every answer', () => {
   before(async () => {
     warehouse = await openWarehouse('Europe/Berlin');
     await fillShop(warehouse, { seed: 9, users: 120, days: 5, start: '2026-03-27', timeZone: 'Europe/Berlin', currency: 'EUR' });
+    await warehouse.make(
+      `CREATE TABLE main.buyers AS SELECT 'o' || i AS order_id, 'c' || i % 30 AS customer_id, TIMESTAMPTZ '2026-03-01 12:00:00Z' + to_days(CAST(i * i % 37 AS INTEGER)) AS ordered_at, CAST(10 + i % 13 AS DECIMAL(18,2)) AS amount FROM range(80) AS r(i)`,
+    );
     warehouse.definitions.metrics.set(
       'revenue',
       'table: shop.orders\nexpression: sum(amount)\ntime: ordered_at\ndimensions: [payment_type]\n',
@@ -31,6 +40,8 @@ describe('every answer', () => {
       'checkout',
       'exposure: experiment_viewed\nvariants: { A: 0.5, B: 0.5 }\nmetrics:\n  - { name: buyers, role: primary }\n',
     );
+    warehouse.definitions.segments.set('again', 'where: orders > 1\n');
+    warehouse.definitions.segments.set('all', 'where: true\n');
     warehouse.definitions.journeys.set(
       'shop',
       'steps:\n  - { name: item, event: view_item, next: [cart] }\n  - { name: cart, event: add_to_cart }\n',

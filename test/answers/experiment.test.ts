@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { parseExperiment } from '#analyze';
+import { parseExperiment } from '#experiment';
 import { fillShop, openWarehouse, type Warehouse } from './fixture.ts';
 
 const checkout = `title: Checkout page

@@ -45,7 +45,12 @@ export async function openWarehouse(timeZone = 'UTC'): Promise<Warehouse> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-answers-'));
   const store = await openStore({ dataPath: folder, memory: 800e6, threads: 2 });
   const analyst = openAnalyst({ store, limits: { admin: limit, editor: limit, viewer: limit, write: limit }, own: async () => null });
-  const definitions = { metrics: new Map<string, string>(), journeys: new Map<string, string>(), experiments: new Map<string, string>() };
+  const definitions = {
+    metrics: new Map<string, string>(),
+    journeys: new Map<string, string>(),
+    experiments: new Map<string, string>(),
+    segments: new Map<string, string>(),
+  };
   const files = (kind: DefinitionKind) => ({
     list: () => [...definitions[kind]].map(([name, text]) => ({ name, file: `${kind}/${name}.yaml`, text })),
   });
@@ -53,7 +58,7 @@ export async function openWarehouse(timeZone = 'UTC'): Promise<Warehouse> {
     store,
     analyst,
     timeZone,
-    definitions: { metrics: files('metrics'), journeys: files('journeys'), experiments: files('experiments') },
+    definitions: { metrics: files('metrics'), journeys: files('journeys'), experiments: files('experiments'), segments: files('segments') },
   });
   const positions = new Map<string, number>();
   const named = ({ columns, rows }: Body): Row[] => rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]])));

@@ -8,6 +8,8 @@ import { type Started, startMillrace } from '#server';
 import { initWorkspace } from '#workspace';
 import { millrace } from '../cli/fixture.ts';
 
+const checkout = 'exposure: seen\nvariants: { A: 0.5, B: 0.5 }\nmetrics:\n  - { name: buyers, role: primary }\n';
+
 describe('answers of a running Millrace', { timeout: 120_000 }, () => {
   let folder: string;
   let started: Started;
@@ -24,6 +26,10 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
     initWorkspace(folder, { name: 'Shop', timeZone: 'Asia/Seoul', currency: 'KRW' }).close();
     mkdirSync(join(folder, 'metrics'));
     writeFileSync(join(folder, 'metrics', 'events.yaml'), 'table: main.events\nexpression: count(*)\ntime: time\n');
+    mkdirSync(join(folder, 'experiments'));
+    writeFileSync(join(folder, 'experiments', 'checkout.yaml'), checkout);
+    writeFileSync(join(folder, 'experiments', 'over.yaml'), `${checkout}from: 2020-01-01\nto: 2020-01-31\n`);
+    writeFileSync(join(folder, 'experiments', 'broken.yaml'), 'exposure: seen\nvariants: { A: 1 }\n');
     started = await startMillrace({ workspace: folder, log: null });
     const sql = `CREATE TABLE main.events AS SELECT * FROM (VALUES ('a', 'u1', TIMESTAMPTZ '2026-01-01 15:00:00Z'), ('b', 'u1', TIMESTAMPTZ '2026-01-01 15:01:00Z'), ('a', 'u2', TIMESTAMPTZ '2026-01-01 14:00:00Z')) AS e(event, user_pseudo_id, time)`;
     for (const end = Date.now() + 30_000; !(await post('/v1/query', { sql })).ok; await sleep(100))
@@ -77,6 +83,36 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
     assert.deepEqual(await refused('nothing', {}), [404, 'ANSWER_UNKNOWN']);
     assert.deepEqual(await refused('funnel', { options: { steps: 'a' } }), [400, 'ANSWER_OPTION']);
     assert.deepEqual(await refused('funnel', { option: {} }), [400, 'REQUEST_INVALID']);
+  });
+
+  test('over HTTP: a unit’s variant, the same as in the documented vectors, for any token and for none without', async () => {
+    const asked = async (name: string, unit: string | null, token: string | null = started.adminToken) => {
+      const response = await fetch(
+        `${started.address}/v1/experiments/${name}/assignment${unit === null ? '' : `?unit=${encodeURIComponent(unit)}`}`,
+        {
+          headers: token === null ? {} : { authorization: `Bearer ${token}` },
+        },
+      );
+      const body = (await response.json()) as { variant: string; reason: string | null; error?: { code: string } };
+      return body.error === undefined ? [response.status, body.variant, body.reason] : [response.status, body.error.code];
+    };
+    // The places of u1 and u2 are 0.317 and 0.713 (test/experiment).
+    assert.deepEqual(await asked('checkout', 'u1'), [200, 'A', null]);
+    assert.deepEqual(await asked('checkout', 'u2'), [200, 'B', null]);
+    assert.deepEqual(await asked('over', 'u1'), [200, null, 'it ended on 2020-01-31']);
+    const made = await post('/v1/tokens', { name: 'tracker', role: 'write', topics: ['events'] });
+    const { token } = (await made.json()) as { token: string };
+    assert.deepEqual(await asked('checkout', 'u1', token), [200, 'A', null]);
+    assert.deepEqual(await asked('checkout', 'u1', null), [401, 'TOKEN_MISSING']);
+    assert.deepEqual(await asked('nothing', 'u1'), [404, 'EXPERIMENT_UNKNOWN']);
+    assert.deepEqual(await asked('..%2Fmillrace', 'u1'), [404, 'EXPERIMENT_UNKNOWN']);
+    assert.deepEqual(await asked('broken', 'u1'), [400, 'DEFINITION_INVALID']);
+    assert.deepEqual(await asked('checkout', null), [400, 'REQUEST_INVALID']);
+    assert.deepEqual(await asked('checkout', 'a'.repeat(201)), [400, 'REQUEST_INVALID']);
+    const inSql = (await (
+      await post('/v1/query', { sql: `SELECT CAST('0x' || left(sha256('checkout:u1'), 13) AS BIGINT) / 4503599627370496` })
+    ).json()) as { rows: number[][] };
+    assert.equal(inSql.rows[0]![0], 0.31689777825177057);
   });
 
   test('on the command line: list, show, run', async () => {

@@ -40,21 +40,18 @@ describe('a metric’s definition', () => {
   });
 
   test('is refused with file and line where it can’t be', () => {
-    refuses('expression: sum(x)\n', 'metrics/m.yaml:1: "table" must be given.');
-    refuses(
-      'table: a.b\nexpresion: x\n',
-      'metrics/m.yaml:2: the option "expresion" is unknown; there are title, summary, expression, table, time, where, dimensions, joins, format.',
-    );
+    refuses('expression: sum(x)\n', 'metrics/m.yaml:1: "table" is missing.');
+    refuses('table: a.b\nexpresion: x\n', 'metrics/m.yaml:2: the option "expresion" is unknown; "expression" is near.');
     refuses('table: a.b.c\nexpression: x\n', 'metrics/m.yaml:1: "table" must be a table: schema.name.');
     refuses('table: t\nexpression: x\ndimensions:\n  - d.x\n', 'metrics/m.yaml:4: "dimensions" has "d.x", but there is no join "d".');
     refuses(
       'table: t\nexpression: x\njoins:\n  d: { table: u }\n',
       'metrics/m.yaml:4: "joins.d.on" must name the keys: own_column: other_column.',
     );
-    refuses('table: t\nexpression: &a x\n', 'metrics/m.yaml:2: anchors and aliases (& and *) are not taken.');
-    refuses('table: t\ntable: u\n', 'metrics/m.yaml:2 is not valid YAML: Map keys must be unique.');
+    refuses('table: t\nexpression: &a x\n', 'metrics/m.yaml:2 is not valid YAML: anchors and aliases (& and *) are not taken.');
+    refuses('table: t\ntable: u\n', 'metrics/m.yaml:2 is not valid YAML: the key "table" stands twice.');
     refuses('- 1\n', 'metrics/m.yaml:1: the file must be a map of options (name: value).');
-    refuses('table: t\nexpression: x\nformat: money\n', 'metrics/m.yaml:3: "format" is one of number, currency, percent.');
+    refuses('table: t\nexpression: x\nformat: money\n', 'metrics/m.yaml:3: "format" can\'t be "money"; use number, currency, percent.');
   });
 });
 

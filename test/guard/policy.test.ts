@@ -21,6 +21,7 @@ const expected: Readonly<Record<string, string>> = {
   status: 'AAA.',
   metrics: 'AAA.',
   catalog: 'AAA.',
+  assign: 'AAAA',
 };
 
 test('every role may do exactly what the policy grants it, on what it grants', () => {

@@ -51,7 +51,7 @@ test('nothing but a token that was given out opens the door', () => {
   const guard = open();
   const token = guard.createToken({ name: 'root', role: 'admin' });
   const hash = createHash('sha256').update(token).digest('hex');
-  const close = fc.constantFrom(
+  const close = [
     ` ${token}`,
     `${token} `,
     `${token}\n`,
@@ -61,17 +61,19 @@ test('nothing but a token that was given out opens the door', () => {
     `Basic ${token}`,
     hash,
     `mr_${hash}`,
-  );
+    '__proto__',
+    'constructor',
+    'mr_',
+    'Bearer ',
+  ];
   fc.assert(
-    fc.property(
-      fc.oneof(fc.string(), close, fc.string({ unit: 'binary' }), fc.constantFrom('__proto__', 'constructor', 'mr_', 'Bearer ')),
-      (sent) => {
-        assert.throws(
-          () => guard.authenticate(sent),
-          (error) => refused('TOKEN_INVALID')(error) || (sent === '' && refused('TOKEN_MISSING')(error)),
-        );
-      },
-    ),
+    fc.property(fc.oneof(fc.string(), fc.constantFrom(...close), fc.string({ unit: 'binary' })), (sent) => {
+      assert.throws(
+        () => guard.authenticate(sent),
+        (error) => refused('TOKEN_INVALID')(error) || (sent === '' && refused('TOKEN_MISSING')(error)),
+      );
+    }),
+    { examples: close.map((sent): [string] => [sent]) },
   );
 });
 
@@ -274,7 +276,8 @@ test('a guard.json that is anything else opens no door', () => {
   );
 });
 
-/** Makes guard.json impossible to replace, for root too: a folder stands where the new file is written. */
+/** Makes guard.json impossible to replace, for root too: a folder stands in its place. */
 function block(): void {
-  mkdirSync(`${guardFile()}.new`);
+  rmSync(guardFile(), { force: true });
+  mkdirSync(guardFile());
 }

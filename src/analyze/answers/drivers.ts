@@ -1,7 +1,8 @@
 import { fail } from '#core';
+import { combinations, contributionSql } from './contribution.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
 import { dimensionColumn, fromSql, joinsOf, metricOf, timeOf, uniqueness } from './metric.ts';
-import { literal, quote, withinDays } from './tables.ts';
+import { withinDays } from './tables.ts';
 
 const MOST_SETS = 200;
 
@@ -24,39 +25,30 @@ export const drivers: AnswerKind = {
     { name: 'by', type: 'list', summary: 'Dimensions of the metric. Default: all.' },
     { name: 'order', type: 'integer', default: 2, summary: 'How many dimensions a segment may combine, 1 to 3.' },
     { name: 'support', type: 'number', default: 0.01, summary: 'Segments below this share in both periods are left out.' },
+    { name: 'redundant', type: 'boolean', default: false, summary: 'Also segments that say the same as one with fewer dimensions.' },
     { name: 'top', type: 'integer', default: 50, summary: 'At most so many segments.' },
   ],
   sql(given, setting) {
-    const { definition, by, sets } = parts(given, setting);
+    const { definition, by } = parts(given, setting);
     const time = timeOf(definition, given);
     const [after, before] = periods(given, setting, time);
-    const names = by.map((dimension) => quote(dimension));
-    const masks = by.map((dimension) => `grouping(${dimensionColumn(definition, dimension)})`);
-    return `WITH part AS (
-  SELECT ${by.map((dimension) => `${dimensionColumn(definition, dimension)} AS ${quote(dimension)}`).join(', ')}, [${masks.join(', ')}] AS absent,
-    CASE WHEN ${after} THEN 'after' ELSE 'before' END AS period, ${definition.expression} AS value
-  ${fromSql(definition, by, { ...given, from: null, to: null }, setting, [`((${after}) OR (${before}))`])}
-  GROUP BY GROUPING SETS (${sets.map((set) => `(${[...set.map((dimension) => dimensionColumn(definition, dimension)), 'period'].join(', ')})`).join(', ')})
-),
-segment AS (
-  SELECT ${names.join(', ')}, absent, coalesce(any_value(value) FILTER (WHERE period = 'after'), 0) AS after, coalesce(any_value(value) FILTER (WHERE period = 'before'), 0) AS before
-  FROM part GROUP BY ALL
-),
-total AS (SELECT after, before FROM segment WHERE list_sum(absent) = ${by.length}),
-judged AS (
-  SELECT ${names.map((name) => `s.${name}`).join(', ')}, s.absent, ${by.length} - list_sum(s.absent) AS dimensions, s.after, s.before, s.after - s.before AS difference,
-    CAST(t.after - t.before AS DOUBLE) AS whole, s.after - s.before * ((t.after - s.after) / nullif(t.before - s.before, 0)) AS unexpected,
-    greatest(s.after / nullif(t.after, 0), s.before / nullif(t.before, 0)) AS support
-  FROM segment AS s CROSS JOIN total AS t
-)
-SELECT array_to_string(list_filter([${by.map((dimension, at) => `CASE WHEN absent[${at + 1}] = 0 THEN ${literal(`${dimension} = `)} || coalesce(CAST(${quote(dimension)} AS VARCHAR), 'NULL') END`).join(', ')}], lambda x: x IS NOT NULL), ' and ') AS segment,
-  after, before, difference, round(difference / nullif(whole, 0), 6) AS of_change, round(difference / nullif(before, 0), 6) AS relative,
-  round(unexpected, 2) AS unexpected, round(support, 6) AS support
-FROM judged WHERE dimensions > 0 AND support >= ${given['support']} AND NOT EXISTS (
-  -- The same rows under fewer dimensions say it shorter.
-  SELECT 1 FROM judged AS shorter WHERE shorter.dimensions > 0 AND shorter.dimensions < judged.dimensions AND shorter.after = judged.after AND shorter.before = judged.before
-    AND ${by.map((dimension, at) => `(shorter.absent[${at + 1}] = 1 OR (judged.absent[${at + 1}] = 0 AND shorter.${quote(dimension)} IS NOT DISTINCT FROM judged.${quote(dimension)}))`).join(' AND ')}
-) ORDER BY abs(difference) DESC, segment LIMIT ${given['top']}`;
+    const source = fromSql(definition, by, { ...given, from: null, to: null }, setting, [`((${after}) OR (${before}))`]).replace(
+      /^FROM /,
+      '',
+    );
+    const insights = contributionSql({
+      source,
+      dimensions: by.map((dimension) => ({ name: dimension, sql: dimensionColumn(definition, dimension) })),
+      metric: definition.expression,
+      isTest: `(${after})`,
+      order: given['order'] as number,
+      minSupport: given['support'] as number,
+      pruneRedundant: given['redundant'] !== true,
+    });
+    return `SELECT array_to_string(list_transform(contributors, lambda x: regexp_replace(x, '=', ' = ')), ' and ') AS segment, metric_test AS after, metric_control AS before, difference,
+  round(of_change, 6) AS of_change, round(relative_difference, 6) AS relative, round(unexpected_difference, 2) AS unexpected,
+  round(relative_unexpected_difference, 6) AS relative_unexpected, round(apriori_support, 6) AS support
+FROM (${insights}) WHERE contributors <> ['all'] ORDER BY contribution DESC, segment LIMIT ${given['top']}`;
   },
   evidence(given, setting) {
     const { definition } = parts(given, setting);
@@ -88,14 +80,7 @@ function parts(given: Given, setting: Setting) {
   const refuse = (option: string, problem: string) => fail('ANSWER_OPTION', { answer: drivers.name, option, problem });
   if (by.length === 0) refuse('by', `the metric "${definition.name}" has no dimensions`);
   if (order < 1 || order > 3) refuse('order', 'it is from 1 to 3');
-  const sets = combinations(by, order);
-  if (sets.length > MOST_SETS) refuse('by', `${sets.length} combinations of dimensions are too many; name fewer, or a lower order`);
-  return { definition, by, sets };
-}
-
-/** All subsets of at most that many, the empty one (the total) first. */
-function combinations(all: readonly string[], most: number): (readonly string[])[] {
-  let sets: (readonly string[])[] = [[]];
-  for (const each of all) sets = [...sets, ...sets.filter((set) => set.length < most).map((set) => [...set, each])];
-  return sets;
+  const sets = combinations(by, order).length;
+  if (sets > MOST_SETS) refuse('by', `${sets} combinations of dimensions are too many; name fewer, or a lower order`);
+  return { definition, by };
 }

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import { json as readJson } from 'node:stream/consumers';
 import { type Entry, fail, type Principal } from '#core';
+import { parseExperiment } from '#experiment';
 import type { Store } from '#store';
-import { parseExperiment } from '../metrics/experiment.ts';
 import { parseJourney } from '../metrics/journey.ts';
 import { parseMetric } from '../metrics/metric.ts';
+import { parseSegment } from '../metrics/segment.ts';
 import type { Analyst, Answer } from '../query.ts';
 import { expandCalls } from './call.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
@@ -16,7 +17,7 @@ export interface Definitions {
 }
 
 /** Folders of the workspace whose files answers stand on. */
-export const definitionKinds = ['metrics', 'journeys', 'experiments'] as const;
+export const definitionKinds = ['metrics', 'journeys', 'experiments', 'segments'] as const;
 export type DefinitionKind = (typeof definitionKinds)[number];
 
 export interface Asked {
@@ -40,7 +41,7 @@ export interface Shown {
 export interface Answers {
   list(): readonly Entry[];
   /** Errors: ANSWER_*, METRIC_*, JOURNEY_UNKNOWN, DEFINITION_*. */
-  show(asked: Pick<Asked, 'answer' | 'options'>): Promise<Shown>;
+  show(asked: Pick<Asked, 'who' | 'answer' | 'options'>): Promise<Shown>;
   /** JSON: the analyst's answer with `answer`, `sql` and `evidence` before it. Errors: those of `show`, METRIC_JOIN, SQL_*, QUERY_*. */
   run(asked: Asked): Promise<Answer>;
   /** A statement with its calls of answers.NAME(…) replaced by their queries; guards run first. */
@@ -60,7 +61,7 @@ export function newAnswers(
 ): Answers {
   const { store, analyst } = input;
 
-  async function plan({ answer, options }: Pick<Asked, 'answer' | 'options'>): Promise<Planned> {
+  async function plan({ who, answer, options }: Pick<Asked, 'who' | 'answer' | 'options'>): Promise<Planned> {
     const kind = kinds.find((each) => each.name === answer);
     if (kind === undefined)
       return fail('ANSWER_UNKNOWN', { answer: answer.slice(0, 100), answers: kinds.map((each) => each.name).join(', ') });
@@ -74,8 +75,12 @@ export function newAnswers(
         read('experiments', name, parseExperiment, (experiments) =>
           fail('EXPERIMENT_UNKNOWN', { experiment: name.slice(0, 100), experiments }),
         ),
+      segment: (name) =>
+        read('segments', name, parseSegment, (segments) => fail('SEGMENT_UNKNOWN', { segment: name.slice(0, 100), segments })),
     };
-    return { kind, given: checkOptions(kind, options), setting };
+    const given = checkOptions(kind, options);
+    const fit = kind.fit?.(given, setting);
+    return { kind, given: fit === undefined ? given : { ...given, ...fit.made(await rows(fit.sql, who, { rows: fit.rows })) }, setting };
   }
 
   function read<T>(
@@ -96,8 +101,8 @@ export function newAnswers(
     }
   }
 
-  async function rows(sql: string, who: Principal, signal?: AbortSignal): Promise<Record<string, unknown>[]> {
-    const answer = await analyst.ask({ who, sql, format: 'json', ...(signal === undefined ? {} : { signal }) });
+  async function rows(sql: string, who: Principal, limits: Pick<Asked, 'rows' | 'signal'> = {}): Promise<Record<string, unknown>[]> {
+    const answer = await analyst.ask({ who, sql, format: 'json', ...limits });
     const { columns, rows } = (await readJson(answer.body)) as { columns: { name: string }[]; rows: unknown[][] };
     return rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]])));
   }
@@ -109,12 +114,12 @@ export function newAnswers(
       return { answer: entryOf(kind), sql: kind.sql(given, setting), evidence_sql: kind.evidence(given, setting) };
     },
     async run({ who, answer, options, ...limits }) {
-      const planned = await plan({ answer, options });
+      const planned = await plan({ who, answer, options });
       const { kind, given, setting } = planned;
       const sql = kind.sql(given, setting);
       await guard(planned, who);
       const before = store.batch();
-      const facts = await rows(kind.evidence(given, setting), who, limits.signal);
+      const facts = await rows(kind.evidence(given, setting), who, limits.signal === undefined ? {} : { signal: limits.signal });
       const result = await analyst.ask({ ...limits, who, sql, format: 'json' });
       // The two queries are two looks: what was committed between them is said.
       if (store.batch() !== before) facts.push({ fact: 'caveat: records arrived meanwhile (batch)', value: String(store.batch()) });
@@ -126,7 +131,7 @@ export function newAnswers(
     },
     expand: (sql, who) =>
       expandCalls(sql, async (call) => {
-        const planned = await plan({ answer: call.answer, options: call.given });
+        const planned = await plan({ who, answer: call.answer, options: call.given });
         await guard(planned, who);
         return planned.kind.sql(planned.given, planned.setting);
       }),

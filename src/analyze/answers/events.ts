@@ -4,7 +4,7 @@
  */
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
-import { dayOf, type Found, findTable, firstColumn, needColumn, quote, withinDays } from './tables.ts';
+import { dayOf, type Found, findTable, firstColumn, needColumn, quote, requireMoney, requireType, withinDays } from './tables.ts';
 
 export interface Events {
   readonly table: Found;
@@ -30,8 +30,8 @@ const defaults = ['raw.events', 'raw.ga_hits', 'main.events'];
 const bots = '(?i)bot|crawl|spider|headless';
 const idle = 'INTERVAL 30 MINUTE';
 
-/** Errors: ANSWER_TABLE, ANSWER_COLUMN, ANSWER_OPTION. */
-export function eventsOf(answer: string, given: Given, setting: Setting): Events {
+/** `unit` visitor: "user" is the browser, also where a member is known. Errors: ANSWER_TABLE, ANSWER_COLUMN, ANSWER_OPTION. */
+export function eventsOf(answer: string, given: Given, setting: Setting, unit: 'user' | 'visitor' = 'user'): Events {
   const asked = given['events'] as string | null;
   const names = asked === null ? defaults : [asked];
   const table = names.map((name) => findTable(setting, name)).find((found) => found !== null);
@@ -45,23 +45,25 @@ export function eventsOf(answer: string, given: Given, setting: Setting): Events
   const within = withinDays(answer, given, setting, 'time');
   return table.column('full_visitor_id') !== null && table.column('hit_number') !== null
     ? gaHits(table, setting, within)
-    : flat(table, setting, within);
+    : flat(table, setting, within, unit);
 }
 
 /** Our own tracker's and GA4's words: one column a property, `event` names the kind. */
-function flat(table: Found, setting: Setting, within: readonly string[]): Events {
+function flat(table: Found, setting: Setting, within: readonly string[], unit: 'user' | 'visitor'): Events {
   const time = needColumn(table, 'e', 'the time', timeNames);
   requireInstant(table, time);
   const browser = needColumn(table, 'e', 'the visitor', userNames);
   const event = needColumn(table, 'e', 'the kind of event', ['event', 'event_name']);
-  const member = table.column('user_pseudo_id') === null ? null : firstColumn(table, 'e', ['user_id']);
+  const member = unit === 'visitor' || table.column('user_pseudo_id') === null ? null : firstColumn(table, 'e', ['user_id']);
   const session = firstColumn(table, 'e', ['session_id']);
   const agent = firstColumn(table, 'e', ['user_agent']);
   const internal = firstColumn(table, 'e', ['internal']);
+  if (internal !== null) requireType(table, internal, 'whether it is staff', /^BOOLEAN$/, 'BOOLEAN');
+  requireMoney(table, firstColumn(table, 'e', ['value']), 'the value of an order');
   const aside = [
     `WHEN ${time} IS NULL THEN 'no time'`,
     `WHEN ${browser} IS NULL THEN 'no visitor'`,
-    ...(agent === null ? [] : [`WHEN regexp_matches(${agent}, '${bots}') THEN 'bot'`]),
+    ...(agent === null ? [] : [`WHEN regexp_matches(CAST(${agent} AS VARCHAR), '${bots}') THEN 'bot'`]),
     ...(internal === null ? [] : [`WHEN ${internal} THEN 'staff'`]),
   ];
   const known = `known AS (
@@ -114,6 +116,7 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
   const time = needColumn(table, 'e', 'the time', timeNames);
   requireInstant(table, time);
   for (const name of ['session_id', 'order_id', 'revenue', 'action', 'type']) needColumn(table, 'e', name, [name]);
+  requireMoney(table, firstColumn(table, 'e', ['revenue']), 'the value of an order');
   return {
     table,
     shape: 'ga_hits',
@@ -156,12 +159,8 @@ function purchaseCte(lines: string | null, condition: string): string {
 )`;
 }
 
-/** Errors: ANSWER_TYPE. */
 function requireInstant(table: Found, column: string): void {
-  const bare = column.replace(/^e\./, '').replaceAll('"', '');
-  const type = table.type(bare);
-  if (type !== 'TIMESTAMP WITH TIME ZONE')
-    fail('ANSWER_TYPE', { table: table.name, column: bare, type, what: 'the time', needs: 'TIMESTAMP WITH TIME ZONE' });
+  requireType(table, column, 'the time', /^TIMESTAMP WITH TIME ZONE$/, 'TIMESTAMP WITH TIME ZONE');
 }
 
 /** Records whose time lies after their arrival: a client whose clock runs ahead. */

@@ -1,4 +1,5 @@
 import { aa } from './aa.ts';
+import { experimentBayes } from './bayes.ts';
 import { cohorts } from './cohorts.ts';
 import { drivers } from './drivers.ts';
 import { dropoff } from './dropoff.ts';
@@ -7,12 +8,17 @@ import { experiment } from './experiment.ts';
 import { funnel } from './funnel.ts';
 import { journey } from './journey.ts';
 import type { AnswerKind } from './kind.ts';
+import { lifecycle } from './lifecycle.ts';
+import { lifetime } from './lifetime.ts';
 import { metric } from './metric.ts';
 import { paths } from './paths.ts';
 import { placements } from './placements.ts';
+import { experimentPlan } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import { retention } from './retention.ts';
 import { rfm } from './rfm.ts';
+import { sampleRatio } from './sample-ratio.ts';
+import { segment, segments } from './segment.ts';
 
 /** Every answer, in the order in which they are listed. */
 export const answers: readonly AnswerKind[] = [
@@ -25,7 +31,14 @@ export const answers: readonly AnswerKind[] = [
   retention,
   cohorts,
   rfm,
+  lifetime,
+  lifecycle,
+  segment,
+  segments,
   experiment,
+  experimentBayes,
+  sampleRatio,
+  experimentPlan,
   aa,
   metric,
   drivers,

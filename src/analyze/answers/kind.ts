@@ -1,7 +1,8 @@
 import type { Entry, Option, Table } from '#core';
-import type { Experiment } from '../metrics/experiment.ts';
+import type { Experiment } from '#experiment';
 import type { Journey } from '../metrics/journey.ts';
 import type { Metric } from '../metrics/metric.ts';
+import type { Segment } from '../metrics/segment.ts';
 
 /** Checked options by name; an absent one without a default is null. */
 export type Given = Readonly<Record<string, string | number | boolean | readonly string[] | null>>;
@@ -11,16 +12,25 @@ export interface Setting {
   readonly tables: readonly Table[];
   /** IANA; days and weeks are cut in it. */
   readonly timeZone: string;
-  /** By name. Errors: METRIC_UNKNOWN, JOURNEY_UNKNOWN, EXPERIMENT_UNKNOWN, DEFINITION_*. */
+  /** By name. Errors: METRIC_UNKNOWN, JOURNEY_UNKNOWN, EXPERIMENT_UNKNOWN, SEGMENT_UNKNOWN, DEFINITION_*. */
   metric(name: string): Metric;
   journey(name: string): Journey;
   experiment(name: string): Experiment;
+  segment(name: string): Segment;
 }
 
 /** A query that must give no row; the first one that it gives is the reason of the refusal. */
 export interface Guard {
   readonly sql: string;
   refuse(row: Readonly<Record<string, unknown>>): never;
+}
+
+/** Numbers that are fitted from rows before the SQL is written: they join the options. */
+export interface Fit {
+  readonly sql: string;
+  /** More rows than this are never given. */
+  readonly rows: number;
+  made(rows: readonly Readonly<Record<string, unknown>>[]): Given;
 }
 
 /**
@@ -32,6 +42,7 @@ export interface AnswerKind extends Entry {
   sql(given: Given, setting: Setting): string;
   evidence(given: Given, setting: Setting): string;
   guards?(given: Given, setting: Setting): readonly Guard[];
+  fit?(given: Given, setting: Setting): Fit;
 }
 
 /** Options that all answers about events have. */

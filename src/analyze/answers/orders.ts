@@ -1,6 +1,6 @@
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
-import { type Found, findTable, firstColumn, literal, needColumn, quote } from './tables.ts';
+import { type Found, findTable, firstColumn, literal, needColumn, quote, requireMoney, requireType } from './tables.ts';
 
 export interface Orders {
   readonly table: Found;
@@ -24,6 +24,8 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
   const id = needColumn(table, 'o', 'the order', ['order_id']);
   const time = needColumn(table, 'o', 'its time', ['ordered_at', 'order_time', 'created_at', 'time', '_time']);
   const amount = needColumn(table, 'o', 'its amount', ['amount', 'value', 'total', 'revenue']);
+  requireType(table, time, 'the time of an order', /^TIMESTAMP/, 'TIMESTAMP WITH TIME ZONE');
+  requireMoney(table, amount, 'the amount of an order');
   const status = firstColumn(table, 'o', ['status']);
   const optional = (names: readonly string[], otherwise: string) => {
     const column = firstColumn(table, 'o', names);
@@ -52,14 +54,33 @@ export function needOrders(given: Given, setting: Setting): Orders {
   );
 }
 
-/** Refund records by order where there is a topic of them, else the amounts in the orders table, else none. */
-export function refundsOf(given: Given, setting: Setting): string {
+/**
+ * `order_id`, `value`: refund records by order where there is a topic of them, else the amounts in the orders table, else none.
+ * `later` is what of it was given back after the day `asOf`; a refund without a time is never later.
+ */
+export function refundsOf(given: Given, setting: Setting, asOf: string | null = null): string {
+  const after = (column: string | null) =>
+    asOf === null || column === null
+      ? 'false'
+      : `${column} >= (TIMESTAMP '${asOf}' + INTERVAL 1 DAY) AT TIME ZONE ${literal(setting.timeZone)}`;
   const refunds = findTable(setting, 'raw.refunds');
-  if (refunds !== null && refunds.column('order_id') !== null && refunds.column('value') !== null)
-    return `SELECT order_id, sum(value) AS value FROM ${refunds.sql} GROUP BY order_id`;
+  if (refunds !== null && refunds.column('order_id') !== null && refunds.column('value') !== null) {
+    const time = firstColumn(refunds, 'r', ['_time', 'time', 'refunded_at']);
+    return `SELECT order_id, sum(value) AS value, coalesce(sum(value) FILTER (WHERE ${after(time)}), 0) AS later FROM ${refunds.sql} AS r GROUP BY order_id`;
+  }
   const orders = findTable(setting, String(given['orders'] ?? 'shop.orders'));
   const amount = orders?.column('refund_amount') ?? null;
   if (orders === null || amount === null || orders.column('order_id') === null)
-    return 'SELECT NULL::VARCHAR AS order_id, 0 AS value WHERE false';
-  return `SELECT order_id, sum(${quote(amount)}) AS value FROM ${orders.sql} GROUP BY order_id`;
+    return 'SELECT NULL::VARCHAR AS order_id, 0 AS value, 0 AS later WHERE false';
+  const time = firstColumn(orders, 'o', ['refunded_at', 'refund_time']);
+  return `SELECT order_id, sum(${quote(amount)}) AS value, coalesce(sum(${quote(amount)}) FILTER (WHERE ${after(time)}), 0) AS later FROM ${orders.sql} AS o GROUP BY order_id`;
+}
+
+/** `order_id`, `value`: what the goods of an order cost, or null where the orders table does not say. Errors: ANSWER_TYPE. */
+export function costsOf(given: Given, setting: Setting): string | null {
+  const orders = ordersOf(given, setting);
+  const column = orders === null ? null : firstColumn(orders.table, 'o', ['cost', 'cogs', 'cost_amount']);
+  if (orders === null || column === null) return null;
+  requireMoney(orders.table, column, 'the cost of an order');
+  return `SELECT order_id, max(${column}) AS value FROM ${orders.table.sql} AS o GROUP BY order_id`;
 }

@@ -1,11 +1,15 @@
 import { fail } from '#core';
+import type { Experiment } from '#experiment';
 import { type Events, eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { journeyCtes } from './markov.ts';
-import { refundsOf } from './orders.ts';
+import { costsOf, refundsOf } from './orders.ts';
+import { readStep } from './steps.ts';
+import { literal, quote, withinDays } from './tables.ts';
 
 const keys = ['placement', 'content', 'day'] as const;
+const kinds = ['promotion', 'list', 'page'] as const;
 const models = ['last_click', 'first_click', 'linear', 'position', 'time_decay'] as const;
 
 /**
@@ -13,7 +17,10 @@ const models = ['last_click', 'first_click', 'linear', 'position', 'time_decay']
  * remainders, so that each column sums to the orders' money exactly; what no click leads to stands in the row "(unassigned)".
  * Observed models: last, first, linear, position 40/20/40, time decay with a half-life of 7 days. `item_bought` gives a line's money to
  * the last click on that very product. `modelled` is the removal effect of an order-1 Markov chain over placements (Anderl et al. 2016)
- * with a bootstrap interval over users; it is there when asked by placement alone. `randomised` waits for experiments.
+ * with a bootstrap interval over users; it is there when asked by placement alone. `randomised` is what the
+ * placement brought in experiments that name it: revenue by visitor beyond that of the control, which does without it, times the visitors
+ * who had it, with a 95 % interval. A page's click is a view after which the visitor went on. With `as_of`, `last_click_net_then` is the
+ * net as it was known on that day, and `restated` what refunds have changed since.
  */
 export const placements: AnswerKind = {
   name: 'placements',
@@ -29,6 +36,9 @@ export const placements: AnswerKind = {
       summary: 'Clicks count that came before the order in its session, or within some days.',
     },
     { name: 'days', type: 'integer', default: 30, summary: 'How many, with window=days.' },
+    { name: 'kinds', type: 'list', default: 'promotion,list', summary: 'Which places: any of promotion, list, page.' },
+    { name: 'experiments', type: 'list', summary: 'Experiments whose definition names a placement, for `randomised` (by=placement).' },
+    { name: 'as_of', type: 'text', summary: 'A day, YYYY-MM-DD: what was known then stands beside what is known now.' },
     { name: 'digits', type: 'integer', default: 2, summary: 'Decimal digits of the currency (0 for KRW).' },
     {
       name: 'bootstrap',
@@ -39,66 +49,82 @@ export const placements: AnswerKind = {
     ...eventOptions,
   ],
   sql(given, setting) {
-    const { events, by, digits } = parts(given, setting);
+    const { events, by, digits, asOf, costs, tests } = parts(given, setting);
     const modelled = isModelled(by);
+    const shared = [...models, 'refunds', ...(asOf === null ? [] : ['refunds_later']), ...(costs === null ? [] : ['cost'])];
+    const totals: Readonly<Record<string, string>> = { refunds: 'refund', refunds_later: 'refund_later', cost: 'cost' };
     const list = ['kind', ...by].join(', ');
     const empty = ['kind', ...by].map((key) => (key === 'kind' ? `'(unassigned)' AS kind` : `NULL AS ${key}`)).join(', ');
     // Whole minor units to DECIMAL without a double between.
     const unit = digits === 0 ? '1' : `0.${'1'.padStart(digits, '0')}`;
     const money = (column: string) => `CAST(CAST(${column} AS DECIMAL(30,0)) * ${unit} AS DECIMAL(38,${digits}))`;
+    const none = `CAST(NULL AS DECIMAL(38,${digits}))`;
     const share = (model: string) => `coalesce(sum(part) FILTER (WHERE model = '${model}'), 0) AS ${model}`;
     return `WITH${modelled ? ' RECURSIVE' : ''} ${ctes(events, given, setting).join(',\n')}${modelled ? `,\n${journeyCtes(given['window'] === 'session', given['bootstrap'] as number).join(',\n')}` : ''},
 room AS (
   SELECT ${list}, count(*) FILTER (WHERE NOT click) AS impressions, count(*) FILTER (WHERE click) AS clicks FROM seen GROUP BY ALL
 ),
 earned AS (
-  SELECT ${list}, coalesce(sum(orders), 0) AS orders, coalesce(sum(units), 0) AS units, ${[...models, 'refunds'].map(share).join(', ')}
+  SELECT ${list}, coalesce(sum(orders), 0) AS orders, coalesce(sum(units), 0) AS units, ${shared.map(share).join(', ')}
   FROM given GROUP BY ALL
 ),
 same AS (SELECT ${list}, sum(part) AS item_bought FROM line_given GROUP BY ALL),
 assigned AS (
   SELECT ${['r.kind', ...by.map((key) => `r.${key}`)].join(', ')}, r.impressions, r.clicks, coalesce(e.orders, 0) AS orders, coalesce(e.units, 0) AS units,
-    ${[...models, 'refunds'].map((model) => `coalesce(e.${model}, 0) AS ${model}`).join(', ')}, coalesce(s.item_bought, 0) AS item_bought,
-    ${modelled ? `CAST(round(m.share * t.attributed) AS HUGEINT) AS modelled, m.low * t.attributed AS modelled_low, m.high * t.attributed AS modelled_high` : 'NULL::HUGEINT AS modelled, NULL::DOUBLE AS modelled_low, NULL::DOUBLE AS modelled_high'}
+    ${shared.map((model) => `coalesce(e.${model}, 0) AS ${model}`).join(', ')}, coalesce(s.item_bought, 0) AS item_bought,
+    ${modelled ? `CAST(round(m.share * t.attributed) AS HUGEINT) AS modelled, m.low * t.attributed AS modelled_low, m.high * t.attributed AS modelled_high` : 'NULL::HUGEINT AS modelled, NULL::DOUBLE AS modelled_low, NULL::DOUBLE AS modelled_high'},
+    ${tests.length > 0 ? 'x.value AS randomised, x.half AS randomised_half' : 'NULL::DOUBLE AS randomised, NULL::DOUBLE AS randomised_half'}
   FROM room AS r
   LEFT JOIN earned AS e ON ${['kind', ...by].map((key) => `e.${key} IS NOT DISTINCT FROM r.${key}`).join(' AND ')}
   LEFT JOIN same AS s ON ${['kind', ...by].map((key) => `s.${key} IS NOT DISTINCT FROM r.${key}`).join(' AND ')}${
     modelled
       ? `\n  LEFT JOIN effect AS m ON m.kind = r.kind AND m.placement IS NOT DISTINCT FROM r.placement\n  CROSS JOIN (SELECT coalesce(sum(minor) FILTER (WHERE touched), 0) AS attributed FROM sale) AS t`
       : ''
-  }
+  }${tests.length > 0 ? '\n  LEFT JOIN tried AS x ON x.placement = r.placement' : ''}
 ),
 ledger AS (
   SELECT * FROM assigned
   UNION ALL
   SELECT ${empty}, NULL, NULL, t.orders - a.orders, t.units - a.units,
-    ${models.map((model) => `t.minor - a.${model}`).join(', ')}, t.refund - a.refunds, t.minor - a.item_bought, ${modelled ? 't.minor - a.modelled' : 'NULL'}, NULL, NULL
-  FROM (SELECT count(*) AS orders, coalesce(sum(units), 0) AS units, coalesce(sum(minor), 0) AS minor, coalesce(sum(refund), 0) AS refund FROM sale) AS t
-  CROSS JOIN (SELECT ${['orders', 'units', ...models, 'refunds', 'item_bought', 'modelled'].map((column) => `coalesce(sum(${column}), 0) AS ${column}`).join(', ')} FROM assigned) AS a
+    ${shared.map((model) => `t.${totals[model] ?? 'minor'} - a.${model}`).join(', ')}, t.minor - a.item_bought, ${modelled ? 't.minor - a.modelled' : 'NULL'}, NULL, NULL, NULL, NULL
+  FROM (SELECT count(*) AS orders, coalesce(sum(units), 0) AS units, coalesce(sum(minor), 0) AS minor, coalesce(sum(refund), 0) AS refund, coalesce(sum(refund_later), 0) AS refund_later, coalesce(sum(cost), 0) AS cost FROM sale) AS t
+  CROSS JOIN (SELECT ${['orders', 'units', ...shared, 'item_bought', 'modelled'].map((column) => `coalesce(sum(${column}), 0) AS ${column}`).join(', ')} FROM assigned) AS a
 )
 SELECT ${list}, impressions, clicks, round(clicks / nullif(impressions, 0), 6) AS click_rate, CAST(orders AS BIGINT) AS orders, CAST(units AS BIGINT) AS units,
   ${models.map((model) => `${money(model)} AS ${model}`).join(', ')},
   ${money('item_bought')} AS item_bought, ${money('refunds')} AS refunds, ${money('last_click - refunds')} AS last_click_net,
+  ${asOf === null ? none : money('last_click - refunds + refunds_later')} AS last_click_net_then, ${asOf === null ? none : money('-refunds_later')} AS restated,
+  ${costs === null ? none : money('cost')} AS cost, ${costs === null ? none : money('last_click - refunds - cost')} AS margin,
   ${money('modelled')} AS modelled, round(modelled_low / ${10 ** digits}, ${digits}) AS modelled_low, round(modelled_high / ${10 ** digits}, ${digits}) AS modelled_high,
-  CAST(NULL AS DECIMAL(38,${digits})) AS randomised,
+  round(CAST(randomised AS DECIMAL(38,6)), ${digits}) AS randomised, round(CAST(randomised - randomised_half AS DECIMAL(38,6)), ${digits}) AS randomised_low, round(CAST(randomised + randomised_half AS DECIMAL(38,6)), ${digits}) AS randomised_high,
   round(last_click / ${10 ** digits} / nullif(impressions, 0), 6) AS last_click_per_impression
 FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
   },
   evidence(given, setting) {
-    const { events } = parts(given, setting);
+    const { events, kinds, costs, asOf } = parts(given, setting);
     const orders = (fact: string, condition: string) =>
       `SELECT 6, '${fact}', CAST(count(*) AS VARCHAR) || ' worth ' || CAST(coalesce(sum(value), 0) AS VARCHAR) FROM purchase${condition}`;
     const more = [
       orders('orders shared out', ''),
       orders('caveat: orders of negative value', ' WHERE value < 0 HAVING count(*) > 0'),
       `SELECT 6, 'caveat: one order is more than half of the revenue', order_id FROM purchase QUALIFY value > 0.5 * sum(value) OVER () AND count(*) OVER () > 1`,
+      ...(costs === null
+        ? []
+        : [
+            `SELECT 6, 'orders without a cost', CAST(count(*) AS VARCHAR) FROM purchase AS p LEFT JOIN (${costs}) AS c USING (order_id) WHERE c.value IS NULL HAVING count(*) > 0`,
+          ]),
+      ...(asOf === null
+        ? []
+        : [
+            `SELECT 6, 'given back after ' || ${literal(asOf)}, CAST(coalesce(sum(f.later), 0) AS VARCHAR) FROM purchase AS p JOIN (${refundsOf(given, setting, asOf)}) AS f USING (order_id)`,
+          ]),
       ...(events.shape === 'ga_hits' || events.table.column('visible') === null
         ? [`SELECT 8, 'caveat: impressions', 'as reported; the source has no rule of visibility'`]
         : [
             `SELECT 2, 'set aside: impressions not half visible for a second', CAST(count(*) AS VARCHAR) FROM offered WHERE NOT coalesce(visible, false)`,
           ]),
     ];
-    return eventEvidence('placements', events, given, setting, more, offeredCtes(events), seenColumns(events));
+    return eventEvidence('placements', events, given, setting, more, offeredCtes(events, kinds), seenColumns(events, kinds));
   },
 };
 
@@ -111,22 +137,89 @@ function parts(given: Given, setting: Setting) {
   if ((given['digits'] as number) > 6) refuse('digits', 'a currency has at most 6');
   if ((given['bootstrap'] as number) > 1000) refuse('bootstrap', 'at most 1000');
   if ((given['days'] as number) < 1 || (given['days'] as number) > 366) refuse('days', 'it is from 1 to 366');
-  return { events, by: keys.filter((key) => asked.includes(key)), digits: given['digits'] as number };
+  const shown = given['kinds'] as readonly string[];
+  if (shown.length === 0 || shown.some((kind) => !(kinds as readonly string[]).includes(kind)))
+    refuse('kinds', `it is any of ${kinds.join(', ')}`);
+  const asOf = given['as_of'] as string | null;
+  if (asOf !== null) withinDays('placements', { from: asOf }, setting, 'time');
+  const by = keys.filter((key) => asked.includes(key));
+  return {
+    events,
+    by,
+    kinds: shown,
+    digits: given['digits'] as number,
+    asOf,
+    costs: costsOf(given, setting),
+    tests: testsOf(given, setting, events, by),
+  };
+}
+
+/** An experiment's condition of exposure and its variant, over `used`. */
+interface Test {
+  readonly definition: Experiment;
+  readonly condition: string;
+  readonly columns: readonly string[];
+}
+
+function testsOf(given: Given, setting: Setting, events: Events, by: readonly string[]): Test[] {
+  const asked = given['experiments'] as readonly string[];
+  const refuse = (problem: string) => fail('ANSWER_OPTION', { answer: 'placements', option: 'experiments', problem });
+  if (asked.length > 0 && !isModelled(by)) refuse('an experiment tells of a placement as a whole: use by=placement');
+  return asked.map((name) => {
+    const definition = setting.experiment(name);
+    if (definition.placement === null) refuse(`the definition of "${name}" names no placement`);
+    if (definition.unit !== 'user') refuse(`"${name}" draws browsers, the ledger counts users`);
+    const { condition, columns } = readStep('placements', 'experiments', definition.exposure, events);
+    return { definition, condition, columns: [...columns, definition.variant] };
+  });
+}
+
+/** `tried`: placement, what it brought, half its 95 % interval (Welch). */
+function triedCte(tests: readonly Test[]): string {
+  const one = ({ definition, condition }: Test) => {
+    const variant = `CAST(${quote(definition.variant.toLowerCase())} AS VARCHAR)`;
+    const names = definition.variants.map(({ name }) => literal(name));
+    return `SELECT ${literal(definition.placement!)} AS placement, treated, count(*) AS n, avg(y) AS mean, var_samp(y) AS variance FROM (
+    SELECT s."user", s.treated, coalesce(sum(p.value) FILTER (WHERE p.time >= s.first), 0) AS y
+    FROM (SELECT "user", any_value(variant) <> ${names[0]} AS treated, min(first) AS first
+      FROM (SELECT "user", ${variant} AS variant, min(time) AS first FROM used WHERE ${condition} AND ${variant} IN (${names.join(', ')}) GROUP BY ALL)
+      GROUP BY "user" HAVING count(*) = 1) AS s LEFT JOIN purchase AS p ON p."user" = s."user" GROUP BY ALL
+  ) GROUP BY treated`;
+  };
+  return `tried AS (
+  SELECT t.placement, t.n * (t.mean - c.mean) AS value, 1.959963984540054 * t.n * sqrt(t.variance / t.n + c.variance / c.n) AS half
+  FROM (${tests.map(one).join('\n  UNION ALL ')}) AS t JOIN (${tests.map(one).join('\n  UNION ALL ')}) AS c ON c.placement = t.placement AND t.treated AND NOT c.treated
+)`;
 }
 
 const isModelled = (by: readonly string[]) => by.length === 1 && by[0] === 'placement';
 
-function seenColumns(events: Events): string[] {
+function seenColumns(events: Events, shown: readonly string[]): string[] {
+  const pages = shown.includes('page') ? ['session', pageOf(events)] : [];
   const names =
     events.shape === 'ga_hits'
       ? ['list_impressions', 'list_clicks', 'promotion_impressions', 'promotion_clicks', 'products']
       : ['placement', 'content', 'list', 'item_id', 'items', 'visible'];
-  return names.filter((name) => events.table.column(name) !== null);
+  return [...names.filter((name) => events.table.column(name) !== null), ...pages];
+}
+
+/** Errors: ANSWER_COLUMN. */
+function pageOf({ table }: Events): string {
+  const name = ['page', 'page_path', 'page_location'].find((each) => table.column(each) !== null);
+  return name ?? fail('ANSWER_COLUMN', { table: table.name, what: 'pages', names: 'page, page_path, page_location' });
 }
 
 /** offered: every impression and click, with whether it was visible. */
-function offeredCtes(events: Events): string[] {
+function offeredCtes(events: Events, shown: readonly string[]): string[] {
   const common = 'time, tie, day, "user", session';
+  const pages = shown.includes('page')
+    ? [
+        `SELECT 'page' AS kind, page AS placement, NULL::VARCHAR AS content, NULL::VARCHAR AS item, c.click, true AS visible, ${common}
+  FROM (SELECT *, ${quote(pageOf(events))} AS page, lead(time) OVER (PARTITION BY session ORDER BY time, tie) AS next FROM used) CROSS JOIN (VALUES (false), (true)) AS c(click)
+  WHERE event = 'page_view' AND (NOT c.click OR next IS NOT NULL)`,
+      ]
+    : [];
+  const [promotions, lists] = [shown.includes('promotion'), shown.includes('list')];
   if (events.shape === 'ga_hits') {
     const part = (kind: string, column: string, placement: string, content: string, item: string, click: boolean) =>
       events.table.column(column) === null
@@ -139,31 +232,33 @@ function offeredCtes(events: Events): string[] {
     const list = [text('list'), `coalesce(${text('name')}, ${text('sku')})`, text('sku')] as const;
     const promotion = [`coalesce(${text('position')}, ${text('id')})`, text('name'), 'NULL::VARCHAR'] as const;
     return offered([
-      ...part('list', 'list_impressions', ...list, false),
-      ...part('list', 'list_clicks', ...list, true),
-      ...part('promotion', 'promotion_impressions', ...promotion, false),
-      ...part('promotion', 'promotion_clicks', ...promotion, true),
+      ...(lists ? [...part('list', 'list_impressions', ...list, false), ...part('list', 'list_clicks', ...list, true)] : []),
+      ...(promotions
+        ? [...part('promotion', 'promotion_impressions', ...promotion, false), ...part('promotion', 'promotion_clicks', ...promotion, true)]
+        : []),
+      ...pages,
     ]);
   }
   const has = (...names: string[]) => names.every((name) => events.table.column(name) !== null);
   const visible = has('visible') ? `(visible OR event <> 'view_promotion')` : 'true';
   return offered([
-    ...(has('placement')
+    ...(promotions && has('placement')
       ? [
           `SELECT 'promotion' AS kind, placement, ${has('content') ? 'content' : 'NULL::VARCHAR'} AS content, NULL::VARCHAR AS item, event = 'select_promotion' AS click, ${visible} AS visible, ${common}
   FROM used WHERE event IN ('view_promotion', 'select_promotion')`,
         ]
       : []),
-    ...(has('list', 'items')
+    ...(lists && has('list', 'items')
       ? [
           `SELECT 'list' AS kind, list AS placement, json_extract_string(x, '$.item_id') AS content, json_extract_string(x, '$.item_id') AS item, false AS click,
     coalesce(json_extract_string(x, '$.visible'), 'true') = 'true' AS visible, ${common}
   FROM (SELECT list, ${common}, unnest(json_extract(items, '$[*]')) AS x FROM used WHERE event = 'view_item_list')`,
         ]
       : []),
-    ...(has('list', 'item_id')
+    ...(lists && has('list', 'item_id')
       ? [`SELECT 'list', list, item_id, item_id, true, true, ${common} FROM used WHERE event = 'select_item'`]
       : []),
+    ...pages,
   ]);
 
   function offered(selects: readonly string[]): string[] {
@@ -176,19 +271,22 @@ function offeredCtes(events: Events): string[] {
 function ctes(events: Events, given: Given, setting: Setting): string[] {
   const scale = 10 ** (given['digits'] as number);
   const lines = events.lines;
-  const refunds = refundsOf(given, setting);
+  const { kinds, asOf, costs, tests } = parts(given, setting);
   const window =
     given['window'] === 'session' ? 't.session = p.session' : `t."user" = p."user" AND t.time >= p.time - INTERVAL ${given['days']} DAY`;
   return [
     ...events.ctes([
       ...(given['window'] === 'session' ? ['session'] : []),
-      ...seenColumns(events),
+      ...seenColumns(events, kinds),
+      ...tests.flatMap(({ columns }) => columns),
       ...(lines === null ? [] : [lines.column]),
     ]),
     events.purchase(true),
-    ...offeredCtes(events),
+    ...offeredCtes(events, kinds),
     `seen AS (SELECT * EXCLUDE (visible) FROM offered WHERE visible OR click)`,
-    `refunded AS (${refunds})`,
+    ...(tests.length === 0 ? [] : [triedCte(tests)]),
+    `refunded AS (${refundsOf(given, setting, asOf)})`,
+    `costing AS (${costs ?? 'SELECT NULL::VARCHAR AS order_id, 0 AS value WHERE false'})`,
     `line AS (${
       lines === null
         ? `SELECT NULL::VARCHAR AS order_id, NULL::VARCHAR AS item, 0 AS quantity, 0::HUGEINT AS minor WHERE false`
@@ -205,14 +303,15 @@ function ctes(events: Events, given: Given, setting: Setting): string[] {
 )`,
     `sale AS (
   SELECT p.order_id, CAST(round(p.value * ${scale}) AS HUGEINT) AS minor, coalesce(CAST(round(f.value * ${scale}) AS HUGEINT), 0) AS refund,
+    coalesce(CAST(round(f.later * ${scale}) AS HUGEINT), 0) AS refund_later, coalesce(CAST(round(w.value * ${scale}) AS HUGEINT), 0) AS cost,
     coalesce(l.units, 0) AS units, t.order_id IS NOT NULL AS touched
-  FROM purchase AS p LEFT JOIN refunded AS f USING (order_id)
+  FROM purchase AS p LEFT JOIN refunded AS f USING (order_id) LEFT JOIN costing AS w USING (order_id)
   LEFT JOIN (SELECT order_id, sum(quantity) AS units FROM line GROUP BY order_id) AS l USING (order_id)
   LEFT JOIN (SELECT DISTINCT order_id FROM pair) AS t USING (order_id)
 )`,
     `weighed AS (
   -- Whole weights keep the sharing exact. Position: 40 % each end, 20 % between; time decay: half after 7 days.
-  SELECT pair.*, s.units, v.model, CASE WHEN v.model = 'refunds' THEN s.refund ELSE s.minor END AS money,
+  SELECT pair.*, s.units, v.model, CASE v.model WHEN 'refunds' THEN s.refund WHEN 'refunds_later' THEN s.refund_later WHEN 'cost' THEN s.cost ELSE s.minor END AS money,
     CAST(CASE v.model
       WHEN 'first_click' THEN CAST(k = 1 AS BIGINT)
       WHEN 'linear' THEN 1
@@ -220,7 +319,7 @@ function ctes(events: Events, given: Given, setting: Setting): string[] {
       WHEN 'time_decay' THEN greatest(1, CAST(round(1073741824 * pow(0.5, date_diff('second', pair.time, ordered) / 604800)) AS BIGINT))
       ELSE CAST(k = m AS BIGINT) END AS HUGEINT) AS weight
   FROM pair JOIN sale AS s USING (order_id)
-  CROSS JOIN (VALUES ${[...models, 'refunds'].map((model) => `('${model}')`).join(', ')}) AS v(model)
+  CROSS JOIN (VALUES ${[...models, 'refunds', ...(asOf === null ? [] : ['refunds_later']), ...(costs === null ? [] : ['cost'])].map((model) => `('${model}')`).join(', ')}) AS v(model)
 )`,
     `floored AS (
   SELECT *, abs(money) * weight // sum(weight) OVER (PARTITION BY order_id, model) AS base, abs(money) * weight % sum(weight) OVER (PARTITION BY order_id, model) AS remainder

@@ -44,10 +44,23 @@ export function needColumn(table: Found, alias: string, what: string, names: rea
   return firstColumn(table, alias, names) ?? fail('ANSWER_COLUMN', { table: table.name, what, names: names.join(', ') });
 }
 
+/** `column` as firstColumn gives it. Errors: ANSWER_TYPE. */
+export function requireType(table: Found, column: string, what: string, types: RegExp, needs: string): void {
+  const bare = column.slice(column.indexOf('"') + 1, -1).replaceAll('""', '"');
+  const type = table.type(bare);
+  if (type === null || !types.test(type)) fail('ANSWER_TYPE', { table: table.name, column: bare, type, what, needs });
+}
+
+/** A column of money is a number. Errors: ANSWER_TYPE. */
+export function requireMoney(table: Found, column: string | null, what: string): void {
+  if (column !== null)
+    requireType(table, column, what, /^(DECIMAL\(|DOUBLE|FLOAT|REAL|U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER)/, 'a number, DECIMAL best');
+}
+
 /** The condition that an instant lies in the asked days of the workspace's zone. Errors: ANSWER_OPTION. */
 export function withinDays(answer: string, given: Given, { timeZone }: Setting, column: string): string[] {
   const day = (option: 'from' | 'to') => {
-    const text = given[option] as string | null;
+    const text = (given[option] ?? null) as string | null;
     if (text === null) return null;
     const real = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString().startsWith(text);
     return real ? text : fail('ANSWER_OPTION', { answer, option, problem: `"${text}" is not a day, YYYY-MM-DD` });

@@ -1,4 +1,4 @@
-import { readDefinition } from './definition.ts';
+import { readDefinition } from '#definition';
 
 /** The flow that the shop was designed for: steps that are recognised by an event, and which step may follow which. */
 export interface Journey {
@@ -19,9 +19,8 @@ export interface Journey {
 /** journeys/<name>.yaml as data. Pure. Errors: DEFINITION_YAML, DEFINITION_INVALID, both with the line. */
 export function parseJourney(name: string, text: string, file: string): Journey {
   const top = readDefinition(text, file, ['title', 'steps']);
-  const sections = top.sections('steps', ['name', 'event', 'where', 'start', 'next']);
+  const sections = top.sections('steps', ['name', 'event', 'where', 'start', 'next'], 40);
   if (sections.length < 2) top.refuse('steps', 'must be a list of at least two steps');
-  if (sections.length > 40) top.refuse('steps', 'has more than 40 steps');
   const steps = sections.map((step, at) => ({
     name: step.needText('name', 60),
     event: step.needText('event'),

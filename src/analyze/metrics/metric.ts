@@ -1,4 +1,4 @@
-import { readDefinition } from './definition.ts';
+import { readDefinition } from '#definition';
 
 export interface MetricJoin {
   readonly name: string;
@@ -33,8 +33,10 @@ export function parseMetric(name: string, text: string, file: string): Metric {
   if (!NAME.test(name)) top.refuse('title', `can't help: the file's name must be a–z, 0–9 and _`);
   const table = top.needText('table');
   if (!TABLE.test(table)) top.refuse('table', 'must be a table: schema.name');
-  const joins = top.named('joins', ['table', 'on']).map(([own, join]): MetricJoin => {
-    if (!NAME.test(own)) top.refuse('joins', `has the name "${own.slice(0, 50)}"; use a–z, 0–9 and _`);
+  const named = top.section('joins', 'any');
+  const joins = named.keys().map((own): MetricJoin => {
+    if (!NAME.test(own)) named.refuse(own, 'is no name; use a–z, 0–9 and _');
+    const join = named.section(own, ['table', 'on']);
     const on = Object.entries(join.words('on'));
     if (on.length === 0) join.refuse('on', 'must name the keys: own_column: other_column');
     const other = join.needText('table');
@@ -52,11 +54,11 @@ export function parseMetric(name: string, text: string, file: string): Metric {
   return {
     name,
     title: top.text('title') ?? name,
-    summary: top.text('summary', 1000) ?? '',
-    expression: top.needText('expression', 2000),
+    summary: top.prose('summary', 1000) ?? '',
+    expression: top.prose('expression', 2000) ?? top.refuse('expression', 'is missing'),
     table,
     time: top.text('time'),
-    where: top.text('where', 2000),
+    where: top.prose('where', 2000),
     dimensions,
     joins,
     format: top.choice('format', ['number', 'currency', 'percent'] as const, 'number'),

@@ -1,0 +1,151 @@
+/** What all readings of an experiment stand on: who was exposed to what, and what each visitor did after it and before it. */
+import type { Experiment, ExperimentMetric } from '#experiment';
+import { type Events, eventsOf } from './events.ts';
+import type { Given, Setting } from './kind.ts';
+import { refundsOf } from './orders.ts';
+import { readStep } from './steps.ts';
+import { literal, needColumn, quote } from './tables.ts';
+
+export interface Trial {
+  readonly answer: string;
+  readonly definition: Experiment;
+  readonly events: Events;
+  readonly exposure: { readonly condition: string; readonly columns: readonly string[] };
+  readonly variant: string;
+  /** The days up to the definition's end; the past before its beginning stays in, as it is the covariate. */
+  readonly days: Given;
+}
+
+/** Errors: EXPERIMENT_UNKNOWN, ANSWER_*, DEFINITION_*. */
+export function trialOf(answer: string, given: Given, setting: Setting): Trial {
+  const definition = setting.experiment(String(given['experiment']));
+  const days = { ...given, from: null, to: definition.to };
+  const events = eventsOf(answer, days, setting, definition.unit);
+  needColumn(events.table, 'e', 'the variant', [definition.variant]);
+  const exposure = readStep(answer, 'exposure', definition.exposure, events);
+  return { answer, definition, events, exposure, variant: definition.variant.toLowerCase(), days };
+}
+
+/** Columns that the definition names, for `events.ctes`. */
+export function wanted({ answer, definition, events, exposure, variant }: Trial): string[] {
+  return [...exposure.columns, variant, ...metricColumns(answer, definition, events)];
+}
+
+export function metricColumns(answer: string, { metrics }: Experiment, events: Events): string[] {
+  return metrics.flatMap((metric) =>
+    amounts(metric).flatMap((what) => (isMoney(what) ? [] : readStep(answer, 'event', what, events).columns)),
+  );
+}
+
+export const names = ({ variants }: Experiment): string => variants.map(({ name }) => literal(name)).join(', ');
+export const control = ({ variants }: Experiment): string => literal(variants[0]!.name);
+
+/** `share` of the variant whose name stands in `variant`. */
+export const meantShare = ({ variants }: Experiment): string =>
+  `CASE variant ${variants.map(({ name, share }) => `WHEN ${literal(name)} THEN ${share}`).join(' ')} END`;
+
+/**
+ * `exposed`: "user", variant, first; `subject`: those of one variant alone; `ending`: whether the last day is over.
+ * Whoever saw two variants is in none: it is not known what did it.
+ */
+export function subjects({ definition, exposure, variant }: Trial, { timeZone }: Setting): string[] {
+  const began = definition.from === null ? '' : ` AND day >= DATE '${definition.from}'`;
+  return [
+    `exposed AS (
+  SELECT "user", CAST(${quote(variant)} AS VARCHAR) AS variant, min(time) AS first FROM used
+  WHERE ${exposure.condition}${began} AND CAST(${quote(variant)} AS VARCHAR) IN (${names(definition)}) GROUP BY ALL
+)`,
+    `subject AS (SELECT "user", any_value(variant) AS variant, min(first) AS first FROM exposed GROUP BY "user" HAVING count(*) = 1)`,
+    `ending AS (SELECT ${definition.to === null ? 'false' : `CAST(now() AT TIME ZONE ${literal(timeZone)} AS DATE) > DATE '${definition.to}'`} AS ended)`,
+  ];
+}
+
+/** Metrics as they are judged: those of the definition, then money again with its highest values capped. */
+export interface Judged {
+  readonly name: string;
+  readonly metric: ExperimentMetric;
+  readonly role: ExperimentMetric['role'];
+}
+
+export function judgedMetrics({ metrics, winsorise }: Experiment): Judged[] {
+  const capped = winsorise === null ? [] : metrics.filter(({ kind }) => kind === 'revenue' || kind === 'net_revenue');
+  return [
+    ...metrics.map((metric) => ({ name: metric.name, metric, role: metric.role })),
+    ...capped.map((metric) => ({ name: `${metric.name}, capped at the ${winsorise} quantile`, metric, role: 'exploration' as const })),
+  ];
+}
+
+/**
+ * From `subject` and `used` on: `outcome` with one row a visitor and metric: metric, "user", variant, y (after the first exposure),
+ * x (as much time before it; NULL for a visitor without a past, and for ratios).
+ */
+export function outcomes(answer: string, definition: Experiment, events: Events, given: Given, setting: Setting): string[] {
+  const capped = judgedMetrics(definition).slice(definition.metrics.length);
+  return [
+    events.purchase(),
+    `refunded AS (${refundsOf(given, setting)})`,
+    ...(definition.covariateDays === 0
+      ? []
+      : [
+          `past AS (SELECT DISTINCT s."user" FROM subject AS s JOIN used AS u ON u."user" = s."user" AND u.time < s.first AND u.time >= s.first - INTERVAL ${definition.covariateDays} DAY)`,
+        ]),
+    `measured AS (
+  ${definition.metrics.map((metric) => measure(answer, metric, definition.covariateDays, events)).join('\n  UNION ALL ')}
+)`,
+    `outcome AS (
+  SELECT * FROM measured${capped.map(({ name, metric }) => `\n  UNION ALL SELECT ${literal(name)}, "user", variant, least(y, quantile_cont(y, ${definition.winsorise}) OVER ()), x FROM measured WHERE metric = ${literal(metric.name)}`).join('')}
+)`,
+  ];
+}
+
+function measure(answer: string, metric: ExperimentMetric, days: number, events: Events): string {
+  if (metric.kind === 'ratio') return ratio(answer, metric, events);
+  const [what] = amounts(metric);
+  const value =
+    metric.kind === 'conversion'
+      ? (when: string) => `CAST(count(*) FILTER (WHERE ${when}) > 0 AS DOUBLE)`
+      : (when: string) => `CAST(coalesce(sum(a.amount) FILTER (WHERE ${when}), 0) AS DOUBLE)`;
+  const past =
+    days === 0
+      ? 'NULL'
+      : `CASE WHEN any_value(h."user") IS NOT NULL THEN ${value(`a.time < s.first AND a.time >= s.first - INTERVAL ${days} DAY`)} END`;
+  return `SELECT ${literal(metric.name)} AS metric, s."user", any_value(s.variant) AS variant, ${value('a.time >= s.first')} AS y, ${past} AS x
+  FROM subject AS s LEFT JOIN ${amountSource(answer, what!, events)} AS a ON a."user" = s."user"${days === 0 ? '' : ' LEFT JOIN past AS h ON h."user" = s."user"'}
+  GROUP BY s."user"`;
+}
+
+/**
+ * A ratio of two sums over visitors, as its linearisation R + (N − R·D) / mean(D): its mean is the ratio, and its variance over the
+ * number of visitors is that of the delta method (Deng, Knoblich, Lu 2018, section 3).
+ */
+function ratio(answer: string, metric: ExperimentMetric, events: Events): string {
+  const sum = (what: string) =>
+    `(SELECT s."user", CAST(sum(a.amount) AS DOUBLE) AS amount FROM subject AS s JOIN ${amountSource(answer, what, events)} AS a ON a."user" = s."user" AND a.time >= s.first GROUP BY s."user")`;
+  return `SELECT ${literal(metric.name)}, "user", variant, n.ratio + (numerator - n.ratio * denominator) / n.mean, NULL
+  FROM (SELECT s."user", s.variant, coalesce(n.amount, 0) AS numerator, coalesce(d.amount, 0) AS denominator,
+    {'ratio': sum(coalesce(n.amount, 0)) OVER own / nullif(sum(coalesce(d.amount, 0)) OVER own, 0), 'mean': avg(coalesce(d.amount, 0)) OVER own} AS n
+    FROM subject AS s LEFT JOIN ${sum(metric.numerator)} AS n ON n."user" = s."user" LEFT JOIN ${sum(metric.denominator)} AS d ON d."user" = s."user"
+    WINDOW own AS (PARTITION BY s.variant))`;
+}
+
+/** What a metric adds up: money, or the event that is counted. */
+function amounts({ kind, event, numerator, denominator }: ExperimentMetric): readonly string[] {
+  if (kind === 'ratio') return [numerator, denominator];
+  return [kind === 'revenue' || kind === 'net_revenue' ? kind : event];
+}
+
+const isMoney = (what: string) => what === 'revenue' || what === 'net_revenue' || what === 'orders';
+
+/** A relation ("user", time, amount). An order's money counts once. */
+function amountSource(answer: string, what: string, events: Events): string {
+  switch (what) {
+    case 'revenue':
+      return '(SELECT "user", time, value AS amount FROM purchase)';
+    case 'orders':
+      return '(SELECT "user", time, 1 AS amount FROM purchase)';
+    case 'net_revenue':
+      return '(SELECT p."user", p.time, p.value - coalesce(f.value, 0) AS amount FROM purchase AS p LEFT JOIN refunded AS f USING (order_id))';
+    default:
+      return `(SELECT "user", time, 1 AS amount FROM used WHERE ${readStep(answer, 'event', what, events).condition})`;
+  }
+}
