@@ -1,9 +1,13 @@
+export { type Acting, type Money, type Worth, worth } from './auto/money.ts';
 export type { Progress } from './auto/search.ts';
 export type { SplitDecision } from './auto/split.ts';
 export type { ColumnData } from './columns.ts';
 export { type Explanation, explain } from './explain.ts';
+export { assign, type Centroid, type ClusterOptions, type Clusters, centroids, checkClusters, cluster } from './kmeans.ts';
 export { checkModel, type Model } from './model.ts';
 export type { Plan } from './plan.ts';
 export { type Prediction, predict, predictor } from './predict.ts';
-export type { Figure, MetricName, Report, Trial, Warning } from './report.ts';
+export type { Card, Figure, MetricName, Report, Trial, Warning } from './report.ts';
 export { train, type World } from './train.ts';
+export { forests } from './trees/boost.ts';
+export { type Helpers, lendHelpers } from './trees/kernel-wasm.ts';

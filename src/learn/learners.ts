@@ -1,3 +1,4 @@
+import { type BayesOptions, fitBayes } from './bayes.ts';
 import type { Encoded } from './encode.ts';
 import { fitLinear, type LinearOptions } from './linear/linear.ts';
 import { type Learned, type Link, packForest, packLinear } from './model.ts';
@@ -8,7 +9,8 @@ import type { LossName } from './trees/losses.ts';
 /** A learner with all its settings: one line of the leaderboard, and all that is needed to train it again. */
 export type Candidate =
   | { readonly name: string; readonly learner: 'trees'; readonly options: BoostOptions }
-  | { readonly name: string; readonly learner: 'linear'; readonly options: LinearOptions };
+  | { readonly name: string; readonly learner: 'linear'; readonly options: LinearOptions }
+  | { readonly name: string; readonly learner: 'bayes'; readonly options: BayesOptions };
 
 /** Rows ready to learn from. */
 export interface Lesson {
@@ -30,6 +32,10 @@ export function* teach(
   validation: Lesson | null,
   classes: number,
 ): Generator<number, Taught, undefined> {
+  if (candidate.learner === 'bayes') {
+    yield 1;
+    return { learned: packLinear(fitBayes(lesson, classes, candidate.options), classes === 2 ? 'sigmoid' : 'softmax'), rounds: null };
+  }
   if (candidate.learner === 'linear') {
     let iteration = 0;
     const fit = fitLinear(lesson, classes, candidate.options);

@@ -116,21 +116,162 @@ export function thresholds({ truth, weights, answers, width }: Judged): Threshol
   });
 }
 
-/** Rows in ten bins of the predicted probability: what was promised against what came. */
-export function calibration({
-  truth,
-  answers,
-  width,
-}: Judged): { readonly rows: number; readonly predicted: number; readonly observed: number }[] {
+/** Weighted mean of (p - y)² for the second of two classes (Brier 1950). */
+export function brier({ truth, weights, answers, width }: Judged): number {
+  return weightedMean(truth, weights, (y, row) => (answers[row * width + width - 1]! - y) ** 2);
+}
+
+/** A bin of the reliability diagram: mean promised probability, observed share of positives, and the weight of its rows. */
+export interface ReliabilityBin {
+  readonly rows: number;
+  readonly predicted: number;
+  readonly observed: number;
+}
+
+/** Rows in ten bins of the second class's probability, by weight: what was promised against what came. */
+export function calibration({ truth, weights, answers, width }: Judged): ReliabilityBin[] {
   const bins = Array.from({ length: 10 }, () => ({ rows: 0, predicted: 0, observed: 0 }));
   truth.forEach((y, row) => {
     const p = answers[row * width + width - 1]!;
     const bin = bins[Math.min(9, Math.floor(p * 10))]!;
-    bin.rows++;
-    bin.predicted += p;
-    bin.observed += y === 1 ? 1 : 0;
+    bin.rows += weights[row]!;
+    bin.predicted += p * weights[row]!;
+    bin.observed += y === 1 ? weights[row]! : 0;
   });
   return bins.filter((b) => b.rows > 0).map((b) => ({ rows: b.rows, predicted: b.predicted / b.rows, observed: b.observed / b.rows }));
+}
+
+/** Expected calibration error: the mean distance of promise and outcome over the bins, by weight (Naeini et al. 2015). */
+export function calibrationError(bins: readonly ReliabilityBin[]): number {
+  const total = bins.reduce((sum, b) => sum + b.rows, 0);
+  return bins.reduce((sum, b) => sum + (b.rows / total) * Math.abs(b.predicted - b.observed), 0);
+}
+
+/** A step of the isotonic fit: answers from `from` to `to` have the observed share `observed`. */
+export interface IsotonicStep {
+  readonly from: number;
+  readonly to: number;
+  readonly weight: number;
+  readonly observed: number;
+}
+
+/**
+ * The non-decreasing function of the second class's probability that fits the truth best in squares (pool adjacent violators, Ayer et al. 1955):
+ * the reliability diagram without bins to choose (Dimitriadis, Gneiting, Jordan 2021).
+ */
+export function isotonic({ truth, weights, answers, width }: Judged): IsotonicStep[] {
+  const steps: IsotonicStep[] = [];
+  const pooled = (a: IsotonicStep, b: IsotonicStep): IsotonicStep => {
+    const weight = a.weight + b.weight;
+    return { from: a.from, to: b.to, weight, observed: (a.observed * a.weight + b.observed * b.weight) / weight };
+  };
+  for (const tied of tiedAnswers({ truth, weights, answers, width })) {
+    let step = tied;
+    while (steps.length > 0 && steps.at(-1)!.observed >= step.observed) step = pooled(steps.pop()!, step);
+    steps.push(step);
+  }
+  return steps;
+}
+
+/** Rows of one answer as one step, in ascending order: they can't be told apart whatever their truth. */
+function tiedAnswers({ truth, weights, answers, width }: Judged): IsotonicStep[] {
+  const steps: { from: number; to: number; weight: number; observed: number }[] = [];
+  for (const row of byScore(answers, width, truth.length)) {
+    const p = answers[row * width + width - 1]!;
+    const w = weights[row]!;
+    if (w === 0) continue;
+    const last = steps.at(-1);
+    if (last?.from !== p) steps.push({ from: p, to: p, weight: w, observed: truth[row]! });
+    else {
+      last.observed = (last.observed * last.weight + truth[row]! * w) / (last.weight + w);
+      last.weight += w;
+    }
+  }
+  return steps;
+}
+
+/** How much of the Brier score a perfect recalibration of these very rows would take away (the MCB of Dimitriadis, Gneiting, Jordan 2021). */
+export function miscalibration(judged: Judged): number {
+  const total = judged.weights.reduce((sum, w) => sum + w, 0);
+  // Within a step the best squares are those of its own share.
+  const best = isotonic(judged).reduce((sum, s) => sum + (s.weight / total) * s.observed * (1 - s.observed), 0);
+  return brier(judged) - best;
+}
+
+/** A point of the ranking of rows by the second class's probability, the surest first: what is met when the first `share` of them is taken. */
+export interface RankPoint {
+  /** Share of all rows taken. */
+  readonly share: number;
+  readonly precision: number;
+  /** Share of the positives that are taken: recall, the true positive rate. */
+  readonly recall: number;
+  readonly falsePositiveRate: number;
+  /** Precision beside that of taking rows at random. */
+  readonly lift: number;
+}
+
+/** At most 100 points, rows of one answer never torn apart: ROC, precision–recall, cumulative gain and lift are all drawn from them. */
+export function ranking(judged: Judged): RankPoint[] {
+  const { truth, weights, answers, width } = judged;
+  const order = byScore(answers, width, truth.length).reverse();
+  const total = weights.reduce((sum, w) => sum + w, 0);
+  const positives = truth.reduce((sum, y, row) => sum + (y === 1 ? weights[row]! : 0), 0);
+  if (!(positives > 0 && positives < total)) return [];
+  const points: RankPoint[] = [];
+  let taken = 0;
+  let hits = 0;
+  order.forEach((row, at) => {
+    taken += weights[row]!;
+    if (truth[row] === 1) hits += weights[row]!;
+    const next = order[at + 1];
+    const torn = next !== undefined && answers[next * width + width - 1] === answers[row * width + width - 1];
+    if (torn || taken === 0 || taken / total < (points.at(-1)?.share ?? 0) + 0.01 - 1e-9) return;
+    points.push({
+      share: taken / total,
+      precision: hits / taken,
+      recall: hits / positives,
+      falsePositiveRate: (taken - hits) / (total - positives),
+      lift: hits / taken / (positives / total),
+    });
+  });
+  return points;
+}
+
+/** Area under the precision–recall curve as average precision: Σ (recall gained) × precision, ties together. */
+export function averagePrecision({ truth, weights, answers, width }: Judged): number {
+  const order = byScore(answers, width, truth.length).reverse();
+  const positives = truth.reduce((sum, y, row) => sum + (y === 1 ? weights[row]! : 0), 0);
+  let taken = 0;
+  let hits = 0;
+  let counted = 0;
+  let area = 0;
+  order.forEach((row, at) => {
+    taken += weights[row]!;
+    if (truth[row] === 1) hits += weights[row]!;
+    const next = order[at + 1];
+    if (next !== undefined && answers[next * width + width - 1] === answers[row * width + width - 1]) return;
+    if (hits > counted) area += ((hits - counted) / positives) * (hits / taken);
+    counted = hits;
+  });
+  return positives > 0 ? area : Number.NaN;
+}
+
+/** The loss of each row, where the metric is their weighted mean (rmse: the square of it is). */
+export function rowLosses({ truth, answers, width }: Judged, metric: 'logLoss' | 'rmse' | 'mae' | 'pinball', alpha = 0.5): Float64Array {
+  return truth.map((y, row) => {
+    if (metric === 'logLoss') return -log(Math.max(answers[row * width + y]!, 1e-15));
+    const over = answers[row]! - y;
+    if (metric === 'rmse') return over * over;
+    return metric === 'mae' ? Math.abs(over) : over >= 0 ? (1 - alpha) * over : -alpha * over;
+  });
+}
+
+/** Weighted mean of values and its standard error, rows counted as drawn independently (Cochran 1977, 5.15 for ratios). */
+export function meanWithError(values: Float64Array, weights: Float64Array): { readonly value: number; readonly error: number } {
+  const total = weights.reduce((sum, w) => sum + w, 0);
+  const value = values.reduce((sum, v, i) => sum + v * weights[i]!, 0) / total;
+  const squares = values.reduce((sum, v, i) => sum + (weights[i]! * (v - value)) ** 2, 0);
+  return { value, error: Math.sqrt(squares) / total };
 }
 
 function weightedMean(truth: Float64Array, weights: Float64Array, value: (y: number, row: number) => number): number {

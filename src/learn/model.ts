@@ -1,10 +1,9 @@
-import { fail, MillraceError } from '#core';
+import { fail, MillraceError, sha256 } from '#core';
 import { pack, unpackBytes, unpackDoubles, unpackFloats, unpackIntegers, unpackWords } from './base64.ts';
 import type { Encoder } from './encode.ts';
 import type { Design } from './linear/design.ts';
 import type { Linear } from './linear/linear.ts';
 import type { Report } from './report.ts';
-import { sha256 } from './sha256.ts';
 import type { Forest } from './trees/forest.ts';
 
 /** How scores become answers: as they are, exp, sigmoid (one score, two classes) or softmax (a score for each class). */

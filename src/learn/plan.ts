@@ -9,7 +9,7 @@ export interface Plan {
   readonly target: string;
   readonly task?: 'auto' | 'regression' | 'classification';
   /** `auto` tries a portfolio of learners and blends the best; the others train that learner alone. */
-  readonly learner?: 'auto' | 'trees' | 'linear';
+  readonly learner?: 'auto' | 'trees' | 'linear' | 'bayes';
   /** Settings over the defaults, for a single learner. */
   readonly trees?: Partial<BoostOptions>;
   readonly linear?: Partial<Omit<LinearOptions, 'loss'>>;
@@ -22,16 +22,22 @@ export interface Plan {
   /** `trials` bounds the number of models tried and makes the result repeatable; `millis` bounds the time. Without either: 6 trials. */
   readonly budget?: { readonly trials?: number; readonly millis?: number };
   readonly seed?: number;
+  /** Two classes: what acting on a row of the second class brings, and what acting on any row costs, in the same money. */
+  readonly money?: { readonly hit: number; readonly contact: number };
 }
 
 /** Refuses a plan that can't mean anything: LEARN_PLAN. */
 export function checkPlan(plan: Plan): void {
   oneOf('task', plan.task ?? 'auto', ['auto', 'regression', 'classification']);
-  oneOf('learner', plan.learner ?? 'auto', ['auto', 'trees', 'linear']);
+  oneOf('learner', plan.learner ?? 'auto', ['auto', 'trees', 'linear', 'bayes']);
   oneOf('split.kind', plan.split?.kind ?? 'auto', ['auto', 'random', 'stratified', 'time', 'group']);
   inRange('budget.trials', plan.budget?.trials ?? 1, 1, 10_000, true);
   inRange('budget.millis', plan.budget?.millis ?? 1, 1, 7 * 86_400_000, false);
   inRange('seed', plan.seed ?? 1, 0, 2 ** 32 - 1, true);
+  if (plan.money !== undefined) {
+    inRange('money.hit', plan.money.hit, 0, 1e15, false);
+    inRange('money.contact', plan.money.contact, 0, 1e15, false);
+  }
   checkBoost({ ...boostDefaults, ...plan.trees });
   inRange('linear.l1', plan.linear?.l1 ?? 0, 0, 1e12, false);
   inRange('linear.l2', plan.linear?.l2 ?? 0, 0, 1e12, false);
@@ -50,9 +56,28 @@ function checkBoost(o: BoostOptions): void {
   inRange('trees.columnSample', o.columnSample, 0.01, 1, false);
   inRange('trees.patience', o.patience, 0, 100_000, true);
   for (const name of ['l1', 'l2', 'minGain', 'minChildWeight', 'minRows'] as const) inRange(`trees.${name}`, o[name], 0, 1e12, false);
+  inRange('trees.splitColumnSample', o.splitColumnSample, 0.01, 1, false);
+  for (const name of ['forest', 'randomCuts'] as const)
+    if (typeof o[name] !== 'boolean') fail('LEARN_PLAN', { option: `trees.${name}`, value: String(o[name]), expected: 'true or false' });
+  checkConstraints(o);
   inRange('trees.alpha', o.alpha, 0.001, 0.999, false);
   inRange('trees.delta', o.delta, 1e-12, 1e12, false);
   inRange('trees.power', o.power, 1.01, 1.99, false);
+}
+
+function checkConstraints({ monotone, interactions, loss }: BoostOptions): void {
+  const directed = typeof monotone === 'object' && monotone !== null && !Array.isArray(monotone);
+  if (!directed || !Object.values(monotone).every((d) => d === 1 || d === -1))
+    fail('LEARN_PLAN', {
+      option: 'trees.monotone',
+      value: JSON.stringify(monotone),
+      expected: '1 (rises) or -1 (falls) for each column named',
+    });
+  if (Object.keys(monotone).length > 0 && (loss === 'absolute' || loss === 'quantile'))
+    fail('LEARN_PLAN', { option: 'trees.monotone', value: JSON.stringify(monotone), expected: `left out with the loss ${loss}` });
+  const grouped = Array.isArray(interactions) && interactions.every((g) => Array.isArray(g) && g.every((name) => typeof name === 'string'));
+  if (!grouped)
+    fail('LEARN_PLAN', { option: 'trees.interactions', value: JSON.stringify(interactions), expected: 'a list of lists of columns' });
 }
 
 function oneOf(option: string, value: string, choices: readonly string[]): void {

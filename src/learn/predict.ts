@@ -4,7 +4,8 @@ import { cellOf, type Encoded, type Encoder, encode, rowEncoder, textOf } from '
 import { exp, sigmoid } from './exact.ts';
 import { linearScorer } from './linear/linear.ts';
 import { type Learned, type Link, type Model, unpackForest, unpackLinear } from './model.ts';
-import { scoreColumns, scoreRow } from './trees/forest.ts';
+import { scoreRow } from './trees/forest.ts';
+import { columnScorer } from './trees/score.ts';
 
 /** One row's answer. Regression: the value. Classification: the most probable label, and the probability of each class in the model's order. */
 export interface Prediction {
@@ -111,10 +112,10 @@ export function answerer(learned: Learned, width: number): Answerer {
       return (encoded) => Float64Array.from({ length: encoded.rows * width }, (_, at) => one[at % width]!);
     }
     case 'trees': {
-      const forest = unpackForest(learned.forest);
+      const score = columnScorer(unpackForest(learned.forest));
       return ({ features, rows }) => {
         const columns = features.map((f) => f.values);
-        return linked(scoreColumns(forest, columns, rows), learned.link, width);
+        return linked(score(columns, rows), learned.link, width);
       };
     }
     case 'linear': {

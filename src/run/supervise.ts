@@ -12,6 +12,8 @@ export interface SuperviseOptions {
   /** The child's file as `new URL('./name.ts', import.meta.url)`: that form is what the build turns into `.js`. */
   readonly script: URL;
   readonly args?: readonly string[];
+  /** For Node itself, beside this process's own. */
+  readonly nodeArguments?: readonly string[];
   /** Added to this process's environment; undefined removes a name. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** A child that has not said that it is ready by then is killed and started again (default 60 s). */
@@ -66,7 +68,11 @@ export function supervise(options: SuperviseOptions): Supervised {
 
   function start(): void {
     asked = false;
-    const own = fork(script, [...(options.args ?? [])], { env: withChanges(options.env), serialization: 'advanced' });
+    const own = fork(script, [...(options.args ?? [])], {
+      env: withChanges(options.env),
+      execArgv: [...process.execArgv, ...(options.nodeArguments ?? [])],
+      serialization: 'advanced',
+    });
     child = own;
     let readyAt: number | null = null;
     let ended = false;

@@ -9,8 +9,13 @@ const ROOT = process.env['MILLRACE_DATA'] ?? join(dirname(import.meta.dirname), 
 export const withoutData: string | false = existsSync(join(ROOT, 'INDEX.md')) ? false : 'real data is absent (MILLRACE_DATA)';
 
 export function readText(path: string): string {
+  return readPacked(path).toString('utf8');
+}
+
+/** A file's bytes, unpacked where its name ends in .gz. */
+export function readPacked(path: string): Buffer {
   const bytes = readFileSync(join(ROOT, path));
-  return (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+  return path.endsWith('.gz') ? gunzipSync(bytes) : bytes;
 }
 
 /** A table without quoted separators as columns: numbers where every value is one, else text. `?` and blanks are missing. */

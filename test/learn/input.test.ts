@@ -366,3 +366,83 @@ test('a column that holds the answer is told of', async () => {
     ['paid'],
   );
 });
+
+test('a text of a megabyte among short ones is learned from and answered', async () => {
+  const long = '긴 글 long words '.repeat(70_000);
+  assert.ok(long.length > 900_000);
+  const notes = count(200).map((i) => (i === 7 ? long : `note ${i} says ${i % 2 === 0 ? 'good things' : 'bad news'} to you`));
+  const model = await train({ target: 'y', learner: 'linear' }, [
+    texts('note', notes),
+    texts(
+      'y',
+      count(200).map((i) => (i % 2 === 0 ? 'up' : 'down')),
+    ),
+  ]);
+  const answer = predictor(model);
+  assert.equal(answer({ note: 'bad news' }).value, 'down');
+  assert.ok(answer({ note: long }).probabilities!.every((p) => p >= 0 && p <= 1));
+});
+
+test('infinities in the target are unknown answers, not answers', async () => {
+  const target = numbers(
+    'y',
+    count(300).map((i) => (i % 3 === 0 ? Number.NEGATIVE_INFINITY : i % 7)),
+  );
+  const model = await train({ target: 'y', task: 'regression', learner: 'linear' }, [
+    numbers(
+      'x',
+      count(300).map((i) => i % 7),
+    ),
+    target,
+  ]);
+  assert.equal(model.report!.rows.known, 200);
+  assert.ok(Math.abs(Number(predictor(model)({ x: 3 }).value) - 3) < 0.2);
+});
+
+test('twice the same row many times is told of', async () => {
+  const columns = [
+    numbers(
+      'x',
+      count(400).map((i) => i % 5),
+    ),
+    texts(
+      'y',
+      count(400).map((i) => (i % 5 > 2 ? 'a' : 'b')),
+    ),
+  ];
+  const { report } = await train({ target: 'y', learner: 'linear' }, columns);
+  assert.ok(report!.warnings.some((w) => w.kind === 'duplicates'));
+});
+
+test('every class, column name and category may hold any text, and none changes what the report says', async () => {
+  const odd = '<script>"__proto__" 한글 \u0000 \n';
+  const model = await train({ target: odd, learner: 'trees', trees: { rounds: 3 } }, [
+    texts(
+      '__proto__',
+      count(120).map((i) => (i % 2 === 0 ? 'constructor' : odd)),
+    ),
+    texts(
+      odd,
+      count(120).map((i) => (i % 2 === 0 ? 'toString' : 'hasOwnProperty')),
+    ),
+  ]);
+  assert.deepEqual(model.classes, ['hasOwnProperty', 'toString']);
+  assert.ok(model.report!.card.en[0]!.includes('toString'));
+  assert.equal(predictor(model)(JSON.parse('{"__proto__": "constructor"}') as Record<string, unknown>).value, 'toString');
+});
+
+test('money that is no amount is refused', async () => {
+  const columns = [
+    x,
+    texts(
+      'y',
+      count(60).map((i) => (i % 13 > 6 ? 'a' : 'b')),
+    ),
+  ];
+  for (const money of [
+    { hit: Number.NaN, contact: 1 },
+    { hit: 1, contact: -1 },
+    { hit: '5' as unknown as number, contact: 1 },
+  ])
+    await assert.rejects(train({ target: 'y', money }, columns), { code: 'LEARN_PLAN' });
+});

@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
 import { type Kernel, type MakeKernel, plainKernel } from '../../src/learn/trees/kernel.ts';
 import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
-import { buildKernel, kernelModule } from './build-kernel.ts';
 import { generator } from './data.ts';
-
-test("the committed WebAssembly is its source's build", async () => {
-  const committed = readFileSync(join(import.meta.dirname, '..', '..', 'src', 'learn', 'trees', 'kernel-bytes.ts'), 'utf8');
-  assert.equal(committed, kernelModule(await buildKernel()), 'run test/learn/build-kernel.ts');
-});
 
 const ROWS = 500;
 const OFFSETS = Uint32Array.of(0, 3, 259, 300);

@@ -1,9 +1,10 @@
+import { bayesDefaults } from '../bayes.ts';
 import type { Candidate } from '../learners.ts';
 import { linearDefaults } from '../linear/linear.ts';
 import type { Plan } from '../plan.ts';
 import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
-import { type BoostOptions, boostDefaults } from '../trees/boost.ts';
+import { type BoostOptions, boostDefaults, forests } from '../trees/boost.ts';
 
 /** Rounds are bounded by early stopping, so the bound is generous. */
 const SEARCH = { rounds: 2000, patience: 40 } as const;
@@ -24,20 +25,41 @@ export function portfolio(plan: Plan, target: Target, has: { readonly texts: boo
     learner: 'trees',
     options: { ...boostDefaults, ...SEARCH, loss: linearLoss, seed: plan.seed ?? 1, ...options, ...plan.trees },
   });
+  const bayes = (smoothing: number): Candidate => ({ name: 'naive Bayes', learner: 'bayes', options: { smoothing } });
+  if (plan.learner === 'bayes') return [bayes(bayesDefaults.smoothing)];
   if (plan.learner === 'trees') return [trees('trees', {})];
   if (plan.learner === 'linear') return [linear('linear', linearDefaults.l2)];
-  const words = [linear('words, light penalty', 0.1), linear('words, lighter penalty', 0.02), linear('words, penalty', 1)];
+  const words = [
+    linear('words, light penalty', 0.1),
+    ...(target.classes === null ? [] : [bayes(0.1)]),
+    linear('words, lighter penalty', 0.02),
+    linear('words, penalty', 1),
+  ];
   const tables = [
     trees('trees of 15 leaves', { maxLeaves: 15, learningRate: 0.06, columnSample: 0.7, minRows: 20 }),
     linear('linear', 1),
     trees('trees of 31 leaves, sampled rows', { maxLeaves: 31, learningRate: 0.05, columnSample: 0.6, rowSample: 0.8, l2: 3 }),
     ...(countsFrom(target) ? [trees('trees for counts', { loss: 'poisson', learningRate: 0.06, columnSample: 0.8 })] : []),
+    ...(isRare(target)
+      ? [trees('trees for a rare class', { maxLeaves: 8, learningRate: 0.05, columnSample: 0.6, minRows: 3, l2: 5 })]
+      : []),
     trees('trees of depth 3', { growth: 'depth', maxDepth: 3, maxLeaves: 8, learningRate: 0.1, minRows: 10 }),
     trees('trees of 63 leaves', { maxLeaves: 63, learningRate: 0.04, columnSample: 0.5, minRows: 40, l2: 5 }),
+    ...(target.classes === null ? [] : [bayes(bayesDefaults.smoothing)]),
     trees('trees of depth 6', { growth: 'depth', maxDepth: 6, maxLeaves: 64, learningRate: 0.08, columnSample: 0.8, minRows: 5 }),
+    trees('extra trees', { ...forests.extraTrees, rounds: 100 }),
+    trees('random forest', { ...forests.randomForest, rounds: 100 }),
   ];
   if (!has.texts) return tables;
   return has.others ? [words[0]!, tables[0]!, ...words.slice(1), ...tables.slice(2)] : words;
+}
+
+/** A class with so few rows is lost in leaves of 20 rows. */
+function isRare({ classes, values }: Target): boolean {
+  if (classes === null) return false;
+  const counts = new Float64Array(classes.length);
+  for (const y of values) counts[y] = counts[y]! + 1;
+  return Math.min(...counts) < values.length * 0.05;
 }
 
 /** Whole numbers of at least 0, some of them large: a log link fits them. */
@@ -55,6 +77,10 @@ export function neighbour(candidate: Candidate, next: Random, number: number): C
       name: `linear, variant ${number}`,
       options: { ...candidate.options, l2: times(candidate.options.l2, 1e-4, 1e4) },
     };
+  }
+  if (candidate.learner === 'bayes') {
+    const options = { smoothing: times(candidate.options.smoothing, 1e-3, 1e3) };
+    return { name: `naive Bayes, variant ${number}`, learner: 'bayes', options };
   }
   const o = candidate.options;
   const options: BoostOptions = {

@@ -1,18 +1,23 @@
 import { fail } from '#core';
+import { type Calibration, calibrated, foldCalibration, worthCalibrating } from '../calibrate.ts';
 import { type ColumnData, checkColumns, take, takeRows } from '../columns.ts';
 import { type Encoder, encode, encodeTraining, fitEncoders } from '../encode.ts';
 import { type Candidate, type Lesson, teach } from '../learners.ts';
-import { type Judged, logLoss, meanAbsolute, pinball, rootMeanSquare } from '../metrics.ts';
+import { type Judged, logLoss, meanAbsolute, meanWithError, pinball, rootMeanSquare, rowLosses } from '../metrics.ts';
 import { type Learned, type Model, sealModel } from '../model.ts';
 import { checkPlan, type Plan } from '../plan.ts';
 import { answerer } from '../predict.ts';
 import { mix, random } from '../random.ts';
 import { type Reading, readColumn } from '../read.ts';
-import type { MetricName, Trial } from '../report.ts';
+import type { Trial } from '../report.ts';
+import { blendShares } from '../stack.ts';
 import { outcomeOf, readTarget, type Target } from '../target.ts';
 import { neighbour, portfolio } from './candidates.ts';
 import { judge } from './judge.ts';
 import { chooseSplit, type Division, divide, foldsOf, type SplitDecision } from './split.ts';
+
+/** Metrics that models are chosen by: less is better. */
+export type ChosenBy = 'logLoss' | 'rmse' | 'mae' | 'pinball';
 
 /** Where training stands; given after each round of each model tried. */
 export interface Progress {
@@ -21,7 +26,7 @@ export interface Progress {
   readonly of: number | null;
   readonly trying: string;
   readonly round: number;
-  readonly metric: MetricName;
+  readonly metric: ChosenBy;
   readonly best: { readonly name: string; readonly score: number } | null;
   readonly elapsedMillis: number;
 }
@@ -40,17 +45,14 @@ export interface Study {
   readonly seed: number;
   /** 1 for regression, else the number of classes. */
   readonly width: number;
-  readonly metric: MetricName;
+  readonly metric: ChosenBy;
   readonly measure: (judged: Judged) => number;
 }
 
 /** A trial with what the blend needs of it: its answers to the rows of all folds, in the folds' order. */
-interface Tried {
-  readonly candidate: Candidate;
+interface Tried extends Omit<Trial, 'share' | 'calibrated'> {
   readonly answers: Float64Array;
-  readonly score: number;
-  readonly rounds: number | null;
-  readonly trainMillis: number;
+  readonly calibration: Calibration | null;
 }
 
 const DEFAULT_TRIALS = 6;
@@ -61,7 +63,8 @@ const FEW_ROWS = 5000;
 const VERY_FEW_ROWS = 2000;
 /** Share of a time budget for trials; the rest is for training the chosen ones on all rows. */
 const TRIAL_SHARE = 0.6;
-const MOST_MEMBERS = 8;
+/** A model that is worse than the best by so many errors of the difference, on the folds that both saw, is given up. */
+const HOPELESS = 3;
 
 /**
  * The whole story of a training: read → split → try → blend → judge → learn from all rows. A generator that yields Progress after each
@@ -75,16 +78,16 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
   const outer = divide(study.split, columns, study.target, JUDGED, study.seed);
   const folds = innerFolds(study, outer);
   const lessons = folds.map((fold) => lessonsOf(study, fold));
-  const { tried, stopped } = yield* tryCandidates(study, lessons, now);
-  const shares = stopped ? onlyBest(tried) : blendShares(study, tried, lessons);
+  const { tried, givenUp, stopped } = yield* tryCandidates(study, lessons, now);
+  const shares = stopped ? onlyBest(tried) : sharesOf(study, tried, lessons);
   const chosen = tried.filter((_, t) => shares[t]! > 0);
   const chosenShares = shares.filter((share) => share > 0);
   const best = bestOf(tried)!;
   const progress =
     (trying: string) =>
     (round: number): Progress => ({
-      trials: tried.length,
-      of: tried.length,
+      trials: tried.length + givenUp.length,
+      of: tried.length + givenUp.length,
       trying,
       round,
       metric: study.metric,
@@ -96,8 +99,11 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
     learnAll(chosen, chosenShares, judging.learn, study.width),
     progress('the chosen models on the rows tried with'),
   );
-  const trials = tried.map(({ answers: _answers, ...trial }, t): Trial => ({ ...trial, share: shares[t]! }));
-  const report = judge(study, judging, lessons[0]!, blend.result, trials, stopped || blend.stopped);
+  const trials = tried.map(
+    ({ answers: _answers, calibration, ...trial }, t): Trial => ({ ...trial, calibrated: calibration !== null, share: shares[t]! }),
+  );
+  const made = { trials: [...trials, ...givenUp], stopped: stopped || blend.stopped, millis: now() - began };
+  const report = judge(study, judging, lessons[0]!, blend.result, made, now);
   let final = { encoders: judging.encoders, learned: blend.result };
   if (!report.stopped) {
     const all = lessonsOf(study, { learn: study.target.rows, judge: study.target.rows.slice(0, 0) });
@@ -125,6 +131,8 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
   const kept = columns.map((column, i) => isUsed(plan, split, column, readings[i]!));
   const used = columns.filter((_, i) => kept[i]);
   if (used.length === 0) fail('LEARN_FEATURES', { dropped: columns.length - 1, columns: columns.length - 1 });
+  if (plan.learner === 'bayes' && target.classes === null)
+    fail('LEARN_PLAN', { option: 'learner', value: 'bayes', expected: 'another one for numbers: naive Bayes tells classes' });
   demandLoss(plan, target);
   const { metric, measure } = measureOf(plan, target);
   const weights = weightsOf(plan, columns);
@@ -155,7 +163,7 @@ function demandLoss(plan: Plan, { classes, values }: Target): void {
   if (!values.every((v) => v >= least)) refuse('a loss for negative numbers, such as squared');
 }
 
-function measureOf(plan: Plan, target: Target): { metric: MetricName; measure: (judged: Judged) => number } {
+function measureOf(plan: Plan, target: Target): { metric: ChosenBy; measure: (judged: Judged) => number } {
   if (target.classes !== null) return { metric: 'logLoss', measure: logLoss };
   if (plan.trees?.loss === 'absolute') return { metric: 'mae', measure: meanAbsolute };
   if (plan.trees?.loss === 'quantile') return { metric: 'pinball', measure: (judged) => pinball(judged, plan.trees?.alpha ?? 0.5) };
@@ -196,6 +204,7 @@ function demandRows({ plan, split }: Study, division: Division): void {
 
 /** The two sides of a division, encoded by what its learning side shows. */
 export interface Lessons {
+  readonly rows: Division;
   readonly encoders: readonly Encoder[];
   readonly learn: Lesson;
   readonly judge: Lesson;
@@ -216,6 +225,7 @@ function lessonsOf(study: Study, division: Division): Lessons {
   const outcome = outcomeOf(learn.targets, study.target.classes);
   const encoders = fitEncoders(study.usedReadings, learn.columns, outcome);
   return {
+    rows: division,
     encoders,
     learn: { ...learn, encoded: encodeTraining(encoders, learn.columns, outcome, study.seed) },
     judge: { ...judged, encoded: encode(encoders, judged.columns) },
@@ -226,7 +236,7 @@ function* tryCandidates(
   study: Study,
   lessons: readonly Lessons[],
   now: () => number,
-): Generator<Progress, { tried: Tried[]; stopped: boolean }, boolean | undefined> {
+): Generator<Progress, { tried: Tried[]; givenUp: Trial[]; stopped: boolean }, boolean | undefined> {
   const began = now();
   const { millis } = study.plan.budget ?? {};
   const encoded = lessons[0]!.learn.encoded;
@@ -237,18 +247,20 @@ function* tryCandidates(
   const deadline = millis === undefined ? Number.POSITIVE_INFINITY : began + millis * TRIAL_SHARE;
   const next = random(study.seed);
   const tried: Tried[] = [];
-  while (most === null || tried.length < most) {
+  const givenUp: Trial[] = [];
+  while (most === null || tried.length + givenUp.length < most) {
     const best = bestOf(tried);
-    const candidate = queue.shift() ?? neighbour(best!.candidate, next, tried.length + 1);
-    const trial = tryOne(study, candidate, lessons, now);
+    const candidate = queue.shift() ?? neighbour(best!.candidate, next, tried.length + givenUp.length + 1);
+    const trial = tryOne(study, candidate, lessons, best, now);
     for (let step = trial.next(); ; step = trial.next()) {
       if (step.done) {
-        tried.push(step.value);
+        if ('share' in step.value) givenUp.push(step.value);
+        else tried.push(step.value);
         break;
       }
       const standing = best && { name: best.candidate.name, score: best.score };
       const stop = yield {
-        trials: tried.length,
+        trials: tried.length + givenUp.length,
         of: most,
         trying: candidate.name,
         round: step.value,
@@ -256,12 +268,12 @@ function* tryCandidates(
         best: standing,
         elapsedMillis: now() - began,
       };
-      if (stop === true) return best ? { tried, stopped: true } : fail('LEARN_STOPPED');
-      if (best && now() > deadline) return { tried, stopped: false };
+      if (stop === true) return best ? { tried, givenUp, stopped: true } : fail('LEARN_STOPPED');
+      if (best && now() > deadline) return { tried, givenUp, stopped: false };
     }
     if (now() > deadline) break;
   }
-  return { tried, stopped: false };
+  return { tried, givenUp, stopped: false };
 }
 
 function bestOf(tried: readonly Tried[]): Tried | null {
@@ -270,19 +282,61 @@ function bestOf(tried: readonly Tried[]): Tried | null {
   return best;
 }
 
-function* tryOne(study: Study, candidate: Candidate, lessons: readonly Lessons[], now: () => number): Generator<number, Tried, undefined> {
+/** Learns in each fold and answers the rest of it. Between folds a model that is far behind the best is given up (racing: Maron, Moore 1994). */
+function* tryOne(
+  study: Study,
+  candidate: Candidate,
+  lessons: readonly Lessons[],
+  best: Tried | null,
+  now: () => number,
+): Generator<number, Tried | Trial, undefined> {
   const began = now();
   const answers: Float64Array[] = [];
   let rounds = 0;
-  for (const { learn, judge: judged } of lessons) {
+  let bytes = 0;
+  let answering = 0;
+  for (const [at, { learn, judge: judged }] of lessons.entries()) {
     const taught = yield* teach(candidate, learn, judged, study.width);
     rounds += taught.rounds ?? 0;
+    bytes = JSON.stringify(taught.learned).length;
+    const asked = now();
     answers.push(answerer(taught.learned, study.width)(judged.encoded));
+    answering += now() - asked;
+    const seen = judgedBy(study, lessons.slice(0, at + 1), joined(answers));
+    if (at + 1 < lessons.length && best !== null && isHopeless(study, seen, best)) {
+      const facts = { ...scored(study, seen), rounds: null, bytes, predictMicros: (answering * 1000) / seen.truth.length };
+      return { candidate, ...facts, trainMillis: now() - began, calibrated: false, share: 0 };
+    }
   }
-  const all = joined(answers);
-  const score = study.measure(judgedBy(study, lessons, all));
+  const given = judgedBy(study, lessons, joined(answers));
+  const calibration = study.width === 1 ? null : worthCalibrating(given);
+  const judged = calibration === null ? given : { ...given, answers: calibrated(given, calibration) };
   const kept = candidate.learner === 'trees' ? Math.max(1, Math.round(rounds / lessons.length)) : null;
-  return { candidate, answers: all, score, rounds: kept, trainMillis: now() - began };
+  return {
+    candidate,
+    answers: judged.answers,
+    calibration,
+    ...scored(study, judged),
+    rounds: kept,
+    trainMillis: now() - began,
+    predictMicros: (answering * 1000) / given.truth.length,
+    bytes,
+  };
+}
+
+function isHopeless({ metric, plan }: Study, seen: Judged, best: Tried): boolean {
+  const alpha = plan.trees?.alpha;
+  const reached = rowLosses({ ...seen, answers: best.answers.subarray(0, seen.answers.length) }, metric, alpha);
+  const behind = rowLosses(seen, metric, alpha).map((loss, row) => loss - reached[row]!);
+  const { value, error } = meanWithError(behind, seen.weights);
+  return value > HOPELESS * error && seen.truth.length >= 100;
+}
+
+/** The score and its error. The error of a root mean square is by the delta method. */
+function scored({ metric, measure, plan }: Study, judged: Judged): { score: number; error: number } {
+  const score = measure(judged);
+  const { error } = meanWithError(rowLosses(judged, metric, plan.trees?.alpha), judged.weights);
+  return { score, error: metric === 'rmse' ? error / Math.max(2 * score, Number.MIN_VALUE) : error };
 }
 
 function judgedBy(study: Study, lessons: readonly Lessons[], answers: Float64Array): Judged {
@@ -305,34 +359,12 @@ function onlyBest(tried: readonly Tried[]): number[] {
   return tried.map((trial) => (trial === best ? 1 : 0));
 }
 
-/** Greedy ensemble selection with replacement (Caruana et al. 2004) on the folds' answers: shares of the trials, which add up to 1. */
-function blendShares(study: Study, tried: readonly Tried[], lessons: readonly Lessons[]): number[] {
-  const picks = new Array<number>(tried.length).fill(0);
-  const sum = new Float64Array(tried[0]!.answers.length);
-  let reached = Number.POSITIVE_INFINITY;
-  for (let count = 1; count <= MOST_MEMBERS; count++) {
-    const scores = tried.map(({ answers }) =>
-      study.measure(
-        judgedBy(
-          study,
-          lessons,
-          sum.map((s, i) => (s + answers[i]!) / count),
-        ),
-      ),
-    );
-    const best = scores.indexOf(Math.min(...scores));
-    if (!(scores[best]! < reached)) break;
-    reached = scores[best]!;
-    picks[best]!++;
-    tried[best]!.answers.forEach((answer, i) => {
-      sum[i] = sum[i]! + answer;
-    });
-  }
-  const total = picks.reduce((a, b) => a + b, 0);
-  return picks.map((count) => count / total);
+function sharesOf(study: Study, tried: readonly Tried[], lessons: readonly Lessons[]): number[] {
+  const { truth, weights } = judgedBy(study, lessons, tried[0]!.answers);
+  return blendShares({ truth, weights, width: study.width, answers: tried.map((trial) => trial.answers) }, study.metric, study.measure);
 }
 
-/** Trains the chosen candidates on all the given rows, with the rounds that were best in the folds. */
+/** Trains the chosen candidates on all the given rows, with the rounds and the calibration that were found in the folds. */
 function* learnAll(
   chosen: readonly Tried[],
   shares: readonly number[],
@@ -340,12 +372,15 @@ function* learnAll(
   width: number,
 ): Generator<number, Learned, undefined> {
   const members: { weight: number; learned: Learned }[] = [];
-  for (const [at, { candidate, rounds }] of chosen.entries()) {
+  for (const [at, { candidate, rounds, calibration }] of chosen.entries()) {
     const settled: Candidate =
       candidate.learner === 'trees' ? { ...candidate, options: { ...candidate.options, rounds: rounds!, patience: 0 } } : candidate;
     const teaching = teach(settled, lesson, null, width);
     const { learned } = yield* teaching;
-    members.push({ weight: shares[at]!, learned });
+    members.push({
+      weight: shares[at]!,
+      learned: calibration === null || learned.kind === 'blend' ? learned : foldCalibration(learned, calibration),
+    });
   }
   return members.length === 1 ? members[0]!.learned : { kind: 'blend', members };
 }

@@ -68,7 +68,8 @@ function askedSplit(kind: SplitKind, plan: Plan, columns: readonly ColumnData[],
   return { kind, column: columns[at]!.name, why: 'as asked' };
 }
 
-function isEntity(column: ColumnData, reading: Reading, plan: Plan): boolean {
+/** Whether the column names something whose rows repeat. */
+export function isEntity(column: ColumnData, reading: Reading, plan: Plan): boolean {
   const present = reading.rows - reading.missing;
   if (column.kind === 'time' || column.name === plan.target || !ENTITY_NAME.test(column.name)) return false;
   return reading.distinct >= 20 && present / reading.distinct >= 1.2 && reading.missing < reading.rows * 0.5;

@@ -21,7 +21,7 @@ export interface Linear {
   readonly weights: Float32Array;
 }
 
-interface LinearRows {
+export interface LinearRows {
   readonly encoded: Encoded;
   readonly targets: Float64Array;
   readonly weights: Float64Array;
@@ -54,7 +54,7 @@ export function* fitLinear(rows: LinearRows, classes: number, options: LinearOpt
 /** Candidates that learn from the same rows share their design and table. */
 const prepared = new WeakMap<Encoded, { readonly design: Design; readonly table: Sparse }>();
 
-function prepare(encoded: Encoded): { readonly design: Design; readonly table: Sparse } {
+export function prepare(encoded: Encoded): { readonly design: Design; readonly table: Sparse } {
   const known = prepared.get(encoded);
   if (known) return known;
   const design = fitDesign(encoded);

@@ -1,9 +1,10 @@
+import { fail } from '#core';
 import { fixedPointScale } from '../exact.ts';
 import { mix, random, shuffled } from '../random.ts';
-import { binCount, type Feature, featureBins, writeBins } from './bins.ts';
+import { binCount, type Feature, featureBins } from './bins.ts';
 import { type Forest, type ForestBuilder, finishForest, goesLeft, joinForests, newForest } from './forest.ts';
-import { type Ground, type GrowRules, growTree, type Leaf } from './grow.ts';
-import type { Kernel, MakeKernel } from './kernel.ts';
+import { type Constraints, type Ground, type GrowRules, growTree, type Leaf } from './grow.ts';
+import type { Kernel, MakeKernel, Scorer } from './kernel.ts';
 import { type Loss, type LossName, type LossOptions, lossNamed, weightedQuantile } from './losses.ts';
 
 /** Every setting of a booster. The defaults stand in `boostDefaults`; the peers' names of each in docs/learn.md. */
@@ -20,6 +21,12 @@ export interface BoostOptions extends GrowRules, Omit<LossOptions, 'classes'> {
   /** Stop when the validation loss has not improved for so many rounds; 0 grows all rounds. */
   readonly patience: number;
   readonly seed: number;
+  /** Trees side by side instead of one after the other: each learns from the start, on its own sample of rows, and their mean counts (a random forest). */
+  readonly forest: boolean;
+  /** Numeric features with which the prediction may only rise (1) or fall (-1), by name. Not with losses whose leaves are quantiles. */
+  readonly monotone: Readonly<Record<string, 1 | -1>>;
+  /** Groups of feature names: features on one path of a tree stand together in one group; empty: any may meet. */
+  readonly interactions: readonly (readonly string[])[];
 }
 
 export const boostDefaults: BoostOptions = {
@@ -42,7 +49,18 @@ export const boostDefaults: BoostOptions = {
   delta: 1,
   power: 1.5,
   seed: 1,
+  splitColumnSample: 1,
+  randomCuts: false,
+  forest: false,
+  monotone: {},
+  interactions: [],
 };
+
+/** Settings of forests over the defaults (Breiman 2001; Geurts et al. 2006). */
+export const forests = {
+  randomForest: { forest: true, rounds: 200, rowSample: 0.632, splitColumnSample: 0.5, maxLeaves: 512, minRows: 3, l2: 0 },
+  extraTrees: { forest: true, rounds: 200, randomCuts: true, splitColumnSample: 0.7, maxLeaves: 512, minRows: 3, l2: 0 },
+} as const satisfies Record<string, Partial<BoostOptions>>;
 
 /** Rows to learn from: features [features][rows], targets as the loss wants them, a weight for each row. */
 export interface Rows {
@@ -83,6 +101,19 @@ export function* boost(
 ): Generator<Round, Boosted, boolean | undefined> {
   const loss = lossNamed(options.loss, { classes, alpha: options.alpha, delta: options.delta, power: options.power });
   const booster = new Booster(rows, loss, options, makeKernel);
+  try {
+    return yield* growRounds(booster, validation, loss, options);
+  } finally {
+    booster.release();
+  }
+}
+
+function* growRounds(
+  booster: Booster,
+  validation: Rows | null,
+  loss: Loss,
+  options: BoostOptions,
+): Generator<Round, Boosted, boolean | undefined> {
   const watch = validation === null ? null : new Watch(validation, loss, booster.base);
   let best = { rounds: 0, value: watch?.value() ?? null };
   for (let round = 1; round <= options.rounds; round++) {
@@ -90,10 +121,10 @@ export function* boost(
     if (watch !== null) {
       watch.add(trees);
       const value = watch.value();
-      if (value < best.value!) best = { rounds: round, value };
+      if (options.forest || value < best.value!) best = { rounds: round, value };
     } else best = { rounds: round, value: null };
     const stop = yield { round, training: null, validation: watch === null ? null : watch.latest };
-    if (stop === true || (options.patience > 0 && watch !== null && round - best.rounds >= options.patience)) break;
+    if (stop === true || (options.patience > 0 && !options.forest && watch !== null && round - best.rounds >= options.patience)) break;
   }
   return { forest: booster.finish(best.rounds), rounds: best.rounds, validation: best.value };
 }
@@ -106,7 +137,10 @@ class Booster {
   private readonly options: BoostOptions;
   private readonly kernel: Kernel;
   private readonly ground: Omit<Ground, 'gradientScale' | 'hessianScale'>;
+  /** Where the kernel keeps scores and takes derivatives; null for the losses that it does not know. */
+  private readonly scorer: Scorer | null;
   private readonly scores: Float64Array;
+  /** [rows × outputs]; the kernel's own where there is one output. */
   private readonly gradient: Float64Array;
   private readonly hessian: Float64Array;
   private readonly categorical: Uint8Array;
@@ -126,30 +160,41 @@ class Booster {
     });
     const affordable = Math.floor(HISTOGRAM_BYTES / (offsets[features.length]! * 16));
     const slots = Math.max(3, Math.min(options.maxLeaves + 1, affordable));
-    this.kernel = makeKernel({ rows: count, features: features.length, offsets, slots });
+    this.kernel = makeKernel({ rows: count, features: features.length, offsets, slots, categorical: this.categorical });
     features.forEach((f, at) => {
-      writeBins(bins[at]!, f.values, this.kernel.bins, at, features.length);
+      this.kernel.writeBins(at, bins[at]!, f.values);
     });
-    this.ground = { kernel: this.kernel, bins, offsets, slots };
-    this.scores = new Float64Array(count * loss.outputs);
-    for (let i = 0; i < this.scores.length; i++) this.scores[i] = this.base[i % loss.outputs]!;
-    this.gradient = new Float64Array(count * loss.outputs);
-    this.hessian = new Float64Array(count * loss.outputs);
+    this.ground = { kernel: this.kernel, bins, offsets, slots, constraints: constraintsOf(features, options) };
+    this.scorer = this.kernel.scorer?.(options.loss, targets, weights, this.base[0]!) ?? null;
+    this.scores = this.scorer?.scores ?? Float64Array.from({ length: count * loss.outputs }, (_, i) => this.base[i % loss.outputs]!);
+    const single = loss.outputs === 1;
+    this.gradient = single ? this.kernel.gradient : new Float64Array(count * loss.outputs);
+    this.hessian = single ? this.kernel.hessian : new Float64Array(count * loss.outputs);
+  }
+
+  /** What a leaf's value counts. */
+  private get rate(): number {
+    return this.options.forest ? 1 / this.options.rounds : this.options.learningRate;
+  }
+
+  release(): void {
+    this.kernel.release();
   }
 
   /** Grows the round's trees, one for each output, and returns them alone. */
   round(round: number): Forest {
     const forest = newForest();
     const { loss, rows, options } = this;
-    loss.derivatives(rows.targets, rows.weights, this.scores, this.gradient, this.hessian);
+    const sizes = this.derive();
     if (options.rowSample < 1) this.sampleRows(round);
     const features = this.sampleFeatures(round);
     this.kernel.activate(features);
     for (let output = 0; output < loss.outputs; output++) {
-      const ground = { ...this.ground, ...this.fixGradients(output) };
-      const leaves = growTree(ground, rows.targets.length, features, options, options.learningRate, forest);
+      const seed = mix(options.seed * 0x27d4eb2f + round * loss.outputs + output);
+      const ground = { ...this.ground, ...this.fixGradients(output, sizes[output]!), seed };
+      const leaves = growTree(ground, rows.targets.length, features, options, this.rate, forest);
       if (loss.leafQuantile !== null) this.refitLeaves(forest, leaves, loss.leafQuantile);
-      this.addToScores(forest, leaves, output);
+      if (!options.forest) this.addToScores(forest, leaves, output);
     }
     const trees = finishForest(forest, this.base, this.categorical);
     this.grown.push(trees);
@@ -176,25 +221,38 @@ class Booster {
     return order.sort();
   }
 
+  /** Derivatives of every row and output, and the largest sizes by output. */
+  private derive(): { largest: number; steepest: number }[] {
+    if (this.scorer !== null) return [this.scorer.derive()];
+    const { gradient, hessian, loss } = this;
+    loss.derivatives(this.rows.targets, this.rows.weights, this.scores, gradient, hessian);
+    return Array.from({ length: loss.outputs }, (_, output) => {
+      let largest = 0;
+      let steepest = 0;
+      for (let at = output; at < gradient.length; at += loss.outputs) {
+        const g = Math.abs(gradient[at]!);
+        if (g > largest) largest = g;
+        if (hessian[at]! > steepest) steepest = hessian[at]!;
+      }
+      return { largest, steepest };
+    });
+  }
+
   /** Moves one output's derivatives into the kernel as integers; the scales are powers of two, so nothing but rounding is lost. */
-  private fixGradients(output: number): { gradientScale: number; hessianScale: number } {
+  private fixGradients(
+    output: number,
+    { largest, steepest }: { largest: number; steepest: number },
+  ): { gradientScale: number; hessianScale: number } {
     const { outputs } = this.loss;
-    const { gradient, hessian } = this;
+    const { gradient, hessian, kernel } = this;
     const count = this.rows.targets.length;
-    let largest = 0;
-    let steepest = 0;
-    for (let at = output; at < gradient.length; at += outputs) {
-      const g = Math.abs(gradient[at]!);
-      if (g > largest) largest = g;
-      if (hessian[at]! > steepest) steepest = hessian[at]!;
+    for (let i = 0, at = output; outputs > 1 && i < count; i++, at += outputs) {
+      kernel.gradient[i] = gradient[at]!;
+      kernel.hessian[i] = hessian[at]!;
     }
     const gradientScale = fixedPointScale(largest, count);
     const hessianScale = fixedPointScale(steepest, count);
-    const fixed = this.kernel.gradients;
-    for (let i = 0, at = output; i < count; i++, at += outputs) {
-      fixed[i * 2] = Math.floor(gradient[at]! * gradientScale + 0.5);
-      fixed[i * 2 + 1] = Math.floor(hessian[at]! * hessianScale + 0.5);
-    }
+    kernel.fix(gradientScale, hessianScale);
     return { gradientScale: 1 / gradientScale, hessianScale: 1 / hessianScale };
   }
 
@@ -204,7 +262,7 @@ class Booster {
       const inside = this.kernel.order.subarray(from, to);
       const residuals = Float64Array.from(inside, (row) => targets[row]! - this.scores[row]!);
       const heavy = Float64Array.from(inside, (row) => weights[row]!);
-      forest.threshold[node] = weightedQuantile(residuals, heavy, share) * this.options.learningRate;
+      forest.threshold[node] = weightedQuantile(residuals, heavy, share) * this.rate;
     }
   }
 
@@ -213,6 +271,10 @@ class Booster {
     const { order } = this.kernel;
     for (const { node, from, to } of leaves) {
       const value = forest.threshold[node]!;
+      if (this.scorer !== null) {
+        this.scorer.credit(from, to, value);
+        continue;
+      }
       for (let i = from; i < to; i++) {
         const at = order[i]! * outputs + output;
         this.scores[at] = this.scores[at]! + value;
@@ -221,12 +283,30 @@ class Booster {
   }
 
   finish(rounds: number): Forest {
-    return joinForests(this.grown.slice(0, rounds), this.base, this.categorical);
+    const { forest, rounds: planned } = this.options;
+    const joined = joinForests(this.grown.slice(0, rounds), this.base, this.categorical);
+    if (!forest || rounds === planned || rounds === 0) return joined;
+    // Stopped early: the mean is that of fewer trees.
+    return { ...joined, threshold: joined.threshold.map((v, n) => (joined.feature[n]! < 0 ? (v * planned) / rounds : v)) };
   }
 }
 
 function shuffledIdentity(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => i);
+}
+
+/** Names → feature numbers. LEARN_PLAN where a name is no feature, or a direction is asked of a category. */
+function constraintsOf(features: readonly Feature[], { monotone, interactions }: BoostOptions): Constraints {
+  const numberOf = (option: string, name: string, kinds: readonly Feature['kind'][]): number => {
+    const at = features.findIndex((f) => f.name === name);
+    if (at < 0 || !kinds.includes(features[at]!.kind))
+      fail('LEARN_PLAN', { option, value: name, expected: `a ${kinds.join(' or ')} column that is learned from` });
+    return at;
+  };
+  const directions = new Int8Array(features.length);
+  for (const [name, direction] of Object.entries(monotone)) directions[numberOf('trees.monotone', name, ['numeric'])] = direction;
+  const groups = interactions.map((group) => new Set(group.map((name) => numberOf('trees.interactions', name, ['numeric', 'category']))));
+  return { monotone: directions.some((d) => d !== 0) ? directions : null, groups: groups.length > 0 ? groups : null };
 }
 
 /** Keeps the scores of validation rows while the forest grows. */

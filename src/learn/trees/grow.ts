@@ -1,13 +1,26 @@
+import { mix, random, shuffled } from '../random.ts';
 import type { FeatureBins } from './bins.ts';
 import { addLeaf, type ForestBuilder } from './forest.ts';
-import type { Kernel } from './kernel.ts';
-import { bestSplit, leafWeight, type Split, type SplitRules } from './split.ts';
+import type { Kernel, ScanNode } from './kernel.ts';
+import { type Bounds, bestSplit, boundedWeight, type Split, type SplitRules, unbounded } from './split.ts';
 
 export interface GrowRules extends SplitRules {
   /** `leaf`: split the leaf that gains most (LightGBM); `depth`: level by level (XGBoost's default). */
   readonly growth: 'leaf' | 'depth';
   readonly maxLeaves: number;
   readonly maxDepth: number;
+  /** Share of the tree's features that each split looks at (a random forest's way); 1: all. */
+  readonly splitColumnSample: number;
+  /** Try one random cut for each numeric feature (extra trees). */
+  readonly randomCuts: boolean;
+}
+
+/** Constraints in terms of feature numbers. */
+export interface Constraints {
+  /** [features]: +1, -1 or 0; null: none. */
+  readonly monotone: Int8Array | null;
+  /** Features on one path stand together in one of these groups; null: any may. */
+  readonly groups: readonly ReadonlySet<number>[] | null;
 }
 
 /** What a tree grows on: the kernel holds bins and gradients; scales turn fixed point into real units. */
@@ -18,6 +31,9 @@ export interface Ground {
   readonly slots: number;
   readonly gradientScale: number;
   readonly hessianScale: number;
+  readonly constraints?: Constraints;
+  /** For what is drawn at random within this tree. */
+  readonly seed?: number;
 }
 
 /** A finished leaf: its node in the forest and its rows, order[from … to). */
@@ -31,6 +47,9 @@ interface Open extends Leaf {
   readonly depth: number;
   readonly gradient: number;
   readonly hessian: number;
+  readonly bounds: Bounds;
+  /** Features that were split on above. */
+  readonly used: readonly number[];
   slot: number;
   split: Split | null;
 }
@@ -77,7 +96,7 @@ class Growth {
     kernel.fill(slot, 0, rows);
     const { gradient, hessian } = this.totals(slot);
     this.forest.roots.push(this.forest.feature.length);
-    this.admit(0, rows, 0, gradient, hessian, slot, this.leaf(gradient, hessian));
+    this.admit(0, rows, 0, gradient, hessian, slot, this.leaf(gradient, hessian, unbounded), unbounded, []);
     for (let leaves = 1; leaves < this.rules.maxLeaves; leaves++) {
       const next = this.next();
       if (next === null) break;
@@ -100,18 +119,64 @@ class Growth {
     return { gradient: gradient * gradientScale, hessian: hessian * hessianScale };
   }
 
-  private leaf(gradient: number, hessian: number): number {
-    return addLeaf(this.forest, leafWeight(gradient, hessian, this.rules) * this.rate, hessian);
+  private leaf(gradient: number, hessian: number, bounds: Bounds): number {
+    return addLeaf(this.forest, boundedWeight(gradient, hessian, this.rules, bounds) * this.rate, hessian);
   }
 
   /** Makes a node known and looks for its split; a node that can't be split gives its slot back at once. */
-  private admit(from: number, to: number, depth: number, gradient: number, hessian: number, slot: number, node: number): void {
-    const { kernel, offsets, bins, gradientScale, hessianScale } = this.ground;
-    const histogram = { sums: kernel.histogram(slot), offsets, gradientScale, hessianScale };
-    const split =
-      depth < this.rules.maxDepth ? bestSplit(histogram, this.features, bins, { gradient, hessian, rows: to - from }, this.rules) : null;
+  private admit(
+    from: number,
+    to: number,
+    depth: number,
+    gradient: number,
+    hessian: number,
+    slot: number,
+    node: number,
+    bounds: Bounds,
+    used: readonly number[],
+  ): void {
+    const { kernel, offsets, bins, gradientScale, hessianScale, constraints } = this.ground;
+    const features = this.featuresFor(node, used);
+    const scan = features === this.features ? kernel.scan : undefined;
+    const histogram = {
+      sums: kernel.histogram(slot),
+      offsets,
+      gradientScale,
+      hessianScale,
+      scan: scan && ((of: ScanNode) => scan(slot, of)),
+    };
+    const draw = this.rules.randomCuts ? random(mix((this.ground.seed ?? 0) ^ mix(node + 1))) : null;
+    const sums = { gradient, hessian, rows: to - from, ...bounds, monotone: constraints?.monotone ?? null, draw };
+    const split = depth < this.rules.maxDepth ? bestSplit(histogram, features, bins, sums, this.rules) : null;
     if (split === null) this.free.push(slot);
-    this.open.push({ node, from, to, depth, gradient, hessian, split, slot: split === null ? -1 : slot });
+    this.open.push({ node, from, to, depth, gradient, hessian, bounds, used, split, slot: split === null ? -1 : slot });
+  }
+
+  /** The features that may be split on in this node. */
+  private featuresFor(node: number, used: readonly number[]): Uint32Array {
+    const groups = this.ground.constraints?.groups ?? null;
+    let allowed = this.features;
+    if (groups !== null && used.length > 0) {
+      const open = groups.filter((group) => used.every((f) => group.has(f)));
+      allowed = allowed.filter((f) => (used.length === 1 && used[0] === f) || open.some((group) => group.has(f)));
+    }
+    if (this.rules.splitColumnSample === 1) return allowed;
+    const kept = Math.max(1, Math.round(allowed.length * this.rules.splitColumnSample));
+    const order = shuffled(allowed.length, random(mix((this.ground.seed ?? 0) + mix(node + 1))));
+    return order
+      .slice(0, kept)
+      .map((at) => allowed[at]!)
+      .sort();
+  }
+
+  /** The bounds of both sides: where the feature has a direction they meet in the middle of the two values. */
+  private boundsBelow(parent: Open, split: Split, left: number, right: number): [Bounds, Bounds] {
+    const direction = this.ground.constraints?.monotone?.[split.feature] ?? 0;
+    if (direction === 0) return [parent.bounds, parent.bounds];
+    const middle = (left + right) / 2;
+    const lower = { low: parent.bounds.low, high: middle };
+    const upper = { low: middle, high: parent.bounds.high };
+    return direction > 0 ? [lower, upper] : [upper, lower];
   }
 
   private next(): Open | null {
@@ -134,20 +199,25 @@ class Growth {
     const middle = kernel.partition(parent.from, parent.to, split.feature, split.goesLeft);
     const left = split.left;
     const right = { gradient: parent.gradient - left.gradient, hessian: parent.hessian - left.hessian };
-    const leftNode = this.leaf(left.gradient, left.hessian);
-    const rightNode = this.leaf(right.gradient, right.hessian);
+    const values = [left, right].map((side) => boundedWeight(side.gradient, side.hessian, this.rules, parent.bounds)) as [number, number];
+    const [leftBounds, rightBounds] = this.boundsBelow(parent, split, ...values);
+    const used = parent.used.includes(split.feature) ? parent.used : [...parent.used, split.feature];
+    const leftNode = this.leaf(left.gradient, left.hessian, leftBounds);
+    const rightNode = this.leaf(right.gradient, right.hessian, rightBounds);
     this.becomeInner(parent.node, split, leftNode);
     const leftIsSmall = middle - parent.from <= parent.to - middle;
     const summed = this.takeSlot();
-    if (leftIsSmall) kernel.fill(summed, parent.from, middle);
-    else kernel.fill(summed, middle, parent.to);
     const other = parent.slot >= 0 ? parent.slot : this.takeSlot();
-    if (parent.slot >= 0) kernel.subtract(other, summed);
-    else if (leftIsSmall) kernel.fill(other, middle, parent.to);
-    else kernel.fill(other, parent.from, middle);
+    const [from, to] = leftIsSmall ? [parent.from, middle] : [middle, parent.to];
+    if (parent.slot >= 0) kernel.fillBeside(summed, other, from, to);
+    else {
+      kernel.fill(summed, from, to);
+      if (leftIsSmall) kernel.fill(other, middle, parent.to);
+      else kernel.fill(other, parent.from, middle);
+    }
     const depth = parent.depth + 1;
-    this.admit(parent.from, middle, depth, left.gradient, left.hessian, leftIsSmall ? summed : other, leftNode);
-    this.admit(middle, parent.to, depth, right.gradient, right.hessian, leftIsSmall ? other : summed, rightNode);
+    this.admit(parent.from, middle, depth, left.gradient, left.hessian, leftIsSmall ? summed : other, leftNode, leftBounds, used);
+    this.admit(middle, parent.to, depth, right.gradient, right.hessian, leftIsSmall ? other : summed, rightNode, rightBounds, used);
   }
 
   private takeSlot(): number {

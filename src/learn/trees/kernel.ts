@@ -1,6 +1,8 @@
+import { type FeatureBins, writeBins } from './bins.ts';
+
 /**
- * The three loops in which training spends its time, over one memory layout. Two implementations give the same bits:
- * this file's plain JavaScript (the reference) and the WASM one. Gradients are fixed-point integers, so a histogram's sums are
+ * The loops in which training spends its time, over one memory layout. Two implementations give the same bits:
+ * this file's plain JavaScript (the reference) and the WASM one, at any number of threads. Gradients are fixed-point integers, so a histogram's sums are
  * exact in doubles and don't depend on the order in which rows are added.
  */
 export interface Kernel {
@@ -18,8 +20,56 @@ export interface Kernel {
   subtract(parent: number, child: number): void;
   /** Reorders order[from … to) stably so that rows with goesLeft[bin of feature] = 1 come first; returns where the others begin. */
   partition(from: number, to: number, feature: number, goesLeft: Uint8Array): number;
-  /** Features that `fill` sums up, ascending. */
+  /** `subtract` after `fill` in one: the parent becomes the sibling of the rows order[from … to), which are summed into `child`. */
+  fillBeside(child: number, parent: number, from: number, to: number): void;
+  /** Features that `fill` sums up and `scan` looks at, ascending. */
   activate(features: Uint32Array): void;
+  /** Writes the bins of one feature's values, [rows]. */
+  writeBins(feature: number, bins: FeatureBins, values: Float64Array): void;
+  /** [rows]: what a loss with one output writes its derivatives to, in real units; `fix` reads them. */
+  readonly gradient: Float64Array;
+  readonly hessian: Float64Array;
+  /** gradients := floor(derivative × scale + ½). */
+  fix(gradientScale: number, hessianScale: number): void;
+  /** The best split of all active numeric features as `Search.numeric` of split.ts finds it; absent where that is to do it. */
+  readonly scan?: (slot: number, node: ScanNode) => NumericCandidate | null;
+  /** Scores and derivatives of a loss that the kernel knows; absent where the loss's own code is to do it. */
+  readonly scorer?: (loss: string, targets: Float64Array, weights: Float64Array, base: number) => Scorer | null;
+  /** Lets go of threads and memory; the kernel is not used afterwards. */
+  release(): void;
+}
+
+/** Scores that live in the kernel. */
+export interface Scorer {
+  /** [rows]. */
+  readonly scores: Float64Array;
+  /** Writes the derivatives to the kernel and returns the largest size of each. */
+  derive(): { readonly largest: number; readonly steepest: number };
+  /** Adds a leaf's value to the scores of the rows order[from … to). */
+  credit(from: number, to: number, value: number): void;
+}
+
+/** What a scan needs to know of a node and its rules, in real units. */
+export interface ScanNode {
+  readonly gradient: number;
+  readonly hessian: number;
+  readonly gradientScale: number;
+  readonly hessianScale: number;
+  readonly l1: number;
+  readonly l2: number;
+  readonly leastHessian: number;
+  /** Gain that a split must exceed. */
+  readonly gain: number;
+}
+
+/** A numeric split: bins 1 … threshold go left, missing ones as told. */
+export interface NumericCandidate {
+  readonly gain: number;
+  readonly feature: number;
+  readonly threshold: number;
+  readonly missingLeft: boolean;
+  readonly gradient: number;
+  readonly hessian: number;
 }
 
 export interface KernelShape {
@@ -28,6 +78,8 @@ export interface KernelShape {
   /** [features + 1]: where each feature's bins begin; the last is the number of all bins. */
   readonly offsets: Uint32Array;
   readonly slots: number;
+  /** [features]: 1 where a feature is a category, which `scan` leaves out; without it all are numeric. */
+  readonly categorical?: Uint8Array;
 }
 
 export type MakeKernel = (shape: KernelShape) => Kernel;
@@ -37,13 +89,17 @@ export const plainKernel: MakeKernel = ({ rows, features, offsets, slots }) => {
   const gradients = new Int32Array(rows * 2);
   const order = new Uint32Array(rows);
   const spare = new Uint32Array(rows);
+  const gradient = new Float64Array(rows);
+  const hessian = new Float64Array(rows);
   const width = offsets[features]! * 2;
   const histograms = Array.from({ length: slots }, () => new Float64Array(width));
   let active = Uint32Array.from({ length: features }, (_, f) => f);
-  return {
+  const kernel: Kernel = {
     bins,
     gradients,
     order,
+    gradient,
+    hessian,
     histogram: (slot) => histograms[slot]!,
     activate(list) {
       active = Uint32Array.from(list);
@@ -80,5 +136,18 @@ export const plainKernel: MakeKernel = ({ rows, features, offsets, slots }) => {
       order.set(spare.subarray(0, right), left);
       return left;
     },
+    fillBeside(child, parent, from, to) {
+      kernel.fill(child, from, to);
+      kernel.subtract(parent, child);
+    },
+    writeBins: (feature, of, values) => writeBins(of, values, bins, feature, features),
+    fix(gradientScale, hessianScale) {
+      for (let i = 0; i < rows; i++) {
+        gradients[i * 2] = Math.floor(gradient[i]! * gradientScale + 0.5);
+        gradients[i * 2 + 1] = Math.floor(hessian[i]! * hessianScale + 0.5);
+      }
+    },
+    release() {},
   };
+  return kernel;
 };

@@ -1,4 +1,6 @@
+import type { Random } from '../random.ts';
 import type { FeatureBins } from './bins.ts';
+import type { NumericCandidate, ScanNode } from './kernel.ts';
 
 /** What a split must satisfy and how leaves are regularised (the names of XGBoost's and LightGBM's parameters: docs/learn.md). */
 export interface SplitRules {
@@ -9,11 +11,23 @@ export interface SplitRules {
   readonly minRows: number;
 }
 
+/** Between which a leaf's value (before the learning rate) must lie, so that constraints hold. */
+export interface Bounds {
+  readonly low: number;
+  readonly high: number;
+}
+
+export const unbounded: Bounds = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
+
 /** Sums of a node in real units (not fixed point). `rows` counts the rows in it. */
-export interface Sums {
+export interface Sums extends Bounds {
   readonly gradient: number;
   readonly hessian: number;
   readonly rows: number;
+  /** [features]: 1 where the prediction may only rise with the feature, -1 where it may only fall, else 0; null without constraints. */
+  readonly monotone: Int8Array | null;
+  /** Extra trees: one cut is tried for each numeric feature, drawn from this; null tries all. */
+  readonly draw: Random | null;
 }
 
 export interface Split {
@@ -32,6 +46,8 @@ export interface NodeHistogram {
   readonly offsets: Uint32Array;
   readonly gradientScale: number;
   readonly hessianScale: number;
+  /** Where the kernel searches the numeric features itself. */
+  readonly scan?: ((node: ScanNode) => NumericCandidate | null) | undefined;
 }
 
 /** Categories with fewer rows than this can't be told from noise (LightGBM's cat_smooth); they go right. */
@@ -49,6 +65,16 @@ export function leafWeight(gradient: number, hessian: number, rules: Pick<SplitR
   return divisor > 0 ? -soften(gradient, rules.l1) / divisor : 0;
 }
 
+/** The leaf's value within its bounds. */
+export function boundedWeight(gradient: number, hessian: number, rules: Pick<SplitRules, 'l1' | 'l2'>, { low, high }: Bounds): number {
+  return Math.max(low, Math.min(high, leafWeight(gradient, hessian, rules)));
+}
+
+/** What a leaf of that value takes off the loss; with the best value it is `strength`. */
+function worth(weight: number, gradient: number, hessian: number, l1: number, l2: number): number {
+  return -(2 * gradient * weight + (hessian + l2) * weight * weight + 2 * l1 * Math.abs(weight));
+}
+
 function soften(gradient: number, l1: number): number {
   if (gradient > l1) return gradient - l1;
   return gradient < -l1 ? gradient + l1 : 0;
@@ -64,7 +90,8 @@ function strength(gradient: number, hessian: number, l1: number, l2: number): nu
  * The best split of a node over the given features, or null when none gains more than `minGain`: the loss reduction
  * G_L²/(H_L+λ) + G_R²/(H_R+λ) - G²/(H+λ) (Chen, Guestrin 2016, eq. 7, without its factor ½, as XGBoost reports it). Missing values
  * are tried on both sides. Categories are ordered by gradient/hessian and cut like numbers (Fisher 1958; Ke et al. 2017).
- * The rows of a side are estimated from its share of the hessian, so histograms need no third sum. Ties go to the first feature and bin.
+ * The rows of a side are estimated from its share of the hessian, so histograms need no third sum. Ties go to
+ * the numeric features, then to the first feature and bin.
  */
 export function bestSplit(
   histogram: NodeHistogram,
@@ -74,10 +101,11 @@ export function bestSplit(
   rules: SplitRules,
 ): Split | null {
   const search = new Search(histogram, node, rules);
+  search.allNumeric(features, bins);
   for (const f of features) {
     const kind = bins[f]!;
-    if (kind.kind === 'numeric') search.numeric(f);
-    else if (kind.levels <= ONE_HOT_LEVELS) search.oneAgainstRest(f);
+    if (kind.kind === 'numeric') continue;
+    if (kind.levels <= ONE_HOT_LEVELS) search.oneAgainstRest(f);
     else search.manyAgainstMany(f);
   }
   return search.result(bins);
@@ -108,7 +136,24 @@ class Search {
     this.leastHessian = Math.max(rules.minChildWeight, node.rows > 0 ? ((rules.minRows - 0.5) * node.hessian) / node.rows : 0, 1e-300);
   }
 
-  numeric(feature: number): void {
+  allNumeric(features: Uint32Array, bins: readonly FeatureBins[]): void {
+    const { scan, gradientScale, hessianScale } = this.histogram;
+    const { monotone, draw } = this.node;
+    if (monotone !== null) {
+      for (const f of features) if (bins[f]!.kind === 'numeric') this.constrained(f, monotone[f]!);
+      return;
+    }
+    if (scan === undefined || draw !== null) {
+      for (const f of features) if (bins[f]!.kind === 'numeric') this.numeric(f);
+      return;
+    }
+    const { gradient, hessian } = this.node;
+    const { l1, l2 } = this.rules;
+    const found = scan({ gradient, hessian, gradientScale, hessianScale, l1, l2, leastHessian: this.leastHessian, gain: this.gain });
+    if (found !== null) this.keep(found.feature, found.gain, found.threshold, found.missingLeft, found.gradient, found.hessian);
+  }
+
+  private numeric(feature: number): void {
     const { sums, offsets, gradientScale, hessianScale } = this.histogram;
     const { l1, l2 } = this.rules;
     const begin = offsets[feature]! * 2;
@@ -119,11 +164,13 @@ class Search {
     const { gradient, hessian } = this.node;
     const least = this.leastHessian;
     const parent = strength(gradient, hessian, l1, l2);
+    const only = this.drawBin(begin, end);
     let g = 0;
     let h = 0;
     for (let at = begin + 2, bin = 1; at < end - 2 || (someMissing && at < end); at += 2, bin++) {
       g += sums[at]! * gradientScale;
       h += sums[at + 1]! * hessianScale;
+      if (only > 0 && bin !== only) continue;
       if (h >= least && hessian - h >= least) {
         const gain = strength(g, h, l1, l2) + strength(gradient - g, hessian - h, l1, l2) - parent;
         if (gain > this.gain) this.keep(feature, gain, bin, someMissing ? false : h * 2 > hessian, g, h);
@@ -137,6 +184,55 @@ class Search {
         if (gain > this.gain) this.keep(feature, gain, bin, true, withGradient, withHessian);
       }
     }
+  }
+
+  /** The one cut that extra trees try (Geurts et al. 2006), among those between the node's own values; 0 tries all. */
+  private drawBin(begin: number, end: number): number {
+    const { draw } = this.node;
+    if (draw === null) return 0;
+    const { sums } = this.histogram;
+    let first = begin + 2;
+    let last = end - 2;
+    while (first < last && sums[first + 1] === 0) first += 2;
+    while (last > first && sums[last + 1] === 0) last -= 2;
+    return (first - begin) / 2 + Math.floor(draw() * Math.max(1, (last - first) / 2));
+  }
+
+  /** As `numeric`, with leaf values held to the node's bounds and to the direction (+1, -1, 0 none) of the feature. */
+  private constrained(feature: number, direction: number): void {
+    const { sums, offsets, gradientScale, hessianScale } = this.histogram;
+    const begin = offsets[feature]! * 2;
+    const end = offsets[feature + 1]! * 2;
+    const missing = { g: sums[begin]! * gradientScale, h: sums[begin + 1]! * hessianScale };
+    const someMissing = missing.h !== 0 || missing.g !== 0;
+    const only = this.drawBin(begin, end);
+    let g = 0;
+    let h = 0;
+    for (let at = begin + 2, bin = 1; at < end - 2 || (someMissing && at < end); at += 2, bin++) {
+      g += sums[at]! * gradientScale;
+      h += sums[at + 1]! * hessianScale;
+      if (only > 0 && bin !== only) continue;
+      this.offerConstrained(feature, direction, bin, someMissing ? false : h * 2 > this.node.hessian, g, h);
+      if (someMissing) this.offerConstrained(feature, direction, bin, true, g + missing.g, h + missing.h);
+    }
+  }
+
+  private offerConstrained(feature: number, direction: number, bin: number, missingLeft: boolean, g: number, h: number): void {
+    if (h < this.leastHessian || this.node.hessian - h < this.leastHessian) return;
+    const gain = this.boundedGain(g, h, this.rules.l2, direction);
+    if (gain > this.gain) this.keep(feature, gain, bin, missingLeft, g, h);
+  }
+
+  /** The gain with bounded leaf values; none where they go against the direction (XGBoost's way with monotone constraints). */
+  private boundedGain(g: number, h: number, l2: number, direction: number): number {
+    const { l1 } = this.rules;
+    const { gradient, hessian } = this.node;
+    const [restGradient, restHessian] = [gradient - g, hessian - h];
+    const left = boundedWeight(g, h, { l1, l2 }, this.node);
+    const right = boundedWeight(restGradient, restHessian, { l1, l2 }, this.node);
+    if ((right - left) * direction < 0) return 0;
+    const whole = boundedWeight(gradient, hessian, this.rules, this.node);
+    return worth(left, g, h, l1, l2) + worth(right, restGradient, restHessian, l1, l2) - worth(whole, gradient, hessian, l1, this.rules.l2);
   }
 
   private keep(feature: number, gain: number, threshold: number, missingLeft: boolean, gradient: number, hessian: number): void {
@@ -188,7 +284,10 @@ class Search {
     const { gradient, hessian } = this.node;
     const { l1 } = this.rules;
     if (h < this.leastHessian || hessian - h < this.leastHessian) return;
-    const gain = strength(g, h, l1, l2) + strength(gradient - g, hessian - h, l1, l2) - strength(gradient, hessian, l1, this.rules.l2);
+    const gain =
+      this.node.monotone !== null
+        ? this.boundedGain(g, h, l2, 0)
+        : strength(g, h, l1, l2) + strength(gradient - g, hessian - h, l1, l2) - strength(gradient, hessian, l1, this.rules.l2);
     if (gain <= this.gain) return;
     this.keep(feature, gain, 0, false, g, h);
     this.leftBins = order.slice(0, count);

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type ErrorCode, MillraceError } from '#core';
+import { train } from '#learn';
+import { type BoostOptions, boost, boostDefaults, type Rows } from '../../src/learn/trees/boost.ts';
+import { type Forest, scoreRow } from '../../src/learn/trees/forest.ts';
+import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { columnScorer } from '../../src/learn/trees/score.ts';
+import { generator, numbers } from './data.ts';
+
+const COUNT = 600;
+
+/** y falls and rises with a, b and c, which meet in pairs; d is a category. */
+function table(seed: number): Rows {
+  const next = generator(seed);
+  const column = (name: string) => ({
+    name,
+    kind: 'numeric' as const,
+    levels: 0,
+    values: Float64Array.from({ length: COUNT }, () => (next() < 0.08 ? Number.NaN : Math.floor(next() * 40) / 4)),
+  });
+  const [a, b, c] = [column('a'), column('b'), column('c')];
+  const d = { name: 'd', kind: 'category' as const, levels: 9, values: Float64Array.from({ length: COUNT }, () => Math.floor(next() * 9)) };
+  const at = (of: typeof a, i: number): number => of.values[i]! || 0;
+  const targets = Float64Array.from(
+    { length: COUNT },
+    (_, i) => at(a, i) + Math.sin(at(a, i)) * 3 + at(a, i) * (d.values[i]! % 2) - at(b, i) * Math.cos(at(c, i)) + next() * 4,
+  );
+  return { features: [a, b, c, d], targets, weights: new Float64Array(COUNT).fill(1) };
+}
+
+function grow(rows: Rows, options: Partial<BoostOptions>): Forest {
+  const steps = boost(rows, null, { ...boostDefaults, rounds: 20, minRows: 3, ...options }, 2, wasmKernel);
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value.forest;
+}
+
+function score(forest: Forest, row: readonly number[]): number {
+  const scores = new Float64Array(1);
+  scoreRow(forest, Float64Array.from(row), scores);
+  return scores[0]!;
+}
+
+/** Data are quarters, so eighths fall into every interval between thresholds and onto them. */
+const known = fc.integer({ min: -16, max: 96 }).map((v) => v / 8);
+const other = fc.oneof({ weight: 5, arbitrary: known }, { weight: 1, arbitrary: fc.constant(Number.NaN) });
+
+for (const growth of ['leaf', 'depth'] as const) {
+  test(`growth by ${growth}: a monotone constraint holds at every pair of inputs, and without it the same data break it`, () => {
+    const rows = table(41);
+    const held = grow(rows, { growth, monotone: { a: 1, b: -1 } });
+    const free = grow(rows, { growth });
+    let broken = 0;
+    fc.assert(
+      fc.property(known, known, other, other, fc.integer({ min: 0, max: 8 }), (x, y, u, v, d) => {
+        const [low, high] = [Math.min(x, y), Math.max(x, y)];
+        assert.ok(score(held, [low, u, v, d]) <= score(held, [high, u, v, d]), `a from ${low} to ${high}`);
+        assert.ok(score(held, [u, low, v, d]) >= score(held, [u, high, v, d]), `b from ${low} to ${high}`);
+        if (score(free, [low, u, v, d]) > score(free, [high, u, v, d])) broken++;
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(broken > 0);
+  });
+}
+
+test('columns that may not meet never stand on one path', () => {
+  const paths = (forest: Forest, node: number, above: ReadonlySet<number>): ReadonlySet<number>[] => {
+    if (forest.feature[node]! < 0) return [above];
+    const here = new Set([...above, forest.feature[node]!]);
+    return [0, 1].flatMap((side) => paths(forest, forest.left[node]! + side, here));
+  };
+  const all = (forest: Forest): ReadonlySet<number>[] => [...forest.roots].flatMap((root) => paths(forest, root, new Set()));
+  const meets = (forest: Forest, f: number, g: number): boolean => all(forest).some((path) => path.has(f) && path.has(g));
+  const held = grow(table(43), {
+    interactions: [
+      ['a', 'd'],
+      ['b', 'c'],
+    ],
+  });
+  for (const [f, g] of [
+    [0, 1],
+    [0, 2],
+    [3, 1],
+    [3, 2],
+  ] as const)
+    assert.equal(meets(held, f, g), false, `${f} and ${g}`);
+  assert.ok(meets(held, 0, 3) && meets(held, 1, 2) && meets(grow(table(43), {}), 0, 1));
+});
+
+test('a forest is the mean of trees that each learned from the start, extra trees too; its seed decides, its error beats one tree', () => {
+  const [rows, fresh] = [table(47), table(53)];
+  const error = (forest: Forest): number =>
+    fresh.targets.reduce(
+      (s, y, i) =>
+        s +
+        (y -
+          score(
+            forest,
+            fresh.features.map((f) => f.values[i]!),
+          )) **
+          2 /
+          COUNT,
+      0,
+    );
+  for (const randomCuts of [false, true]) {
+    const options = { forest: true, rowSample: 0.632, splitColumnSample: 0.6, randomCuts, maxLeaves: 200, l2: 0, minRows: 2 };
+    const many = grow(rows, { ...options, rounds: 60 });
+    assert.ok(error(many) < error(grow(rows, { ...options, rounds: 1 })) * 0.85, `random cuts: ${randomCuts}`);
+    assert.deepEqual(grow(rows, { ...options, rounds: 60 }), many);
+    assert.notDeepEqual(grow(rows, { ...options, rounds: 60, seed: 9 }).threshold, many.threshold);
+    // The first tree does not know of the others: alone it is the same, times their number.
+    const first = grow(rows, { ...options, rounds: 1 });
+    const end = many.roots[1]!;
+    first.threshold.forEach((value, n) => {
+      const shared = first.feature[n]! < 0 ? value / 60 : value;
+      assert.ok(Math.abs(many.threshold[n]! - shared) < 1e-12);
+    });
+    assert.equal(end, first.feature.length);
+  }
+});
+
+test('many rows at once are scored as each alone, bit by bit: missing values, categories, values never seen', () => {
+  const forest = grow(table(59), { rounds: 30, maxLeaves: 40 });
+  const value = fc.oneof(other, fc.constantFrom(-1e300, 1e300, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 2.25));
+  const code = fc.constantFrom(0, 3, 8, 9, 254, 255, 256, 300, 1e9, Number.NaN);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(value, value, value, code), { minLength: 300, maxLength: 700, size: 'max' }), (rows) => {
+      const columns = [0, 1, 2, 3].map((f) => Float64Array.from(rows, (row) => row[f]!));
+      const scores = columnScorer(forest)(columns, rows.length);
+      rows.forEach((row, i) => {
+        assert.equal(scores[i], score(forest, row), `${row}`);
+      });
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test('a constraint that can not be meant is refused', async () => {
+  const columns = ['x', 'y'].map((name) =>
+    numbers(
+      name,
+      Array.from({ length: 60 }, (_, i) => (i * 7) % 23),
+    ),
+  );
+  for (const trees of [
+    { monotone: { nowhere: 1 } },
+    { monotone: { x: 2 } },
+    { monotone: { x: 1 }, loss: 'absolute' },
+    { interactions: [['x', 'nowhere']] },
+    { interactions: 'x' },
+    { forest: 'yes' },
+    { splitColumnSample: 0 },
+  ]) {
+    await assert.rejects(
+      train({ target: 'y', learner: 'trees', trees: trees as never }, columns),
+      (thrown) => thrown instanceof MillraceError && thrown.code === ('LEARN_PLAN' satisfies ErrorCode),
+      JSON.stringify(trees),
+    );
+  }
+});
