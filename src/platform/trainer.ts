@@ -2,16 +2,22 @@
  * The trainer child: one training, at low priority, in a process that can be ended without harm to anything else. It is told its
  * order by its argument, says how far it is over IPC, and leaves a model file beside those that serve.
  */
-import { constants, setPriority } from 'node:os';
+import { availableParallelism, constants, setPriority } from 'node:os';
 import { dirname } from 'node:path';
-import type { ModelFile, Profile, TrainingOrder } from '#analyze';
+import { type ModelFile, type Profile, referenceOf, type TrainingOrder } from '#analyze';
 import { asMillraceError, type Bytes, type ErrorBody, fail } from '#core';
-import { type ColumnData, type Progress, train } from '#learn';
+import { type ColumnData, lendHelpers, type Progress, train } from '#learn';
+import { startPool } from '#run';
 import { readParquetArrays } from '#store';
+import { readBelow } from './models/exports.ts';
+import { fitFeatures, withFeatures } from './models/features.ts';
 import { writeAside } from './models/file.ts';
 import { recordGolden } from './models/golden.ts';
+import { bring } from './models/onnx/brought.ts';
 
-export interface TrainerOrder extends TrainingOrder {
+export interface TrainerOrder extends Omit<TrainingOrder, 'brought'> {
+  /** `place` is where the path leads to. */
+  readonly brought: (NonNullable<TrainingOrder['brought']> & { readonly place: string }) | null;
   readonly path: string;
   readonly memory: Bytes;
 }
@@ -21,6 +27,8 @@ export type FromTrainer =
   | { readonly kind: 'trained'; readonly hash: string; readonly bytes: number }
   | { readonly kind: 'failed'; readonly error: ErrorBody };
 
+/** Beyond four threads a level of a tree is too small to share. */
+const MOST_HELPERS = 3;
 /** How often progress is told. */
 const TELL = 200;
 
@@ -29,15 +37,22 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
   process.on('disconnect', () => process.exit(1));
   // Ctrl-C in a terminal reaches the whole group; the warehouse decides when this process ends.
   process.on('SIGINT', () => {});
+  // A thread each for this one and its helpers; how many there are changes the time, never the model.
+  lendHelpers(startPool(Math.min(MOST_HELPERS, availableParallelism() - 1)));
   const stop = new AbortController();
   process.on('message', () => stop.abort());
-  const block = await readParquetArrays(order.parquet, dirname(order.parquet), order.memory / 2);
+  const { brought, parquet } = order;
+  if (brought !== null) return { kind: 'trained', ...writeAside(order.path, broughtFile(order, brought)) };
+  if (parquet === null) return fail('MODEL_EMPTY', { what: `the model "${order.name}"` });
+  const block = await readParquetArrays(parquet, dirname(parquet), order.memory / 2);
   if (block.rows === 0) fail('MODEL_EMPTY', { what: `the model "${order.name}"` });
   const columns = order.columns.map((input, k): ColumnData => ({ ...block.columns[k]!, kind: input.kind, name: input.name }) as ColumnData);
+  const features = fitFeatures(order.features, columns);
+  const learned = withFeatures(features, columns).filter(({ name }) => features.some(({ as }) => as === name) || !order.raw.includes(name));
   let told = 0;
   const model = await train(
     order.plan,
-    columns,
+    learned,
     (progress) => {
       if (performance.now() - told < TELL) return;
       told = performance.now();
@@ -45,7 +60,10 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
     },
     stop.signal,
   );
-  const used = new Set(model.encoders.map(({ column }) => column));
+  const read = new Set(model.encoders.map(({ column }) => column));
+  const made = features.filter(({ as }) => read.has(as));
+  for (const { as } of made) read.delete(as);
+  const used = new Set([...read, ...made.flatMap((feature) => feature.columns)]);
   const inputs = order.columns.filter(({ name }) => used.has(name));
   const file: ModelFile = {
     format: 'millrace-model-file',
@@ -57,17 +75,32 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
     inputs,
     target: order.columns.find(({ name }) => name === order.plan.target)!,
     transform: order.transform,
+    features: made,
     model,
-    golden: recordGolden(model, inputs, columns),
+    golden: recordGolden(model, made, inputs, columns),
     profile: columns.filter(({ name }) => used.has(name)).map(profileOf),
   };
   return { kind: 'trained', ...writeAside(order.path, file) };
 }
 
+/** Read here, where a file that asks for too much memory ends nothing but this process. */
+function broughtFile(order: TrainerOrder, brought: NonNullable<TrainerOrder['brought']>): ModelFile {
+  const { name, type, plan } = order;
+  const made = bring(readBelow(brought.place, brought.path), { target: plan.target, columns: brought.columns, classes: brought.classes });
+  const target = {
+    name: plan.target,
+    type: made.model.targetKind === 'text' ? 'VARCHAR' : made.model.classes ? 'BIGINT' : 'DOUBLE',
+    kind: made.model.targetKind,
+  };
+  const head = { format: 'millrace-model-file', version: 1, created: new Date().toISOString() } as const;
+  return { ...head, name, type, plan, target, transform: null, profile: [], ...made };
+}
+
 function profileOf(column: ColumnData): Profile {
   if (column.kind === 'text') {
     const known = column.values.filter((value) => value !== null);
-    const none = { min: null, max: null, mean: null, median: null, stddev: null };
+    const reference = referenceOf(column);
+    const none = { reference, min: null, max: null, mean: null, median: null, stddev: null };
     return { input: column.name, ...none, category_count: new Set(known).size, null_count: column.values.length - known.length };
   }
   const known = column.values.filter(Number.isFinite).sort();
@@ -78,6 +111,7 @@ function profileOf(column: ColumnData): Profile {
   return {
     input: column.name,
     ...(shown as Pick<Profile, 'min'>),
+    reference: referenceOf(column),
     category_count: null,
     null_count: column.values.length - known.length,
   } as Profile;

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
-import { type ModelEntry, type Models, openAnalyst, openModels, toldOf } from '#analyze';
+import { type ModelEntry, type Models, modelStatement, openAnalyst, openModels } from '#analyze';
 import { MillraceError, type Role } from '#core';
 import { openStore, type Store } from '#store';
 import { openWorkshop } from '../../src/platform/models/workshop.ts';
@@ -45,7 +45,7 @@ export async function openHouse(dataPath = mkdtempSync(join(tmpdir(), 'millrace-
   let told: readonly ModelEntry[] = [];
   const models = await openModels({
     store,
-    workshop: openWorkshop(dataPath, memory),
+    workshop: openWorkshop(dataPath, memory, join(dataPath, 'shown')),
     onChange: (list) => {
       told = list;
     },
@@ -55,15 +55,7 @@ export async function openHouse(dataPath = mkdtempSync(join(tmpdir(), 'millrace-
     store,
     limits: { admin: LIMIT, editor: LIMIT, viewer: LIMIT, write: { ...LIMIT, concurrency: 0 } },
     models,
-    async own(statement, who, asked) {
-      if (statement.kind === 'create_model') {
-        const created = await models.create(statement, { ...asked, who: who.name });
-        return created === null ? { columns: [{ name: 'model', type: 'VARCHAR' }], rows: [[null]] } : toldOf(created);
-      }
-      if (statement.kind !== 'drop_model') return null;
-      await models.drop(statement);
-      return { columns: [{ name: 'statement', type: 'VARCHAR' }], rows: [['drop_model']] };
-    },
+    own: (statement, who, asked) => modelStatement(models, statement, who, asked),
   });
   return {
     dataPath,

@@ -93,7 +93,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     assert.equal((await house.models.rollBack('m', 'ann')).aliases['champion'], 2);
     assert.equal((await house.models.rollBack('m', 'ann')).aliases['champion'], 1);
     await assert.rejects(house.models.rollBack('m', 'ann'), refused('MODEL_UNKNOWN'));
-    assert.equal((await ask(`CREATE MODEL IF NOT EXISTS m ${TRAIN}`))[0]!['model'], null);
+    assert.deepEqual(await ask(`CREATE MODEL IF NOT EXISTS m ${TRAIN}`), [{ model: null }]);
     assert.equal(entry('main.m').versions.length, 3);
   });
 
@@ -188,8 +188,55 @@ describe('the life of a model', { timeout: 180_000 }, () => {
 
   test('models are there after a restart of the warehouse', async () => {
     const was = house.models.list();
-    const again = await openModels({ store: house.store, workshop: openWorkshop(house.dataPath, 3e8), onChange: () => assert.fail() });
+    const again = await openModels({
+      store: house.store,
+      workshop: openWorkshop(house.dataPath, 3e8, join(house.dataPath, 'shown')),
+      onChange: () => assert.fail(),
+    });
     assert.deepEqual(again.list(), was);
+  });
+});
+
+describe('ALTER MODEL', { timeout: 60_000 }, () => {
+  before(async () => {
+    house = await openHouse();
+    await ask(VISITORS);
+    for (let version = 1; version <= 2; version++) await ask(`CREATE OR REPLACE MODEL m ${TRAIN}`);
+  });
+  after(() => house.close());
+
+  test('an alias, a description and what is logged are set; what makes no sense is refused and changes nothing', async () => {
+    await ask(`ALTER MODEL m@1 SET OPTIONS(alias = 'champion', description = 'who buys', log_topic = 'asked', log_share = 0.5)`);
+    assert.deepEqual(entry('main.m').aliases, { champion: 1 });
+    const was = { description: 'who buys', log_topic: 'asked', log_share: 0.5 };
+    assert.deepEqual(entry('main.m').settings, was);
+    for (const [sql, code] of [
+      [`ALTER MODEL m SET OPTIONS(log_share = 2)`, 'MODEL_OPTION'],
+      [`ALTER MODEL m SET OPTIONS(colour = 'red')`, 'MODEL_OPTION'],
+      [`ALTER MODEL m SET OPTIONS(alias = 'no alias')`, 'MODEL_OPTION'],
+      [`ALTER MODEL m@9 SET OPTIONS(description = 'x')`, 'MODEL_UNKNOWN'],
+      [`ALTER MODEL nope SET OPTIONS(description = 'x')`, 'MODEL_UNKNOWN'],
+      [`ALTER MODEL m SET DEFAULT`, 'SQL_SYNTAX'],
+    ] as const)
+      await assert.rejects(ask(sql), refused(code), sql);
+    assert.deepEqual(entry('main.m').settings, was);
+    assert.equal((await ask(`ALTER MODEL IF EXISTS nope SET OPTIONS(description = 'x')`))[0]!['model'], null);
+  });
+
+  test('a model that is renamed keeps its versions, aliases and settings, answers under the new name only, and takes no other’s name', async () => {
+    const was = entry('main.m');
+    await ask('ALTER MODEL m RENAME TO n');
+    assert.deepEqual(entry('main.n'), { ...was, name: 'main.n' });
+    assert.equal((await ask('SELECT * FROM ML.PREDICT(MODEL n@2, TABLE visitors)')).length, 4000);
+    await assert.rejects(ask('SELECT * FROM ML.PREDICT(MODEL m, TABLE visitors)'), refused('MODEL_UNKNOWN'));
+    assert.ok(!existsSync(join(house.dataPath, 'models', 'main.m')));
+    await ask(`CREATE MODEL m ${TRAIN}`);
+    await assert.rejects(ask('ALTER MODEL m RENAME TO n'), refused('MODEL_EXISTS', { model: 'main.n' }));
+    await assert.rejects(ask('ALTER MODEL m RENAME TO "Not a name"'), refused('TABLE_NAME'));
+    assert.deepEqual(
+      house.told().map(({ name }) => name),
+      ['main.m', 'main.n'],
+    );
   });
 });
 

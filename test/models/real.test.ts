@@ -126,6 +126,80 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
     await bothWays('propensity', 'SELECT * FROM sessions LIMIT 300', 'bought');
   });
 
+  test('kept requests are compared with the training: like rows raise no alarm, shifted ones do', async () => {
+    const env = { MILLRACE_ADDRESS: server.address, MILLRACE_TOKEN: server.adminToken };
+    const looked = async (...words: string[]) => {
+      const done = await millrace(['model', 'drift', 'churn', ...words], { env });
+      assert.equal(done.code, 0, done.stderr);
+      return done.stdout;
+    };
+    assert.match((await millrace(['model', 'drift', 'churn'], { env })).stderr, /ALTER MODEL/);
+    writeFileSync(join(workspace, 'w', 'topics', 'churn_asked.yaml'), 'title: Requests to the churn model\n');
+    for (let tries = 0; !(await call('GET', '/v1/catalog')).body['topics'].some((topic: Row) => topic['name'] === 'churn_asked'); tries++) {
+      assert.ok(tries < 200, 'the topic is not known');
+      await sleep(50);
+    }
+    await sql(`ALTER MODEL churn SET OPTIONS(log_topic = 'churn_asked', log_share = 1)`);
+    const rows = await sql('SELECT * FROM telco USING SAMPLE reservoir(800 ROWS) REPEATABLE (7)');
+    const kept = async (send: unknown[]) => {
+      const { body } = await call('POST', '/v1/models/churn/predict', { rows: send });
+      assert.deepEqual(body['logged'], { topic: 'churn_asked', accepted: send.length, error: null });
+    };
+    const arrived = async (count: number) => {
+      for (let tries = 0; ; tries++, await sleep(50)) {
+        const { body } = await call('POST', '/v1/query', { sql: 'SELECT count(*) FROM raw.churn_asked' });
+        if (body['rows']?.[0]?.[0] === count) return;
+        assert.ok(tries < 400, `in vain: ${count} kept requests`);
+      }
+    };
+    await kept(rows);
+    await arrived(800);
+    const like = await looked();
+    assert.match(like, /MonthlyCharges/);
+    assert.doesNotMatch(like, /\byes\b/);
+    await kept(rows.map((row) => ({ ...row, MonthlyCharges: row['MonthlyCharges'] * 1.6 })));
+    await arrived(1600);
+    assert.match(await looked(), /MonthlyCharges.*\byes\b/);
+    await sql('CREATE TABLE dearer AS SELECT * REPLACE (MonthlyCharges * 1.6 AS MonthlyCharges) FROM telco');
+    assert.match(await looked('dearer'), /MonthlyCharges.*\byes\b/);
+    await sql('ALTER MODEL churn SET OPTIONS(log_topic = NULL)');
+    assert.equal((await call('POST', '/v1/models/churn/predict', { rows: rows.slice(0, 1) })).body['logged'], undefined);
+    await sql(`ALTER MODEL churn SET OPTIONS(log_topic = 'no name!')`);
+    const refusedLog = (await call('POST', '/v1/models/churn/predict', { rows: rows.slice(0, 1) })).body;
+    assert.equal(refusedLog['predictions'].length, 1);
+    assert.deepEqual([refusedLog['logged'].accepted, refusedLog['logged'].error.code], [0, 'TOPIC_NAME']);
+    await sql('ALTER MODEL churn SET OPTIONS(log_topic = NULL)');
+  });
+
+  // https://cloud.google.com/bigquery/docs/create-machine-learning-model, with single quotes for texts.
+  test('BigQuery ML’s tutorial of Google Analytics: purchases by country, in its own statements', async () => {
+    await sql(`CREATE OR REPLACE MODEL sample_model OPTIONS(model_type='logistic_reg') AS
+      SELECT IF(totals.transactions IS NULL, 0, 1) AS label, IFNULL(device.operatingSystem, '') AS os, device.isMobile AS is_mobile,
+        IFNULL(geoNetwork.country, '') AS country, IFNULL(totals.pageviews, 0) AS pageviews FROM ga`);
+    const [figures] = await sql(`SELECT * FROM ML.EVALUATE(MODEL sample_model, (SELECT IF(totals.transactions IS NULL, 0, 1) AS label,
+        IFNULL(device.operatingSystem, '') AS os, device.isMobile AS is_mobile, IFNULL(geoNetwork.country, '') AS country, IFNULL(totals.pageviews, 0) AS pageviews FROM ga))`);
+    assert.ok(figures!['roc_auc'] > 0.9, JSON.stringify(figures));
+    const countries = await sql(`SELECT country, SUM(predicted_label) AS total_predicted_purchases FROM ML.PREDICT(MODEL sample_model, (
+        SELECT IFNULL(device.operatingSystem, '') AS os, device.isMobile AS is_mobile, IFNULL(totals.pageviews, 0) AS pageviews, IFNULL(geoNetwork.country, '') AS country FROM ga))
+      GROUP BY country ORDER BY total_predicted_purchases DESC LIMIT 10`);
+    assert.equal(countries[0]!['country'], 'United States');
+    assert.equal(countries.length, 10);
+  });
+
+  // https://cloud.google.com/bigquery/docs/logistic-regression-prediction
+  test('BigQuery ML’s tutorial of the census: a logistic regression, evaluated, asked, and read', async () => {
+    await sql(`CREATE OR REPLACE VIEW input_data AS SELECT age, workclass, marital AS marital_status, education_num, occupation, hours AS hours_per_week,
+        income AS income_bracket, fnlwgt AS functional_weight, CASE WHEN MOD(fnlwgt, 10) < 8 THEN 'training' WHEN MOD(fnlwgt, 10) = 8 THEN 'evaluation' ELSE 'prediction' END AS dataframe FROM adult`);
+    await sql(`CREATE OR REPLACE MODEL census_model OPTIONS(model_type='LOGISTIC_REG', input_label_cols=['income_bracket'], max_iterations=15) AS
+      SELECT * EXCLUDE(dataframe, functional_weight) FROM input_data WHERE dataframe = 'training'`);
+    const [figures] = await sql(`SELECT * FROM ML.EVALUATE(MODEL census_model, (SELECT * FROM input_data WHERE dataframe = 'evaluation'))`);
+    assert.ok(figures!['roc_auc'] > 0.88 && figures!['accuracy'] > 0.8, JSON.stringify(figures));
+    const predicted = await sql(`SELECT * FROM ML.PREDICT(MODEL census_model, (SELECT * FROM input_data WHERE dataframe = 'prediction'))`);
+    assert.ok(predicted.length > 3000 && predicted.every((row) => ['<=50K', '>50K'].includes(row['predicted_income_bracket'])));
+    const weights = await sql(`SELECT * FROM ML.WEIGHTS(MODEL census_model) WHERE processed_input = 'education_num' AND category IS NULL`);
+    assert.ok(weights[0]!['weight'] > 0);
+  });
+
   test('requests that can’t be answered are told why, and the next one is answered', async () => {
     const row = { tenure: 3, Contract: 'One year' };
     for (const [body, status, code] of [
@@ -189,6 +263,9 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
     assert.equal(typeof predicted['predicted_Churn'], 'boolean');
     assert.match(await run(['promote', 'churn@challenger']), /champion is version 2/);
     assert.match(await run(['rollback', 'churn']), /champion is version 1/);
+    const portable = join(workspace, 'exported.onnx');
+    await run(['export', 'churn', '--format', 'onnx', '--output', portable]);
+    assert.ok(readFileSync(portable).includes('TreeEnsemble'));
     const path = join(workspace, 'exported.json');
     await run(['export', 'churn', '--output', path]);
     assert.equal(JSON.parse(readFileSync(path, 'utf8')).format, 'millrace-model-file');

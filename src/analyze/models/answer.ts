@@ -12,7 +12,7 @@ import { checkStatement, readStatement, type Statement, tokens, type Who } from 
 import { name, type Reader, type Transaction, text, type Values } from '#store';
 import { blank, type Call, ctesBefore, findCalls, placeOf } from './calls.ts';
 import { type ModelFunction, modelFunctions } from './functions.ts';
-import type { ModelFile } from './model.ts';
+import type { ModelFile, Workshop } from './model.ts';
 import { sourceOf } from './score.ts';
 
 export interface Answering {
@@ -21,6 +21,7 @@ export interface Answering {
   readonly values: Values | undefined;
   /** The file of `name`, `name@version` or `name@alias`. MODEL_UNKNOWN, MODEL_FILE. */
   readonly open: (model: string) => ModelFile;
+  readonly workshop: Pick<Workshop, 'answerer' | 'features'>;
   readonly pause: () => Promise<void>;
 }
 
@@ -81,7 +82,8 @@ export async function answerCalls(planned: Planned, answering: Answering): Promi
   for (const { call, entry, as } of planned.steps) {
     const file = answering.open(call.model);
     const input = call.input === null ? null : await keepInput(planned, call, answering);
-    await entry.answer({ call, file, reader: answering.reader, input, as, pause: answering.pause });
+    const { reader, workshop, pause } = answering;
+    await entry.answer({ call, file, reader, input, as, workshop, pause });
   }
 }
 

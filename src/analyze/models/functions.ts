@@ -1,11 +1,12 @@
 /** The ML functions, each in one entry: what it takes, and how its answer becomes a table that only the question sees. */
 import { type Column, fail } from '#core';
-import { type ColumnData, explain } from '#learn';
+import { type ColumnData, explain, type Model, type Report } from '#learn';
 import { quoteLiteral } from '#sql';
 import { type AppendColumn, name, type Reader, type Weights } from '#store';
 import type { Call } from './calls.ts';
+import { counted, driftOf, type Reference } from './drift.ts';
 import { classificationFigures, confusion, confusionFigures, decide, type Judged, regressionFigures, rocPoints } from './judge.ts';
-import type { ModelFile } from './model.ts';
+import type { ModelFile, Workshop } from './model.ts';
 import { type Scored, score, transformed } from './score.ts';
 import { weightsOf } from './weights.ts';
 
@@ -17,6 +18,7 @@ export interface Asked {
   readonly input: { readonly table: string; readonly columns: readonly Column[] } | null;
   /** The name that the answer must get. */
   readonly as: string;
+  readonly workshop: Pick<Workshop, 'answerer' | 'features'>;
   /** Lets others run; throws when the question was cancelled. */
   readonly pause: () => Promise<void>;
 }
@@ -47,6 +49,13 @@ export const modelFunctions: readonly ModelFunction[] = [
     answer: confusionMatrix,
   },
   { name: 'ROC_CURVE', summary: 'Counts at each threshold.', input: 'optional', settings: [], answer: rocCurve },
+  {
+    name: 'VALIDATE_DATA_SKEW',
+    summary: 'Whether rows and their scores are still like those of the training.',
+    input: 'required',
+    settings: ['false_alarm_rate', 'least_psi'],
+    answer: dataSkew,
+  },
   { name: 'FEATURE_INFO', summary: 'What the columns held in training.', input: 'none', settings: [], answer: featureInfo },
   { name: 'TRAINING_INFO', summary: 'The models tried, with their loss.', input: 'none', settings: [], answer: trainingInfo },
   { name: 'TRIAL_INFO', summary: 'The models tried, with their settings.', input: 'none', settings: [], answer: trialInfo },
@@ -64,6 +73,15 @@ export const modelFunctions: readonly ModelFunction[] = [
 const misfit = ({ call, file }: Asked, problem: string): never =>
   fail('MODEL_FUNCTION', { call: `ML.${call.name}`, model: file.name, problem });
 
+function trainedModel(asked: Asked): Model {
+  const { model } = asked.file;
+  return model.format === 'onnx' ? misfit(asked, 'it was brought as an ONNX file, which says nothing of its parts') : model;
+}
+
+function reportOf(asked: Asked): Report {
+  return asked.file.model.report ?? misfit(asked, 'it was not trained here, so that nothing is known of its training');
+}
+
 function thresholdOf(asked: Asked): number {
   const value = asked.call.settings['threshold'] ?? 0.5;
   if (typeof value !== 'number' || !(value >= 0 && value <= 1)) return misfit(asked, `the threshold ${String(value)} is not from 0 to 1`);
@@ -73,7 +91,7 @@ function thresholdOf(asked: Asked): number {
 
 async function* scoredInput(asked: Asked, withTruth: boolean): AsyncGenerator<Scored> {
   const source = await transformed(asked.reader, asked.file, asked.input!.table);
-  yield* score(asked.reader, asked.file, source, withTruth, asked.pause);
+  yield* score(asked.reader, asked.file, source, withTruth, asked.workshop.answerer, asked.pause);
 }
 
 /** Classes as texts; learning knows true and false as 1 and 0. */
@@ -140,11 +158,12 @@ async function explainRows(asked: Asked): Promise<void> {
   const { target, classes } = file.model;
   const top = Number(asked.call.settings['top_k_features'] ?? 5);
   if (!(top >= 1)) misfit(asked, 'top_k_features must be at least 1');
+  const model = trainedModel(asked);
   const answers = `${as}_p`;
   const explained = (block: Scored | null): AppendColumn[] => {
     const rows = block === null ? 0 : block.answers.length / block.width;
     const codes = Array.from({ length: rows }, (_, row) => decide(block!.answers, row * block!.width, block!.width, 0.5));
-    const outputs = block === null ? [] : explain(file.model, block.inputs);
+    const outputs = block === null ? [] : explain(model, asked.workshop.features(file, block.inputs));
     const scoreOf = (row: number) => (outputs.length === 1 ? outputs[0]! : outputs[codes[row]!]!);
     const moved = (row: number): Weights =>
       scoreOf(row).columns.map((column) => ({ feature: column.name, attribution: (column.values as Float64Array)[row]! }));
@@ -235,7 +254,7 @@ async function evaluate(asked: Asked): Promise<void> {
 
 /** Figures of the rows that were held out in training. */
 function reported(asked: Asked): Readonly<Record<string, number>> {
-  const report = asked.file.model.report!;
+  const report = reportOf(asked);
   const of = (metric: string) => report.scores.find((score) => score.metric === metric)?.value ?? Number.NaN;
   if (report.confusion === null) {
     return {
@@ -253,7 +272,7 @@ function reported(asked: Asked): Readonly<Record<string, number>> {
 async function confusionMatrix(asked: Asked): Promise<void> {
   demandClasses(asked);
   const threshold = thresholdOf(asked);
-  const table = asked.input === null ? asked.file.model.report!.confusion! : confusion(await judged(asked), threshold);
+  const table = asked.input === null ? reportOf(asked).confusion! : confusion(await judged(asked), threshold);
   const counts = labelsOf(asked.file).map(
     (label, k): AppendColumn => ({ name: label, kind: 'number', values: Float64Array.from(table, (row) => row[k]!) }),
   );
@@ -262,7 +281,7 @@ async function confusionMatrix(asked: Asked): Promise<void> {
 
 async function rocCurve(asked: Asked): Promise<void> {
   demandClasses(asked, true);
-  const points = asked.input === null ? asked.file.model.report!.thresholds! : rocPoints(await judged(asked));
+  const points = asked.input === null ? reportOf(asked).thresholds! : rocPoints(await judged(asked));
   const column = (as: string, of: (point: (typeof points)[number]) => number): AppendColumn => ({
     name: as,
     kind: 'number',
@@ -298,6 +317,76 @@ async function tell(
   );
 }
 
+/** What is compared: the scores first, where their counts on held-out rows are known, then each input. */
+interface Compared {
+  readonly input: string;
+  readonly reference: Reference;
+  readonly column: (block: Scored) => ColumnData | null;
+}
+
+function comparedBy(file: ModelFile): Compared[] {
+  const inputs = file.profile.flatMap(({ input, reference }): Compared[] =>
+    reference === undefined
+      ? []
+      : [{ input, reference, column: ({ inputs: read }) => read.find(({ name: own }) => own === input) ?? null }],
+  );
+  const scores = scoreReference(file);
+  if (scores === null) return inputs;
+  const width = 2;
+  const values = ({ answers }: Scored) => Float64Array.from({ length: answers.length / width }, (_, row) => answers[row * width + 1]!);
+  return [
+    { input: '__SCORE__', reference: scores, column: (block) => ({ name: 'score', kind: 'number', values: values(block) }) },
+    ...inputs,
+  ];
+}
+
+/** Scores of the rows that were held out, in tenths, from the counts at each threshold; null but for two classes. */
+function scoreReference({ model }: ModelFile): Reference | null {
+  const thresholds = model.report?.thresholds;
+  if (!thresholds || model.classes?.length !== 2) return null;
+  const edges = Array.from({ length: 9 }, (_, k) => (k + 1) / 10);
+  const from = [0, ...edges].map((edge) => {
+    const point = thresholds.find(({ threshold }) => Math.abs(threshold - edge) < 1e-9);
+    return point === undefined ? 0 : point.truePositives + point.falsePositives;
+  });
+  return { kind: 'number', edges, counts: [...from.map((count, k) => count - (from[k + 1] ?? 0)), 0] };
+}
+
+async function dataSkew(asked: Asked): Promise<void> {
+  const setting = (of: string, otherwise: number, most: number): number => {
+    const value = asked.call.settings[of] ?? otherwise;
+    return typeof value === 'number' && value >= 0 && value <= most ? value : misfit(asked, `${of} is not from 0 to ${most}`);
+  };
+  const rate = setting('false_alarm_rate', 0.01, 0.5);
+  const least = setting('least_psi', 0.02, 10);
+  const compared = comparedBy(asked.file);
+  if (compared.length === 0) misfit(asked, 'what its columns held in training was not recorded');
+  const counts = compared.map(({ reference }) => reference.counts.map(() => 0));
+  let rows = 0;
+  for await (const block of scoredInput(asked, false)) {
+    rows += block.answers.length / block.width;
+    compared.forEach(({ reference, column }, k) => {
+      const values = column(block);
+      if (values !== null) counted(reference, values).counts.forEach((count, bin) => void (counts[k]![bin]! += count));
+    });
+  }
+  if (rows === 0) fail('MODEL_EMPTY', { what: `ML.${asked.call.name}` });
+  const drifts = compared.map(({ reference }, k) => driftOf(reference.counts, counts[k]!));
+  const alarm = rate / compared.length;
+  await tell(
+    asked,
+    {
+      input: compared.map(({ input }) => input),
+      psi: drifts.map(({ psi }) => psi),
+      p_value: drifts.map(({ p }) => p),
+      alarm_below: drifts.map(() => alarm),
+      rows: drifts.map(() => rows),
+      is_anomaly: drifts.map(({ p, psi }) => (p < alarm && psi >= least ? 'yes' : 'no')),
+    },
+    { input: 'text', is_anomaly: 'text' },
+  );
+}
+
 async function featureInfo(asked: Asked): Promise<void> {
   const { profile } = asked.file;
   const figures = ['min', 'max', 'mean', 'median', 'stddev', 'category_count', 'null_count'] as const;
@@ -312,7 +401,7 @@ async function featureInfo(asked: Asked): Promise<void> {
 }
 
 async function trainingInfo(asked: Asked): Promise<void> {
-  const { trials } = asked.file.model.report!;
+  const { trials } = reportOf(asked);
   await tell(
     asked,
     {
@@ -328,7 +417,7 @@ async function trainingInfo(asked: Asked): Promise<void> {
 }
 
 async function trialInfo(asked: Asked): Promise<void> {
-  const { trials, metric } = asked.file.model.report!;
+  const { trials, metric } = reportOf(asked);
   const best = Math.max(...trials.map(({ share }) => share));
   await tell(
     asked,
@@ -347,7 +436,7 @@ async function trialInfo(asked: Asked): Promise<void> {
 }
 
 async function weights(asked: Asked): Promise<void> {
-  const rows = weightsOf(asked.file.model) ?? misfit(asked, 'it is not one linear model; ML.FEATURE_IMPORTANCE answers for every kind');
+  const rows = weightsOf(trainedModel(asked)) ?? misfit(asked, 'it is not one linear model; ML.FEATURE_IMPORTANCE answers for every kind');
   await tell(
     asked,
     {
@@ -361,7 +450,7 @@ async function weights(asked: Asked): Promise<void> {
 }
 
 async function featureImportance(asked: Asked): Promise<void> {
-  const { importance } = asked.file.model.report!;
+  const { importance } = reportOf(asked);
   await tell(
     asked,
     { feature: importance.map(({ column }) => column), importance: importance.map(({ loss }) => loss) },
@@ -377,7 +466,7 @@ async function globalExplain(asked: Asked): Promise<void> {
     if (kind === 'text') return { name: column, kind, values: rows.map((row) => row[column] as string | null) };
     return { name: column, kind, values: Float64Array.from(rows, (row) => (row[column] as number | null) ?? Number.NaN) };
   });
-  const outputs = explain(file.model, columns);
+  const outputs = explain(trainedModel(asked), asked.workshop.features(file, columns));
   const features = outputs[0]!.columns.map((column, c) => {
     const all = outputs.flatMap((output) => [...(output.columns[c]!.values as Float64Array)]);
     return { feature: column.name, attribution: all.reduce((sum, value) => sum + Math.abs(value) / all.length, 0) };

@@ -1,5 +1,9 @@
 import type { ErrorBody } from '#core';
-import type { Model, Plan, Progress } from '#learn';
+import type { ColumnData, Model, Plan, Progress } from '#learn';
+import type { FeatureCall } from '#sql';
+import type { Reference } from './drift.ts';
+
+export type { FeatureCall };
 
 /** A column that the model was trained on. `type` is the warehouse's. Times are epoch milliseconds in rows and arrays. */
 export interface Input {
@@ -26,6 +30,38 @@ export interface Profile {
   readonly stddev: number | null;
   readonly category_count: number | null;
   readonly null_count: number;
+  /** Counts by bin, to tell later rows from these; absent in files that know none. */
+  readonly reference?: Reference;
+}
+
+/** A column that is made of others, with what was learned for it from the training rows. */
+export interface Feature {
+  readonly as: string;
+  readonly columns: readonly string[];
+  readonly does:
+    | { readonly kind: 'scale'; readonly offset: number; readonly by: number }
+    /** `bin_1` lies below the first edge. */
+    | { readonly kind: 'bucket'; readonly edges: readonly number[] }
+    | { readonly kind: 'fill'; readonly value: Cell }
+    /** Others are `other`. */
+    | { readonly kind: 'keep'; readonly levels: readonly string[] }
+    | { readonly kind: 'cross' };
+}
+
+/** A model of one's own that was brought as an ONNX file: the head that a trained model has too, and the file. */
+export interface BroughtModel {
+  readonly format: 'onnx';
+  readonly task: Model['task'];
+  readonly target: string;
+  readonly targetKind: Model['targetKind'];
+  readonly classes: readonly string[] | null;
+  readonly report: null;
+  /** The file's bytes as base64. */
+  readonly onnx: string;
+  /** The graph's inputs, [rows × columns]. */
+  readonly ports: readonly { readonly input: string; readonly columns: readonly string[] }[];
+  /** The output with the probabilities or values. */
+  readonly answers: string;
 }
 
 /** A model's file: `<data>/models/<schema.name>/<version>.json`. Its SHA-256 stands in `millrace.model`. */
@@ -41,23 +77,36 @@ export interface ModelFile {
   /** Columns that the model reads, after TRANSFORM if there is one; the target is the last. */
   readonly inputs: readonly Input[];
   readonly target: Input;
-  /** Expressions of TRANSFORM without those of the target, or null. */
+  /** Expressions of TRANSFORM without those of the target, or null where it only names columns. */
   readonly transform: readonly string[] | null;
-  readonly model: Model;
+  /** What its feature functions make of the inputs before the model reads them; absent in files that know none. */
+  readonly features?: readonly Feature[];
+  readonly model: Model | BroughtModel;
   readonly golden: Golden;
   readonly profile: readonly Profile[];
 }
 
-/** What a training process is given: a Parquet file of DOUBLE and VARCHAR columns, and what to make of it. */
+/** What a training process is given: a Parquet file of DOUBLE and VARCHAR columns (null where there are no rows), and what to make of it. */
 export interface TrainingOrder {
   readonly name: string;
   readonly type: string;
   readonly plan: Plan;
-  readonly parquet: string;
+  readonly parquet: string | null;
   /** All columns of the file. */
   readonly columns: readonly Input[];
   readonly transform: readonly string[] | null;
+  readonly features: readonly FeatureCall[];
+  /** Columns that only the features read. */
+  readonly raw: readonly string[];
+  /** What is brought in place of being trained: a path below the workspace's folder of models, and what the file doesn't say. */
+  readonly brought: {
+    readonly path: string;
+    readonly columns: readonly string[] | null;
+    readonly classes: readonly string[] | null;
+  } | null;
 }
+
+export type ExportFormat = 'onnx' | 'json' | 'js';
 
 /** A trained model in a file that has no name of its own yet. */
 export interface Trained {
@@ -84,10 +133,18 @@ export interface Workshop {
   prove(file: ModelFile, inSql: readonly (readonly number[])[]): Promise<void>;
   /** The version that `name`, `schema.name`, `name@2` or `name@alias` means; the champion without either. MODEL_UNKNOWN. */
   find(models: readonly ModelEntry[], spelled: string): { entry: ModelEntry; version: Version };
+  /** Columns [rows] → answers [rows × width]: class probabilities in the model's order, or values. Errors: MODEL_INPUT, MODEL_ONNX. */
+  answerer(file: ModelFile): (columns: readonly ColumnData[]) => Float64Array;
+  /** The columns with those that the model's features make. */
+  features(file: ModelFile, columns: readonly ColumnData[]): readonly ColumnData[];
+  /** Writes a model below the workspace's folder of models, once the golden rows came out right there. Errors: MODEL_EXPORT, MODEL_GOLDEN, MODEL_PATH. */
+  export(file: ModelFile, format: ExportFormat, path: string, overwrite: boolean): Promise<{ path: string; bytes: number }>;
   /** Gives a trained file its place. */
   place(trained: Trained, name: string, version: number): void;
   /** The file of that hash, from memory or disk. MODEL_FILE where it is gone or changed. */
   open(name: string, version: number, hash: string): ModelFile;
+  /** Gives all files of a model a second name. */
+  copy(from: string, to: string): void;
   /** Forgets and deletes all files of a model. */
   remove(name: string): void;
   discard(trained: Trained): void;
@@ -117,6 +174,14 @@ export interface ModelEntry {
   readonly name: string;
   readonly versions: readonly Version[];
   readonly aliases: Readonly<Record<string, number>>;
+  readonly settings: Settings;
+}
+
+/** What ALTER MODEL sets. `log_topic` and `log_share` (0–1): which of the requests over HTTP are kept as records. */
+export interface Settings {
+  readonly description?: string | null;
+  readonly log_topic?: string | null;
+  readonly log_share?: number;
 }
 
 /** One training, whatever became of it. */

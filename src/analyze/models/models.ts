@@ -3,14 +3,22 @@ import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMillraceError, type Column, fail, type MillraceError } from '#core';
 import type { Progress } from '#learn';
-import { type CreateModelStatement, type DropModelStatement, tokens } from '#sql';
+import { type AlterModelStatement, type CreateModelStatement, type DropModelStatement, type FeatureCall, tokens } from '#sql';
 import { type AppendColumn, name as quote, type Reader, type Store, type Values } from '#store';
 import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts';
 import { expressionOf, inputsOf } from './columns.ts';
 import type { Input, ModelEntry, ModelFile, Trained, TrainingOrder, TrainingState, Version, Workshop } from './model.ts';
-import { isAlias, readOptions } from './options.ts';
-import { type Naming, openRegistry } from './registry.ts';
+import { isAlias, readBroughtOptions, readOptions, readSettings } from './options.ts';
+import { type Naming, openRegistry, spelledAs } from './registry.ts';
 import { score, sourceOf } from './score.ts';
+
+/** What a training begins with. */
+interface Prepared {
+  readonly order: TrainingOrder;
+  readonly alias: string;
+  readonly batch: number;
+  readonly rows: number;
+}
 
 /** A CREATE MODEL that is under way, as the asker's question. */
 export interface Creating {
@@ -28,13 +36,17 @@ export interface Creating {
 export interface Models {
   list(): readonly ModelEntry[];
   /** See `answerCalls`. */
-  answer(planned: Planned, answering: Omit<Answering, 'open'>): Promise<void>;
+  answer(planned: Planned, answering: Omit<Answering, 'open' | 'workshop'>): Promise<void>;
   /** Trains and deploys a version, or null where IF NOT EXISTS finds one. Errors: MODEL_*, LEARN_*. */
   create(
     statement: CreateModelStatement,
     creating: Creating,
   ): Promise<{ model: string; alias: string; version: Version; file: ModelFile } | null>;
   drop(statement: DropModelStatement): Promise<void>;
+  /** Renames it or sets its options; null where IF EXISTS finds none. Errors: MODEL_UNKNOWN, MODEL_EXISTS, MODEL_OPTION, and those of `promote`. */
+  alter(statement: AlterModelStatement, who: string): Promise<ModelEntry | null>;
+  /** Writes a file below the workspace's folder of models. Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_OPTION, and those of `Workshop.export`. */
+  export(model: string, format: string, path: string, overwrite: boolean): Promise<{ path: string; bytes: number }>;
   /** Gives a version an alias, once the golden rows came out right on every target. Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_OPTION. */
   promote(model: string, alias: string, who: string): Promise<ModelEntry>;
   /** Gives `champion` back to the version that had it before. MODEL_UNKNOWN where there was none. */
@@ -118,7 +130,7 @@ export async function openModels(input: {
           return { model, alias: prepared.alias, version, file: trained.file };
         });
       } finally {
-        unlinkSync(prepared.order.parquet);
+        if (prepared.order.parquet !== null) unlinkSync(prepared.order.parquet);
       }
     } catch (thrown) {
       await told(null, asMillraceError(thrown));
@@ -129,8 +141,12 @@ export async function openModels(input: {
   }
 
   /** The query's rows as a Parquet file of numbers and texts for the training process. */
-  async function readRows(statement: CreateModelStatement, model: string, { reader, values }: Creating) {
-    const items = statement.transform === null ? null : splitTransform(statement.transform);
+  async function readRows(statement: CreateModelStatement, model: string, { reader, values }: Creating): Promise<Prepared> {
+    if (String(statement.options['model_type']).toUpperCase() === 'ONNX') return broughtOf(statement, model);
+    if (statement.body === null) return fail('MODEL_OPTION', { option: 'model_path', problem: "is for model_type = 'ONNX'" });
+    const written = statement.transform === null ? null : splitTransform(statement.transform);
+    const raw = written === null ? [] : rawColumns(statement.features, written);
+    const items = written === null ? null : [...written, ...raw.map((column) => quote(column))];
     const from = items === null ? `(${statement.body}\n)` : `(SELECT ${items.join(', ')} FROM (${statement.body}\n))`;
     const given = valuesOf(values, statement.parameters);
     const described = await reader.stream(`SELECT * FROM ${from} LIMIT 0`, given);
@@ -148,17 +164,23 @@ export async function openModels(input: {
       unlinkSync(parquet);
       fail('MODEL_EMPTY', { what: `the model "${model}"` });
     }
-    const transform = items === null ? null : withoutTarget(items, columns, plan.target);
-    const order: TrainingOrder = { name: model, type, plan, parquet, columns, transform };
+    const expressions = items === null ? null : withoutTarget(items, columns, plan.target);
+    const transform = expressions?.every((item) => PLAIN.test(item)) ? null : expressions;
+    const { features } = statement;
+    const order: TrainingOrder = { name: model, type, plan, parquet, columns, transform, features, raw, brought: null };
     return { order, alias, batch, rows };
   }
 
-  async function deploy(
-    trained: Trained,
-    prepared: Awaited<ReturnType<typeof readRows>>,
-    statement: CreateModelStatement,
-    creating: Creating,
-  ): Promise<Version> {
+  function broughtOf(statement: CreateModelStatement, model: string): Prepared {
+    const refuse = (option: string, problem: string): never => fail('MODEL_OPTION', { option, problem });
+    if (statement.body !== null) refuse('model_path', 'brings a whole model: leave out AS SELECT');
+    if (statement.transform !== null) refuse('TRANSFORM', 'is not for a model that is brought');
+    const { type, plan, alias, brought } = readBroughtOptions(statement.options);
+    const order: TrainingOrder = { name: model, type, plan, parquet: null, columns: [], transform: null, features: [], raw: [], brought };
+    return { order, alias, batch: store.batch(), rows: 0 };
+  }
+
+  async function deploy(trained: Trained, prepared: Prepared, statement: CreateModelStatement, creating: Creating): Promise<Version> {
     const { name: model, type, plan } = prepared.order;
     try {
       await prove(trained.file);
@@ -169,7 +191,7 @@ export async function openModels(input: {
           by: creating.who,
           type,
         };
-        const about = { task: trained.file.model.task, target: plan.target, query: creating.text, transform: statement.transform };
+        const about = { task: trained.file.model.task, target: plan.target, query: creating.text, transform: transformOf(statement) };
         const facts = {
           options: JSON.stringify(statement.options),
           batch: prepared.batch,
@@ -177,7 +199,7 @@ export async function openModels(input: {
           hash: trained.hash,
           bytes: trained.bytes,
         };
-        const row: Version = { ...made, ...about, ...facts, metrics: trained.file.model.report!.scores };
+        const row: Version = { ...made, ...about, ...facts, metrics: trained.file.model.report?.scores ?? [] };
         await registry.addVersion(tx, model, row);
         await registry.addNaming(tx, model, { alias: prepared.alias, version: row.version, rolledBack: false }, creating.who);
         // A model that has never served has no champion to be challenged.
@@ -198,9 +220,9 @@ export async function openModels(input: {
 
   /** Replays the golden rows in SQL, row by row, and in the exported script. MODEL_GOLDEN. */
   async function prove(file: ModelFile): Promise<void> {
-    const reader = await store.reader();
+    const reader = await store.reader(true);
     try {
-      await workshop.prove(file, await answersInSql(reader, file));
+      await workshop.prove(file, await answersInSql(reader, file, workshop.answerer));
     } finally {
       reader.close();
     }
@@ -215,9 +237,29 @@ export async function openModels(input: {
     return registry.find(model)!;
   }
 
+  async function promote(reference: string, alias: string, who: string): Promise<ModelEntry> {
+    if (!isAlias(alias)) fail('MODEL_OPTION', { option: 'alias', problem: 'is a name of a–z, 0–9 and _, such as champion' });
+    const { entry, version } = registry.version(reference);
+    await prove(workshop.open(entry.name, version.version, version.hash));
+    return nameVersion(entry.name, { alias, version: version.version, rolledBack: false }, who);
+  }
+
+  /** The files have both names until the registry knows the new one: whenever this is cut off, each name that it knows has its files. */
+  async function rename(from: string, to: string): Promise<ModelEntry> {
+    if (registry.find(to) !== null) fail('MODEL_EXISTS', { model: to });
+    workshop.copy(from, to);
+    await store.write(async (tx) => {
+      await registry.rename(tx, from, to);
+      tx.changed({ kind: 'statement', target: 'millrace.model', rows: 1 });
+    });
+    await changed();
+    workshop.remove(from);
+    return registry.find(to)!;
+  }
+
   return {
     list: registry.list,
-    answer: (planned, answering) => answerCalls(planned, { ...answering, open }),
+    answer: (planned, answering) => answerCalls(planned, { ...answering, open, workshop }),
     create,
     async drop({ target, ifExists }) {
       const model = `${target.schema}.${target.name}`.toLowerCase();
@@ -232,12 +274,29 @@ export async function openModels(input: {
       await changed();
       workshop.remove(model);
     },
-    async promote(spelled, alias, who) {
-      if (!isAlias(alias)) fail('MODEL_OPTION', { option: 'alias', problem: 'is a name of a–z, 0–9 and _, such as champion' });
-      const { entry, version } = registry.version(spelled);
-      await prove(workshop.open(entry.name, version.version, version.hash));
-      return nameVersion(entry.name, { alias, version: version.version, rolledBack: false }, who);
+    async alter(statement, who) {
+      const reference = spelledAs(statement);
+      const name = reference.split('@')[0]!;
+      if (registry.find(name) === null && statement.ifExists) return null;
+      registry.version(reference);
+      if (statement.rename !== null) return rename(name, `${statement.target.schema.toLowerCase()}.${statement.rename}`);
+      const settings = Object.entries(readSettings(statement.options));
+      const alias = statement.options['alias'];
+      if (alias !== undefined) await promote(reference, String(alias), who);
+      if (settings.length === 0) return registry.find(name);
+      await store.write(async (tx) => {
+        for (const [setting, value] of settings) await registry.set(tx, name, setting, value, who);
+        tx.changed({ kind: 'statement', target: 'millrace.model_setting', rows: settings.length });
+      });
+      await changed();
+      return registry.find(name);
     },
+    async export(model, format, path, overwrite) {
+      if (format !== 'onnx' && format !== 'json' && format !== 'js')
+        return fail('MODEL_OPTION', { option: 'format', problem: "is 'ONNX', 'JSON' or 'JS'" });
+      return workshop.export(open(model), format, path, overwrite);
+    },
+    promote,
     async rollBack(spelled, who) {
       const { entry, version } = registry.version(spelled);
       const held: number[] = [];
@@ -262,7 +321,7 @@ export async function openModels(input: {
 }
 
 /** The golden rows through the same path as ML.PREDICT, from a table in the warehouse. */
-async function answersInSql(reader: Reader, file: ModelFile): Promise<number[][]> {
+async function answersInSql(reader: Reader, file: ModelFile, answerer: Workshop['answerer']): Promise<number[][]> {
   const { rows } = file.golden;
   const table = 'golden';
   await reader.append(
@@ -275,7 +334,7 @@ async function answersInSql(reader: Reader, file: ModelFile): Promise<number[][]
   const list = file.inputs.map(({ name, kind }) => (kind === 'time' ? `epoch_ms(${quote(name)}::BIGINT) AS ${quote(name)}` : quote(name)));
   const source = await sourceOf(reader, `(SELECT ${list.join(', ')} FROM ${quote(table)})`);
   const answers: number[][] = [];
-  for await (const block of score(reader, file, source, false, async () => {})) {
+  for await (const block of score(reader, file, source, false, answerer, async () => {})) {
     for (let at = 0; at < block.answers.length; at += block.width) answers.push([...block.answers.subarray(at, at + block.width)]);
   }
   return answers;
@@ -298,6 +357,24 @@ function splitTransform(transform: string): string[] {
   return items.map((item) => item.trim()).filter((item) => item !== '');
 }
 
+/** A column as it is. */
+const PLAIN = /^(?:\w+|"(?:[^"]|"")*")$/;
+
+/** Columns that features read and that no expression names: those must be the table's own. */
+function rawColumns(features: readonly FeatureCall[], items: readonly string[]): string[] {
+  const named = new Set(items.filter((item) => PLAIN.test(item)).map((item) => item.replaceAll('"', '').toLowerCase()));
+  return [...new Set(features.flatMap(({ columns }) => columns))].filter((column) => !named.has(column.toLowerCase()));
+}
+
+/** TRANSFORM as it was sent, for the registry. */
+function transformOf({ transform, features }: CreateModelStatement): string | null {
+  if (transform === null) return null;
+  const calls = features.map(
+    ({ name, columns, values, as }) => `ML.${name}(${[...columns, ...values.map((v) => JSON.stringify(v))].join(', ')}) AS ${as}`,
+  );
+  return [transform.trim(), ...calls].filter((part) => part !== '').join(', ');
+}
+
 /** Rows to predict have no label: what makes it is left out. Each expression makes one column unless one is a star, which keeps what there is. */
 function withoutTarget(items: readonly string[], columns: readonly Input[], target: string): string[] {
   if (items.length !== columns.length)
@@ -310,7 +387,7 @@ export function toldOf(created: { model: string; alias: string; version: Version
   columns: Column[];
   rows: (string | number | null)[][];
 } {
-  const report = created.file.model.report!;
+  const { report } = created.file.model;
   const types = {
     model: 'VARCHAR',
     version: 'BIGINT',
@@ -332,10 +409,13 @@ export function toldOf(created: { model: string; alias: string; version: Version
   ];
   return {
     columns,
-    rows: [
-      ...report.scores.map(({ metric, value, error }) => line(metric, value, error, null)),
-      line(`${report.metric} of the simple rule`, report.rule.score, null, report.rule.text),
-      ...report.warnings.map(({ kind, text }) => line('warning', null, null, `${kind}: ${text}`)),
-    ],
+    rows:
+      report === null
+        ? [line('inputs', created.file.inputs.length, null, created.file.inputs.map(({ name }) => name).join(', '))]
+        : [
+            ...report.scores.map(({ metric, value, error }) => line(metric, value, error, null)),
+            line(`${report.metric} of the simple rule`, report.rule.score, null, report.rule.text),
+            ...report.warnings.map(({ kind, text }) => line('warning', null, null, `${kind}: ${text}`)),
+          ],
   };
 }

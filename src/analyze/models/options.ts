@@ -2,12 +2,14 @@
 import { fail } from '#core';
 import type { Plan } from '#learn';
 import type { OptionValue } from '#sql';
+import type { Settings, TrainingOrder } from './model.ts';
 
 export interface Ordered {
   readonly type: string;
   readonly plan: Plan;
   /** What the new version is to be called; the champion unless said otherwise. */
   readonly alias: string;
+  readonly brought: TrainingOrder['brought'];
 }
 
 type Draft = { -readonly [K in keyof Omit<Plan, 'trees' | 'linear'>]: Plan[K] } & {
@@ -130,7 +132,48 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
       option: 'for one learner',
       problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})`,
     });
-  return { type, plan: { ...rest, target: written!, ...settings }, alias };
+  return { type, plan: { ...rest, target: written!, ...settings }, alias, brought: null };
+}
+
+/** Options of a model that is brought: its file, and what the file doesn't say. MODEL_OPTION. */
+export function readBroughtOptions(options: Readonly<Record<string, OptionValue>>): Ordered {
+  const draft = {
+    target: 'label',
+    alias: 'champion',
+    path: '',
+    columns: null as readonly string[] | null,
+    classes: null as readonly string[] | null,
+  };
+  for (const [option, value] of Object.entries(options)) {
+    const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
+    const text = () => (typeof value === 'string' ? value : refuse('must be text'));
+    const list = () => (Array.isArray(value) && value.length > 0 ? value.map(String) : refuse("is a list: ['a', 'b']"));
+    if (option === 'model_path') draft.path = text();
+    else if (option === 'input_cols') draft.columns = list();
+    else if (option === 'classes') draft.classes = list();
+    else if (option === 'input_label_cols') draft.target = list()[0]!;
+    else if (option === 'alias') draft.alias = isAlias(text()) ? text() : refuse('is a name of a–z, 0–9 and _, such as challenger');
+    else if (option !== 'model_type') refuse('is not for ONNX; there are model_path, input_cols, input_label_cols, classes and alias');
+  }
+  const { path, columns, classes, target, alias } = draft;
+  if (path === '') fail('MODEL_OPTION', { option: 'model_path', problem: 'must name a file in the workspace’s folder models' });
+  return { type: 'ONNX', plan: { target }, alias, brought: { path, columns, classes } };
+}
+
+/** What ALTER MODEL … SET OPTIONS sets, as JSON by name. MODEL_OPTION. */
+export function readSettings(options: Readonly<Record<string, OptionValue>>): Record<keyof Settings, string> {
+  const settings: Record<string, string> = {};
+  for (const [option, value] of Object.entries(options)) {
+    const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
+    if (option === 'alias') continue;
+    if (option === 'description' || option === 'log_topic') {
+      if (value !== null && (typeof value !== 'string' || value.length > 10_000)) refuse('must be text, or NULL for none');
+    } else if (option === 'log_share') {
+      if (typeof value !== 'number' || !(value >= 0 && value <= 1)) refuse('is a share of the requests from 0 to 1');
+    } else refuse('can’t be set; there are alias, description, log_topic and log_share');
+    settings[option] = JSON.stringify(value);
+  }
+  return settings;
 }
 
 /** '30s', '5 minutes', 30 (seconds) → milliseconds; null for anything else. */

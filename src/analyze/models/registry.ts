@@ -1,6 +1,6 @@
-/** What models there are: `millrace.model` has a row for each version, `millrace.model_alias` one for each naming (the newest holds), `millrace.model_run` one for each training. */
+/** What models there are: `millrace.model` has a row for each version, `millrace.model_alias` one for each naming (the newest holds), `millrace.model_run` one for each training, `millrace.model_setting` one for each setting (the newest holds). */
 import type { Store, Transaction } from '#store';
-import type { ModelEntry, Run, Version, Workshop } from './model.ts';
+import type { ModelEntry, Run, Settings, Version, Workshop } from './model.ts';
 
 const TABLES = `
 CREATE TABLE IF NOT EXISTS millrace.model (
@@ -13,7 +13,11 @@ CREATE TABLE IF NOT EXISTS millrace.model_run (
   job VARCHAR NOT NULL, name VARCHAR NOT NULL, asked_by VARCHAR NOT NULL, started TIMESTAMPTZ NOT NULL, ended TIMESTAMPTZ NOT NULL, state VARCHAR NOT NULL,
   version BIGINT, trials BIGINT, metric VARCHAR, best DOUBLE, code VARCHAR, message VARCHAR
 );
+CREATE TABLE IF NOT EXISTS millrace.model_setting (name VARCHAR NOT NULL, setting VARCHAR NOT NULL, value VARCHAR NOT NULL, set_at TIMESTAMPTZ NOT NULL, set_by VARCHAR NOT NULL, step BIGINT NOT NULL);
 `;
+
+/** Tables that belong to the model; the runs stay as they were. */
+const OWN = ['millrace.model', 'millrace.model_alias', 'millrace.model_setting'];
 
 export interface Naming {
   readonly alias: string;
@@ -32,6 +36,9 @@ export interface Registry {
   addVersion(tx: Transaction, name: string, version: Version): Promise<void>;
   addNaming(tx: Transaction, name: string, naming: Naming, who: string): Promise<void>;
   addRun(run: Run & { trials: number | null; metric: string | null; best: number | null }): Promise<void>;
+  /** `value` is JSON. */
+  set(tx: Transaction, name: string, setting: string, value: string, who: string): Promise<void>;
+  rename(tx: Transaction, from: string, to: string): Promise<void>;
   drop(tx: Transaction, name: string): Promise<void>;
   /** Reads the tables again, after a commit. */
   refresh(): Promise<void>;
@@ -86,9 +93,17 @@ export async function openRegistry(store: Store, find: Workshop['find']): Promis
         );
       });
     },
+    async set(tx, name, setting, value, who) {
+      await tx.run(
+        'INSERT INTO millrace.model_setting SELECT $1, $2, $3, now(), $4, coalesce(max(step), 0) + 1 FROM millrace.model_setting',
+        [name, setting, value, who],
+      );
+    },
+    async rename(tx, from, to) {
+      for (const table of OWN) await tx.run(`UPDATE ${table} SET name = $2 WHERE name = $1`, [from, to]);
+    },
     async drop(tx, name) {
-      await tx.run('DELETE FROM millrace.model WHERE name = $1', [name]);
-      await tx.run('DELETE FROM millrace.model_alias WHERE name = $1', [name]);
+      for (const table of OWN) await tx.run(`DELETE FROM ${table} WHERE name = $1`, [name]);
     },
     async refresh() {
       entries = await readEntries(store);
@@ -103,11 +118,15 @@ async function readEntries(store: Store): Promise<ModelEntry[]> {
   const aliases = await store.rows(
     'SELECT name, alias, max_by(version, step) AS version FROM millrace.model_alias GROUP BY ALL ORDER BY alias',
   );
+  const settings = await store.rows('SELECT name, setting, max_by(value, step) AS value FROM millrace.model_setting GROUP BY ALL');
   const names = [...new Set(versions.map((row) => String(row['name'])))];
   return names.map((name) => ({
     name,
     versions: versions.filter((row) => row['name'] === name).map(versionOf),
     aliases: Object.fromEntries(aliases.filter((row) => row['name'] === name).map((row) => [String(row['alias']), Number(row['version'])])),
+    settings: Object.fromEntries(
+      settings.filter((row) => row['name'] === name).map((row) => [String(row['setting']), JSON.parse(String(row['value']))]),
+    ) as Settings,
   }));
 }
 
@@ -128,4 +147,9 @@ function versionOf(row: Readonly<Record<string, unknown>>): Version {
     hash: String(row['hash']),
     bytes: Number(row['bytes']),
   };
+}
+
+/** A statement's model as `find` reads it: schema.name, with @version or @alias. */
+export function spelledAs({ target, version }: { target: { schema: string; name: string }; version: string | null }): string {
+  return `${target.schema}.${target.name}`.toLowerCase() + (version === null ? '' : `@${version}`);
 }

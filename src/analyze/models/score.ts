@@ -1,9 +1,9 @@
 /** Rows of a table → the model's answers, block by block. */
 import type { Column } from '#core';
-import { type ColumnData, predict } from '#learn';
+import type { ColumnData } from '#learn';
 import { name, type Reader } from '#store';
 import { dataOf, selectInputs } from './columns.ts';
-import type { Input, ModelFile } from './model.ts';
+import type { Input, ModelFile, Workshop } from './model.ts';
 
 /** A table that only the reader sees, or a query in parentheses. */
 export interface Source {
@@ -42,30 +42,20 @@ export async function* score(
   file: ModelFile,
   source: Source,
   withTruth: boolean,
+  answerer: Workshop['answerer'],
   pause: () => Promise<void>,
 ): AsyncGenerator<Scored> {
   const { model } = file;
+  const answer = answerer(file);
   const wanted: Input[] = withTruth ? [...file.inputs, file.target] : [...file.inputs];
   const { list, found } = selectInputs(wanted, source.columns);
   // Without any of its columns the model says itself what it misses.
-  if (found.length === 0) predict(model, []);
+  if (found.length === 0) answer([]);
   const width = model.classes?.length ?? 1;
   for await (const block of reader.arrays(`SELECT ${list} FROM ${source.from}`, undefined, BLOCK)) {
     const columns = dataOf(block, found);
     const truth = withTruth && found.at(-1)?.name === file.target.name ? columns.at(-1)! : null;
-    const { columns: predicted } = predict(model, columns);
-    yield { inputs: columns, answers: answersOf(predicted, width, block.rows), width, truth };
+    yield { inputs: columns, answers: answer(columns), width, truth };
     await pause();
   }
-}
-
-/** Regression has one column, its value; classification the label and a column for each class. */
-function answersOf(predicted: readonly ColumnData[], width: number, rows: number): Float64Array {
-  if (width === 1) return predicted[0]!.values as Float64Array;
-  const answers = new Float64Array(rows * width);
-  for (let k = 0; k < width; k++) {
-    const values = predicted[k + 1]!.values as Float64Array;
-    for (let row = 0; row < rows; row++) answers[row * width + k] = values[row]!;
-  }
-  return answers;
 }

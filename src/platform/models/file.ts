@@ -1,10 +1,11 @@
 /** Model files on disk: written aside, synced and renamed; read with their hash checked. */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, cpSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ModelFile } from '#analyze';
 import { asMillraceError, fail } from '#core';
 import { checkModel } from '#learn';
+import { broughtAnswerer } from './onnx/brought.ts';
 
 export const modelsFolder = (dataPath: string): string => join(dataPath, 'models');
 
@@ -39,6 +40,16 @@ export function removeModel(dataPath: string, name: string): void {
   rmSync(join(modelsFolder(dataPath), name), { recursive: true, force: true });
 }
 
+/** What a copy that was cut off left under the new name is written over. */
+export function copyModel(dataPath: string, from: string, to: string): void {
+  const [source, target] = [join(modelsFolder(dataPath), from), join(modelsFolder(dataPath), to)];
+  rmSync(target, { recursive: true, force: true });
+  cpSync(source, target, { recursive: true });
+  const fd = openSync(modelsFolder(dataPath), 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
 /** The file of that hash, its model checked. Errors: MODEL_FILE. */
 export function readModelFile(path: string, of: { name: string; version: number; hash: string }): ModelFile {
   const refuse = (problem: string, cause?: unknown): never => fail('MODEL_FILE', { model: of.name, version: of.version, problem }, cause);
@@ -52,7 +63,8 @@ export function readModelFile(path: string, of: { name: string; version: number;
   const file = JSON.parse(bytes.toString('utf8')) as ModelFile;
   if (file.format !== 'millrace-model-file' || file.version !== 1) refuse('is of another program’s version');
   try {
-    checkModel(file.model);
+    if (file.model.format === 'onnx') broughtAnswerer(file.model);
+    else checkModel(file.model);
   } catch (thrown) {
     refuse(`has no sound model: ${asMillraceError(thrown).message}`, thrown);
   }

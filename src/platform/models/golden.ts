@@ -1,7 +1,8 @@
 /** Golden predictions: rows whose answers were recorded in training and must come out the same wherever the model answers. */
-import type { Golden, Input, ModelFile } from '#analyze';
+import type { Feature, Golden, Input, ModelFile } from '#analyze';
 import { fail } from '#core';
-import { type ColumnData, type Model, type Prediction, predictor } from '#learn';
+import type { ColumnData, Model, Prediction } from '#learn';
+import { rowAnswerer } from './answers.ts';
 
 export const TOLERANCE = 1e-6;
 
@@ -11,7 +12,7 @@ const UNSEEN = 40;
 const NEVER_SEEN = '\u{1F33E} a value that was not there';
 
 /** Picks rows of the training table evenly, adds copies with values missing and with categories that were never seen, and records the answers. */
-export function recordGolden(model: Model, inputs: readonly Input[], columns: readonly ColumnData[]): Golden {
+export function recordGolden(model: Model, features: readonly Feature[], inputs: readonly Input[], columns: readonly ColumnData[]): Golden {
   const used = columns.filter((column) => inputs.some((input) => input.name === column.name));
   const total = columns[0]?.values.length ?? 0;
   const rowAt = (n: number, of: number): Record<string, number | string | null> => {
@@ -23,7 +24,10 @@ export function recordGolden(model: Model, inputs: readonly Input[], columns: re
       }),
     );
   };
-  const categories = model.encoders.filter(({ kind }) => kind === 'category' || kind === 'statistics').map(({ column }) => column);
+  const categories = model.encoders
+    .filter(({ kind }) => kind === 'category' || kind === 'statistics')
+    .map(({ column }) => column)
+    .filter((column) => inputs.some(({ name }) => name === column));
   const rows = [
     ...Array.from({ length: AS_THEY_ARE }, (_, n) => rowAt(n, AS_THEY_ARE)),
     ...Array.from({ length: WITH_A_HOLE }, (_, n) => ({ ...rowAt(n, WITH_A_HOLE), [used[n % used.length]!.name]: null })),
@@ -32,7 +36,7 @@ export function recordGolden(model: Model, inputs: readonly Input[], columns: re
     ),
     Object.fromEntries(used.map(({ name }) => [name, null])),
   ];
-  const answer = predictor(model);
+  const answer = rowAnswerer({ model, features });
   return { rows, answers: rows.map((row) => numbersOf(answer(row))) };
 }
 
@@ -61,7 +65,7 @@ export function compareGolden(file: ModelFile, target: string, answers: readonly
 
 /** Replays row by row, from JSON as a request brings them. MODEL_GOLDEN. */
 export function replayRows(file: ModelFile): void {
-  const answer = predictor(file.model);
+  const answer = rowAnswerer(file);
   const rows = JSON.parse(JSON.stringify(file.golden.rows)) as Record<string, unknown>[];
   compareGolden(
     file,

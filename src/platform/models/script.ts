@@ -10,12 +10,15 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import type { ModelFile } from '#analyze';
-import { MillraceError } from '#core';
+import { fail, MillraceError } from '#core';
 import { compareGolden } from './golden.ts';
 
-/** An ES module with `predict(row)` → { value, probabilities }, `inputs`, `target` and `classes`. */
+/** An ES module with `predict(row)` → { value, probabilities }, `inputs`, `target` and `classes`. MODEL_EXPORT for a model that was brought. */
 export function scriptOf(file: ModelFile): string {
+  if (file.model.format === 'onnx')
+    return fail('MODEL_EXPORT', { model: file.name, format: 'JS', problem: 'it was brought as an ONNX file' });
   const { report: _, ...model } = file.model;
+  const features = file.features ?? [];
   return `// ${file.name}: predicts "${file.target.name}". Exported by Millrace; needs nothing else.
 // import { predict } from './this-file.js'; predict({ ${file.inputs
     .slice(0, 2)
@@ -25,16 +28,26 @@ ${scorer()}
 export const inputs = ${JSON.stringify(file.inputs)};
 export const target = ${JSON.stringify(file.target.name)};
 export const classes = ${JSON.stringify(file.model.classes)};
+${features.length === 0 ? '' : maker()}
+const features = ${JSON.stringify(features)};
 const answer = scorer.predictor(${JSON.stringify(model)});
 /** One row of named values; absent ones are missing. \`probabilities\` stand in the order of \`classes\`. */
 export function predict(row) {
-  const { value, probabilities } = answer(row);
+  const { value, probabilities } = answer(${features.length === 0 ? 'row' : 'maker.rowWithFeatures(features, row)'});
   return { value, probabilities: probabilities === null ? null : Array.from(probabilities) };
 }
 `;
 }
 
 let made: string | undefined;
+
+/** `const maker = { rowWithFeatures }`; what is imported stands in the script already. */
+function maker(): string {
+  const body = plainText(new URL('./features.ts', import.meta.url).href)
+    .replace(/^import .*$/gm, '')
+    .replace(/^export (?=function|const)/gm, '');
+  return `const maker = (() => {\nconst { fail } = core;\n${body}\nreturn { rowWithFeatures };\n})();`;
+}
 
 /** `const scorer = { predictor }`, made once for each process. */
 function scorer(): string {

@@ -1,10 +1,12 @@
 /** Answers over HTTP in the front: pure JavaScript, from models at hand. A new champion answers the golden rows before it takes over. */
-import type { ModelEntry, ModelFile } from '#analyze';
+import type { ExportFormat, ModelEntry, ModelFile } from '#analyze';
 import { fail } from '#core';
-import { explain, type Prediction, predictor } from '#learn';
+import { explain } from '#learn';
+import { type RowAnswerer, rowAnswerer } from './answers.ts';
+import { exported } from './exports.ts';
+import { withFeatures } from './features.ts';
 import { modelPath, readModelFile } from './file.ts';
 import { replayRows } from './golden.ts';
-import { replayScript, scriptOf } from './script.ts';
 import { findVersion, openShelf } from './shelf.ts';
 
 export type PredictedRow = Readonly<Record<string, unknown>>;
@@ -21,14 +23,14 @@ export interface ModelServer {
   update(models: readonly ModelEntry[]): void;
   /** Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_TRANSFORM, MODEL_INPUT, MODEL_EXPLAIN, STORE_UNAVAILABLE before the list is known. */
   predict(model: string, rows: readonly Readonly<Record<string, unknown>>[], explained: boolean): Promise<Served>;
-  file(model: string): { file: ModelFile; version: number };
-  /** A script that gave the golden answers in a process of its own. MODEL_GOLDEN. */
-  script(model: string): Promise<{ script: string; file: ModelFile }>;
+  file(model: string): { entry: ModelEntry; file: ModelFile; version: number };
+  /** The model as a file that gave the golden answers. Errors: MODEL_EXPORT, MODEL_TRANSFORM, MODEL_GOLDEN. */
+  exported(model: string, format: ExportFormat): Promise<Buffer>;
 }
 
 interface Ready {
   readonly file: ModelFile;
-  readonly answer: (row: Readonly<Record<string, unknown>>) => Prediction;
+  readonly answer: RowAnswerer;
 }
 
 /** Rows between two looks at what else the loop has to do: a few milliseconds of the slowest models. */
@@ -38,7 +40,7 @@ const SLICE = 128;
 export function openModelServer(dataPath: string, problem: (thrown: unknown) => void): ModelServer {
   const shelf = openShelf<Ready>(dataPath, (file) => {
     replayRows(file);
-    return { file, answer: predictor(file.model) };
+    return { file, answer: rowAnswerer(file) };
   });
   /** What serves as the champion of each model, and goes on when its successor can't be read. */
   const serving = new Map<string, { version: number; hash: string; ready: Ready }>();
@@ -98,20 +100,18 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
     file(model) {
       const { entry, version } = findVersion(known(), model);
       const path = modelPath(dataPath, entry.name, version.version);
-      return { file: readModelFile(path, { name: entry.name, ...version }), version: version.version };
+      return { entry, file: readModelFile(path, { name: entry.name, ...version }), version: version.version };
     },
-    async script(model) {
-      const { ready } = find(model);
-      if (ready.file.transform !== null) fail('MODEL_TRANSFORM', { model: ready.file.name });
-      const script = scriptOf(ready.file);
-      await replayScript(ready.file, script);
-      return { script, file: ready.file };
-    },
+    exported: (model, format) => exported(find(model).ready.file, format),
   };
 }
 
 /** Named as in SQL: predicted_<target>, and the probability of each class. */
-function predictedRow(file: ModelFile, { value, probabilities }: Prediction, row: Readonly<Record<string, unknown>> | null): PredictedRow {
+function predictedRow(
+  file: ModelFile,
+  { value, probabilities }: ReturnType<RowAnswerer>,
+  row: Readonly<Record<string, unknown>> | null,
+): PredictedRow {
   const { model } = file;
   const predicted = { [`predicted_${model.target}`]: isFlag(file) ? value === 1 : value };
   const chances =
@@ -122,13 +122,15 @@ function predictedRow(file: ModelFile, { value, probabilities }: Prediction, row
 }
 
 function explanationOf(file: ModelFile, row: Readonly<Record<string, unknown>>): unknown {
+  const { model } = file;
+  if (model.format === 'onnx') return fail('MODEL_EXPLAIN', { kind: 'onnx' });
   const columns = file.inputs.map(({ name, kind }) => {
     const value = row[name] ?? null;
     if (kind === 'text' || typeof value === 'string')
       return { name, kind: 'text' as const, values: [value === null ? null : String(value)] };
     return { name, kind, values: Float64Array.of(value === null ? Number.NaN : Number(value)) };
   });
-  return explain(file.model, columns).map(({ of, base, columns: moved }) => ({
+  return explain(model, withFeatures(file.features ?? [], columns)).map(({ of, base, columns: moved }) => ({
     of: of === null ? null : labelOf(file, of),
     base,
     columns: Object.fromEntries(moved.map(({ name, values }) => [name, values[0]])),

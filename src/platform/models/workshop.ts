@@ -3,11 +3,14 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Trained, Workshop } from '#analyze';
+import type { ModelFile, Trained, Workshop } from '#analyze';
 import { type Bytes, errorFromBody, MillraceError } from '#core';
 import { residentBytes } from '#run';
 import type { FromTrainer, TrainerOrder } from '../trainer.ts';
-import { modelPath, modelsFolder, moveIntoPlace, readModelFile, removeModel } from './file.ts';
+import { columnAnswerer } from './answers.ts';
+import { exported, fitsOnnx, placeBelow, provenOnnx, writeBelow } from './exports.ts';
+import { withFeatures } from './features.ts';
+import { copyModel, modelPath, modelsFolder, moveIntoPlace, readModelFile, removeModel } from './file.ts';
 import { compareGolden, replayRows } from './golden.ts';
 import { replayScript } from './script.ts';
 import { findVersion, openShelf } from './shelf.ts';
@@ -15,26 +18,37 @@ import { findVersion, openShelf } from './shelf.ts';
 const ASIDE = '.training-';
 const MEMORY_WATCH = 50;
 
-/** `memory` is what one training may use. Files of trainings that were killed are removed. */
-export function openWorkshop(dataPath: string, memory: Bytes): Workshop {
+/** `memory` is what one training may use; `files` the workspace's folder of models that come and go. Files of trainings that were killed are removed. */
+export function openWorkshop(dataPath: string, memory: Bytes, files: string): Workshop {
   const folder = modelsFolder(dataPath);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(folder)) if (name.startsWith(ASIDE)) rmSync(join(folder, name), { recursive: true });
   const shelf = openShelf(dataPath, (file) => file);
+  const answerers = new WeakMap<ModelFile, ReturnType<typeof columnAnswerer>>();
   let count = 0;
   return {
     train(order, onProgress, stop, cancel) {
       const path = join(folder, `${ASIDE}${process.pid}-${++count}`);
-      return runTrainer({ ...order, path, memory }, onProgress, stop, cancel);
+      const brought = order.brought && { ...order.brought, place: placeBelow(files, order.brought.path) };
+      return runTrainer({ ...order, brought, path, memory }, onProgress, stop, cancel);
     },
     async prove(file, inSql) {
       compareGolden(file, 'in SQL', inSql);
       replayRows(file);
-      if (file.transform === null) await replayScript(file);
+      if (fitsOnnx(file)) provenOnnx(file);
+      if (file.transform === null && file.model.format !== 'onnx') await replayScript(file);
     },
     find: findVersion,
     place: ({ path }, name, version) => moveIntoPlace(path, modelPath(dataPath, name, version)),
     open: (name, version, hash) => shelf.get(name, version, hash),
+    answerer(file) {
+      const known = answerers.get(file) ?? columnAnswerer(file);
+      answerers.set(file, known);
+      return known;
+    },
+    features: (file, columns) => withFeatures(file.features ?? [], columns),
+    export: async (file, format, path, overwrite) => writeBelow(files, path, await exported(file, format), overwrite),
+    copy: (from, to) => copyModel(dataPath, from, to),
     remove: (name) => removeModel(dataPath, name),
     discard: ({ path }) => rmSync(path, { force: true }),
   };
@@ -47,7 +61,11 @@ function runTrainer(
   cancel: AbortSignal,
 ): Promise<Trained> {
   const child = fork(fileURLToPath(new URL('../trainer.ts', import.meta.url)), [JSON.stringify(order)], {
-    execArgv: [...process.execArgv, `--max-old-space-size=${Math.max(64, Math.floor(order.memory / 1_000_000))}`],
+    execArgv: [
+      ...process.execArgv,
+      '--max-semi-space-size=16',
+      `--max-old-space-size=${Math.max(64, Math.floor(order.memory / 1_000_000))}`,
+    ],
     env: { ...process.env, UV_THREADPOOL_SIZE: '4' },
   });
   const tellStop = () => child.connected && child.send('stop');

@@ -1,0 +1,184 @@
+/** The feature functions of TRANSFORM: learned once from the training rows, then the same arithmetic in SQL, over HTTP and in the exported script. */
+import type { Cell, Feature, FeatureCall } from '#analyze';
+import { fail } from '#core';
+import type { ColumnData } from '#learn';
+
+/** Functions by name: what they take, and what they learn from the columns named. */
+const FUNCTIONS: Readonly<Record<string, (call: Taken) => Feature['does']>> = {
+  BUCKETIZE: ({ list }) => ({ kind: 'bucket', edges: list(1).sort((a, b) => a - b) }),
+  QUANTILE_BUCKETIZE: ({ numbers, value }) => {
+    const sorted = numbers();
+    const count = value(1, 2, 10_000);
+    const edges = Array.from({ length: count - 1 }, (_, k) => quantile(sorted, (k + 1) / count));
+    return { kind: 'bucket', edges: [...new Set(edges)] };
+  },
+  STANDARD_SCALER: ({ numbers }) => {
+    const known = numbers();
+    const mean = known.reduce((sum, v) => sum + v / known.length, 0);
+    const deviation = Math.sqrt(known.reduce((sum, v) => sum + (v - mean) ** 2 / known.length, 0));
+    return { kind: 'scale', offset: mean, by: deviation || 1 };
+  },
+  MIN_MAX_SCALER: ({ numbers }) => {
+    const known = numbers();
+    return { kind: 'scale', offset: known[0]!, by: known.at(-1)! - known[0]! || 1 };
+  },
+  MAX_ABS_SCALER: ({ numbers }) => {
+    const known = numbers();
+    return { kind: 'scale', offset: 0, by: Math.max(Math.abs(known[0]!), Math.abs(known.at(-1)!)) || 1 };
+  },
+  ROBUST_SCALER: ({ numbers }) => {
+    const known = numbers();
+    return { kind: 'scale', offset: quantile(known, 0.5), by: quantile(known, 0.75) - quantile(known, 0.25) || 1 };
+  },
+  IMPUTER: ({ numbers, counts, text }) => {
+    const how = text(1, ['mean', 'median', 'most_frequent']);
+    if (how === 'most_frequent') return { kind: 'fill', value: counts()[0]![0] };
+    const known = numbers();
+    return { kind: 'fill', value: how === 'median' ? quantile(known, 0.5) : known.reduce((sum, v) => sum + v / known.length, 0) };
+  },
+  // The learners have a column for each level themselves; these say which levels are worth one.
+  // ONE_HOT_ENCODER has which level to drop before the others, which learners with a penalty don't need.
+  ONE_HOT_ENCODER: (taken) => levels(taken, 2),
+  LABEL_ENCODER: (taken) => levels(taken, 1),
+  FEATURE_CROSS: () => ({ kind: 'cross' }),
+};
+
+/** The `most` frequent levels that stand in at least `least` rows; the two numbers are the arguments from `at` on. */
+function levels({ counts, value, call }: Taken, at: number): Feature['does'] {
+  const most = call.values.length >= at ? value(at, 1, 1_000_000) : 32_000;
+  const least = call.values.length > at ? value(at + 1, 0, 1e12) : 0;
+  return {
+    kind: 'keep',
+    levels: counts()
+      .filter(([, count]) => count >= least)
+      .slice(0, most)
+      .map(([level]) => String(level)),
+  };
+}
+
+/** A call with what it may ask of its arguments and its column. */
+interface Taken {
+  readonly call: FeatureCall;
+  /** Known numbers, ascending; at least one. */
+  readonly numbers: () => Float64Array;
+  /** Known values with their counts, the most frequent first. */
+  readonly counts: () => [string | number, number][];
+  readonly list: (at: number) => number[];
+  readonly value: (at: number, least: number, most: number) => number;
+  readonly text: (at: number, of: readonly string[]) => string;
+}
+
+/** Linear between the two nearest of the sorted values (type 7 of Hyndman and Fan 1996). */
+function quantile(sorted: Float64Array, share: number): number {
+  const place = (sorted.length - 1) * share;
+  const low = Math.floor(place);
+  return sorted[low]! + (sorted[Math.min(low + 1, sorted.length - 1)]! - sorted[low]!) * (place - low);
+}
+
+/** Learns what the calls need from the training table. MODEL_OPTION for a call that makes no sense. */
+export function fitFeatures(calls: readonly FeatureCall[], columns: readonly ColumnData[]): Feature[] {
+  return calls.map((call) => {
+    const refuse = (problem: string): never => fail('MODEL_OPTION', { option: `ML.${call.name}`, problem });
+    const fit = FUNCTIONS[call.name] ?? refuse(`is no feature function; there are ${Object.keys(FUNCTIONS).join(', ')}`);
+    if (call.columns.length !== 1 && call.name !== 'FEATURE_CROSS') refuse('takes one column first');
+    const sources = call.columns.map(
+      (asked) => columns.find(({ name }) => name.toLowerCase() === asked.toLowerCase()) ?? refuse(`finds no column "${asked}"`),
+    );
+    const own = sources[0]!;
+    const taken: Taken = {
+      call,
+      numbers() {
+        if (own.kind === 'text') return refuse(`takes numbers, and "${own.name}" is text`);
+        const known = own.values.filter(Number.isFinite).sort();
+        return known.length > 0 ? known : refuse(`learns nothing from "${own.name}", which is empty`);
+      },
+      counts() {
+        const found = new Map<string | number, number>();
+        for (const value of own.values) if (value !== null && !Number.isNaN(value)) found.set(value, (found.get(value) ?? 0) + 1);
+        if (found.size === 0) refuse(`learns nothing from "${own.name}", which is empty`);
+        return [...found].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+      },
+      list(at) {
+        const given = call.values[at - 1];
+        if (!Array.isArray(given) || given.length === 0 || given.some((each) => typeof each !== 'number'))
+          return refuse('takes a list of numbers');
+        return [...given] as number[];
+      },
+      value(at, least, most) {
+        const given = call.values[at - 1];
+        return typeof given === 'number' && given >= least && given <= most ? given : refuse(`takes a number from ${least} to ${most}`);
+      },
+      text(at, of) {
+        const given = String(call.values[at - 1]).toLowerCase();
+        return of.includes(given) ? given : refuse(`takes one of ${of.join(', ')}`);
+      },
+    };
+    return { as: call.as, columns: sources.map(({ name }) => name), does: fit(taken) };
+  });
+}
+
+/** The value of a feature, from the values of its columns. */
+export function featureValue({ does }: Feature, cells: readonly Cell[]): Cell {
+  const cell = cells[0] ?? null;
+  const number = typeof cell === 'string' && cell.trim() !== '' ? Number(cell) : (cell as number | null);
+  const known = typeof number === 'number' && !Number.isNaN(number);
+  switch (does.kind) {
+    case 'scale':
+      return known ? (number - does.offset) / does.by : null;
+    case 'bucket':
+      return known ? `bin_${1 + does.edges.filter((edge) => number >= edge).length}` : null;
+    case 'fill':
+      return cell === null || (typeof cell === 'number' && Number.isNaN(cell)) ? does.value : cell;
+    case 'keep':
+      return cell === null || (typeof cell === 'number' && Number.isNaN(cell))
+        ? null
+        : does.levels.includes(String(cell))
+          ? String(cell)
+          : 'other';
+    case 'cross':
+      return cells.some((each) => each === null || (typeof each === 'number' && Number.isNaN(each))) ? null : cells.join('_');
+  }
+}
+
+/** The columns with those that the features make, which replace others of their name. */
+export function withFeatures(features: readonly Feature[], columns: readonly ColumnData[]): ColumnData[] {
+  const made = features.map((feature): ColumnData | null => {
+    const own = feature.columns.map((name) => columns.find((column) => column.name === name));
+    // The model says itself what it misses.
+    if (own.some((column) => column === undefined)) return null;
+    const rows = own[0]!.values.length;
+    const cells = Array.from({ length: rows }, (_, row) =>
+      featureValue(
+        feature,
+        own.map((column) => column!.values[row] ?? null),
+      ),
+    );
+    if (feature.does.kind === 'scale' || (feature.does.kind === 'fill' && own[0]!.kind !== 'text'))
+      return { name: feature.as, kind: 'number', values: Float64Array.from(cells, (cell) => (cell as number | null) ?? Number.NaN) };
+    return { name: feature.as, kind: 'text', values: cells as (string | null)[] };
+  });
+  const found = made.filter((column) => column !== null);
+  return [...columns.filter(({ name }) => !features.some(({ as }) => as === name)), ...found];
+}
+
+/** A row with the values that the features make; a feature with none of its columns in the row is left out. */
+export function rowWithFeatures(features: readonly Feature[], row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (features.length === 0) return row;
+  const made: Record<string, unknown> = { ...row };
+  for (const feature of features) {
+    delete made[feature.as];
+    if (!feature.columns.some((column) => column in row)) continue;
+    made[feature.as] = featureValue(
+      feature,
+      feature.columns.map((column) => cellOf(row[column], column)),
+    );
+  }
+  return made;
+}
+
+function cellOf(value: unknown, column: string): Cell {
+  if (typeof value === 'string' || typeof value === 'number') return value;
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'boolean') return Number(value);
+  return fail('MODEL_INPUT', { column, value: `a value of type ${typeof value}`, expected: 'single values' });
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { chiSquaredAbove, driftOf } from '../../src/analyze/models/drift.ts';
+import { type House, openHouse, refused } from './fixture.ts';
+
+test('tails of the chi-squared distribution are those of scipy.stats.chi2.sf', () => {
+  for (const [x, degrees, expected] of [
+    [3.841458820694124, 1, 0.05],
+    [18.307038053275146, 10, 0.05],
+    [2.5582121601872063, 10, 0.99],
+    [66.61883, 30, 0.00013563640369989],
+    [29.58829844507442, 10, 0.001],
+    [0.5, 3, 0.918891411654676],
+  ] as const)
+    assert.ok(Math.abs(chiSquaredAbove(x, degrees) - expected) < 1e-6, `${x}, ${degrees}: ${chiSquaredAbove(x, degrees)}`);
+});
+
+/** Numbers from 0 to 1 that a seed decides (Mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+test('of 2,000 A/A windows one in a hundred has p below 0.01, as stated', () => {
+  const random = randomFrom(1);
+  const shares = [0.3, 0.25, 0.2, 0.1, 0.08, 0.05, 0.01, 0.01];
+  const draw = (rows: number): number[] => {
+    const counts = shares.map(() => 0);
+    for (let row = 0; row < rows; row++) {
+      let at = random();
+      counts[shares.findIndex((share) => (at -= share) < 0 || share === shares.at(-1))]!++;
+    }
+    return counts;
+  };
+  let alarms = 0;
+  for (let window = 0; window < 2000; window++) if (driftOf(draw(800), draw(300)).p < 0.01) alarms++;
+  // Binomial(2000, 0.01): mean 20, deviation 4.4.
+  assert.ok(alarms >= 7 && alarms <= 34, `${alarms} alarms`);
+});
+
+let house: House;
+const ask: House['ask'] = (sql, more) => house.ask(sql, more);
+/** Rows that hash their number, so that a window is like any other; `more` changes what is asked of it. */
+const rows = (from: number, to: number, more = '') =>
+  `SELECT * ${more} FROM (SELECT (hash(i) % 1000) / 10.0 AS amount, ['a', 'b', 'c', 'd'][1 + (hash(i + 7000000) % 4)::INT] AS kind,
+     CASE WHEN hash(i + 9000000) % 10 = 0 THEN NULL ELSE (hash(i + 3000000) % 50)::INT END AS visits,
+     CASE WHEN (hash(i) % 1000) / 10.0 + (hash(i + 5000000) % 60)::INT > 80 THEN 'yes' ELSE 'no' END AS bought FROM range(${from}, ${to}) t(i))`;
+const skew = (query: string, more = '') => ask(`SELECT * FROM ML.VALIDATE_DATA_SKEW(MODEL m, (${query})${more})`);
+
+describe('drift', { timeout: 60_000 }, () => {
+  before(async () => {
+    house = await openHouse();
+    await ask(
+      `CREATE MODEL m OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 20, input_label_cols = ['bought']) AS ${rows(0, 6000)}`,
+    );
+  });
+  after(() => house.close());
+
+  test('windows that are like the training raise no alarm', async () => {
+    for (let window = 0; window < 20; window++) {
+      const found = await skew(rows(10_000 + window * 1000, 11_000 + window * 1000));
+      assert.deepEqual(found.map((row) => row['input']).sort(), ['__SCORE__', 'amount', 'kind', 'visits']);
+      for (const row of found) assert.equal(row['is_anomaly'], 'no', `window ${window}: ${JSON.stringify(row)}`);
+    }
+  });
+
+  for (const [what, more, expected] of [
+    ['a number that moved', 'REPLACE (amount + 10 AS amount)', ['__SCORE__', 'amount']],
+    ['a category that is new', `REPLACE (CASE WHEN kind = 'a' THEN 'new' ELSE kind END AS kind)`, ['kind']],
+    ['values that went missing', 'REPLACE (CASE WHEN visits % 3 = 0 THEN NULL ELSE visits END AS visits)', ['visits']],
+    ['a number that spread', 'REPLACE ((visits - 25) * 2 + 25 AS visits)', ['visits']],
+  ] as const)
+    test(`${what} is found, and no other input`, async () => {
+      const found = await skew(rows(50_000, 52_000, more));
+      assert.deepEqual(
+        found
+          .filter((row) => row['is_anomaly'] === 'yes')
+          .map((row) => row['input'])
+          // The score moves with a column only as far as the model looks at it.
+          .filter((input) => input !== '__SCORE__' || what === 'a number that moved')
+          .sort(),
+        expected,
+      );
+    });
+
+  test('PSI is the sum over the bins that SQL counts', async () => {
+    const [row] = (await skew(rows(60_000, 64_000, `REPLACE (CASE WHEN kind = 'a' THEN 'b' ELSE kind END AS kind)`))).filter(
+      (each) => each['input'] === 'kind',
+    );
+    const [expected] = await ask(`WITH t AS (SELECT kind, count(*) / 6000 AS a FROM (${rows(0, 6000)}) GROUP BY kind),
+      w AS (SELECT kind, count(*) / 4000 AS b FROM (${rows(60_000, 64_000, `REPLACE (CASE WHEN kind = 'a' THEN 'b' ELSE kind END AS kind)`)}) GROUP BY kind)
+      SELECT sum((coalesce(b, 0.5 / 4000) - a) * ln(coalesce(b, 0.5 / 4000) / a)) AS psi FROM t LEFT JOIN w USING (kind)`);
+    assert.ok(Math.abs(row!['psi'] - expected!['psi']) < 1e-9);
+  });
+
+  test('no rows, a rate that is none and a model without its counts are refused', async () => {
+    await assert.rejects(skew(rows(0, 0)), refused('MODEL_EMPTY'));
+    await assert.rejects(skew(rows(0, 10), `, STRUCT(2 AS false_alarm_rate)`), refused('MODEL_FUNCTION'));
+  });
+});
