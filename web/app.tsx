@@ -14,6 +14,11 @@ const Catalog = lazy(() => import('./data/catalog.tsx'));
 const TablePage = lazy(() => import('./data/table.tsx'));
 const TopicPage = lazy(() => import('./data/topic.tsx'));
 const Dashboards = lazy(() => import('./dashboards/list.tsx'));
+const Shared = lazy(() => import('./dashboards/shared.tsx'));
+const Answers = lazy(() => import('./answer/answers.tsx'));
+const Models = lazy(() => import('./models/models.tsx'));
+const ModelPage = lazy(() => import('./models/model.tsx'));
+const Admin = lazy(() => import('./admin/admin.tsx'));
 const DashboardPage = lazy(() => import('./dashboards/dashboard.tsx'));
 
 const theme = createTheme({
@@ -41,7 +46,13 @@ export function App() {
   return (
     <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
       <Speaking>
-        <Entrance />
+        {location.pathname === '/shared' ? (
+          <Suspense fallback={<Placeholder />}>
+            <Shared />
+          </Suspense>
+        ) : (
+          <Entrance />
+        )}
       </Speaking>
     </MantineProvider>
   );
@@ -120,6 +131,13 @@ function pageAt(path: string, who: SessionAnswer): ReactNode {
     case 'dashboards':
       if (rest.length === 0) return <Dashboards who={who} />;
       return rest.length === 1 ? <DashboardPage name={rest[0]!} who={who} /> : <Unknown />;
+    case 'answers':
+      return rest.length <= 1 ? <Answers name={rest[0] ?? null} /> : <Unknown />;
+    case 'models':
+      if (rest.length === 0) return <Models who={who} />;
+      return rest.length === 1 ? <ModelPage name={rest[0]!} who={who} /> : <Unknown />;
+    case 'admin':
+      return rest.length === 0 ? <Admin who={who} /> : <Unknown />;
     default:
       return <Unknown />;
   }

@@ -1,5 +1,6 @@
+import type { Bytes } from '#core';
+import { readDefinition, type Section } from '#definition';
 import { charts } from './charts/index.ts';
-import { readDefinition, type Section } from './definition.ts';
 import type { ChartSpec } from './spec.ts';
 
 /** A dashboard as its file dashboards/<name>.yaml says; docs/console.md explains the options. */
@@ -36,20 +37,25 @@ export interface Tile {
   /** null: the chart that fits the result. */
   readonly chart: ChartSpec | null;
   readonly text: string | null;
+  /** The tab on which it stands; null for the first one, or where there are none. */
+  readonly tab: string | null;
+  /** The filter that a click on a mark sets: to the mark's step, or to its series where the steps are times. */
+  readonly filter: string | null;
 }
 
 const options = ['title', 'description', 'refresh', 'range', 'filters', 'tiles'];
 const filterOptions = ['name', 'title', 'sql'];
-const tileOptions = ['title', 'width', 'height', 'sql', 'text', 'chart', 'x', 'y', 'series', 'size', 'unit'];
+const tileOptions = ['title', 'width', 'height', 'sql', 'text', 'chart', 'x', 'y', 'series', 'size', 'unit', 'tab', 'filter'];
 const mostTiles = 60;
 const longestSql = 100_000;
+const largest: Bytes = 256 * 1024;
 /** Parameters that every tile can read beside the filters: the first day of the range and the day after its last. */
 const ownParameters = ['from', 'to'];
 
 /** The file as checked data. Pure. `file` is only for messages. DEFINITION_YAML and DEFINITION_INVALID name the line. */
 export function parseDashboard(text: string, file: string): Dashboard {
-  const top = readDefinition(text, file, options);
-  const title = top.text('title') ?? top.refuse('title', 'is missing');
+  const top = readDefinition(text, file, options, largest);
+  const title = top.needText('title');
   const filters = top.sections('filters', filterOptions, 12).map(readFilter);
   const twin = filters.find(({ name }, at) => filters.some((other, k) => k < at && other.name === name));
   if (twin !== undefined) top.refuse('filters', `has "${twin.name}" twice`);
@@ -58,46 +64,58 @@ export function parseDashboard(text: string, file: string): Dashboard {
   if (tiles.length === 0) top.refuse('tiles', 'needs at least one tile');
   return {
     title,
-    description: top.text('description', 1000) ?? '',
-    refresh: top.integer('refresh', { min: 1, max: 86_400 }),
-    range: top.choice('range', timeRanges) ?? 'all',
+    description: top.prose('description', 1000) ?? '',
+    refresh: top.integer('refresh', { min: 1, max: 86_400 }, null),
+    range: top.choice('range', timeRanges, 'all'),
     filters,
     tiles,
   };
 }
 
 function readFilter(section: Section): Filter {
-  const name = section.text('name') ?? section.refuse('name', 'is missing');
+  const name = section.needText('name');
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(name))
     section.refuse('name', `can't be "${name.slice(0, 100)}"; use a–z, 0–9 and _, beginning with a letter`);
   if (ownParameters.includes(name)) section.refuse('name', `can't be "${name}": the time range has it`);
-  return { name, title: section.text('title') ?? name, sql: section.text('sql', longestSql) ?? section.refuse('sql', 'is missing') };
+  return { name, title: section.text('title') ?? name, sql: section.prose('sql', longestSql) ?? section.refuse('sql', 'is missing') };
 }
 
 function readTile(section: Section, parameters: ReadonlySet<string>): Tile {
-  const sql = section.text('sql', longestSql);
-  const text = section.text('text', 10_000);
+  const sql = section.prose('sql', longestSql);
+  const text = section.prose('text', 10_000);
   if ((sql === null) === (text === null)) section.refuse(sql === null ? 'sql' : 'text', 'and "text": a tile has one of them');
   for (const name of sql === null ? [] : parametersOf(sql)) {
     if (!parameters.has(name))
       section.refuse('sql', `reads $${name}, which no filter gives; there are ${[...parameters].map((known) => `$${known}`).join(', ')}`);
   }
   const chart = readChart(section);
-  const small = chart?.kind === 'number';
+  const filter = section.text('filter');
+  if (filter !== null && (!parameters.has(filter) || ownParameters.includes(filter)))
+    section.refuse('filter', `can't be "${filter.slice(0, 100)}": no filter has this name`);
+  const size = usualSize(chart?.kind ?? null, text !== null);
   return {
     title: section.text('title') ?? '',
-    width: section.integer('width', { min: 1, max: 12 }) ?? (small ? 3 : 6),
-    height: section.integer('height', { min: 1, max: 20 }) ?? (text !== null ? 1 : small ? 2 : 4),
+    width: section.integer('width', { min: 1, max: 12 }, null) ?? size.width,
+    height: section.integer('height', { min: 1, max: 20 }, null) ?? size.height,
     sql,
     text,
     chart,
+    tab: section.text('tab', 60),
+    filter,
   };
+}
+
+/** What a tile has whose file says nothing of it. */
+export function usualSize(chart: string | null, isText: boolean): { width: number; height: number } {
+  const small = chart === 'number';
+  return { width: small ? 3 : 6, height: isText ? 1 : small ? 2 : 4 };
 }
 
 function readChart(section: Section): ChartSpec | null {
   const kind = section.choice(
     'chart',
     charts.map(({ name }) => name),
+    null,
   );
   const [x, y, series, size, unit] = [
     section.text('x'),
@@ -107,13 +125,13 @@ function readChart(section: Section): ChartSpec | null {
     section.text('unit', 12),
   ];
   if (kind === null) {
-    for (const key of ['x', 'y', 'series', 'size']) if (section.has(key)) section.refuse(key, 'needs "chart" beside it');
-    return unit === null ? null : section.refuse('unit', 'needs "chart" beside it');
+    const alone = ['x', 'y', 'series', 'size', 'unit'].find((key) => section.keys().includes(key));
+    return alone === undefined ? null : section.refuse(alone, 'needs "chart" beside it');
   }
   return {
     kind,
     ...(x !== null && { x }),
-    ...(y !== null && { y }),
+    ...(y.length > 0 && { y }),
     ...(series !== null && { series }),
     ...(size !== null && { size }),
     ...(unit !== null && { unit }),

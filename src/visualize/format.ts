@@ -19,7 +19,10 @@ export function formatter(look: Look, unit: string | undefined, short = false): 
         ...(short ? {} : cents(unit)),
       }),
     );
-  const plain = wrap(numbers(look.locale, options));
+  const large = wrap(numbers(look.locale, options));
+  const small = wrap(numbers(look.locale, { maximumSignificantDigits: 3 }));
+  // Below one the digits that count come after the zeros: an axis of hundredths would read 0, 0, 0.
+  const plain: Format = (value) => (value !== null && value !== 0 && Math.abs(value) < 1 ? small(value) : large(value));
   return unit === undefined ? plain : (value) => (value === null ? '–' : `${plain(value)} ${unit}`);
 }
 

@@ -6,9 +6,9 @@ import { after, before, describe, test } from 'node:test';
 import { type SendAnswer, type Started, startMillrace } from '#server';
 import { type Look, visit, withoutBrowser } from './browser.ts';
 import { millrace, ready, send } from './server.ts';
-import { fill, retailLines, stories, withoutData } from './stories.ts';
+import { fill, retailLines, stories, train, withoutData } from './stories.ts';
 
-/** Each language, theme and width at least once; test/long/web has all of them. */
+/** Each language, theme and width at least once; the later stories take turns. test/long/web tells all of them in all looks. */
 const looks: readonly Look[] = [
   { language: 'en', scheme: 'light', width: 1440 },
   { language: 'ko', scheme: 'dark', width: 390 },
@@ -23,16 +23,18 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
     await fill(join(folder, 'store'));
     server = await startMillrace({ workspace: join(folder, 'store'), log: null });
     await ready(server.address);
+    await train(server.address, server.adminToken);
   });
   after(async () => {
     await server?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
-  for (const look of looks) {
-    test(`home, ask, dashboard and data tell their stories in ${look.language}, ${look.scheme}, at ${look.width} px`, async (t) => {
+  for (const [at, look] of looks.entries()) {
+    const told = Object.entries(stories).filter((_, k) => k < 4 || k % 2 === at);
+    test(`${told.map(([name]) => name).join(', ')} tell their stories in ${look.language}, ${look.scheme}, at ${look.width} px`, async (t) => {
       const visited = await visit(t, look);
       await visited.enter(server.address, server.adminToken);
-      for (const story of Object.values(stories)) await story({ address: server.address, look, visit: visited });
+      for (const [, story] of told) await story({ address: server.address, token: server.adminToken, look, visit: visited });
     });
   }
 
@@ -49,7 +51,11 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
     await page.dispatchEvent('body', 'dragenter', { dataTransfer: dropped });
     await page.dispatchEvent('body', 'drop', { dataTransfer: dropped });
     const dialog = page.getByRole('dialog');
-    assert.equal(await dialog.getByRole('textbox').inputValue(), 'main.online_retail_2011');
+    const table = dialog.getByRole('textbox');
+    await table.waitFor();
+    assert.equal(await table.inputValue(), 'main.online_retail_2011');
+    // The first rows as they would be loaded.
+    await dialog.getByRole('cell', { name: 'WHITE METAL LANTERN' }).first().waitFor();
     assert.deepEqual(await violations(), []);
     await dialog.getByRole('button', { name: 'Load', exact: true }).click();
     await page.getByRole('heading', { level: 1, name: 'main.online_retail_2011' }).waitFor();
@@ -97,6 +103,53 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
     for (let tries = 0; tries < 100 && (await job()) === 'running'; tries++) await page.waitForTimeout(100);
     assert.equal(await job(), 'cancelled');
   });
+});
+
+test('of two who edit one dashboard at once both edits are kept, or the second is asked; none is overwritten', {
+  skip: withoutBrowser,
+}, async (t) => {
+  const { address, adminToken } = await millrace(t, (path) => {
+    mkdirSync(join(path, 'dashboards'));
+    writeFileSync(
+      join(path, 'dashboards', 'two.yaml'),
+      'title: Two\ntiles:\n  - { title: A, sql: SELECT 1 AS a }\n  - { title: B, sql: SELECT 2 AS b }\n',
+    );
+  });
+  const admin = { authorization: `Bearer ${adminToken}` };
+  const { page, enter } = await visit(t, looks[0]!);
+  await enter(address, adminToken);
+  const read = async () => (await send(address, 'GET', '/v1/dashboards/two', admin)).json<{ text: string; version: string }>();
+  const elsewhere = async (from: string, to: string) => {
+    const { text, version } = await read();
+    const put = await send(address, 'PUT', '/v1/dashboards/two', admin, { text: text.replace(from, to), version });
+    assert.equal(put.status, 200, put.text);
+  };
+  const widen = (title: string) => page.getByRole('button', { name: new RegExp(`^Resize ${title}`) }).press('ArrowRight');
+  const save = () => page.getByRole('button', { name: 'Save', exact: true }).click();
+  const edit = () => page.getByRole('button', { name: 'Edit', exact: true }).click();
+  await page.goto(`${address}/dashboards/two`);
+  await edit();
+  await widen('A');
+  await elsewhere('SELECT 2 AS b', 'SELECT 22 AS b');
+  // A reload in the middle takes nothing away.
+  await page.reload();
+  await page.getByRole('button', { name: /^Resize A: 7/ }).waitFor();
+  await save();
+  await page.getByText('Both edits are joined').waitFor();
+  await save();
+  await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
+  const { text } = await read();
+  assert.match(text, /title: A, sql: SELECT 1 AS a, width: 7/);
+  assert.match(text, /SELECT 22 AS b/);
+  await edit();
+  await widen('A');
+  await elsewhere('width: 7', 'width: 12');
+  await save();
+  await page.getByRole('dialog').getByText('A', { exact: true }).waitFor();
+  assert.match((await read()).text, /width: 12/);
+  await page.getByRole('button', { name: 'Save mine for these' }).click();
+  await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
+  assert.match((await read()).text, /width: 8/);
 });
 
 const evil = '"><img src=x onerror="window.stolen=1"><script>window.stolen=1</script>';

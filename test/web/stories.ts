@@ -8,7 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import { en } from '../../web/words/en.ts';
 import { ko } from '../../web/words/ko.ts';
 import type { Look, Visit } from './browser.ts';
-import { root } from './server.ts';
+import { root, send } from './server.ts';
 
 export const data = process.env['MILLRACE_DATA'] ?? join(root, '..', 'shared', 'data');
 export const withoutData = existsSync(data) ? false : 'the real data is absent (MILLRACE_DATA)';
@@ -27,6 +27,8 @@ export async function fill(path: string): Promise<void> {
 
 interface Story {
   readonly address: string;
+  /** An administrator's. */
+  readonly token: string;
   readonly look: Look;
   readonly visit: Visit;
 }
@@ -123,9 +125,179 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await sound(story, 'table');
     await page.goto(`${address}/data/topics/ga_hits`);
     await page.getByText(words.quarantine_empty).waitFor();
+    // The newest of 13,233 hits, as they came.
+    await page.getByRole('table', { name: words.tail }).getByRole('row').nth(5).waitFor();
     await sound(story, 'topic');
   },
+
+  async editing(story) {
+    const { visit, look, address, token } = story;
+    const { page } = visit;
+    const words = books[look.language];
+    const name = `edit-${look.language}-${look.scheme}-${look.width}`;
+    const admin = { authorization: `Bearer ${token}` };
+    const text = `# kept\ntitle: Channels\nfilters:\n  - name: device\n    title: Device\n    sql: SELECT DISTINCT device FROM mart.sessions ORDER BY 1\ntiles:\n  - title: By device\n    chart: bar\n    filter: device\n    sql: SELECT device, count(*) AS sessions FROM mart.sessions GROUP BY 1 ORDER BY 2 DESC\n  - title: Sessions\n    chart: number\n    sql: SELECT count(*) AS n FROM mart.sessions WHERE $device IS NULL OR device = $device\n`;
+    const made = await send(address, 'PUT', `/v1/dashboards/${name}`, admin, { text, version: null });
+    assert.equal(made.status, 200, made.text);
+    await page.goto(`${address}/dashboards/${name}`);
+    const tile = (title: string) => page.locator('.tile').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
+    await tile('Sessions').getByText('2,556').waitFor();
+    await page.getByRole('button', { name: words.edit, exact: true }).click();
+    const size = tile('Sessions').locator('.tile-size');
+    const wide = async () =>
+      (await size.getAttribute('aria-label'))!
+        .match(/(\d+) × (\d+)/)!
+        .slice(1)
+        .map(Number);
+    assert.deepEqual(await wide(), [3, 2]);
+    if (look.width > 760) {
+      await size.press('ArrowRight');
+      assert.deepEqual(await wide(), [4, 2]);
+      await page.getByRole('button', { name: words.undo }).click();
+      assert.deepEqual(await wide(), [3, 2]);
+      await page.getByRole('button', { name: words.redo }).click();
+      assert.deepEqual(await wide(), [4, 2]);
+    }
+    await page.getByRole('button', { name: words.move_tile.replace('{tile}', 'Sessions') }).press('ArrowLeft');
+    assert.equal(await page.locator('.tile h2').first().textContent(), 'Sessions');
+    await sound(story, 'dashboard-editing');
+    await page.getByRole('button', { name: words.add_tile }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('textbox', { name: words.title }).fill('Countries');
+    await dialog.locator('.cm-content').click();
+    await page.keyboard.insertText('SELECT country, count(*) AS sessions FROM mart.sessions GROUP BY 1 ORDER BY 2 DESC LIMIT 5');
+    await page.keyboard.press('Escape');
+    await dialog.getByRole('button', { name: words.run }).click();
+    await dialog.locator('.canvas[data-drawn]').waitFor();
+    await sound(story, 'dashboard-tile');
+    await dialog.getByRole('button', { name: words.apply }).click();
+    await page.getByRole('button', { name: words.save, exact: true }).click();
+    await page.getByRole('button', { name: words.edit, exact: true }).waitFor();
+    await tile('Countries').locator('.canvas[data-drawn]').waitFor();
+    const { text: saved } = (await send(address, 'GET', `/v1/dashboards/${name}`, admin)).json<{ text: string }>();
+    assert.match(saved, /^# kept\n/);
+    assert.match(saved, /title: Sessions[\s\S]*title: By device[\s\S]*title: Countries/);
+    // A click on the longest bar sets the filter, and the other tiles follow: 1,742 of the sessions came from desktops.
+    const canvas = (await tile('By device').locator('.canvas').boundingBox())!;
+    await page.mouse.click(canvas.x + canvas.width * 0.22, canvas.y + canvas.height * 0.8);
+    await page.waitForURL(/f\.device=desktop/);
+    await tile('Sessions').getByText('2,556').waitFor({ state: 'hidden' });
+    await tile('Sessions').locator('.big-value').waitFor();
+  },
+
+  async why(story) {
+    const { visit, look, address } = story;
+    const { page } = visit;
+    const words = books[look.language];
+    await page.goto(`${address}/dashboards/shop`);
+    const menu = async (title: string, item: string) => {
+      await page.getByRole('button', { name: `${words.tile_menu}: ${title}`, exact: true }).click();
+      await page.getByRole('menuitem', { name: item, exact: true }).click();
+    };
+    await page.locator('.big-value').nth(2).waitFor();
+    await menu('From visit to purchase', words.why);
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('link', { name: 'raw.ga_hits' }).waitFor();
+    await dialog.getByRole('link', { name: 'mart.sessions' }).waitFor();
+    assert.match((await dialog.textContent())!, /13,233/);
+    await sound(story, 'why');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    for (const [kind, begins] of [
+      ['PNG', /^\x89PNG/],
+      ['SVG', /^<svg/],
+      ['CSV', /^\xef\xbb\xbfstep,sessions\r\nVisit,2556\r\n/],
+      ['XLSX', /^PK\x03\x04/],
+    ] as const) {
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        menu('From visit to purchase', words.save_as.replace('{kind}', kind)),
+      ]);
+      assert.equal(download.suggestedFilename(), `From-visit-to-purchase.${kind.toLowerCase()}`);
+      assert.match(readFileSync(await download.path()).toString('latin1'), begins);
+    }
+  },
+
+  async sharing(story) {
+    const { visit, look, address } = story;
+    const { page, context } = visit;
+    const words = books[look.language];
+    await page.goto(`${address}/dashboards/shop?range=all&f.device=mobile`);
+    await page.getByRole('button', { name: words.share, exact: true }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('Device: mobile').waitFor();
+    await dialog.getByRole('button', { name: words.share_make }).click();
+    const link = (await dialog.locator('.copied code').textContent())!;
+    await sound(story, 'share');
+    await context.clearCookies();
+    await page.goto(link);
+    const sessions = page.locator('.tile').filter({ has: page.getByRole('heading', { name: 'Sessions', exact: true }) });
+    await sessions.getByText('725').waitFor();
+    await page.locator('.canvas[data-drawn]').nth(3).waitFor();
+    assert.equal(await page.locator('.rail').count(), 0);
+    await sound(story, 'shared');
+    await page.goto(`${link.slice(0, -2)}xx`);
+    await page.reload();
+    await page.getByText('LINK_INVALID').waitFor();
+    await visit.enter(address, story.token);
+  },
+
+  async answers(story) {
+    const { visit, look, address } = story;
+    const { page } = visit;
+    const words = books[look.language];
+    await page.goto(`${address}/answers`);
+    await page.getByRole('link', { name: words.answer_funnel }).waitFor();
+    await sound(story, 'answers');
+    await page.goto(`${address}/answers/retention`);
+    await page.getByRole('button', { name: words.answer_run, exact: true }).click();
+    await page.getByText('events used: 13233', { exact: false }).waitFor();
+    await page.locator('.canvas[data-drawn]').waitFor();
+    await sound(story, 'answer');
+  },
+
+  async models(story) {
+    const { visit, look, address } = story;
+    const { page } = visit;
+    const words = books[look.language];
+    await page.goto(`${address}/models`);
+    await page.getByRole('link', { name: 'main.stays' }).click();
+    await page.getByRole('heading', { name: words.model_confusion }).waitFor();
+    await page.locator('.narrow tbody tr').nth(1).waitFor();
+    await page.getByRole('textbox', { name: 'channel' }).fill('Referral');
+    await page.getByRole('button', { name: words.model_predict, exact: true }).click();
+    await page.locator('.predicted').waitFor();
+    await sound(story, 'model');
+  },
+
+  async admin(story) {
+    const { visit, look, address } = story;
+    const { page } = visit;
+    const words = books[look.language];
+    const name = `t-${look.language}-${look.scheme}-${look.width}`;
+    await page.goto(`${address}/admin`);
+    await page.getByText(words.quarantine_empty_all).waitFor();
+    await page.getByRole('button', { name: words.token_new }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('textbox', { name: words.token_name }).fill(name);
+    await dialog.getByRole('button', { name: words.token_make }).click();
+    assert.match((await dialog.locator('.copied code').textContent())!, /^mr_/);
+    await dialog.getByRole('button', { name: words.close }).click();
+    await page.getByText(name).waitFor();
+    await sound(story, 'admin');
+    await page.locator('.item').filter({ hasText: name }).getByRole('button', { name: words.token_remove }).click();
+    await dialog.getByRole('button', { name: words.token_remove }).click();
+    await page.getByText(name).waitFor({ state: 'hidden' });
+  },
 };
+
+/** What the stories need beside the main job: a model, trained in a second. */
+export async function train(address: string, token: string): Promise<void> {
+  const sql = `CREATE MODEL main.stays OPTIONS(input_label_cols = ['stays'], model_type = 'LOGISTIC_REG')
+    AS SELECT hits > 1 AS stays, channel, device, country FROM mart.sessions`;
+  const made = await send(address, 'POST', '/v1/query', { authorization: `Bearer ${token}` }, { sql });
+  assert.equal(made.status, 200, made.text);
+}
 
 /** A real file as a browser gets it dropped: the first lines of the UK shop's order lines. */
 export function retailLines(count: number): Buffer {

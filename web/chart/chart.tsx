@@ -1,15 +1,44 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { MillraceError } from '#core';
-import { type ChartSpec, type Data, draw, formatter, type Look, loadEngine, type Picture, rolesOf } from '#visualize';
+import {
+  type ChartSpec,
+  type Data,
+  draw,
+  formatter,
+  type Look,
+  loadEngine,
+  type Picture,
+  type Previous,
+  rolesOf,
+  withPrevious,
+} from '#visualize';
 import { Trouble } from '../api.ts';
 import { Spark } from '../home/spark.tsx';
 import { Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
 
-/** A result as the spec says; fills its parent, which has a height. */
-export function Chart({ spec, data, label }: { spec: ChartSpec; data: Data; label: string }) {
+/** What a click met: the mark's step (null where the steps are times) and its series. */
+export interface Picked {
+  readonly step: string | null;
+  readonly series: string | null;
+}
+
+/** A result as the spec says; fills its parent, which has a height. `onPick` hears of clicks on marks. */
+export function Chart({
+  spec,
+  data,
+  label,
+  previous = null,
+  onPick,
+}: {
+  spec: ChartSpec;
+  data: Data;
+  label: string;
+  previous?: Previous | null;
+  onPick?: ((picked: Picked) => void) | undefined;
+}) {
   const { language, t } = useWords();
   const dark = useComputedColorScheme('light') === 'dark';
   const [size, setSize] = useState<{ width: number; height: number } | null>(null);
@@ -26,13 +55,13 @@ export function Chart({ spec, data, label }: { spec: ChartSpec; data: Data; labe
     () => size && { ...size, dark, locale: language, font: getComputedStyle(document.body).fontFamily },
     [size, dark, language],
   );
-  const drawn = useMemo(() => look && attempt(spec, data, look), [spec, data, look]);
+  const drawn = useMemo(() => look && attempt(spec, data, look, previous), [spec, data, look, previous]);
   const picture = drawn instanceof Trouble ? null : drawn;
   const notes = picture?.kind === 'option' ? picture.notes : [];
   return (
     <div className="chart">
       <div className="chart-frame" ref={frame}>
-        {picture?.kind === 'option' && <Canvas picture={picture} label={label} size={size!} />}
+        {picture?.kind === 'option' && <Canvas picture={picture} label={label} size={size!} onPick={onPick} />}
         {picture?.kind === 'number' && <BigNumber picture={picture} spec={spec} look={look!} />}
         {picture?.kind === 'table' && <Grid columns={data.columns} rows={data.rows} label={label} />}
         {drawn instanceof Trouble && <Problem trouble={drawn} compact />}
@@ -45,9 +74,10 @@ export function Chart({ spec, data, label }: { spec: ChartSpec; data: Data; labe
 }
 
 /** What can't be drawn is said in the chart's own place. */
-function attempt(spec: ChartSpec, data: Data, look: Look): Picture | Trouble {
+function attempt(spec: ChartSpec, data: Data, look: Look, previous: Previous | null): Picture | Trouble {
   try {
-    return draw(spec, data, look);
+    const picture = draw(spec, data, look);
+    return previous === null ? picture : withPrevious(picture, spec, previous, look);
   } catch (thrown) {
     if (thrown instanceof MillraceError) return new Trouble(thrown.body, thrown.status);
     throw thrown;
@@ -60,11 +90,15 @@ function Canvas({
   picture,
   label,
   size,
+  onPick,
 }: {
   picture: Extract<Picture, { kind: 'option' }>;
   label: string;
   size: { width: number; height: number };
+  onPick: ((picked: Picked) => void) | undefined;
 }) {
+  const heard = useRef(onPick);
+  heard.current = onPick;
   const element = useRef<HTMLDivElement | null>(null);
   const chart = useRef<ReturnType<Engine['mount']> | null>(null);
   const [engine, setEngine] = useState<Engine | null>(null);
@@ -77,11 +111,25 @@ function Canvas({
   }, []);
   useEffect(() => {
     if (engine === null || element.current === null || size.width === 0) return;
-    chart.current ??= engine.mount(element.current);
+    if (chart.current === null) {
+      chart.current = engine.mount(element.current);
+      chart.current.on('click', ({ name, seriesName, value }) => {
+        const isTime = Array.isArray(value) && typeof value[0] === 'number';
+        heard.current?.({ step: isTime || name === '' ? null : name, series: seriesName ?? null });
+      });
+    }
     chart.current.resize(size);
     chart.current.setOption(picture.option, { notMerge: true });
   }, [engine, picture, size]);
-  return <div ref={element} className="canvas" role="img" aria-label={label} data-drawn={engine === null ? undefined : ''} />;
+  return (
+    <div
+      ref={element}
+      className={onPick === undefined ? 'canvas' : 'canvas picks'}
+      role="img"
+      aria-label={label}
+      data-drawn={engine === null ? undefined : ''}
+    />
+  );
 }
 
 function BigNumber({ picture, spec, look }: { picture: Extract<Picture, { kind: 'number' }>; spec: ChartSpec; look: Look }) {

@@ -1,62 +1,97 @@
-import { Button, Modal, Select, Textarea } from '@mantine/core';
-import { useEffect, useMemo, useState } from 'react';
-import { type Dashboard, type Filter, type TimeRange, timeRanges } from '#visualize';
+import { Button, Checkbox, Menu, Select, Tabs } from '@mantine/core';
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
+import { type Dashboard, type Filter, type Tile, type TimeRange, timeRanges } from '#visualize';
 import type { DashboardAnswer, SessionAnswer } from '../../src/server/api.ts';
 import { ask, call, Trouble } from '../api.ts';
+import type { Picked } from '../chart/chart.tsx';
 import { useLive } from '../live.ts';
+import { icons } from '../shell/icons.tsx';
 import { Page, Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
-import { type Choice, readChoice, writeChoice } from './parameters.ts';
+import { Editing, keptDraft } from './editing.tsx';
+import { isOn, readChoice, type Seen, tabsOf, writeChoice } from './parameters.ts';
+import { Share } from './share.tsx';
+import { AsText, Versions } from './text.tsx';
 import { TileView } from './tile.tsx';
 
 export default function DashboardPage({ name, who }: { name: string; who: SessionAnswer }) {
   const { t } = useWords();
   const file = useLive(name, (signal) => call<DashboardAnswer>('GET', `/v1/dashboards/${encodeURIComponent(name)}`, { signal }));
-  const [editing, setEditing] = useState(false);
-  const edit = who.role !== 'viewer' && (
-    <Button variant="default" onClick={() => setEditing(true)}>
-      {t('edit')}
-    </Button>
-  );
+  const [doing, setDoing] = useState<'look' | 'edit' | 'text' | 'versions'>(() => (keptDraft(name) === null ? 'look' : 'edit'));
+  const edits = who.role !== 'viewer';
   if (file.data === null) return file.error === null ? <Placeholder /> : <Problem trouble={file.error} onRetry={file.refresh} />;
   const { dashboard, error, version } = file.data;
+  const done = () => {
+    setDoing('look');
+    file.refresh();
+  };
+  const more = edits && (
+    <Menu position="bottom-end" width={220}>
+      <Menu.Target>
+        <Button variant="default" aria-label={t('more')} px={10}>
+          {icons.more}
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item onClick={() => setDoing('text')}>{t('edit_text')}</Menu.Item>
+        <Menu.Item onClick={() => setDoing('versions')}>{t('versions')}</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
   return (
     <>
       {dashboard === null ? (
-        <Page title={name} action={edit}>
+        <Page title={name} action={more}>
           <h2>{t('broken_file')}</h2>
           <Problem trouble={new Trouble(error!, 400)} onRetry={file.refresh} />
         </Page>
+      ) : doing === 'edit' && edits ? (
+        <Editing name={name} base={dashboard} version={version} onDone={done} />
       ) : (
-        <Shown key={version} dashboard={dashboard} edit={edit} />
-      )}
-      <Modal
-        opened={editing}
-        onClose={() => setEditing(false)}
-        title={`dashboards/${name}.yaml`}
-        size={860}
-        closeButtonProps={{ 'aria-label': t('close') }}
-      >
-        <Editing
-          file={file.data}
-          onSaved={() => {
-            setEditing(false);
-            file.refresh();
-          }}
+        <Shown
+          key={version}
+          name={name}
+          dashboard={dashboard}
+          shares={edits}
+          action={
+            edits && (
+              <>
+                <Button onClick={() => setDoing('edit')}>{t('edit')}</Button>
+                {more}
+              </>
+            )
+          }
         />
-      </Modal>
+      )}
+      {doing === 'text' && <AsText file={file.data} onClose={() => setDoing('look')} onSaved={done} />}
+      {doing === 'versions' && <Versions file={file.data} onClose={() => setDoing('look')} onSaved={done} />}
     </>
   );
 }
 
-function Shown({ dashboard, edit }: { dashboard: Dashboard; edit: React.ReactNode }) {
+function Shown({ name, dashboard, shares, action }: { name: string; dashboard: Dashboard; shares: boolean; action: ReactNode }) {
   const { t, duration } = useWords();
   const [choice, setChoice] = useState(() => readChoice(dashboard, location.search, timeRanges));
   const [round, setRound] = useState(0);
+  const [sharing, setSharing] = useState(false);
   useEffect(() => history.replaceState(null, '', location.pathname + writeChoice(choice)), [choice]);
   const { refresh } = dashboard;
+  const tabs = tabsOf(dashboard);
   return (
-    <Page title={dashboard.title} lead={dashboard.description} action={edit}>
+    <Page
+      title={dashboard.title}
+      lead={dashboard.description}
+      action={
+        <div className="page-actions">
+          {shares && (
+            <Button variant="default" onClick={() => setSharing(true)}>
+              {t('share')}
+            </Button>
+          )}
+          {action}
+        </div>
+      }
+    >
       <div className="filters">
         <Range choice={choice} onChoice={setChoice} />
         {dashboard.filters.map((filter) => (
@@ -74,33 +109,69 @@ function Shown({ dashboard, edit }: { dashboard: Dashboard; edit: React.ReactNod
         >
           {t('refresh')}
         </Button>
-      </div>
-      <div className="tiles">
-        {dashboard.tiles.map((tile, at) => (
-          <TileView
-            // biome-ignore lint/suspicious/noArrayIndexKey: two tiles may have one title, and none moves while it is shown
-            key={`${at} ${tile.title}`}
-            tile={tile}
-            choice={choice}
-            round={round}
-            every={refresh === null ? null : refresh * 1000}
+        {choice.range !== 'all' && (
+          <Checkbox
+            className="compare"
+            label={t('compare_previous')}
+            checked={choice.compare}
+            onChange={({ currentTarget: { checked } }) => setChoice((now) => ({ ...now, compare: checked }))}
           />
-        ))}
+        )}
       </div>
+      <TabBar tabs={tabs} tab={choice.tab} onTab={(tab) => setChoice((now) => ({ ...now, tab }))} />
+      <div className="tiles">
+        {dashboard.tiles.map(
+          (tile, at) =>
+            isOn(tile, choice.tab, tabs) && (
+              <TileView
+                // biome-ignore lint/suspicious/noArrayIndexKey: two tiles may have one title, and none moves while it is shown
+                key={`${at} ${tile.title}`}
+                tile={tile}
+                choice={choice}
+                round={round}
+                every={refresh === null ? null : refresh * 1000}
+                onPick={(picked) => setChoice((now) => picking(now, tile, picked))}
+              />
+            ),
+        )}
+      </div>
+      {sharing && <Share name={name} dashboard={dashboard} choice={choice} onClose={() => setSharing(false)} />}
     </Page>
   );
 }
 
-function withValue(filters: Choice['filters'], name: string, value: string | null): Choice['filters'] {
+/** A click on a mark sets the tile's filter; a click on the same again takes it back. */
+function picking(now: Seen, { filter }: Tile, { step, series }: Picked): Seen {
+  const value = step ?? series;
+  if (filter === null || value === null) return now;
+  return { ...now, filters: withValue(now.filters, filter, now.filters[filter] === value ? null : value) };
+}
+
+export function TabBar({ tabs, tab, onTab }: { tabs: readonly string[]; tab: string | null; onTab: (tab: string) => void }) {
+  if (tabs.length < 2) return null;
+  return (
+    <Tabs value={tab !== null && tabs.includes(tab) ? tab : tabs[0]!} onChange={(next) => next !== null && onTab(next)} mb={16}>
+      <Tabs.List>
+        {tabs.map((each) => (
+          <Tabs.Tab key={each} value={each}>
+            {each}
+          </Tabs.Tab>
+        ))}
+      </Tabs.List>
+    </Tabs>
+  );
+}
+
+function withValue(filters: Seen['filters'], name: string, value: string | null): Seen['filters'] {
   const { [name]: _, ...others } = filters;
   return value === null ? others : { ...others, [name]: value };
 }
 
-function Range({ choice, onChoice }: { choice: Choice; onChoice: (choice: Choice) => void }) {
+function Range({ choice, onChoice }: { choice: Seen; onChoice: (choice: Seen) => void }) {
   const { t } = useWords();
-  const today = new Date().toISOString().slice(0, 10);
+  const day = new Date().toISOString().slice(0, 10);
   const choose = (range: string | null) => {
-    if (range === 'custom') onChoice({ ...choice, range, from: choice.from || today, to: choice.to || today });
+    if (range === 'custom') onChoice({ ...choice, range, from: choice.from || day, to: choice.to || day });
     else if (range !== null) onChoice({ ...choice, range: range as TimeRange, from: '', to: '' });
   };
   return (
@@ -148,42 +219,5 @@ function FilterSelect({ filter, value, onValue }: { filter: Filter; value: strin
       error={values.error?.body.message}
       clearButtonProps={{ 'aria-label': t('all') }}
     />
-  );
-}
-
-/** The file as text. What is typed stays when saving fails. */
-function Editing({ file, onSaved }: { file: DashboardAnswer; onSaved: () => void }) {
-  const { t } = useWords();
-  const [text, setText] = useState(file.text);
-  const [version] = useState(file.version);
-  const [trouble, setTrouble] = useState<Trouble | null>(null);
-  const save = async () => {
-    try {
-      await call<DashboardAnswer>('PUT', `/v1/dashboards/${file.name}`, { body: { text, version } });
-      onSaved();
-    } catch (thrown) {
-      if (!(thrown instanceof Trouble)) throw thrown;
-      setTrouble(thrown);
-    }
-  };
-  return (
-    <div className="stack">
-      <Textarea
-        aria-label={`dashboards/${file.name}.yaml`}
-        value={text}
-        onChange={(event) => setText(event.currentTarget.value)}
-        rows={22}
-        spellCheck={false}
-        styles={{ input: { fontFamily: 'var(--mono)', fontSize: 13, lineHeight: '20px' } }}
-      />
-      {trouble !== null && <Problem trouble={trouble} compact />}
-      {trouble?.body.code === 'DASHBOARD_CHANGED' && <p className="warn">{t('save_conflict')}</p>}
-      <div className="end-row">
-        {text !== file.text && <span className="faint small">{t('unsaved')}</span>}
-        <Button onClick={save} disabled={text === file.text}>
-          {t('save')}
-        </Button>
-      </div>
-    </div>
   );
 }

@@ -1,18 +1,16 @@
-import type { Dashboard, TimeRange } from '#visualize';
+/** What is chosen above a dashboard stands in the address, so that a link shows the same. */
+import type { Choice, Dashboard, TimeRange } from '#visualize';
 
-/** What is chosen above a dashboard: it stands in the address, so that a link shows the same. */
-export interface Choice {
-  readonly range: TimeRange | 'custom';
-  /** ISO days, both included; only for custom. */
-  readonly from: string;
-  readonly to: string;
-  /** By filter; absent for all. */
-  readonly filters: Readonly<Record<string, string>>;
+/** The choice, and how it is looked at. */
+export interface Seen extends Choice {
+  readonly compare: boolean;
+  /** null: the first one. */
+  readonly tab: string | null;
 }
 
 const day = /^\d{4}-\d{2}-\d{2}$/;
 
-export function readChoice({ range, filters }: Dashboard, search: string, ranges: readonly TimeRange[]): Choice {
+export function readChoice({ range, filters }: Dashboard, search: string, ranges: readonly TimeRange[]): Seen {
   const asked = new URLSearchParams(search);
   const [from, to] = [asked.get('from') ?? '', asked.get('to') ?? ''];
   const chosen = ranges.find((each) => each === asked.get('range'));
@@ -23,31 +21,34 @@ export function readChoice({ range, filters }: Dashboard, search: string, ranges
     from: custom ? from : '',
     to: custom ? to : '',
     filters: Object.fromEntries(values),
+    compare: asked.get('compare') === 'previous',
+    tab: asked.get('tab'),
   };
 }
 
-export function writeChoice(choice: Choice): string {
-  const words = new URLSearchParams({ range: choice.range });
-  if (choice.range === 'custom') {
-    words.set('from', choice.from);
-    words.set('to', choice.to);
+export function writeChoice({ range, from, to, filters, compare, tab }: Seen): string {
+  const words = new URLSearchParams({ range });
+  if (range === 'custom') {
+    words.set('from', from);
+    words.set('to', to);
   }
-  for (const [name, value] of Object.entries(choice.filters)) words.set(`f.${name}`, value);
+  if (compare) words.set('compare', 'previous');
+  if (tab !== null) words.set('tab', tab);
+  for (const [name, value] of Object.entries(filters)) words.set(`f.${name}`, value);
   return `?${words}`;
 }
 
-/** The values of a tile's parameters: $from is the first day, $to the day after the last; a filter without a choice is NULL. */
-export function valuesOf(choice: Choice, names: readonly string[], today: Date): Record<string, string | null> {
-  const { from, to } = daysOf(choice, today);
-  return Object.fromEntries(names.map((name) => [name, name === 'from' ? from : name === 'to' ? to : (choice.filters[name] ?? null)]));
+/** Today where the reader is, as an ISO day. */
+export function today(now = new Date()): string {
+  return new Date(Date.UTC(now.getFullYear(), now.getMonth(), now.getDate())).toISOString().slice(0, 10);
 }
 
-function daysOf({ range, from, to }: Choice, today: Date): { from: string; to: string } {
-  if (range === 'custom') return { from, to: iso(Date.parse(`${to}T00:00:00Z`) + dayMs) };
-  if (range === 'all') return { from: '0001-01-01', to: '9999-12-31' };
-  const tomorrow = Date.UTC(today.getFullYear(), today.getMonth(), today.getDate()) + dayMs;
-  return { from: iso(tomorrow - Number.parseInt(range, 10) * dayMs), to: iso(tomorrow) };
+/** The names of the tabs, in the order in which the tiles name them. */
+export function tabsOf({ tiles }: Pick<Dashboard, 'tiles'>): string[] {
+  return [...new Set(tiles.flatMap(({ tab }) => tab ?? []))];
 }
 
-const dayMs = 86_400_000;
-const iso = (at: number) => new Date(at).toISOString().slice(0, 10);
+/** Whether a tile stands on a tab: one that names none stands on the first. */
+export function isOn(tile: Dashboard['tiles'][number], tab: string | null, tabs: readonly string[]): boolean {
+  return tabs.length === 0 || (tile.tab ?? tabs[0]) === (tab !== null && tabs.includes(tab) ? tab : tabs[0]);
+}

@@ -1,77 +1,187 @@
-import { Menu, Modal, Skeleton, UnstyledButton } from '@mantine/core';
-import { type CSSProperties, useMemo, useState } from 'react';
-import { type ChartSpec, parametersOf, pick, type Tile } from '#visualize';
+import { Menu, Skeleton, UnstyledButton, useComputedColorScheme } from '@mantine/core';
+import { type CSSProperties, type ReactNode, useMemo, useState } from 'react';
+import { type ChartSpec, type Choice, type Previous, parametersOf, pick, previousOf, type Tile, valuesOf } from '#visualize';
 import type { QueryAnswer } from '../../src/server/api.ts';
 import { ask } from '../api.ts';
-import { Chart, isBlank } from '../chart/chart.tsx';
-import { Copied } from '../copy.tsx';
-import { useLive } from '../live.ts';
+import { Chart, isBlank, type Picked } from '../chart/chart.tsx';
+import { canExport, exportKinds, exportTile } from '../chart/export.ts';
+import { type Live, useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
 import { Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
-import { type Choice, valuesOf } from './parameters.ts';
+import { type Seen, today } from './parameters.ts';
+import { Why } from './why.tsx';
 
 /** More rows than this say nothing on a tile; Ask shows all. */
 const mostRows = 50_000;
+const never = '';
 
-export function TileView({ tile, choice, round, every }: { tile: Tile; choice: Choice; round: number; every: number | null }) {
+export interface TileProps {
+  readonly tile: Tile;
+  readonly choice: Seen;
+  readonly round: number;
+  readonly every: number | null;
+  onPick?(picked: Picked): void;
+  /** What stands on the tile while the dashboard is edited. */
+  readonly tools?: ReactNode;
+  readonly items?: ReactNode;
+}
+
+/** A tile that asks the warehouse as whoever looks at it. */
+export function TileView({ tile, choice, round, every, onPick, tools, items }: TileProps) {
+  const { t } = useWords();
+  const sql = tile.sql ?? never;
+  const { values, before } = useMemo(() => asked(sql, choice), [sql, choice]);
+  const key = (params: object | null) => (tile.sql === null || params === null ? null : JSON.stringify([sql, params, round]));
+  const answer = useLive<QueryAnswer>(key(values), (signal) => ask({ sql, params: values, limits: { rows: mostRows } }, signal), every);
+  const earlier = useLive<QueryAnswer>(
+    key(before?.values ?? null),
+    (signal) => ask({ sql, params: before!.values, limits: { rows: mostRows } }, signal),
+    every,
+  );
+  const [wondering, setWondering] = useState(false);
+  const previous = useMemo<Previous | null>(
+    () => (before === null || earlier.data === null ? null : { data: earlier.data, shift: before.shift, name: t('previous') }),
+    [before, earlier.data, t],
+  );
+  const shown = filledIn(sql, values);
+  return (
+    <TileFrame
+      tile={tile}
+      answer={answer}
+      previous={previous}
+      onPick={tile.filter === null ? undefined : onPick}
+      tools={tools}
+      items={
+        <>
+          {items}
+          {tile.sql !== null && (
+            <>
+              <Menu.Item onClick={() => setWondering(true)}>{t('why')}</Menu.Item>
+              <Menu.Item onClick={() => go(`/ask#${new URLSearchParams({ sql: shown })}`)}>{t('open_in_ask')}</Menu.Item>
+            </>
+          )}
+        </>
+      }
+    >
+      {wondering && <Why title={tile.title} sql={sql} shown={shown} params={values} onClose={() => setWondering(false)} />}
+    </TileFrame>
+  );
+}
+
+/** The values for the statement, and for the period before where one is compared with: only a statement that reads $from has one. */
+function asked(
+  sql: string,
+  choice: Seen,
+): { values: Record<string, string | null>; before: { values: Record<string, string | null>; shift: number } | null } {
+  const names = parametersOf(sql);
+  const day = today();
+  const past = choice.compare && names.includes('from') ? previousOf(choice as Choice, day) : null;
+  return {
+    values: valuesOf(choice, names, day),
+    before: past === null ? null : { values: valuesOf(past.choice, names, day), shift: past.shift },
+  };
+}
+
+/** A tile with what it shows; who asks, and how, is the caller's matter. */
+export function TileFrame({
+  tile,
+  answer,
+  previous = null,
+  onPick,
+  tools,
+  items,
+  children,
+}: {
+  tile: Tile;
+  answer: Live<QueryAnswer>;
+  previous?: Previous | null;
+  onPick?: ((picked: Picked) => void) | undefined;
+  tools?: ReactNode;
+  items?: ReactNode;
+  children?: ReactNode;
+}) {
   const { t, ago, instant } = useWords();
-  const { sql } = tile;
-  const values = useMemo(() => (sql === null ? {} : valuesOf(choice, parametersOf(sql), new Date())), [sql, choice]);
-  const key = sql === null ? null : JSON.stringify([sql, values, round]);
-  const answer = useLive<QueryAnswer>(key, (signal) => ask({ sql: sql!, params: values, limits: { rows: mostRows } }, signal), every);
-  const [seeing, setSeeing] = useState(false);
   const place = { '--columns': tile.width, '--rows': tile.height } as CSSProperties;
+  const { data, error, loading } = answer;
+  const spec = useMemo(() => tile.chart ?? (data === null ? null : pick(data)), [tile.chart, data]);
+  const menu = (
+    <TileMenu title={tile.title}>
+      {items}
+      {tile.text === null && <Menu.Item onClick={answer.refresh}>{t('refresh')}</Menu.Item>}
+      {data !== null && spec !== null && <Exports title={tile.title} spec={spec} data={data} />}
+    </TileMenu>
+  );
   if (tile.text !== null) {
     return (
-      <section className="tile tile-text" style={place}>
-        {tile.title !== '' && <h2>{tile.title}</h2>}
+      <section className="tile tile-text" style={place} data-tile>
+        {(tile.title !== '' || tools !== undefined) && (
+          <header>
+            <h2>{tile.title}</h2>
+            {tools !== undefined && menu}
+          </header>
+        )}
         {tile.text.split(/\n{2,}/).map((paragraph) => (
           <p key={paragraph}>{paragraph}</p>
         ))}
+        {tools}
       </section>
     );
   }
-  const { data, error, loading } = answer;
   return (
-    <section className="tile" style={place} aria-busy={loading} data-size={tile.width <= 3 ? 'small' : undefined}>
+    <section className="tile" style={place} aria-busy={loading} data-size={tile.width <= 3 ? 'small' : undefined} data-tile>
       <header>
         <h2 title={answer.at === 0 ? undefined : `${t('as_of', { when: ago(answer.at) })} (${instant(answer.at)})`}>{tile.title}</h2>
-        <Menu position="bottom-end" width={180}>
-          <Menu.Target>
-            <UnstyledButton className="tile-menu" aria-label={`${t('menu')}: ${tile.title}`}>
-              {icons.more}
-            </UnstyledButton>
-          </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Item onClick={() => setSeeing(true)}>{t('show_sql')}</Menu.Item>
-            <Menu.Item onClick={() => go(`/ask#${new URLSearchParams({ sql: filledIn(sql!, values) })}`)}>{t('open_in_ask')}</Menu.Item>
-            <Menu.Item onClick={answer.refresh}>{t('refresh')}</Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
+        {menu}
       </header>
       <div className="tile-body">
         {error !== null ? (
           <Problem trouble={error} onRetry={answer.refresh} compact />
-        ) : data === null ? (
+        ) : data === null || spec === null ? (
           <Skeleton height="100%" />
         ) : isBlank(data) ? (
           <p className="faint tile-empty">{t('tile_empty')}</p>
         ) : (
-          <Drawn spec={tile.chart} data={data} label={tile.title} />
+          <Chart spec={spec} data={data} label={tile.title} previous={previous} onPick={onPick} />
         )}
       </div>
-      <Modal opened={seeing} onClose={() => setSeeing(false)} title={tile.title} size={720} closeButtonProps={{ 'aria-label': t('close') }}>
-        <Copied text={filledIn(sql!, values)} />
-      </Modal>
+      {tools}
+      {children}
     </section>
   );
 }
 
-function Drawn({ spec, data, label }: { spec: ChartSpec | null; data: QueryAnswer; label: string }) {
-  const chosen = useMemo(() => spec ?? pick(data), [spec, data]);
-  return <Chart spec={chosen} data={data} label={label} />;
+function TileMenu({ title, children }: { title: string; children: ReactNode }) {
+  const { t } = useWords();
+  return (
+    <Menu position="bottom-end" width={220}>
+      <Menu.Target>
+        <UnstyledButton className="tile-menu" aria-label={`${t('tile_menu')}: ${title}`}>
+          {icons.more}
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>{children}</Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function Exports({ title, spec, data }: { title: string; spec: ChartSpec; data: QueryAnswer }) {
+  const { t, language } = useWords();
+  const dark = useComputedColorScheme('light') === 'dark';
+  const look = () => ({ dark, locale: language, font: getComputedStyle(document.body).fontFamily, width: 960, height: 540 });
+  return (
+    <>
+      <Menu.Divider />
+      {exportKinds
+        .filter((kind) => canExport(kind, spec))
+        .map((kind) => (
+          <Menu.Item key={kind} onClick={() => exportTile(kind, title, spec, data, look())}>
+            {t('save_as', { kind: kind.toUpperCase() })}
+          </Menu.Item>
+        ))}
+    </>
+  );
 }
 
 /** The statement as it was asked, with the values in the parameters' places, so that it runs by itself. */

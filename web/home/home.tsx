@@ -309,7 +309,7 @@ function FirstSteps({ who }: { who: SessionAnswer }) {
           <h3>{t('first_load')}</h3>
           <p className="faint">{t('first_load_text')}</p>
           {who.role !== 'viewer' && (
-            <FileButton onChange={(file) => file && loadFile(file)} accept=".csv,.tsv,.txt,.ndjson,.jsonl,.json,.parquet,.gz">
+            <FileButton onChange={(file) => file && loadFile(file)} accept=".csv,.tsv,.txt,.ndjson,.jsonl,.json,.parquet,.xlsx,.zip,.gz">
               {(props) => <Button {...props}>{t('first_load_action')}</Button>}
             </FileButton>
           )}

@@ -110,6 +110,9 @@ function useTargets(): Target[] {
     page('data', '/data'),
     page('ask', '/ask'),
     page('dashboards', '/dashboards'),
+    page('answers', '/answers'),
+    page('models', '/models'),
+    page('admin', '/admin'),
     ...(dashboards?.dashboards ?? []).map(
       ({ name, title }): Target => ({ name: title, kind: 'find_dashboard', path: `/dashboards/${name}` }),
     ),

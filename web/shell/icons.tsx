@@ -65,6 +65,30 @@ export const icons = {
       <path d="M3 7c2.3-2 4.7-2 7 0s4.7 2 7 0M3 13c2.3-2 4.7-2 7 0s4.7 2 7 0" />
     </Icon>
   ),
+  answers: (
+    <Icon>
+      <path d="M4 4h12v9H9l-4 3.500V13H4z" />
+      <path d="m7.500 8.500 2 2 3.500-4" />
+    </Icon>
+  ),
+  models: (
+    <Icon>
+      <circle cx="10" cy="4.500" r="1.800" />
+      <circle cx="5" cy="15" r="1.800" />
+      <circle cx="15" cy="15" r="1.800" />
+      <path d="M9.200 6.200 5.800 13.300M10.800 6.200l3.400 7.100" />
+    </Icon>
+  ),
+  admin: (
+    <Icon>
+      <path d="M10 2.500 16 5v4.500c0 4-2.500 6.800-6 8-3.500-1.200-6-4-6-8V5z" />
+    </Icon>
+  ),
+  grip: (
+    <Icon>
+      <path d="M7.500 5h.01M12.500 5h.01M7.500 10h.01M12.500 10h.01M7.500 15h.01M12.500 15h.01" strokeWidth="2.4" />
+    </Icon>
+  ),
   more: (
     <Icon>
       <path d="M5 10h.01M10 10h.01M15 10h.01" strokeWidth="2.6" />

@@ -15,6 +15,9 @@ const places = [
   { path: '/data', word: 'data', icon: icons.data },
   { path: '/ask', word: 'ask', icon: icons.ask },
   { path: '/dashboards', word: 'dashboards', icon: icons.dashboards },
+  { path: '/answers', word: 'answers', icon: icons.answers },
+  { path: '/models', word: 'models', icon: icons.models },
+  { path: '/admin', word: 'admin', icon: icons.admin },
 ] as const satisfies readonly { path: string; word: Word; icon: ReactNode }[];
 
 const StatusContext = createContext<Live<StatusAnswer> | null>(null);
@@ -39,12 +42,14 @@ export function Shell({ who, children }: { who: SessionAnswer; children: ReactNo
           <Mark />
           <span>Millrace</span>
         </Link>
-        {places.map((place) => (
-          <Link key={place.path} href={place.path} className="rail-link" aria-current={place.path === current ? 'page' : undefined}>
-            {place.icon}
-            <span>{t(place.word)}</span>
-          </Link>
-        ))}
+        {places
+          .filter(({ path: its }) => its !== '/admin' || who.role !== 'viewer')
+          .map((place) => (
+            <Link key={place.path} href={place.path} className="rail-link" aria-current={place.path === current ? 'page' : undefined}>
+              {place.icon}
+              <span>{t(place.word)}</span>
+            </Link>
+          ))}
       </nav>
       <header className="top">
         <span className="workspace" title={status.data?.workspace}>

@@ -1,5 +1,6 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
 import { en, type Word, type Words } from './en.ts';
+import { errorsKo } from './errors-ko.ts';
 import { ko } from './ko.ts';
 
 export type { Word } from './en.ts';
@@ -15,6 +16,8 @@ export interface Speech {
   setLanguage(language: Language): void;
   /** The words for a key, with its braces filled in. Plain text: never HTML. */
   t(word: Word, values?: Readonly<Record<string, string | number>>): string;
+  /** What happened, by the error's code in the reader's language; in English where the language has no words for it. */
+  said(error: { readonly code: string; readonly message: string; readonly params: Readonly<Record<string, unknown>> }): string;
   number(value: number): string;
   /** 1.2K: for narrow places. */
   short(value: number): string;
@@ -76,6 +79,12 @@ function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
   };
   return {
     t: (word, values) => (values === undefined ? book[word] : book[word].replace(/\{(\w+)\}/g, (_all, name) => String(values[name] ?? ''))),
+    said: ({ code, message, params }) => {
+      const words = language === 'ko' && Object.hasOwn(errorsKo, code) ? errorsKo[code]! : null;
+      const complete =
+        words !== null && [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => params[name!] !== undefined && params[name!] !== null);
+      return complete ? words.replace(/\{(\w+)\}/g, (_all, name) => String(params[name])) : message;
+    },
     number: (value) => plain.format(value),
     short: (value) => compact.format(value),
     bytes: (value) =>

@@ -12,7 +12,20 @@ import { checkSameOrigin, cookieName } from '../guarded.ts';
 const built = fileURLToPath(new URL('../../../web/dist', import.meta.url));
 
 /** The console's own addresses; all of them are the one page, which reads the rest of the path. */
-const pages = ['/', '/data', '/data/*', '/ask', '/dashboards', '/dashboards/*'];
+const pages = [
+  '/',
+  '/data',
+  '/data/*',
+  '/ask',
+  '/dashboards',
+  '/dashboards/*',
+  '/answers',
+  '/answers/*',
+  '/models',
+  '/models/*',
+  '/admin',
+  '/shared',
+];
 
 const contentTypes: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',

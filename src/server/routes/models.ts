@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { fail } from '#core';
+import { asMillraceError, fail } from '#core';
 import type { Front } from '#platform';
 import type { ModelAnswer, ModelsAnswer, PredictAnswer, PredictRequest, TrainingsAnswer } from '../api.ts';
 import { pipe } from './pipe.ts';
@@ -8,6 +8,12 @@ const LARGEST_BODY = 16 * 1024 * 1024;
 const MOST_ROWS = 10_000;
 /** Explaining a row costs a hundred times its prediction. */
 const MOST_EXPLAINED = 100;
+
+const EXPORTED = {
+  json: 'application/json; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  onnx: 'application/octet-stream',
+};
 
 interface Named {
   Params: { name: string };
@@ -18,8 +24,7 @@ export function modelRoutes(app: FastifyInstance, front: Front): void {
   app.get('/v1/models', { config: { action: 'catalog' } }, async (): Promise<ModelsAnswer> => ({ models: front.models.models() }));
 
   app.get<Named>('/v1/models/:name', { config: { action: 'catalog' } }, async (request): Promise<ModelAnswer> => {
-    const { file, version } = front.models.file(request.params.name);
-    const entry = front.models.models().find(({ name }) => name === file.name)!;
+    const { entry, file, version } = front.models.file(request.params.name);
     return { model: entry, version, inputs: file.inputs, profile: file.profile, report: file.model.report };
   });
 
@@ -28,7 +33,10 @@ export function modelRoutes(app: FastifyInstance, front: Front): void {
     { config: { action: 'query' }, bodyLimit: LARGEST_BODY },
     async (request): Promise<PredictAnswer> => {
       const { rows, explain = false } = checked(request.body);
-      return front.models.predict(request.params.name, rows, explain);
+      const served = await front.models.predict(request.params.name, rows, explain);
+      const { log_topic: topic, log_share: share = 1 } = front.models.models().find(({ name }) => name === served.model)?.settings ?? {};
+      if (topic === undefined || topic === null || Math.random() >= share) return served;
+      return { ...served, logged: await keep(front, topic, request.principal.name, rows, served) };
     },
   );
 
@@ -37,11 +45,9 @@ export function modelRoutes(app: FastifyInstance, front: Front): void {
     { config: { action: 'catalog' } },
     async (request, reply) => {
       const { format = 'json' } = request.query;
-      if (format !== 'json' && format !== 'js')
-        fail('REQUEST_INVALID', { problem: `format can't be ${format.slice(0, 50)}; use json or js` });
-      if (format === 'json') return front.models.file(request.params.name).file;
-      const { script } = await front.models.script(request.params.name);
-      return reply.type('text/javascript; charset=utf-8').send(script);
+      if (format !== 'json' && format !== 'js' && format !== 'onnx')
+        return fail('REQUEST_INVALID', { problem: `format can't be ${format.slice(0, 50)}; use json, js or onnx` });
+      return reply.type(EXPORTED[format]).send(await front.models.exported(request.params.name, format));
     },
   );
 
@@ -81,6 +87,31 @@ export function modelRoutes(app: FastifyInstance, front: Front): void {
     front.guard.audit({ who: request.principal.name, action: 'define', on: `model ${model}: ${what}`, outcome: 'done', from: request.ip });
     return answer;
   }
+}
+
+/** Requests as records of a topic, one a row. A log that takes none is no reason to withhold an answer: it says so beside it. */
+function keep(
+  front: Front,
+  topic: string,
+  sender: string,
+  rows: PredictRequest['rows'],
+  { model, version, predictions }: PredictAnswer,
+): Promise<NonNullable<PredictAnswer['logged']>> {
+  const records = rows.map((row, k) => ({ model, version, row, prediction: predictions[k] }));
+  return new Promise((resolve) => {
+    const told = (error: unknown, accepted: number) =>
+      resolve({ topic, accepted, error: error === null ? null : asMillraceError(error).body });
+    try {
+      const refusal = front.doors.refusal();
+      if (refusal !== null) return told(refusal, 0);
+      front.intake.take(front.doors.topic(topic), Buffer.from(JSON.stringify(records)), { sender, idempotencyKey: null }, (error, taken) =>
+        told(error, taken.accepted),
+      );
+    } catch (thrown) {
+      told(thrown, 0);
+    }
+    return undefined;
+  });
 }
 
 function checked(body: unknown): PredictRequest {

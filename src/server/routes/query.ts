@@ -23,6 +23,7 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
         rows: asked.limits?.rows,
         seconds: asked.limits?.seconds,
         job,
+        ...(asked.explain_refusal === true && { explain_refusal: true }),
       },
     });
   });
@@ -47,7 +48,10 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
   }
 }
 
-function checked(body: unknown): QueryRequest {
+/** Asks why the allow-list refuses a statement: nothing is run. */
+type Asked = QueryRequest & { explain_refusal?: boolean };
+
+function checked(body: unknown): Asked {
   const refuse = (problem: string) => fail('QUERY_BODY', { problem });
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return refuse('it is not a JSON object');
   const asked = body as Record<string, unknown>;
@@ -73,5 +77,7 @@ function checked(body: unknown): QueryRequest {
       refuse(`"limits.${name.slice(0, 50)}" can't be ${String(value).slice(0, 50)}`);
   }
   if (asked['job'] !== undefined && typeof asked['job'] !== 'string') refuse('"job" is not text');
-  return asked as unknown as QueryRequest;
+  if (asked['explain_refusal'] !== undefined && typeof asked['explain_refusal'] !== 'boolean')
+    refuse('"explain_refusal" is neither true nor false');
+  return asked as unknown as Asked;
 }

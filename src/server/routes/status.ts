@@ -3,6 +3,7 @@ import { MillraceError } from '#core';
 import type { Front } from '#platform';
 import type { StatusAnswer } from '../api.ts';
 import { version } from '../version.ts';
+import { viewMetrics } from './views.ts';
 
 const RATE_SECONDS = 10;
 
@@ -43,7 +44,7 @@ export function statusRoutes(app: FastifyInstance, front: Front): void {
 
   app.get('/metrics', { config: { action: 'metrics' } }, async (_request, reply) => {
     reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8');
-    return metrics(front, app.uptime());
+    return metrics(front, app.uptime()) + (await viewMetrics(front));
   });
 }
 

@@ -33,7 +33,8 @@ export const funnel: Chart = {
             return `${plain(name)}\n${said(dataIndex)}${step}`;
           },
         },
-        xAxis: { type: 'value', show: false, min: 0 },
+        // The grey track behind a step is the first step's length.
+        xAxis: { type: 'value', show: false, min: 0, max: Math.max(1, ...values) },
         yAxis: {
           type: 'category',
           inverse: true,

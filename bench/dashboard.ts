@@ -1,0 +1,157 @@
+// A dashboard of 20 tiles over simulated rows in a real browser while records arrive: how long until all tiles are drawn, and what the first page weighs?
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { ask, buildProgram, newWorkspace, processTree, query, residentBytes, startProgram, untilReady } from './program.ts';
+import { report } from './report.ts';
+
+const TILES = 20;
+const DAYS = 365;
+const shops = ['Seoul', 'Busan', 'Daegu', 'Incheon', 'Gwangju', 'Daejeon', 'Ulsan', 'Suwon'];
+const program = process.env['MILLRACE_CHROMIUM'] ?? '/usr/bin/chromium';
+
+async function main(): Promise<void> {
+  const quick = process.argv.includes('--quick');
+  const rows = quick ? 1_000_000 : 100_000_000;
+  const home = buildProgram();
+  const workspace = newWorkspace(home, { clicks: 'fields:\n  n: integer\n' });
+  const settings = join(workspace, 'millrace.yaml');
+  writeFileSync(settings, readFileSync(settings, 'utf8').replace(/^memory:.*$/m, 'memory: 2GB'));
+  mkdirSync(join(workspace, 'dashboards'), { recursive: true });
+  writeFileSync(join(workspace, 'dashboards', 'bench.yaml'), dashboard());
+  const { running, stop } = await startProgram({ home, workspace });
+  const profile = mkdtempSync(join(tmpdir(), 'millrace-bench-browser-'));
+  let context: BrowserContext | null = null;
+  try {
+    await untilReady(running);
+    // Written in the order of days, as deliveries are.
+    await query(
+      running,
+      `CREATE TABLE main.sales AS SELECT DATE '2026-01-01' + (range * ${DAYS} // ${rows})::INTEGER AS day,
+        (hash(range) % ${shops.length})::UTINYINT AS shop, (hash(range + 1) % 50)::UTINYINT AS page, (hash(range + 2) % 90000 / 100)::DECIMAL(9,2) AS amount
+        FROM range(${rows})`,
+    );
+    context = await chromium.launchPersistentContext(profile, {
+      executablePath: program,
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+      ],
+      viewport: { width: 1440, height: 4000 },
+    });
+    const page = context.pages()[0] ?? (await context.newPage());
+    const first = await firstLoad(page, `${running.address}/#token=${running.token}`);
+    const cold = await drawn(page, `${running.address}/dashboards/bench?f.shop=0`);
+    let arriving = true;
+    const sending = (async () => {
+      for (let n = 0; arriving; n++) {
+        const records = Array.from({ length: 100 }, (_, k) => ({ n: n * 100 + k }));
+        await ask(running, 'POST', '/v1/topics/clicks/records', JSON.stringify(records));
+      }
+    })();
+    const warm: number[] = [];
+    let resident = 0;
+    // Another filter each round: no answer is asked twice, and nothing here keeps answers.
+    for (let round = 1; round <= (quick ? 3 : 20); round++) {
+      warm.push(
+        await drawn(
+          page,
+          `${running.address}/dashboards/bench?range=custom&from=2026-01-0${1 + (round % 9)}&to=2026-12-31&f.shop=${round % shops.length}`,
+        ),
+      );
+      resident = Math.max(
+        resident,
+        processTree(running.pid).reduce((sum, pid) => sum + residentBytes(pid), 0),
+      );
+    }
+    arriving = false;
+    await sending;
+    warm.sort((a, b) => a - b);
+    report({
+      bench: 'dashboard',
+      figures: {
+        rows: { value: rows, title: 'simulated rows under the dashboard' },
+        cold: { value: Math.round(cold), unit: 'ms', title: `${TILES} tiles drawn, the first time` },
+        warm_p95: {
+          value: Math.round(warm[Math.ceil(warm.length * 0.95) - 1]!),
+          unit: 'ms',
+          title: `${TILES} tiles drawn, another filter each time while records arrive, p95`,
+        },
+        resident: { value: Math.round(resident / 1e6), unit: 'MB', title: 'memory of all of Millrace’s processes, at most' },
+        first_kb: { value: Math.round(first.bytes / 1000), unit: 'kB', title: 'sent for the first page, compressed' },
+        interactive: { value: Math.round(first.took), unit: 'ms', title: 'until the first page answers' },
+      },
+      goals: [
+        { figure: 'warm_p95', at: 'most', value: 1000 },
+        { figure: 'resident', at: 'most', value: 2000 },
+        { figure: 'first_kb', at: 'most', value: 300 },
+        { figure: 'interactive', at: 'most', value: 1000 },
+      ],
+    });
+  } finally {
+    await context?.close();
+    rmSync(profile, { recursive: true, force: true });
+    await stop();
+  }
+}
+
+/** Bytes as the browser received them, and the time until Home shows its stages. */
+async function firstLoad(page: Page, address: string): Promise<{ bytes: number; took: number }> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.enable');
+  let bytes = 0;
+  session.on('Network.loadingFinished', ({ encodedDataLength }) => {
+    bytes += encodedDataLength;
+  });
+  const began = performance.now();
+  await page.goto(address);
+  await page.locator('.flow-stage').first().waitFor();
+  const took = performance.now() - began;
+  await page.waitForLoadState('load');
+  await session.detach();
+  return { bytes, took };
+}
+
+/** ms until every tile shows what it asked for. A whole page each time: what was drawn before helps nothing. */
+async function drawn(page: Page, address: string): Promise<number> {
+  await page.goto('about:blank');
+  const began = performance.now();
+  await page.goto(address);
+  await page.waitForFunction(
+    (tiles) => {
+      const { document: seen } = globalThis as unknown as { document: { querySelectorAll(selector: string): { length: number } } };
+      const shown = seen.querySelectorAll('.tile .canvas[data-drawn], .tile .big-value, .tile .grid-frame').length;
+      return shown === tiles && seen.querySelectorAll('.tile[aria-busy="true"]').length === 0;
+    },
+    TILES,
+    { polling: 'raf', timeout: 300_000 },
+  );
+  return performance.now() - began;
+}
+
+function dashboard(): string {
+  const where = 'WHERE day >= $from::DATE AND day < $to::DATE AND ($shop IS NULL OR shop = $shop::INTEGER)';
+  const kinds = [
+    (n: number) => ({ chart: 'number', sql: `SELECT sum(amount) + ${n} AS revenue FROM main.sales ${where}` }),
+    (n: number) => ({ chart: 'line', sql: `SELECT day, sum(amount) + ${n} AS revenue FROM main.sales ${where} GROUP BY 1 ORDER BY 1` }),
+    (n: number) => ({
+      chart: 'bar',
+      sql: `SELECT 'page ' || page AS page, count(*) + ${n} AS sales FROM main.sales ${where} GROUP BY 1 ORDER BY 2 DESC LIMIT 10`,
+    }),
+    (n: number) => ({
+      chart: 'table',
+      sql: `SELECT page, count(*) AS sales, avg(amount) + ${n} AS mean FROM main.sales ${where} GROUP BY 1 ORDER BY 2 DESC`,
+    }),
+  ];
+  const tiles = Array.from({ length: TILES }, (_, n) => ({ title: `Tile ${n}`, width: 3, ...kinds[n % kinds.length]!(n) }));
+  // JSON is YAML.
+  return JSON.stringify({ title: 'Bench', filters: [{ name: 'shop', sql: 'SELECT range FROM range(8)' }], tiles });
+}
+
+await main();

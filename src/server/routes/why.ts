@@ -1,0 +1,164 @@
+import { text as readAll } from 'node:stream/consumers';
+import type { FastifyInstance } from 'fastify';
+import { errorFromBody, fail, type Principal, type Table } from '#core';
+import type { Front } from '#platform';
+import type { QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
+
+const sampled = 5;
+const mostTables = 30;
+const seconds = 20;
+
+interface ViewFacts {
+  readonly name: string;
+  readonly reads: readonly string[];
+  readonly state: string;
+  readonly batch: number | null;
+  readonly refreshed: string | null;
+  readonly definition?: string;
+}
+type Ask = (sql: string, values?: WhyRequest['params'], rows?: number) => Promise<QueryAnswer>;
+
+/** What a figure stands on. Everything is asked as the asker, so that it shows nothing that he could not read himself. */
+export function whyRoutes(app: FastifyInstance, front: Front): void {
+  app.post<{ Body: unknown }>('/v1/why', { config: { action: 'query' } }, async (request): Promise<WhyAnswer> => {
+    const { sql, params } = checked(request.body);
+    const gone = new AbortController();
+    request.raw.socket.once('close', () => gone.abort());
+    const ask = asker(front, request.principal, gone.signal);
+    const [answer, tables, { views }] = await Promise.all([
+      ask(onlyShape(sql), params, 1),
+      front.warehouse.json<Table[]>('GET', '/tables'),
+      front.warehouse.json<{ views: ViewFacts[] }>('GET', '/views'),
+    ]);
+    const { found, called } = named(sql, tables);
+    const lines = upstream(found, tables, views).slice(0, mostTables);
+    const words = wordsOf(sql);
+    const shown = await Promise.all(lines.map(({ table, of }) => why(table, of, { ask, views, words, front })));
+    return { columns: answer.columns, tables: shown, called, read_at: new Date().toISOString() };
+  });
+}
+
+function asker(front: Front, who: Principal, signal: AbortSignal): Ask {
+  return async (sql, values, rows = 1000) => {
+    const body = { sql, values, format: 'json', rows, seconds, job: `why_${crypto.randomUUID()}` };
+    const stream = await front.warehouse.open('POST', '/query', who, Buffer.from(JSON.stringify(body)), signal);
+    const answer = JSON.parse(await readAll(stream)) as QueryAnswer;
+    if (answer.error) throw errorFromBody(answer.error);
+    return answer;
+  };
+}
+
+const full = ({ schema, name }: Table) => `${schema}.${name}`;
+
+/** The tables that the statement names, as the catalog knows them: schema.name anywhere, a bare name of main after FROM, JOIN or a comma. */
+export function named(sql: string, tables: readonly Table[]): { found: Table[]; called: string[] } {
+  const byName = new Map(tables.filter(({ origin }) => origin !== 'system').map((table) => [full(table).toLowerCase(), table]));
+  const names = new Set<string>();
+  const calls = new Set<string>();
+  const ctes = new Set(
+    [...bare(sql).matchAll(/([\p{L}_][\p{L}\p{N}_$]*)\s+AS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\(/giu)].map((match) =>
+      match[1]!.toLowerCase(),
+    ),
+  );
+  const word = String.raw`(?:"(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_$]*)`;
+  const pattern = new RegExp(String.raw`(\b(?:FROM|JOIN)\s+|,\s*)?(${word})(?:\s*\.\s*(${word}))?(\s*\()?`, 'giu');
+  for (const [, lead, first, second, call] of bare(sql).matchAll(pattern)) {
+    const [a, b] = [plain(first!), second === undefined ? undefined : plain(second)];
+    if (b !== undefined && call !== undefined && ['answers', 'metrics', 'ml'].includes(a)) calls.add(`${a}.${b}`);
+    if (b !== undefined) names.add(`${a}.${b}`);
+    else if (lead !== undefined && call === undefined && !ctes.has(a)) names.add(`main.${a}`);
+  }
+  return { found: [...names].flatMap((name) => byName.get(name) ?? []), called: [...calls] };
+}
+
+/** Its columns without its rows; and only of a query, since nothing else stands in a subquery. */
+function onlyShape(sql: string): string {
+  return `SELECT * FROM (\n${sql.trim().replace(/;\s*$/, '')}\n) LIMIT 0`;
+}
+
+/** Without comments and texts. */
+function bare(sql: string): string {
+  return sql.replace(/'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$/g, ' ');
+}
+
+function plain(word: string): string {
+  return (word.startsWith('"') ? word.slice(1, -1).replaceAll('""', '"') : word).toLowerCase();
+}
+
+function wordsOf(sql: string): ReadonlySet<string> {
+  return new Set([...bare(sql).matchAll(/"(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_$]*/gu)].map(([word]) => plain(word)));
+}
+
+/** Each table with those that a kept view reads behind it; each once. */
+function upstream(found: readonly Table[], tables: readonly Table[], views: readonly ViewFacts[]): { table: Table; of: string | null }[] {
+  const lines = found.map((table) => ({ table, of: null as string | null }));
+  for (const { table } of lines) {
+    for (const read of views.find(({ name }) => name === full(table))?.reads ?? []) {
+      const next = tables.find((each) => full(each) === read);
+      if (next !== undefined && !lines.some((line) => line.table === next)) lines.push({ table: next, of: full(table) });
+    }
+  }
+  return lines;
+}
+
+async function why(
+  table: Table,
+  of: string | null,
+  { ask, views, words, front }: { ask: Ask; views: readonly ViewFacts[]; words: ReadonlySet<string>; front: Front },
+): Promise<WhyTable> {
+  const name = full(table);
+  const source = `${quoted(table.schema)}.${quoted(table.name)}`;
+  const positioned = table.columns.some((column) => column.name === '_position');
+  const [batches, sample] = await Promise.all([
+    ask(
+      `SELECT count(*), min(batch), max(batch), max(committed), sum("rows"), sum(duplicates), sum(quarantined), min(from_position), max(to_position), max(topic)
+       FROM millrace.batch WHERE target = $1`,
+      [name],
+    ),
+    ask(`SELECT * FROM ${source}${positioned ? ' ORDER BY _position DESC' : ''} LIMIT ${sampled}`),
+  ]);
+  const [count, first, last, committed, rows, duplicates, quarantined, from, to, topic] = batches.rows[0]!;
+  const view = views.find((each) => each.name === name);
+  const flow = topic === null ? undefined : front.flow.topics()[String(topic)];
+  return {
+    table: name,
+    origin: table.origin,
+    rows: table.rows,
+    of,
+    columns: of === null ? table.columns.map((column) => column.name).filter((column) => words.has(column.toLowerCase())) : [],
+    batches:
+      Number(count) === 0
+        ? null
+        : {
+            count: Number(count),
+            first: Number(first),
+            last: Number(last),
+            committed: String(committed),
+            rows: Number(rows),
+            duplicates: Number(duplicates),
+            quarantined: Number(quarantined),
+          },
+    topic:
+      flow === undefined
+        ? null
+        : { name: String(topic), from: Number(from), to: Number(to), durable: flow.durable, lag_ms: front.flow.lag(String(topic)) },
+    view:
+      view === undefined ? null : { definition: view.definition ?? null, state: view.state, batch: view.batch, refreshed: view.refreshed },
+    sample: { columns: sample.columns, rows: sample.rows },
+  };
+}
+
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+
+function checked(body: unknown): WhyRequest {
+  const refuse = (problem: string): never => fail('QUERY_BODY', { problem });
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return refuse('it is not a JSON object');
+  const { sql, params, ...rest } = body as Record<string, unknown>;
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) refuse(`"${unknown.slice(0, 50)}" is unknown; there are sql and params`);
+  if (typeof sql !== 'string' || sql.length > 100_000) return refuse('"sql" is not text of at most 100000 characters');
+  if (params !== undefined && (typeof params !== 'object' || params === null)) refuse('"params" is neither an array nor an object');
+  for (const value of Object.values((params ?? {}) as object))
+    if (typeof value === 'object' && value !== null) refuse('a parameter is not text, a number, a boolean or null');
+  return { sql, ...(params !== undefined && { params: params as NonNullable<WhyRequest['params']> }) };
+}

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { openLinks } from '#guard';
+import type { DashboardAnswer, DashboardVersionsAnswer, LoginAnswer, QueryAnswer, ShareAnswer, SharedAnswer, WhyAnswer } from '#server';
+import { millrace, send } from './server.ts';
+
+const yaml = `title: Sales
+filters:
+  - name: shop
+    sql: SELECT DISTINCT shop FROM main.sales
+tiles:
+  - title: Sum
+    sql: SELECT sum(amount) AS total FROM main.sales WHERE $shop IS NULL OR shop = $shop
+  - text: Words
+`;
+
+async function shop(t: { after: (fn: () => Promise<void>) => void }) {
+  const { address, adminToken, path } = await millrace(t, (folder) => {
+    mkdirSync(join(folder, 'dashboards'));
+    writeFileSync(join(folder, 'dashboards', 'sales.yaml'), yaml);
+  });
+  const admin = { authorization: `Bearer ${adminToken}` };
+  const sql = "CREATE TABLE main.sales AS SELECT * FROM (VALUES ('a', 1), ('a', 2), ('b', 40)) v(shop, amount)";
+  assert.equal((await send(address, 'POST', '/v1/query', admin, { sql })).status, 200);
+  const share = async (body: object, who = admin) => {
+    const answer = await send(address, 'POST', '/v1/dashboards/sales/share', who, body);
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json<ShareAnswer>().path.replace('/shared#', '');
+  };
+  const tile = (link: unknown, at: unknown = 0, more: object = {}) =>
+    send(address, 'POST', '/v1/shared/tile', {}, { link, tile: at, ...more });
+  return { address, admin, path, share, tile };
+}
+
+const codeOf = (answer: { json<T>(): T }) => answer.json<{ error: { code: string } }>().error.code;
+
+describe('a shared dashboard', () => {
+  test('is seen without a token, with the filters that were fixed and without its SQL', async (t) => {
+    const { address, share, tile } = await shop(t);
+    const link = await share({ range: 'all', filters: { shop: 'a' }, days: 1 });
+    const seen = await send(address, 'POST', '/v1/shared', {}, { link });
+    assert.equal(seen.status, 200, seen.text);
+    const { title, filters, tiles } = seen.json<SharedAnswer>();
+    assert.deepEqual([title, filters, tiles.map(({ sql }) => sql)], ['Sales', [{ title: 'shop', value: 'a' }], ['', null]]);
+    assert.doesNotMatch(seen.text, /main\.sales/);
+    assert.deepEqual((await tile(link)).json<QueryAnswer>().rows, [[3]]);
+  });
+
+  test('can’t be widened: nothing that its holder sends beside the link counts', async (t) => {
+    const { share, tile } = await shop(t);
+    const link = await share({ range: 'all', filters: { shop: 'a' }, days: 1 });
+    const wide = { params: { shop: null }, filters: {}, values: { shop: 'b' }, sql: 'SELECT 99', choice: { filters: {} } };
+    assert.deepEqual((await tile(link, 0, wide)).json<QueryAnswer>().rows, [[3]]);
+    for (const at of [1, 2, -1, 0.5, '0', null, '__proto__']) assert.equal(codeOf(await tile(link, at)), 'LINK_TILE', String(at));
+    const [body, mark] = link.split('.') as [string, string];
+    const content = JSON.parse(Buffer.from(body, 'base64url').toString());
+    content.content.choice.filters = {};
+    const widened = `${Buffer.from(JSON.stringify(content)).toString('base64url')}.${mark}`;
+    assert.equal(codeOf(await tile(widened)), 'LINK_INVALID');
+  });
+
+  test('ends with the token of whoever shared it', async (t) => {
+    const { address, admin, share, tile } = await shop(t);
+    const made = await send(address, 'POST', '/v1/tokens', admin, { name: 'ed', role: 'editor' });
+    const link = await share({ days: 1 }, { authorization: `Bearer ${made.json<LoginAnswer>().token}` });
+    assert.deepEqual((await tile(link)).json<QueryAnswer>().rows, [[43]]);
+    await send(address, 'DELETE', '/v1/tokens/ed', admin);
+    assert.equal(codeOf(await tile(link)), 'LINK_INVALID');
+    await send(address, 'POST', '/v1/tokens', admin, { name: 'ed', role: 'editor' });
+    assert.equal(codeOf(await tile(link)), 'LINK_INVALID', 'a namesake does not bring it back');
+  });
+
+  test('is shared by editors alone, for known filters and at most a year', async (t) => {
+    const { address, admin } = await shop(t);
+    const made = await send(address, 'POST', '/v1/tokens', admin, { name: 'v', role: 'viewer' });
+    const viewer = { authorization: `Bearer ${made.json<LoginAnswer>().token}` };
+    assert.equal((await send(address, 'POST', '/v1/dashboards/sales/share', viewer, { days: 1 })).status, 403);
+    for (const body of [
+      { days: 0 },
+      { days: 366 },
+      { days: 1, range: 'ever' },
+      { days: 1, filters: { other: 'x' } },
+      { days: 1, filters: { shop: 7 } },
+    ])
+      assert.equal(codeOf(await send(address, 'POST', '/v1/dashboards/sales/share', admin, body)), 'REQUEST_INVALID', JSON.stringify(body));
+    assert.equal(codeOf(await send(address, 'POST', '/v1/dashboards/none/share', admin, { days: 1 })), 'DASHBOARD_UNKNOWN');
+  });
+
+  test('does not let anyone try links for long', async (t) => {
+    const { tile } = await shop(t);
+    const codes = new Set<string>();
+    for (let tries = 0; tries < 40; tries++) codes.add(codeOf(await tile(`${'a'.repeat(20)}.${'b'.repeat(43)}`)));
+    assert.deepEqual([...codes], ['LINK_INVALID', 'TOKEN_TRIES']);
+  });
+});
+
+describe('a signed link', () => {
+  const folder = (t: { after: (fn: () => void) => void }) => {
+    const path = mkdtempSync(join(tmpdir(), 'millrace-links-'));
+    t.after(() => rmSync(path, { recursive: true, force: true }));
+    return path;
+  };
+
+  test('is HMAC-SHA-256 under a key that nobody else may read, and holds over a restart', (t) => {
+    const path = folder(t);
+    const link = openLinks(path).sign({ a: 1 }, 2_000_000_000_000);
+    const [body, mark] = link.split('.');
+    const key = Buffer.from(readFileSync(join(path, 'links.key'), 'utf8').trim(), 'base64url');
+    assert.equal(key.length, 32);
+    assert.equal(statSync(join(path, 'links.key')).mode & 0o777, 0o600);
+    assert.equal(mark, createHmac('sha256', key).update(`millrace link 1\n${body}`).digest('base64url'));
+    assert.deepEqual(openLinks(path, () => 0).read(link).content, { a: 1 });
+    rmSync(join(path, 'links.key'));
+    assert.throws(() => openLinks(path, () => 0).read(link), { code: 'LINK_INVALID' });
+  });
+
+  test('is refused once its time is over', (t) => {
+    const path = folder(t);
+    let now = 0;
+    const links = openLinks(path, () => now);
+    const link = links.sign('x', 1000);
+    now = 999;
+    assert.equal(links.read(link).content, 'x');
+    now = 1000;
+    assert.throws(() => links.read(link), { code: 'LINK_EXPIRED' });
+  });
+
+  test('with any character changed, added or taken away is refused', (t) => {
+    const links = openLinks(folder(t), () => 0);
+    const link = links.sign({ dashboard: 'sales' }, 1000);
+    fc.assert(
+      fc.property(fc.nat(link.length - 1), fc.constantFrom(...'ABCxyz019-_.= %é'), fc.constantFrom(0, 1), (at, sign, taken) => {
+        const other = link.slice(0, at) + sign + link.slice(at + taken);
+        if (other !== link) assert.throws(() => links.read(other), { code: 'LINK_INVALID' });
+      }),
+    );
+    for (const other of ['', '.', link.slice(0, -1), `${link}\n`, 'x'.repeat(5000)])
+      assert.throws(() => links.read(other), { code: 'LINK_INVALID' });
+  });
+});
+
+describe('why a number is what it is', () => {
+  test('names the tables with their batches, the columns that are read, and rows', async (t) => {
+    const { address, admin } = await shop(t);
+    const ask = (sql: string, params?: object) => send(address, 'POST', '/v1/why', admin, { sql, params });
+    const why = await ask(
+      'WITH sales2 AS (SELECT * FROM sales) SELECT sum(amount) AS total FROM sales2 WHERE shop = $shop -- raw.other\n;',
+      { shop: 'a' },
+    );
+    assert.equal(why.status, 200, why.text);
+    const { columns, tables } = why.json<WhyAnswer>();
+    assert.deepEqual(
+      columns.map(({ name }) => name),
+      ['total'],
+    );
+    assert.equal(tables.length, 1);
+    const [table] = tables;
+    assert.deepEqual([table!.table, table!.rows, table!.columns, table!.batches?.count], ['main.sales', 3, ['shop', 'amount'], 1]);
+    assert.deepEqual(table!.sample?.rows.length, 3);
+  });
+
+  test('only asks: a statement that changes something is refused and changes nothing', async (t) => {
+    const { address, admin } = await shop(t);
+    for (const sql of [
+      'DELETE FROM main.sales',
+      'SELECT 1) ; DELETE FROM main.sales; SELECT * FROM (SELECT 1',
+      'CREATE TABLE main.x AS SELECT 1',
+    ]) {
+      const answer = await send(address, 'POST', '/v1/why', admin, { sql });
+      assert.ok(answer.status >= 400, sql);
+    }
+    const left = await send(address, 'POST', '/v1/query', admin, { sql: 'SELECT count(*) FROM main.sales' });
+    assert.deepEqual(left.json<QueryAnswer>().rows, [[3]]);
+    assert.equal((await send(address, 'POST', '/v1/why', {}, { sql: 'SELECT 1' })).status, 401);
+    assert.equal(codeOf(await send(address, 'POST', '/v1/why', admin, { sql: 7 })), 'QUERY_BODY');
+  });
+});
+
+describe('versions of a dashboard', () => {
+  test('what was there before, on disk too, can be read again; a definition keeps the file’s comments', async (t) => {
+    const { address, admin, path } = await shop(t);
+    const file = join(path, 'dashboards', 'sales.yaml');
+    writeFileSync(file, `# by hand\n${yaml}`);
+    const url = '/v1/dashboards/sales';
+    const got = await send(address, 'GET', url, admin);
+    const { version } = got.json<DashboardAnswer>();
+    assert.equal(got.headers['etag'], `"${version}"`);
+    const definition = { title: 'Sales 2', tiles: [{ sql: 'SELECT 1 AS n', title: 'One' }] };
+    const saved = await send(address, 'PUT', url, { ...admin, 'if-match': `"${version}"` }, { definition });
+    assert.equal(saved.status, 200, saved.text);
+    assert.match(readFileSync(file, 'utf8'), /^# by hand\ntitle: Sales 2\n/);
+    assert.equal((await send(address, 'PUT', url, { ...admin, 'if-match': `"${version}"` }, { definition })).status, 409);
+    const { versions } = (await send(address, 'GET', `${url}/versions`, admin)).json<DashboardVersionsAnswer>();
+    assert.deepEqual(
+      versions.map(({ by }) => by),
+      ['local', 'file'],
+    );
+    const old = await send(address, 'GET', `${url}/versions/${versions[1]!.version}`, admin);
+    assert.equal(old.json<DashboardAnswer>().text, `# by hand\n${yaml}`);
+    assert.equal(codeOf(await send(address, 'GET', `${url}/versions/..%2f..%2fguard`, admin)), 'DASHBOARD_VERSION');
+  });
+
+  test('a definition that can’t be taken is refused like a file', async (t) => {
+    const { address, admin } = await shop(t);
+    const put = (definition: unknown) => send(address, 'PUT', '/v1/dashboards/new', admin, { definition, version: null });
+    for (const definition of [
+      null,
+      7,
+      [],
+      {},
+      { title: 'x', tiles: [] },
+      { title: 'x', tiles: [{ sql: 'SELECT $no' }] },
+      { title: { a: 1 }, tiles: 1 },
+    ]) {
+      assert.match(codeOf(await put(definition)), /^DEFINITION_/, JSON.stringify(definition));
+    }
+  });
+});

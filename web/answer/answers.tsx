@@ -1,0 +1,207 @@
+import { Button, Checkbox, NumberInput, SegmentedControl, Select, TextInput } from '@mantine/core';
+import { useMemo, useState } from 'react';
+import type { Entry } from '#core';
+import { pick } from '#visualize';
+import type { AnswersAnswer, ShopAnswer } from '../../src/server/api.ts';
+import { call, isAbort, Trouble } from '../api.ts';
+import { Chart } from '../chart/chart.tsx';
+import { Copied } from '../copy.tsx';
+import { Link } from '../link.tsx';
+import { useLive } from '../live.ts';
+import { go } from '../route.ts';
+import { Empty, Page, Placeholder, Problem } from '../states.tsx';
+import { Grid } from '../table/grid.tsx';
+import { useWords, type Word } from '../words/index.tsx';
+
+type Values = Readonly<Record<string, string | number | boolean | null>>;
+
+/** The shop's questions: choose one, fill in its options, see the rows with what they stand on. */
+export default function Answers({ name }: { name: string | null }) {
+  const { t } = useWords();
+  const list = useLive('answers', (signal) => call<AnswersAnswer>('GET', '/v1/answers', { signal }));
+  const entry = list.data?.answers.find((each) => each.name === name);
+  if (list.data === null) return list.error === null ? <Placeholder /> : <Problem trouble={list.error} onRetry={list.refresh} />;
+  if (entry !== undefined) return <Asking key={entry.name} entry={entry} />;
+  return (
+    <Page title={t('answers')} lead={t('answers_lead')}>
+      {name !== null && <p className="warn">{t('answer_unknown', { name })}</p>}
+      <ul className="cards">
+        {list.data.answers.map((each) => (
+          <li key={each.name}>
+            <Link href={`/answers/${each.name}`} className="card card-link">
+              <h2>{t(`answer_${each.name}` as Word) ?? each.title}</h2>
+              <p className="faint">{each.summary}</p>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </Page>
+  );
+}
+
+type State =
+  | { kind: 'nothing' }
+  | { kind: 'asking'; stop: AbortController }
+  | { kind: 'failed'; trouble: Trouble }
+  | { kind: 'answered'; answer: ShopAnswer };
+
+function Asking({ entry }: { entry: Entry }) {
+  const { t } = useWords();
+  const [values, setValues] = useState<Values>({});
+  const [state, setState] = useState<State>({ kind: 'nothing' });
+  const missing = entry.options.filter(({ name, required }) => required === true && (values[name] ?? '') === '');
+  const run = async () => {
+    const stop = new AbortController();
+    setState({ kind: 'asking', stop });
+    try {
+      const options = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== '' && value !== null));
+      const path = `/v1/answers/${encodeURIComponent(entry.name)}`;
+      const answer = await call<ShopAnswer>('POST', path, { body: { options, limits: { rows: 50_000 } }, signal: stop.signal });
+      if (answer.error) throw new Trouble(answer.error, 200);
+      setState({ kind: 'answered', answer });
+    } catch (thrown) {
+      if (isAbort(thrown)) return setState({ kind: 'nothing' });
+      if (!(thrown instanceof Trouble)) throw thrown;
+      setState({ kind: 'failed', trouble: thrown });
+    }
+  };
+  return (
+    <Page
+      title={t(`answer_${entry.name}` as Word) ?? entry.title}
+      lead={entry.summary}
+      action={
+        <Button variant="default" onClick={() => go('/answers')}>
+          {t('answers_all')}
+        </Button>
+      }
+    >
+      <form
+        className="card options"
+        onSubmit={(event) => {
+          event.preventDefault();
+          run();
+        }}
+      >
+        {entry.options.map((option) => (
+          <Field
+            key={option.name}
+            option={option}
+            value={values[option.name] ?? null}
+            onValue={(value) => setValues((held) => ({ ...held, [option.name]: value }))}
+          />
+        ))}
+        <div className="end-row">
+          {state.kind === 'asking' ? (
+            <Button variant="default" onClick={() => state.stop.abort()}>
+              {t('stop')}
+            </Button>
+          ) : (
+            <Button type="submit" disabled={missing.length > 0}>
+              {t('answer_run')}
+            </Button>
+          )}
+        </div>
+      </form>
+      {state.kind === 'asking' && <Placeholder />}
+      {state.kind === 'failed' && <Problem trouble={state.trouble} onRetry={run} />}
+      {state.kind === 'answered' && <Answered answer={state.answer} />}
+    </Page>
+  );
+}
+
+/** One option as its description says. */
+function Field({
+  option,
+  value,
+  onValue,
+}: {
+  option: Entry['options'][number];
+  value: Values[string];
+  onValue: (value: Values[string]) => void;
+}) {
+  const { name, summary, required = false, choices } = option;
+  const usual = option.default === undefined || option.default === null ? '' : String(option.default);
+  const about = { label: name, description: summary, required, placeholder: usual };
+  switch (option.type) {
+    case 'boolean':
+      return (
+        <Checkbox
+          label={name}
+          description={summary}
+          checked={(value ?? option.default) === true}
+          onChange={({ currentTarget: { checked } }) => onValue(checked)}
+        />
+      );
+    case 'choice':
+      return (
+        <Select
+          {...about}
+          value={value === null ? null : String(value)}
+          onChange={onValue}
+          data={choices ?? []}
+          clearable={!required}
+          clearButtonProps={{ 'aria-label': usual || name }}
+        />
+      );
+    case 'integer':
+    case 'number':
+      return (
+        <NumberInput
+          {...about}
+          value={typeof value === 'number' ? value : ''}
+          onChange={(next) => onValue(typeof next === 'number' ? next : null)}
+          allowDecimal={option.type === 'number'}
+        />
+      );
+    default:
+      return (
+        <TextInput
+          {...about}
+          value={value === null ? '' : String(value)}
+          onChange={({ currentTarget: { value: next } }) => onValue(next)}
+        />
+      );
+  }
+}
+
+function Answered({ answer }: { answer: ShopAnswer }) {
+  const { t, number, duration } = useWords();
+  const spec = useMemo(() => pick(answer), [answer]);
+  const [view, setView] = useState<'chart' | 'table' | 'sql'>(spec.kind === 'table' ? 'table' : 'chart');
+  if (answer.rows.length === 0) return <Empty>{t('result_none')}</Empty>;
+  return (
+    <section aria-label={t('as_table')}>
+      <p className="evidence">
+        <strong>{t('evidence')}</strong> {answer.evidence.line}
+      </p>
+      <div className="result-bar">
+        <SegmentedControl
+          value={view}
+          onChange={(next) => setView(next as typeof view)}
+          data={[
+            { value: 'chart', label: t('as_chart') },
+            { value: 'table', label: t('as_table') },
+            { value: 'sql', label: t('editor') },
+          ]}
+        />
+        <span className="faint small tabular result-facts" role="status">
+          {t(answer.truncated ? 'result_cut' : 'result_rows', { rows: number(answer.row_count), time: duration(answer.elapsed_ms) })}
+        </span>
+        <Button variant="default" onClick={() => go(`/ask#${new URLSearchParams({ sql: answer.sql })}`)}>
+          {t('open_in_ask')}
+        </Button>
+      </div>
+      {view === 'sql' ? (
+        <Copied text={answer.sql} />
+      ) : (
+        <div className="result-body answer-body">
+          {view === 'table' ? (
+            <Grid columns={answer.columns} rows={answer.rows} label={t('as_table')} />
+          ) : (
+            <Chart spec={spec} data={answer} label={t(`answer_${answer.answer}` as Word) ?? answer.answer} />
+          )}
+        </div>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,57 @@
+import { useState } from 'react';
+import type { QueryAnswer, SharedAnswer } from '../../src/server/api.ts';
+import { call, Trouble } from '../api.ts';
+import { useLive } from '../live.ts';
+import { Mark } from '../shell/icons.tsx';
+import { Page, Placeholder, Problem } from '../states.tsx';
+import { useWords, type Word } from '../words/index.tsx';
+import { TabBar } from './dashboard.tsx';
+import { isOn, tabsOf } from './parameters.ts';
+import { TileFrame } from './tile.tsx';
+
+/** A dashboard behind a signed link, for someone without a token. The link stands in the fragment, which no server logs. */
+export default function Shared() {
+  const { t, instant } = useWords();
+  const link = location.hash.slice(1);
+  const shared = useLive(link, (signal) => call<SharedAnswer>('POST', '/v1/shared', { body: { link }, signal }));
+  const [tab, setTab] = useState<string | null>(null);
+  if (shared.data === null)
+    return <main className="shared">{shared.error === null ? <Placeholder /> : <Problem trouble={shared.error} />}</main>;
+  const { title, description, tiles, refresh, range, from, to, filters, expires } = shared.data;
+  const tabs = tabsOf({ tiles });
+  const facts = [
+    range === 'custom' ? `${from} – ${to}` : t(`range_${range}` as Word),
+    ...filters.map((filter) => `${filter.title}: ${filter.value}`),
+    t('share_until', { when: instant(Date.parse(expires)) }),
+  ];
+  return (
+    <main className="shared">
+      <Page title={title} lead={description} action={<Mark />}>
+        <p className="small faint shared-facts">{facts.join(' · ')}</p>
+        <TabBar tabs={tabs} tab={tab} onTab={setTab} />
+        <div className="tiles">
+          {tiles.map(
+            (tile, at) =>
+              isOn(tile, tab, tabs) && (
+                // biome-ignore lint/suspicious/noArrayIndexKey: none moves while it is shown
+                <SharedTile key={`${at} ${tile.title}`} link={link} at={at} tile={tile} every={refresh === null ? null : refresh * 1000} />
+              ),
+          )}
+        </div>
+      </Page>
+    </main>
+  );
+}
+
+function SharedTile({ link, at, tile, every }: { link: string; at: number; tile: SharedAnswer['tiles'][number]; every: number | null }) {
+  const answer = useLive<QueryAnswer>(
+    tile.sql === null ? null : `${link} ${at}`,
+    async (signal) => {
+      const answered = await call<QueryAnswer>('POST', '/v1/shared/tile', { body: { link, tile: at }, signal });
+      if (answered.error) throw new Trouble(answered.error, 200);
+      return answered;
+    },
+    every,
+  );
+  return <TileFrame tile={tile} answer={answer} />;
+}

@@ -1,0 +1,94 @@
+import { Modal } from '@mantine/core';
+import type { WhyAnswer, WhyTable } from '../../src/server/api.ts';
+import { call } from '../api.ts';
+import { Copied } from '../copy.tsx';
+import { Link } from '../link.tsx';
+import { useLive } from '../live.ts';
+import { Placeholder, Problem } from '../states.tsx';
+import { Grid } from '../table/grid.tsx';
+import { useWords } from '../words/index.tsx';
+
+/** What a figure stands on: its statement, the tables with their batches and positions, and rows of them. */
+export function Why({
+  title,
+  sql,
+  shown,
+  params,
+  onClose,
+}: {
+  title: string;
+  sql: string;
+  shown: string;
+  params: object;
+  onClose: () => void;
+}) {
+  const { t } = useWords();
+  const why = useLive<WhyAnswer>(JSON.stringify([sql, params]), (signal) => call('POST', '/v1/why', { body: { sql, params }, signal }));
+  return (
+    <Modal opened onClose={onClose} title={`${t('why')} ${title}`} size={860} closeButtonProps={{ 'aria-label': t('close') }}>
+      <div className="stack why">
+        <section>
+          <h3>{t('why_statement')}</h3>
+          <Copied text={shown} />
+        </section>
+        {why.error !== null && <Problem trouble={why.error} onRetry={why.refresh} compact />}
+        {why.data === null && why.error === null && <Placeholder />}
+        {why.data !== null && why.data.called.length > 0 && (
+          <p className="small">{t('why_called', { names: why.data.called.join(', ') })}</p>
+        )}
+        {why.data?.tables.map((table) => (
+          <Source key={table.table} source={table} />
+        ))}
+        {why.data !== null && why.data.tables.length === 0 && <p className="faint">{t('why_no_table')}</p>}
+      </div>
+    </Modal>
+  );
+}
+
+function Source({ source }: { source: WhyTable }) {
+  const { t, number, ago, instant, duration } = useWords();
+  const { batches, topic, view, sample } = source;
+  const [schema, ...name] = source.table.split('.');
+  const facts: [string, string, string?][] = [];
+  if (source.rows !== null) facts.push([t('why_rows'), number(source.rows)]);
+  if (batches !== null) {
+    const at = Date.parse(batches.committed);
+    facts.push([t('why_batches'), t('why_batch_range', { n: number(batches.count), first: batches.first, last: batches.last })]);
+    facts.push([t('why_written'), ago(at), instant(at)]);
+    if (batches.quarantined > 0 || batches.duplicates > 0)
+      facts.push([
+        t('why_left_out'),
+        t('why_left_out_of', { quarantined: number(batches.quarantined), duplicates: number(batches.duplicates) }),
+      ]);
+  }
+  if (topic !== null) {
+    facts.push([t('why_positions'), `${number(topic.from)}–${number(topic.to)} / ${number(topic.durable)}`]);
+    facts.push([t('waiting'), topic.lag_ms === 0 ? t('stage_process_none') : duration(topic.lag_ms)]);
+  }
+  if (view !== null && view.batch !== null) facts.push([t('why_view'), t('why_view_batch', { batch: view.batch, state: view.state })]);
+  if (source.columns.length > 0) facts.push([t('why_columns'), source.columns.join(', ')]);
+  return (
+    <section className="why-table">
+      <h3>
+        <Link href={`/data/${encodeURIComponent(schema!)}/${encodeURIComponent(name.join('.'))}`}>{source.table}</Link>{' '}
+        <span className="faint small">
+          {t(`origin_${source.origin}`)}
+          {source.of !== null && ` · ${t('why_of', { table: source.of })}`}
+        </span>
+      </h3>
+      <dl className="facts">
+        {facts.map(([word, value, whole]) => (
+          <div key={word}>
+            <dt className="faint small">{word}</dt>
+            <dd className="tabular" title={whole}>
+              {value}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      {sample !== null && sample.rows.length > 0 && (
+        <Grid columns={sample.columns} rows={sample.rows} label={`${t('sample')} ${source.table}`} height={190} />
+      )}
+    </section>
+  );
+}

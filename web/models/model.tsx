@@ -1,0 +1,339 @@
+import { Button, NumberInput, TextInput } from '@mantine/core';
+import { useMemo, useState } from 'react';
+import type { Data } from '#visualize';
+import type { ModelAnswer, ModelReport, PredictAnswer, SessionAnswer } from '../../src/server/api.ts';
+import { ask, call, Trouble } from '../api.ts';
+import { Chart } from '../chart/chart.tsx';
+import { Copied } from '../copy.tsx';
+import { useLive } from '../live.ts';
+import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
+import { useWords } from '../words/index.tsx';
+
+/** How good a model is, by which columns, and what it says of a row that you type in. */
+export default function ModelPage({ name, who }: { name: string; who: SessionAnswer }) {
+  const { t, number, ago, instant } = useWords();
+  const model = useLive(name, (signal) => call<ModelAnswer>('GET', `/v1/models/${encodeURIComponent(name)}`, { signal }));
+  if (model.data === null) return model.error === null ? <Placeholder /> : <Problem trouble={model.error} onRetry={model.refresh} />;
+  const { version, report } = model.data;
+  const shown = model.data.model.versions.find((each) => each.version === version)!;
+  const at = Date.parse(shown.created);
+  return (
+    <Page
+      title={model.data.model.name}
+      lead={
+        <>
+          {t('model_predicts', { target: shown.target })} · {t('rows', { n: number(shown.rows) })} · {t('model_version', { n: version })} ·{' '}
+          <span title={instant(at)}>{ago(at)}</span>
+        </>
+      }
+    >
+      {report !== null && <Scores report={report} />}
+      <TryIt name={name} model={model.data} />
+      {report !== null && <Importance report={report} />}
+      {report?.confusion != null && <Confusion name={name} />}
+      {report?.thresholds != null && report.thresholds.length > 0 && <Money thresholds={report.thresholds} target={shown.target} />}
+      {report !== null && <Leaderboard report={report} />}
+      <Registry model={model.data} who={who} onChange={model.refresh} />
+    </Page>
+  );
+}
+
+const short = (value: number) => Number(value.toPrecision(4));
+
+function Scores({ report }: { report: ModelReport }) {
+  const { t, number } = useWords();
+  return (
+    <section className="card">
+      <h2>{t('model_scores')}</h2>
+      <p className="faint small">
+        {t('model_scores_on', { n: number(report.rows.judged), split: report.split.kind, why: report.split.why })}
+      </p>
+      <dl className="figures in-card">
+        {report.scores.map(({ metric, value, error }) => (
+          <div key={metric}>
+            <dt className="faint small">{metric}</dt>
+            <dd className="figure">
+              {number(short(value))} <span className="faint small">± {number(Number(error.toPrecision(2)))}</span>
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <p className={report.better ? undefined : 'warn'}>
+        {t(report.better ? 'model_better' : 'model_not_better', {
+          rule: report.rule.text,
+          score: number(short(report.rule.score)),
+          metric: report.metric,
+          gain: number(short(report.rule.gain)),
+        })}
+      </p>
+      {report.warnings.length > 0 && (
+        <ul className="plain-list small warnings">
+          {report.warnings.map(({ text }) => (
+            <li key={text}>{text}</li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Importance({ report }: { report: ModelReport }) {
+  const { t } = useWords();
+  const data = useMemo<Data>(
+    () => ({
+      columns: [
+        { name: 'column', type: 'VARCHAR' },
+        { name: 'loss', type: 'DOUBLE' },
+      ],
+      rows: report.importance.slice(0, 15).map(({ column, loss }) => [column, loss]),
+    }),
+    [report],
+  );
+  if (data.rows.length === 0) return null;
+  return (
+    <section className="card">
+      <h2>{t('model_importance')}</h2>
+      <p className="faint small">{t('model_importance_lead', { metric: report.metric })}</p>
+      <div style={{ height: 60 + data.rows.length * 22 }}>
+        <Chart spec={{ kind: 'bar', x: 'column', y: ['loss'] }} data={data} label={t('model_importance')} />
+      </div>
+    </section>
+  );
+}
+
+/** With the classes' names, which the warehouse knows. */
+function Confusion({ name }: { name: string }) {
+  const { t, number } = useWords();
+  const matrix = useLive(`confusion ${name}`, (signal) => ask({ sql: `SELECT * FROM ML.CONFUSION_MATRIX(MODEL ${name})` }, signal));
+  return (
+    <section className="card">
+      <h2>{t('model_confusion')}</h2>
+      <p className="faint small">{t('model_confusion_lead')}</p>
+      {matrix.error !== null && <Problem trouble={matrix.error} onRetry={matrix.refresh} compact />}
+      {matrix.data !== null && (
+        <Sideways label={t('model_confusion')}>
+          <table className="plain narrow">
+            <thead>
+              <tr>
+                {matrix.data.columns.map((column, at) => (
+                  <th key={column.name} className={at === 0 ? undefined : 'end'}>
+                    {at === 0 ? t('model_actual') : t('model_predicted', { label: column.name.replace(/^_/, '') })}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {matrix.data.rows.map((row) => (
+                <tr key={String(row[0])}>
+                  {row.map((cell, at) =>
+                    at === 0 ? (
+                      <th key="label" scope="row">
+                        {String(cell)}
+                      </th>
+                    ) : (
+                      // biome-ignore lint/suspicious/noArrayIndexKey: a cell is its place
+                      <td key={at} className="end tabular">
+                        {typeof cell === 'number' ? number(cell) : String(cell)}
+                      </td>
+                    ),
+                  )}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Sideways>
+      )}
+    </section>
+  );
+}
+
+/** Which threshold earns the most, at what a right and a wrong yes are worth. */
+function Money({ thresholds, target }: { thresholds: NonNullable<ModelReport['thresholds']>; target: string }) {
+  const { t, number, share } = useWords();
+  const [gain, setGain] = useState<number | string>(100);
+  const [cost, setCost] = useState<number | string>(20);
+  const data = useMemo<Data>(
+    () => ({
+      columns: [
+        { name: 'threshold', type: 'DOUBLE' },
+        { name: 'profit', type: 'DOUBLE' },
+      ],
+      rows: thresholds.map(({ threshold, truePositives, falsePositives }) => [
+        threshold,
+        truePositives * (Number(gain) || 0) - falsePositives * (Number(cost) || 0),
+      ]),
+    }),
+    [thresholds, gain, cost],
+  );
+  const best = data.rows.reduce((most, row) => (Number(row[1]) > Number(most[1]) ? row : most), data.rows[0]!);
+  return (
+    <section className="card">
+      <h2>{t('model_money')}</h2>
+      <p className="faint small">{t('model_money_lead', { target })}</p>
+      <div className="filters">
+        <NumberInput label={t('model_gain')} value={gain} onChange={setGain} w={160} />
+        <NumberInput label={t('model_cost')} value={cost} onChange={setCost} w={160} />
+        <p role="status">{t('model_money_best', { threshold: share(Number(best[0])), profit: number(Number(best[1])) })}</p>
+      </div>
+      <div className="plot">
+        <Chart spec={{ kind: 'line', x: 'threshold', y: ['profit'] }} data={data} label={t('model_money')} />
+      </div>
+    </section>
+  );
+}
+
+function Leaderboard({ report }: { report: ModelReport }) {
+  const { t, number, duration } = useWords();
+  const trials = useMemo(() => [...report.trials].sort((a, b) => a.score - b.score).slice(0, 20), [report]);
+  return (
+    <section className="card">
+      <h2>{t('model_trials')}</h2>
+      <Sideways label={t('model_trials')}>
+        <table className="plain">
+          <thead>
+            <tr>
+              <th>{t('model_trial')}</th>
+              <th className="end">{report.metric}</th>
+              <th className="end">{t('model_time')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {trials.map(({ candidate, score, trainMillis }, at) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: two trials may have one name
+              <tr key={at}>
+                <td>{candidate.name}</td>
+                <td className="end tabular">{number(short(score))}</td>
+                <td className="end tabular">{duration(trainMillis)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Sideways>
+    </section>
+  );
+}
+
+/** A row to try: it begins with the usual values. */
+function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
+  const { t, share, number } = useWords();
+  const [values, setValues] = useState<Record<string, string>>(() =>
+    Object.fromEntries(
+      model.inputs.map(({ name: input }) => {
+        const { median, mean } = model.profile.find((each) => each.input === input) ?? { median: null, mean: null };
+        return [input, (median ?? mean) === null ? '' : String(median ?? mean)];
+      }),
+    ),
+  );
+  const [said, setSaid] = useState<Record<string, unknown> | Trouble | null>(null);
+  const predict = async () => {
+    const row = Object.fromEntries(
+      model.inputs.map(({ name: input, kind }) => {
+        const value = values[input] ?? '';
+        return [input, value === '' ? null : kind === 'number' ? numberOr(value) : value];
+      }),
+    );
+    try {
+      const { predictions } = await call<PredictAnswer>('POST', `/v1/models/${encodeURIComponent(name)}/predict`, {
+        body: { rows: [row] },
+      });
+      setSaid(predictions[0]!);
+    } catch (thrown) {
+      if (!(thrown instanceof Trouble)) throw thrown;
+      setSaid(thrown);
+    }
+  };
+  const probabilities = said === null || said instanceof Trouble ? null : (said['probabilities'] as Record<string, number> | undefined);
+  const value = said === null || said instanceof Trouble ? null : Object.entries(said).find(([key]) => key.startsWith('predicted_'))?.[1];
+  return (
+    <section className="card">
+      <h2>{t('model_try')}</h2>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          predict();
+        }}
+      >
+        <div className="inputs">
+          {model.inputs.map(({ name: input, type }) => (
+            <TextInput
+              key={input}
+              label={input}
+              placeholder={type.toLowerCase()}
+              value={values[input] ?? ''}
+              onChange={({ currentTarget: { value: next } }) => setValues((held) => ({ ...held, [input]: next }))}
+            />
+          ))}
+        </div>
+        <div className="try-row">
+          <Button type="submit">{t('model_predict')}</Button>
+          {said instanceof Trouble && <Problem trouble={said} compact />}
+          {value !== null && (
+            <p role="status" className="predicted">
+              <strong className="figure">{typeof value === 'number' ? number(short(value)) : String(value)}</strong>{' '}
+              {probabilities !== undefined && probabilities !== null && (
+                <span className="faint tabular">
+                  {Object.entries(probabilities)
+                    .map(([label, its]) => `${label} ${share(its)}`)
+                    .join(' · ')}
+                </span>
+              )}
+            </p>
+          )}
+        </div>
+      </form>
+    </section>
+  );
+}
+
+const numberOr = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
+
+function Registry({ model, who, onChange }: { model: ModelAnswer; who: SessionAnswer; onChange: () => void }) {
+  const { t, instant, number } = useWords();
+  const { name, versions, aliases } = model.model;
+  const [trouble, setTrouble] = useState<Trouble | null>(null);
+  const promote = async (version: number) => {
+    try {
+      await call('POST', `/v1/models/${encodeURIComponent(`${name}@${version}`)}/promote`, { body: { alias: 'champion' } });
+      onChange();
+    } catch (thrown) {
+      if (!(thrown instanceof Trouble)) throw thrown;
+      setTrouble(thrown);
+    }
+  };
+  return (
+    <section className="card">
+      <h2>{t('versions')}</h2>
+      {trouble !== null && <Problem trouble={trouble} compact />}
+      <ul className="items">
+        {versions.map(({ version, created, by, metrics }) => (
+          <li key={version} className="item">
+            <div>
+              <p>
+                {t('model_version', { n: version })}{' '}
+                <span className="faint small">
+                  {Object.entries(aliases)
+                    .filter(([, its]) => its === version)
+                    .map(([alias]) => alias)
+                    .join(', ')}
+                </span>
+              </p>
+              <p className="faint small tabular">
+                {instant(Date.parse(created))} · {by} ·{' '}
+                {metrics
+                  .slice(0, 2)
+                  .map(({ metric, value }) => `${metric} ${number(short(value))}`)
+                  .join(' · ')}
+              </p>
+            </div>
+            {who.role !== 'viewer' && aliases['champion'] !== version && (
+              <Button variant="default" onClick={() => promote(version)}>
+                {t('model_promote')}
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+      <Copied text={versions.find(({ version }) => version === model.version)!.query} />
+    </section>
+  );
+}
