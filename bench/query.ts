@@ -6,10 +6,14 @@ import { Agent, request } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { warehouseShare } from '../src/platform/memory-watch.ts';
 import { tpch } from '../test/sql/tpch.ts';
 import { buildProgram, newWorkspace, processTree, type Running, residentBytes, startProgram, tempFolder, untilReady } from './program.ts';
 import { type Figure, report } from './report.ts';
 import { tpchFile } from './tpch.ts';
+
+/** A workspace's default. */
+const MEMORY = 1e9;
 
 const agent = new Agent({ keepAlive: true });
 
@@ -74,7 +78,7 @@ async function startAlone(file: string): Promise<ChildProcess> {
   const copy = join(tempFolder(), 'alone.duckdb');
   copyFileSync(file, copy);
   const threads = Math.max(2, availableParallelism());
-  const child = fork(new URL('./alone.ts', import.meta.url), [copy, String(threads), '500MB']);
+  const child = fork(new URL('./alone.ts', import.meta.url), [copy, String(threads), `${Math.floor(warehouseShare(MEMORY) / 1e6)}MB`]);
   await once(child, 'message');
   return child;
 }

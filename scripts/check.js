@@ -8,9 +8,15 @@ import { home } from '../bin/node24.js';
 import { ensureConsole } from './console.js';
 import { ensureInstalled, isInstalled, run, runNode24 } from './install.js';
 
-/** Debian packages that tests need: {name, program, reason}. A test whose program is absent skips itself with a reason, and is counted. */
+/** Debian packages that tests need: {name, program, reason, folder?}. A test whose program is absent skips itself with a reason, and is counted. */
 const debianPackages = [
   { name: 'chromium', program: 'chromium', reason: 'a real browser walks through the console (test/web)' },
+  {
+    name: 'postgresql',
+    program: 'postgres',
+    folder: '/usr/lib/postgresql',
+    reason: 'tables and changes are brought in from a real server (test/transfer); Debian keeps its programs in a folder for each version',
+  },
   { name: 'mariadb-server', program: 'mariadbd', reason: 'tables are brought in from a real server (test/transfer)' },
 ];
 
@@ -114,8 +120,14 @@ async function tests(files) {
   return { passed, failed: failed === 0 && code !== 0 ? 1 : failed, skipped: skipped + todo };
 }
 
+/** On the path, or in a folder of its versions. */
+function isPresent({ program: name, folder }) {
+  if (folder === undefined) return isInstalled(name);
+  return existsSync(folder) && readdirSync(folder).some((version) => existsSync(join(folder, version, 'bin', name)));
+}
+
 async function ensureDebianPackages() {
-  const missing = debianPackages.filter(({ program: name }) => !isInstalled(name));
+  const missing = debianPackages.filter((each) => !isPresent(each));
   if (missing.length === 0) return;
   for (const { name, reason } of missing) process.stdout.write(`Debian package ${name}: ${reason}\n`);
   if (!existsSync('/etc/debian_version') || process.getuid?.() !== 0) {

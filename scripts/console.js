@@ -31,7 +31,7 @@ export async function buildConsole() {
 /** Builds it unless web/dist/ is newer than everything that it is made from. */
 export async function ensureConsole() {
   const page = join(built, 'index.html');
-  const sources = ['web', 'src/core', 'src/visualize', 'src/server/api.ts', 'package-lock.json'];
+  const sources = ['web', 'src/core', 'src/definition', 'src/visualize', 'src/server/api.ts', 'package-lock.json'];
   if (existsSync(page) && Math.max(...sources.map(newest)) < statSync(page).mtimeMs) return;
   process.stderr.write('Building the console …\n');
   await buildConsole();

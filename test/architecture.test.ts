@@ -111,8 +111,16 @@ const broken: readonly { rule: keyof typeof rules; files: Record<string, string>
     says: 'src/core/a.ts → src/core/b.ts → src/core/a.ts',
   },
   { rule: 'no folder is a drawer', files: { 'src/core/utils/a.ts': 'export {};' }, says: 'utils' },
-  { rule: 'core, sql, learn and visualize use no Node API', files: { 'src/core/a.ts': `import fs from 'node:fs';` }, says: 'node:fs' },
-  { rule: 'core, sql, learn and visualize use no Node API', files: { 'src/core/a.ts': `import { join } from 'path';` }, says: 'path' },
+  {
+    rule: 'core, definition, sql, learn and visualize use no Node API',
+    files: { 'src/core/a.ts': `import fs from 'node:fs';` },
+    says: 'node:fs',
+  },
+  {
+    rule: 'core, definition, sql, learn and visualize use no Node API',
+    files: { 'src/core/a.ts': `import { join } from 'path';` },
+    says: 'path',
+  },
   { rule: 'the front never loads DuckDB', files: { 'src/platform/front.ts': `import '#store';` }, says: 'front.ts → src/store/index.ts' },
   { rule: 'the front never loads DuckDB', files: { 'src/cli/commands/up.ts': `await import('@duckdb/node-api');` }, says: '@duckdb' },
   { rule: 'every entry of a registry is listed in its index.ts', files: { 'src/cli/commands/down.ts': 'export {};' }, says: 'down.ts' },

@@ -8,10 +8,15 @@ export {
   openAnswers,
   type Shown,
 } from './answers/index.ts';
-export { type Experiment, type ExperimentMetric, parseExperiment } from './metrics/experiment.ts';
 export { type Journey, parseJourney } from './metrics/journey.ts';
 export { type Metric, type MetricJoin, parseMetric } from './metrics/metric.ts';
+export { referenceOf } from './models/drift.ts';
 export type {
+  BroughtModel,
+  Cell,
+  ExportFormat,
+  Feature,
+  FeatureCall,
   Golden,
   Input,
   ModelEntry,
@@ -23,6 +28,7 @@ export type {
   Version,
   Workshop,
 } from './models/model.ts';
-export { type Models, openModels, toldOf } from './models/models.ts';
+export { type Models, openModels } from './models/models.ts';
+export { modelStatement } from './models/statements.ts';
 export type { Analyst, Answer, Asking, Format, JobState, OwnStatements, RoleLimits } from './query.ts';
 export { openAnalyst } from './query.ts';

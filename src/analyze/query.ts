@@ -6,12 +6,15 @@ import { createReadStream, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
-import { readStatement, type Statement } from '#sql';
-import { OWN_SCHEMAS, type Reader, type Store, type Values } from '#store';
+import { explainRefusal, type Statement } from '#sql';
+import type { Reader, Store, Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
+import { newGrants } from './grants.ts';
 import { planCalls, valuesOf, type WritingAnswers } from './models/answer.ts';
 import type { Creating, Models } from './models/models.ts';
+import { openQueryLog } from './query-log.ts';
 import { newSpool } from './spool.ts';
+import { newStatements } from './statements.ts';
 import { queryError } from './words.ts';
 
 export type Format = 'json' | 'ndjson' | 'csv' | 'parquet';
@@ -27,6 +30,8 @@ export interface Asking {
   readonly job?: string;
   /** Cancels it. */
   readonly signal?: AbortSignal;
+  /** Runs nothing: the answer says whether the allow-list refuses it, by which rule, and what is allowed instead. */
+  readonly explain_refusal?: boolean;
 }
 
 export interface Answer {
@@ -86,11 +91,14 @@ const YOUNG: Millis = 250;
 const WAITING_PER_ROLE = 32;
 
 /** Carries out a statement of Millrace's own (views, models): rows to show, or null when it knows nothing of that kind. */
-export type OwnStatements = (
+export type OwnStatements = ((
   statement: Statement,
   who: Principal,
   asked: Omit<Creating, 'who'>,
-) => Promise<{ columns: Column[]; rows: (string | number | null)[][] } | null>;
+) => Promise<{ columns: Column[]; rows: (string | number | null)[][] } | null>) & {
+  /** Asked before any other statement that writes: throws where it would harm what stands on its target. */
+  readonly before?: (statement: Statement) => Promise<void>;
+};
 
 export function openAnalyst(input: {
   store: Store;
@@ -101,6 +109,9 @@ export function openAnalyst(input: {
 }): Analyst {
   const { store, models = noModels } = input;
   const jobs = new Map<string, Running>();
+  const statements = newStatements();
+  const grants = newGrants(store);
+  const log = openQueryLog(store);
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
   let count = 0;
@@ -109,6 +120,7 @@ export function openAnalyst(input: {
     const job = register(asking);
     asking.signal?.addEventListener('abort', () => stop(job, new MillraceError('QUERY_CANCELLED', { job: job.state.id })));
     const { role } = asking.who;
+    log.began(job.state, role);
     try {
       await place(role, job);
       try {
@@ -128,6 +140,7 @@ export function openAnalyst(input: {
       throw error;
     } finally {
       job.state.elapsed_ms = Math.round(performance.now() - job.began);
+      log.ended(job.state, role);
       job.reader?.close();
       job.reader = null;
     }
@@ -181,17 +194,18 @@ export function openAnalyst(input: {
   }
 
   async function run(asking: Asking, job: Running): Promise<Answer> {
-    const reader = await store.reader();
+    if (asking.explain_refusal) return explain(asking, job);
+    const planned = planCalls(asking.sql);
+    const reader = await store.reader(planned.names.size > 0);
     job.reader = reader;
     const limits = input.limits[asking.who.role];
     const seconds = Math.min(asking.seconds ?? limits.seconds, limits.seconds);
     const timer = setTimeout(() => stop(job, new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
     try {
-      const planned = planCalls(asking.sql);
-      const statement = await readStatement(planned.text, (sql) => reader.serialize(sql));
-      const names = await store.names();
-      const who = { role: asking.who.role, mayRead: (schema: string | null, name: string) => mayRead(names, schema, name), mayWrite };
+      const statement = await statements.read(planned.text, (sql) => reader.serialize(sql));
+      const who = await grants.of(asking.who.role);
       planned.check(statement, who);
+      await grants.checkThrough(statement, asking.who.role, (sql) => reader.serialize(sql));
       if (job.stop !== null) throw job.stop;
       const pause = async () => {
         await new Promise((resolve) => setImmediate(resolve));
@@ -215,6 +229,25 @@ export function openAnalyst(input: {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async function explain(asking: Asking, job: Running): Promise<Answer> {
+    const reader = await store.reader();
+    job.reader = reader;
+    const { role } = asking.who;
+    const who = await grants.of(role);
+    let refused: MillraceError | null = null;
+    try {
+      const planned = planCalls(asking.sql);
+      const serialize = (sql: string) => reader.serialize(sql);
+      const statement = await statements.read(planned.text, serialize);
+      planned.check(statement, who);
+      await grants.checkThrough(statement, role, serialize);
+    } catch (thrown) {
+      refused = thrown instanceof MillraceError ? thrown : queryError(thrown, asking.sql);
+    }
+    const columns = ['aspect', 'detail'].map((name) => ({ name, type: 'VARCHAR' }));
+    return told({ columns, rows: explainRefusal(refused, asking.sql, await grants.readable(role)) }, asking, job);
   }
 
   function stop(job: Running, why: MillraceError): void {
@@ -283,6 +316,7 @@ export function openAnalyst(input: {
   async function change(statement: Statement & { sql: string }, asking: Asking, job: Running, answers: WritingAnswers): Promise<Answer> {
     const target =
       'target' in statement ? `${statement.target.schema}.${statement.target.name}` : 'schema' in statement ? statement.schema : '';
+    await input.own.before?.(statement);
     const changed = await store
       .write(async (tx) => {
         if (job.stop !== null) throw job.stop;
@@ -351,6 +385,7 @@ export function openAnalyst(input: {
         if (job.state.state === 'running' || job.state.state === 'waiting') stop(job, new MillraceError('STOPPING'));
       }
       while (Object.values(active).some((n) => n > 0)) await new Promise((resolve) => setTimeout(resolve, 10));
+      await log.close();
     },
   };
 }
@@ -360,16 +395,6 @@ const noModels: Pick<Models, 'answer'> = {
     if (steps[0] !== undefined) fail('MODEL_UNKNOWN', { model: steps[0].call.model });
   },
 };
-
-/** Everything but the bytes of quarantine, which are an admin's through their own route, and rows that were replaced. */
-function mayRead(names: ReadonlySet<string>, schema: string | null, name: string): boolean {
-  const full = `${schema ?? 'main'}.${name}`.toLowerCase();
-  return names.has(full) && full !== 'millrace.quarantine' && !full.startsWith('change.');
-}
-
-function mayWrite(schema: string): boolean {
-  return !OWN_SCHEMAS.has(schema.replace(/[A-Z]/g, (letter) => letter.toLowerCase()));
-}
 
 /** The text to run for a statement that only reads, or null for one that changes something. */
 function readable(statement: Statement): string | null {

@@ -46,7 +46,7 @@ export function newSpool(folder: string): Spool {
     stream() {
       if (fd < 0) {
         const body = Buffer.from(pieces.join(''));
-        return { bytes: body.length, body: Readable.from([body]) };
+        return { bytes: body.length, body: whole(body) };
       }
       toFile();
       // The open descriptor keeps the file; its name can go now, so nothing is left behind however this ends.
@@ -61,4 +61,15 @@ export function newSpool(folder: string): Spool {
       fd = -1;
     },
   };
+}
+
+/** A stream of one piece (`Readable.from` takes turns of the loop for each). */
+function whole(body: Buffer): Readable {
+  return new Readable({
+    highWaterMark: IN_MEMORY,
+    read() {
+      this.push(body);
+      this.push(null);
+    },
+  });
 }

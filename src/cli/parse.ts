@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util';
-import { fail, type Option } from '#core';
+import { fail, nearest, type Option } from '#core';
 import type { Command, Input, Positional } from './command.ts';
-import { nearest } from './nearest.ts';
 
 /** Every command understands it; `main` answers it before the rest is checked. */
 export const helpOption: Option = { name: 'help', type: 'boolean', summary: 'Shows this help.' };

@@ -1,8 +1,7 @@
-import { asMillraceError, type ErrorCode, fail } from '#core';
+import { asMillraceError, type ErrorCode, fail, nearest } from '#core';
 import type { Command, Io } from './command.ts';
 import { commands } from './commands/index.ts';
 import { commandHelp, overview } from './help.ts';
-import { nearest } from './nearest.ts';
 import { parseInput } from './parse.ts';
 
 /** Errors of the words on the command line: exit code 2, all others 1. */

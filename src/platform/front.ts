@@ -19,6 +19,7 @@ import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts'
 import { type ModelServer, openModelServer } from './models/serve.ts';
 import { openTransfers, type Transfers } from './transfers.ts';
 import { startUpkeep } from './upkeep.ts';
+import { openUploads, type Uploads } from './uploads.ts';
 import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
 
 export interface FrontOptions {
@@ -39,6 +40,8 @@ export interface Front {
   /** Models that answer in this process, without the warehouse. */
   readonly models: ModelServer;
   readonly transfers: Transfers;
+  /** Files that users drop. */
+  readonly dropped: Uploads;
   /** Where the log of each topic ends, durably. */
   durable(): Record<string, Position>;
   warehouseState(): 'starting' | 'ready' | 'down';
@@ -93,6 +96,8 @@ export function openFront(options: FrontOptions): Front {
   const child = supervise({
     script: new URL('./warehouse.ts', import.meta.url),
     args: [JSON.stringify(config)],
+    // Room for what lives shortly: 16 MB of it, Node's default, stay resident. Results are made in pieces of this size.
+    nodeArguments: ['--max-semi-space-size=2'],
     // Queries and file calls share this pool; it can only be set before the process begins.
     // glibc keeps freed memory in as many arenas as there are threads; two are enough and stay small.
     env: { UV_THREADPOOL_SIZE: '24', MALLOC_ARENA_MAX: '2', TZ: 'UTC' },
@@ -185,7 +190,36 @@ export function openFront(options: FrontOptions): Front {
     },
   };
 
-  const transfers = openTransfers({ workspace: workspace.path, dataPath, socket, warehouse, log: say });
+  const transfers = openTransfers({
+    workspace: workspace.path,
+    dataPath,
+    socket,
+    warehouse,
+    rules: () => workspace.settings.transfer,
+    timeZone: () => workspace.settings.timeZone,
+    alert(name, record) {
+      const sending = { sender: 'millrace', idempotencyKey: record.run };
+      const unsent = (thrown: unknown) => say('error', 'transfer.alert', { topic: name, message: asMillraceError(thrown).message });
+      try {
+        intake.take(topicOf(name), Buffer.from(JSON.stringify(record)), sending, (error, { rejections }) => {
+          const [rejection] = rejections;
+          if (error !== null) unsent(error);
+          else if (rejection !== undefined) unsent(new MillraceError(rejection.code));
+        });
+      } catch (thrown) {
+        unsent(thrown);
+      }
+    },
+    log: say,
+  });
+  const dropped = openUploads({
+    dataPath,
+    transfers,
+    warehouse,
+    largest: () => workspace.settings.transfer.uploadBytes,
+    refusal: doors.refusal,
+    log: say,
+  });
 
   return {
     workspace,
@@ -197,6 +231,7 @@ export function openFront(options: FrontOptions): Front {
     uploads,
     models,
     transfers,
+    dropped,
     durable: () => log.durable(),
     warehouseState: () => state,
     memory: () => ({ front_bytes: process.memoryUsage.rss(), warehouse_bytes: child.pid === null ? 0 : (residentBytes(child.pid) ?? 0) }),
@@ -210,6 +245,7 @@ export function openFront(options: FrontOptions): Front {
       await upkeep.stop();
       log.close();
       tellDurable();
+      dropped.stop();
       await transfers.stop();
       await child.stop();
       warehouse.close();

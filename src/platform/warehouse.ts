@@ -2,10 +2,11 @@
  * The warehouse child: the one DuckDB file, delivery and queries. It answers HTTP on a Unix socket in a folder that only this
  * user can enter; who asks was decided by the front. It ends when the front is gone.
  */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DefinitionKind, definitionKinds, openAnalyst, openAnswers, openModels } from '#analyze';
 import { asMillraceError, type ErrorBody, type Topic } from '#core';
-import { openKeeper, startDelivery } from '#process';
+import { openKeeper, openQueries, startDelivery } from '#process';
 import { http } from '#run';
 import { isFatal, openStore, type Store } from '#store';
 import { type DefinitionFolder, openDefinitions } from '#workspace';
@@ -17,6 +18,7 @@ import { quarantineRoutes } from './warehouse/quarantine.ts';
 import { questionRoutes } from './warehouse/questions.ts';
 import { ownStatements } from './warehouse/statements.ts';
 import { transferRoutes } from './warehouse/transfers.ts';
+import { viewRoutes } from './warehouse/views.ts';
 
 /** The kernel frees the file of a killed predecessor at once, but its process may take a moment to be gone. */
 const PATIENCE = 10_000;
@@ -29,12 +31,14 @@ async function main(config: ChildConfig): Promise<void> {
   const problem = (thrown: unknown) => say({ kind: 'problem', message: thrown instanceof Error ? thrown.message : String(thrown) });
   const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
   const keeper = await openKeeper({ store, files: viewFiles, onProblem: problem });
+  const queryFiles = openDefinitions(config.workspace, 'queries', '.sql', () => void defineViews());
+  const queries = await openQueries({ store, files: queryFiles, timeZone: config.timeZone, onProblem: problem });
   const models = await openModels({
     store,
-    workshop: openWorkshop(config.dataPath, trainerShare(config.memory)),
+    workshop: openWorkshop(config.dataPath, trainerShare(config.memory), join(config.workspace, 'models')),
     onChange: (list) => say({ kind: 'models', models: list }),
   });
-  const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper, models), models });
+  const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper, queries, models), models });
   // Read at each question: an edit needs no listening to.
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),
@@ -43,7 +47,7 @@ async function main(config: ChildConfig): Promise<void> {
   let broken: readonly ErrorBody[] = [];
   async function defineViews(): Promise<void> {
     try {
-      broken = [...(await keeper.define()), ...viewFiles.problems()];
+      broken = [...(await keeper.define()), ...viewFiles.problems(), ...(await queries.define()), ...queryFiles.problems()];
       for (const { message } of broken) say({ kind: 'problem', message });
     } catch (thrown) {
       problem(thrown);
@@ -64,6 +68,7 @@ async function main(config: ChildConfig): Promise<void> {
 
   const routes = {
     ...questionRoutes({ store, analyst, answers, views: () => ({ views: keeper.states(), problems: broken }) }),
+    ...viewRoutes({ store, keeper, timeZone: config.timeZone }),
     ...quarantineRoutes(store),
     ...(await transferRoutes(store)),
     ...modelRoutes(models),
@@ -98,7 +103,8 @@ async function main(config: ChildConfig): Promise<void> {
       await analyst.close();
       await delivering.settle(2_500);
       await delivering.stop();
-      for (const files of [viewFiles, ...Object.values(definitions)]) files.close();
+      for (const files of [viewFiles, queryFiles, ...Object.values(definitions)]) files.close();
+      await queries.stop();
       await keeper.stop();
       await store.close();
       process.exit(0);

@@ -140,7 +140,10 @@ export interface DashboardsAnswer {
   dashboards: { name: string; title: string; description: string; tiles: number; error: ErrorBody | null }[];
 }
 
-/** GET /v1/dashboards/:name; PUT saves the YAML text {text, version}: `version` is the one that was edited, null for a new file (DASHBOARD_CHANGED otherwise). */
+/**
+ * GET /v1/dashboards/:name. PUT saves {text, version}, or {definition, version} in the words of the file: what stays the same keeps its
+ * comments. `version` (or the header If-Match) is the one that was edited, null for a new file; DASHBOARD_CHANGED when it is another by now.
+ */
 export interface DashboardAnswer {
   name: string;
   text: string;
@@ -148,6 +151,83 @@ export interface DashboardAnswer {
   version: string;
   dashboard: Dashboard | null;
   error: ErrorBody | null;
+}
+
+/** GET /v1/experiments/:name/assignment?unit= — the same unit always has the same variant; `reason` says why it has none. Any token may ask. */
+export interface AssignmentAnswer {
+  experiment: string;
+  unit: string;
+  variant: string | null;
+  reason: string | null;
+}
+
+/** GET /v1/dashboards/:name/versions: the newest 50 that were saved here; …/versions/:version is a DashboardAnswer. */
+export interface DashboardVersionsAnswer {
+  versions: { version: string; at: string; by: string }[];
+}
+
+/** What is chosen above a dashboard. `from` and `to` (both included) count for the range `custom` only. */
+export interface ShareRequest {
+  range: string;
+  from: string;
+  to: string;
+  filters: Record<string, string>;
+  tab?: string | null;
+  /** How long the link lives, 1 to 365. */
+  days: number;
+}
+
+/** POST /v1/dashboards/:name/share: a page that anyone opens without a token, with this choice and no other, until it expires. */
+export interface ShareAnswer {
+  path: string;
+  expires: string;
+}
+
+/** POST /v1/shared {link}. The statements stay out of it. */
+export interface SharedAnswer {
+  title: string;
+  description: string;
+  refresh: number | null;
+  /** The choice in words: the range, and the filters by their titles. */
+  range: string;
+  from: string;
+  to: string;
+  filters: { title: string; value: string }[];
+  /** `sql` is '' where a tile asks something: POST /v1/shared/tile {link, tile} answers it as QueryAnswer. */
+  tiles: Dashboard['tiles'];
+  expires: string;
+}
+
+/** POST /v1/why {sql, params?}: what a figure stands on, as whoever asks. */
+export interface WhyRequest {
+  sql: string;
+  params?: unknown[] | Record<string, unknown>;
+}
+
+export interface WhyAnswer {
+  columns: Column[];
+  /** Those that the statement names, then those from which they are made. */
+  tables: WhyTable[];
+  /** Names that are called like a table but are none here: metrics, answers, models. */
+  called: string[];
+  read_at: string;
+}
+
+export interface WhyTable {
+  table: string;
+  origin: Table['origin'];
+  rows: number | null;
+  /** The table that it was found from; null where the statement names it. */
+  of: string | null;
+  /** Its columns that the statement names. */
+  columns: string[];
+  /** What was written into it: the newest batch, and over all of them. Null for a view. */
+  batches: { count: number; first: number; last: number; committed: string; rows: number; duplicates: number; quarantined: number } | null;
+  /** For the table of a topic: how much of the log is in it (positions are bytes), and the age of what is not. */
+  topic: { name: string; from: number; to: number; durable: number; lag_ms: number } | null;
+  view: { definition: string | null; state: string; batch: number | null; refreshed: string | null } | null;
+  /** The newest rows. */
+  sample: { columns: Column[]; rows: unknown[][] } | null;
 }
 
 /** GET /v1/transfers: the definitions in transfers/, with the newest run of each since the start. */
@@ -191,7 +271,7 @@ export interface TransferReport {
 export interface TransferTableReport {
   source: string;
   target: string;
-  mode: 'full' | 'append' | 'merge';
+  mode: 'full' | 'append' | 'merge' | 'cdc';
   read: number;
   rows: number;
   replaced: number;
@@ -209,6 +289,61 @@ export interface TransferTableReport {
     up_to: string | null;
     differences: readonly { key: readonly (string | null)[]; kind: 'missing' | 'extra' | 'different' }[];
   } | null;
+}
+
+/**
+ * POST /v1/uploads?name=orders.xlsx — the file is the body (gzip taken); answers with what it seems to be and its first rows. The name is only
+ * shown. POST /v1/uploads/:id/preview {UploadLook} shows the same with other options or types. POST /v1/uploads/:id/load {UploadLoad} begins a
+ * load and answers {run}: GET /v1/transfers/runs/:run shows how far it is (TransferRun). DELETE /v1/uploads/:id; GET /v1/uploads lists them.
+ * An upload is gone after a day, or when Millrace is restarted. Editors and admins.
+ */
+export interface UploadAnswer extends UploadInfo {
+  guess: {
+    kind: 'csv' | 'json' | 'parquet' | 'xlsx' | string;
+    /** What was found, by the names of the options: csv has encoding, delimiter, header, dates, decimal. */
+    options: Record<string, string>;
+    /** The sheets of a workbook, the files of a zip; one otherwise. */
+    tables: readonly { name: string; rows: number | null }[];
+    /** The one that is shown. */
+    table: string;
+    columns: readonly { name: string; type: string; note: string | null }[];
+  };
+  /** At most 20, as text; null is NULL. */
+  rows: readonly (readonly (string | null)[])[];
+  /** Rows among those looked at that would go to quarantine. */
+  refused: readonly { line: number; reason: string }[];
+}
+
+export interface UploadInfo {
+  upload: string;
+  name: string;
+  bytes: number;
+  expires: string;
+  /** Of its newest load. */
+  run: string | null;
+}
+
+export interface UploadsAnswer {
+  uploads: UploadInfo[];
+}
+
+export interface UploadLook {
+  kind?: 'csv' | 'json' | 'parquet' | 'xlsx';
+  options?: Record<string, string | number | boolean>;
+  table?: string;
+  /** By column: VARCHAR, BIGINT, DOUBLE, DECIMAL(p,s), BOOLEAN, DATE, TIMESTAMP, JSON … */
+  types?: Record<string, string>;
+}
+
+export interface UploadLoad extends Omit<UploadLook, 'table'> {
+  /** The table in the warehouse: schema.name, or a name in main. */
+  table: string;
+  /** append is undone when it fails; a merge stays as far as it came, and can be repeated. */
+  mode: 'replace' | 'append' | 'merge';
+  /** For merge. */
+  key?: string[];
+  /** Which of the guess's tables; the first where it is left out. */
+  source_table?: string;
 }
 
 /** GET /v1/transfers/:name/runs: the newest 50 of the history in millrace.transfer_run. */
@@ -304,7 +439,13 @@ export interface ModelVersion {
 
 /** GET /v1/models. Versions: the newest first. `aliases`: name → version; `champion` answers where none is named. */
 export interface ModelsAnswer {
-  models: readonly { name: string; versions: readonly ModelVersion[]; aliases: Record<string, number> }[];
+  models: readonly {
+    name: string;
+    versions: readonly ModelVersion[];
+    aliases: Record<string, number>;
+    /** What ALTER MODEL … SET OPTIONS set. */
+    settings: { description?: string | null; log_topic?: string | null; log_share?: number };
+  }[];
 }
 
 /** GET /v1/models/:name, where a name is `model`, `schema.model`, `model@2` or `model@alias`. */
@@ -339,6 +480,16 @@ export interface ModelReport {
   better: boolean;
   importance: readonly { column: string; loss: number }[];
   confusion: readonly (readonly number[])[] | null;
+  /** For two classes, on the judged rows: what a threshold on the second class's probability would have got right and wrong. */
+  thresholds?:
+    | readonly {
+        threshold: number;
+        truePositives: number;
+        falsePositives: number;
+        falseNegatives: number;
+        trueNegatives: number;
+      }[]
+    | null;
   stopped: boolean;
 }
 
@@ -356,6 +507,8 @@ export interface PredictAnswer {
   model: string;
   version: number;
   predictions: readonly Record<string, unknown>[];
+  /** Where the model keeps its requests and this one was drawn: the records that its topic took, or why it took none. */
+  logged?: { topic: string; accepted: number; error: ErrorBody | null };
 }
 
 /** GET /v1/trainings: those under way. POST /v1/trainings/:job/stop ends one's search and keeps the best model so far. */
@@ -375,4 +528,56 @@ export interface TrainingsAnswer {
       elapsedMillis: number;
     } | null;
   }[];
+}
+
+/** GET /v1/views: the files of the folder views/. POST /v1/views/:view/cancel ends a build in chunks. */
+export interface ViewsAnswer {
+  views: {
+    name: string;
+    source: string;
+    reads: string[];
+    partition: string | null;
+    mode: 'partitions' | 'whole';
+    reasons: string[];
+    plan: string[];
+    state: 'fresh' | 'behind' | 'paused';
+    /** Chunks of a build beside the rows that are shown meanwhile. */
+    building: { done: number; of: number } | null;
+    batch: number | null;
+    refreshed: string | null;
+    refreshes: number;
+    last_ms: number | null;
+    last: { mode: 'partitions' | 'whole' | 'nothing'; partitions: number; rows: number; late?: number } | null;
+    late: { after_ms: number; watermark: string | null; rows: number } | null;
+    /** The newest audit, and the differing rows that audits have found. */
+    audit: { at: string; partitions: number | null; differences: number; found: number } | null;
+    error: ErrorBody | null;
+  }[];
+  problems: ErrorBody[];
+}
+
+/** POST /v1/views/:view/audit compares a sample with the query; null while the view is not right up to now. */
+export interface ViewAuditAnswer {
+  view: string;
+  audited: { at: string; partitions: number | null; differences: number } | null;
+}
+
+/** POST /v1/views/sessions: the ready-made definitions of sessions for a topic; with `write` they become files in views/. */
+export interface SessionViewsRequest {
+  topic: string;
+  rule: 'ga4' | 'posthog' | 'universal' | 'ua';
+  /** The workspace's where absent. */
+  time_zone?: string;
+  /** Default: mart. */
+  schema?: string;
+  /** Columns by field; null: there is none. Fields that are left out are found by their usual names. */
+  fields?: Record<string, string | null>;
+  page_views?: string[];
+  key_events?: string[];
+  write?: boolean;
+}
+export interface SessionViewsAnswer {
+  views: { name: string; sql: string }[];
+  fields: Record<string, string>;
+  written: boolean;
 }

@@ -7,7 +7,7 @@ import { resolveImport, roomOf, type SourceFile, type Tree } from './tree.ts';
 export type Rule = (tree: Tree) => string[];
 
 const drawers = new Set(['utils', 'common', 'helpers', 'services', 'types', 'lib']);
-const pureRooms = new Set(['src/core', 'src/sql', 'src/learn', 'src/visualize']);
+const pureRooms = new Set(['src/core', 'src/definition', 'src/experiment', 'src/sql', 'src/learn', 'src/visualize']);
 const registries = new Set(['doors', 'sources', 'answers', 'learners', 'charts', 'commands', 'routes']);
 
 /** Each rule by the sentence that it holds. */
@@ -59,7 +59,7 @@ export const rules: Readonly<Record<string, Rule>> = {
       (name) => `a folder is named ${name}`,
     ),
 
-  'core, sql, learn and visualize use no Node API': (tree) =>
+  'core, definition, sql, learn and visualize use no Node API': (tree) =>
     eachImport(tree, ({ path }, specifier, type) =>
       pureRooms.has(roomOf(path)) && isBuiltin(specifier) && !type ? `${path} imports ${specifier}` : null,
     ),

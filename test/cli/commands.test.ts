@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -137,9 +137,11 @@ describe('millrace load', () => {
 
   test('refuses a file whose ending says nothing, before anything is sent', async (t) => {
     const { requests, address } = await fakeServer(t, () => busy);
-    const { code, stderr } = await millrace(['load', 't', 'a.csv', 'b.xyz'], { env: remote(address) });
+    const path = folder(t);
+    for (const name of ['a.csv', 'b.xyz']) writeFileSync(join(path, name), 'x\n1\n');
+    const { code, stderr } = await millrace(['load', 't', join(path, 'a.csv'), join(path, 'b.xyz')], { env: remote(address) });
     assert.equal(code, 2);
-    assert.match(stderr, /b\.xyz|a\.csv/);
+    assert.match(stderr, /b\.xyz: its ending does not say what it is/);
     assert.equal(requests.length, 0);
   });
 });
@@ -231,13 +233,18 @@ describe('the other commands', () => {
 
   test('up refuses settings that can not be, before it starts anything', async (t) => {
     const path = folder(t);
-    for (const words of [
-      ['--port', '70000'],
-      ['--memory', 'much'],
-      ['--tls-cert', 'a.pem'],
-      ['--tls-cert', '/nowhere', '--tls-key', '/nowhere'],
-    ]) {
-      assert.equal((await millrace(['up', '--workspace', path, ...words])).code, 2, words.join(' '));
+    const cases: readonly [says: RegExp, words: string[]][] = [
+      [/--port can't be 70000/, ['--port', '70000']],
+      [/--memory can't be much/, ['--memory', 'much']],
+      [/--tls-cert needs it/, ['--tls-cert', 'a.pem']],
+      [/--tls-key needs it/, ['--tls-key', 'a.pem']],
+      [/--tls-cert can't be \/nowhere/, ['--tls-cert', '/nowhere', '--tls-key', '/nowhere']],
+    ];
+    for (const [says, words] of cases) {
+      const { code, stderr } = await millrace(['up', '--workspace', path, ...words]);
+      assert.equal(code, 2, words.join(' '));
+      assert.match(stderr, says);
     }
+    assert.deepEqual(readdirSync(path), []);
   });
 });

@@ -94,7 +94,7 @@ describe('questions over HTTP', () => {
     instance.closeSync();
   });
 
-  test('a million rows come whole in each format, and nothing is left in the folder of results', async () => {
+  test('hundreds of thousands of rows come whole in each text format, and nothing is left in the folder of results', async () => {
     for (const format of ['json', 'ndjson', 'csv']) {
       const reply = await query('SELECT range AS n, repeat(chr(54620), 10) AS t FROM range(300000)', { format });
       assert.equal(reply.headers.get('x-millrace-rows'), '300000');
@@ -170,7 +170,28 @@ describe('questions over HTTP', () => {
     assert.deepEqual(await server.ask('SELECT 1'), [[1]]);
   });
 
-  test('a job is seen while it runs, with its progress, by its owner and by admins, and can be cancelled by them only', async () => {
+  test('a job says how far it is: a share that only grows', async () => {
+    await query('CREATE TABLE counted AS SELECT range AS n FROM range(3000000)');
+    const answer = query('SELECT count(DISTINCT hash(n, 1)) + count(DISTINCT hash(n, 2)) FROM counted', { job: 'counting' });
+    const seen: number[] = [];
+    let job = { state: 'waiting', progress: null as number | null };
+    while (job.state === 'waiting' || job.state === 'running') {
+      const reply = await server.call('GET', '/v1/jobs/counting');
+      if (reply.status === 200) job = reply.json as typeof job;
+      if (job.progress !== null) seen.push(job.progress);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.deepEqual((await answer).status, 200);
+    assert.ok(new Set(seen).size >= 3, `its progress was ${seen.join(', ')}`);
+    assert.deepEqual(
+      seen,
+      [...seen].sort((a, b) => a - b),
+    );
+    assert.ok(seen.every((share) => share >= 0 && share <= 1));
+    await query('DROP TABLE counted');
+  });
+
+  test('a job is seen while it runs, with its state and progress, by its owner and by admins, and can be cancelled by them only', async () => {
     const [owner, other] = [await server.token('editor'), await server.token('editor')];
     const answer = query(SLOW, { job: 'slow-1' }, owner);
     await until(async () => (await server.call('GET', '/v1/jobs/slow-1', { token: owner })).status === 200);
@@ -178,6 +199,7 @@ describe('questions over HTTP', () => {
     assert.equal((await server.call('DELETE', '/v1/jobs/slow-1', { token: other })).code, 'NOT_ALLOWED');
     const idsOf = async (token?: string) =>
       ((await server.call('GET', '/v1/jobs', token === undefined ? {} : { token })).json as { id: string }[]).map(({ id }) => id);
+    assert.equal(((await server.call('GET', '/v1/jobs/slow-1', { token: owner })).json as { state: string }).state, 'running');
     assert.ok((await idsOf()).includes('slow-1'));
     assert.ok((await idsOf(owner)).includes('slow-1'));
     assert.deepEqual(await idsOf(other), []);

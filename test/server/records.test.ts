@@ -104,10 +104,8 @@ describe('records over HTTP', () => {
     const server = await running(t, { topics: { plain: '{}' } });
     const headers = { 'idempotency-key': 'batch-1' };
     for (let k = 0; k < 3; k++) assert.equal((await server.send('plain', '{"n":1}\n{"n":1}', { headers })).status, 200);
-    assert.equal(
-      (await server.send('plain', '{"n":1}', { headers: { 'idempotency-key': '한글'.normalize() && '\u00e9' } })).code,
-      'REQUEST_INVALID',
-    );
+    // The one key beyond ASCII that a client can send at all: headers are Latin-1.
+    assert.equal((await server.send('plain', '{"n":1}', { headers: { 'idempotency-key': '\u00e9' } })).code, 'REQUEST_INVALID');
     await server.delivered();
     assert.deepEqual(await server.ask('SELECT count(*) FROM raw.plain'), [[2]]);
   });

@@ -8,9 +8,10 @@ import { progress } from '#run';
 import type { ModelAnswer, ModelsAnswer, PredictAnswer, QueryAnswer, TrainingsAnswer } from '#server';
 import { type Client, connect, errorOf, workspaceOption } from '../client.ts';
 import type { Command, Input, Io } from '../command.ts';
+import { modelReport } from '../print/model.ts';
 import { table, text } from '../print/table.ts';
 
-const ACTIONS = { train, list, show, predict, export: exportModel, promote, rollback: rollBack, drop } as const;
+const ACTIONS = { train, list, show, predict, drift, export: exportModel, promote, rollback: rollBack, drop } as const;
 type Action = keyof typeof ACTIONS;
 
 /** Rows sent at a time by predict. */
@@ -23,7 +24,11 @@ export const model: Command = {
   positionals: [
     { name: 'ACTION', summary: 'What to do.', required: true, choices: Object.keys(ACTIONS) },
     { name: 'NAME', summary: 'train: the table; else the model: name, schema.name, name@2 or name@challenger.' },
-    { name: 'FILE', summary: 'predict: NDJSON rows; - or nothing reads them from standard input.' },
+    {
+      name: 'FILE',
+      summary:
+        'predict: NDJSON rows; - or nothing reads them from standard input. drift: the table to compare. Default: the requests that were kept.',
+    },
   ],
   options: [
     workspaceOption,
@@ -36,13 +41,15 @@ export const model: Command = {
     {
       name: 'format',
       type: 'choice',
-      choices: ['json', 'js'],
-      summary: 'export: the model’s data, or one JavaScript file that needs nothing.',
+      choices: ['json', 'js', 'onnx'],
+      summary: 'export: the model’s data, one JavaScript file that needs nothing, or ONNX.',
       default: 'json',
     },
+    { name: 'since', type: 'text', summary: 'drift: how far back to look at kept requests, like 24h or 30m.', default: '24h' },
     { name: 'output', type: 'text', summary: 'export: the file to write. Default: standard output.' },
   ],
   usage: [
+    '  millrace model drift customers_churned mart.customers_today',
     '  millrace model train mart.customers --predict churned --budget 30s',
     '  millrace model promote customers_churned@2',
     '  Ctrl-C while training ends the search and keeps the best model so far; a second one gives up.',
@@ -160,38 +167,7 @@ async function show(input: Input, io: Io): Promise<number> {
     `made ${about.created} by ${about.by} from ${about.rows.toLocaleString('en-US')} rows, as of batch ${about.batch}`,
     about.query.trim(),
   ];
-  if (report !== null) {
-    const { rule } = report;
-    lines.push(
-      '',
-      `Judged on ${report.rows.judged.toLocaleString('en-US')} rows that it did not learn from (${report.split.kind} split: ${report.split.why})`,
-      table(
-        ['metric', 'value', 'error'].map(text),
-        report.scores.map((score) => [score.metric, score.value.toFixed(4), score.error.toFixed(4)]),
-        {},
-      ),
-      `The best simple rule, ${rule.text}: ${report.metric} ${rule.score.toFixed(4)}; the model gains ${rule.gain.toFixed(4)} ± ${rule.gainError.toFixed(4)}${report.better ? '' : ', which is no clear gain'}`,
-      '',
-      'What is lost when a column is shuffled',
-      table(
-        ['column', report.metric].map(text),
-        report.importance.slice(0, 15).map(({ column, loss }) => [column, loss.toFixed(4)]),
-        {},
-      ),
-      '',
-      table(
-        ['model tried', report.metric, 'share', 'ms'].map(text),
-        report.trials.map((trial) => [
-          trial.candidate.name,
-          trial.score.toFixed(4),
-          trial.share.toFixed(2),
-          String(Math.round(trial.trainMillis)),
-        ]),
-        {},
-      ),
-      ...report.warnings.map((warning) => `! ${warning.kind}: ${warning.text}`),
-    );
-  }
+  if (report !== null) lines.push('', modelReport(report, process.env['LC_ALL'] ?? process.env['LANG'] ?? ''));
   io.stdout.write(`${lines.join('\n')}\n`);
   return 0;
 }
@@ -224,6 +200,46 @@ function parsed(json: string, line: number): unknown {
   } catch (cause) {
     return fail('OPTION_VALUE', { option: `line ${line}`, value: json.slice(0, 50), problem: (cause as Error).message }, cause);
   }
+}
+
+/** Columns whose rows, or scores, are no longer like those of the training. */
+async function drift(input: Input, io: Io): Promise<number> {
+  const client = connect(input, io);
+  const name = nameOf(input, 'the model');
+  const source = input.positionals[2];
+  const from = source === undefined ? await keptRequests(client, input) : `(SELECT * FROM ${quoted(source)})`;
+  const [model, version] = name.split('@') as [string, string?];
+  const spelled = `${quoted(model)}${version === undefined ? '' : `@${version.replaceAll(/[^a-z0-9_]/gi, '')}`}`;
+  const { columns, rows } = await client.json<QueryAnswer>('POST', '/v1/query', {
+    sql: `SELECT * FROM ML.VALIDATE_DATA_SKEW(MODEL ${spelled}, ${from}) ORDER BY psi DESC`,
+  });
+  io.stdout.write(`${table(columns, rows, widthOf(io))}\n`);
+  return 0;
+}
+
+/** Rows of the model's topic as its inputs; a value that is not of the column's type counts as missing. */
+async function keptRequests(client: Client, input: Input): Promise<string> {
+  const { model: entry, inputs } = await client.json<ModelAnswer>('GET', pathOf(input));
+  const topic = entry.settings.log_topic;
+  if (topic === undefined || topic === null)
+    return fail('OPTION_VALUE', {
+      option: 'FILE',
+      value: 'absent',
+      problem: `name a table, or keep requests: ALTER MODEL … SET OPTIONS(log_topic = '…')`,
+    });
+  const since = /^(\d+)(m|h|d)$/.exec(String(input.options['since']));
+  if (since === null)
+    return fail('OPTION_VALUE', { option: '--since', value: String(input.options['since']), problem: 'write 30m, 24h or 7d' });
+  const unit = { m: 'minutes', h: 'hours', d: 'days' }[since[2] as 'm' | 'h' | 'd'];
+  const list = inputs.map(({ name, kind }) => {
+    const value = `json_extract_string(data, ${literal(`$.row.${JSON.stringify(name)}`)})`;
+    const time = `coalesce(epoch_ms(try_cast(${value} AS BIGINT)), try_cast(${value} AS TIMESTAMP))`;
+    // JSON's true is text here, and a flag was learned as a number.
+    const number = `coalesce(try_cast(${value} AS DOUBLE), try_cast(${value} AS BOOLEAN)::INTEGER)`;
+    return `${kind === 'text' ? value : kind === 'time' ? time : number} AS "${name.replaceAll('"', '""')}"`;
+  });
+  const mine = `json_extract_string(data, '$.model') = ${literal(entry.name)} AND _received > now() - INTERVAL '${since[1]} ${unit}'`;
+  return `(SELECT ${list.join(', ')} FROM raw.${quoted(topic)} WHERE ${mine})`;
 }
 
 async function exportModel(input: Input, io: Io): Promise<number> {

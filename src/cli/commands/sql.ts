@@ -27,6 +27,11 @@ export const sql: Command = {
     { name: 'output', type: 'text', summary: 'Writes the answer to this file.' },
     { name: 'limit', type: 'integer', summary: 'At most so many rows (a table shows 40 without it, the other formats all).' },
     { name: 'seconds', type: 'number', summary: 'Stops the statement after so many seconds.' },
+    {
+      name: 'explain-refusal',
+      type: 'boolean',
+      summary: 'Runs nothing and says whether the statement is refused, by which rule, and what is allowed instead.',
+    },
   ],
   usage: [
     '  millrace sql "SELECT page, count(*) AS views FROM raw.events GROUP BY page ORDER BY views DESC"',
@@ -41,9 +46,10 @@ export const sql: Command = {
       fail('OPTION_VALUE', { option: '--format', value: 'parquet', problem: 'a terminal can’t show it; name a file with --output' });
     }
     const rows = format === 'table' ? tableReach : limit;
-    const request: QueryRequest = {
+    const request: QueryRequest & { explain_refusal?: true } = {
       sql: await statementOf(input.positionals[0], io),
       format: format === 'table' ? 'json' : (format as 'json'),
+      ...(input.options['explain-refusal'] === true && { explain_refusal: true }),
       limits: {
         ...(rows !== undefined && { rows }),
         ...(input.options['seconds'] !== undefined && { seconds: Number(input.options['seconds']) }),

@@ -38,6 +38,12 @@ export const answerErrors = {
     what: (p) => `The call of answers.${p['answer']} can't be read: ${p['problem']}.`,
     remedy: "Write answers.NAME(option := value, …) with literal values; a list is one text: 'a,b,c'.",
   },
+  ANSWER_TOO_FEW: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The answer "${p['answer']}" needs at least ${p['needs']} ${p['what']}; there are ${p['found']}.`,
+    remedy: 'Ask over more days, or come back when there is more data.',
+  },
   METRIC_UNKNOWN: {
     status: 404,
     retryable: false,
@@ -68,5 +74,11 @@ export const answerErrors = {
     retryable: false,
     what: (p) => `There is no experiment "${p['experiment']}"${p['experiments'] ? `; there are ${p['experiments']}` : ''}.`,
     remedy: 'Define it as experiments/<name>.yaml.',
+  },
+  SEGMENT_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is no segment "${p['segment']}"${p['segments'] ? `; there are ${p['segments']}` : ''}.`,
+    remedy: 'Define it as segments/<name>.yaml.',
   },
 } as const satisfies Record<string, ErrorEntry>;

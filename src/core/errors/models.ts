@@ -87,6 +87,24 @@ export const modelErrors = {
     what: (p) => `The request can't be answered: ${p['problem']}.`,
     remedy: 'Send {"rows":[{"column":value, …}, …]} with at most 10,000 rows and 16 MB; larger tables are predicted in SQL by ML.PREDICT.',
   },
+  MODEL_EXPORT: {
+    status: 409,
+    retryable: false,
+    what: (p) => `The model "${p['model']}" can't be exported as ${p['format']}: ${p['problem']}.`,
+    remedy: 'Export it as JSON or JS, or train it without what stands in the way.',
+  },
+  MODEL_PATH: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The path "${p['path']}" can't be used: ${p['problem']}.`,
+    remedy: 'Name a file in the folder models of the workspace, such as churn.onnx or team/churn.onnx.',
+  },
+  MODEL_ONNX: {
+    status: 422,
+    retryable: false,
+    what: (p) => `The ONNX model can't be used: ${p['problem']}.`,
+    remedy: 'docs/models.md lists the operators and shapes that are known; export the model for ai.onnx.ml 1 to 5 with its preprocessing.',
+  },
   MODEL_TRANSFORM: {
     status: 409,
     retryable: false,

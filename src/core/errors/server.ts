@@ -98,6 +98,30 @@ export const serverErrors = {
     what: (p) => `The dashboard "${p['name']}" was changed by someone else meanwhile.`,
     remedy: 'Look at the newer version, then save again on top of it or under another name.',
   },
+  DASHBOARD_VERSION: {
+    status: 404,
+    retryable: false,
+    what: (p) => `The dashboard "${p['name']}" has no version "${p['version']}".`,
+    remedy: 'See GET /v1/dashboards/:name/versions for those that are kept.',
+  },
+  LINK_INVALID: {
+    status: 403,
+    retryable: false,
+    what: () => 'This link is not one that was made here, or it was withdrawn.',
+    remedy: 'Open the whole link as it was sent, or ask for a new one.',
+  },
+  LINK_EXPIRED: {
+    status: 410,
+    retryable: false,
+    what: (p) => `This link ended on ${p['expired']}.`,
+    remedy: 'Ask whoever sent it for a new one.',
+  },
+  LINK_TILE: {
+    status: 404,
+    retryable: false,
+    what: (p) => `The shared dashboard has no tile ${p['tile']} that asks something.`,
+    remedy: 'Open the link again: the dashboard was changed.',
+  },
   GUARD_FILE: {
     status: 500,
     retryable: false,

@@ -8,6 +8,12 @@ export const transferErrors = {
     what: (p) => `There is no transfer "${p['transfer']}".`,
     remedy: 'See "millrace transfer list"; "millrace transfer guess" writes a first definition.',
   },
+  TRANSFER_RUN_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is no run "${p['run']}" since Millrace was started.`,
+    remedy: 'See millrace.transfer_run for the history of all runs.',
+  },
   TRANSFER_OPTION: {
     status: 400,
     retryable: false,
@@ -37,6 +43,38 @@ export const transferErrors = {
     retryable: true,
     what: (p) => `Reading ${p['table']} failed: ${p['problem']}.`,
     remedy: 'What was applied stays, the state says how far; a rerun continues.',
+  },
+  TRANSFER_LOCKED: {
+    status: 409,
+    retryable: true,
+    what: (p) => `The table ${p['table']} is locked at the source, and stayed so.`,
+    remedy: 'End the session that holds the lock, or raise the connection’s lock_wait; a rerun continues.',
+  },
+  TRANSFER_CHANGES: {
+    status: 409,
+    retryable: false,
+    what: (p) => `The source ${p['source']} can't give its changes: ${p['problem']}.`,
+    remedy: 'Set the server up as docs/transfer.md says under "Changes as they happen".',
+  },
+  TRANSFER_GAP: {
+    status: 409,
+    retryable: false,
+    what: (p) => `The source ${p['source']} no longer has all changes since ${p['position']}: ${p['problem']}.`,
+    remedy:
+      'Begin anew with "millrace transfer state NAME --table TABLE --cursor none" for each table: the next run takes a whole copy and goes on from there. Until then the tables stay as they are.',
+  },
+  TRANSFER_HELD: {
+    status: 409,
+    retryable: false,
+    what: () => 'An earlier change of this key stands in quarantine, so this one waits behind it.',
+    remedy:
+      'Change the type in the definition and run the transfer again: what fits then is written, in order. A deletion at the source ends the wait.',
+  },
+  TRANSFER_PARTIAL: {
+    status: 409,
+    retryable: false,
+    what: (p) => `The log left out the unchanged value of "${p['column']}", and the row it belongs to is not here.`,
+    remedy: 'Begin the table anew with "millrace transfer state NAME --table TABLE --cursor none".',
   },
   TRANSFER_TABLE: {
     status: 404,
@@ -79,6 +117,36 @@ export const transferErrors = {
     retryable: false,
     what: (p) => `The file ${p['file']} can't be read as ${p['format']}${p['line'] ? ` at line ${p['line']}` : ''}: ${p['problem']}.`,
     remedy: 'Correct the file, or its dialect in the definition; nothing of it was shown.',
+  },
+  TRANSFER_ADDRESS: {
+    status: 403,
+    retryable: false,
+    what: (p) => `The address ${p['host']} is not on the public net.`,
+    remedy: 'If it is yours, list its numbers under transfer.private_addresses in millrace.yaml.',
+  },
+  TRANSFER_FETCH: {
+    status: 502,
+    retryable: false,
+    what: (p) => `${p['url']} can't be fetched: ${p['problem']}.`,
+    remedy: 'Check the URL and its authorization; transfer.download_bytes in millrace.yaml sets the largest file.',
+  },
+  TRANSFER_FORBIDDEN: {
+    status: 403,
+    retryable: false,
+    what: (p) => `Definitions may not read ${p['from']}.`,
+    remedy: 'An admin of this machine can allow it under "transfer" in millrace.yaml: env for variables, files for folders.',
+  },
+  UPLOAD_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `There is no upload "${p['upload']}".`,
+    remedy: 'Send the file again: an upload is kept for a day, and not over a restart.',
+  },
+  UPLOAD_SIZE: {
+    status: 413,
+    retryable: false,
+    what: (p) => `The file has more than ${p['most']} bytes.`,
+    remedy: 'Send it in parts or packed, or raise transfer.upload_bytes in millrace.yaml.',
   },
   TRANSFER_PATH: {
     status: 403,

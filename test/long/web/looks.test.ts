@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Started, startMillrace } from '#server';
 import { type Look, visit, withoutBrowser } from '../../web/browser.ts';
 import { ready } from '../../web/server.ts';
-import { fill, stories, withoutData } from '../../web/stories.ts';
+import { fill, stories, train, withoutData } from '../../web/stories.ts';
 
 const looks: readonly Look[] = (['en', 'ko'] as const).flatMap((language) =>
   (['light', 'dark'] as const).flatMap((scheme) => ([390, 1440] as const).map((width) => ({ language, scheme, width }))),
@@ -18,6 +18,7 @@ describe('every page in every look', { skip: withoutBrowser || withoutData }, ()
     await fill(join(folder, 'store'));
     server = await startMillrace({ workspace: join(folder, 'store'), log: null });
     await ready(server.address);
+    await train(server.address, server.adminToken);
   });
   after(async () => {
     await server?.stop();
@@ -28,7 +29,7 @@ describe('every page in every look', { skip: withoutBrowser || withoutData }, ()
       test(`${name} in ${look.language}, ${look.scheme}, at ${look.width} px`, async (t) => {
         const visited = await visit(t, look);
         await visited.enter(server.address, server.adminToken);
-        await story({ address: server.address, look, visit: visited });
+        await story({ address: server.address, token: server.adminToken, look, visit: visited });
       });
     }
   }

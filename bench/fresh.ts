@@ -1,0 +1,164 @@
+// How soon an acknowledged record is seen by SELECT: beside heavy queries, clients that take large results, and checkpoints.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { quantile } from './load.ts';
+import { type Paced, pace } from './pace.ts';
+import { ask, buildProgram, newWorkspace, query, type Running, startProgram, untilDelivered, untilReady } from './program.ts';
+import { type Figure, type Goal, report } from './report.ts';
+
+const RATE = 20_000;
+const PER_REQUEST = 200;
+const topic =
+  'id: event_id\ntime: at\ntype: kind\nfields:\n  event_id: text\n  at: timestamp\n  kind: text\n  page: text\n  probe: integer\n';
+const heavy = [
+  'SELECT k % 100000 AS g, count(*), avg(v), max(w) FROM main.history GROUP BY g ORDER BY 2 DESC LIMIT 100',
+  'SELECT count(DISTINCT w) FROM main.history',
+  'SELECT k, sum(v) OVER (PARTITION BY k % 100 ORDER BY k) AS s FROM main.history ORDER BY s DESC LIMIT 1000',
+  'SELECT count(*) FROM main.history a JOIN main.history b ON a.k = b.k * 2 WHERE a.v > b.v',
+];
+const large = 'SELECT k, v, w FROM main.history LIMIT 1000000';
+
+interface Setting {
+  readonly key: string;
+  readonly title: string;
+  readonly topics: number;
+  readonly types: number;
+}
+
+async function main(): Promise<void> {
+  const quick = process.argv.includes('--quick');
+  const seconds = quick ? 60 : 900;
+  const home = buildProgram();
+  const settings: Setting[] = [
+    { key: '', title: '', topics: 1, types: 3 },
+    { key: 'wide_', title: '200 topics, 1,000 types: ', topics: 200, types: 1000 },
+  ];
+  const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice(7);
+  const figures: Record<string, Figure> = {};
+  const goals: Goal[] = [];
+  for (const setting of settings.filter(({ topics }) => only === undefined || (only === 'wide') === topics > 1)) {
+    await measure(home, setting, quick && only === undefined ? seconds / 2 : seconds, figures);
+    for (const [figure, value] of [
+      ['fresh_p99', 500],
+      ['fresh_longest', 1000],
+      ['lost', 0],
+    ] as const)
+      goals.push({ figure: setting.key + figure, at: 'most', value });
+    goals.push({ figure: `${setting.key}checkpoints`, at: 'least', value: 5 });
+  }
+  report({ bench: 'fresh', figures, goals });
+}
+
+async function measure(
+  home: string,
+  { key, title, topics, types }: Setting,
+  seconds: number,
+  figures: Record<string, Figure>,
+): Promise<void> {
+  const names = Array.from({ length: topics }, (_, k) => `visits_${k}`);
+  const workspace = newWorkspace(home, Object.fromEntries(names.map((name) => [name, topic])));
+  const { running, stop } = await startProgram({ home, workspace });
+  await untilReady(running);
+  await query(running, 'CREATE TABLE main.history AS SELECT k, random() AS v, md5(k::VARCHAR) AS w FROM range(2000000) t(k)');
+
+  /** When each probe was acknowledged, until it is seen. */
+  const waiting = new Map<number, number>();
+  const waits: number[] = [];
+  let n = 0;
+  let probe = 0;
+  let probed = 0;
+  const sending: Paced = pace<number>(
+    running,
+    RATE / PER_REQUEST,
+    () => {
+      // Ten times a second the first topic's request carries a probe.
+      const first = performance.now() - probed >= 100;
+      if (first) probed = performance.now();
+      const note = first ? ++probe : 0;
+      const at = new Date().toISOString();
+      const records = Array.from({ length: PER_REQUEST }, (_, k) => ({
+        event_id: `e-${n}`,
+        at,
+        kind: `kind_${n++ % types}`,
+        page: `/shop/cups?size=${n % 977}`,
+        ...(first && k === 0 ? { probe: note } : {}),
+      }));
+      const path = `/v1/topics/${names[first ? 0 : Math.floor(n / PER_REQUEST) % topics]}/records`;
+      return { path, body: JSON.stringify(records), records: PER_REQUEST, note };
+    },
+    (note, at) => {
+      if (note > 0) waiting.set(note, at);
+    },
+  );
+  const until = performance.now() + seconds * 1000;
+  const over = () => performance.now() > until;
+  const checkpoints = watchWal(join(workspace, '.millrace', 'warehouse.duckdb.wal'));
+  const beside = [
+    ...heavy.map((sql) => loop(running, sql, over)),
+    loop(running, large, over),
+    loop(running, large, over),
+    look(running, names[0]!, waiting, waits, over),
+  ];
+  await Promise.all(beside);
+  const took = (performance.now() - until) / 1000 + seconds;
+  await sending.stop();
+  const counted = checkpoints.stop();
+  await untilDelivered(running);
+  let stored = 0;
+  for (const name of names) stored += Number((await query(running, `SELECT count(*) FROM raw.${name}`))[0]![0]);
+  await stop();
+  waits.sort((a, b) => a - b);
+  figures[`${key}rate`] = { title: `${title}acknowledged`, unit: 'records/s', value: sending.accepted / took };
+  figures[`${key}ack_p99`] = { title: `${title}acknowledgement p99`, unit: 'ms', value: sending.wait(0.99) };
+  figures[`${key}fresh_p50`] = { title: `${title}acknowledged to visible, p50`, unit: 'ms', value: quantile(waits, 0.5) };
+  figures[`${key}fresh_p99`] = { title: `${title}  p99`, unit: 'ms', value: quantile(waits, 0.99) };
+  figures[`${key}fresh_longest`] = { title: `${title}  longest`, unit: 'ms', value: waits.at(-1) ?? Number.NaN };
+  figures[`${key}checkpoints`] = { title: `${title}checkpoints`, value: counted };
+  figures[`${key}lost`] = { title: `${title}records lost or doubled`, value: Math.abs(sending.accepted - stored) };
+}
+
+async function loop(to: Running, sql: string, over: () => boolean): Promise<void> {
+  while (!over()) {
+    const { status } = await ask(to, 'POST', '/v1/query', JSON.stringify({ sql })).catch(() => ({ status: 0 }));
+    if (status !== 200) await sleep(100);
+  }
+}
+
+/** Asks for the newest probe again and again; a probe's wait ends when an answer that shows it is here. */
+async function look(to: Running, name: string, waiting: Map<number, number>, waits: number[], over: () => boolean): Promise<void> {
+  // The newest rows only: a question about all of them would measure itself.
+  const sql = `SELECT coalesce(max(probe), 0) FROM raw.${name} WHERE _received > now() - INTERVAL 15 SECOND`;
+  while (!over()) {
+    const answered = await query(to, sql).catch(() => null);
+    const now = performance.now();
+    const seen = Number(answered?.[0]?.[0] ?? 0);
+    for (const [probe, at] of waiting) {
+      if (probe > seen) continue;
+      waits.push(Math.max(0, now - at));
+      waiting.delete(probe);
+    }
+    await sleep(15);
+  }
+  // What is not seen at the end has waited until now at least.
+  for (const at of waiting.values()) waits.push(performance.now() - at);
+}
+
+/** A checkpoint empties the file. */
+function watchWal(path: string): { stop(): number } {
+  let size = 0;
+  let count = 0;
+  const timer = setInterval(() => {
+    const now = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    if (now < size) count++;
+    size = now;
+  }, 20);
+  return {
+    stop() {
+      clearInterval(timer);
+      return count;
+    },
+  };
+}
+
+await main();

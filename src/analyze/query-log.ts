@@ -1,0 +1,113 @@
+import type { Millis, Role } from '#core';
+import type { Store } from '#store';
+import type { JobState } from './query.ts';
+
+const EVERY: Millis = 500;
+/** Rows that wait while the warehouse can't write: beyond it the oldest go, and a row `dropped` says how many. */
+const WAITING = 10_000;
+const KEPT = 'INTERVAL 30 DAY';
+const INSERT =
+  'INSERT INTO millrace.query_log SELECT $1::TIMESTAMPTZ, $2, $3, $4, $5, $6::TIMESTAMPTZ, $7::DOUBLE::BIGINT, $8::DOUBLE::BIGINT, $9, $10, $11';
+/** Before this process's own rows: a question that began and has no end went with an earlier process. */
+const LOST = `INSERT INTO millrace.query_log
+  SELECT now(), job, 'lost', who, role, began, epoch_ms(now()) - epoch_ms(began), 0, 'STORE_UNAVAILABLE',
+    'the warehouse process ended while it ran: memory was short, or it crashed', sql
+  FROM millrace.query_log b WHERE event = 'began'
+    AND NOT EXISTS (FROM millrace.query_log e WHERE e.job = b.job AND e.began = b.began AND e.event <> 'began')`;
+const EXPIRE_EVERY: Millis = 3_600_000;
+
+/**
+ * Who asked what, and how it ended, in `millrace.query_log`: one row for each end (`done`, `failed`, `cancelled`, and for what the
+ * program stopped its `code` and `reason`). A question that runs longer than half a second has a row `began` too, so that one which
+ * went with the process (memory, a crash) is known after the restart: it gets the row `lost`. Rows are appended only: an updated row
+ * would block checkpoints while any older reader is open.
+ */
+export interface QueryLog {
+  began(state: JobState, role: Role): void;
+  ended(state: JobState, role: Role): void;
+  close(): Promise<void>;
+}
+
+interface Entry {
+  readonly state: JobState;
+  readonly role: Role;
+}
+
+export function openQueryLog(store: Pick<Store, 'write'>): QueryLog {
+  /** Running, without a row yet. */
+  const fresh = new Map<string, Entry>();
+  let rows: unknown[][] = [];
+  let dropped = 0;
+  let expired = 0;
+  let busy: Promise<void> | null = null;
+  let first = true;
+
+  function add(event: string, { state, role }: Entry): void {
+    const { id, who, started, elapsed_ms, rows: count, error, sql } = state;
+    rows.push([
+      new Date().toISOString(),
+      id,
+      event,
+      who,
+      role,
+      started,
+      elapsed_ms,
+      count,
+      error?.code ?? null,
+      error?.message ?? null,
+      sql,
+    ]);
+    if (rows.length <= WAITING) return;
+    rows.shift();
+    dropped++;
+  }
+
+  async function flush(): Promise<void> {
+    for (const entry of fresh.values()) add('began', entry);
+    fresh.clear();
+    const expire = performance.now() - expired > EXPIRE_EVERY || expired === 0;
+    if (rows.length === 0 && !first) return;
+    const writing = rows;
+    rows = [];
+    try {
+      await store.write(async (tx) => {
+        if (first) await tx.run(LOST);
+        for (const row of writing) await tx.run(INSERT, row);
+        if (dropped > 0) await tx.run(INSERT, droppedRow(dropped));
+        if (expire) await tx.run(`DELETE FROM millrace.query_log WHERE logged < now() - ${KEPT}`);
+      });
+      first = false;
+      dropped = 0;
+      if (expire) expired = performance.now();
+    } catch (x) { console.error("FLUSH", String((x as Error).message));
+      // The lane's failures are told where records are delivered; these rows wait for the next time.
+      rows = [...writing, ...rows].slice(-WAITING);
+    }
+  }
+
+  function run(): Promise<void> {
+    busy ??= flush().finally(() => {
+      busy = null;
+    });
+    return busy;
+  }
+
+  const timer = setInterval(run, EVERY).unref();
+  return {
+    began: (state, role) => void fresh.set(state.id, { state, role }),
+    ended(state, role) {
+      fresh.delete(state.id);
+      add(state.error === null ? 'done' : state.state === 'cancelled' ? 'cancelled' : 'failed', { state, role });
+    },
+    async close() {
+      clearInterval(timer);
+      await busy;
+      await run();
+    },
+  };
+}
+
+function droppedRow(count: number): unknown[] {
+  const now = new Date().toISOString();
+  return [now, '', 'dropped', 'millrace', 'admin', now, 0, 0, null, `${count} rows of this log, while the warehouse could not write`, ''];
+}
