@@ -47,6 +47,7 @@ async function main(): Promise<void> {
       goals.push({ figure: setting.key + figure, at: 'most', value });
     goals.push({ figure: `${setting.key}checkpoints`, at: 'least', value: 5 });
   }
+  for (const problem of problems) process.stderr.write(`a look failed: ${problem}\n`);
   report({ bench: 'fresh', figures, goals });
 }
 
@@ -118,6 +119,9 @@ async function measure(
   figures[`${key}lost`] = { title: `${title}records lost or doubled`, value: Math.abs(sending.accepted - stored) };
 }
 
+/** Why a look for the newest probe was not answered. */
+const problems = new Set<string>();
+
 async function loop(to: Running, sql: string, over: () => boolean): Promise<void> {
   while (!over()) {
     const { status } = await ask(to, 'POST', '/v1/query', JSON.stringify({ sql })).catch(() => ({ status: 0 }));
@@ -130,7 +134,10 @@ async function look(to: Running, name: string, waiting: Map<number, number>, wai
   // The newest rows only: a question about all of them would measure itself.
   const sql = `SELECT coalesce(max(probe), 0) FROM raw.${name} WHERE _received > now() - INTERVAL 15 SECOND`;
   while (!over()) {
-    const answered = await query(to, sql).catch(() => null);
+    const answered = await query(to, sql).catch((cause: Error) => {
+      problems.add(cause.message);
+      return null;
+    });
     const now = performance.now();
     const seen = Number(answered?.[0]?.[0] ?? 0);
     for (const [probe, at] of waiting) {

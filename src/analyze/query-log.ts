@@ -33,7 +33,7 @@ interface Entry {
   readonly role: Role;
 }
 
-export function openQueryLog(store: Pick<Store, 'write'>): QueryLog {
+export function openQueryLog(store: Pick<Store, 'write'>, onProblem: (problem: unknown) => void): QueryLog {
   /** Running, without a row yet. */
   const fresh = new Map<string, Entry>();
   let rows: unknown[][] = [];
@@ -41,6 +41,8 @@ export function openQueryLog(store: Pick<Store, 'write'>): QueryLog {
   let expired = 0;
   let busy: Promise<void> | null = null;
   let first = true;
+  /** A failure that lasts is told once. */
+  let failing = false;
 
   function add(event: string, { state, role }: Entry): void {
     const { id, who, started, elapsed_ms, rows: count, error, sql } = state;
@@ -77,10 +79,13 @@ export function openQueryLog(store: Pick<Store, 'write'>): QueryLog {
         if (expire) await tx.run(`DELETE FROM millrace.query_log WHERE logged < now() - ${KEPT}`);
       });
       first = false;
+      failing = false;
       dropped = 0;
       if (expire) expired = performance.now();
-    } catch (x) { console.error("FLUSH", String((x as Error).message));
-      // The lane's failures are told where records are delivered; these rows wait for the next time.
+    } catch (thrown) {
+      if (!failing) onProblem(thrown);
+      failing = true;
+      // They wait for the next time.
       rows = [...writing, ...rows].slice(-WAITING);
     }
   }

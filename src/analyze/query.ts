@@ -106,12 +106,14 @@ export function openAnalyst(input: {
   own: OwnStatements;
   /** Without it there are no models: a call of one fails with MODEL_UNKNOWN. */
   models?: Pick<Models, 'answer'>;
+  /** Hears that the query log can't be written. */
+  onProblem?: (problem: unknown) => void;
 }): Analyst {
   const { store, models = noModels } = input;
   const jobs = new Map<string, Running>();
   const statements = newStatements();
   const grants = newGrants(store);
-  const log = openQueryLog(store);
+  const log = openQueryLog(store, input.onProblem ?? (() => {}));
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
   let count = 0;

@@ -27,7 +27,9 @@ describe('who asked what, and what may be asked', () => {
   async function logged(sql: string): Promise<unknown[][]> {
     let rows: unknown[][] = [];
     await until(async () => {
-      rows = (await server.ask(sql)) as unknown[][];
+      const answered = await server.ask(sql);
+      // Its code, while the warehouse starts.
+      if (typeof answered !== 'string') rows = answered;
       return rows.length > 0;
     });
     return rows;

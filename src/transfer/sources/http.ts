@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import querystring from 'node:querystring';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Bytes, fail, MillraceError } from '#core';
@@ -112,7 +113,7 @@ async function fetchFile(address: string, path: string, authorization: string | 
       refused(url, `the server answers ${status}`);
     }
     await save(answer, path, url, rules.downloadBytes, signal);
-    return { name: basename(decodeURI(url.pathname)).slice(0, 100) || 'file', version: versionOf(answer) };
+    return { name: nameOf(url), version: versionOf(answer) };
   }
 }
 
@@ -123,6 +124,12 @@ function urlOf(address: string, base?: URL): URL {
   if (url.username !== '' || url.password !== '')
     fail('TRANSFER_OPTION', { source: 'http', option: 'url', problem: 'it holds a password; use "authorization: { env: NAME }"' });
   return url;
+}
+
+/** A name to show. A path may hold a percent sign that stands for nothing. */
+function nameOf({ pathname }: URL): string {
+  const last = basename(pathname);
+  return querystring.unescape(last).slice(0, 100) || 'file';
 }
 
 /** Without the query, which often holds a key. */
