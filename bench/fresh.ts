@@ -115,12 +115,15 @@ async function measure(
   figures[`${key}fresh_p50`] = { title: `${title}acknowledged to visible, p50`, unit: 'ms', value: quantile(waits, 0.5) };
   figures[`${key}fresh_p99`] = { title: `${title}  p99`, unit: 'ms', value: quantile(waits, 0.99) };
   figures[`${key}fresh_longest`] = { title: `${title}  longest`, unit: 'ms', value: waits.at(-1) ?? Number.NaN };
+  figures[`${key}looks`] = { title: `${title}looks for the newest`, value: looks };
+  looks = 0;
   figures[`${key}checkpoints`] = { title: `${title}checkpoints`, value: counted };
   figures[`${key}lost`] = { title: `${title}records lost or doubled`, value: Math.abs(sending.accepted - stored) };
 }
 
 /** Why a look for the newest probe was not answered. */
 const problems = new Set<string>();
+let looks = 0;
 
 async function loop(to: Running, sql: string, over: () => boolean): Promise<void> {
   while (!over()) {
@@ -138,6 +141,7 @@ async function look(to: Running, name: string, waiting: Map<number, number>, wai
       problems.add(cause.message);
       return null;
     });
+    looks++;
     const now = performance.now();
     const seen = Number(answered?.[0]?.[0] ?? 0);
     for (const [probe, at] of waiting) {

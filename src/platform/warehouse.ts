@@ -38,7 +38,7 @@ async function main(config: ChildConfig): Promise<void> {
     workshop: openWorkshop(config.dataPath, trainerShare(config.memory), join(config.workspace, 'models')),
     onChange: (list) => say({ kind: 'models', models: list }),
   });
-  const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper, queries, models), models });
+  const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper, queries, models), models, onProblem: problem });
   // Read at each question: an edit needs no listening to.
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),

@@ -28,6 +28,8 @@ export interface QueryRequest {
   limits?: { rows?: number; seconds?: number };
   /** A name chosen by the client, so that it can watch or cancel the job before the answer begins. */
   job?: string;
+  /** Runs nothing: says by which rule the allow-list refuses the statement, or that it does not. */
+  explain_refusal?: boolean;
 }
 
 /**

@@ -247,7 +247,7 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     const { page } = visit;
     const words = books[look.language];
     await page.goto(`${address}/answers`);
-    await page.getByRole('link', { name: words.answer_funnel }).waitFor();
+    await page.getByRole('link', { name: look.language === 'ko' ? '방문자는 어디까지 오는가' : 'How far do visitors come' }).waitFor();
     await sound(story, 'answers');
     await page.goto(`${address}/answers/retention`);
     await page.getByRole('button', { name: words.answer_run, exact: true }).click();

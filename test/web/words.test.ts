@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { catalogue, type ErrorEntry } from '#core';
 import { charts } from '#visualize';
+import { answers } from '../../src/analyze/answers/index.ts';
+import { answersKo } from '../../web/words/answers-ko.ts';
 import { en } from '../../web/words/en.ts';
 import { errorsKo } from '../../web/words/errors-ko.ts';
 import { ko } from '../../web/words/ko.ts';
@@ -66,4 +68,9 @@ test('every error that a route may answer has Korean words, with values that the
     for (const name of filled) assert.ok(asked.has(name), `${code}: {${name}} is no value of this error`);
   }
   for (const code of Object.keys(errorsKo)) assert.ok(code in catalogue, `${code} is no error`);
+});
+
+test('every answer has a title and a summary in Korean, and nothing else has', () => {
+  assert.deepEqual(Object.keys(answersKo).sort(), answers.map(({ name }) => name).sort());
+  for (const { title, summary } of Object.values(answersKo)) assert.ok(/[가-힣]/.test(title) && /[가-힣]/.test(summary), title);
 });

@@ -11,13 +11,13 @@ import { useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { Empty, Page, Placeholder, Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
-import { useWords, type Word } from '../words/index.tsx';
+import { useWords } from '../words/index.tsx';
 
 type Values = Readonly<Record<string, string | number | boolean | null>>;
 
 /** The shop's questions: choose one, fill in its options, see the rows with what they stand on. */
 export default function Answers({ name }: { name: string | null }) {
-  const { t } = useWords();
+  const { t, inWords } = useWords();
   const list = useLive('answers', (signal) => call<AnswersAnswer>('GET', '/v1/answers', { signal }));
   const entry = list.data?.answers.find((each) => each.name === name);
   if (list.data === null) return list.error === null ? <Placeholder /> : <Problem trouble={list.error} onRetry={list.refresh} />;
@@ -29,8 +29,8 @@ export default function Answers({ name }: { name: string | null }) {
         {list.data.answers.map((each) => (
           <li key={each.name}>
             <Link href={`/answers/${each.name}`} className="card card-link">
-              <h2>{t(`answer_${each.name}` as Word) ?? each.title}</h2>
-              <p className="faint">{each.summary}</p>
+              <h2>{inWords(each).title}</h2>
+              <p className="faint">{inWords(each).summary}</p>
             </Link>
           </li>
         ))}
@@ -46,7 +46,7 @@ type State =
   | { kind: 'answered'; answer: ShopAnswer };
 
 function Asking({ entry }: { entry: Entry }) {
-  const { t } = useWords();
+  const { t, inWords } = useWords();
   const [values, setValues] = useState<Values>({});
   const [state, setState] = useState<State>({ kind: 'nothing' });
   const missing = entry.options.filter(({ name, required }) => required === true && (values[name] ?? '') === '');
@@ -67,8 +67,8 @@ function Asking({ entry }: { entry: Entry }) {
   };
   return (
     <Page
-      title={t(`answer_${entry.name}` as Word) ?? entry.title}
-      lead={entry.summary}
+      title={inWords(entry).title}
+      lead={inWords(entry).summary}
       action={
         <Button variant="default" onClick={() => go('/answers')}>
           {t('answers_all')}
@@ -165,7 +165,7 @@ function Field({
 }
 
 function Answered({ answer }: { answer: ShopAnswer }) {
-  const { t, number, duration } = useWords();
+  const { t, inWords, number, duration } = useWords();
   const spec = useMemo(() => pick(answer), [answer]);
   const [view, setView] = useState<'chart' | 'table' | 'sql'>(spec.kind === 'table' ? 'table' : 'chart');
   if (answer.rows.length === 0) return <Empty>{t('result_none')}</Empty>;
@@ -198,7 +198,7 @@ function Answered({ answer }: { answer: ShopAnswer }) {
           {view === 'table' ? (
             <Grid columns={answer.columns} rows={answer.rows} label={t('as_table')} />
           ) : (
-            <Chart spec={spec} data={answer} label={t(`answer_${answer.answer}` as Word) ?? answer.answer} />
+            <Chart spec={spec} data={answer} label={inWords({ name: answer.answer, title: answer.answer, summary: '' }).title} />
           )}
         </div>
       )}

@@ -342,18 +342,6 @@ export const en = {
   quarantine_empty_all: 'No record was refused.',
   tail: 'What came last',
   tail_empty: 'No record came yet.',
-  answer_reconcile: 'Do purchases and orders agree?',
-  answer_placements: 'Does each placement earn its room?',
-  answer_funnel: 'How far do visitors come?',
-  answer_dropoff: 'Who leaves, and where?',
-  answer_paths: 'Which ways do they take?',
-  answer_journey: 'Is the shop used as designed?',
-  answer_retention: 'Who comes back?',
-  answer_cohorts: 'What are customers worth over time?',
-  answer_rfm: 'Whom to talk to?',
-  answer_experiment: 'Did the change pay?',
-  answer_metric: 'A figure that is defined once',
-  answer_drivers: 'What made the figure move?',
   go_home: 'Go to Home',
 };
 

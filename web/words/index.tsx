@@ -1,4 +1,5 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
+import { answersKo } from './answers-ko.ts';
 import { en, type Word, type Words } from './en.ts';
 import { errorsKo } from './errors-ko.ts';
 import { ko } from './ko.ts';
@@ -11,6 +12,12 @@ export type Language = keyof typeof languages;
 const books: Readonly<Record<Language, Words>> = { en, ko };
 const kept = 'millrace.language';
 
+interface Titled {
+  readonly name: string;
+  readonly title: string;
+  readonly summary: string;
+}
+
 export interface Speech {
   readonly language: Language;
   setLanguage(language: Language): void;
@@ -18,6 +25,8 @@ export interface Speech {
   t(word: Word, values?: Readonly<Record<string, string | number>>): string;
   /** What happened, by the error's code in the reader's language; in English where the language has no words for it. */
   said(error: { readonly code: string; readonly message: string; readonly params: Readonly<Record<string, unknown>> }): string;
+  /** What an answer is called and tells, in the reader's language. */
+  inWords(answer: Titled): Titled;
   number(value: number): string;
   /** 1.2K: for narrow places. */
   short(value: number): string;
@@ -85,6 +94,7 @@ function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
         words !== null && [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => params[name!] !== undefined && params[name!] !== null);
       return complete ? words.replace(/\{(\w+)\}/g, (_all, name) => String(params[name])) : message;
     },
+    inWords: (answer) => ({ ...answer, ...(language === 'ko' && Object.hasOwn(answersKo, answer.name) ? answersKo[answer.name] : {}) }),
     number: (value) => plain.format(value),
     short: (value) => compact.format(value),
     bytes: (value) =>

@@ -46,7 +46,7 @@ export const sql: Command = {
       fail('OPTION_VALUE', { option: '--format', value: 'parquet', problem: 'a terminal can’t show it; name a file with --output' });
     }
     const rows = format === 'table' ? tableReach : limit;
-    const request: QueryRequest & { explain_refusal?: true } = {
+    const request: QueryRequest = {
       sql: await statementOf(input.positionals[0], io),
       format: format === 'table' ? 'json' : (format as 'json'),
       ...(input.options['explain-refusal'] === true && { explain_refusal: true }),

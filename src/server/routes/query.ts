@@ -49,9 +49,8 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
 }
 
 /** Asks why the allow-list refuses a statement: nothing is run. */
-type Asked = QueryRequest & { explain_refusal?: boolean };
 
-function checked(body: unknown): Asked {
+function checked(body: unknown): QueryRequest {
   const refuse = (problem: string) => fail('QUERY_BODY', { problem });
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return refuse('it is not a JSON object');
   const asked = body as Record<string, unknown>;
@@ -79,5 +78,5 @@ function checked(body: unknown): Asked {
   if (asked['job'] !== undefined && typeof asked['job'] !== 'string') refuse('"job" is not text');
   if (asked['explain_refusal'] !== undefined && typeof asked['explain_refusal'] !== 'boolean')
     refuse('"explain_refusal" is neither true nor false');
-  return asked as unknown as Asked;
+  return asked as unknown as QueryRequest;
 }
