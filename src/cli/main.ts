@@ -15,4 +15,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
-process.exitCode = await runCli(process.argv.slice(2), process, version);
+const words = process.argv.slice(2);
+// A server keeps in memory what it has once loaded: it loads its own command only.
+const known = words[0] === 'up' ? [(await import('./commands/up.ts')).up] : (await import('./commands/index.ts')).commands;
+process.exitCode = await runCli(words, process, version, known);

@@ -1,14 +1,13 @@
 import { asMillraceError, type ErrorCode, fail, nearest } from '#core';
 import type { Command, Io } from './command.ts';
-import { commands } from './commands/index.ts';
 import { commandHelp, overview } from './help.ts';
 import { parseInput } from './parse.ts';
 
 /** Errors of the words on the command line: exit code 2, all others 1. */
 const usageErrors: readonly ErrorCode[] = ['OPTION_UNKNOWN', 'OPTION_VALUE'];
 
-/** Runs one command line and gives the exit code. What goes wrong is printed to stderr: code, what happened, what to do. */
-export async function runCli(words: readonly string[], io: Io, version: string, known: readonly Command[] = commands): Promise<number> {
+/** Runs one command line with the commands that are known, and gives the exit code. What goes wrong is printed to stderr: code, what happened, what to do. */
+export async function runCli(words: readonly string[], io: Io, version: string, known: readonly Command[]): Promise<number> {
   try {
     const [first, ...rest] = words;
     if (first === '--version') {

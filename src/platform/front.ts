@@ -97,10 +97,10 @@ export function openFront(options: FrontOptions): Front {
     script: new URL('./warehouse.ts', import.meta.url),
     args: [JSON.stringify(config)],
     // Room for what lives shortly: 16 MB of it, Node's default, stay resident. Results are made in pieces of this size.
-    nodeArguments: ['--max-semi-space-size=2'],
+    nodeArguments: ['--max-semi-space-size=1'],
     // Queries and file calls share this pool; it can only be set before the process begins.
     // glibc keeps freed memory in as many arenas as there are threads; two are enough and stay small.
-    env: { UV_THREADPOOL_SIZE: '24', MALLOC_ARENA_MAX: '2', TZ: 'UTC' },
+    env: { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2', TZ: 'UTC' },
     readyWithin: 120_000,
     stopWithin: 10_000,
     onReady(details, pid) {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { commands } from '../../src/cli/commands/index.ts';
 import { runCli } from '../../src/cli/run.ts';
 
 export interface Request {
@@ -38,7 +39,7 @@ export async function millrace(words: readonly string[], given: { stdin?: string
   const stdout = collector(given.columns);
   const stderr = collector();
   const stdin = Readable.from(given.stdin === undefined ? [] : [Buffer.from(given.stdin)]);
-  const code = await runCli(words, { stdout: stdout.stream, stderr: stderr.stream, stdin, env: given.env ?? {} }, '0.0.0');
+  const code = await runCli(words, { stdout: stdout.stream, stderr: stderr.stream, stdin, env: given.env ?? {} }, '0.0.0', commands);
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
 

@@ -10,7 +10,8 @@ import { type Client, clientFor } from '../client.ts';
 import type { Command, Input, Io } from '../command.ts';
 import { type Answer, ask, type Check, checkAnswer, execute, figures } from '../demo/answer.ts';
 import { delivered } from '../demo/send.ts';
-import { type Filled, fillFromExport, fillFromShop, type Place } from '../demo/source.ts';
+// The simulator is loaded by this command only: every server's memory would hold it.
+import type { Filled, Place } from '../demo/source.ts';
 import { count, table, text } from '../print/table.ts';
 import { removeRunning, writeRunning } from '../running.ts';
 
@@ -125,6 +126,7 @@ async function mainJob(at: Place, { options }: Input, out: Writable): Promise<Ou
 }
 
 async function onShop(at: Place, options: Input['options']): Promise<Outcome> {
+  const { fillFromShop } = await import('../demo/source.ts');
   const { dataset, sent, shop } = await fillFromShop(at, {
     seed: Number(options['seed']),
     users: Number(options['users']),
@@ -146,6 +148,7 @@ async function onShop(at: Place, options: Input['options']): Promise<Outcome> {
 }
 
 async function onExport(at: Place, path: string): Promise<Outcome> {
+  const { fillFromExport } = await import('../demo/source.ts');
   const { dataset, sent } = await fillFromExport(at, path);
   const answers = await makeAnswers(at, dataset);
   const stated = await ask(at.client, { name: 'differences', title: 'Figures that the source states', sql: dataset.differences });
