@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import type { Position } from '#core';
+import type { Bytes, Position } from '#core';
 import type { Files } from './files.ts';
 import { groupCrc, HEADER, readHeader, segmentFirst } from './group.ts';
+import { readAt } from './segment.ts';
 
 /** Where a topic's log ends after a crash: everything before `end` is whole; `cut` bytes after it were not and are gone. */
 export interface Recovered {
@@ -21,27 +22,33 @@ export function segmentsOf(files: Files, folder: string): Position[] {
   return [...new Set(found)].sort((a, b) => a - b);
 }
 
+/** Read at once; a longer group is read whole. */
+const WINDOW: Bytes = 1024 * 1024;
+
 /**
  * Walks the groups of one segment and says where the last good one ends. After a power cut pages land out of order, so
- * the first bad group ends it, whatever follows. Cost: one read of the file (segments have at most 64 MiB and one group).
+ * the first bad group ends it, whatever follows. Cost: one read of the file, a window at a time.
  */
 export function recoverSegment(files: Files, folder: string, first: Position, name: string): Recovered {
   const fd = files.openSync(join(folder, name), 'r+');
   try {
     const size = files.fstatSync(fd).size;
-    const bytes = Buffer.allocUnsafe(size);
-    let got = 0;
-    while (got < size) {
-      const n = files.readSync(fd, bytes, got, size - got, got);
-      if (n === 0) break;
-      got += n;
-    }
+    let window: Buffer = Buffer.alloc(0);
+    let windowAt = 0;
+    const bytesAt = (offset: Bytes, length: Bytes): Buffer => {
+      if (offset < windowAt || offset + length > windowAt + window.length) {
+        window = readAt(files, fd, offset, Math.min(Math.max(length, WINDOW), size - offset));
+        windowAt = offset;
+      }
+      return window.subarray(offset - windowAt, offset - windowAt + length);
+    };
     let at = 0;
     let records = 0;
     for (;;) {
-      const header = readHeader(bytes.subarray(0, got), at);
-      if (header === null || at + HEADER + header.length > got) break;
-      if (groupCrc(first + at, header.records, bytes.subarray(at + HEADER, at + HEADER + header.length)) !== header.crc) break;
+      const header = readHeader(bytesAt(at, HEADER), 0);
+      if (header === null || at + HEADER + header.length > size) break;
+      const lines = bytesAt(at + HEADER, header.length);
+      if (groupCrc(first + at, header.records, lines) !== header.crc) break;
       at += HEADER + header.length;
       records += header.records;
     }
