@@ -37,6 +37,8 @@ export function startClient(input: {
   /** The records of the next request. */
   readonly next: () => readonly Made[];
   readonly ledger: Ledger;
+  /** The longest that it waits between two requests. */
+  readonly pause: number;
 }): Client {
   const { ledger, random } = input;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -48,7 +50,7 @@ export function startClient(input: {
       const body = records.length === 1 ? records[0]!.json : `[${records.map(({ json }) => json).join(',')}]`;
       ledger.requests++;
       note(ledger, records, await untilAnswered(body));
-      await sleep(random() * 12);
+      await sleep(random() * input.pause);
     }
     agent.destroy();
   }

@@ -63,7 +63,9 @@ async function main(): Promise<void> {
   await house.start('built');
   const running = await house.listening();
   const token = await writeKey(running);
-  const clients = Array.from({ length: CLIENTS }, (_, k) => newClient(k, house.port, token, Number(values.seed), ledger));
+  // Every record that was sent is kept here until the end, and a thousand kills take half an hour.
+  const pause = kills <= 200 ? 12 : 120;
+  const clients = Array.from({ length: CLIENTS }, (_, k) => newClient(k, house.port, token, Number(values.seed), ledger, pause));
   for (const [n, kill] of plan.entries()) {
     if (n % 4 === 3) changeDefinition(house.workspace, n);
     let hit = await house.kill(kill, plan[n + 1]?.target);
@@ -127,7 +129,7 @@ function definition(drift: 'evolve' | 'discard', added: number): string {
   return `id: event_id\ntime: at\ndrift: ${drift}\nfields:\n${fields.map((field) => `  ${field}\n`).join('')}`;
 }
 
-function newClient(k: number, port: number, token: string, seed: number, ledger: Ledger): Client {
+function newClient(k: number, port: number, token: string, seed: number, ledger: Ledger, pause: number): Client {
   const random = newRandom(seed * 1000 + k);
   const topic = TOPICS[k % TOPICS.length]!;
   let count = 0;
@@ -135,7 +137,7 @@ function newClient(k: number, port: number, token: string, seed: number, ledger:
     const size = random() < 0.6 ? 1 : 2 + Math.floor(random() * 38);
     return Array.from({ length: size }, () => newRecord(`c${k}-${count++}`, count, random));
   };
-  return startClient({ port, path: `/v1/topics/${topic}/records`, token, random, next, ledger });
+  return startClient({ port, path: `/v1/topics/${topic}/records`, token, random, next, ledger, pause });
 }
 
 const BAD: readonly ((good: string) => string)[] = [
