@@ -6,13 +6,9 @@ import { after, before, describe, test } from 'node:test';
 import { type SendAnswer, type Started, startMillrace } from '#server';
 import { type Look, visit, withoutBrowser } from './browser.ts';
 import { millrace, ready, send } from './server.ts';
-import { fill, retailLines, stories, train, withoutData } from './stories.ts';
+import { fill, retailLines, train, withoutData } from './stories.ts';
 
-/** Each language, theme and width at least once; the later stories take turns. test/long/web tells all of them in all looks. */
-const looks: readonly Look[] = [
-  { language: 'en', scheme: 'light', width: 1440 },
-  { language: 'ko', scheme: 'dark', width: 390 },
-];
+const look: Look = { language: 'en', scheme: 'light', width: 1440 };
 
 const skip = withoutBrowser || withoutData;
 
@@ -29,17 +25,8 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
     await server?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
-  for (const [at, look] of looks.entries()) {
-    const told = Object.entries(stories).filter((_, k) => k < 4 || k % 2 === at);
-    test(`${told.map(([name]) => name).join(', ')} tell their stories in ${look.language}, ${look.scheme}, at ${look.width} px`, async (t) => {
-      const visited = await visit(t, look);
-      await visited.enter(server.address, server.adminToken);
-      for (const [, story] of told) await story({ address: server.address, token: server.adminToken, look, visit: visited });
-    });
-  }
-
   test('a file of the UK shop that is dropped becomes a table, and its page opens', async (t) => {
-    const { page, complaints, violations, enter } = await visit(t, looks[0]!);
+    const { page, complaints, violations, enter } = await visit(t, look);
     await enter(server.address, server.adminToken);
     const lines = 500;
     const text = retailLines(lines).toString();
@@ -64,7 +51,7 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
   });
 
   test('a million rows scroll to their end, and only those in view are in the page', async (t) => {
-    const { page, complaints, enter } = await visit(t, looks[0]!);
+    const { page, complaints, enter } = await visit(t, look);
     await enter(server.address, server.adminToken);
     await page.goto(`${server.address}/ask`);
     await page.locator('.cm-content').click();
@@ -85,7 +72,7 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
   });
 
   test('a question that runs long is stopped, on the server too', async (t) => {
-    const { page, enter } = await visit(t, looks[0]!);
+    const { page, enter } = await visit(t, look);
     await enter(server.address, server.adminToken);
     await page.goto(`${server.address}/ask`);
     await page.locator('.cm-content').click();
@@ -116,7 +103,7 @@ test('of two who edit one dashboard at once both edits are kept, or the second i
     );
   });
   const admin = { authorization: `Bearer ${adminToken}` };
-  const { page, enter } = await visit(t, looks[0]!);
+  const { page, enter } = await visit(t, look);
   await enter(address, adminToken);
   const read = async () => (await send(address, 'GET', '/v1/dashboards/two', admin)).json<{ text: string; version: string }>();
   const elsewhere = async (from: string, to: string) => {
