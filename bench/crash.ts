@@ -287,8 +287,12 @@ async function newHouse() {
     /** Running and delivered. */
     async settled(): Promise<Running> {
       const running = await listening();
-      await untilReady(running);
-      await untilDelivered(running);
+      try {
+        await untilReady(running);
+        await untilDelivered(running);
+      } catch (cause) {
+        throw new Error(`the program does not settle; its last words:\n${life().lines.slice(-40).join('\n')}`, { cause });
+      }
       return running;
     },
     async ensure(): Promise<void> {

@@ -73,17 +73,19 @@ interface Child {
  */
 export function watchMemory(input: {
   child: Child;
+  /** Processes that the front has started beside the warehouse. */
+  jobs: () => readonly number[];
   memory: Bytes;
   say: (level: 'warn', event: string, facts: Record<string, unknown>) => void;
 }): { stop(): void } {
-  const { child, memory, say } = input;
+  const { child, jobs, memory, say } = input;
   const rule = newMemoryRule(memory);
   /** Ended already: it may take a moment to be gone, and is not the largest any more. */
   const ended = new Set<number>();
   let timer = setTimeout(look, CALM);
 
   function look(): void {
-    const residents = residentsOf(child.pid).filter(({ pid }) => !ended.has(pid));
+    const residents = residentsOf(child.pid, jobs()).filter(({ pid }) => !ended.has(pid));
     const sum = residents.reduce((all, { bytes }) => all + bytes, 0);
     timer = setTimeout(look, sum > memory * WARY_FROM ? WARY : CALM);
     const relief = rule(residents, performance.now());
@@ -113,16 +115,17 @@ export function watchMemory(input: {
   return { stop: () => clearTimeout(timer) };
 }
 
-function residentsOf(warehouse: number | null): Resident[] {
-  const residents: Resident[] = [];
-  const pids = new Set([process.pid, ...(warehouse === null ? [] : [warehouse])]);
-  for (const pid of pids) {
+/**
+ * This process, the warehouse and what it has started, and the jobs. Other children of this process are none of Millrace's: a program
+ * that runs the front within itself may have started anything.
+ */
+export function residentsOf(warehouse: number | null, jobs: readonly number[]): Resident[] {
+  const pids = new Set([process.pid, ...(warehouse === null ? [] : [warehouse, ...childrenOf(warehouse)]), ...jobs]);
+  return [...pids].flatMap((pid) => {
     const bytes = residentBytes(pid);
-    if (bytes === null) continue;
-    residents.push({ pid, bytes, kind: pid === process.pid ? 'front' : pid === warehouse ? 'warehouse' : 'job' });
-    for (const child of childrenOf(pid)) pids.add(child);
-  }
-  return residents;
+    const kind = pid === process.pid ? 'front' : pid === warehouse ? 'warehouse' : 'job';
+    return bytes === null ? [] : [{ pid, bytes, kind }];
+  });
 }
 
 /** Children are forked by a process's main thread, so this one file names them all; reading every process's parent would cost milliseconds. */

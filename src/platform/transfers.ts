@@ -36,6 +36,8 @@ export interface Transfers {
   cancel(name: string): boolean;
   /** A look at the source that writes nothing. */
   ask(job: Extract<TransferJob, { kind: 'preview' | 'plan' | 'look' }>): Promise<unknown>;
+  /** The processes that run now. */
+  pids(): readonly number[];
   stop(): Promise<void>;
 }
 
@@ -60,6 +62,15 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
   const definitions = new Map<string, { readonly text: string; readonly transfer: Transfer }>();
   const runs = new Map<string, TransferRun>();
   const children = new Map<string, Child>();
+  /** Looks at sources, which are no runs, too. */
+  const processes = new Set<ChildProcess>();
+
+  function job(what: TransferJob, onProgress?: (progress: Progress) => void): Child {
+    const child = forkJob(what, onProgress);
+    processes.add(child.process);
+    child.process.once('exit', () => processes.delete(child.process));
+    return child;
+  }
 
   /** The schedule looks every second: a file is parsed only when it has changed. */
   function parsed(name: string, text: string, file: string): Transfer {
@@ -119,7 +130,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     const run: TransferRun = { run: randomUUID(), kind, state: 'running', progress: null, report: null };
     runs.set(name, run);
     const slices = join(dataPath, 'tmp', `transfer-${run.run}`);
-    const child = forkJob({ kind, folder, anywhere: false, rules: rules(), transfer, run: run.run, socket, slices }, (progress) =>
+    const child = job({ kind, folder, anywhere: false, rules: rules(), transfer, run: run.run, socket, slices }, (progress) =>
       runs.set(name, { ...run, progress }),
     );
     children.set(name, child);
@@ -147,7 +158,8 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
       child?.process.kill('SIGTERM');
       return child !== undefined;
     },
-    ask: (job) => forkJob({ ...job, rules: rules() }).result,
+    ask: (asked) => job({ ...asked, rules: rules() }).result,
+    pids: () => [...processes].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
     async stop() {
       clearInterval(ticking);
       files.close();

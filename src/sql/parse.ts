@@ -88,7 +88,8 @@ function treeOf(json: string, source: Source, piece: Piece): JsonObject {
 
 function refuseAnswer(answer: JsonObject, source: Source, piece: Piece, indexOf: (point: number) => number): never {
   const problem = String(answer['error_message']).replace(/[.!]+$/, '');
-  if (answer['error_type'] === 'not implemented' && problem.startsWith('Only SELECT')) {
+  // DuckDB's own words for a statement that has no tree as JSON.
+  if (problem.startsWith('Only SELECT statements can be serialized')) {
     fail('SQL_KIND', { kind: kindOf(piece.text), ...placeIn(source.text, piece.start) });
   }
   const point = Number(answer['position']);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { newMemoryRule, type Resident } from '../../src/platform/memory-watch.ts';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type TestContext, test } from 'node:test';
+import { newMemoryRule, type Resident, residentsOf } from '../../src/platform/memory-watch.ts';
 
 const MB = 1_000_000;
 const LIMIT = 1000 * MB;
@@ -51,4 +53,31 @@ test('trainers and transfers are in the sum, and where one of them holds the mos
 
 test('the front is never ended, even where it alone is beyond the limit', () => {
   assert.equal(newMemoryRule(LIMIT)([{ pid: 1, kind: 'front', bytes: 2 * LIMIT }], 1000), null);
+});
+
+/** A process that stays until the test ends; with `child`, it has one of its own and says its id. */
+async function started(t: TestContext, child = false): Promise<{ process: ChildProcess; child: number }> {
+  const script = child
+    ? `const c = require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']); console.log(c.pid); process.on('SIGTERM', () => { c.kill(); process.exit() }); setInterval(() => {}, 1000)`
+    : `console.log(0); setInterval(() => {}, 1000)`;
+  const process_ = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => process_.kill());
+  const [line] = (await once(process_.stdout, 'data')) as [Buffer];
+  return { process: process_, child: Number(line) };
+}
+
+test('only Millrace’s own processes are looked at: a child that something else in this process has started is left alone', async (t) => {
+  const [foreign, job, warehouse] = [await started(t), await started(t), await started(t, true)];
+  const residents = residentsOf(warehouse.process.pid!, [job.process.pid!]);
+  assert.deepEqual(
+    residents.map(({ pid, kind }) => [pid, kind]),
+    [
+      [process.pid, 'front'],
+      [warehouse.process.pid, 'warehouse'],
+      [warehouse.child, 'job'],
+      [job.process.pid, 'job'],
+    ],
+  );
+  assert.ok(residents.every(({ bytes }) => bytes > 10_000_000));
+  assert.ok(!residents.some(({ pid }) => pid === foreign.process.pid));
 });
