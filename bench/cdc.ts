@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { asMillraceError } from '#core';
 import { residentTreeBytes } from '#run';
 import { type QueryAnswer, startMillrace } from '#server';
 import { type Client, clientFor } from '../src/cli/client.ts';
@@ -17,6 +18,7 @@ const quick = process.argv.includes('--quick');
 const SECONDS = quick ? 5 : 60;
 const RATE = 2_000;
 const TICK_MS = 50;
+const PATIENCE_MS = 60_000;
 const HISTORY = quick ? 20_000 : 1_000_000;
 const SERIES: Readonly<Record<string, (rows: number) => string>> = {
   postgres: (rows) => `INSERT INTO live SELECT -k, 0, 'history' FROM generate_series(1, ${rows}) k`,
@@ -43,8 +45,8 @@ async function postgres(): Promise<Side> {
 async function mariadb(): Promise<Side> {
   const db = await startMariaDb(LOGGING);
   await db.ask(`GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO reader@'127.0.0.1'`);
-  process.env['MILLRACE_BENCH_PASSWORD'] = db.password;
-  const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: MILLRACE_BENCH_PASSWORD }, database: ${db.database} }`;
+  process.env['BENCH_CDC_PASSWORD'] = db.password;
+  const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: BENCH_CDC_PASSWORD }, database: ${db.database} }`;
   return { source: 'mysql', ask: db.ask, stop: db.stop, connection };
 }
 
@@ -63,7 +65,10 @@ async function lags(side: Side): Promise<{ lags: number[]; rate: number; above: 
     await until(async () => (await client.open('GET', '/ready').then((answer) => answer.resume())).statusCode === 200);
     const idle = residentTreeBytes(process.pid) ?? 0;
     await client.json('POST', '/v1/transfers/live/run', {});
-    await until(async () => (await newest(client)) === 0);
+    await until(
+      async () => (await newest(client)) === 0,
+      () => client.json('GET', '/v1/transfers'),
+    );
     return { ...(await followed(side, client)), above: (residentTreeBytes(process.pid) ?? 0) - idle };
   } finally {
     await millrace.stop();
@@ -81,7 +86,7 @@ async function followed(side: Side, client: Client): Promise<{ lags: number[]; r
     while (!done || shown < ticks) {
       const now = await newest(client);
       const at = performance.now();
-      for (let tick = shown + 1; tick <= now; tick++) found.push(at - committed.get(tick)!);
+      for (let tick = shown + 1; tick <= now; tick++) found.push(Math.max(0, at - (committed.get(tick) ?? at)));
       shown = Math.max(shown, now);
       await sleep(20);
     }
@@ -110,13 +115,23 @@ function transaction(tick: number, rows: number): string {
     DELETE FROM live WHERE id >= ${before + quarter} AND id < ${first}; COMMIT`;
 }
 
+/** The newest tick that is seen; −1 while the table is not there or empty. */
 async function newest(client: Client): Promise<number> {
-  const answer = await client.json<QueryAnswer>('POST', '/v1/query', { sql: 'SELECT max(tick) FROM bench.live' }).catch(() => null);
-  return answer === null ? -1 : Number(answer.rows[0]![0] ?? -1);
+  try {
+    const answer = await client.json<QueryAnswer>('POST', '/v1/query', { sql: 'SELECT max(tick) FROM bench.live' });
+    return Number(answer.rows[0]![0] ?? -1);
+  } catch (thrown) {
+    if (asMillraceError(thrown).code === 'SQL_TABLE') return -1;
+    throw thrown;
+  }
 }
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(100);
+async function until(holds: () => Promise<boolean>, otherwise: () => Promise<unknown> = async () => null): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`not within ${PATIENCE_MS} ms: ${JSON.stringify(await otherwise())}`);
+    await sleep(100);
+  }
 }
 
 async function main(): Promise<void> {

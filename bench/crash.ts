@@ -216,7 +216,15 @@ async function newHouse() {
     return { bytes: Number(size.size), checkpointing: other || written.mtimeNs > size.mtimeNs };
   }
 
-  const slicing = () => existsSync(join(data, 'tmp', 'slices')) && readdirSync(join(data, 'tmp', 'slices')).length > 0;
+  function slicing(): boolean {
+    try {
+      return readdirSync(join(data, 'tmp', 'slices')).length > 0;
+    } catch (cause) {
+      // A warehouse that starts makes the folder anew.
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw cause;
+    }
+  }
 
   /** Has the warehouse process opened the file, but not yet said that it is ready? Then it replays the WAL. */
   function recovering(): boolean {

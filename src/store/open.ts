@@ -30,7 +30,7 @@ export async function openEngine(opening: Opening): Promise<Engine> {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
-  const instance = await create(join(opening.dataPath, 'warehouse.duckdb'));
+  const instance = await create(join(opening.dataPath, 'warehouse.duckdb'), opening.memory);
   const connection = await instance.connect();
   const readers = await connectReaders(instance);
   await lockDown(connection, { folders: [slices], temp, threads: opening.threads, memory: opening.memory });
@@ -39,14 +39,47 @@ export async function openEngine(opening: Opening): Promise<Engine> {
   return { instance, readers, slices, spool };
 }
 
-async function create(path: string): Promise<DuckDBInstance> {
+/** Errors: STORE_LOCKED, STORE_OPEN. */
+async function create(path: string, memory: Bytes): Promise<DuckDBInstance> {
+  const open = (file: string) => DuckDBInstance.create(file);
   try {
-    return await DuckDBInstance.create(path);
+    return await open(path).catch(async (cause: unknown) => {
+      if (!/replaying WAL/.test(String(cause))) throw cause;
+      await replay(path, memory);
+      return open(path);
+    });
   } catch (cause) {
     const detail = firstLine(cause);
     throw new MillraceError(/lock/i.test(detail) ? 'STORE_LOCKED' : 'STORE_OPEN', { detail }, cause);
   }
 }
+
+/**
+ * Replays the log of a process that was killed, from another database. While DuckDB (1.5) opens a file it can't bind a function or an
+ * operator, and so not replay an ALTER whose USING or DEFAULT has one: after a kill the file could never be opened again. In a
+ * database that is open already, it can.
+ */
+async function replay(path: string, memory: Bytes): Promise<void> {
+  const instance = await DuckDBInstance.create(':memory:');
+  try {
+    const connection = await instance.connect();
+    const settings = [`SET TimeZone = 'UTC'`, memoryLimit(memory), ...NO_EXTENSIONS];
+    for (const statement of [...settings, `ATTACH ${text(path)} AS killed`, 'CHECKPOINT killed', 'DETACH killed']) {
+      await connection.run(statement);
+    }
+    connection.closeSync();
+  } finally {
+    instance.closeSync();
+  }
+}
+
+const memoryLimit = (memory: Bytes): string => `SET memory_limit = '${Math.floor(memory / 1_000_000)}MB'`;
+
+const NO_EXTENSIONS = [
+  `SET autoinstall_known_extensions = false`,
+  `SET autoload_known_extensions = false`,
+  `SET allow_community_extensions = false`,
+];
 
 /** More than run at once with the limits that roles have by default. */
 const READERS = 16;
@@ -73,14 +106,12 @@ export async function lockDown(
   const settings = [
     `SET GLOBAL TimeZone = 'UTC'`,
     `SET threads = ${limits.threads}`,
-    `SET memory_limit = '${Math.floor(limits.memory / 1_000_000)}MB'`,
+    memoryLimit(limits.memory),
     `SET temp_directory = ${text(limits.temp)}`,
     `SET max_temp_directory_size = '${SPILL}'`,
     // A checkpoint blocks commits for as long as its WAL is large (one topic, 2 cores: 0.17 s at 16 MB, 0.33 s at 48 MB).
     `SET checkpoint_threshold = '16MB'`,
-    `SET autoinstall_known_extensions = false`,
-    `SET autoload_known_extensions = false`,
-    `SET allow_community_extensions = false`,
+    ...NO_EXTENSIONS,
     `SET allowed_directories = [${limits.folders.map(text).join(', ')}]`,
     `SET enable_external_access = false`,
     `SET lock_configuration = true`,

@@ -36,3 +36,40 @@ export async function becomes(ground: Ground, sql: string, wanted: unknown[][], 
   }
   assert.deepEqual(found, wanted, JSON.stringify(ended[0]?.error ?? 'it did not come'));
 }
+
+/** What every followed database must bring: each kind of change, by key, in order, after a copy without a gap. */
+export async function bringsEveryChange(
+  ground: Ground,
+  of: (name: string, ...tables: TransferTable[]) => Transfer,
+  db: { ask(sql: string): Promise<unknown> },
+  own: { readonly thousand: string; readonly emptied: readonly string[]; readonly cursor: RegExp },
+): Promise<void> {
+  await db.ask('CREATE TABLE p (id INT PRIMARY KEY, v TEXT)');
+  await db.ask(`INSERT INTO p ${own.thousand}`);
+  const run = start(ground, of('first', followed('p')));
+  await becomes(ground, 'SELECT count(*) FROM shop.p', [[1000]], run);
+  await db.ask(`INSERT INTO p VALUES (1001, 'new'), (1002, NULL), (1003, '')`);
+  await db.ask(`UPDATE p SET v = 'changed' WHERE id = 1`);
+  await db.ask('DELETE FROM p WHERE id = 2');
+  await db.ask('UPDATE p SET id = 5000 WHERE id = 3');
+  await db.ask(
+    `BEGIN; UPDATE p SET id = -4 WHERE id = 4; UPDATE p SET id = 4 WHERE id = 5; UPDATE p SET id = 5, v = 'swapped' WHERE id = -4; COMMIT`,
+  );
+  await db.ask(`BEGIN; INSERT INTO p VALUES (9999, 'rolled back'); ROLLBACK`);
+  const shown = [
+    [1, 'changed'],
+    [4, 'old'],
+    [5, 'swapped'],
+    [1001, 'new'],
+    [1002, null],
+    [1003, ''],
+    [5000, 'old'],
+  ];
+  await becomes(ground, 'SELECT id, v FROM shop.p WHERE id < 6 OR id > 1000 ORDER BY id', shown, run);
+  for (const sql of own.emptied) await db.ask(sql);
+  await becomes(ground, 'SELECT id, v FROM shop.p', [[7, 'after']], run);
+  const report = await run.stop();
+  assert.equal(report.error, null);
+  assert.equal(report.tables[0]!.parity!.equal, true);
+  assert.match(report.tables[0]!.cursor!, own.cursor);
+}

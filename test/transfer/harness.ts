@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -117,4 +118,27 @@ export function tableOf(given: Partial<TransferTable> & { source: string }): Tra
     types: {},
     ...given,
   };
+}
+
+/** A type of a source, values of it, and what they must become: the type here and its text. */
+export type TypeCase = readonly [column: string, given: readonly string[], type: string, here: readonly unknown[]];
+
+/** The values go through a table of one column, and both sides must have the same sum of them. */
+export async function keepsValues(
+  ground: Ground,
+  db: { ask(sql: string): Promise<unknown> },
+  of: (table: TransferTable) => Transfer,
+  name: string,
+  [column, given, type, here]: TypeCase,
+): Promise<void> {
+  await db.ask(`CREATE TABLE ${name} (id INT PRIMARY KEY, v ${column})`);
+  for (const [id, value] of given.entries()) await db.ask(`INSERT INTO ${name} VALUES (${id}, ${value})`);
+  const { tables, error } = await ground.run(of(tableOf({ source: name })));
+  assert.equal(error, null);
+  assert.deepEqual(
+    await ground.rows(`SELECT CAST(v AS VARCHAR), typeof(v) FROM shop.${name} ORDER BY id`),
+    here.map((value) => [value, type]),
+  );
+  assert.deepEqual(tables[0]!.parity!.differences, []);
+  assert.equal(tables[0]!.parity!.equal, true);
 }

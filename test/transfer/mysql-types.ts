@@ -1,5 +1,7 @@
 /** Each row of docs/transfer.md's table: a column, values as the server is given them, the type and the values here. */
-export const TYPES: readonly (readonly [column: string, given: readonly string[], type: string, here: readonly unknown[]])[] = [
+import type { TypeCase } from './harness.ts';
+
+export const TYPES: readonly TypeCase[] = [
   ['TINYINT', ['-128', '127'], 'TINYINT', ['-128', '127']],
   ['TINYINT(1)', ['0', '2'], 'TINYINT', ['0', '2']],
   ['SMALLINT UNSIGNED', ['0', '65535'], 'USMALLINT', ['0', '65535']],

@@ -6,7 +6,7 @@ import type { Transfer, TransferTable } from '#core';
 import { guess, openSource } from '#transfer';
 import { arrayToJson } from '../../src/transfer/pgoutput/arrays.ts';
 import { becomes, followed, start } from './following.ts';
-import { type Ground, openGround, tableOf } from './harness.ts';
+import { type Ground, keepsValues, openGround, type TypeCase, tableOf } from './harness.ts';
 import { absent, type Postgres, startPostgres } from './postgres-server.ts';
 
 let db: Postgres;
@@ -19,7 +19,7 @@ function of(...tables: TransferTable[]): Transfer {
 }
 
 /** Each row of docs/transfer.md's table: a column, values as the server is given them, the type and the values here. */
-const TYPES: readonly (readonly [column: string, given: readonly string[], type: string, here: readonly unknown[]])[] = [
+const TYPES: readonly TypeCase[] = [
   ['smallint', ['-32768', '32767'], 'SMALLINT', ['-32768', '32767']],
   ['integer', ['-2147483648', 'NULL'], 'INTEGER', ['-2147483648', null]],
   ['bigint', ['-9223372036854775808', '9223372036854775807'], 'BIGINT', ['-9223372036854775808', '9223372036854775807']],
@@ -84,20 +84,8 @@ describe('PostgreSQL into the warehouse', { skip: absent ?? false }, () => {
     await db?.stop();
   });
 
-  for (const [k, [column, given, type, here]] of TYPES.entries()) {
-    test(`${column} becomes ${type} without loss, and both sides have the same sum`, async () => {
-      const name = `t${k}`;
-      await db.ask(`CREATE TABLE ${name} (id INT PRIMARY KEY, v ${column})`);
-      for (const [id, value] of given.entries()) await db.ask(`INSERT INTO ${name} VALUES (${id}, ${value})`);
-      const { tables, error } = await ground.run(of(tableOf({ source: name })));
-      assert.equal(error, null);
-      assert.deepEqual(
-        await ground.rows(`SELECT CAST(v AS VARCHAR), typeof(v) FROM shop.${name} ORDER BY id`),
-        here.map((value) => [value, type]),
-      );
-      assert.deepEqual(tables[0]!.parity!.differences, []);
-      assert.equal(tables[0]!.parity!.equal, true);
-    });
+  for (const [k, one] of TYPES.entries()) {
+    test(`${one[0]} becomes ${one[2]} without loss, and both sides have the same sum`, () => keepsValues(ground, db, of, `t${k}`, one));
   }
 
   test('a value that comes by the log is the value that a copy reads, for each type', async () => {

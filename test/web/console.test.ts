@@ -1,33 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type SendAnswer, type Started, startMillrace } from '#server';
+import { describe, test } from 'node:test';
+import type { SendAnswer } from '#server';
 import { type Look, visit, withoutBrowser } from './browser.ts';
-import { millrace, ready, send } from './server.ts';
-import { fill, retailLines, train, withoutData } from './stories.ts';
+import { millrace, send } from './server.ts';
+import { retailLines, storeOfOneDay, withoutData } from './stories.ts';
 
 const look: Look = { language: 'en', scheme: 'light', width: 1440 };
 
 const skip = withoutBrowser || withoutData;
 
 describe('on one day of the Google Merchandise Store', { skip }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-console-'));
-  let server: Started;
-  before(async () => {
-    await fill(join(folder, 'store'));
-    server = await startMillrace({ workspace: join(folder, 'store'), log: null });
-    await ready(server.address);
-    await train(server.address, server.adminToken);
-  });
-  after(async () => {
-    await server?.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const server = storeOfOneDay();
   test('a file of the UK shop that is dropped becomes a table, and its page opens', async (t) => {
     const { page, complaints, violations, enter } = await visit(t, look);
-    await enter(server.address, server.adminToken);
+    await enter(server().address, server().adminToken);
     const lines = 500;
     const text = retailLines(lines).toString();
     const dropped = await page.evaluateHandle(`(() => {
@@ -52,8 +40,8 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
 
   test('a million rows scroll to their end, and only those in view are in the page', async (t) => {
     const { page, complaints, enter } = await visit(t, look);
-    await enter(server.address, server.adminToken);
-    await page.goto(`${server.address}/ask`);
+    await enter(server().address, server().adminToken);
+    await page.goto(`${server().address}/ask`);
     await page.locator('.cm-content').click();
     await page.keyboard.insertText("SELECT range AS n, 'row ' || range AS name FROM range(1000000)");
     await page.keyboard.press('Escape');
@@ -73,8 +61,8 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
 
   test('a question that runs long is stopped, on the server too', async (t) => {
     const { page, enter } = await visit(t, look);
-    await enter(server.address, server.adminToken);
-    await page.goto(`${server.address}/ask`);
+    await enter(server().address, server().adminToken);
+    await page.goto(`${server().address}/ask`);
     await page.locator('.cm-content').click();
     await page.keyboard.insertText('SELECT count(*) FROM range(10000000) a, range(100000) b WHERE (a.range * b.range) % 7 = 3');
     await page.keyboard.press('Escape');
@@ -82,9 +70,9 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
     await page.getByText(/^Running for/).waitFor();
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByText('Stopped.').waitFor();
-    const admin = { authorization: `Bearer ${server.adminToken}` };
+    const admin = { authorization: `Bearer ${server().adminToken}` };
     const job = async () =>
-      (await send(server.address, 'GET', '/v1/jobs', admin))
+      (await send(server().address, 'GET', '/v1/jobs', admin))
         .json<{ sql: string; state: string }[]>()
         .find(({ sql }) => sql.includes('% 7 = 3'))?.state;
     for (let tries = 0; tries < 100 && (await job()) === 'running'; tries++) await page.waitForTimeout(100);

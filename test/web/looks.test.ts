@@ -1,11 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Started, startMillrace } from '#server';
+import { describe, test } from 'node:test';
 import { type Look, visit, withoutBrowser } from './browser.ts';
-import { ready } from './server.ts';
-import { fill, stories, train, withoutData } from './stories.ts';
+import { storeOfOneDay, stories, withoutData } from './stories.ts';
 
 /** Each language, theme and width at least once; the later stories take turns. test/long/web tells all of them in all looks. */
 const looks: readonly Look[] = [
@@ -16,24 +11,13 @@ const looks: readonly Look[] = [
 const skip = withoutBrowser || withoutData;
 
 describe('each page tells its story', { skip }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-console-'));
-  let server: Started;
-  before(async () => {
-    await fill(join(folder, 'store'));
-    server = await startMillrace({ workspace: join(folder, 'store'), log: null });
-    await ready(server.address);
-    await train(server.address, server.adminToken);
-  });
-  after(async () => {
-    await server?.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const server = storeOfOneDay();
   for (const [at, look] of looks.entries()) {
     const told = Object.entries(stories).filter((_, k) => k < 4 || k % 2 === at);
     test(`${told.map(([name]) => name).join(', ')} tell their stories in ${look.language}, ${look.scheme}, at ${look.width} px`, async (t) => {
       const visited = await visit(t, look);
-      await visited.enter(server.address, server.adminToken);
-      for (const [, story] of told) await story({ address: server.address, token: server.adminToken, look, visit: visited });
+      await visited.enter(server().address, server().adminToken);
+      for (const [, story] of told) await story({ address: server().address, token: server().adminToken, look, visit: visited });
     });
   }
 });

@@ -1,20 +1,23 @@
 /** Each page's main story, told to a real browser on a workspace that the main job has filled. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { type Started, startMillrace } from '#server';
 import { en } from '../../web/words/en.ts';
 import { ko } from '../../web/words/ko.ts';
 import type { Look, Visit } from './browser.ts';
-import { root, send } from './server.ts';
+import { ready, root, send } from './server.ts';
 
 export const data = process.env['MILLRACE_DATA'] ?? join(root, '..', 'shared', 'data');
 export const withoutData = existsSync(data) ? false : 'the real data is absent (MILLRACE_DATA)';
 
 /** Fills a workspace: one day of the Google Merchandise Store, with its tables and its dashboard. */
-export async function fill(path: string): Promise<void> {
+async function fill(path: string): Promise<void> {
   const main = join(root, 'src', 'cli', 'main.ts');
   await promisify(execFile)(
     process.execPath,
@@ -23,6 +26,23 @@ export async function fill(path: string): Promise<void> {
       maxBuffer: 64 * 2 ** 20,
     },
   );
+}
+
+/** A Millrace of that day, with a model; closed by the suite's end. */
+export function storeOfOneDay(): () => Started {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-console-'));
+  let server: Started;
+  before(async () => {
+    await fill(join(folder, 'store'));
+    server = await startMillrace({ workspace: join(folder, 'store'), log: null });
+    await ready(server.address);
+    await train(server.address, server.adminToken);
+  });
+  after(async () => {
+    await server?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return () => server;
 }
 
 interface Story {
@@ -292,7 +312,7 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
 };
 
 /** What the stories need beside the main job: a model, trained in a second. */
-export async function train(address: string, token: string): Promise<void> {
+async function train(address: string, token: string): Promise<void> {
   const sql = `CREATE MODEL main.stays OPTIONS(input_label_cols = ['stays'], model_type = 'LOGISTIC_REG')
     AS SELECT hits > 1 AS stays, channel, device, country FROM mart.sessions`;
   const made = await send(address, 'POST', '/v1/query', { authorization: `Bearer ${token}` }, { sql });

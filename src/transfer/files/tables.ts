@@ -4,6 +4,7 @@ import { fail } from '#core';
 import { canonicalOf } from '../csv/values.ts';
 import { type Rows, RowWriter } from '../rows.ts';
 import type { Hashed, Opened, Reading, Refused, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
+import type { DataFile } from './bytes.ts';
 
 const BATCH = 8 * 1024 * 1024;
 /** So many rows that can't be read are kept with their bytes in one slice; a file with more of them is none of this format. */
@@ -57,6 +58,26 @@ export interface Opening {
   /** Of the content; the state of a table without cursor keeps it. */
   readonly version?: string | null;
   readonly constants?: readonly Constant[];
+}
+
+/** Each file is a table; what was found of the first is told. */
+export async function openFiles<Layout>(
+  files: readonly DataFile[],
+  { version = null, constants = [] }: Opening,
+  each: {
+    survey(file: DataFile): Promise<Layout>;
+    table(file: DataFile, layout: Layout): FileTable;
+    found(layout: Layout): Readonly<Record<string, string>>;
+  },
+): Promise<Opened> {
+  const tables: FileTable[] = [];
+  let first: Layout | null = null;
+  for (const file of files) {
+    const layout = await each.survey(file);
+    tables.push(withConstants(each.table(file, layout), constants));
+    first ??= layout;
+  }
+  return openTables(tables, first === null ? {} : each.found(first), version);
 }
 
 /** `found` is what the source decided by itself, by the names of its options. */

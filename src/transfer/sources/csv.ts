@@ -6,7 +6,7 @@ import { type DateOrder, type DecimalMark, Evidence, type Found } from '../csv/e
 import { DOUBLED, eachRecord, fieldText, PLAIN, type Record } from '../csv/records.ts';
 import { type Convert, converter } from '../csv/values.ts';
 import { bytesOf, type DataFile, dataFiles, placed } from '../files/bytes.ts';
-import { cursorOf, type FileTable, type Go, type Opening, openTables, withConstants } from '../files/tables.ts';
+import { cursorOf, type FileTable, type Go, type Opening, openFiles } from '../files/tables.ts';
 import type { RowWriter } from '../rows.ts';
 import type { Connection, Opened, Source, SourceColumn, SourceTable } from '../source.ts';
 
@@ -44,20 +44,8 @@ export const csv: Source = {
   },
 };
 
-/** Each file is a table. */
-export async function openCsv(
-  files: readonly DataFile[],
-  options: Connection,
-  { version = null, constants = [] }: Opening = {},
-): Promise<Opened> {
-  const tables: FileTable[] = [];
-  let found: Layout | null = null;
-  for (const file of files) {
-    const layout = await survey(file, options);
-    tables.push(withConstants(csvTable(file, layout), constants));
-    found ??= layout;
-  }
-  return openTables(tables, found === null ? {} : foundBy(found), version);
+export function openCsv(files: readonly DataFile[], options: Connection, opening: Opening = {}): Promise<Opened> {
+  return openFiles(files, opening, { survey: (file) => survey(file, options), table: csvTable, found: foundBy });
 }
 
 /** What was decided, as the options say it. */

@@ -6,7 +6,7 @@ import type { Found } from '../csv/evidence.ts';
 import { bytesOf, type DataFile, dataFiles, placed } from '../files/bytes.ts';
 import { type Cell, CellEvidence, cellText } from '../files/cells.ts';
 import { eachDocument, type JsonLayout, layoutOf, layouts, membersOf, parsed } from '../files/documents.ts';
-import { cursorOf, type FileTable, type Go, type Opening, openTables, type Refuse, withConstants } from '../files/tables.ts';
+import { cursorOf, type FileTable, type Go, type Opening, openFiles, type Refuse } from '../files/tables.ts';
 import type { Connection, Opened, Source } from '../source.ts';
 
 /** A file with more names has its data in them. */
@@ -44,20 +44,8 @@ interface Layout {
   readonly rows: number;
 }
 
-/** Each file is a table. */
-export async function openJson(
-  files: readonly DataFile[],
-  options: Connection,
-  { version = null, constants = [] }: Opening = {},
-): Promise<Opened> {
-  const tables: FileTable[] = [];
-  let found: Layout | null = null;
-  for (const file of files) {
-    const layout = await survey(file, options);
-    tables.push(withConstants(jsonTable(file, layout), constants));
-    found ??= layout;
-  }
-  return openTables(tables, found === null ? {} : { layout: found.layout }, version);
+export function openJson(files: readonly DataFile[], options: Connection, opening: Opening = {}): Promise<Opened> {
+  return openFiles(files, opening, { survey: (file) => survey(file, options), table: jsonTable, found: ({ layout }) => ({ layout }) });
 }
 
 async function survey(file: DataFile, options: Connection): Promise<Layout> {

@@ -1,23 +1,14 @@
 /** Connections to MySQL and MariaDB, and their errors in our words. */
-import { readFileSync } from 'node:fs';
 import { createConnection, type Connection as MysqlConnection } from 'mysql2';
 import { MillraceError, type Option } from '#core';
+import { addressOf, databaseOptions, tlsOf } from '../database.ts';
 import type { Connection } from '../source.ts';
 
+const common = databaseOptions(3306);
+
 export const connectionOptions: readonly Option[] = [
-  { name: 'host', type: 'text', summary: 'The server’s name or address.', default: '127.0.0.1' },
-  { name: 'port', type: 'integer', summary: 'The server’s port.', default: 3306 },
-  { name: 'user', type: 'text', summary: 'Who reads.', required: true },
-  { name: 'password', type: 'text', summary: 'The user’s password.', secret: true, default: '' },
-  { name: 'database', type: 'text', summary: 'The database that holds the tables.', required: true },
-  {
-    name: 'tls',
-    type: 'boolean',
-    summary: 'TLS with a checked certificate. Default: on unless the server is this machine.',
-    default: null,
-  },
-  { name: 'ca', type: 'text', summary: 'A PEM file with the authority that signed the server’s certificate.', default: null },
-  { name: 'lock_wait', type: 'integer', summary: 'Seconds that a locked table is waited for.', default: 60 },
+  ...common.server,
+  ...common.safety,
   {
     name: 'server_id',
     type: 'integer',
@@ -26,24 +17,16 @@ export const connectionOptions: readonly Option[] = [
   },
 ];
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
-
 export async function connect(options: Connection): Promise<MysqlConnection> {
-  const host = String(options['host']);
-  const tls = options['tls'] ?? !LOOPBACK.test(host);
-  const ca = options['ca'];
+  const tls = tlsOf(options);
   const connection = createConnection({
-    host: host.replace(/^\[|\]$/g, ''),
-    port: Number(options['port']),
-    user: String(options['user']),
-    password: String(options['password'] ?? ''),
-    database: String(options['database']),
+    ...addressOf(options),
     charset: 'utf8mb4',
     connectTimeout: 10_000,
     supportBigNumbers: true,
     bigNumberStrings: true,
     dateStrings: true,
-    ...(tls === true ? { ssl: { rejectUnauthorized: true, ...(ca === null ? {} : { ca: readFileSync(String(ca)) }) } } : {}),
+    ...(tls === null ? {} : { ssl: tls }),
   });
   // Between two questions a lost connection is seen by the next one.
   connection.on('error', () => {});

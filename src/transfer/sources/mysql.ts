@@ -2,6 +2,7 @@
 import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
 import { binlogFeed } from '../binlog/feed.ts';
+import { guessDatabase } from '../database.ts';
 import { type Rows, RowWriter } from '../rows.ts';
 import type { Connection, Hashed, Opened, Reading, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { type Answer, ask, connect, connectionOptions, id, worded } from './mysql-connection.ts';
@@ -16,23 +17,7 @@ export const mysql: Source = {
   async open(connection) {
     return opened(await connect(connection), connection);
   },
-  guess(address) {
-    const url = URL.canParse(address) ? new URL(address) : null;
-    if (url === null || !['mysql:', 'mariadb:'].includes(url.protocol)) return null;
-    const database = decodeURIComponent(url.pathname.slice(1));
-    const secretName = `${database.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_PASSWORD`;
-    const password = decodeURIComponent(url.password);
-    return {
-      connection: {
-        host: url.hostname,
-        port: url.port === '' ? 3306 : Number(url.port),
-        user: decodeURIComponent(url.username),
-        password: { env: secretName },
-        database,
-      },
-      secrets: password === '' ? {} : { [secretName]: password },
-    };
-  },
+  guess: (address) => guessDatabase(address, ['mysql:', 'mariadb:'], 3306),
 };
 
 function opened(connection: MysqlConnection, options: Connection): Opened {

@@ -1,24 +1,15 @@
 /** Connections to PostgreSQL, and its errors in our words. */
-import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { MillraceError, type Option } from '#core';
+import { addressOf, databaseOptions, tlsOf } from '../database.ts';
 import type { Connection } from '../source.ts';
 
+const common = databaseOptions(5432);
+
 export const connectionOptions: readonly Option[] = [
-  { name: 'host', type: 'text', summary: 'The server’s name or address.', default: '127.0.0.1' },
-  { name: 'port', type: 'integer', summary: 'The server’s port.', default: 5432 },
-  { name: 'user', type: 'text', summary: 'Who reads.', required: true },
-  { name: 'password', type: 'text', summary: 'The user’s password.', secret: true, default: '' },
-  { name: 'database', type: 'text', summary: 'The database that holds the tables.', required: true },
+  ...common.server,
   { name: 'schema', type: 'text', summary: 'The schema that holds the tables.', default: 'public' },
-  {
-    name: 'tls',
-    type: 'boolean',
-    summary: 'TLS with a checked certificate. Default: on unless the server is this machine.',
-    default: null,
-  },
-  { name: 'ca', type: 'text', summary: 'A PEM file with the authority that signed the server’s certificate.', default: null },
-  { name: 'lock_wait', type: 'integer', summary: 'Seconds that a locked table is waited for.', default: 60 },
+  ...common.safety,
   { name: 'slot', type: 'text', summary: 'cdc: the replication slot. Default: millrace_ and the transfer’s name.', default: null },
   {
     name: 'publication',
@@ -28,22 +19,14 @@ export const connectionOptions: readonly Option[] = [
   },
 ];
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1|\[::1\])$/;
-
 /** `replication` opens a connection on which the replication commands are understood. Errors: TRANSFER_CONNECT, TRANSFER_DENIED. */
 export async function connect(options: Connection, replication = false): Promise<Client> {
-  const host = String(options['host']);
-  const tls = options['tls'] ?? !LOOPBACK.test(host);
   const client = new Client({
-    host: host.replace(/^\[|\]$/g, ''),
-    port: Number(options['port']),
-    user: String(options['user']),
-    password: String(options['password'] ?? ''),
-    database: String(options['database']),
+    ...addressOf(options),
     application_name: 'millrace',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
-    ssl: tls === true ? { rejectUnauthorized: true, ...authority(options['ca']) } : false,
+    ssl: tlsOf(options) ?? false,
     ...(replication ? ({ replication: 'database' } as object) : {}),
   });
   // Between two questions a lost connection is seen by the next one.
@@ -72,16 +55,6 @@ const SETTINGS = [
   'statement_timeout = 0',
   'idle_in_transaction_session_timeout = 0',
 ];
-
-function authority(ca: Connection[string] | undefined): { ca?: string } {
-  if (ca === null || ca === undefined) return {};
-  try {
-    return { ca: readFileSync(String(ca), 'utf8') };
-  } catch (thrown) {
-    const problem = `it can't be read (${(thrown as NodeJS.ErrnoException).code ?? 'unknown'})`;
-    throw new MillraceError('TRANSFER_OPTION', { source: 'postgres', option: 'ca', problem }, thrown);
-  }
-}
 
 export type Answer = Record<string, unknown>;
 

@@ -1,6 +1,7 @@
 /** PostgreSQL: tables by COPY … TO STDOUT, whose CSV is the form of rows.ts already, inside one snapshot per table. */
 import type { Client } from 'pg';
 import { fail } from '#core';
+import { guessDatabase } from '../database.ts';
 import { postgresFeed } from '../pgoutput/feed.ts';
 import type { Rows } from '../rows.ts';
 import type { Connection, Hashed, Opened, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
@@ -18,23 +19,7 @@ export const postgres: Source = {
   async open(connection) {
     return opened(await connect(connection), connection);
   },
-  guess(address) {
-    const url = URL.canParse(address) ? new URL(address) : null;
-    if (url === null || !['postgres:', 'postgresql:'].includes(url.protocol)) return null;
-    const database = decodeURIComponent(url.pathname.slice(1));
-    const secretName = `${database.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_PASSWORD`;
-    const password = decodeURIComponent(url.password);
-    return {
-      connection: {
-        host: url.hostname,
-        port: url.port === '' ? 5432 : Number(url.port),
-        user: decodeURIComponent(url.username),
-        password: { env: secretName },
-        database,
-      },
-      secrets: password === '' ? {} : { [secretName]: password },
-    };
-  },
+  guess: (address) => guessDatabase(address, ['postgres:', 'postgresql:'], 5432),
 };
 
 function opened(client: Client, connection: Connection): Opened {

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openStore } from '#store';
+import { parseTopic } from '#workspace';
+import { delivery, folder, opening, type Record } from './fixture.ts';
+
+const topicOf = (fields: string) => parseTopic('visits', `id: id\nfields:\n  id: text\n${fields}`, 'topics/visits.yaml');
+
+/** What makes the table's columns change their types, before the process is killed: by a value that does not fit, by the topic's definition. */
+const changes: readonly { name: string; before: string; first: Record; after: string; second: Record; type: string; values: string[] }[] = [
+  {
+    name: 'a number that meets text',
+    before: '',
+    first: { json: '{"id":"a","n":1.5}' },
+    after: '',
+    second: { json: '{"id":"b","n":"many"}' },
+    type: 'VARCHAR',
+    values: ['1.5', 'many'],
+  },
+  {
+    name: 'a whole number that meets a fraction',
+    before: '',
+    first: { json: '{"id":"a","n":7}' },
+    after: '',
+    second: { json: '{"id":"b","n":7.25}' },
+    type: 'DOUBLE',
+    values: ['7.0', '7.25'],
+  },
+  ...[
+    ['integer', 'BIGINT', ['12', '13']],
+    ['double', 'DOUBLE', ['12.0', '13.0']],
+    ['decimal(9,2)', 'DECIMAL(9,2)', ['12.00', '13.00']],
+    ['json', 'JSON', ['12', '13']],
+  ].map(([type, column, values]) => ({
+    name: `text that is declared ${type}`,
+    before: '  n: text\n',
+    first: { json: '{"id":"a","n":"12"}' },
+    after: `  n: ${JSON.stringify(type)}\n`,
+    second: { json: '{"id":"b","n":13}' },
+    type: column as string,
+    values: values as string[],
+  })),
+];
+
+for (const { name, before, first, after, second, type, values } of changes) {
+  test(`${name}: killed before a checkpoint, the warehouse opens again with the column and every value`, async (t) => {
+    const dataPath = folder(t);
+    const earlier = delivery(topicOf(before), 0, [first]);
+    const store = await openStore(opening(dataPath));
+    await store.deliver([earlier]);
+    // Closing checkpoints: the table stands in the file, its change will stand in the log of writes alone.
+    await store.close();
+    const child = fork(fileURLToPath(new URL('./killed-child.ts', import.meta.url)), [dataPath], { serialization: 'advanced' });
+    t.after(() => child.kill('SIGKILL'));
+    await said(child, 'open');
+    child.send(delivery(topicOf(after), earlier.to, [second]));
+    await said(child, 'delivered');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const log = join(dataPath, 'warehouse.duckdb.wal');
+    assert.ok(existsSync(log) && statSync(log).size > 0, 'the kill came before any checkpoint');
+    const again = await openStore(opening(dataPath));
+    t.after(() => again.close());
+    assert.deepEqual(await again.rows('SELECT typeof(n) AS type, CAST(n AS VARCHAR) AS value FROM raw.visits ORDER BY id'), [
+      { type, value: values[0] },
+      { type, value: values[1] },
+    ]);
+  });
+}
+
+async function said(child: ChildProcess, word: string): Promise<void> {
+  const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
+  assert.equal(message, word);
+}
