@@ -57,9 +57,10 @@ test('the front is never ended, even where it alone is beyond the limit', () => 
 
 /** A process that stays until the test ends; with `child`, it has one of its own and says its id. */
 async function started(t: TestContext, child = false): Promise<{ process: ChildProcess; child: number }> {
+  const stays = `console.log(0); setInterval(() => {}, 1000)`;
   const script = child
-    ? `const c = require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']); console.log(c.pid); process.on('SIGTERM', () => { c.kill(); process.exit() }); setInterval(() => {}, 1000)`
-    : `console.log(0); setInterval(() => {}, 1000)`;
+    ? `const c = require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(stays)}]); c.stdout.once('data', () => console.log(c.pid)); process.on('SIGTERM', () => { c.kill(); process.exit() })`
+    : stays;
   const process_ = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => process_.kill());
   const [line] = (await once(process_.stdout, 'data')) as [Buffer];

@@ -197,8 +197,6 @@ test('who is not signed in sees the sign-in alone; the token in an address is ta
   await page.getByRole('button', { name: '로그인' }).click();
   await page.getByText('없거나 이미 썼거나 만료된 토큰입니다.').waitFor();
   await page.goto(`${address}/#token=${setupToken}`);
-  // Only the fragment is new, so the browser loads nothing by itself.
-  await page.reload();
   await page.getByRole('heading', { name: '홈' }).waitFor();
   assert.equal(page.url(), `${address}/`);
   // An empty workspace says how to begin.
