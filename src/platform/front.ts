@@ -243,7 +243,7 @@ export function openFront(options: FrontOptions): Front {
       memoryWatch.stop();
       unwatch();
       await upkeep.stop();
-      log.close();
+      await log.close();
       tellDurable();
       dropped.stop();
       await transfers.stop();

@@ -124,9 +124,20 @@ export class Disk implements Files {
     file.bytes = Buffer.concat([file.bytes.subarray(0, length), Buffer.alloc(Math.max(0, length - file.bytes.length))]);
   }
 
-  fdatasyncSync(fd: number): void {
-    this.#check('fdatasync', this.#open.get(fd)!.path);
-    this.#sync(this.#open.get(fd)!.node);
+  /** In a later turn, or never when the process or the machine dies before. */
+  fdatasync(fd: number, done: (cause: Error | null) => void): void {
+    setImmediate(() => {
+      const open = this.#open.get(fd);
+      if (open === undefined) return;
+      try {
+        this.#check('fdatasync', open.path);
+      } catch (cause) {
+        done(cause as Error);
+        return;
+      }
+      this.#sync(open.node);
+      done(null);
+    });
   }
 
   fsyncSync(fd: number): void {

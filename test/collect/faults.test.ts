@@ -70,7 +70,7 @@ test('a full disk: records are refused with a code that may be retried, and take
   const again = await sendMany(to, 1000, 3);
   assert.deepEqual(again.codes, []);
   assert.deepEqual(idsIn(to.log.root, to.log.durable()), [...full.acknowledged, ...again.acknowledged]);
-  to.log.close();
+  await to.log.close();
   const reopened = collecting(t, { path });
   assert.deepEqual(idsIn(reopened.log.root, reopened.log.durable()), [...full.acknowledged, ...again.acknowledged]);
 });
@@ -81,7 +81,7 @@ test('a file system that turns read-only: nothing is acknowledged, and when it c
   const to = collecting(t, { path });
   const before = await sendMany(to, 0, 2);
   // A file system with an open file for writing can't be made read-only: the log goes away and comes back, as after a reboot.
-  to.log.close();
+  await to.log.close();
   execFileSync('mount', ['-o', 'remount,ro', path]);
   assert.throws(() => collecting(t, { path }), { code: 'EROFS' }, 'the program does not start on it');
   execFileSync('mount', ['-o', 'remount,rw', path]);
@@ -92,7 +92,7 @@ test('a file system that turns read-only: nothing is acknowledged, and when it c
 });
 
 /** The real files, of which one call fails while `failing` is set. */
-function failingFiles(call: 'openSync' | 'fdatasyncSync', code: string): { files: Files; failing: { now: boolean } } {
+function failingFiles(call: 'openSync' | 'fdatasync', code: string): { files: Files; failing: { now: boolean } } {
   const failing = { now: false };
   const real: Files = fs;
   const fault = () => Object.assign(new Error(`${code}: simulated`), { code });
@@ -104,9 +104,9 @@ function failingFiles(call: 'openSync' | 'fdatasyncSync', code: string): { files
         if (call === 'openSync' && failing.now && flags === 'w') throw fault();
         return real.openSync(path, flags, mode);
       },
-      fdatasyncSync(fd) {
-        if (call === 'fdatasyncSync' && failing.now) throw fault();
-        real.fdatasyncSync(fd);
+      fdatasync(fd, done) {
+        if (call === 'fdatasync' && failing.now) setImmediate(done, fault());
+        else real.fdatasync(fd, done);
       },
     },
   };
@@ -114,7 +114,7 @@ function failingFiles(call: 'openSync' | 'fdatasyncSync', code: string): { files
 
 for (const [words, call, code] of [
   ['too many files are open', 'openSync', 'EMFILE'],
-  ['a sync fails', 'fdatasyncSync', 'EIO'],
+  ['a sync fails', 'fdatasync', 'EIO'],
 ] as const) {
   test(`${words}: the records of that group are refused, the others stay, and the next ones are taken when it works again`, async (t) => {
     const { files, failing } = failingFiles(call, code);
@@ -126,7 +126,7 @@ for (const [words, call, code] of [
     const after = await sendMany(to, 100, 3);
     assert.deepEqual(after.codes, []);
     assert.deepEqual(idsIn(to.log.root, to.log.durable()), after.acknowledged);
-    to.log.close();
+    await to.log.close();
     const reopened = collecting(t, { path: to.path });
     assert.deepEqual(
       idsIn(reopened.log.root, reopened.log.durable()),

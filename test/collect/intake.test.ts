@@ -87,7 +87,7 @@ async function refusedBetweenGood(
     assert.equal(more.length, 0);
     assert.deepEqual([row!.topic, row!.code, row!.sender, row!.reason], [topic.name, code, 'test', taken.rejections[0]!.reason]);
     assert.deepEqual(row!.body.toString('latin1').trim(), record.subarray(0, given.limits?.recordBytes).toString('latin1'));
-    collect.log.close();
+    await collect.log.close();
   }
 }
 

@@ -57,6 +57,8 @@ type Step =
   | { readonly do: 'put'; readonly topic: number; readonly size: number }
   | { readonly do: 'commit'; readonly faults: readonly { readonly call: number; readonly fault: Fault }[] }
   | { readonly do: 'consume' }
+  | { readonly do: 'turn' }
+  | { readonly do: 'settle' }
   | { readonly do: 'kill' }
   | { readonly do: 'power' };
 
@@ -78,6 +80,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ),
     }),
   },
+  { weight: 3, arbitrary: fc.constant({ do: 'turn' as const }) },
+  { weight: 3, arbitrary: fc.constant({ do: 'settle' as const }) },
   { weight: 2, arbitrary: fc.constant({ do: 'consume' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'kill' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'power' as const }) },
@@ -90,46 +94,64 @@ class World {
   readonly #choose: Choose;
   #log: Log;
   #count = 0;
-  readonly #waiting = new Map<string, string[]>();
+  #waiting: { topic: string; text: string; failures: number }[] = [];
   readonly #acknowledged = new Map<string, string[]>();
   readonly #written = new Set<string>();
   readonly #consumed = new Map<string, { at: Position; texts: string[] }>();
+  /** Grows with each crash: a process that is dead writes nothing more, and acknowledges nothing. */
+  #life = 0;
+  #faults: readonly { call: number; fault: Fault }[] = [];
+  #calls = 0;
 
   constructor(maker: LogMaker, choose: Choose) {
     this.#maker = maker;
     this.#choose = choose;
     this.#log = this.#open();
-  }
-
-  #open(): Log {
-    return this.#maker.open(DATA, { files: this.disk, segmentBytes: 600 });
-  }
-
-  put(topic: string, size: number): void {
-    const text = `${this.#count++}:${'x'.repeat(size)}`;
-    put(this.#log, topic, text);
-    this.#written.add(text);
-    this.#waiting.set(topic, [...(this.#waiting.get(topic) ?? []), text]);
-  }
-
-  async commit(faults: readonly { call: number; fault: Fault }[]): Promise<void> {
-    let calls = 0;
     this.disk.fault = (call) => {
-      const hit = faults.find((planned) => planned.call === calls);
-      calls++;
+      const hit = this.#faults.find((planned) => planned.call === this.#calls);
+      this.#calls++;
       if (hit === undefined) return null;
       // Only a write can be short; what else fails, fails.
       return call === 'write' || 'code' in hit.fault ? hit.fault : { code: 'EIO' };
     };
-    const before = new Map([...this.#waiting.keys()].map((topic) => [topic, this.#log.topic(topic).failures]));
-    await new Promise<void>((resolve) => this.#log.commit(resolve));
-    this.disk.fault = () => null;
-    for (const [topic, texts] of this.#waiting) {
-      const failed = this.#log.topic(topic).failures !== before.get(topic);
-      if (failed) assert.equal(this.#log.topic(topic).failure?.code, 'LOG_FAILED');
-      else this.#acknowledged.set(topic, [...(this.#acknowledged.get(topic) ?? []), ...texts]);
-    }
-    this.#waiting.clear();
+  }
+
+  #open(): Log {
+    this.#faults = [];
+    const life = this.#life;
+    const files = new Proxy(this.disk, {
+      get: (disk, name: keyof Disk) => (life === this.#life ? (disk[name] as () => void).bind(disk) : assert.fail('the process is dead')),
+    });
+    const log = this.#maker.open(DATA, { files, segmentBytes: 600 });
+    for (const topic of ['a', 'b']) log.topic(topic);
+    return log;
+  }
+
+  put(topic: string, size: number): void {
+    const text = `${this.#count++}:${'x'.repeat(size)}`;
+    const { failures } = this.#log.topic(topic);
+    put(this.#log, topic, text);
+    this.#written.add(text);
+    this.#waiting.push({ topic, text, failures });
+  }
+
+  /** Does not wait: more is put, and the process may die, while the group is being synced. */
+  commit(faults: readonly { call: number; fault: Fault }[]): void {
+    this.#faults = faults;
+    this.#calls = 0;
+    const [waiting, life, log] = [this.#waiting, this.#life, this.#log];
+    this.#waiting = [];
+    log.commit(() => {
+      if (life !== this.#life) return;
+      for (const { topic, text, failures } of waiting) {
+        if (log.topic(topic).failures === failures) this.#acknowledged.set(topic, [...(this.#acknowledged.get(topic) ?? []), text]);
+      }
+    });
+  }
+
+  /** Everything that was committed is acknowledged or refused. */
+  settle(): Promise<void> {
+    return commit(this.#log);
   }
 
   /** A consumer that keeps its place for good, as the warehouse does. */
@@ -144,7 +166,8 @@ class World {
   crash(how: 'kill' | 'power'): void {
     if (how === 'power') this.disk.powerCut(this.#choose);
     else this.disk.kill();
-    this.#waiting.clear();
+    this.#waiting = [];
+    this.#life++;
     this.#log = this.#open();
   }
 
@@ -174,10 +197,13 @@ export function logContract(name: string, maker: LogMaker, runs: number): void {
           const world = new World(maker, (n) => (stream.next().value as number) % n);
           for (const one of steps) {
             if (one.do === 'put') world.put('ab'[one.topic]!, one.size);
-            else if (one.do === 'commit') await world.commit(one.faults);
+            else if (one.do === 'commit') world.commit(one.faults);
+            else if (one.do === 'turn') await new Promise((resolve) => setImmediate(resolve));
+            else if (one.do === 'settle') await world.settle();
             else if (one.do === 'consume') world.consume();
             else world.crash(one.do);
           }
+          await world.settle();
           world.check();
           world.crash('power');
           world.check();
@@ -309,10 +335,32 @@ export function logContract(name: string, maker: LogMaker, runs: number): void {
       let called = 0;
       put(log, 'a', 'last');
       log.commit(() => called++);
-      log.close();
+      await log.close();
       assert.equal(called, 1);
       disk.powerCut(() => 1);
       assert.deepEqual(readAll(maker, disk, maker.open(DATA, { files: disk, segmentBytes: 1e6 }), 'a', 0).texts, ['last']);
+    });
+
+    test('fills the next group while one is synced, and refuses both when that sync fails', async () => {
+      const disk = new Disk(DATA);
+      const log = maker.open(DATA, { files: disk, segmentBytes: 1e6 });
+      put(log, 'a', 'first');
+      await commit(log);
+      let syncs = 0;
+      disk.fault = (call) => (call === 'fdatasync' && ++syncs === 1 ? { code: 'EIO' } : null);
+      const failures: number[] = [];
+      const during = log.topic('a').failures;
+      put(log, 'a', 'lost');
+      log.commit(() => failures.push(log.topic('a').failures - during));
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(syncs, 0, 'the sync is under way');
+      put(log, 'a', 'lost with it');
+      log.commit(() => failures.push(log.topic('a').failures - during));
+      await commit(log);
+      assert.deepEqual(failures, [1, 1]);
+      put(log, 'a', 'second');
+      await commit(log);
+      assert.deepEqual(readAll(maker, disk, log, 'a', 0).texts, ['first', 'second']);
     });
 
     test('syncs once for all that waits', async () => {

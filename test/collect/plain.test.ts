@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { QUARANTINE, readSlice, realFiles } from '#collect';
+import { type Files, QUARANTINE, readSlice, realFiles } from '#collect';
 import type { Topic } from '#core';
 import { collecting, type Line, linesOf, NOW, topicOf } from './fixture.ts';
 import { jsonText, numberText, stringText } from './json.ts';
@@ -144,7 +144,7 @@ function all(collect: ReturnType<typeof collecting>, topic: string): Line[] {
 /** Two intakes that are alike, but that one looks at every record by the scanner alone. */
 function pairOf(t: TestContext, given: NonNullable<Parameters<typeof collecting>[1]> = {}) {
   // What is durable is not the question here.
-  const files = { ...realFiles, fdatasyncSync() {} };
+  const files: Files = { ...realFiles, fdatasync: (_, done) => setImmediate(done, null) };
   return [collecting(t, { ...given, files }), collecting(t, { ...given, files, plain: null })] as const;
 }
 

@@ -32,7 +32,7 @@ describe('the upkeep of the log', () => {
     for (const maxBytes of [1, 300, 1000, 1e6]) assert.deepEqual(readAll(maker, realFiles, log, 'a', 0, maxBytes).texts, TEXTS);
     const again = openLog(path, { segmentBytes: 400 });
     assert.deepEqual(again.durable(), log.durable());
-    again.close();
+    await again.close();
   });
 
   test('leaves what is not delivered as it is', async (t) => {

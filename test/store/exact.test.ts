@@ -139,7 +139,7 @@ async function through(
       delivered!.quarantined === 0 ? [] : await store.rows(`SELECT reason FROM millrace.quarantine WHERE topic = '${topic.name}'`);
     assert.deepEqual([delivered!.rows, quarantined], [texts.length, []]);
   }
-  collect.log.close();
+  await collect.log.close();
   const names = Object.entries((await store.tables()).find(({ schema, name }) => schema === 'raw' && name === topic.name)!.columns);
   const shown = names.map(([, { name, type }]) => {
     const column = `"${name.replaceAll('"', '""')}"`;

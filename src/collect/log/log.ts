@@ -6,15 +6,15 @@ import { openTopicWriter, type TopicWriter } from './write.ts';
 
 const SEGMENT_BYTES: Bytes = 64 * 1024 * 1024;
 
-/** All topics' logs with one group commit: write what has queued, sync, call back, repeat; no timer. */
+/** All topics' logs with one group commit: write what has queued, sync while more queues, call back, repeat; no timer. */
 export interface Log {
   readonly root: string;
   topic(name: string): TopicWriter;
   /** Calls `done` once everything that was put into writers before is synced or has failed (compare `failures` of the writers used). */
   commit(done: () => void): void;
   durable(): Record<string, Position>;
-  /** Syncs what is left and closes. */
-  close(): void;
+  /** Syncs what is left, calls back who waits for it, and closes. */
+  close(): Promise<void>;
 }
 
 export function openLog(
@@ -28,15 +28,24 @@ export function openLog(
   syncFolder(files, dataPath);
   const writers = new Map<string, TopicWriter>();
   let waiting: (() => void)[] = [];
+  /** Writers whose groups are being synced; no other group begins before all have ended. */
+  let syncing = 0;
   let scheduled = false;
 
-  // Requests that arrive while a sync blocks the loop wait in their sockets; the next turn reads all of them before this runs again.
   function flush(): void {
     scheduled = false;
-    for (const writer of writers.values()) if (writer.dirty()) writer.sync();
     const done = waiting;
     waiting = [];
-    for (const callback of done) callback();
+    const dirty = [...writers.values()].filter((writer) => writer.dirty());
+    syncing = Math.max(1, dirty.length);
+    const ended = () => {
+      if (--syncing > 0) return;
+      // The next group is on its way to the disk before the answers of this one are written.
+      if (waiting.length > 0) flush();
+      for (const callback of done) callback();
+    };
+    for (const writer of dirty) writer.sync(ended);
+    if (dirty.length === 0) setImmediate(ended);
   }
 
   function topic(name: string): TopicWriter {
@@ -55,13 +64,14 @@ export function openLog(
     topic,
     commit(done) {
       waiting.push(done);
-      if (scheduled) return;
+      if (scheduled || syncing > 0) return;
       scheduled = true;
+      // Requests that came in the same turn share the group.
       setImmediate(flush);
     },
     durable: () => Object.fromEntries([...writers].map(([name, writer]) => [name, writer.durable])),
-    close() {
-      flush();
+    async close() {
+      await new Promise<void>((resolve) => this.commit(resolve));
       for (const writer of writers.values()) writer.close();
     },
   };

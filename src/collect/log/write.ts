@@ -9,8 +9,9 @@ const KEEP_BUFFER = 4 * 1024 * 1024;
 
 /**
  * The writer of one topic's log. Lines are put into `buffer` at `used` (ask for `room` first), then `sync` makes the group
- * durable. A writer never retries a failed sync (the kernel may have dropped the pages and say "fine" the second time): the
- * segment is abandoned, `failures` grows, and whoever waits for that group must not acknowledge.
+ * durable while the next one fills. A writer never retries a failed sync (the kernel may have dropped the pages and say "fine"
+ * the second time): the segment is abandoned with what has been filled since, whose positions stand behind what was lost;
+ * `failures` grows, and whoever waits for either group must not acknowledge.
  */
 export interface TopicWriter {
   readonly name: string;
@@ -28,8 +29,8 @@ export interface TopicWriter {
   /** Makes place for a line of at most `bytes`. */
   room(bytes: number): void;
   dirty(): boolean;
-  /** Writes and syncs the group; false when it failed (`failure` says why). Blocks the loop for one write and one fdatasync. */
-  sync(): boolean;
+  /** Writes the group and syncs it in the thread pool; `done` is called in a later turn, whether it is durable or has failed. One at a time. */
+  sync(done: () => void): void;
   readonly failure: MillraceError | null;
   close(): void;
 }
@@ -48,11 +49,13 @@ export function openTopicWriter(
   let fd = -1;
   let first = 0;
   let durable = 0;
-  /** Where the next group begins: at `durable`, or behind what an abandoned segment may still hold. */
+  /** Where the group that fills begins: behind the one that is being synced, or behind what an abandoned segment may still hold. */
   let next = 0;
   let records = 0;
   let failures = 0;
   let failure: MillraceError | null = null;
+  /** The buffer of the group that was synced last, for the one after the next. */
+  let spare: Buffer | null = null;
 
   const last = segmentsOf(files, folder).at(-1);
   if (last !== undefined) {
@@ -74,20 +77,22 @@ export function openTopicWriter(
   }
 
   /** The group's bytes may or may not be on disk: leave the segment for good and go on behind them. */
-  function abandon(cause: unknown, attempted: number): void {
+  function abandon(cause: unknown, end: Position): void {
     try {
       files.ftruncateSync(fd, durable - first);
     } catch {
       // What stays there was never acknowledged; `readSlice` steps over it.
     }
-    giveUp(cause);
     // One more than a whole group would take: so an abandoned segment is shorter than the way to the next one (`readSlice` knows it by that).
-    next += attempted + 1;
+    giveUp(cause, end + 1);
   }
 
-  function giveUp(cause: unknown): void {
+  function giveUp(cause: unknown, goOnAt: Position): void {
     failures++;
     failure = new MillraceError('LOG_FAILED', { problem: cause instanceof Error ? cause.message : String(cause) }, cause);
+    next = goOnAt;
+    writer.used = HEADER;
+    writer.count = 0;
     const given = fd;
     fd = -1;
     try {
@@ -97,9 +102,19 @@ export function openTopicWriter(
     }
   }
 
+  function isDurable(group: Buffer, end: Position, count: number): void {
+    durable = end;
+    records += count;
+    failure = null;
+    if (group.length <= KEEP_BUFFER) spare = group;
+    if (durable - first < segmentBytes) return;
+    files.closeSync(fd);
+    fd = -1;
+  }
+
   const writer = {
     name,
-    buffer: Buffer.allocUnsafe(FIRST_BUFFER),
+    buffer: Buffer.allocUnsafe(FIRST_BUFFER) as Buffer,
     used: HEADER,
     count: 0,
     get durable() {
@@ -122,37 +137,39 @@ export function openTopicWriter(
       writer.buffer.copy(larger, 0, 0, writer.used);
       writer.buffer = larger;
     },
-    sync(): boolean {
-      const total = writer.used;
+    sync(done: () => void): void {
       const group = writer.buffer;
-      const count = writer.count;
+      const [from, end, total, count] = [next, next + writer.used, writer.used, writer.count];
+      writer.buffer = spare ?? Buffer.allocUnsafe(FIRST_BUFFER);
+      spare = null;
       writer.used = HEADER;
       writer.count = 0;
-      if (group.length > KEEP_BUFFER) writer.buffer = Buffer.allocUnsafe(FIRST_BUFFER);
+      next = end;
+      // Failures count from a later turn on too: those who wait for the group before this one must not take them for theirs.
+      const later = (work: () => void) =>
+        setImmediate(() => {
+          work();
+          done();
+        });
       try {
-        if (fd < 0) openSegment(next);
+        if (fd < 0) openSegment(from);
       } catch (cause) {
-        giveUp(cause);
-        return false;
+        later(() => giveUp(cause, from));
+        return;
       }
       try {
-        writeHeader(group, 0, next, total - HEADER, count);
+        writeHeader(group, 0, from, total - HEADER, count);
         let written = 0;
-        while (written < total) written += files.writeSync(fd, group, written, total - written, next - first + written);
-        files.fdatasyncSync(fd);
+        while (written < total) written += files.writeSync(fd, group, written, total - written, from - first + written);
       } catch (cause) {
-        abandon(cause, total);
-        return false;
+        later(() => abandon(cause, end));
+        return;
       }
-      next += total;
-      durable = next;
-      records += count;
-      failure = null;
-      if (durable - first >= segmentBytes) {
-        files.closeSync(fd);
-        fd = -1;
-      }
-      return true;
+      files.fdatasync(fd, (cause) => {
+        if (cause === null) isDurable(group, end, count);
+        else abandon(cause, end);
+        done();
+      });
     },
     close() {
       if (fd >= 0) files.closeSync(fd);
