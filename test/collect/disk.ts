@@ -106,16 +106,26 @@ export class Disk implements Files {
     return some.length;
   }
 
-  writeSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number {
-    const fault = this.#check('write', this.#open.get(fd)!.path);
-    const size = fault === null ? length : Math.max(1, Math.min(length, 'short' in fault ? fault.short : (fault as { torn: number }).torn));
-    const file = this.#file(fd);
-    const bytes = Buffer.alloc(Math.max(file.bytes.length, position + size));
-    file.bytes.copy(bytes);
-    bytes.set(buffer.subarray(offset, offset + size), position);
-    file.bytes = bytes;
-    if (fault !== null && 'torn' in fault) throw errno('ENOSPC');
-    return size;
+  /** In a later turn, or never when the process or the machine dies before. */
+  write(
+    fd: number,
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+    done: (cause: Error | null, written: number) => void,
+  ): void {
+    this.#later(fd, done, (file, path) => {
+      const fault = this.#check('write', path);
+      const size =
+        fault === null ? length : Math.max(1, Math.min(length, 'short' in fault ? fault.short : (fault as { torn: number }).torn));
+      const bytes = Buffer.alloc(Math.max(file.bytes.length, position + size));
+      file.bytes.copy(bytes);
+      bytes.set(buffer.subarray(offset, offset + size), position);
+      file.bytes = bytes;
+      if (fault !== null && 'torn' in fault) throw errno('ENOSPC');
+      return size;
+    });
   }
 
   ftruncateSync(fd: number, length: number): void {
@@ -124,19 +134,11 @@ export class Disk implements Files {
     file.bytes = Buffer.concat([file.bytes.subarray(0, length), Buffer.alloc(Math.max(0, length - file.bytes.length))]);
   }
 
-  /** In a later turn, or never when the process or the machine dies before. */
   fdatasync(fd: number, done: (cause: Error | null) => void): void {
-    setImmediate(() => {
-      const open = this.#open.get(fd);
-      if (open === undefined) return;
-      try {
-        this.#check('fdatasync', open.path);
-      } catch (cause) {
-        done(cause as Error);
-        return;
-      }
-      this.#sync(open.node);
-      done(null);
+    this.#later(fd, done, (file, path) => {
+      this.#check('fdatasync', path);
+      this.#sync(file);
+      return 0;
     });
   }
 
@@ -159,6 +161,21 @@ export class Disk implements Files {
   #sync(node: Inode | Folder): void {
     if ('now' in node) node.synced = new Map(node.now);
     else node.synced = Buffer.from(node.bytes);
+  }
+
+  #later(fd: number, done: (cause: Error | null, result: number) => void, work: (file: Inode, path: string) => number): void {
+    setImmediate(() => {
+      const open = this.#open.get(fd);
+      if (open === undefined) return;
+      let result = 0;
+      try {
+        result = work(open.node as Inode, open.path);
+      } catch (cause) {
+        done(cause as Error, 0);
+        return;
+      }
+      done(null, result);
+    });
   }
 
   #file(fd: number): Inode {

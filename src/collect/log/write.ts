@@ -29,7 +29,7 @@ export interface TopicWriter {
   /** Makes place for a line of at most `bytes`. */
   room(bytes: number): void;
   dirty(): boolean;
-  /** Writes the group and syncs it in the thread pool; `done` is called in a later turn, whether it is durable or has failed. One at a time. */
+  /** Writes and syncs the group in the thread pool; `done` is called in a later turn, whether it is durable or has failed. One at a time. */
   sync(done: () => void): void;
   readonly failure: MillraceError | null;
   close(): void;
@@ -145,31 +145,29 @@ export function openTopicWriter(
       writer.used = HEADER;
       writer.count = 0;
       next = end;
-      // Failures count from a later turn on too: those who wait for the group before this one must not take them for theirs.
-      const later = (work: () => void) =>
-        setImmediate(() => {
-          work();
-          done();
-        });
       try {
         if (fd < 0) openSegment(from);
       } catch (cause) {
-        later(() => giveUp(cause, from));
+        // From a later turn on, as all failures: those who wait for the group before this one must not take it for theirs.
+        setImmediate(() => {
+          giveUp(cause, from);
+          done();
+        });
         return;
       }
-      try {
-        writeHeader(group, 0, from, total - HEADER, count);
-        let written = 0;
-        while (written < total) written += files.writeSync(fd, group, written, total - written, from - first + written);
-      } catch (cause) {
-        later(() => abandon(cause, end));
-        return;
-      }
-      files.fdatasync(fd, (cause) => {
+      writeHeader(group, 0, from, total - HEADER, count);
+      const ended = (cause: Error | null) => {
         if (cause === null) isDurable(group, end, count);
         else abandon(cause, end);
         done();
-      });
+      };
+      const write = (at: number): void =>
+        files.write(fd, group, at, total - at, from - first + at, (cause, written) => {
+          if (cause !== null) ended(cause);
+          else if (at + written < total) write(at + written);
+          else files.fdatasync(fd, ended);
+        });
+      write(0);
     },
     close() {
       if (fd >= 0) files.closeSync(fd);
