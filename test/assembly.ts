@@ -9,6 +9,7 @@ const SHARED = ['--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65
 /** By the source's path without `.as`; `-bytes.ts` beside it exports the compiled bytes under `constant`. */
 export const assemblies = {
   'learn/trees/kernel': { constant: 'kernelBytes', flags: ['--enable', 'simd,threads', ...SHARED] },
+  'learn/trees/score': { constant: 'scoreBytes', flags: ['--enable', 'simd'] },
   'collect/plain': { constant: 'plainBytes', flags: ['--enable', 'simd'] },
 } as const;
 

@@ -210,23 +210,30 @@ test('5,000 columns of which one matters: it is found', async () => {
   assert.equal(model.report!.importance[0]!.column, 'x1234');
 });
 
-test('a hundred thousand different categories make no column each', async () => {
-  const names = texts(
-    'who',
-    count(100_000).map((i) => `user ${i % 60_000}`),
-  );
-  const model = await train({ target: 'y', learner: 'trees', trees: { rounds: 5 }, split: { kind: 'random' } }, [
-    names,
+test('twenty thousand categories are learned from by their statistics, in one column', async () => {
+  const who = (i: number) => i % 20_000;
+  const model = await train({ target: 'y', learner: 'trees', trees: { rounds: 20 }, split: { kind: 'random' } }, [
+    texts(
+      'who',
+      count(100_000).map((i) => `user ${who(i)}`),
+    ),
     numbers(
       'x',
       count(100_000).map((i) => i % 7),
     ),
     numbers(
       'y',
-      count(100_000).map((i) => (i % 7) + 0.5),
+      count(100_000).map((i) => (who(i) % 2 === 0 ? 0 : 10) + (i % 7) / 100),
     ),
   ]);
-  assert.ok(Number.isFinite(predictor(model)({ who: 'nobody', x: 3 }).value));
+  assert.deepEqual(
+    model.encoders.filter((e) => e.column === 'who').map((e) => e.kind),
+    ['statistics'],
+  );
+  const answer = predictor(model);
+  const [even, odd, nobody] = ['user 4', 'user 5', 'nobody'].map((name) => Number(answer({ who: name, x: 3 }).value));
+  assert.ok(odd! - even! > 5, `${even} and ${odd}`);
+  assert.ok(nobody! > even! && nobody! < odd!, 'who was never seen is taken for the mean');
 });
 
 test('columns are read for what they are', () => {

@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import { type ErrorCode, MillraceError } from '#core';
 import { train } from '#learn';
 import { type BoostOptions, boost, boostDefaults, type Rows } from '../../src/learn/trees/boost.ts';
-import { type Forest, scoreRow } from '../../src/learn/trees/forest.ts';
+import { type Forest, scoreColumns, scoreRow } from '../../src/learn/trees/forest.ts';
 import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { masksOf } from '../../src/learn/trees/masks.ts';
 import { columnScorer } from '../../src/learn/trees/score.ts';
 import { generator, numbers } from './data.ts';
 
@@ -30,8 +31,8 @@ function table(seed: number): Rows {
   return { features: [a, b, c, d], targets, weights: new Float64Array(COUNT).fill(1) };
 }
 
-function grow(rows: Rows, options: Partial<BoostOptions>): Forest {
-  const steps = boost(rows, null, { ...boostDefaults, rounds: 20, minRows: 3, ...options }, 2, wasmKernel);
+function grow(rows: Rows, options: Partial<BoostOptions>, classes = 2): Forest {
+  const steps = boost(rows, null, { ...boostDefaults, rounds: 20, minRows: 3, ...options }, classes, wasmKernel);
   for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value.forest;
 }
 
@@ -120,20 +121,45 @@ test('a forest is the mean of trees that each learned from the start, extra tree
   }
 });
 
-test('many rows at once are scored as each alone, bit by bit: missing values, categories, values never seen', () => {
-  const forest = grow(table(59), { rounds: 30, maxLeaves: 40 });
-  const value = fc.oneof(other, fc.constantFrom(-1e300, 1e300, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 2.25));
-  const code = fc.constantFrom(0, 3, 8, 9, 254, 255, 256, 300, 1e9, Number.NaN);
-  fc.assert(
-    fc.property(fc.array(fc.tuple(value, value, value, code), { minLength: 300, maxLength: 700, size: 'max' }), (rows) => {
-      const columns = [0, 1, 2, 3].map((f) => Float64Array.from(rows, (row) => row[f]!));
-      const scores = columnScorer(forest)(columns, rows.length);
-      rows.forEach((row, i) => {
-        assert.equal(scores[i], score(forest, row), `${row}`);
-      });
-    }),
-    { numRuns: 15 },
-  );
+/** Trees of 8, 31, 60 and 250 leaves need 1, 1, 2 and 8 words of leaves; three outputs take turns; one tree of all rows is walked down. */
+const scored: readonly [string, Partial<BoostOptions>, boolean][] = [
+  ['8 leaves', { rounds: 7, maxLeaves: 8 }, true],
+  ['31 leaves', { rounds: 40, maxLeaves: 31 }, true],
+  ['60 leaves', { rounds: 30, maxLeaves: 60 }, true],
+  ['250 leaves', { rounds: 9, maxLeaves: 250, minRows: 1 }, true],
+  ['three outputs', { rounds: 11, maxLeaves: 20, loss: 'softmax' }, true],
+  ['a tree with a leaf for each row', { rounds: 3, maxLeaves: 600, minRows: 0, minChildWeight: 0, l2: 0 }, false],
+];
+for (const [what, options, byMasks] of scored) {
+  test(`many rows at once are scored as each alone, bit by bit: missing values, categories, values never seen (${what})`, () => {
+    const rows = table(59);
+    const targets = options.loss === 'softmax' ? rows.targets.map((y) => (y < 2 ? 0 : y < 8 ? 1 : 2)) : rows.targets;
+    const forest = grow({ ...rows, targets }, options, options.loss === 'softmax' ? 3 : 2);
+    assert.equal(masksOf(forest) !== null, byMasks);
+    const value = fc.oneof(other, fc.constantFrom(-1e300, 1e300, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 2.25));
+    const code = fc.constantFrom(0, 3, 8, 9, 254, 255, 256, 300, 1e9, Number.NaN);
+    const scorer = columnScorer(forest);
+    fc.assert(
+      fc.property(fc.array(fc.tuple(value, value, value, code), { minLength: 300, maxLength: 1300, size: 'max' }), (given) => {
+        const columns = [0, 1, 2, 3].map((f) => Float64Array.from(given, (row) => row[f]!));
+        const scores = scorer(columns, given.length);
+        const alone = new Float64Array(forest.outputs);
+        given.forEach((row, i) => {
+          scoreRow(forest, Float64Array.from(row), alone);
+          for (let k = 0; k < forest.outputs; k++) assert.equal(scores[i * forest.outputs + k], alone[k], `${row}`);
+        });
+      }),
+      { numRuns: 4 },
+    );
+  });
+}
+
+test('two models that are asked in turn keep their own answers', () => {
+  const rows = table(61);
+  const columns = rows.features.map((f) => f.values);
+  const forests = [grow(rows, { rounds: 5 }), grow(rows, { rounds: 90, maxLeaves: 60 })];
+  const scorers = forests.map(columnScorer);
+  for (const at of [0, 1, 0, 1]) assert.deepEqual(scorers[at]!(columns, COUNT), scoreColumns(forests[at]!, columns, COUNT));
 });
 
 test('a constraint that can not be meant is refused', async () => {

@@ -1,10 +1,10 @@
 import { binOf, type FeatureBins } from './bins.ts';
+import { codeCount, codesOf, exampleOf } from './codes.ts';
 import { type Forest, goesLeft, scoreColumns } from './forest.ts';
+import { type Masks, masksOf, scoreMasks } from './masks.ts';
 
-/** Words of a node's set: one bit for each code that a byte and the two special codes can have. */
+/** Words of a node's set: one bit for each code that a forest grown here can have. */
 const WORDS = 9;
-/** A category that no set knows. */
-const UNKNOWN = 257;
 /** Rows that pass through one tree together, so that the tree stays in the processor's cache. */
 const BLOCK = 256;
 /** Rows that walk down side by side: the processor steps one while another waits for memory. Divides BLOCK. */
@@ -25,15 +25,8 @@ export interface CodedForest {
 
 /** Null where a feature has more thresholds than codes, which a forest grown here never has. Cost: nodes × 257. */
 function codeForest(forest: Forest): CodedForest | null {
-  const thresholds = Array.from(forest.categorical, () => new Set<number>());
-  forest.feature.forEach((f, n) => {
-    if (f >= 0 && forest.categorical[f] === 0) thresholds[f]!.add(forest.threshold[n]!);
-  });
-  if (thresholds.some((of) => of.size >= 256)) return null;
-  const bins = thresholds.map(
-    (of, f): FeatureBins =>
-      forest.categorical[f] === 1 ? { kind: 'category', levels: 256 } : { kind: 'numeric', upper: Float64Array.from(of).sort() },
-  );
+  const bins = codesOf(forest);
+  if (bins.some((of) => codeCount(of) > WORDS * 32)) return null;
   const nodes = new Int32Array(forest.feature.length * 2);
   const sets = new Uint32Array(forest.feature.length * WORDS);
   forest.feature.forEach((f, n) => {
@@ -46,31 +39,25 @@ function codeForest(forest: Forest): CodedForest | null {
 }
 
 function addCodes(forest: Forest, node: number, bins: FeatureBins, sets: Uint32Array): void {
-  const codes = bins.kind === 'numeric' ? bins.upper.length + 2 : UNKNOWN;
-  for (let code = 0; code < codes; code++) {
+  for (let code = 0; code < codeCount(bins); code++) {
     if (!goesLeft(forest, node, exampleOf(bins, code))) continue;
     const at = node * WORDS + (code >>> 5);
     sets[at] = (sets[at]! | (1 << (code & 31))) >>> 0;
   }
 }
 
-/** A value that has the code. */
-function exampleOf(bins: FeatureBins, code: number): number {
-  if (code === 0) return Number.NaN;
-  return bins.kind === 'category' ? code - 1 : (bins.upper[code - 1] ?? Number.POSITIVE_INFINITY);
-}
-
 /**
  * Scores of many rows at once: columns are [features][rows], the answer is [rows × outputs]. The same bits as `scoreRow` and
- * `scoreColumns`: each row adds its leaves in the trees' order. Two to three times as fast as the latter.
+ * `scoreColumns`: each row adds its leaves in the trees' order. By masks where they are faster, else walking down coded trees.
  */
 export function columnScorer(forest: Forest): (columns: readonly Float64Array[], rows: number) => Float64Array {
-  let coded: CodedForest | null | undefined;
+  let ready: Masks | CodedForest | null | undefined;
   return (columns, rows) => {
     // Coding costs as much as some hundred rows; a forest without trees has no features to code.
     if (rows < BLOCK || forest.roots.length === 0) return scoreColumns(forest, columns, rows);
-    coded ??= codeForest(forest);
-    return coded === null ? scoreColumns(forest, columns, rows) : scoreCoded(coded, columns, rows);
+    ready ??= masksOf(forest) ?? codeForest(forest);
+    if (ready === null) return scoreColumns(forest, columns, rows);
+    return 'groups' in ready ? scoreMasks(ready, columns, rows) : scoreCoded(ready, columns, rows);
   };
 }
 
@@ -99,7 +86,7 @@ function writeCodes(
 ): void {
   for (let i = 0, at = f; i < count; i++, at += width) {
     const value = values[from + i]!;
-    codes[at] = bins.kind === 'category' && !(value < 256) && !Number.isNaN(value) ? UNKNOWN : binOf(bins, value);
+    codes[at] = bins.kind === 'category' && value >= bins.levels ? bins.levels + 1 : binOf(bins, value);
   }
 }
 
