@@ -1,22 +1,25 @@
 /**
- * MariaDB → warehouse: rows of TPC-H's lineitem (scale 1: 6 M, --quick: 0.3 M) by a whole Millrace, beside the server's own client that
- * writes the same rows to nowhere (`mariadb --quick --batch`), in the same run. CSV of the same rows beside DuckDB's read_csv into a table.
+ * Rows of TPC-H's lineitem (scale 1: 6 M, --quick: 0.3 M) into the warehouse of a whole Millrace, until all are visible:
+ * from MariaDB beside its own client that writes the same rows to nowhere (`mariadb --quick --batch`), from PostgreSQL beside
+ * `COPY … TO STDOUT` to nowhere, and from a CSV file of 1 GB beside DuckDB's read_csv (all rows sniffed) into a table of the same schema;
+ * each pair in the same run. A server that is not installed is left out.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { residentTreeBytes } from '#run';
-import { startMillrace, type TransferAnswer, type TransferReport } from '#server';
+import { startMillrace, type TransferAnswer, type TransferReport, type TransferStateAnswer } from '#server';
 import { type Client, clientFor } from '../src/cli/client.ts';
-import { absent, type MariaDb, startMariaDb } from '../test/transfer/mariadb.ts';
-import { report } from './report.ts';
+import { type MariaDb, absent as mariaAbsent, startMariaDb } from '../test/transfer/mariadb.ts';
+import { type Postgres, absent as postgresAbsent, startPostgres } from '../test/transfer/postgres-server.ts';
+import { type Figure, type Goal, report } from './report.ts';
 
 const quick = process.argv.includes('--quick');
 const ROWS = quick ? 300_000 : 6_000_000;
+const CSV_ROWS = quick ? 300_000 : 8_000_000;
 
 const LINEITEM = `CREATE TABLE lineitem (l_orderkey INT NOT NULL, l_partkey INT NOT NULL, l_suppkey INT NOT NULL, l_linenumber INT NOT NULL,
   l_quantity DECIMAL(15,2) NOT NULL, l_extendedprice DECIMAL(15,2) NOT NULL, l_discount DECIMAL(15,2) NOT NULL, l_tax DECIMAL(15,2) NOT NULL,
@@ -24,112 +27,208 @@ const LINEITEM = `CREATE TABLE lineitem (l_orderkey INT NOT NULL, l_partkey INT 
   l_shipinstruct CHAR(25) NOT NULL, l_shipmode CHAR(10) NOT NULL, l_comment VARCHAR(44) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber))`;
 
 /** Widths and value ranges of dbgen's; the texts are not its own. */
-const FILL = `INSERT INTO lineitem SELECT seq DIV 4 + 1, seq * 7919 % 200000 + 1, seq * 104729 % 10000 + 1, seq % 4 + 1, seq % 50 + 1, seq * 31 % 9490000 / 100 + 901,
+const FILL = {
+  mysql: `INSERT INTO lineitem SELECT seq DIV 4 + 1, seq * 7919 % 200000 + 1, seq * 104729 % 10000 + 1, seq % 4 + 1, seq % 50 + 1, seq * 31 % 9490000 / 100 + 901,
   seq % 11 / 100, seq % 9 / 100, ELT(seq % 3 + 1, 'N', 'R', 'A'), ELT(seq % 2 + 1, 'O', 'F'), DATE_ADD('1992-01-02', INTERVAL seq * 13 % 2500 DAY),
   DATE_ADD('1992-01-31', INTERVAL seq * 17 % 2450 DAY), DATE_ADD('1992-01-04', INTERVAL seq * 13 % 2500 DAY),
   ELT(seq % 4 + 1, 'DELIVER IN PERSON', 'COLLECT COD', 'NONE', 'TAKE BACK RETURN'), ELT(seq % 7 + 1, 'AIR', 'RAIL', 'SHIP', 'TRUCK', 'MAIL', 'FOB', 'REG AIR'),
-  LEFT(CONCAT('carefully regular deposits ', MD5(seq)), 10 + seq % 34) FROM seq_0_to_${ROWS - 1}`;
+  LEFT(CONCAT('carefully regular deposits ', MD5(seq)), 10 + seq % 34) FROM seq_0_to_${ROWS - 1}`,
+  postgres: `INSERT INTO lineitem SELECT s / 4 + 1, s * 7919 % 200000 + 1, s * 104729 % 10000 + 1, s % 4 + 1, s % 50 + 1, s * 31 % 9490000 / 100.0 + 901,
+  s % 11 / 100.0, s % 9 / 100.0, (ARRAY['N', 'R', 'A'])[s % 3 + 1], (ARRAY['O', 'F'])[s % 2 + 1], DATE '1992-01-02' + (s * 13 % 2500)::int,
+  DATE '1992-01-31' + (s * 17 % 2450)::int, DATE '1992-01-04' + (s * 13 % 2500)::int,
+  (ARRAY['DELIVER IN PERSON', 'COLLECT COD', 'NONE', 'TAKE BACK RETURN'])[s % 4 + 1], (ARRAY['AIR', 'RAIL', 'SHIP', 'TRUCK', 'MAIL', 'FOB', 'REG AIR'])[s % 7 + 1],
+  left('carefully regular deposits ' || md5(s::text), (10 + s % 34)::int) FROM generate_series(0::bigint, ${ROWS - 1}) s`,
+};
+
+interface Half {
+  readonly figures: Record<string, Figure>;
+  readonly goals: readonly Goal[];
+}
 
 async function main(): Promise<void> {
-  if (absent !== null) {
-    process.stdout.write(`bench transfer is skipped: ${absent}\n`);
-    return;
-  }
   const root = mkdtempSync(join(tmpdir(), 'millrace-bench-transfer-'));
-  const db = await startMariaDb();
+  const halves: Half[] = [];
   try {
-    await db.ask(LINEITEM);
-    await db.ask(FILL);
-    const wire = wireSeconds(db);
-    const { table, seconds, above } = await transferred(root, db);
-    const csv = join(root, 'w', 'lineitem.csv');
-    await exported(db, csv);
-    const own = await duckSeconds(root, csv);
-    const file = await fromFile(root);
+    for (const [name, absent, measure] of [
+      ['mariadb', mariaAbsent, fromMariaDb],
+      ['postgres', postgresAbsent, fromPostgres],
+    ] as const) {
+      if (absent === null) halves.push(await measure(root));
+      else process.stderr.write(`bench transfer leaves ${name} out: ${absent}\n`);
+    }
+    halves.push(await fromFile(root));
     report({
       bench: 'transfer',
-      figures: {
-        rows_per_second: { value: ROWS / seconds, unit: 'rows/s', title: 'MariaDB → warehouse, until all is visible' },
-        wire_rows_per_second: { value: ROWS / wire, unit: 'rows/s', title: 'mariadb --quick --batch to nowhere' },
-        of_wire: { value: wire / seconds, title: 'share of the wire’s limit' },
-        memory_mb: { value: above / 1e6, unit: 'MB', title: 'peak memory of all processes above idle' },
-        parity: { value: table.parity?.equal === true ? 1 : 0, title: 'both sides equal' },
-        csv_mb_per_second: {
-          value: statSync(csv).size / 1e6 / file,
-          unit: 'MB/s',
-          title: 'CSV → warehouse, types guessed over the whole file',
-        },
-        of_read_csv: { value: own / file, title: 'share of DuckDB’s read_csv (all rows sniffed) into a table' },
-      },
-      goals: [
-        { figure: 'rows_per_second', at: 'least', value: 150_000 },
-        { figure: 'of_wire', at: 'least', value: 0.5 },
-        { figure: 'memory_mb', at: 'most', value: 256 },
-        { figure: 'parity', at: 'least', value: 1 },
-        { figure: 'of_read_csv', at: 'least', value: 0.7 },
-      ],
+      figures: Object.assign({}, ...halves.map(({ figures }) => figures)),
+      goals: halves.flatMap(({ goals }) => goals),
     });
   } finally {
-    await db.stop();
     rmSync(root, { recursive: true, force: true });
   }
 }
 
-function clientArguments(db: MariaDb): string[] {
-  return [
-    '--no-defaults',
-    `--host=${db.host}`,
-    `--port=${db.port}`,
-    `--user=${db.user}`,
-    '--quick',
-    '--batch',
-    '--skip-column-names',
-    db.database,
-  ];
+interface Server {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  ask(sql: string): Promise<unknown>;
+  stop(): Promise<void>;
 }
 
-function wireSeconds(db: MariaDb): number {
-  const began = performance.now();
-  execFileSync('mariadb', [...clientArguments(db), '-e', 'SELECT * FROM lineitem'], {
+async function fromMariaDb(root: string): Promise<Half> {
+  const db = await startMariaDb();
+  return fromServer(root, db, {
+    name: 'mariadb',
+    title: 'MariaDB',
+    source: 'mysql',
+    peer: 'mariadb --quick --batch',
+    wire: () => batch(db),
+  });
+}
+
+async function fromPostgres(root: string): Promise<Half> {
+  const db = await startPostgres();
+  return fromServer(root, db, {
+    name: 'postgres',
+    title: 'PostgreSQL',
+    source: 'postgres',
+    peer: 'COPY … TO STDOUT',
+    wire: () => copied(db),
+  });
+}
+
+interface Kind {
+  readonly name: string;
+  readonly title: string;
+  readonly source: 'mysql' | 'postgres';
+  readonly peer: string;
+  /** The same rows by the server's own client, to nowhere. */
+  readonly wire: () => void;
+}
+
+async function fromServer(root: string, db: Server, { name, title, source, peer, wire: run }: Kind): Promise<Half> {
+  try {
+    await db.ask(LINEITEM);
+    await db.ask(FILL[source]);
+    const began = performance.now();
+    run();
+    const wire = (performance.now() - began) / 1000;
+    const workspace = workspaceIn(root, name);
+    const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: BENCH_TRANSFER_PASSWORD }, database: ${db.database} }`;
+    process.env['BENCH_TRANSFER_PASSWORD'] = db.password;
+    define(workspace, `source: ${source}\nconnection: ${connection}\ntables: { lineitem: { target: bench.lineitem } }\n`);
+    const { seconds, above, equal } = await transferred(workspace);
+    return {
+      figures: {
+        [`${name}_rows_per_second`]: { value: ROWS / seconds, unit: 'rows/s', title: `${title} → warehouse, until all is visible` },
+        [`${name}_wire_rows_per_second`]: { value: ROWS / wire, unit: 'rows/s', title: `${peer} to nowhere` },
+        [`${name}_of_wire`]: { value: wire / seconds, title: `${title}: share of the wire’s limit` },
+        [`${name}_memory_mb`]: { value: above / 1e6, unit: 'MB', title: `${title}: peak memory of all processes above idle` },
+        [`${name}_parity`]: { value: equal ? 1 : 0, title: `${title}: both sides equal` },
+      },
+      goals: [
+        { figure: `${name}_rows_per_second`, at: 'least', value: 150_000 },
+        { figure: `${name}_of_wire`, at: 'least', value: 0.5 },
+        { figure: `${name}_memory_mb`, at: 'most', value: 256 },
+        { figure: `${name}_parity`, at: 'least', value: 1 },
+      ],
+    };
+  } finally {
+    await db.stop();
+  }
+}
+
+function batch(db: MariaDb): void {
+  const who = [`--host=${db.host}`, `--port=${db.port}`, `--user=${db.user}`];
+  execFileSync(
+    'mariadb',
+    ['--no-defaults', ...who, '--quick', '--batch', '--skip-column-names', db.database, '-e', 'SELECT * FROM lineitem'],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, MYSQL_PWD: db.password },
+    },
+  );
+}
+
+function copied(db: Postgres): void {
+  const who = ['--no-psqlrc', `--host=${db.host}`, `--port=${db.port}`, `--username=${db.user}`, `--dbname=${db.database}`];
+  execFileSync('psql', [...who, '--command=COPY lineitem TO STDOUT'], {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, MYSQL_PWD: db.password },
+    env: { ...process.env, PGPASSWORD: db.password },
   });
-  return (performance.now() - began) / 1000;
 }
 
-async function exported(db: MariaDb, file: string): Promise<void> {
-  const sql = `SELECT CONCAT_WS(',', l_orderkey, l_partkey, l_suppkey, l_linenumber, l_quantity, l_extendedprice, l_discount, l_tax, l_returnflag, l_linestatus,
-    l_shipdate, l_commitdate, l_receiptdate, l_shipinstruct, l_shipmode, l_comment) FROM lineitem`;
-  const client = spawn('mariadb', [...clientArguments(db), '-e', sql], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, MYSQL_PWD: db.password },
-  });
-  await pipeline(client.stdout, createWriteStream(file));
+async function fromFile(root: string): Promise<Half> {
+  const workspace = workspaceIn(root, 'csv');
+  const csv = join(workspace, 'lineitem.csv');
+  writeLines(csv);
+  const own = await duckSeconds(root, csv);
+  define(workspace, 'source: csv\nconnection: { path: lineitem.csv }\ntables: { lineitem: { target: bench.lineitem } }\n');
+  const { seconds, above, equal } = await transferred(workspace);
+  return {
+    figures: {
+      csv_mb_per_second: {
+        value: statSync(csv).size / 1e6 / seconds,
+        unit: 'MB/s',
+        title: 'CSV → warehouse, types guessed over the whole file',
+      },
+      csv_of_read_csv: { value: own / seconds, title: 'share of DuckDB’s read_csv (all rows sniffed) into a table' },
+      csv_memory_mb: { value: above / 1e6, unit: 'MB', title: 'CSV: peak memory of all processes above idle' },
+      csv_parity: { value: equal ? 1 : 0, title: 'CSV: both sides equal' },
+    },
+    goals: [
+      { figure: 'csv_of_read_csv', at: 'least', value: 0.7 },
+      { figure: 'csv_memory_mb', at: 'most', value: 256 },
+      { figure: 'csv_parity', at: 'least', value: 1 },
+    ],
+  };
 }
 
-async function transferred(root: string, db: MariaDb) {
-  const workspace = join(root, 'w');
+/** About 126 bytes a row. */
+function writeLines(path: string): void {
+  const instruct = ['DELIVER IN PERSON', 'COLLECT COD', 'NONE', 'TAKE BACK RETURN'];
+  const mode = ['AIR', 'RAIL', 'SHIP', 'TRUCK', 'MAIL', 'FOB', 'REG AIR'];
+  const days = Array.from({ length: 2600 }, (_, k) => new Date(Date.UTC(1992, 0, 2 + k)).toISOString().slice(0, 10));
+  const file = openSync(path, 'w');
+  let lines: string[] = [];
+  for (let s = 0; s < CSV_ROWS; s++) {
+    const comment = `carefully regular deposits ${((s * 2_654_435_761) % 4_294_967_296).toString(16)} sleep furiously`.slice(
+      0,
+      10 + (s % 34),
+    );
+    const money = [(s % 50) + 1, ((s * 31) % 9_490_000) / 100 + 901, (s % 11) / 100, (s % 9) / 100].map((value) => value.toFixed(2));
+    const keys = [Math.floor(s / 4) + 1, ((s * 7919) % 200_000) + 1, ((s * 104_729) % 10_000) + 1, (s % 4) + 1];
+    const shipped = [days[(s * 13) % 2500], days[29 + ((s * 17) % 2450)], days[2 + ((s * 13) % 2500)]];
+    lines.push([...keys, ...money, 'NRA'[s % 3], 'OF'[s % 2], ...shipped, instruct[s % 4], mode[s % 7], comment].join(','));
+    if (lines.length < 20_000 && s + 1 < CSV_ROWS) continue;
+    writeSync(file, `${lines.join('\n')}\n`);
+    lines = [];
+  }
+  closeSync(file);
+}
+
+function workspaceIn(root: string, name: string): string {
+  const workspace = join(root, name);
   mkdirSync(join(workspace, 'transfers'), { recursive: true });
   writeFileSync(join(workspace, 'millrace.yaml'), 'name: bench\ntime_zone: UTC\ncurrency: EUR\nmemory: 1GB\n');
-  const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: MILLRACE_BENCH_PASSWORD }, database: ${db.database} }`;
-  writeFileSync(
-    join(workspace, 'transfers', 'db.yaml'),
-    `source: mysql\nconnection: ${connection}\ntables: { lineitem: { target: bench.lineitem } }\n`,
-  );
-  writeFileSync(
-    join(workspace, 'transfers', 'file.yaml'),
-    'source: csv\nconnection: { path: lineitem.csv }\ntables: { lineitem: { target: bench.from_file } }\n',
-  );
-  process.env['MILLRACE_BENCH_PASSWORD'] = db.password;
-  return withMillrace(workspace, 'db');
+  return workspace;
 }
 
-async function fromFile(root: string): Promise<number> {
-  return (await withMillrace(join(root, 'w'), 'file')).seconds;
+function define(workspace: string, text: string): void {
+  writeFileSync(join(workspace, 'transfers', 'bench.yaml'), text);
 }
 
-/** One run in a Millrace of its own. Seconds are those until the rows are visible: the parity report comes after. */
-async function withMillrace(workspace: string, name: string) {
+interface Transferred {
+  /** From the request until the rows are visible, a look at all records of a file included; the parity report comes after. */
+  readonly seconds: number;
+  readonly above: number;
+  readonly equal: boolean;
+}
+
+/** One run in a Millrace of its own. */
+async function transferred(workspace: string): Promise<Transferred> {
   const millrace = await startMillrace({ workspace, log: null });
   const client = clientFor(millrace.address, millrace.adminToken);
   for (;;) {
@@ -145,33 +244,36 @@ async function withMillrace(workspace: string, name: string) {
     peak = Math.max(peak, residentTreeBytes(process.pid) ?? 0);
   }, 50);
   try {
-    const done = await run(client, name);
-    const [table] = done.tables;
-    if (done.error !== null || table === undefined) throw new Error(`the run failed: ${JSON.stringify(done.error)}`);
-    return { table, seconds: table.seconds, above: peak - idle };
+    const began = Date.now();
+    const [table] = (await run(client)).tables;
+    const { states } = await client.json<TransferStateAnswer>('GET', '/v1/transfers/bench/state');
+    return { seconds: (Date.parse(states[0]!.at) - began) / 1000, equal: table!.parity?.equal === true, above: peak - idle };
   } finally {
     clearInterval(watch);
     await millrace.stop();
   }
 }
 
-async function run(client: Client, name: string): Promise<TransferReport> {
-  await client.json('POST', `/v1/transfers/${name}/run`, {});
+async function run(client: Client): Promise<TransferReport> {
+  await client.json('POST', '/v1/transfers/bench/run', {});
   for (;;) {
-    const { last } = await client.json<TransferAnswer>('GET', `/v1/transfers/${name}`);
+    const { last } = await client.json<TransferAnswer>('GET', '/v1/transfers/bench');
+    if (last?.report?.error) throw new Error(`the run failed: ${last.report.error.message}`);
     if (last?.report) return last.report;
     await sleep(100);
   }
 }
 
 async function duckSeconds(root: string, csv: string): Promise<number> {
-  const instance = await DuckDBInstance.create(join(root, 'peer.duckdb'), { threads: '2', memory_limit: '500MB' });
+  const path = join(root, 'peer.duckdb');
+  const instance = await DuckDBInstance.create(path, { threads: '2', memory_limit: '500MB' });
   const connection = await instance.connect();
   const began = performance.now();
   await connection.run(`CREATE TABLE t AS SELECT * FROM read_csv('${csv}', sample_size = -1, header = false)`);
   const seconds = (performance.now() - began) / 1000;
   connection.closeSync();
   instance.closeSync();
+  rmSync(path, { force: true });
   return seconds;
 }
 

@@ -1,5 +1,5 @@
 /** In which encoding a text file is written, by evidence over all of its bytes. */
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { fail } from '#core';
 import { Cp949Decoder } from './cp949.ts';
 
@@ -18,6 +18,8 @@ export async function detectEncoding(chunks: AsyncIterable<Buffer>): Promise<Enc
       if (marked !== null) return marked;
       first = false;
     }
+    // Of ASCII all of them are made; a character that is cut may end with a letter of it.
+    if (tail.length === 0 && korean?.cut !== true && isAscii(chunk)) continue;
     if (utf8) {
       const bytes = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
       const cut = wholeCharacters(bytes);

@@ -14,6 +14,8 @@ export interface Found {
   readonly type: string;
   readonly style: Style;
   readonly note: string | null;
+  /** Every value is written as the warehouse reads it: none has to be converted. */
+  readonly asIs: boolean;
 }
 
 /** Longer texts are neither numbers nor times. */
@@ -26,8 +28,18 @@ const BOOLEAN = /^(?:true|false)$/i;
 const TIME =
   /^(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?(?: ?([AaPp])[Mm])?(Z|[+-]\d{2}:?\d{2})?)?$/;
 
+/** Times as the warehouse reads them. */
+const ISO = /^\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)?$/;
+
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const COLON = 0x3a;
+const ZERO = 0x30;
+const SPACE = 0x20;
+
 export class Evidence {
   values = 0;
+  #asIs = true;
   /** Some values are quoted empty texts. */
   #text = false;
   #booleans = 0;
@@ -35,6 +47,8 @@ export class Evidence {
   #exponents = 0;
   #digits = 0;
   #scale = 0;
+  /** A DECIMAL has as many digits after the point in all of its values. */
+  #leastScale = Number.POSITIVE_INFINITY;
   #roundTrip = true;
   #dates = 0;
   #times = 0;
@@ -52,16 +66,72 @@ export class Evidence {
     if (text.length === 0 || text.length > LONGEST || !this.#isKnown(text)) this.#text = true;
   }
 
+  /** The same of a value that lies in a buffer: what is usual is judged without making a text of it. */
+  addBytes(bytes: Buffer, from: number, to: number): void {
+    if (this.#text || this.#isUsual(bytes, from, to)) this.values++;
+    else this.add(bytes.toString('utf8', from, to));
+  }
+
+  #isUsual(bytes: Buffer, from: number, to: number): boolean {
+    const length = to - from;
+    if ((length === 10 || length === 19) && bytes[from + 4] === MINUS && bytes[from + 7] === MINUS)
+      return this.#isUsualTime(bytes, from, to);
+    let at = bytes[from] === MINUS ? from + 1 : from;
+    const begin = at;
+    // More than 15 digits may be too many for a double or 64 bits.
+    if (at === to || to - at > 16) return false;
+    let point = -1;
+    for (; at < to; at++) {
+      const digit = bytes[at]! - ZERO;
+      if (digit >= 0 && digit <= 9) continue;
+      if (bytes[at] !== POINT || point >= 0) return false;
+      point = at;
+    }
+    const whole = (point < 0 ? to : point) - begin;
+    if (whole === 0 || whole > 15 || (bytes[begin] === ZERO && (whole > 1 || begin > from)) || point === to - 1) return false;
+    if (whole > this.#digits) this.#digits = whole;
+    if (point >= 0) this.#decimals.point++;
+    this.#scaled(point < 0 ? 0 : to - point - 1);
+    return true;
+  }
+
+  #scaled(scale: number): void {
+    if (scale > this.#scale) this.#scale = scale;
+    if (scale < this.#leastScale) this.#leastScale = scale;
+  }
+
+  /** `YYYY-MM-DD` or `YYYY-MM-DD hh:mm:ss`. */
+  #isUsualTime(bytes: Buffer, from: number, to: number): boolean {
+    const two = (at: number) => {
+      const [tens, ones] = [bytes[at]! - ZERO, bytes[at + 1]! - ZERO];
+      return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : -1;
+    };
+    const [century, rest, month, day] = [two(from), two(from + 2), two(from + 5), two(from + 8)];
+    if (century < 0 || rest < 0 || month < 1 || month > 12 || day < 1 || day > daysOf(100 * century + rest, month)) return false;
+    if (to - from === 19) {
+      if (bytes[from + 10] !== SPACE || bytes[from + 13] !== COLON || bytes[from + 16] !== COLON) return false;
+      const [hour, minute, second] = [two(from + 11), two(from + 14), two(from + 17)];
+      if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return false;
+    }
+    if (!this.#orders.has('ymd')) return false;
+    if (this.#orders.size > 1) this.#orders = new Set(['ymd']);
+    if (to - from === 10) this.#dates++;
+    else this.#times++;
+    return true;
+  }
+
   #isKnown(text: string): boolean {
     if (INTEGER.test(text)) {
       this.#digits = Math.max(this.#digits, text.length - (text[0] === '-' ? 1 : 0));
+      this.#scaled(0);
       return BigInt.asIntN(64, BigInt(text)) === BigInt(text) && text !== '-0';
     }
     const decimal = DECIMAL.exec(text);
     if (decimal !== null) {
       this.#decimals[decimal[2] === '.' ? 'point' : 'comma']++;
+      if (decimal[2] === ',' || /^-[0.]+$/.test(text)) this.#asIs = false;
       this.#digits = Math.max(this.#digits, decimal[1]!.length);
-      this.#scale = Math.max(this.#scale, decimal[3]!.length);
+      this.#scaled(decimal[3]!.length);
       if (this.#roundTrip) this.#roundTrip = isDouble(text.replace(',', '.'));
       return true;
     }
@@ -73,6 +143,7 @@ export class Evidence {
     if (BOOLEAN.test(text)) return this.#booleans++ >= 0;
     const parts = TIME.exec(text);
     if (parts === null) return false;
+    if (this.#asIs) this.#asIs = ISO.test(text);
     if (parts[5] === undefined) this.#dates++;
     else this.#times++;
     if (parts[10] !== undefined) this.#zoned++;
@@ -83,7 +154,8 @@ export class Evidence {
   /** `preferred` decides between dd/mm and mm/dd where no value of the column does. */
   found(preferred: DateOrder | null, mark: DecimalMark | null): Found {
     const style: Style = { order: null, mark: mark ?? (this.#decimals.comma > this.#decimals.point ? 'comma' : 'point') };
-    const as = (type: string, note: string | null = null): Found => ({ type, style, note });
+    const asIs = this.#asIs && this.#booleans === 0;
+    const as = (type: string, note: string | null = null): Found => ({ type, style, note, asIs });
     if (this.values === 0) return as('VARCHAR', 'it has no values');
     if (this.#text) return as('VARCHAR');
     if (this.#booleans > 0) return this.#booleans === this.values ? as('BOOLEAN') : as('VARCHAR');
@@ -97,10 +169,14 @@ export class Evidence {
     if (this.#decimals.point + this.#decimals.comma + this.#exponents === 0) return as('BIGINT');
     if (this.#exponents > 0)
       return this.#roundTrip && this.#digits <= 15 ? as('DOUBLE') : as('VARCHAR', 'no type of number keeps all of its digits');
-    if (this.#scale <= 6 && this.#digits + this.#scale <= 38)
-      return as(`DECIMAL(${this.#digits + this.#scale <= 18 ? 18 : 38},${this.#scale})`);
+    if (this.#scale <= 6 && this.#digits + this.#scale <= 38) return this.#decimal(this.#digits + this.#scale <= 18 ? 18 : 38, as);
     if (this.#roundTrip && this.#digits <= 15) return as('DOUBLE');
-    return this.#digits + this.#scale <= 38 ? as(`DECIMAL(38,${this.#scale})`) : as('VARCHAR', 'no type of number keeps all of its digits');
+    return this.#digits + this.#scale <= 38 ? this.#decimal(38, as) : as('VARCHAR', 'no type of number keeps all of its digits');
+  }
+
+  #decimal(precision: number, as: (type: string) => Found): Found {
+    const found = as(`DECIMAL(${precision},${this.#scale})`);
+    return { ...found, asIs: found.asIs && this.#leastScale === this.#scale };
   }
 
   #time(preferred: DateOrder | null, style: Style, as: (type: string, note?: string) => Found): Found {
@@ -110,7 +186,7 @@ export class Evidence {
     if (order === undefined) return as('VARCHAR', 'no value tells whether the day or the month comes first; the option "dates" decides');
     if (this.#zoned > 0 && this.#zoned < this.values) return as('VARCHAR', 'some of its times have a zone and some have none');
     const type = this.#times === 0 ? 'DATE' : this.#zoned > 0 ? 'TIMESTAMP WITH TIME ZONE' : 'TIMESTAMP';
-    return { type, style: { ...style, order }, note: null };
+    return { ...as(type), style: { ...style, order } };
   }
 
   /** The order that the column's values prove, if they do. */
@@ -152,8 +228,11 @@ export function readTime(text: string, order: DateOrder): string | null {
   return zone === undefined ? local + rest : inUtc(local, zone) + rest;
 }
 
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
 function daysOf(year: number, month: number): number {
-  return new Date(Date.UTC(year, month, 0)).getUTCDate();
+  const leap = month === 2 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  return DAYS[month - 1]! + (leap ? 1 : 0);
 }
 
 function inUtc(local: string, zone: string): string {

@@ -25,7 +25,7 @@ export class CellEvidence {
   found(): Found {
     const { number, text, boolean, time, nested } = this.#counts;
     const all = number + text + boolean + time + nested;
-    const as = (type: string, note: string | null = null): Found => ({ type, style: { order: null, mark: 'point' }, note });
+    const as = (type: string, note: string | null = null): Found => ({ type, style: { order: null, mark: 'point' }, note, asIs: false });
     if (all === 0) return as('VARCHAR', 'it has no values');
     if (nested > 0) return as('JSON');
     if (number === all) return this.#numbers.found(null, 'point');

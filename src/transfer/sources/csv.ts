@@ -115,6 +115,7 @@ function weigh(evidence: Evidence[], record: Record): void {
     const empty = record.fields[3 * k] === record.fields[3 * k + 1] && record.fields[3 * k + 2] === PLAIN;
     if (empty) continue;
     if (own.decided) own.values++;
+    else if (record.fields[3 * k + 2] === PLAIN) own.addBytes(record.bytes, record.fields[3 * k]!, record.fields[3 * k + 1]!);
     else own.add(fieldText(record, k)!);
   }
 }
@@ -166,7 +167,7 @@ function csvTable(file: DataFile, layout: Layout): FileTable {
       });
     },
     write(columns, refuse, writer, next) {
-      const fields = fieldsOf(layout, columns);
+      const fields = fieldsOf(layout, columns).map((field) => (field.asIs ? { ...field, convert: null } : field));
       return records((record) => {
         const problem = unfit(record, layout) ?? writeRecord(writer, record, fields);
         if (problem === null) return next();
@@ -191,12 +192,14 @@ interface Field {
   readonly at: number;
   readonly type: string;
   readonly convert: Convert | null;
+  /** Its texts are values of the type without being converted. */
+  readonly asIs: boolean;
 }
 
 function fieldsOf(layout: Layout, columns: readonly SourceColumn[]): Field[] {
   return columns.map(({ name, type }) => {
     const own = layout.columns.find((column) => column.name === name)!;
-    return { name, at: own.field, type, convert: converter(type, own.style) };
+    return { name, at: own.field, type, convert: converter(type, own.style), asIs: own.asIs && own.type === type };
   });
 }
 
