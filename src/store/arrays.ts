@@ -3,7 +3,9 @@ import {
   DOUBLE,
   type DuckDBConnection,
   DuckDBDataChunk,
+  type DuckDBDoubleVector,
   DuckDBInstance,
+  type DuckDBResult,
   type DuckDBType,
   DuckDBTypeId,
   type DuckDBValue,
@@ -14,7 +16,7 @@ import {
   VARCHAR,
 } from '@duckdb/node-api';
 import type { Bytes } from '#core';
-import { text } from './names.ts';
+import { name, text } from './names.ts';
 import { lockDown } from './open.ts';
 
 /** All rows of one column: numbers with NaN for NULL, or texts. */
@@ -33,45 +35,70 @@ export type Weights = readonly { readonly feature: string; readonly attribution:
 
 const VECTOR = 2048;
 
-/** Runs a query whose columns are all DOUBLE or VARCHAR and gives its rows in blocks of at least `least` rows (the last may be smaller). */
-export async function* arrayBlocks(
-  connection: DuckDBConnection,
-  sql: string,
-  values: Readonly<Record<string, unknown>> | undefined,
-  least: number,
-): AsyncGenerator<ArrayBlock> {
-  const result = await connection.stream(sql, values as Record<string, DuckDBValue> | undefined);
-  const names = result.deduplicatedColumnNames();
-  const numeric = result.columnTypes().map((type) => type.typeId === DuckDBTypeId.DOUBLE);
-  let chunks: DuckDBDataChunk[] = [];
-  let held = 0;
-  for (;;) {
-    const chunk = await result.fetchChunk();
-    const ended = chunk === null || chunk.rowCount === 0;
-    if (!ended) {
-      chunks.push(chunk);
-      held += chunk.rowCount;
+/** Texts with at most as many spellings leave DuckDB as numbers, from tables of at least `WORTH` rows: a string costs ten times a number. */
+const SPELLINGS = 4096;
+const WORTH = 20_000;
+let kept = 0;
+
+/**
+ * Keeps the rows of a query whose columns are all DOUBLE or VARCHAR in a temporary table, and gives them in blocks of at most `most` rows.
+ * The query is run more than once and must give the same rows. Other statements may run on the connection between two blocks: a
+ * result that streams would end there without a word.
+ */
+export async function* arrayBlocks(connection: DuckDBConnection, sql: string, most: number): AsyncGenerator<ArrayBlock> {
+  const table = `arrays_${++kept}`;
+  const list = await spelled(connection, sql, table);
+  await connection.run(`CREATE TEMP TABLE ${table} AS SELECT ${list} FROM (${sql})`);
+  try {
+    for (let from = 0; ; from += most) {
+      const block = await blockOf(await connection.run(`SELECT * FROM ${table} WHERE rowid >= ${from} AND rowid < ${from + most}`));
+      if (block.rows > 0) yield block;
+      if (block.rows < most) return;
     }
-    if (held > 0 && (ended || held >= least)) {
-      yield { rows: held, columns: names.map((name, k) => columnOf(name, numeric[k]!, chunks, k, held)) };
-      chunks = [];
-      held = 0;
-    }
-    if (ended) return;
+  } finally {
+    await connection.run(`DROP TABLE IF EXISTS temp.${table}`);
   }
 }
 
-function columnOf(name: string, numeric: boolean, chunks: readonly DuckDBDataChunk[], k: number, rows: number): ArrayColumn {
-  const values: Float64Array | (string | null)[] = numeric ? new Float64Array(rows) : new Array(rows);
+/** The columns, those with few spellings as ENUM. */
+async function spelled(connection: DuckDBConnection, sql: string, as: string): Promise<string> {
+  const described = await connection.run(`SELECT * FROM (${sql}) LIMIT 0`);
+  const types = described.columnTypes();
+  const columns = described.deduplicatedColumnNames().map((column, k) => ({ column: name(column), type: `${as}_${k}`, own: types[k]! }));
+  const texts = columns.filter(({ own }) => own.typeId === DuckDBTypeId.VARCHAR);
+  if (texts.length === 0) return '*';
+  const counts = texts.map(({ column }) => `approx_count_distinct(${column})`);
+  const [row] = (await connection.runAndReadAll(`SELECT count(*), ${counts.join(', ')} FROM (${sql})`)).getRows();
+  const [rows, ...spellings] = row!.map(Number);
+  if (rows! < WORTH) return '*';
+  const few = new Set<unknown>();
+  for (const [k, { column, type }] of texts.entries()) {
+    if (spellings[k] === 0 || spellings[k]! > SPELLINGS) continue;
+    await connection.run(`CREATE TEMP TYPE ${type} AS ENUM (SELECT DISTINCT ${column} FROM (${sql}) WHERE ${column} IS NOT NULL)`);
+    few.add(column);
+  }
+  return columns.map(({ column, type }) => (few.has(column) ? `${column}::${type} AS ${column}` : column)).join(', ');
+}
+
+/** All rows of a result. */
+async function blockOf(result: DuckDBResult): Promise<ArrayBlock> {
+  const numeric = result.columnTypes().map((type) => type.typeId === DuckDBTypeId.DOUBLE);
+  const chunks = await result.fetchAllChunks();
+  const rows = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
+  return { rows, columns: result.deduplicatedColumnNames().map((column, k) => columnOf(column, numeric[k]!, chunks, k, rows)) };
+}
+
+function columnOf(column: string, numeric: boolean, chunks: readonly DuckDBDataChunk[], k: number, rows: number): ArrayColumn {
+  const numbers = new Float64Array(numeric ? rows : 0);
+  const texts: (string | null)[] = numeric ? [] : new Array(rows).fill(null);
   let at = 0;
   for (const chunk of chunks) {
     const vector = chunk.getColumnVector(k);
-    for (let row = 0; row < chunk.rowCount; row++, at++) {
-      const value = vector.getItem(row);
-      values[at] = numeric ? ((value as number | null) ?? Number.NaN) : ((value as string | null) ?? null);
-    }
+    const count = vector.itemCount;
+    if (numeric) for (let row = 0; row < count; row++, at++) numbers[at] = (vector.getItem(row) as number | null) ?? Number.NaN;
+    else for (let row = 0; row < count; row++, at++) texts[at] = vector.getItem(row) as string | null;
   }
-  return numeric ? { name, kind: 'number', values: values as Float64Array } : { name, kind: 'text', values: values as (string | null)[] };
+  return numeric ? { name: column, kind: 'number', values: numbers } : { name: column, kind: 'text', values: texts };
 }
 
 const TYPES: Readonly<Record<AppendColumn['kind'], { sql: string; type: () => DuckDBType }>> = {
@@ -93,14 +120,26 @@ export async function appendArrays(connection: DuckDBConnection, table: string, 
       columns.map(({ kind }) => TYPES[kind].type()),
       count,
     );
-    for (const [k, column] of columns.entries()) chunk.setColumnValues(k, valuesOf(column, from, from + count));
+    for (const [k, column] of columns.entries()) {
+      if (column.kind === 'number') setNumbers(chunk, k, column.values, from);
+      else chunk.setColumnValues(k, valuesOf(column, from, from + count));
+    }
     appender.appendDataChunk(chunk);
   }
   appender.closeSync();
 }
 
-function valuesOf(column: AppendColumn, from: number, to: number): DuckDBValue[] {
-  if (column.kind === 'number') return Array.from(column.values.subarray(from, to), (value) => (Number.isNaN(value) ? null : value));
+function setNumbers(chunk: DuckDBDataChunk, k: number, values: Float64Array, from: number): void {
+  const vector = chunk.getColumnVector(k) as DuckDBDoubleVector;
+  const count = vector.itemCount;
+  for (let row = 0; row < count; row++) {
+    const value = values[from + row]!;
+    vector.setItem(row, Number.isNaN(value) ? null : value);
+  }
+  vector.flush();
+}
+
+function valuesOf(column: Exclude<AppendColumn, { kind: 'number' }>, from: number, to: number): DuckDBValue[] {
   if (column.kind === 'text') return column.values.slice(from, to);
   return column.values.slice(from, to).map((weights) => listValue(weights.map((weight) => structValue({ ...weight }))));
 }
@@ -111,9 +150,7 @@ export async function readParquetArrays(path: string, folder: string, memory: By
   const connection = await instance.connect();
   try {
     await lockDown(connection, { folders: [folder], temp: folder, threads: 1, memory });
-    const blocks = arrayBlocks(connection, `SELECT * FROM read_parquet(${text(path)})`, undefined, Number.POSITIVE_INFINITY);
-    const { value } = await blocks.next();
-    return value ?? { rows: 0, columns: [] };
+    return await blockOf(await connection.stream(`SELECT * FROM read_parquet(${text(path)})`));
   } finally {
     connection.closeSync();
     instance.closeSync();

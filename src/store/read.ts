@@ -20,8 +20,8 @@ export interface Reader {
   stream(sql: string, values?: Values): Promise<Result>;
   /** Writes a result as Parquet into the slices' folder, at `path`. */
   toParquet(sql: string, values: Values | undefined, path: string): Promise<number>;
-  /** Rows as arrays, in blocks of at least `least` rows; every column of the query must be DOUBLE or VARCHAR. */
-  arrays(sql: string, values: Readonly<Record<string, unknown>> | undefined, least: number): AsyncGenerator<ArrayBlock>;
+  /** Rows as arrays, in blocks of at most `most` rows; every column of the query must be DOUBLE or VARCHAR, and it must give the same rows each time. */
+  arrays(sql: string, most: number): AsyncGenerator<ArrayBlock>;
   /** Runs a statement of Millrace's own about tables and views that only this reader sees (TEMP); they are gone when it is closed. */
   own(sql: string, values?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Appends to such a table, making it where there is none; NaN becomes NULL. */
@@ -59,7 +59,7 @@ export function openReader(connection: DuckDBConnection, giveBack: (connection: 
       );
       return result.rowsChanged;
     },
-    arrays: (sql, values, least) => arrayBlocks(connection, sql, values, least),
+    arrays: (sql, most) => arrayBlocks(connection, sql, most),
     async own(sql, values) {
       await connection.run(sql, values as Record<string, DuckDBValue> | undefined);
     },

@@ -48,6 +48,29 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     );
   });
 
+  test('each of many rows is answered as it is among few, whatever is spelled in how many ways', async () => {
+    await ask(`CREATE TABLE many AS SELECT id + n * 4000 AS id, pages, seen, member, CASE WHEN n < 3 THEN source WHEN id % 3 = 0 THEN NULL
+      WHEN n = 3 THEN ' mail ' ELSE 'new ' || id || '_' || n END AS source, source AS known FROM visitors, range(6) t(n)`);
+    const chances = (source: string, where: string) =>
+      ask(`SELECT list(predicted_bought ORDER BY id) AS label, list(predicted_bought_probs[2].prob ORDER BY id) AS p
+        FROM ML.PREDICT(MODEL buyers, (SELECT id, pages, seen, member, ${source} AS source FROM many WHERE ${where}))`);
+    for (const source of ['source', 'known', 'NULL::VARCHAR']) {
+      const [whole] = await chances(source, 'true');
+      const pieces: unknown[][] = [[], []];
+      for (let from = 0; from < 24_000; from += 8000) {
+        const [piece] = await chances(source, `id >= ${from} AND id < ${from + 8000}`);
+        pieces[0]!.push(...piece!['label']);
+        pieces[1]!.push(...piece!['p']);
+      }
+      assert.equal(pieces[1]!.length, 24_000);
+      assert.ok(pieces[1]!.every((p) => typeof p === 'number'));
+      assert.deepEqual([whole!['label'], whole!['p']], pieces);
+    }
+    const explained = `SELECT count(prediction_value) AS n, count(predicted_bought) AS labels
+      FROM ML.EXPLAIN_PREDICT(MODEL buyers, (SELECT * FROM many WHERE id < 500), STRUCT(1 AS top_k_features))`;
+    assert.deepEqual(await ask(explained), [{ n: 500, labels: 500 }]);
+  });
+
   test('calls stand in CTEs, joins and subqueries, see the CTEs before them, and nest', async () => {
     const [row] = await ask(`
       WITH few AS (SELECT * FROM visitors WHERE id < 50), "two (" AS MATERIALIZED (SELECT * FROM few WHERE id < 20),

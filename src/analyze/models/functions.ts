@@ -7,7 +7,7 @@ import type { Call } from './calls.ts';
 import { counted, driftOf, type Reference } from './drift.ts';
 import { classificationFigures, confusion, confusionFigures, decide, type Judged, regressionFigures, rocPoints } from './judge.ts';
 import type { ModelFile, Workshop } from './model.ts';
-import { type Scored, score, transformed } from './score.ts';
+import { EXPLAINED_BLOCK, type Scored, score, transformed } from './score.ts';
 import { weightsOf } from './weights.ts';
 
 export interface Asked {
@@ -89,9 +89,9 @@ function thresholdOf(asked: Asked): number {
   return value;
 }
 
-async function* scoredInput(asked: Asked, withTruth: boolean): AsyncGenerator<Scored> {
+async function* scoredInput(asked: Asked, withTruth: boolean, most?: number): AsyncGenerator<Scored> {
   const source = await transformed(asked.reader, asked.file, asked.input!.table);
-  yield* score(asked.reader, asked.file, source, withTruth, asked.workshop.answerer, asked.pause);
+  yield* score(asked.reader, asked.file, source, withTruth, asked.workshop.answerer, asked.pause, most);
 }
 
 /** Classes as texts; learning knows true and false as 1 and 0. */
@@ -105,10 +105,18 @@ function labelType(file: ModelFile): string {
   return file.model.targetKind === 'text' ? 'VARCHAR' : file.target.type;
 }
 
-function labelValues(file: ModelFile, codes: readonly number[]): AppendColumn {
-  const classes = file.model.classes!;
-  if (file.model.targetKind === 'text') return { name: 'predicted', kind: 'text', values: codes.map((k) => classes[k]!) };
-  return { name: 'predicted', kind: 'number', values: Float64Array.from(codes, (k) => Number(classes[k])) };
+/** What stands in the column `predicted` of an answer: the value, or the label of the class whose number it is. */
+function predictedAs(file: ModelFile): string {
+  const { classes } = file.model;
+  if (classes === null) return 'p.predicted';
+  return `[${classes.map((label) => `${quoteLiteral(label)}::${labelType(file)}`).join(', ')}][p.predicted::BIGINT + 1]`;
+}
+
+/** The number of the class of each row. */
+function classCodes(answers: Float64Array, width: number, threshold: number): Float64Array {
+  const codes = new Float64Array(answers.length / width);
+  for (let row = 0; row < codes.length; row++) codes[row] = decide(answers, row * width, width, threshold);
+  return codes;
 }
 
 /** Columns of the input that stay beside the answer; those of the same name give way. */
@@ -128,7 +136,7 @@ async function predictRows(asked: Asked): Promise<void> {
   for await (const block of scoredInput(asked, false)) await reader.append(answers, predictionColumns(file, block.answers, threshold));
   const predicted = `predicted_${target}`;
   const probabilities = `${predicted}_probs`;
-  const own = [`p.predicted::${labelType(file)} AS ${name(predicted)}`];
+  const own = [`${predictedAs(file)} AS ${name(predicted)}`];
   if (classes !== null) {
     const list = classes.map((label, k) => `{'label': ${quoteLiteral(label)}::${labelType(file)}, 'prob': p.p${k}}`);
     own.push(`[${list.join(', ')}] AS ${name(probabilities)}`);
@@ -143,13 +151,13 @@ function predictionColumns(file: ModelFile, answers: Float64Array, threshold: nu
   const { classes } = file.model;
   if (classes === null) return [{ name: 'predicted', kind: 'number', values: answers }];
   const width = classes.length;
-  const codes = Array.from({ length: answers.length / width }, (_, row) => decide(answers, row * width, width, threshold));
+  const codes = classCodes(answers, width, threshold);
   const chances = classes.map((_, k): AppendColumn => {
     const values = new Float64Array(codes.length);
     for (let row = 0; row < values.length; row++) values[row] = answers[row * width + k]!;
     return { name: `p${k}`, kind: 'number', values };
   });
-  return [labelValues(file, codes), ...chances];
+  return [{ name: 'predicted', kind: 'number', values: codes }, ...chances];
 }
 
 /** The score that is explained: of the value, of the second of two classes, or of the predicted one of more. Scores of classes are log-odds. */
@@ -161,21 +169,21 @@ async function explainRows(asked: Asked): Promise<void> {
   const model = trainedModel(asked);
   const answers = `${as}_p`;
   const explained = (block: Scored | null): AppendColumn[] => {
-    const rows = block === null ? 0 : block.answers.length / block.width;
-    const codes = Array.from({ length: rows }, (_, row) => decide(block!.answers, row * block!.width, block!.width, 0.5));
+    const codes = block === null ? new Float64Array(0) : classCodes(block.answers, block.width, 0.5);
+    const rows = [...codes.keys()];
     const outputs = block === null ? [] : explain(model, asked.workshop.features(file, block.inputs));
     const scoreOf = (row: number) => (outputs.length === 1 ? outputs[0]! : outputs[codes[row]!]!);
     const moved = (row: number): Weights =>
       scoreOf(row).columns.map((column) => ({ feature: column.name, attribution: (column.values as Float64Array)[row]! }));
-    const attributions = codes.map((_, row) => moved(row));
+    const attributions = rows.map(moved);
     const sum = (of: Weights) => of.reduce((total, { attribution }) => total + attribution, 0);
     const numbers = (column: string, of: (row: number) => number): AppendColumn => ({
       name: column,
       kind: 'number',
-      values: Float64Array.from(codes, (_, row) => of(row)),
+      values: Float64Array.from(rows, of),
     });
     return [
-      classes === null ? numbers('predicted', (row) => block!.answers[row]!) : labelValues(file, codes),
+      numbers('predicted', (row) => (classes === null ? block!.answers[row]! : codes[row]!)),
       numbers('probability', (row) => (classes === null ? Number.NaN : block!.answers[row * block!.width + codes[row]!]!)),
       {
         name: 'moved',
@@ -187,7 +195,7 @@ async function explainRows(asked: Asked): Promise<void> {
     ];
   };
   await reader.append(answers, explained(null));
-  for await (const block of scoredInput(asked, false)) await reader.append(answers, explained(block));
+  for await (const block of scoredInput(asked, false, EXPLAINED_BLOCK)) await reader.append(answers, explained(block));
   const own = {
     predicted: `predicted_${target}`,
     probability: 'probability',
@@ -196,7 +204,7 @@ async function explainRows(asked: Asked): Promise<void> {
     score: 'prediction_value',
   };
   const shown = Object.entries(own).map(
-    ([column, shownAs]) => `p.${column}${column === 'predicted' ? `::${labelType(file)}` : ''} AS ${name(shownAs)}`,
+    ([column, shownAs]) => `${column === 'predicted' ? predictedAs(file) : `p.${column}`} AS ${name(shownAs)}`,
   );
   await reader.own(
     `CREATE TEMP VIEW ${name(as)} AS SELECT ${shown.join(', ')}${beside(asked, Object.values(own))} FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,

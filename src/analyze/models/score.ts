@@ -23,6 +23,8 @@ export interface Scored {
 
 /** Rows of one block: enough to unpack the model for, few enough that delivery beside it waits milliseconds. */
 const BLOCK = 8192;
+/** The same where each row is explained, which costs some hundred predictions. */
+export const EXPLAINED_BLOCK = 128;
 
 export async function sourceOf(reader: Reader, from: string): Promise<Source> {
   const result = await reader.stream(`SELECT * FROM ${from} LIMIT 0`);
@@ -31,9 +33,12 @@ export async function sourceOf(reader: Reader, from: string): Promise<Source> {
   return { from, columns };
 }
 
-/** What the model reads: the table itself, or its TRANSFORM. */
-export function transformed(reader: Reader, file: ModelFile, table: string): Promise<Source> {
-  return sourceOf(reader, file.transform === null ? name(table) : `(SELECT ${file.transform.join(', ')} FROM ${name(table)})`);
+/** What the model reads: the table itself, or its TRANSFORM, which is worked out once. */
+export async function transformed(reader: Reader, file: ModelFile, table: string): Promise<Source> {
+  if (file.transform === null) return sourceOf(reader, name(table));
+  const made = `${table}_t`;
+  await reader.own(`CREATE OR REPLACE TEMP TABLE ${name(made)} AS SELECT ${file.transform.join(', ')} FROM ${name(table)}`);
+  return sourceOf(reader, name(made));
 }
 
 /** Errors: MODEL_INPUT for a column that is absent or of another type, MODEL_COLUMN. `pause` runs between blocks and may throw. */
@@ -44,6 +49,7 @@ export async function* score(
   withTruth: boolean,
   answerer: Workshop['answerer'],
   pause: () => Promise<void>,
+  most = BLOCK,
 ): AsyncGenerator<Scored> {
   const { model } = file;
   const answer = answerer(file);
@@ -52,7 +58,7 @@ export async function* score(
   // Without any of its columns the model says itself what it misses.
   if (found.length === 0) answer([]);
   const width = model.classes?.length ?? 1;
-  for await (const block of reader.arrays(`SELECT ${list} FROM ${source.from}`, undefined, BLOCK)) {
+  for await (const block of reader.arrays(`SELECT ${list} FROM ${source.from}`, most)) {
     const columns = dataOf(block, found);
     const truth = withTruth && found.at(-1)?.name === file.target.name ? columns.at(-1)! : null;
     yield { inputs: columns, answers: answer(columns), width, truth };
