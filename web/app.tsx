@@ -123,7 +123,7 @@ function pageAt(path: string, who: SessionAnswer): ReactNode {
     case '':
       return <Home who={who} />;
     case 'ask':
-      return <Ask />;
+      return <Ask who={who} />;
     case 'data':
       if (rest.length === 0) return <Catalog />;
       if (rest[0] === 'topics' && rest.length === 2) return <TopicPage name={rest[1]!} who={who} />;

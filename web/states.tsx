@@ -35,12 +35,12 @@ export function Placeholder() {
 
 /** Code, what happened, what to do, and the way to try again. */
 export function Problem({ trouble, onRetry, compact = false }: { trouble: Trouble; onRetry?: () => void; compact?: boolean }) {
-  const { t, said } = useWords();
+  const { t, said, remedy } = useWords();
   const lost = trouble.body.code === 'UNREACHABLE';
   return (
     <div className={compact ? 'problem compact' : 'problem'} role="alert">
       <p className="problem-what">{lost ? t('unreachable') : said(trouble.body) || t('went_wrong')}</p>
-      <p className="faint">{lost ? t('unreachable_todo') : trouble.body.remedy}</p>
+      <p className="faint">{lost ? t('unreachable_todo') : remedy(trouble.body)}</p>
       <p className="problem-foot">
         {!lost && <code>{trouble.body.code}</code>}
         {onRetry !== undefined && (

@@ -1,81 +1,149 @@
-import { fail, type Role } from '#core';
-import { readStatement, type Serialize, type Statement, type Who } from '#sql';
+import { MillraceError, type Principal } from '#core';
+import { isAllowedFunction, readStatement, type Serialize, type Who } from '#sql';
 import { OWN_SCHEMAS, type Store } from '#store';
+import { type Grant, type GrantFiles, isGranted, openGrants } from './granted.ts';
 
 /**
- * What each role may read and write. A view is read with the rights of whoever asks, not of whoever made it: what stands behind it
- * is checked as well, however many views deep.
+ * What somebody may read and write: as far as the role goes, narrowed by the files of grants/. A view is read with the rights of
+ * whoever asks, not of whoever made it: all that stands behind it must be theirs to read, however many views deep. So it is with a
+ * question within a question (a model's input): `Who` knows it by itself.
  */
 export interface Grants {
-  of(role: Role): Promise<Who>;
-  /** Names (schema.name) that the role may read. */
-  readable(role: Role): Promise<string[]>;
-  /** SQL_TABLE, naming the view, where a view that the statement reads rests on something that the role may not read. */
-  checkThrough(statement: Statement, role: Role, serialize: Serialize): Promise<void>;
+  /** Errors: GRANTS_BROKEN. */
+  of(who: Principal, serialize: Serialize): Promise<Who>;
+  /** Names (schema.name) that they may read. Errors: GRANTS_BROKEN. */
+  readable(who: Principal, serialize: Serialize): Promise<string[]>;
 }
 
-export function newGrants(store: Pick<Store, 'names' | 'rows'>): Grants {
-  /** Views and their texts, as long as the names are the same object: every commit that changes a name makes it anew. */
-  let known: { readonly names: ReadonlySet<string>; readonly views: Promise<ReadonlyMap<string, string>> } | null = null;
+/** What a view reads, in full names; `calls` are its functions that are not on the list, which no statement here could have put there. */
+interface Behind {
+  readonly tables: readonly string[];
+  readonly calls: boolean;
+}
 
-  async function views(): Promise<ReadonlyMap<string, string>> {
-    const names = await store.names();
-    if (known?.names !== names) known = { names, views: viewsOf(store) };
-    return known.views;
+const NO_FILES: GrantFiles = { list: () => [], problems: () => [] };
+const OF_OTHERS = 'it is a view of something that is not yours to read';
+
+export function newGrants(store: Pick<Store, 'names' | 'rows'>, files: GrantFiles = NO_FILES): Grants {
+  const granted = openGrants(files);
+  /** As long as the names are the same object: every commit that changes a name makes it anew. */
+  let known: { readonly names: ReadonlySet<string>; readonly catalog: Promise<Catalog> } | null = null;
+  /** By the view's text: what it means depends on nothing else. */
+  let texts = new Map<string, Behind>();
+
+  async function catalogOf(names: ReadonlySet<string>, serialize: Serialize): Promise<Catalog> {
+    const views = new Map<string, Behind>();
+    const kept = new Map<string, Behind>();
+    for (const row of await store.rows(VIEWS)) {
+      const text = String(row['sql']);
+      const behind = texts.get(text) ?? (await behindOf(text, serialize));
+      kept.set(text, behind);
+      views.set(String(row['name']), behind);
+    }
+    texts = kept;
+    return { names, views, macros: new Set((await store.rows(MACROS)).map((row) => String(row['name']))) };
   }
 
-  async function checkView(full: string, role: Role, serialize: Serialize, shown: string, seen: Set<string>): Promise<void> {
-    const text = (await views()).get(full);
-    if (text === undefined || seen.has(full)) return;
-    seen.add(full);
-    const { reads } = await readStatement(text, serialize);
-    for (const { schema, name } of reads.tables) {
-      const behind = fullName(schema, name);
-      if (isWithheld(role, behind)) fail('SQL_TABLE', { table: shown, problem: 'it is a view of something that is not yours to read' });
-      await checkView(behind, role, serialize, shown, seen);
+  async function catalog(serialize: Serialize): Promise<Catalog> {
+    const names = await store.names();
+    if (known?.names !== names) {
+      const entry = { names, catalog: catalogOf(names, serialize) };
+      known = entry;
+      // What failed is not kept.
+      entry.catalog.catch(() => {
+        if (known === entry) known = null;
+      });
     }
+    return known.catalog;
   }
 
   return {
-    async of(role) {
-      const names = await store.names();
+    async of(who, serialize) {
+      const { names, views, macros } = await catalog(serialize);
+      const grant = granted.of(who);
+      const problemOf = (full: string) => problemWith(full, { who, grant, views });
       return {
-        role,
+        role: who.role,
         mayRead(schema, name) {
           const full = fullName(schema, name);
-          return names.has(full) && !isWithheld(role, full);
+          return names.has(full) && problemOf(full) === null;
         },
-        mayWrite: (schema) => !OWN_SCHEMAS.has(asciiLower(schema)),
+        problem(schema, name) {
+          const full = fullName(schema, name);
+          return names.has(full) ? problemOf(full) : null;
+        },
+        mayCall: (name) => !macros.has(name.toLowerCase()),
+        mayWrite: (schema, name) => {
+          const full = `${schema.toLowerCase()}.${name === null ? '*' : name.toLowerCase()}`;
+          return !OWN_SCHEMAS.has(schema.toLowerCase()) && (grant === null || grant.write === null || isGranted(full, grant.write));
+        },
       };
     },
-    readable: async (role) => [...(await store.names())].filter((full) => !isWithheld(role, full)),
-    async checkThrough(statement, role, serialize) {
-      const seen = new Set<string>();
-      for (const { schema, name } of statement.reads.tables) {
-        const full = fullName(schema, name);
-        await checkView(full, role, serialize, full, seen);
-      }
+    async readable(who, serialize) {
+      const { names, views } = await catalog(serialize);
+      const grant = granted.of(who);
+      return [...names].filter((full) => problemWith(full, { who, grant, views }) === null);
     },
   };
 }
 
-async function viewsOf(store: Pick<Store, 'rows'>): Promise<ReadonlyMap<string, string>> {
-  const rows = await store.rows(
-    `SELECT lower(schema_name || '.' || view_name) AS name, sql FROM duckdb_views() WHERE NOT internal AND NOT temporary`,
-  );
-  return new Map(rows.map((row) => [String(row['name']), String(row['sql'])]));
+interface Catalog {
+  readonly names: ReadonlySet<string>;
+  readonly views: ReadonlyMap<string, Behind>;
+  /** Functions that somebody has made in the file: a name of the list could stand for one of them. */
+  readonly macros: ReadonlySet<string>;
 }
 
+const VIEWS = `SELECT lower(schema_name || '.' || view_name) AS name, sql FROM duckdb_views() WHERE NOT internal AND NOT temporary`;
+const MACROS = `SELECT DISTINCT lower(function_name) AS name FROM duckdb_functions() WHERE NOT internal`;
+
+/** A text that can't be read as a statement of ours was made by another program: only an admin sees through it. */
+async function behindOf(text: string, serialize: Serialize): Promise<Behind> {
+  try {
+    const { reads } = await readStatement(text, serialize);
+    return {
+      tables: reads.tables.map(({ schema, name }) => fullName(schema, name)),
+      calls: reads.functions.some(({ name, inFrom }) => !isAllowedFunction(name, inFrom)),
+    };
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    return { tables: [], calls: true };
+  }
+}
+
+interface Asked {
+  readonly who: Principal;
+  readonly grant: Grant | null;
+  readonly views: ReadonlyMap<string, Behind>;
+}
+
+/** Why they may not read it; null if they may. Behind a view the grant counts for each table; the view itself must be granted too. */
+function problemWith(full: string, { who, grant, views }: Asked): string | null {
+  const isOwn = (name: string) => !isWithheld(who.role, name) && (grant?.read == null || isToldToAll(name) || isGranted(name, grant.read));
+  if (!isOwn(full)) return NOT_YOURS;
+  const seen = new Set<string>();
+  const reaches = (name: string): boolean => {
+    if (seen.has(name)) return false;
+    seen.add(name);
+    const behind = views.get(name);
+    return behind !== undefined && (behind.calls || behind.tables.some((each) => !isOwn(each) || reaches(each)));
+  };
+  return reaches(full) ? OF_OTHERS : null;
+}
+
+const NOT_YOURS = 'it does not exist, or is not yours to read';
+
 /** The bytes of quarantine, which are an admin's through their own route; rows that were replaced; others' questions. */
-function isWithheld(role: Role, full: string): boolean {
+function isWithheld(role: Principal['role'], full: string): boolean {
   if (full === 'millrace.query_log') return role !== 'admin';
   return full === 'millrace.quarantine' || full.startsWith('change.');
 }
 
-function fullName(schema: string | null, name: string): string {
-  return `${schema ?? 'main'}.${name}`.toLowerCase();
+/** What Millrace says of its own work (batches, states of views) has names and counts, no rows of tables; the console needs it. */
+function isToldToAll(full: string): boolean {
+  return full.startsWith('millrace.');
 }
 
-function asciiLower(text: string): string {
-  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+function fullName(schema: string | null, name: string): string {
+  return `${schema ?? 'main'}.${name}`.toLowerCase();
 }

@@ -9,6 +9,7 @@ import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Pri
 import { explainRefusal, type Statement } from '#sql';
 import type { Reader, Store, Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
+import type { GrantFiles } from './granted.ts';
 import { newGrants } from './grants.ts';
 import { planCalls, valuesOf, type WritingAnswers } from './models/answer.ts';
 import type { Creating, Models } from './models/models.ts';
@@ -62,6 +63,8 @@ export interface RoleLimits {
 }
 
 export interface Analyst {
+  /** `schema.name` of all that somebody may read. Errors: GRANTS_BROKEN. */
+  readable(who: Principal): Promise<readonly string[]>;
   /** Errors: SQL_*, QUERY_*. */
   ask(asking: Asking): Promise<Answer>;
   jobs(): readonly JobState[];
@@ -104,6 +107,8 @@ export function openAnalyst(input: {
   store: Store;
   limits: Readonly<Record<Role, RoleLimits>>;
   own: OwnStatements;
+  /** The files of grants/; without them everybody reads as far as his role goes. */
+  grants?: GrantFiles;
   /** Without it there are no models: a call of one fails with MODEL_UNKNOWN. */
   models?: Pick<Models, 'answer'>;
   /** Hears that the query log can't be written. */
@@ -112,7 +117,7 @@ export function openAnalyst(input: {
   const { store, models = noModels } = input;
   const jobs = new Map<string, Running>();
   const statements = newStatements();
-  const grants = newGrants(store);
+  const grants = newGrants(store, input.grants);
   const log = openQueryLog(store, input.onProblem ?? (() => {}));
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
@@ -205,9 +210,8 @@ export function openAnalyst(input: {
     const timer = setTimeout(() => stop(job, new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
     try {
       const statement = await statements.read(planned.text, (sql) => reader.serialize(sql));
-      const who = await grants.of(asking.who.role);
+      const who = await grants.of(asking.who, (sql) => reader.serialize(sql));
       planned.check(statement, who);
-      await grants.checkThrough(statement, asking.who.role, (sql) => reader.serialize(sql));
       if (job.stop !== null) throw job.stop;
       const pause = async () => {
         await new Promise((resolve) => setImmediate(resolve));
@@ -236,20 +240,19 @@ export function openAnalyst(input: {
   async function explain(asking: Asking, job: Running): Promise<Answer> {
     const reader = await store.reader();
     job.reader = reader;
-    const { role } = asking.who;
-    const who = await grants.of(role);
+    const serialize = (sql: string) => reader.serialize(sql);
     let refused: MillraceError | null = null;
     try {
+      const who = await grants.of(asking.who, serialize);
       const planned = planCalls(asking.sql);
-      const serialize = (sql: string) => reader.serialize(sql);
       const statement = await statements.read(planned.text, serialize);
       planned.check(statement, who);
-      await grants.checkThrough(statement, role, serialize);
     } catch (thrown) {
       refused = thrown instanceof MillraceError ? thrown : queryError(thrown, asking.sql);
     }
     const columns = ['aspect', 'detail'].map((name) => ({ name, type: 'VARCHAR' }));
-    return told({ columns, rows: explainRefusal(refused, asking.sql, await grants.readable(role)) }, asking, job);
+    const names = refused?.code === 'GRANTS_BROKEN' ? [] : await grants.readable(asking.who, serialize);
+    return told({ columns, rows: explainRefusal(refused, asking.sql, names) }, asking, job);
   }
 
   function stop(job: Running, why: MillraceError): void {
@@ -366,8 +369,18 @@ export function openAnalyst(input: {
     return job.state;
   }
 
+  async function readableBy(who: Principal): Promise<readonly string[]> {
+    const reader = await store.reader();
+    try {
+      return await grants.readable(who, (sql) => reader.serialize(sql));
+    } finally {
+      reader.close();
+    }
+  }
+
   return {
     ask,
+    readable: readableBy,
     jobs: () => [...jobs.values()].map(seen).reverse(),
     job: (id) => seen(find(id)),
     cancel(id) {

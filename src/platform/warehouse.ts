@@ -12,6 +12,7 @@ import { isFatal, openStore, type Store } from '#store';
 import { type DefinitionFolder, openDefinitions } from '#workspace';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
 import { openWorkshop } from './models/workshop.ts';
+import { openBlast } from './warehouse/blast.ts';
 import { answer, refuse } from './warehouse/http.ts';
 import { modelRoutes } from './warehouse/models.ts';
 import { quarantineRoutes } from './warehouse/quarantine.ts';
@@ -38,11 +39,14 @@ async function main(config: ChildConfig): Promise<void> {
     workshop: openWorkshop(config.dataPath, trainerShare(config.memory), join(config.workspace, 'models')),
     onChange: (list) => say({ kind: 'models', models: list }),
   });
-  const analyst = openAnalyst({ store, limits: config.limits, own: ownStatements(keeper, queries, models), models, onProblem: problem });
   // Read at each question: an edit needs no listening to.
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),
   ) as Record<DefinitionKind, DefinitionFolder>;
+  const blast = openBlast({ workspace: config.workspace, store, keeper, queries, models, definitions });
+  const own = ownStatements(keeper, queries, models, blast);
+  const grants = openDefinitions(config.workspace, 'grants', '.yaml', () => {});
+  const analyst = openAnalyst({ store, limits: config.limits, own, grants, models, onProblem: problem });
   const answers = openAnswers({ store, analyst, timeZone: config.timeZone, definitions });
   let broken: readonly ErrorBody[] = [];
   async function defineViews(): Promise<void> {
@@ -68,7 +72,7 @@ async function main(config: ChildConfig): Promise<void> {
 
   const routes = {
     ...questionRoutes({ store, analyst, answers, views: () => ({ views: keeper.states(), problems: broken }) }),
-    ...viewRoutes({ store, keeper, timeZone: config.timeZone }),
+    ...viewRoutes({ store, keeper, blast, timeZone: config.timeZone }),
     ...quarantineRoutes(store),
     ...(await transferRoutes(store)),
     ...modelRoutes(models),
@@ -87,6 +91,8 @@ async function main(config: ChildConfig): Promise<void> {
     else if (message.kind === 'relieve') {
       const stopped = analyst.relieve();
       if (stopped !== null) say({ kind: 'problem', message: `memory is short: the query ${stopped.id} of ${stopped.who} was stopped` });
+      // The view says itself why it is paused.
+      else keeper.relieve();
     } else {
       topics.clear();
       for (const topic of message.topics) topics.set(topic.name, topic);
@@ -103,7 +109,7 @@ async function main(config: ChildConfig): Promise<void> {
       await analyst.close();
       await delivering.settle(2_500);
       await delivering.stop();
-      for (const files of [viewFiles, queryFiles, ...Object.values(definitions)]) files.close();
+      for (const files of [viewFiles, queryFiles, grants, ...Object.values(definitions)]) files.close();
       await queries.stop();
       await keeper.stop();
       await store.close();

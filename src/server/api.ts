@@ -4,7 +4,7 @@
  * An error is always {"error": ErrorBody} with the catalogue's HTTP status.
  */
 import type { Column, Entry, ErrorBody, Role, Table, Topic, TransferTable } from '#core';
-import type { Dashboard } from '#visualize';
+import type { Dashboard, MetricShape } from '#visualize';
 
 export interface ErrorAnswer {
   error: ErrorBody;
@@ -155,6 +155,56 @@ export interface DashboardAnswer {
   error: ErrorBody | null;
 }
 
+/** GET /v1/queries: the files of the folder queries/. Saved questions are read as they are: whoever runs one asks as himself, by POST /v1/query. */
+export interface SavedQueriesAnswer {
+  queries: SavedQueryAnswer[];
+}
+
+/**
+ * GET /v1/queries/:name. PUT {sql, version} saves, where `version` (or the header If-Match) is the one that was edited, null for a new file;
+ * SAVED_CHANGED when it is another by now. …/versions and …/versions/:version as of dashboards.
+ */
+export interface SavedQueryAnswer {
+  name: string;
+  /** The comment of its first line, or its name. */
+  title: string;
+  sql: string;
+  version: string;
+  /** The names of its $parameters. */
+  parameters: readonly string[];
+}
+
+/** GET /v1/metrics: the files of the folder metrics/, as far as a form needs to know them; POST /v1/answers/metric asks them. */
+export interface MetricsAnswer {
+  metrics: readonly MetricShape[];
+  /** The workspace's: where a day begins, and in what money is counted. */
+  time_zone: string;
+  currency: string;
+}
+
+/**
+ * GET /v1/dashboards/:name/live: a server-sent stream. Each `changed` says which tiles read a table that was written since, by their place;
+ * it ends after ten minutes, and a browser opens it again by itself.
+ */
+export interface LiveEvent {
+  tiles: readonly number[];
+}
+
+/** GET /v1/lineage?table=schema.name: what the table is made from (up) and what reads it (down), as far as definitions say. */
+export interface LineageAnswer {
+  /** `level` 0 is the table itself, below 0 what it is made from, above what reads it. */
+  nodes: readonly LineageNode[];
+  /** By the ids of the nodes. */
+  edges: readonly { from: string; to: string }[];
+}
+
+export interface LineageNode {
+  id: string;
+  kind: 'topic' | 'transfer' | 'table' | 'view' | 'model' | 'metric' | 'query' | 'dashboard';
+  name: string;
+  level: number;
+}
+
 /** GET /v1/experiments/:name/assignment?unit= — the same unit always has the same variant; `reason` says why it has none. Any token may ask. */
 export interface AssignmentAnswer {
   experiment: string;
@@ -189,7 +239,7 @@ export interface ShareAnswer {
 export interface SharedAnswer {
   title: string;
   description: string;
-  refresh: number | null;
+  refresh: Dashboard['refresh'];
   /** The choice in words: the range, and the filters by their titles. */
   range: string;
   from: string;
@@ -564,6 +614,13 @@ export interface ViewAuditAnswer {
   audited: { at: string; partitions: number | null; differences: number } | null;
 }
 
+/** GET /v1/views/blast?table=schema.name[&columns=a,b]: what reads the table (and names one of the columns), however many views deep. */
+export interface BlastAnswer {
+  table: string;
+  /** `goes`: DROP … CASCADE drops it too; else it stays and says what it misses. */
+  affected: readonly { kind: string; name: string; goes: boolean }[];
+}
+
 /** POST /v1/views/sessions: the ready-made definitions of sessions for a topic; with `write` they become files in views/. */
 export interface SessionViewsRequest {
   topic: string;
@@ -574,6 +631,8 @@ export interface SessionViewsRequest {
   schema?: string;
   /** Columns by field; null: there is none. Fields that are left out are found by their usual names. */
   fields?: Record<string, string | null>;
+  /** How late an event may come and still count, as in '2 hours'. Default: however late. */
+  lateness?: string;
   page_views?: string[];
   key_events?: string[];
   write?: boolean;

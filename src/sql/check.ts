@@ -14,7 +14,13 @@ export interface Who {
   readonly role: Role;
   readonly mayRead: (schema: string | null, name: string) => boolean;
   readonly mayWrite: (schema: string, name: string | null) => boolean;
+  /** Why it may not be read, where there is more to say than that it isn't theirs. */
+  readonly problem?: (schema: string | null, name: string) => string | null;
+  /** No to a function of the list whose name somebody has given to one of his own (a macro in the file). */
+  readonly mayCall?: (name: string) => boolean;
 }
+
+const NOT_YOURS = 'it does not exist, or is not yours to read';
 
 /** Schemas that no statement writes to: Millrace's own and DuckDB's. */
 const ownSchemas = new Set(['raw', 'millrace', 'change', 'system', 'information_schema', 'pg_catalog', 'temp']);
@@ -33,7 +39,8 @@ const onlyReads: readonly Statement['kind'][] = [
 export function checkStatement(statement: Statement, who: Who): void {
   checkKind(statement, who.role);
   for (const { name, inFrom, position } of statement.reads.functions) {
-    if (!isAllowedFunction(name, inFrom)) fail('SQL_FUNCTION', { function: name, ...placeIn(statement.text, position) });
+    if (!isAllowedFunction(name, inFrom) || who.mayCall?.(name) === false)
+      fail('SQL_FUNCTION', { function: name, ...placeIn(statement.text, position) });
   }
   for (const table of statement.reads.tables) checkRead(statement, table, who);
   if ('target' in statement) checkWrite(statement, statement.target.schema, statement.target, who);
@@ -50,9 +57,8 @@ function checkRead(statement: Statement, { schema, name, position }: TableRead, 
     fail('SQL_TABLE', { table: schema === null ? name : `${schema}.${name}`, problem, ...placeIn(statement.text, position) });
   if (isCatalog(schema, name)) refuse('the catalog is read with "millrace catalog"');
   if (who.mayRead(schema, name)) return;
-  refuse(
-    looksLikeFile(name) ? 'it is not a table, and files are loaded before they are read' : 'it does not exist, or is not yours to read',
-  );
+  const unknown = looksLikeFile(name) ? 'it is not a table, and files are loaded before they are read' : NOT_YOURS;
+  refuse(who.problem?.(schema, name) ?? unknown);
 }
 
 function checkWrite(

@@ -32,6 +32,8 @@ export interface Transaction {
   rows(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /** The change record of one table that this write touched. */
   changed(change: Change): void;
+  /** Ends the statement that is running: it fails, and the write with it. */
+  interrupt(): void;
 }
 
 export interface Lane {
@@ -59,6 +61,7 @@ export async function openLane(instance: DuckDBInstance, onCommit: (changes: rea
       },
       rows: (sql, values) => rowsOf(connection, sql, values),
       changed: (change) => changes.push(change),
+      interrupt: () => connection.interrupt(),
     };
     await connection.run('BEGIN TRANSACTION');
     try {

@@ -1,14 +1,15 @@
 import type { Bytes } from '#core';
 import { readDefinition, type Section } from '#definition';
 import { charts } from './charts/index.ts';
+import { readSource, sourceOptions, sqlOf, type TileSource } from './source.ts';
 import type { ChartSpec } from './spec.ts';
 
 /** A dashboard as its file dashboards/<name>.yaml says; docs/console.md explains the options. */
 export interface Dashboard {
   readonly title: string;
   readonly description: string;
-  /** Seconds between two refreshes; null for none. */
-  readonly refresh: number | null;
+  /** Seconds between two refreshes; live: whenever a table that a tile reads has changed; null for none. */
+  readonly refresh: number | 'live' | null;
   readonly range: TimeRange;
   readonly filters: readonly Filter[];
   readonly tiles: readonly Tile[];
@@ -26,7 +27,7 @@ export interface Filter {
   readonly sql: string;
 }
 
-/** Either a statement with a chart, or text. */
+/** Either a statement with a chart, written or meant by a source, or text. */
 export interface Tile {
   readonly title: string;
   /** Of 12 columns. */
@@ -34,6 +35,8 @@ export interface Tile {
   /** In rows of 80 px. */
   readonly height: number;
   readonly sql: string | null;
+  /** What the file names instead of the statement. */
+  readonly source: TileSource | null;
   /** null: the chart that fits the result. */
   readonly chart: ChartSpec | null;
   readonly text: string | null;
@@ -45,12 +48,27 @@ export interface Tile {
 
 const options = ['title', 'description', 'refresh', 'range', 'filters', 'tiles'];
 const filterOptions = ['name', 'title', 'sql'];
-const tileOptions = ['title', 'width', 'height', 'sql', 'text', 'chart', 'x', 'y', 'series', 'size', 'unit', 'tab', 'filter'];
+const tileOptions = [
+  'title',
+  'width',
+  'height',
+  'sql',
+  'text',
+  'chart',
+  'x',
+  'y',
+  'series',
+  'size',
+  'unit',
+  'tab',
+  'filter',
+  ...sourceOptions,
+];
 const mostTiles = 60;
 const longestSql = 100_000;
 const largest: Bytes = 256 * 1024;
-/** Parameters that every tile can read beside the filters: the first day of the range and the day after its last. */
-const ownParameters = ['from', 'to'];
+/** Parameters that every tile can read beside the filters: the first day of the range, the day after its last, and its last. */
+export const ownParameters = ['from', 'to', 'last'];
 
 /** The file as checked data. Pure. `file` is only for messages. DEFINITION_YAML and DEFINITION_INVALID name the line. */
 export function parseDashboard(text: string, file: string): Dashboard {
@@ -65,11 +83,16 @@ export function parseDashboard(text: string, file: string): Dashboard {
   return {
     title,
     description: top.prose('description', 1000) ?? '',
-    refresh: top.integer('refresh', { min: 1, max: 86_400 }, null),
+    refresh: readRefresh(top),
     range: top.choice('range', timeRanges, 'all'),
     filters,
     tiles,
   };
+}
+
+function readRefresh(top: Section): Dashboard['refresh'] {
+  const node = top.node('refresh');
+  return node?.kind === 'scalar' && node.text === 'live' ? 'live' : top.integer('refresh', { min: 1, max: 86_400 }, null);
 }
 
 function readFilter(section: Section): Filter {
@@ -81,12 +104,19 @@ function readFilter(section: Section): Filter {
 }
 
 function readTile(section: Section, parameters: ReadonlySet<string>): Tile {
-  const sql = section.prose('sql', longestSql);
+  const source = readSource(section);
+  const written = section.prose('sql', longestSql);
+  if (source !== null && written !== null) section.refuse('sql', `and "${source.kind}": a tile has one of them`);
+  const sql = source === null ? written : sqlOf(source);
   const text = section.prose('text', 10_000);
-  if ((sql === null) === (text === null)) section.refuse(sql === null ? 'sql' : 'text', 'and "text": a tile has one of them');
+  if ((sql === null) === (text === null))
+    section.refuse(source?.kind ?? (sql === null ? 'sql' : 'text'), 'and "text": a tile has one of them');
   for (const name of sql === null ? [] : parametersOf(sql)) {
     if (!parameters.has(name))
-      section.refuse('sql', `reads $${name}, which no filter gives; there are ${[...parameters].map((known) => `$${known}`).join(', ')}`);
+      section.refuse(
+        source === null ? 'sql' : 'options',
+        `reads $${name}, which no filter gives; there are ${[...parameters].map((known) => `$${known}`).join(', ')}`,
+      );
   }
   const chart = readChart(section);
   const filter = section.text('filter');
@@ -98,6 +128,7 @@ function readTile(section: Section, parameters: ReadonlySet<string>): Tile {
     width: section.integer('width', { min: 1, max: 12 }, null) ?? size.width,
     height: section.integer('height', { min: 1, max: 20 }, null) ?? size.height,
     sql,
+    source,
     text,
     chart,
     tab: section.text('tab', 60),

@@ -1,6 +1,7 @@
 /** Edits of a dashboard: as a file whose unchanged parts keep their words and comments, and joined with those of someone else. */
 import { Document, isMap, isSeq, parseDocument, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import { type Dashboard, parseDashboard, type Tile, usualSize } from './dashboard.ts';
+import { definitionOfSource } from './source.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -16,7 +17,7 @@ export function definitionOf({ title, description, refresh, range, filters, tile
   });
 }
 
-function definitionOfTile({ title, width, height, sql, text, chart, tab, filter }: Tile): Plain {
+function definitionOfTile({ title, width, height, sql, source, text, chart, tab, filter }: Tile): Plain {
   const usual = usualSize(chart?.kind ?? null, text !== null);
   const { kind, y, ...encoding } = chart ?? { kind: undefined };
   return given({
@@ -28,7 +29,7 @@ function definitionOfTile({ title, width, height, sql, text, chart, tab, filter 
     width: width === usual.width ? undefined : width,
     height: height === usual.height ? undefined : height,
     filter: filter ?? undefined,
-    sql: sql ?? undefined,
+    ...(source === null ? { sql: sql ?? undefined } : definitionOfSource(source)),
     text: text ?? undefined,
   });
 }
@@ -51,7 +52,14 @@ export function writeDashboard(next: Dashboard, text: string | null, file: strin
     (filters ?? []) as Plain[],
     ['name'],
   );
-  list(document, top, 'tiles', (before?.tiles ?? []).map(definitionOfTile), tiles as Plain[], ['title', 'text', 'sql']);
+  list(document, top, 'tiles', (before?.tiles ?? []).map(definitionOfTile), tiles as Plain[], [
+    'title',
+    'text',
+    'sql',
+    'metric',
+    'answer',
+    'model',
+  ]);
   return document.toString({ lineWidth: 0 });
 }
 

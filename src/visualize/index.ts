@@ -1,15 +1,17 @@
 export type { Chart, Note, Picture } from './chart.ts';
 export { binned } from './charts/histogram.ts';
 export { charts } from './charts/index.ts';
-export { type Choice, previousOf, valuesOf } from './choice.ts';
+export { asked, type Choice, previousOf, type Values, valuesOf } from './choice.ts';
 export { type Previous, withPrevious } from './compare.ts';
 export type { Dashboard, Filter, Tile, TimeRange } from './dashboard.ts';
-export { parametersOf, parseDashboard, timeRanges, usualSize } from './dashboard.ts';
+export { ownParameters, parametersOf, parseDashboard, timeRanges, usualSize } from './dashboard.ts';
 export type { Data, Role as ColumnRole } from './data.ts';
 export { rolesOf } from './data.ts';
 export { chartOf, draw, fitting, pick } from './draw.ts';
 export { definitionOf, type Merged, mergeDashboards, same, writeDashboard } from './edit.ts';
 export { dayFormatter, formatter } from './format.ts';
+export { type MetricShape, metricShape } from './metric.ts';
+export { type Grain, grains, type ModelView, modelViews, sqlOf, type TileSource } from './source.ts';
 export type { ChartSpec } from './spec.ts';
 export { defaultLook, type Look } from './theme.ts';
 

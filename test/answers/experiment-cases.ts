@@ -38,6 +38,18 @@
  *   # power: sd 1 (effect size d), shares 0.5/0.3/0.2: two comparisons
  *   p = NormalIndPower()
  *   out['power'] = dict(n_control=p.solve_power(effect_size=.2, alpha=.05, power=.8, ratio=1), n_control_unequal=p.solve_power(effect_size=.2, alpha=.025, power=.9, ratio=.2 / .5))
+ *   # Bayes for means: t posteriors with n - 1 degrees of freedom; the ratio by its linearisation
+ *   def post(y):
+ *       y = np.asarray(y, float); return len(y) - 1, y.mean(), y.std(ddof=1) / np.sqrt(len(y))
+ *   def told(pa, pb):
+ *       ta, tb = stats.t(*pa), stats.t(*pb)
+ *       to = dict(a=min(pa[1] - 40 * pa[2], pb[1] - 40 * pb[2]), b=max(pa[1] + 40 * pa[2], pb[1] + 40 * pb[2]), points=sorted([pa[1], pb[1]]), limit=400, epsabs=1e-12)
+ *       area = lambda f: integrate.quad(f, **to)[0]
+ *       return dict(beat=area(lambda x: tb.pdf(x) * ta.cdf(x)), mean_a=pa[1], mean_b=pb[1], low_b=tb.ppf(.025), high_b=tb.ppf(.975),
+ *           loss_a=area(lambda x: ta.cdf(x) * tb.sf(x)), loss_b=area(lambda x: tb.cdf(x) * ta.sf(x)))
+ *   def linear(mask):
+ *       d, s = orders[mask], spent[mask]; r = s.sum() / d.sum(); return r + (s - r * d) / d.mean()
+ *   out['bayesMeans'] = dict(clicks=told(post(clicks[~b]), post(clicks[b])), ratio=told(post(linear(~b)), post(linear(b))), few=told(post(clicks[~b][:6]), post(clicks[b][:6])))
  *   print(json.dumps(out, indent=1))
  */
 export const cases = {
@@ -86,6 +98,35 @@ export const cases = {
     mean_b: 0.3225806451612903,
     low_b: 0.21306633581136997,
     high_b: 0.44293662771106734,
+  },
+  bayesMeans: {
+    clicks: {
+      beat: 0.9952035823443114,
+      mean_a: 2.9833333333333334,
+      mean_b: 3.966666666666667,
+      low_b: 3.4435575257307476,
+      high_b: 4.4897758076025855,
+      loss_a: 0.983930448811614,
+      loss_b: 0.0005971154782805608,
+    },
+    ratio: {
+      beat: 0.9999999999999881,
+      mean_a: 14.125,
+      mean_b: 20.958333333333332,
+      low_b: 20.02394785133077,
+      high_b: 21.892718815335893,
+      loss_a: 6.833333333333334,
+      loss_b: 4.1798754755224985e-19,
+    },
+    few: {
+      beat: 0.8044868606235867,
+      mean_a: 2.8333333333333335,
+      mean_b: 4.166666666666667,
+      low_b: 1.7355370175274913,
+      high_b: 6.597796315805842,
+      loss_a: 1.5388459671019297,
+      loss_b: 0.2055128591157657,
+    },
   },
   power: {
     n_control: 392.4430232577885,

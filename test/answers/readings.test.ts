@@ -104,7 +104,7 @@ covariate_days: 0
       ]).flat();
     await put([...buyers('A', 60, 9), ...buyers('B', 60, 19)]);
     define('metrics:\n  - { name: buyers, role: primary }\n  - { name: revenue, kind: revenue }\n  - { name: money, kind: net_revenue, direction: decrease }\n  - { name: homes, kind: count, event: home }\n');
-    const { rows, facts } = await run('experiment_bayes', { draws: 50_000 });
+    const { rows } = await run('experiment_bayes', { draws: 50_000 });
     const [a, b] = [at(rows, 'buyers', 'A'), at(rows, 'buyers')];
     const error = 4 * Math.sqrt((0.98 * 0.02) / 50_000);
     near(b['probability_to_beat'], cases.bayes.beat, 'beat', error);
@@ -115,11 +115,40 @@ covariate_days: 0
     near(b['high'], cases.bayes.high_b, 'high', 0.004);
     near(a['expected_loss'], cases.bayes.loss_a, 'loss', 0.002);
     near(b['expected_loss'], cases.bayes.loss_b, 'loss', 0.0002);
-    assert.equal(facts['set aside: metrics without a posterior'], 'homes');
+    // Nobody came home: a count that is the same for all has no spread.
+    assert.deepEqual([at(rows, 'homes')['mean'], at(rows, 'homes')['low'], at(rows, 'homes')['high']], [0, 0, 0]);
     // The mean of the posterior of money is about the sample's: 19 of 60 buy for 12.79 each. What is good for one is bad where less is better.
     const spent = Array.from({ length: 19 }, (_, i) => 10 + (i % 7)).reduce((sum, value) => sum + value, 0);
     near(at(rows, 'revenue')['mean'], spent / 60, 'money', 0.08);
     near(at(rows, 'money')['probability_to_beat'], 1 - at(rows, 'revenue')['probability_to_beat'], 'decrease', 0.02);
+  });
+
+  test('Bayes’ reading of counts and ratios is that of two Student posteriors, also with six visitors each', async () => {
+    await put(reference);
+    define(three.replaceAll('ROLE', 'decision'));
+    const draws = 20_000;
+    const check = (rows: readonly Row[], metric: string, told: (typeof cases.bayesMeans)[keyof typeof cases.bayesMeans]) => {
+      const [a, b] = [at(rows, metric, 'A'), at(rows, metric)];
+      const deviation = (told.high_b - told.low_b) / 4;
+      near(b['probability_to_beat'], told.beat, `${metric} beat`, 4 * Math.sqrt((told.beat * (1 - told.beat)) / draws) + 1e-9);
+      const close = (got: unknown, wanted: number, what: string, errors: number) =>
+        assert.ok(Math.abs(Number(got) - wanted) < (errors * deviation) / Math.sqrt(draws), `${metric} ${what}: ${got} for ${wanted}`);
+      close(a['mean'], told.mean_a, 'mean A', 6);
+      close(b['mean'], told.mean_b, 'mean B', 6);
+      // A quantile at 2.5 % scatters by sqrt(0.025 · 0.975) / density ≈ 2.7 deviations / √draws; heavier tails more.
+      close(b['low'], told.low_b, 'low', 20);
+      close(b['high'], told.high_b, 'high', 20);
+      close(a['expected_loss'], told.loss_a, 'loss A', 8);
+      close(b['expected_loss'], told.loss_b, 'loss B', 8);
+    };
+    const whole = await run('experiment_bayes', { draws });
+    check(whole.rows, 'clicks', cases.bayesMeans.clicks);
+    check(whole.rows, 'order value', cases.bayesMeans.ratio);
+    assert.ok(!Object.keys(whole.facts).some((fact) => fact.startsWith('caveat: fewer than 30')));
+    await put(reference.filter(({ user }) => Number(user.slice(1)) < 12));
+    const few = await run('experiment_bayes', { draws });
+    check(few.rows, 'clicks', cases.bayesMeans.few);
+    assert.equal(few.facts['caveat: fewer than 30 visitors of a variant, as if the mean were normal'], 'clicks, order value');
   });
 });
 

@@ -193,6 +193,9 @@ describe('scheduled queries', () => {
     await define(`cron = '0 * * * *', write = 'append'`, 'SELECT v FROM main.n');
     await assert.rejects(sql('DROP TABLE main.n'), { code: 'VIEW_READ', message: /mart\.out/ });
     await sql('PAUSE SCHEDULED QUERY mart.out');
+    await queries.stop();
+    await open();
+    assert.equal(queries.states()[0]?.state, 'paused', 'a pause outlives the process');
     await at('2026-03-01T01:00:00Z');
     assert.deepEqual(await history(), []);
     await sql('RUN SCHEDULED QUERY mart.out');

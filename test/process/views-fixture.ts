@@ -36,7 +36,7 @@ export interface Views {
 }
 
 /** `options` are the keeper's own; it never audits by itself here. */
-export async function openViews(options: Pick<KeeperOptions, 'chunkRows' | 'random'> = {}): Promise<Views> {
+export async function openViews(options: Pick<KeeperOptions, 'chunkRows' | 'random'> = {}, { memory = 600e6 } = {}): Promise<Views> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-views-'));
   const saved = new Map<string, string>();
   const files: ViewFiles = {
@@ -47,7 +47,7 @@ export async function openViews(options: Pick<KeeperOptions, 'chunkRows' | 'rand
   const problems: unknown[] = [];
   const positions = new Map<string, number>();
   const open = async () => {
-    const store = await openStore({ dataPath: folder, memory: 600e6, threads: 2 });
+    const store = await openStore({ dataPath: folder, memory, threads: 2 });
     const keeper = await openKeeper({ store, files, onProblem: (problem) => problems.push(problem), auditEvery: 0, ...options });
     return { store, keeper };
   };

@@ -131,8 +131,84 @@ describe('lateness', () => {
     const cases = [
       `CREATE MATERIALIZED VIEW mart.x PARTITION BY page OPTIONS (lateness = '1 hour') AS SELECT page, count(*) AS n FROM raw.clicks GROUP BY page`,
       `CREATE MATERIALIZED VIEW mart.x OPTIONS (lateness = '1 hour') AS SELECT count(*) AS n FROM raw.clicks`,
-      `CREATE MATERIALIZED VIEW mart.x PARTITION BY date_trunc('hour', minute) OPTIONS (lateness = '1 hour') AS SELECT date_trunc('hour', minute) AS hour, sum(n) AS n FROM mart.open GROUP BY 1`,
+      `CREATE MATERIALIZED VIEW mart.x PARTITION BY date_trunc('hour', moment) OPTIONS (lateness = '1 hour') AS SELECT date_trunc('hour', moment) AS hour, count(*) AS n FROM main.loaded GROUP BY 1`,
     ];
+    await views.store.write((tx) => tx.run("CREATE TABLE main.loaded AS SELECT TIMESTAMPTZ '2026-01-01' AS moment"));
     for (const definition of cases) await assert.rejects(views.sql(definition), { code: 'VIEW_OPTION' }, definition);
+  });
+
+  test('of a view over a table whose rows are changed and taken away: the view, with what came late and without what went late, is its batch', async () => {
+    const table = 'CREATE TABLE main.entry (id INTEGER, moment TIMESTAMPTZ, amount INTEGER, _batch BIGINT)';
+    await views.transfer('main.entry', () => [table, 'CREATE TABLE change."main.entry" AS FROM main.entry LIMIT 0']);
+    const hours = `SELECT date_trunc('hour', moment) AS hour, sum(amount)::BIGINT AS amount, count(*) AS n FROM main.entry GROUP BY 1`;
+    await views.sql(
+      `CREATE MATERIALIZED VIEW mart.hours PARTITION BY date_trunc('hour', moment) OPTIONS (refresh = '100 milliseconds', lateness = '2 hours') AS ${hours}`,
+    );
+    const entry = fc.record({ id: fc.nat(15), hour: fc.nat(9), amount: fc.nat(9), gone: fc.boolean() });
+    const kept = fc.array(fc.uniqueArray(entry, { minLength: 1, maxLength: 4, selector: ({ id }) => id }), { minLength: 3, maxLength: 8 });
+    let lateOnes = 0;
+    await fc.assert(
+      fc.asyncProperty(kept, async (writes) => {
+        await views.transfer('main.entry', (batch) => [
+          `INSERT INTO change."main.entry" SELECT * EXCLUDE (_batch), ${batch} FROM main.entry`,
+          'DELETE FROM main.entry',
+        ]);
+        await views.settle();
+        await views.sql('DROP MATERIALIZED VIEW mart.hours');
+        await views.sql(
+          `CREATE MATERIALIZED VIEW mart.hours PARTITION BY date_trunc('hour', moment) OPTIONS (refresh = '100 milliseconds', lateness = '2 hours') AS ${hours}`,
+        );
+        for (const write of writes) {
+          const ids = write.map(({ id }) => id).join(', ');
+          const fresh = write.filter(({ gone }) => !gone);
+          await views.transfer('main.entry', (batch) => [
+            `INSERT INTO change."main.entry" SELECT * EXCLUDE (_batch), ${batch} FROM main.entry WHERE id IN (${ids})`,
+            `DELETE FROM main.entry WHERE id IN (${ids})`,
+            ...fresh.map(
+              ({ id, hour, amount }) =>
+                `INSERT INTO main.entry VALUES (${id}, TIMESTAMPTZ '2026-01-01' + INTERVAL ${hour} HOURS, ${amount}, ${batch})`,
+            ),
+          ]);
+          await views.settle();
+        }
+        assert.deepEqual(views.problems, []);
+        const late = `SELECT (row->>'moment')::TIMESTAMPTZ AS moment, (row->>'amount')::BIGINT * CASE WHEN gone THEN -1 ELSE 1 END AS amount, CASE WHEN gone THEN -1 ELSE 1 END AS n FROM millrace.late WHERE view = 'mart.hours'`;
+        const sums = (query: string) =>
+          views.rows(`SELECT hour, sum(amount)::BIGINT AS amount, sum(n)::BIGINT AS n FROM (${query}) GROUP BY 1 HAVING sum(n) > 0`);
+        assert.deepEqual(
+          await sums(`SELECT hour, amount, n FROM mart.hours UNION ALL SELECT date_trunc('hour', moment), amount, n FROM (${late})`),
+          await sums(hours),
+        );
+        lateOnes += views.keeper.states().find(({ name }) => name === 'mart.hours')!.late!.rows;
+      }),
+      { numRuns: 8 },
+    );
+    assert.ok(lateOnes > 0, 'some rows came late');
+  });
+
+  test('of a view over another view: what the lower one changes for a frozen partition stands among the late rows', async () => {
+    await anew();
+    await views.sql(
+      `CREATE OR REPLACE MATERIALIZED VIEW mart.upper PARTITION BY date_trunc('hour', minute) OPTIONS (refresh = '100 milliseconds', lateness = '1 hour') AS
+       SELECT date_trunc('hour', minute) AS hour, sum(n)::BIGINT AS n FROM mart.open GROUP BY 1`,
+    );
+    for (const batch of [
+      [{ minute: 5, page: 'a' }],
+      [{ minute: 130, page: 'a' }],
+      [
+        { minute: 5, page: 'a' },
+        { minute: 5, page: 'b' },
+        { minute: 100, page: 'a' },
+      ],
+    ]) {
+      await send(batch);
+      await views.settle();
+    }
+    assert.deepEqual(await views.rows(`SELECT hour(hour), n FROM mart.upper`), ['["0","1"]', '["1","1"]', '["2","1"]']);
+    assert.deepEqual(await views.rows(`SELECT row->>'page', row->>'n', gone FROM millrace.late WHERE view = 'mart.upper'`), [
+      '["a","1","true"]',
+      '["a","2","false"]',
+      '["b","1","false"]',
+    ]);
   });
 });

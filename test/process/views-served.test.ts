@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { running, until } from '../server/fixture.ts';
 
@@ -79,4 +79,46 @@ test('a user gets sessions, their explanation, scheduled queries and the blast r
   assert.equal(await server.ask('DROP MATERIALIZED VIEW mart.session_events'), 'VIEW_READ');
   assert.equal(typeof (await server.ask('DROP TABLE main.goods CASCADE')), 'object');
   assert.equal(existsSync(join(server.path, 'views', 'mart.goods.sql')), false);
+
+  await server.ask('CREATE TABLE main.goods AS SELECT 1 AS id, 2 AS price');
+  await server.ask('CREATE VIEW main.cheap AS SELECT id FROM goods');
+  await server.ask('CREATE MATERIALIZED VIEW mart.goods AS SELECT sum(price) AS price FROM main.goods');
+  await server.ask(`CREATE SCHEDULED QUERY mart.copy OPTIONS (cron = '0 6 * * *') AS SELECT * FROM mart.goods`);
+  for (const [file, text] of [
+    ['metrics/price.yaml', 'table: mart.goods\nexpression: sum(price)\n'],
+    ['dashboards/shop.yaml', 'title: Shop\ntiles:\n  - title: Ids\n    sql: SELECT id FROM main.cheap\n'],
+  ] as const) {
+    mkdirSync(dirname(join(server.path, file)), { recursive: true });
+    writeFileSync(join(server.path, file), text);
+  }
+  const blast = async (query: string) =>
+    (
+      (await server.call('GET', `/v1/views/blast?${query}`, { token: viewer })).json as { affected: { kind: string; name: string }[] }
+    ).affected.map(({ kind, name }) => `${kind} ${name}`);
+  assert.deepEqual(await blast('table=main.goods'), [
+    'materialized view mart.goods',
+    'view main.cheap',
+    'scheduled query mart.copy',
+    'metric price',
+    'dashboard shop',
+  ]);
+  assert.deepEqual(await blast('table=main.goods&columns=id'), ['view main.cheap', 'dashboard shop']);
+  assert.deepEqual(await blast('table=main.goods&columns=price'), [
+    'materialized view mart.goods',
+    'scheduled query mart.copy',
+    'metric price',
+  ]);
+  assert.equal((await server.call('GET', '/v1/views/blast?table=main.nothing')).code, 'TABLE_UNKNOWN');
+  assert.equal((await server.call('GET', '/v1/views/blast?table=x')).code, 'REQUEST_INVALID');
+  const refusal = await server.call('POST', '/v1/query', { body: { sql: 'DROP TABLE main.goods' } });
+  assert.match(refusal.text, /mart\.goods.*main\.cheap.*mart\.copy.*price.*shop/);
+  const drift = await server.call('POST', '/v1/query', { body: { sql: 'CREATE OR REPLACE TABLE main.goods AS SELECT 1 AS id' } });
+  assert.match(drift.text, /VIEW_DRIFT.*price.*mart\.goods/);
+  assert.equal(typeof (await server.ask(`CREATE OR REPLACE TABLE main.goods AS SELECT 1 AS id, 3 AS price, 'x' AS more`)), 'object');
+  await until(async () => JSON.stringify(await server.ask('SELECT price::INTEGER FROM mart.goods')) === '[[3]]');
+  await server.ask('PAUSE MATERIALIZED VIEW mart.goods');
+  await server.ask('DROP SCHEDULED QUERY mart.copy');
+  assert.equal(typeof (await server.ask('CREATE OR REPLACE TABLE main.goods AS SELECT 1 AS id')), 'object');
+  assert.equal(typeof (await server.ask('DROP TABLE main.goods CASCADE')), 'object');
+  assert.deepEqual(await blast('table=raw.events&columns=no_such_column'), []);
 });

@@ -196,6 +196,27 @@ describe('sessions, ready-made', () => {
   });
 });
 
+test('with a lateness, an event that comes later changes no session and stands among the late rows', async () => {
+  const views = await openViews();
+  try {
+    const own = topic('visits');
+    const visit = (id: string, minutes: number): Sent =>
+      sent({ id, minutes, anon: 'a', usr: null, event: 'page_view', source: null, order_id: null, value: 0 });
+    await views.send(own, [visit('v1', 0)]);
+    const definitions = sessionViews({ topic: own.name, rule: 'ga4', timeZone: ZONE, fields, lateness: '1 hour' });
+    for (const { sql } of definitions) await views.sql(sql.replace('1 second', '100 milliseconds'));
+    for (const records of [[visit('v2', 300)], [visit('late', 10), visit('in_time', 290)]]) {
+      await views.send(own, records);
+      await views.settle();
+    }
+    assert.deepEqual(await views.rows('SELECT session_number, events FROM mart.sessions'), ['["1","1"]', '["2","2"]']);
+    assert.deepEqual(await views.rows(`SELECT view, row->>'_id' FROM millrace.late`), ['["mart.timely_events","late"]']);
+    assert.throws(() => sessionViews({ topic: own.name, rule: 'ga4', timeZone: ZONE, fields, lateness: "1'" }), { code: 'VIEW_SESSIONS' });
+  } finally {
+    await views.close();
+  }
+});
+
 test('an unknown rule or zone is refused with its name', () => {
   const options = { topic: 'events', rule: 'ga4', timeZone: 'UTC', fields: { anonymous: 'anon' } } as const;
   assert.throws(() => sessionViews({ ...options, rule: 'ga5' as 'ga4' }), { code: 'VIEW_SESSIONS', message: /ga5/ });

@@ -37,12 +37,13 @@ test('a whole file becomes data, with defaults where it says nothing', () => {
       width: 8,
       height: 5,
       sql: 'SELECT * FROM t WHERE day >= $from AND page = $page',
+      source: null,
       text: null,
       chart: { kind: 'bar', x: 'day', y: ['revenue', 'tax'], unit: 'KRW' },
       tab: null,
       filter: null,
     },
-    { title: '', width: 6, height: 1, sql: null, text: 'Read this first.', chart: null, tab: null, filter: null },
+    { title: '', width: 6, height: 1, sql: null, source: null, text: 'Read this first.', chart: null, tab: null, filter: null },
   ]);
 });
 

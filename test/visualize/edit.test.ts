@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
-import { type Dashboard, definitionOf, mergeDashboards, parseDashboard, type Tile, writeDashboard } from '#visualize';
+import {
+  type Dashboard,
+  definitionOf,
+  mergeDashboards,
+  parseDashboard,
+  sqlOf,
+  type Tile,
+  type TileSource,
+  writeDashboard,
+} from '#visualize';
 
 const file = 'dashboards/a.yaml';
 const text = `# The shop at a glance
@@ -23,6 +32,13 @@ tiles:
 
 const word = fc.string({ minLength: 1, maxLength: 12, unit: 'grapheme' }).filter((s) => s.trim() === s && !/[\p{C}\p{Z}]/u.test(s));
 const plain = { noNullPrototype: true } as const;
+const sources: readonly TileSource[] = [
+  { kind: 'metric', name: 'revenue', by: [], grain: 'day' },
+  { kind: 'metric', name: 'orders', by: ['channel', 'customer.country'], grain: 'none' },
+  { kind: 'answer', name: 'funnel', options: { steps: "a,b:c='d" } },
+  { kind: 'answer', name: 'retention', options: {} },
+  { kind: 'model', name: 'main.stays', show: 'importance' },
+];
 const tile: fc.Arbitrary<Tile> = fc
   .record(
     {
@@ -30,18 +46,26 @@ const tile: fc.Arbitrary<Tile> = fc
       width: fc.integer({ min: 1, max: 12 }),
       height: fc.integer({ min: 1, max: 20 }),
       sql: fc.constantFrom('SELECT 1 AS n', 'SELECT 1\n  AS n -- "x": y\n', 'SELECT $from'),
+      source: fc.constantFrom<(TileSource | null)[]>(null, null, ...sources),
       kind: fc.constantFrom(null, 'bar', 'number', 'table'),
       y: fc.array(word, { minLength: 1, maxLength: 3 }),
       tab: fc.option(word, { nil: null }),
     },
     plain,
   )
-  .map(({ kind, y, ...rest }) => ({ ...rest, text: null, filter: null, chart: kind === null ? null : { kind, y } }));
+  .map(({ kind, y, sql, source, ...rest }) => ({
+    ...rest,
+    source,
+    sql: source === null ? sql : sqlOf(source),
+    text: null,
+    filter: null,
+    chart: kind === null ? null : { kind, y },
+  }));
 const dashboard: fc.Arbitrary<Dashboard> = fc.record(
   {
     title: word,
     description: fc.constantFrom('', 'one\ntwo', '- no list'),
-    refresh: fc.option(fc.integer({ min: 1, max: 86_400 }), { nil: null }),
+    refresh: fc.oneof(fc.option(fc.integer({ min: 1, max: 86_400 }), { nil: null }), fc.constant('live' as const)),
     range: fc.constantFrom('all' as const, '30d' as const),
     filters: fc.constantFrom([], [{ name: 'f', title: 'F', sql: 'SELECT 1' }]),
     tiles: fc.array(tile, { minLength: 1, maxLength: 5 }),

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { after } from 'node:test';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { isBuilt, root } from './server.ts';
 
 const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -44,23 +44,22 @@ export interface Visit {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** A browser with a profile of its own, gone after the test. */
+/** One for all tests of a file: starting it costs more than most stories. Each visit has a context of its own, which shares nothing with others. */
+let browser: Promise<Browser> | null = null;
+after(async () => (await browser)?.close());
+
+/** A browser's window without a past, gone after the test. */
 export async function visit(t: { after: (fn: () => Promise<void>) => void }, { language, scheme, width }: Look): Promise<Visit> {
-  const profile = mkdtempSync(join(tmpdir(), 'millrace-browser-'));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: program!,
-    args: flags,
+  browser ??= chromium.launch({ executablePath: program!, args: flags });
+  const context = await (await browser).newContext({
     locale: language === 'ko' ? 'ko-KR' : 'en-US',
     colorScheme: scheme,
     viewport: { width, height: width === 390 ? 844 : 900 },
     timezoneId: 'Asia/Seoul',
     permissions: ['clipboard-read', 'clipboard-write'],
   });
-  t.after(async () => {
-    await context.close();
-    rmSync(profile, { recursive: true, force: true });
-  });
-  const page = context.pages()[0] ?? (await context.newPage());
+  t.after(() => context.close());
+  const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const complaints: string[] = [];
   page.on('console', (message) => {

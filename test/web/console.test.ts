@@ -1,19 +1,53 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import type { SendAnswer } from '#server';
 import { type Look, visit, withoutBrowser } from './browser.ts';
 import { millrace, send } from './server.ts';
-import { retailLines, storeOfOneDay, withoutData } from './stories.ts';
+import { retailLines, withoutData } from './stories.ts';
 
 const look: Look = { language: 'en', scheme: 'light', width: 1440 };
 
-const skip = withoutBrowser || withoutData;
+const evil = '"><img src=x onerror="window.stolen=1"><script>window.stolen=1</script>';
 
-describe('on one day of the Google Merchandise Store', { skip }, () => {
-  const server = storeOfOneDay();
-  test('a file of the UK shop that is dropped becomes a table, and its page opens', async (t) => {
+/** Two dashboards and a topic, of which one each carries markup wherever it can. */
+function prepared(path: string): void {
+  mkdirSync(join(path, 'dashboards'));
+  writeFileSync(
+    join(path, 'dashboards', 'two.yaml'),
+    'title: Two\ntiles:\n  - { title: A, sql: SELECT 1 AS a }\n  - { title: B, sql: SELECT 2 AS b }\n',
+  );
+  const yaml = {
+    title: evil,
+    description: evil,
+    filters: [{ name: 'f', title: evil, sql: 'SELECT name FROM main.evil' }],
+    tiles: [
+      { title: evil, chart: 'bar', unit: '<b>1</b>', sql: 'SELECT * FROM main.evil' },
+      { title: evil, text: evil },
+      { title: evil, sql: 'SELECT * FROM evil_gone' },
+    ],
+  };
+  // JSON is YAML.
+  writeFileSync(join(path, 'dashboards', 'evil.yaml'), JSON.stringify(yaml));
+  mkdirSync(join(path, 'queries'));
+  writeFileSync(join(path, 'queries', 'evil.sql'), `-- ${evil}\nSELECT 1 AS "${evil.replaceAll('"', '""')}"`);
+  writeFileSync(
+    join(path, 'topics', 'evil.yaml'),
+    JSON.stringify({ title: evil, drift: 'freeze', fields: { n: { type: 'integer', required: true } } }),
+  );
+}
+
+describe('on one workspace', { skip: withoutBrowser }, () => {
+  let started: Awaited<ReturnType<typeof millrace>>;
+  let end = async () => {};
+  before(async () => {
+    started = await millrace({ after: (fn) => (end = fn) }, prepared);
+  });
+  after(() => end());
+  const server = () => started;
+
+  test('a file of the UK shop that is dropped becomes a table, and its page opens', { skip: withoutData }, async (t) => {
     const { page, complaints, violations, enter } = await visit(t, look);
     await enter(server().address, server().adminToken);
     const lines = 500;
@@ -78,113 +112,107 @@ describe('on one day of the Google Merchandise Store', { skip }, () => {
     for (let tries = 0; tries < 100 && (await job()) === 'running'; tries++) await page.waitForTimeout(100);
     assert.equal(await job(), 'cancelled');
   });
-});
 
-test('of two who edit one dashboard at once both edits are kept, or the second is asked; none is overwritten', {
-  skip: withoutBrowser,
-}, async (t) => {
-  const { address, adminToken } = await millrace(t, (path) => {
-    mkdirSync(join(path, 'dashboards'));
-    writeFileSync(
-      join(path, 'dashboards', 'two.yaml'),
-      'title: Two\ntiles:\n  - { title: A, sql: SELECT 1 AS a }\n  - { title: B, sql: SELECT 2 AS b }\n',
-    );
-  });
-  const admin = { authorization: `Bearer ${adminToken}` };
-  const { page, enter } = await visit(t, look);
-  await enter(address, adminToken);
-  const read = async () => (await send(address, 'GET', '/v1/dashboards/two', admin)).json<{ text: string; version: string }>();
-  const elsewhere = async (from: string, to: string) => {
-    const { text, version } = await read();
-    const put = await send(address, 'PUT', '/v1/dashboards/two', admin, { text: text.replace(from, to), version });
-    assert.equal(put.status, 200, put.text);
-  };
-  const widen = (title: string) => page.getByRole('button', { name: new RegExp(`^Resize ${title}`) }).press('ArrowRight');
-  const save = () => page.getByRole('button', { name: 'Save', exact: true }).click();
-  const edit = () => page.getByRole('button', { name: 'Edit', exact: true }).click();
-  await page.goto(`${address}/dashboards/two`);
-  await edit();
-  await widen('A');
-  await elsewhere('SELECT 2 AS b', 'SELECT 22 AS b');
-  // A reload in the middle takes nothing away.
-  await page.reload();
-  await page.getByRole('button', { name: /^Resize A: 7/ }).waitFor();
-  await save();
-  await page.getByText('Both edits are joined').waitFor();
-  await save();
-  await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
-  const { text } = await read();
-  assert.match(text, /title: A, sql: SELECT 1 AS a, width: 7/);
-  assert.match(text, /SELECT 22 AS b/);
-  await edit();
-  await widen('A');
-  await elsewhere('width: 7', 'width: 12');
-  await save();
-  await page.getByRole('dialog').getByText('A', { exact: true }).waitFor();
-  assert.match((await read()).text, /width: 12/);
-  await page.getByRole('button', { name: 'Save mine for these' }).click();
-  await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
-  assert.match((await read()).text, /width: 8/);
-});
-
-const evil = '"><img src=x onerror="window.stolen=1"><script>window.stolen=1</script>';
-
-test('names and values that carry markup are shown as they are and run nothing', { skip: withoutBrowser }, async (t) => {
-  const { address, adminToken } = await millrace(t, (path) => {
-    mkdirSync(join(path, 'dashboards'));
-    const yaml = {
-      title: evil,
-      description: evil,
-      filters: [{ name: 'f', title: evil, sql: 'SELECT name FROM main.evil' }],
-      tiles: [
-        { title: evil, chart: 'bar', unit: '<b>1</b>', sql: 'SELECT * FROM main.evil' },
-        { title: evil, text: evil },
-        { title: evil, sql: 'SELECT * FROM evil_gone' },
-      ],
+  test('of two who edit one dashboard at once both edits are kept, or the second is asked; none is overwritten', async (t) => {
+    const { address, adminToken } = server();
+    const admin = { authorization: `Bearer ${adminToken}` };
+    const { page, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    const read = async () => (await send(address, 'GET', '/v1/dashboards/two', admin)).json<{ text: string; version: string }>();
+    const elsewhere = async (from: string, to: string) => {
+      const { text, version } = await read();
+      const put = await send(address, 'PUT', '/v1/dashboards/two', admin, { text: text.replace(from, to), version });
+      assert.equal(put.status, 200, put.text);
     };
-    // JSON is YAML.
-    writeFileSync(join(path, 'dashboards', 'evil.yaml'), JSON.stringify(yaml));
-    writeFileSync(
-      join(path, 'topics', 'evil.yaml'),
-      JSON.stringify({ title: evil, drift: 'freeze', fields: { n: { type: 'integer', required: true } } }),
-    );
+    const widen = (title: string) => page.getByRole('button', { name: new RegExp(`^Resize ${title}`) }).press('ArrowRight');
+    const save = () => page.getByRole('button', { name: 'Save', exact: true }).click();
+    const edit = () => page.getByRole('button', { name: 'Edit', exact: true }).click();
+    await page.goto(`${address}/dashboards/two`);
+    await edit();
+    await widen('A');
+    await elsewhere('SELECT 2 AS b', 'SELECT 22 AS b');
+    // A reload in the middle takes nothing away.
+    await page.reload();
+    await page.getByRole('button', { name: /^Resize A: 7/ }).waitFor();
+    await save();
+    await page.getByText('Both edits are joined').waitFor();
+    await save();
+    await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
+    const { text } = await read();
+    assert.match(text, /title: A, sql: SELECT 1 AS a, width: 7/);
+    assert.match(text, /SELECT 22 AS b/);
+    await edit();
+    await widen('A');
+    await elsewhere('width: 7', 'width: 12');
+    await save();
+    await page.getByRole('dialog').getByText('A', { exact: true }).waitFor();
+    assert.match((await read()).text, /width: 12/);
+    await page.getByRole('button', { name: 'Save mine for these' }).click();
+    await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
+    assert.match((await read()).text, /width: 8/);
   });
-  const admin = { authorization: `Bearer ${adminToken}` };
-  const sql = (text: string) => send(address, 'POST', '/v1/query', admin, { sql: text });
-  const literal = `'${evil.replaceAll("'", "''")}'`;
-  const made = await sql(`CREATE TABLE main.evil AS SELECT ${literal} AS name, 5 AS "${evil.replaceAll('"', '""')}"`);
-  assert.equal(made.status, 200, made.text);
-  const sent = await send(address, 'POST', '/v1/topics/evil/records', admin, { n: evil });
-  assert.equal(sent.json<SendAnswer>().rejected, 1, sent.text);
-  const { page, complaints, enter } = await visit(t, { language: 'en', scheme: 'light', width: 1440 });
-  await enter(address, adminToken);
-  for (const path of [
-    '/',
-    '/data',
-    '/data/main/evil',
-    '/data/topics/evil',
-    '/dashboards',
-    '/dashboards/evil',
-    `/data/${encodeURIComponent(evil)}/${encodeURIComponent(evil)}`,
-    `/ask#${new URLSearchParams({ sql: `SELECT * FROM main.evil -- ${evil}` })}`,
-  ]) {
-    await page.goto(address + path);
-    await page.getByRole('heading', { level: 1 }).first().waitFor();
-    if (path.startsWith('/ask')) {
-      await page.locator('.cm-content').press('Control+Enter');
-      await page.getByRole('cell').first().waitFor();
-      await page.getByText('Chart', { exact: true }).click();
+
+  test('names and values that carry markup are shown as they are and run nothing', async (t) => {
+    const { address, adminToken } = server();
+    const admin = { authorization: `Bearer ${adminToken}` };
+    const sql = (text: string) => send(address, 'POST', '/v1/query', admin, { sql: text });
+    const literal = `'${evil.replaceAll("'", "''")}'`;
+    const made = await sql(`CREATE TABLE main.evil AS SELECT ${literal} AS name, 5 AS "${evil.replaceAll('"', '""')}"`);
+    assert.equal(made.status, 200, made.text);
+    const sent = await send(address, 'POST', '/v1/topics/evil/records', admin, { n: evil });
+    assert.equal(sent.json<SendAnswer>().rejected, 1, sent.text);
+    const { page, complaints, enter } = await visit(t, { language: 'en', scheme: 'light', width: 1440 });
+    await enter(address, adminToken);
+    for (const path of [
+      '/',
+      '/data',
+      '/data/main/evil',
+      '/data/topics/evil',
+      '/ask#query=evil',
+      '/ask#table=main.evil',
+      '/dashboards',
+      '/dashboards/evil',
+      `/data/${encodeURIComponent(evil)}/${encodeURIComponent(evil)}`,
+      `/ask#${new URLSearchParams({ sql: `SELECT * FROM main.evil -- ${evil}` })}`,
+    ]) {
+      // A new fragment alone would load nothing.
+      await page.goto('about:blank');
+      await page.goto(address + path);
+      await page.getByRole('heading', { level: 1 }).first().waitFor();
+      if (path.startsWith('/ask#table')) await page.locator('.made-sql').waitFor();
+      else if (path.startsWith('/ask')) {
+        await page.locator('.cm-content').press('Control+Enter');
+        await page.getByRole('cell').first().waitFor();
+        await page.getByText('Chart', { exact: true }).click();
+      }
+      if (path === '/data/topics/evil') await page.getByText('RECORD_FIELD').first().waitFor();
+      if (path === '/dashboards/evil') {
+        await page.locator('.canvas[data-drawn]').hover();
+        await page.locator('.problem').waitFor();
+      }
+      await page.waitForTimeout(200);
+      assert.equal(await page.evaluate(() => (globalThis as { stolen?: number }).stolen), undefined, path);
+      assert.equal(await page.locator('#root img, #root script').count(), 0, path);
     }
-    if (path === '/data/topics/evil') await page.getByText('RECORD_FIELD').first().waitFor();
-    if (path === '/dashboards/evil') {
-      await page.locator('.canvas[data-drawn]').hover();
-      await page.locator('.problem').waitFor();
-    }
-    await page.waitForTimeout(200);
-    assert.equal(await page.evaluate(() => (globalThis as { stolen?: number }).stolen), undefined, path);
-    assert.equal(await page.locator('#root img, #root script').count(), 0, path);
-  }
-  assert.deepEqual(complaints, []);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('everything is reached by the keyboard: skip link, find, and back to the page', async (t) => {
+    const { address, adminToken } = server();
+    const { page, complaints, enter } = await visit(t, { language: 'en', scheme: 'dark', width: 1440 });
+    await enter(address, adminToken);
+    await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate('document.activeElement?.className'), 'skip');
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: 'Find a page, table or dashboard' }).waitFor();
+    await page.keyboard.type('dashb');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { level: 1, name: 'Dashboards' }).waitFor();
+    await page.goBack();
+    await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
+    assert.deepEqual(complaints, []);
+  });
 });
 
 test('who is not signed in sees the sign-in alone; the token in an address is taken out of it', { skip: withoutBrowser }, async (t) => {
@@ -202,21 +230,4 @@ test('who is not signed in sees the sign-in alone; the token in an address is ta
   // An empty workspace says how to begin.
   await page.getByRole('heading', { name: '내 데이터로 시작하기' }).waitFor();
   assert.deepEqual(await violations(), []);
-});
-
-test('everything is reached by the keyboard: skip link, find, and back to the page', { skip: withoutBrowser }, async (t) => {
-  const { address, adminToken } = await millrace(t);
-  const { page, complaints, enter } = await visit(t, { language: 'en', scheme: 'dark', width: 1440 });
-  await enter(address, adminToken);
-  await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
-  await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate('document.activeElement?.className'), 'skip');
-  await page.keyboard.press('Control+k');
-  await page.getByRole('combobox', { name: 'Find a page, table or dashboard' }).waitFor();
-  await page.keyboard.type('dashb');
-  await page.keyboard.press('Enter');
-  await page.getByRole('heading', { level: 1, name: 'Dashboards' }).waitFor();
-  await page.goBack();
-  await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
-  assert.deepEqual(complaints, []);
 });

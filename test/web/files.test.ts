@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { isBuilt, millrace, root, send } from './server.ts';
 
 const skip = isBuilt() ? false : 'the console is not built (npm run build)';
 
-test('the page carries a strict policy with a nonce that is new each time, and no inline script', { skip }, async (t) => {
-  const { address } = await millrace(t);
+let server: Awaited<ReturnType<typeof millrace>>;
+let end = async () => {};
+before(async () => {
+  server = await millrace({ after: (fn) => (end = fn) });
+});
+after(() => end());
+
+test('the page carries a strict policy with a nonce that is new each time, and no inline script', { skip }, async () => {
+  const { address } = server;
   const pages = await Promise.all(['/', '/ask', '/dashboards/shop', '/data/mart/sessions'].map((path) => send(address, 'GET', path)));
   const nonces = new Set<string>();
   for (const { status, headers, text } of pages) {
@@ -25,8 +32,8 @@ test('the page carries a strict policy with a nonce that is new each time, and n
   assert.equal(nonces.size, pages.length);
 });
 
-test('assets are kept for ever, answered by their tag, and packed where the browser takes it', { skip }, async (t) => {
-  const { address } = await millrace(t);
+test('assets are kept for ever, answered by their tag, and packed where the browser takes it', { skip }, async () => {
+  const { address } = server;
   const name = readdirSync(join(root, 'web/dist/assets')).find((file) => /^index-.*\.js$/.test(file))!;
   const plain = await send(address, 'GET', `/assets/${name}`);
   assert.equal(plain.status, 200);
@@ -39,8 +46,8 @@ test('assets are kept for ever, answered by their tag, and packed where the brow
   assert.equal(await response.text(), plain.text);
 });
 
-test('no path leads out of the folder of assets', { skip }, async (t) => {
-  const { address } = await millrace(t);
+test('no path leads out of the folder of assets', { skip }, async () => {
+  const { address } = server;
   for (const path of [
     '../index.html',
     '..%2findex.html',
@@ -58,8 +65,8 @@ test('no path leads out of the folder of assets', { skip }, async (t) => {
   }
 });
 
-test('all that Home loads is at most 300 kB packed', { skip }, async (t) => {
-  const { address } = await millrace(t);
+test('all that Home loads is at most 300 kB packed', { skip }, async () => {
+  const { address } = server;
   const page = await (await fetch(`${address}/`)).text();
   const loaded = new Set([...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map((match) => match[1]!));
   // What the first script imports at once comes along.

@@ -309,6 +309,60 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await dialog.getByRole('button', { name: words.token_remove }).click();
     await page.getByText(name).waitFor({ state: 'hidden' });
   },
+
+  async clicking(story) {
+    const { visit, look, address, token } = story;
+    const { page } = visit;
+    const words = books[look.language];
+    await page.goto(`${address}/data/mart/sessions`);
+    await page
+      .getByRole('link', { name: `${words.node_dashboard} ` })
+      .first()
+      .waitFor();
+    await sound(story, 'lineage');
+    await page.getByRole('button', { name: words.ask_about, exact: true }).click();
+    // What is asked shows at once: the sessions by day, which is one.
+    await page.getByText('count(*) AS rows_counted').waitFor();
+    const choose = async (label: string, option: string) => {
+      await page.getByRole('combobox', { name: label, exact: true }).click();
+      await page.getByRole('option', { name: option, exact: true }).click();
+    };
+    await choose(words.question_by, 'channel');
+    await page.keyboard.press('Escape');
+    await page.getByText(words.grain_none, { exact: true }).click();
+    await page.getByText('SELECT "channel", count(*) AS rows_counted').waitFor();
+    // Seven channels; the chart of the answer before may still be there.
+    await page.locator('.result-facts').filter({ hasText: /^7\D/ }).waitFor();
+    await page.locator('.canvas[data-drawn]').waitFor();
+    await sound(story, 'ask-click');
+    await page.getByRole('button', { name: words.save_tile }).click();
+    const dialog = page.getByRole('dialog');
+    const title = `By channel ${look.language} ${look.scheme} ${look.width}`;
+    await dialog.getByRole('textbox', { name: words.title }).fill(title);
+    await sound(story, 'save-tile');
+    await dialog.getByRole('button', { name: words.save, exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: title }).waitFor();
+    await page.locator('.canvas[data-drawn]').waitFor();
+    await page.goto(`${address}/ask#${new URLSearchParams({ sql: 'SELECT count(*) AS n FROM mart.sessions WHERE channel = $channel' })}`);
+    await page.getByRole('textbox', { name: 'channel', exact: true }).fill('Referral');
+    await page.getByRole('button', { name: words.run }).click();
+    const counted = await send(
+      address,
+      'POST',
+      '/v1/query',
+      { authorization: `Bearer ${token}` },
+      { sql: "SELECT count(*) FROM mart.sessions WHERE channel = 'Referral'" },
+    );
+    const [[n]] = counted.json<{ rows: [[number]] }>().rows;
+    assert.ok(n > 0);
+    await page.getByRole('cell', { name: n.toLocaleString('en') }).waitFor();
+    await page.getByRole('button', { name: words.save_query, exact: true }).click();
+    const name = `referral-${look.language}-${look.scheme}-${look.width}`;
+    await dialog.getByRole('textbox').fill(name);
+    await dialog.getByRole('button', { name: words.save, exact: true }).click();
+    await page.getByText(`queries/${name}.sql`).waitFor();
+    await sound(story, 'ask-parameters');
+  },
 };
 
 /** What the stories need beside the main job: a model, trained in a second. */

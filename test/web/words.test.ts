@@ -9,6 +9,8 @@ import { answersKo } from '../../web/words/answers-ko.ts';
 import { en } from '../../web/words/en.ts';
 import { errorsKo } from '../../web/words/errors-ko.ts';
 import { ko } from '../../web/words/ko.ts';
+import { optionsKo } from '../../web/words/options-ko.ts';
+import { remediesKo } from '../../web/words/remedies-ko.ts';
 import { root } from './server.ts';
 
 const braces = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
@@ -54,6 +56,7 @@ test('every error that a route may answer has Korean words, with values that the
   for (const [code, { what }] of Object.entries(catalogue) as [string, ErrorEntry][]) {
     if (elsewhere.test(code)) continue;
     const words = errorsKo[code];
+    assert.ok(/[가-힣]/.test(remediesKo[code] ?? ''), `${code} does not say in Korean what to do`);
     assert.ok(words !== undefined, `${code} has no Korean words`);
     // A definition's problem is all that there is to say, at its file and line.
     assert.ok(code === 'DEFINITION_INVALID' || /[가-힣]/.test(words), code);
@@ -67,10 +70,25 @@ test('every error that a route may answer has Korean words, with values that the
     const filled = [...words.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
     for (const name of filled) assert.ok(asked.has(name), `${code}: {${name}} is no value of this error`);
   }
-  for (const code of Object.keys(errorsKo)) assert.ok(code in catalogue, `${code} is no error`);
+  for (const code of [...Object.keys(errorsKo), ...Object.keys(remediesKo)]) assert.ok(code in catalogue, `${code} is no error`);
 });
 
 test('every answer has a title and a summary in Korean, and nothing else has', () => {
   assert.deepEqual(Object.keys(answersKo).sort(), answers.map(({ name }) => name).sort());
   for (const { title, summary } of Object.values(answersKo)) assert.ok(/[가-힣]/.test(title) && /[가-힣]/.test(summary), title);
+});
+
+test('every option of an answer is described in Korean, and nothing else is', () => {
+  const used = new Set<string>();
+  for (const { name: answer, options } of answers) {
+    for (const { name } of options) {
+      const key = [`${answer}.${name}`, name].find((each) => each in optionsKo);
+      assert.ok(key !== undefined && /[가-힣]/.test(optionsKo[key]!), `${answer}.${name}`);
+      used.add(key);
+    }
+  }
+  assert.deepEqual(
+    Object.keys(optionsKo).filter((key) => !used.has(key)),
+    [],
+  );
 });

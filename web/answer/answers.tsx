@@ -85,6 +85,7 @@ function Asking({ entry }: { entry: Entry }) {
         {entry.options.map((option) => (
           <Field
             key={option.name}
+            answer={entry.name}
             option={option}
             value={values[option.name] ?? null}
             onValue={(value) => setValues((held) => ({ ...held, [option.name]: value }))}
@@ -110,16 +111,20 @@ function Asking({ entry }: { entry: Entry }) {
 }
 
 /** One option as its description says. */
-function Field({
+export function Field({
+  answer,
   option,
   value,
   onValue,
 }: {
+  answer: string;
   option: Entry['options'][number];
   value: Values[string];
   onValue: (value: Values[string]) => void;
 }) {
-  const { name, summary, required = false, choices } = option;
+  const { optionInWords } = useWords();
+  const { name, required = false, choices } = option;
+  const summary = optionInWords(answer, option);
   const usual = option.default === undefined || option.default === null ? '' : String(option.default);
   const about = { label: name, description: summary, required, placeholder: usual };
   switch (option.type) {
@@ -128,7 +133,7 @@ function Field({
         <Checkbox
           label={name}
           description={summary}
-          checked={(value ?? option.default) === true}
+          checked={String(value ?? option.default) === 'true'}
           onChange={({ currentTarget: { checked } }) => onValue(checked)}
         />
       );
@@ -148,7 +153,7 @@ function Field({
       return (
         <NumberInput
           {...about}
-          value={typeof value === 'number' ? value : ''}
+          value={value === null || typeof value === 'boolean' ? '' : value}
           onChange={(next) => onValue(typeof next === 'number' ? next : null)}
           allowDecimal={option.type === 'number'}
         />

@@ -1,20 +1,35 @@
-import { Button, Menu, SegmentedControl } from '@mantine/core';
-import { useEffect, useMemo, useRef, useState } from 'react';
-import { type ChartSpec, type Data, pick } from '#visualize';
-import type { CatalogAnswer, Job, QueryAnswer } from '../../src/server/api.ts';
+import { Button, Menu, SegmentedControl, Select, TextInput } from '@mantine/core';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { type ChartSpec, type Data, pick, previousOf, asked as statementOf, type Tile, type Values, valuesOf } from '#visualize';
+import type {
+  CatalogAnswer,
+  Job,
+  MetricsAnswer,
+  QueryAnswer,
+  SavedQueriesAnswer,
+  SavedQueryAnswer,
+  SessionAnswer,
+} from '../../src/server/api.ts';
 import { ask, call, isAbort, Trouble } from '../api.ts';
 import { Chart } from '../chart/chart.tsx';
 import { ChartPicker } from '../chart/picker.tsx';
+import { Copied } from '../copy.tsx';
+import { today } from '../dashboards/parameters.ts';
 import { useLive } from '../live.ts';
 import { Empty, Page, Problem } from '../states.tsx';
 import { tsv } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
+import { Builder, keyOf, type Subject } from './builder.tsx';
 import { Editor, type Mark } from './editor.tsx';
-import { readHistory, remember } from './history.ts';
+import { type Asked, readHistory, remember } from './history.ts';
+import { type Input, inputsOf, valuesFor } from './inputs.ts';
+import { firstMetricQuestion, firstQuestion, metricSql, type Question, tableSql, tileOf } from './question.ts';
+import { queryPath, SaveQuery, SaveTile } from './save.tsx';
 
 const mostRows = 1_000_000;
 const draft = 'millrace.draft';
+const lastWay = 'millrace.ask';
 
 type State =
   | { kind: 'nothing' }
@@ -23,17 +38,13 @@ type State =
   | { kind: 'stopped' }
   | { kind: 'failed'; trouble: Trouble };
 
-export default function Ask() {
-  const { t, ago, number } = useWords();
-  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
-  const [sql, setSql] = useState(() => fromAddress() ?? sessionStorage.getItem(draft) ?? '');
+/** One statement at a time: asking again ends the one before. */
+function useAsking(): { state: State; run: (sql: string, values: Values) => Promise<void>; asked: readonly Asked[] } {
   const [state, setState] = useState<State>({ kind: 'nothing' });
   const [asked, setAsked] = useState(readHistory);
   const running = useRef<AbortController | null>(null);
-  useEffect(clearAddress, []);
-  useEffect(() => sessionStorage.setItem(draft, sql), [sql]);
   useEffect(() => () => running.current?.abort(), []);
-  const run = async () => {
+  const run = useCallback(async (sql: string, values: Values) => {
     if (sql.trim() === '') return;
     running.current?.abort();
     const stop = new AbortController();
@@ -41,7 +52,9 @@ export default function Ask() {
     const job = `console_${crypto.randomUUID()}`;
     setState({ kind: 'running', job, since: Date.now(), stop });
     try {
-      const answer = await ask({ sql, job, limits: { rows: mostRows } }, stop.signal);
+      const { sql: statement, params } = statementOf(sql, values);
+      const sent = Object.keys(params).length > 0 ? { params } : {};
+      const answer = await ask({ sql: statement, ...sent, job, limits: { rows: mostRows } }, stop.signal);
       if (running.current !== stop) return;
       setState({ kind: 'answered', answer, sql });
       setAsked(remember({ sql, at: Date.now(), rows: answer.row_count }));
@@ -52,53 +65,348 @@ export default function Ask() {
       setState({ kind: 'failed', trouble: thrown });
       setAsked(remember({ sql, at: Date.now(), rows: null }));
     }
+  }, []);
+  return { state, run, asked };
+}
+
+/** By SQL, or by pointing and clicking, which shows the SQL that it means. */
+export default function Ask({ who }: { who: SessionAnswer }) {
+  const { t, ago, number } = useWords();
+  const [way, setWay] = useState<'sql' | 'click'>(() =>
+    aboutLink() !== null
+      ? 'click'
+      : fromAddress() !== null || savedLink() !== null
+        ? 'sql'
+        : sessionStorage.getItem(lastWay) === 'click'
+          ? 'click'
+          : 'sql',
+  );
+  const [sql, setSql] = useState(() => fromAddress() ?? sessionStorage.getItem(draft) ?? '');
+  const [given, setGiven] = useState<Readonly<Record<string, string>>>({});
+  const [held, setHeld] = useState<SavedQueryAnswer | null>(null);
+  const [saving, setSaving] = useState<{ kind: 'tile'; tile: Tile } | { kind: 'query' } | null>(null);
+  const { state, run, asked } = useAsking();
+  useEffect(() => sessionStorage.setItem(draft, sql), [sql]);
+  useEffect(() => sessionStorage.setItem(lastWay, way), [way]);
+  const [linked] = useState(savedLink);
+  const opened = useLive(linked, (signal) => call<SavedQueryAnswer>('GET', queryPath(linked!), { signal }));
+  useEffect(() => {
+    if (opened.data === null) return;
+    setSql(opened.data.sql);
+    setHeld(opened.data);
+  }, [opened.data]);
+  const edits = who.role !== 'viewer';
+  const open = (next: string, values: Readonly<Record<string, string>> = {}) => {
+    setSql(next);
+    setGiven(values);
+    setWay('sql');
   };
-  const mark = useMemo<Mark | null>(() => (state.kind === 'failed' ? markOf(state.trouble) : null), [state]);
-  const tables = useMemo(() => catalog.data?.tables ?? [], [catalog.data]);
   return (
     <Page
       title={t('ask')}
       lead={t('ask_lead')}
       action={
-        <Menu position="bottom-end" width={420}>
-          <Menu.Target>
-            <Button variant="default">{t('ask_history')}</Button>
-          </Menu.Target>
-          <Menu.Dropdown className="history">
-            {asked.length === 0 && <p className="faint history-empty">{t('ask_history_empty')}</p>}
-            {asked.map((entry) => (
-              <Menu.Item key={`${entry.at} ${entry.sql}`} onClick={() => setSql(entry.sql)}>
-                <code className="history-sql">{entry.sql}</code>
-                <span className="faint small">
-                  {ago(entry.at)}
-                  {entry.rows !== null && ` · ${t('rows', { n: number(entry.rows) })}`}
-                </span>
-              </Menu.Item>
-            ))}
-          </Menu.Dropdown>
-        </Menu>
+        <div className="page-actions">
+          <SavedMenu
+            onOpen={(saved) => {
+              open(saved.sql);
+              setHeld(saved);
+            }}
+          />
+          <Menu position="bottom-end" width={420}>
+            <Menu.Target>
+              <Button variant="default">{t('ask_history')}</Button>
+            </Menu.Target>
+            <Menu.Dropdown className="history">
+              {asked.length === 0 && <p className="faint history-empty">{t('ask_history_empty')}</p>}
+              {asked.map((entry) => (
+                <Menu.Item key={`${entry.at} ${entry.sql}`} onClick={() => open(entry.sql)}>
+                  <code className="history-sql">{entry.sql}</code>
+                  <span className="faint small">
+                    {ago(entry.at)}
+                    {entry.rows !== null && ` · ${t('rows', { n: number(entry.rows) })}`}
+                  </span>
+                </Menu.Item>
+              ))}
+            </Menu.Dropdown>
+          </Menu>
+        </div>
       }
     >
+      {opened.error !== null && <Problem trouble={opened.error} compact />}
+      <SegmentedControl
+        className="ask-way"
+        value={way}
+        onChange={(next) => setWay(next as typeof way)}
+        data={[
+          { value: 'click', label: t('ask_click') },
+          { value: 'sql', label: t('ask_sql') },
+        ]}
+      />
+      {way === 'click' ? (
+        <Clicking state={state} run={run} onSql={open} onTile={edits ? (tile) => setSaving({ kind: 'tile', tile }) : null} />
+      ) : (
+        <Writing
+          state={state}
+          run={run}
+          sql={sql}
+          setSql={setSql}
+          given={given}
+          setGiven={setGiven}
+          held={held}
+          onSave={edits ? () => setSaving({ kind: 'query' }) : null}
+          onTile={edits ? () => setSaving({ kind: 'tile', tile: tileOf('', sql.trim().replace(/;$/, ''), null, null) }) : null}
+        />
+      )}
+      {state.kind === 'answered' && <Result answer={state.answer} key={state.answer.job} first={way === 'click' ? 'chart' : 'table'} />}
+      {saving?.kind === 'tile' && <SaveTile tile={saving.tile} title={saving.tile.title} onClose={() => setSaving(null)} />}
+      {saving?.kind === 'query' && (
+        <SaveQuery
+          sql={sql}
+          held={held}
+          onClose={() => setSaving(null)}
+          onSaved={(saved) => {
+            setHeld(saved);
+            setSaving(null);
+          }}
+        />
+      )}
+    </Page>
+  );
+}
+
+/** The statement in the editor, with an input for each of its parameters. */
+function Writing({
+  state,
+  run,
+  sql,
+  setSql,
+  given,
+  setGiven,
+  held,
+  onSave,
+  onTile,
+}: {
+  state: State;
+  run: (sql: string, values: Values) => Promise<void>;
+  sql: string;
+  setSql: (sql: string) => void;
+  given: Readonly<Record<string, string>>;
+  setGiven: (given: Readonly<Record<string, string>>) => void;
+  held: SavedQueryAnswer | null;
+  onSave: (() => void) | null;
+  onTile: (() => void) | null;
+}) {
+  const { t } = useWords();
+  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
+  useEffect(clearAddress, []);
+  const inputs = useMemo(() => inputsOf(sql), [sql]);
+  const runNow = () => run(sql, valuesFor(inputs, given));
+  const mark = useMemo<Mark | null>(() => (state.kind === 'failed' ? markOf(state.trouble) : null), [state]);
+  const tables = useMemo(() => catalog.data?.tables ?? [], [catalog.data]);
+  return (
+    <>
       <div className="ask-editor">
-        <Editor value={sql} onChange={setSql} onRun={run} label={t('editor')} hint="SELECT …" tables={tables} mark={mark} />
+        <Editor value={sql} onChange={setSql} onRun={runNow} label={t('editor')} hint="SELECT …" tables={tables} mark={mark} />
+        {inputs.length > 0 && (
+          <div className="ask-inputs">
+            {inputs.map((input) => (
+              <ValueInput
+                key={input.name}
+                input={input}
+                value={given[input.name] ?? ''}
+                onValue={(value) => setGiven({ ...given, [input.name]: value })}
+              />
+            ))}
+          </div>
+        )}
         <div className="ask-bar">
           {state.kind === 'running' ? (
             <Running job={state.job} since={state.since} onStop={() => state.stop.abort()} />
           ) : (
             <>
-              <span />
-              <Button onClick={run} disabled={sql.trim() === ''} rightSection={<kbd>⌘↵</kbd>}>
+              <span className="ask-held faint small">
+                {held !== null && `queries/${held.name}.sql${held.sql === sql ? '' : ` · ${t('unsaved')}`}`}
+              </span>
+              {onSave !== null && (
+                <Button variant="default" onClick={onSave} disabled={sql.trim() === '' || held?.sql === sql}>
+                  {t('save_query')}
+                </Button>
+              )}
+              {onTile !== null && state.kind === 'answered' && (
+                <Button variant="default" onClick={onTile}>
+                  {t('save_tile')}
+                </Button>
+              )}
+              <Button onClick={runNow} disabled={sql.trim() === ''} rightSection={<kbd>⌘↵</kbd>}>
                 {t('run')}
               </Button>
             </>
           )}
         </div>
       </div>
-      {state.kind === 'answered' && <Result answer={state.answer} key={state.answer.job} />}
-      {state.kind === 'failed' && <Problem trouble={state.trouble} onRetry={run} />}
+      {state.kind === 'failed' && <Problem trouble={state.trouble} onRetry={runNow} />}
       {state.kind === 'stopped' && <p className="faint">{t('stopped')}</p>}
       {state.kind === 'nothing' && <Empty>{t('ask_empty')}</Empty>}
-    </Page>
+    </>
+  );
+}
+
+/** A question that is clicked together. It is asked as soon as it changes. */
+function Clicking({
+  state,
+  run,
+  onSql,
+  onTile,
+}: {
+  state: State;
+  run: (sql: string, values: Values) => Promise<void>;
+  onSql: (sql: string, values: Readonly<Record<string, string>>) => void;
+  onTile: ((tile: Tile) => void) | null;
+}) {
+  const { t } = useWords();
+  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
+  const metrics = useLive('metrics', (signal) => call<MetricsAnswer>('GET', '/v1/metrics', { signal }));
+  const [chosen, setChosen] = useState(aboutLink);
+  const [question, setQuestion] = useState<Question | null>(null);
+  useEffect(clearAddress, []);
+  const subjects = useMemo<readonly Subject[]>(
+    () => [
+      ...(metrics.data?.metrics ?? []).map((metric) => ({ kind: 'metric' as const, metric })),
+      ...(catalog.data?.tables ?? []).filter(({ origin }) => origin !== 'system').map((table) => ({ kind: 'table' as const, table })),
+    ],
+    [catalog.data, metrics.data],
+  );
+  const subject = subjects.find((each) => keyOf(each) === chosen) ?? null;
+  const now = question ?? (subject === null ? null : firstOf(subject));
+  const sql =
+    subject === null || now === null || metrics.data === null
+      ? null
+      : subject.kind === 'table'
+        ? tableSql(subject.table, now, metrics.data.time_zone)
+        : metricSql(subject.metric, now);
+  const values = sql === null || now === null ? {} : rangeValues(now);
+  const asking = sql === null ? null : JSON.stringify([sql, values]);
+  useEffect(() => {
+    if (asking === null) return;
+    // Not for each letter that is typed into a value.
+    const timer = setTimeout(() => run(...(JSON.parse(asking) as [string, Values])), 250);
+    return () => clearTimeout(timer);
+  }, [asking, run]);
+  const metric = subject?.kind === 'metric' ? subject.metric : null;
+  const trouble = catalog.error ?? metrics.error;
+  return (
+    <>
+      {trouble !== null && <Problem trouble={trouble} onRetry={catalog.refresh} compact />}
+      <Builder
+        subjects={subjects}
+        subject={subject}
+        question={now}
+        onSubject={(next) => {
+          setChosen(keyOf(next));
+          setQuestion(firstOf(next));
+        }}
+        onQuestion={setQuestion}
+      />
+      {sql === null && <Empty>{t('ask_click_empty')}</Empty>}
+      {sql !== null && now !== null && (
+        <details className="made-sql" open>
+          <summary>{t('made_sql')}</summary>
+          <Copied text={sql} />
+          <div className="ask-bar">
+            {state.kind === 'running' ? (
+              <Running job={state.job} since={state.since} onStop={() => state.stop.abort()} />
+            ) : (
+              <>
+                <span className="ask-held" />
+                <Button variant="default" onClick={() => onSql(sql, rangeValues(now))}>
+                  {t('edit_as_sql')}
+                </Button>
+                {onTile !== null && (
+                  <Button
+                    onClick={() => {
+                      // A dashboard compares by itself, for all of its tiles.
+                      const alone = { ...now, compare: false };
+                      const text =
+                        subject!.kind === 'table' ? tableSql(subject!.table, alone, metrics.data!.time_zone) : metricSql(metric!, alone);
+                      onTile(tileOf(metric?.title ?? '', text, metric, alone));
+                    }}
+                  >
+                    {t('save_tile')}
+                  </Button>
+                )}
+              </>
+            )}
+          </div>
+        </details>
+      )}
+      {state.kind === 'failed' && <Problem trouble={state.trouble} compact />}
+    </>
+  );
+}
+
+const firstOf = (subject: Subject) => (subject.kind === 'table' ? firstQuestion(subject.table) : firstMetricQuestion(subject.metric));
+
+/** The values of $from, $to, $last, and of the period before. */
+function rangeValues({ range, from, to }: Question): Record<string, string> {
+  if (range === 'all') return {};
+  const choice = { range, from, to, filters: {} };
+  const names = ['from', 'to', 'last'];
+  const day = today();
+  const before = valuesOf(previousOf(choice, day)!.choice, names, day);
+  return { ...(valuesOf(choice, names, day) as Record<string, string>), before_from: before['from']!, before_last: before['last']! };
+}
+
+function ValueInput({ input: { name, kind }, value, onValue }: { input: Input; value: string; onValue: (value: string) => void }) {
+  const { t } = useWords();
+  if (kind === 'boolean')
+    return (
+      <Select
+        label={name}
+        clearable
+        placeholder={t('all')}
+        value={value || null}
+        onChange={(next) => onValue(next ?? '')}
+        data={['true', 'false']}
+        clearButtonProps={{ 'aria-label': t('all') }}
+        w={160}
+      />
+    );
+  const types = { date: 'date', instant: 'datetime-local', number: 'number', text: 'text' } as const;
+  return (
+    <TextInput
+      label={name}
+      type={types[kind]}
+      step={kind === 'number' ? 'any' : undefined}
+      placeholder="NULL"
+      value={value}
+      onChange={({ currentTarget: { value: next } }) => onValue(next)}
+      w={180}
+    />
+  );
+}
+
+/** The files of the folder queries/. */
+function SavedMenu({ onOpen }: { onOpen: (saved: SavedQueryAnswer) => void }) {
+  const { t } = useWords();
+  const [opened, setOpened] = useState(false);
+  const saved = useLive(opened ? 'queries' : null, (signal) => call<SavedQueriesAnswer>('GET', '/v1/queries', { signal }));
+  return (
+    <Menu position="bottom-end" width={360} opened={opened} onChange={setOpened}>
+      <Menu.Target>
+        <Button variant="default">{t('saved_queries')}</Button>
+      </Menu.Target>
+      <Menu.Dropdown className="history">
+        {saved.error !== null && <Problem trouble={saved.error} compact />}
+        {(saved.data?.queries.length ?? 0) === 0 && <p className="faint history-empty">{t('saved_queries_empty')}</p>}
+        {saved.data?.queries.map((query) => (
+          <Menu.Item key={query.name} onClick={() => onOpen(query)}>
+            <span>{query.title}</span>
+            <code className="history-sql">{query.sql}</code>
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 
@@ -107,9 +415,21 @@ function fromAddress(): string | null {
   return new URLSearchParams(location.hash.slice(1)).get('sql');
 }
 
+/** The saved question that a link opens. */
+function savedLink(): string | null {
+  return new URLSearchParams(location.hash.slice(1)).get('query');
+}
+
+/** The table or metric that a link asks about. */
+function aboutLink(): string | null {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const kind = ['table', 'metric'].find((each) => said.has(each));
+  return kind === undefined ? null : `${kind} ${said.get(kind)}`;
+}
+
 /** Once it is in the editor. Not while rendering: a render that React throws away would take the question with it. */
 function clearAddress(): void {
-  if (fromAddress() !== null) history.replaceState(null, '', location.pathname);
+  if (location.hash !== '') history.replaceState(null, '', location.pathname);
 }
 
 /** The catalogue's errors of statements count `position` from 0, or say line and column from 1. */
@@ -141,11 +461,11 @@ function Running({ job, since, onStop }: { job: string; since: number; onStop: (
   );
 }
 
-function Result({ answer }: { answer: QueryAnswer }) {
+function Result({ answer, first }: { answer: QueryAnswer; first: 'table' | 'chart' }) {
   const { t, number, duration } = useWords();
   const data: Data = answer;
   const best = useMemo(() => pick(data), [data]);
-  const [view, setView] = useState<'table' | 'chart'>('table');
+  const [view, setView] = useState<'table' | 'chart'>(best.kind === 'table' ? 'table' : first);
   const [spec, setSpec] = useState<ChartSpec>(best.kind === 'table' ? { kind: 'bar' } : best);
   const facts = { rows: number(answer.row_count), time: duration(answer.elapsed_ms) };
   if (answer.rows.length === 0) return <Empty>{t('result_none')}</Empty>;

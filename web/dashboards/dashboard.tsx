@@ -11,6 +11,7 @@ import { useWords } from '../words/index.tsx';
 import { Editing, keptDraft } from './editing.tsx';
 import { isOn, readChoice, type Seen, tabsOf, writeChoice } from './parameters.ts';
 import { Share } from './share.tsx';
+import { useLiveTiles } from './stream.ts';
 import { AsText, Versions } from './text.tsx';
 import { TileView } from './tile.tsx';
 
@@ -76,6 +77,7 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
   const [sharing, setSharing] = useState(false);
   useEffect(() => history.replaceState(null, '', location.pathname + writeChoice(choice)), [choice]);
   const { refresh } = dashboard;
+  const live = useLiveTiles(name, refresh === 'live');
   const tabs = tabsOf(dashboard);
   return (
     <Page
@@ -105,10 +107,15 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
         <Button
           variant="default"
           onClick={() => setRound((now) => now + 1)}
-          title={refresh === null ? undefined : t('refresh_every', { time: duration(refresh * 1000) })}
+          title={typeof refresh === 'number' ? t('refresh_every', { time: duration(refresh * 1000) }) : undefined}
         >
           {t('refresh')}
         </Button>
+        {refresh === 'live' && (
+          <span className="live" role="status">
+            <i className={live.open ? 'dot' : 'dot wait'} /> {t(live.open ? 'live' : 'live_lost')}
+          </span>
+        )}
         {choice.range !== 'all' && (
           <Checkbox
             className="compare"
@@ -128,8 +135,8 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
                 key={`${at} ${tile.title}`}
                 tile={tile}
                 choice={choice}
-                round={round}
-                every={refresh === null ? null : refresh * 1000}
+                round={round + (live.rounds.get(at) ?? 0)}
+                every={typeof refresh === 'number' ? refresh * 1000 : null}
                 onPick={(picked) => setChoice((now) => picking(now, tile, picked))}
               />
             ),

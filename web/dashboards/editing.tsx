@@ -1,4 +1,4 @@
-import { Button, Menu, Modal, NumberInput, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, Checkbox, Menu, Modal, NumberInput, Select, Textarea, TextInput } from '@mantine/core';
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useRef, useState } from 'react';
 import { type Dashboard, definitionOf, mergeDashboards, same, type Tile, type TimeRange, timeRanges } from '#visualize';
 import type { DashboardAnswer } from '../../src/server/api.ts';
@@ -337,11 +337,17 @@ function Settings({ dashboard, onChange, onClose }: { dashboard: Dashboard; onCh
           />
           <NumberInput
             label={t('refresh_seconds')}
-            value={next.refresh ?? ''}
+            disabled={next.refresh === 'live'}
+            value={typeof next.refresh === 'number' ? next.refresh : ''}
             onChange={(value) => set({ refresh: typeof value === 'number' ? value : null })}
             min={1}
             max={86_400}
             allowDecimal={false}
+          />
+          <Checkbox
+            label={t('refresh_live')}
+            checked={next.refresh === 'live'}
+            onChange={({ currentTarget: { checked } }) => set({ refresh: checked ? 'live' : null })}
           />
         </div>
         <h3>{t('filters')}</h3>

@@ -9,6 +9,9 @@ import { TabBar } from './dashboard.tsx';
 import { isOn, tabsOf } from './parameters.ts';
 import { TileFrame } from './tile.tsx';
 
+/** A stream would carry the link in its address, where proxies log it; so a shared live dashboard asks again every so many ms. */
+const livePoll = 5000;
+
 /** A dashboard behind a signed link, for someone without a token. The link stands in the fragment, which no server logs. */
 export default function Shared() {
   const { t, instant } = useWords();
@@ -33,8 +36,14 @@ export default function Shared() {
           {tiles.map(
             (tile, at) =>
               isOn(tile, tab, tabs) && (
-                // biome-ignore lint/suspicious/noArrayIndexKey: none moves while it is shown
-                <SharedTile key={`${at} ${tile.title}`} link={link} at={at} tile={tile} every={refresh === null ? null : refresh * 1000} />
+                <SharedTile
+                  // biome-ignore lint/suspicious/noArrayIndexKey: none moves while it is shown
+                  key={`${at} ${tile.title}`}
+                  link={link}
+                  at={at}
+                  tile={tile}
+                  every={refresh === null ? null : refresh === 'live' ? livePoll : refresh * 1000}
+                />
               ),
           )}
         </div>

@@ -1,6 +1,6 @@
 import { Button, Modal, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
-import { type Dashboard, parametersOf, pick, type Tile, usualSize, valuesOf } from '#visualize';
+import { type Dashboard, ownParameters, parametersOf, pick, sqlOf, asked as statementOf, type Tile, usualSize, valuesOf } from '#visualize';
 import type { AnswersAnswer, CatalogAnswer, QueryAnswer } from '../../src/server/api.ts';
 import { ask, call, Trouble } from '../api.ts';
 import { Editor } from '../ask/editor.tsx';
@@ -10,6 +10,7 @@ import { useLive } from '../live.ts';
 import { Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { readChoice, tabsOf, today } from './parameters.ts';
+import { newSource, SourceForm, sourceKinds } from './source-form.tsx';
 
 interface Props {
   readonly tile: Tile | null;
@@ -25,8 +26,6 @@ export function TileForm({ tile, dashboard, tab, onTile, onClose }: Props) {
   const [next, setNext] = useState<Tile>(tile ?? newTile(tab));
   const [answer, setAnswer] = useState<QueryAnswer | null>(null);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
-  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
-  const answers = useLive('answers', (signal) => call<AnswersAnswer>('GET', '/v1/answers', { signal }));
   const set = (part: Partial<Tile>) => setNext((held) => ({ ...held, ...part }));
   const isText = next.text !== null;
   const spec = useMemo(() => next.chart ?? (answer === null ? null : pick(answer)), [next.chart, answer]);
@@ -35,7 +34,7 @@ export function TileForm({ tile, dashboard, tab, onTile, onClose }: Props) {
     const sql = next.sql ?? '';
     try {
       const params = valuesOf(readChoice(dashboard, '', []), parametersOf(sql), today());
-      setAnswer(await ask({ sql, params, limits: { rows: 5000 } }));
+      setAnswer(await ask({ ...statementOf(sql, params), limits: { rows: 5000 } }));
       setTrouble(null);
     } catch (thrown) {
       if (!(thrown instanceof Trouble)) throw thrown;
@@ -62,16 +61,19 @@ export function TileForm({ tile, dashboard, tab, onTile, onClose }: Props) {
       <div className="stack">
         {tile === null && (
           <SegmentedControl
-            value={isText ? 'text' : 'sql'}
-            onChange={(kind) =>
-              set(
-                kind === 'text'
-                  ? { text: '', sql: null, chart: null, ...usualSize(null, true), width: 12 }
-                  : { ...newTile(tab), title: next.title },
-              )
-            }
+            className="tile-kinds"
+            value={isText ? 'text' : (next.source?.kind ?? 'sql')}
+            onChange={(kind) => {
+              setAnswer(null);
+              if (kind === 'text') set({ text: '', sql: null, source: null, chart: null, ...usualSize(null, true), width: 12 });
+              else {
+                const source = sourceKinds.find((each) => each === kind);
+                set({ ...newTile(tab), title: next.title, source: source === undefined ? null : newSource(source) });
+              }
+            }}
             data={[
               { value: 'sql', label: t('tile_figures') },
+              ...sourceKinds.map((value) => ({ value, label: t(`tile_${value}`) })),
               { value: 'text', label: t('tile_text') },
             ]}
           />
@@ -106,49 +108,24 @@ export function TileForm({ tile, dashboard, tab, onTile, onClose }: Props) {
           />
         ) : (
           <>
-            <Select
-              label={t('tile_from')}
-              placeholder={t('tile_from_hint')}
-              value={null}
-              searchable
-              onChange={(sql) => sql !== null && set({ sql })}
-              data={[
-                {
-                  group: t('answers'),
-                  items: (answers.data?.answers ?? []).map(({ name, title }) => ({
-                    value: `SELECT * FROM answers.${name}()`,
-                    label: title,
-                  })),
-                },
-                {
-                  group: t('data'),
-                  items: (catalog.data?.tables ?? [])
-                    .filter(({ origin }) => origin !== 'system')
-                    .map(({ schema, name }) => ({ value: `SELECT * FROM ${schema}.${name} LIMIT 1000`, label: `${schema}.${name}` })),
-                },
-              ]}
-            />
-            <div className="ask-editor">
-              <Editor
-                value={next.sql ?? ''}
-                onChange={(sql) => set({ sql })}
-                onRun={run}
-                label={t('editor')}
-                hint="SELECT … WHERE day >= $from::DATE AND day < $to::DATE"
-                tables={catalog.data?.tables ?? []}
-                mark={null}
-              />
-              <div className="ask-bar">
-                <span className="faint small">
-                  {t('tile_parameters', {
-                    names: ['from', 'to', ...dashboard.filters.map(({ name }) => name)].map((name) => `$${name}`).join(', '),
-                  })}
-                </span>
-                <Button variant="default" onClick={run} disabled={(next.sql ?? '').trim() === ''}>
-                  {t('run')}
-                </Button>
-              </div>
-            </div>
+            {next.source !== null ? (
+              <>
+                <SourceForm
+                  source={next.source}
+                  onSource={(source) => {
+                    setAnswer(null);
+                    set({ source, sql: source.name === '' ? '' : sqlOf(source) });
+                  }}
+                />
+                <div className="end-row">
+                  <Button variant="default" onClick={run} disabled={(next.sql ?? '').trim() === ''}>
+                    {t('run')}
+                  </Button>
+                </div>
+              </>
+            ) : (
+              <Written sql={next.sql ?? ''} dashboard={dashboard} onSql={(sql) => set({ sql })} onRun={run} />
+            )}
             {trouble !== null && <Problem trouble={trouble} compact />}
             {answer !== null && spec !== null && (
               <>
@@ -221,11 +198,67 @@ export function TileForm({ tile, dashboard, tab, onTile, onClose }: Props) {
   );
 }
 
+/** A statement of one's own, begun from an answer or a table. */
+function Written({ sql, dashboard, onSql, onRun }: { sql: string; dashboard: Dashboard; onSql: (sql: string) => void; onRun: () => void }) {
+  const { t, inWords } = useWords();
+  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
+  const answers = useLive('answers', (signal) => call<AnswersAnswer>('GET', '/v1/answers', { signal }));
+  const tables = catalog.data?.tables ?? [];
+  return (
+    <>
+      <Select
+        label={t('tile_from')}
+        placeholder={t('tile_from_hint')}
+        value={null}
+        searchable
+        onChange={(begun) => begun !== null && onSql(begun)}
+        data={[
+          {
+            group: t('answers'),
+            items: (answers.data?.answers ?? []).map((each) => ({
+              value: `SELECT * FROM answers.${each.name}()`,
+              label: inWords(each).title,
+            })),
+          },
+          {
+            group: t('data'),
+            items: tables
+              .filter(({ origin }) => origin !== 'system')
+              .map(({ schema, name }) => ({ value: `SELECT * FROM ${schema}.${name} LIMIT 1000`, label: `${schema}.${name}` })),
+          },
+        ]}
+      />
+      <div className="ask-editor">
+        <Editor
+          value={sql}
+          onChange={onSql}
+          onRun={onRun}
+          label={t('editor')}
+          hint="SELECT … WHERE day >= $from::DATE AND day < $to::DATE"
+          tables={tables}
+          mark={null}
+        />
+        <div className="ask-bar">
+          <span className="faint small">
+            {t('tile_parameters', {
+              names: [...ownParameters, ...dashboard.filters.map(({ name }) => name)].map((name) => `$${name}`).join(', '),
+            })}
+          </span>
+          <Button variant="default" onClick={onRun} disabled={sql.trim() === ''}>
+            {t('run')}
+          </Button>
+        </div>
+      </div>
+    </>
+  );
+}
+
 /** A tile that has just begun. */
 const newTile = (tab: string | null): Tile => ({
   title: '',
   ...usualSize(null, false),
   sql: '',
+  source: null,
   text: null,
   chart: null,
   tab,

@@ -1,6 +1,16 @@
 import { Menu, Skeleton, UnstyledButton, useComputedColorScheme } from '@mantine/core';
 import { type CSSProperties, type ReactNode, useMemo, useState } from 'react';
-import { type ChartSpec, type Choice, type Previous, parametersOf, pick, previousOf, type Tile, valuesOf } from '#visualize';
+import {
+  type ChartSpec,
+  type Choice,
+  type Previous,
+  parametersOf,
+  pick,
+  previousOf,
+  asked as statementOf,
+  type Tile,
+  valuesOf,
+} from '#visualize';
 import type { QueryAnswer } from '../../src/server/api.ts';
 import { ask } from '../api.ts';
 import { Chart, isBlank, type Picked } from '../chart/chart.tsx';
@@ -34,10 +44,14 @@ export function TileView({ tile, choice, round, every, onPick, tools, items }: T
   const sql = tile.sql ?? never;
   const { values, before } = useMemo(() => asked(sql, choice), [sql, choice]);
   const key = (params: object | null) => (tile.sql === null || params === null ? null : JSON.stringify([sql, params, round]));
-  const answer = useLive<QueryAnswer>(key(values), (signal) => ask({ sql, params: values, limits: { rows: mostRows } }, signal), every);
+  const answer = useLive<QueryAnswer>(
+    key(values),
+    (signal) => ask({ ...statementOf(sql, values), limits: { rows: mostRows } }, signal),
+    every,
+  );
   const earlier = useLive<QueryAnswer>(
     key(before?.values ?? null),
-    (signal) => ask({ sql, params: before!.values, limits: { rows: mostRows } }, signal),
+    (signal) => ask({ ...statementOf(sql, before!.values), limits: { rows: mostRows } }, signal),
     every,
   );
   const [wondering, setWondering] = useState(false);
@@ -45,7 +59,8 @@ export function TileView({ tile, choice, round, every, onPick, tools, items }: T
     () => (before === null || earlier.data === null ? null : { data: earlier.data, shift: before.shift, name: t('previous') }),
     [before, earlier.data, t],
   );
-  const shown = filledIn(sql, values);
+  const { sql: statement, params } = statementOf(sql, values);
+  const shown = filledIn(statement, params);
   return (
     <TileFrame
       tile={tile}
@@ -65,7 +80,7 @@ export function TileView({ tile, choice, round, every, onPick, tools, items }: T
         </>
       }
     >
-      {wondering && <Why title={tile.title} sql={sql} shown={shown} params={values} onClose={() => setWondering(false)} />}
+      {wondering && <Why title={tile.title} sql={statement} shown={shown} params={params} onClose={() => setWondering(false)} />}
     </TileFrame>
   );
 }

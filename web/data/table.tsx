@@ -10,6 +10,7 @@ import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
 import { cellFormat } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
+import { Lineage } from './lineage.tsx';
 
 /** Above this many rows the profile stands on a sample. */
 const wholeRows = 2_000_000;
@@ -34,8 +35,16 @@ export default function TablePage({ schema, name }: { schema: string; name: stri
     <Page
       title={`${schema}.${name}`}
       lead={facts.join(' · ')}
-      action={<Button onClick={() => go(`/ask#${new URLSearchParams({ sql: query })}`)}>{t('ask_about')}</Button>}
+      action={
+        <div className="page-actions">
+          <Button variant="default" onClick={() => go(`/ask#${new URLSearchParams({ sql: query })}`)}>
+            {t('ask_sql')}
+          </Button>
+          <Button onClick={() => go(`/ask#${new URLSearchParams({ table: `${schema}.${name}` })}`)}>{t('ask_about')}</Button>
+        </div>
+      }
     >
+      <Lineage table={`${schema}.${name}`} />
       <Profile table={table} />
     </Page>
   );

@@ -3,6 +3,8 @@ import { answersKo } from './answers-ko.ts';
 import { en, type Word, type Words } from './en.ts';
 import { errorsKo } from './errors-ko.ts';
 import { ko } from './ko.ts';
+import { optionsKo } from './options-ko.ts';
+import { remediesKo } from './remedies-ko.ts';
 
 export type { Word } from './en.ts';
 
@@ -25,6 +27,10 @@ export interface Speech {
   t(word: Word, values?: Readonly<Record<string, string | number>>): string;
   /** What happened, by the error's code in the reader's language; in English where the language has no words for it. */
   said(error: { readonly code: string; readonly message: string; readonly params: Readonly<Record<string, unknown>> }): string;
+  /** What to do about it, as `said` says what happened. */
+  remedy(error: { readonly code: string; readonly remedy: string }): string;
+  /** What an option of an answer is for. */
+  optionInWords(answer: string, option: { readonly name: string; readonly summary: string }): string;
   /** What an answer is called and tells, in the reader's language. */
   inWords(answer: Titled): Titled;
   number(value: number): string;
@@ -93,6 +99,11 @@ function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
       const complete =
         words !== null && [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => params[name!] !== undefined && params[name!] !== null);
       return complete ? words.replace(/\{(\w+)\}/g, (_all, name) => String(params[name])) : message;
+    },
+    remedy: ({ code, remedy }) => (language === 'ko' && Object.hasOwn(remediesKo, code) ? remediesKo[code]! : remedy),
+    optionInWords: (answer, { name, summary }) => {
+      const key = [`${answer}.${name}`, name].find((each) => Object.hasOwn(optionsKo, each));
+      return language === 'ko' && key !== undefined ? optionsKo[key]! : summary;
     },
     inWords: (answer) => ({ ...answer, ...(language === 'ko' && Object.hasOwn(answersKo, answer.name) ? answersKo[answer.name] : {}) }),
     number: (value) => plain.format(value),

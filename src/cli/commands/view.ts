@@ -1,22 +1,24 @@
 import { fail } from '#core';
-import type { QueryAnswer, SessionViewsAnswer, SessionViewsRequest, ViewAuditAnswer, ViewsAnswer } from '#server';
+import type { BlastAnswer, QueryAnswer, SessionViewsAnswer, SessionViewsRequest, ViewAuditAnswer, ViewsAnswer } from '#server';
 import { connect, workspaceOption } from '../client.ts';
 import type { Command, Input, Io } from '../command.ts';
 import { table, text } from '../print/table.ts';
 
-const ACTIONS = ['list', 'show', 'explain', 'refresh', 'pause', 'resume', 'cancel', 'audit', 'drop', 'sessions'];
+const ACTIONS = ['list', 'show', 'explain', 'refresh', 'pause', 'resume', 'cancel', 'audit', 'drop', 'blast', 'sessions'];
 
 /** The definitions are the files views/SCHEMA.VIEW.sql of the workspace; this shows how they are kept, and acts on them. */
 export const view: Command = {
   name: 'view',
-  summary: 'Lists, explains, refreshes, pauses, resumes, audits or drops materialized views; writes those of sessions.',
+  summary:
+    'Lists, explains, refreshes, pauses, resumes, audits or drops materialized views; says what reads a table; writes the views of sessions.',
   positionals: [
     { name: 'ACTION', summary: 'What to do.', required: true, choices: ACTIONS },
-    { name: 'VIEW', summary: 'schema.view (all but list and sessions).' },
+    { name: 'VIEW', summary: 'schema.view (all but list and sessions); blast takes any table.' },
   ],
   options: [
     workspaceOption,
     { name: 'cascade', type: 'boolean', summary: 'drop: the views that read it go too.', default: false },
+    { name: 'columns', type: 'text', summary: 'blast: only what names one of these columns, as in amount,price.' },
     { name: 'topic', type: 'text', summary: 'sessions: the topic whose records are grouped.' },
     { name: 'rule', type: 'choice', choices: ['ga4', 'posthog', 'ua'], summary: 'sessions: when a session ends.', default: 'ga4' },
     { name: 'fields', type: 'text', summary: 'sessions: columns that have unusual names, as in user=member,page=none.' },
@@ -24,11 +26,13 @@ export const view: Command = {
     { name: 'key-events', type: 'text', summary: 'sessions: values that make a session engaged (purchase).' },
     { name: 'time-zone', type: 'text', summary: 'sessions: where midnight is, an IANA name (the workspace’s).' },
     { name: 'schema', type: 'text', summary: 'sessions: where the views stand (mart).' },
+    { name: 'lateness', type: 'text', summary: 'sessions: how late an event may come and still count, as in "2 hours" (however late).' },
     { name: 'write', type: 'boolean', summary: 'sessions: writes the definitions into views/ instead of printing them.', default: false },
   ],
   usage: [
     '  A definition is the file views/SCHEMA.VIEW.sql of the workspace; docs/views.md says what it can say.',
     '  millrace view explain mart.sessions                     what a refresh would do now, and why',
+    '  millrace view blast raw.orders --columns amount         what reads it, before it is dropped or changed',
     '  millrace view sessions --topic events --rule ga4        prints the views of sessions; --write keeps them',
   ].join('\n'),
   async run(input, io) {
@@ -39,6 +43,7 @@ export const view: Command = {
       fail('OPTION_VALUE', { option: 'VIEW', value: name ?? 'absent', problem: `"view ${action}" needs a name such as mart.sessions` });
     if (action === 'show') return show(input, io, name);
     if (action === 'explain') return explain(input, io, name);
+    if (action === 'blast') return blast(input, io, name);
     if (action === 'audit') return audit(input, io, name);
     if (action === 'cancel') await connect(input, io).json('POST', `/v1/views/${name}/cancel`);
     else {
@@ -105,6 +110,15 @@ async function explain(input: Input, io: Io, name: string): Promise<number> {
   return 0;
 }
 
+async function blast(input: Input, io: Io, name: string): Promise<number> {
+  const columns = input.options['columns'];
+  const asked = columns === undefined ? '' : `&columns=${encodeURIComponent(String(columns))}`;
+  const { affected } = await connect(input, io).json<BlastAnswer>('GET', `/v1/views/blast?table=${name}${asked}`);
+  const rows = affected.map((each) => [each.kind, each.name, each.goes ? 'dropped by CASCADE' : 'stays, and says what it misses']);
+  io.stdout.write(rows.length === 0 ? `nothing reads ${name}\n` : `${table(['what', 'name', 'if it goes'].map(text), rows, wide(io))}\n`);
+  return 0;
+}
+
 async function audit(input: Input, io: Io, name: string): Promise<number> {
   const { audited } = await connect(input, io).json<ViewAuditAnswer>('POST', `/v1/views/${name}/audit`);
   const over = audited?.partitions === null ? 'the whole view' : `${audited?.partitions} partitions`;
@@ -129,6 +143,7 @@ async function sessions(input: Input, io: Io): Promise<number> {
     write: options['write'] === true,
     ...(options['time-zone'] !== undefined && { time_zone: String(options['time-zone']) }),
     ...(options['schema'] !== undefined && { schema: String(options['schema']) }),
+    ...(options['lateness'] !== undefined && { lateness: String(options['lateness']) }),
     ...(pageViews !== undefined && { page_views: pageViews }),
     ...(keyEvents !== undefined && { key_events: keyEvents }),
   };

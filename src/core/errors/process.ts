@@ -36,7 +36,8 @@ export const processErrors = {
     status: 400,
     retryable: false,
     what: (p) => `The option ${p['option']} ${p['problem']}.`,
-    remedy: "Options are refresh = '1 second', lateness = '10 minutes' and, for a view kept by key, lookback = '2 hours'.",
+    remedy:
+      "Options are refresh = '1 second', time_limit = '5 minutes', lateness = '10 minutes' and, for a view kept by key, lookback = '2 hours'.",
   },
   SCHEDULE_UNKNOWN: {
     status: 404,
@@ -78,7 +79,14 @@ export const processErrors = {
     status: 409,
     retryable: false,
     what: (p) => `"${p['table']}" is read by ${p['readers']}.`,
-    remedy: 'Drop or change these first, or say CASCADE to drop them with it.',
+    remedy:
+      'Drop or change these first, or say CASCADE: views and scheduled queries go with it; dashboards, models and the rest stay, and say what they miss.',
+  },
+  VIEW_DRIFT: {
+    status: 409,
+    retryable: false,
+    what: (p) => `"${p['table']}" would lose or change ${p['columns']}, which ${p['readers']} name.`,
+    remedy: 'Keep the columns as they are, or change, pause or drop these first.',
   },
   VIEW_KEPT: {
     status: 409,
@@ -91,6 +99,33 @@ export const processErrors = {
     retryable: false,
     what: (p) => `The view ${p['view']} is paused, and so are those that read it (${p['readers']}): ${p['problem']}.`,
     remedy: 'Bring the column or table back or change the definition; then RESUME MATERIALIZED VIEW.',
+  },
+  VIEW_VALUE: {
+    status: 409,
+    retryable: false,
+    what: (p) => `The view ${p['view']} is paused: its query fails on a value (${p['problem']}).`,
+    remedy: 'Guard the expression (nullif for a divisor, TRY_CAST for a conversion) or mend the row; then RESUME MATERIALIZED VIEW.',
+  },
+  VIEW_TIME: {
+    status: 409,
+    retryable: false,
+    what: (p) =>
+      `A refresh of ${p['view']} was ended after ${p['limit']} ms, so that deliveries and other views go on; the view is paused.`,
+    remedy: 'Look for a join without a key; keep it by partition; or say OPTIONS (time_limit = …). Then RESUME MATERIALIZED VIEW.',
+  },
+  VIEW_MEMORY: {
+    status: 409,
+    retryable: false,
+    what: (p) => `A refresh of ${p['view']} needed more memory than its share (${p['detail']}); the view is paused.`,
+    remedy:
+      'Keep it by smaller partitions, stack two views (EXPLAIN MATERIALIZED VIEW proposes them), or give Millrace more memory. Then RESUME MATERIALIZED VIEW.',
+  },
+  VIEW_DEATHS: {
+    status: 409,
+    retryable: false,
+    what: (p) => `The warehouse was killed ${p['deaths']} times in a row while it refreshed ${p['view']}; the view is paused.`,
+    remedy:
+      'It probably needs more memory than there is: keep it by smaller partitions, or stack two views. Then RESUME MATERIALIZED VIEW.',
   },
   VIEW_DIFFERS: {
     status: 500,

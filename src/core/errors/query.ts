@@ -40,6 +40,12 @@ export const queryErrors = {
     what: (p) => `"${p['table']}" can't be read here${at(p)}${p['problem'] ? `: ${p['problem']}` : ''}.`,
     remedy: 'Read tables by name (schema.table); files are loaded first with "millrace load".',
   },
+  GRANTS_BROKEN: {
+    status: 503,
+    retryable: false,
+    what: (p) => `Nothing is read while a file of grants/ can't be taken: ${p['problem']}.`,
+    remedy: 'An admin corrects the file; grants narrow what is read, so that Millrace does not guess at them.',
+  },
   SQL_WRITE: {
     status: 403,
     retryable: false,

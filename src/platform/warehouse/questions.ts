@@ -33,7 +33,13 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
       return job;
     },
     'POST /load': async ({ request }) => store.load((await json(request)) as never),
-    'GET /tables': async () => store.tables(),
+    /** All of them for the front itself, what they may read for somebody. */
+    'GET /tables': async ({ who }) => {
+      const tables = await store.tables();
+      if (who === null) return tables;
+      const names = new Set(await analyst.readable(who));
+      return tables.filter(({ schema, name }) => names.has(`${schema}.${name}`.toLowerCase()));
+    },
     'GET /views': async () => views(),
     'GET /state': async () => ({
       positions: Object.fromEntries(store.positions()),

@@ -1,18 +1,27 @@
 import { type Models, modelStatement, type OwnStatements } from '#analyze';
 import type { Keeper, Queries, ViewState } from '#process';
 import type { Statement } from '#sql';
+import type { Blast } from './blast.ts';
 
 /** Statements about views, scheduled queries and models, as questions see them. */
-export function ownStatements(keeper: Keeper, queries: Queries, models: Models): OwnStatements {
-  return Object.assign(carriedOut(keeper, queries, models), {
+export function ownStatements(keeper: Keeper, queries: Queries, models: Models, blast: Blast): OwnStatements {
+  return Object.assign(carriedOut(keeper, queries, models, blast), {
     async before(statement: Statement) {
-      await queries.before(statement);
+      await blast.check(statement);
+      await queries.before(statement, await alsoGone(keeper, statement));
       await keeper.before(statement);
     },
   });
 }
 
-function carriedOut(keeper: Keeper, queries: Queries, models: Models): OwnStatements {
+/** What a drop with CASCADE takes along. */
+async function alsoGone(keeper: Keeper, statement: Statement): Promise<readonly string[]> {
+  if (statement.kind !== 'drop' && statement.kind !== 'drop_materialized_view') return [];
+  const table = `${statement.target.schema}.${statement.target.name}`;
+  return [...keeper.readersOf(table), ...(await keeper.plainReadersOf(table))].map((each) => each.toLowerCase());
+}
+
+function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Blast): OwnStatements {
   const text = (...names: string[]) => names.map((name) => ({ name, type: 'VARCHAR' }));
   return async (statement, who, asked) => {
     switch (statement.kind) {
@@ -27,6 +36,8 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models): OwnStatem
       case 'pause_materialized_view':
       case 'resume_materialized_view':
       case 'drop_materialized_view':
+        await blast.check(statement);
+        await queries.before(statement, await alsoGone(keeper, statement));
         await keeper.command(statement);
         return { columns: text('statement', 'view'), rows: [[statement.kind, `${statement.target.schema}.${statement.target.name}`]] };
       case 'explain_materialized_view':

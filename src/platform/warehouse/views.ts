@@ -3,6 +3,7 @@ import { json } from 'node:stream/consumers';
 import { fail } from '#core';
 import { type Keeper, sessionFields, sessionViews } from '#process';
 import { type Store, text } from '#store';
+import type { Blast } from './blast.ts';
 import type { Routes } from './http.ts';
 
 interface AskedSessions {
@@ -10,14 +11,20 @@ interface AskedSessions {
   readonly rule: string;
   readonly time_zone?: string;
   readonly schema?: string;
+  readonly lateness?: string;
   readonly fields?: Readonly<Record<string, string | null>>;
   readonly page_views?: readonly string[];
   readonly key_events?: readonly string[];
   readonly write?: boolean;
 }
 
-export function viewRoutes(input: { readonly store: Store; readonly keeper: Keeper; readonly timeZone: string }): Routes {
-  const { store, keeper } = input;
+export function viewRoutes(input: {
+  readonly store: Store;
+  readonly keeper: Keeper;
+  readonly blast: Blast;
+  readonly timeZone: string;
+}): Routes {
+  const { store, keeper, blast } = input;
   return {
     'POST /views/sessions': async ({ request }) => {
       const asked = (await json(request)) as AskedSessions;
@@ -34,11 +41,17 @@ export function viewRoutes(input: { readonly store: Store; readonly keeper: Keep
         timeZone: asked.time_zone ?? input.timeZone,
         fields,
         ...(asked.schema !== undefined && { schema: asked.schema }),
+        ...(asked.lateness !== undefined && { lateness: asked.lateness }),
         ...(asked.page_views !== undefined && { pageViews: asked.page_views }),
         ...(asked.key_events !== undefined && { keyEvents: asked.key_events }),
       });
       if (asked.write === true) await keeper.adopt(views);
       return { views, fields, written: asked.write === true };
+    },
+    'POST /views/blast': async ({ request }) => {
+      const { table, columns } = (await json(request)) as { table: string; columns?: readonly string[] };
+      if (!(await store.names()).has(table.toLowerCase())) fail('TABLE_UNKNOWN', { table });
+      return { table, affected: await blast.of(table, columns) };
     },
     'POST /views/cancel/': async ({ name }) => {
       keeper.cancel(name);

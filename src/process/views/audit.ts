@@ -3,6 +3,7 @@
  * to the newest batch, so any difference is a fault: of the plan, of the engine, or of somebody who changed the view's rows.
  */
 import { name, quoted, type Row, type Store, type Transaction, text } from '#store';
+import { ANEW } from './late.ts';
 import { amongSql, COLUMNS, ownColumns, touchedQuery } from './refresh.ts';
 import { quotedName, sourceParts, type View } from './view.ts';
 
@@ -39,7 +40,8 @@ export async function samplePartitions(store: Store, view: View, count: number, 
   const shown = names.length === 1 ? names[0] : `CAST((${names.join(', ')}) AS VARCHAR)`;
   const found = await store.rows(
     `SELECT DISTINCT ${names.join(', ')} FROM (FROM ${sampled(ownColumns(view), quoted(view.name))} UNION ALL FROM ${source})
-     WHERE ${shown} IS NULL OR ${shown} NOT IN (SELECT partition FROM millrace.late WHERE view = ${text(view.full)} AND partition IS NOT NULL)`,
+     WHERE (${shown} IS NULL OR ${shown} NOT IN (SELECT partition FROM millrace.late WHERE view = ${text(view.full)} AND partition IS NOT NULL))
+       AND NOT EXISTS (SELECT 1 FROM millrace.late WHERE view = ${text(view.full)} AND partition = ${text(ANEW)})`,
   );
   return found.map((row) => names.map((each) => row[each] as string | null));
 }

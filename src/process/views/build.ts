@@ -9,6 +9,7 @@ import { NEXT, quoted, type Row, type Store, type Transaction, text } from '#sto
 import { watermarkAfter } from './late.ts';
 import { forget, record } from './record.ts';
 import { COLUMNS, changeTable, ownColumns, type Refreshed, refreshView, withSources } from './refresh.ts';
+import type { Running } from './running.ts';
 import { type Input, quotedName, sourceParts, timePart, truncatedTime, type View } from './view.ts';
 
 /** A condition: does the row whose partition the expressions give belong to the chunk? `read` adds what lets DuckDB skip the rest. */
@@ -77,7 +78,7 @@ export async function buildBeside(
   store: Store,
   view: View,
   chunks: readonly Chunk[],
-  how: { progress: Progress; stale: () => boolean; onSwapped: (upTo: number, watermark: string | null) => void },
+  how: { limits: Running; progress: Progress; stale: () => boolean; onSwapped: (upTo: number, watermark: string | null) => void },
 ): Promise<Refreshed> {
   const next = besides(view);
   const check = () => {
@@ -92,7 +93,7 @@ export async function buildBeside(
     for (const chunk of chunks) {
       await store.write(async (tx) => {
         check();
-        await fill(tx, next, chunk);
+        await how.limits.within(view, tx, () => fill(tx, next, chunk));
       });
       how.progress.done++;
       // Whoever waits for the lane goes first.
@@ -101,12 +102,12 @@ export async function buildBeside(
     // What the chunks took a while for is made good before the swap, so that the swap itself is short.
     since = await store.write(async (tx) => {
       check();
-      await refreshView(tx, next, since, ASIDE);
+      await how.limits.within(view, tx, () => refreshView(tx, next, since, ASIDE));
       return tx.batch - 1;
     });
     return await store.write(async (tx) => {
       check();
-      await refreshView(tx, next, since, ASIDE);
+      await how.limits.within(view, tx, () => refreshView(tx, next, since, ASIDE));
       const watermark = await watermarkAfter((sql) => tx.rows(sql), view, null, null);
       const refreshed = await swap(tx, view, next, watermark);
       how.onSwapped(tx.batch - 1, watermark);

@@ -15,9 +15,13 @@ import { type Audited, auditView, samplePartitions } from './audit.ts';
 import { buildBeside, chunksOf, type Progress } from './build.ts';
 import { type Explained, explainView, planText } from './explain.ts';
 import { watermarkAfter } from './late.ts';
+import { forgetPause, pauseOf, recordPause } from './pause.ts';
+import { plainReadersOf, plainTexts } from './plain.ts';
 import { forget, openRecords, record, recordOf, trim } from './record.ts';
 import { type Refreshed, refreshView } from './refresh.ts';
-import { type Engine, inOrder, readView, tablesOf, type View, viewOf } from './view.ts';
+import { openRunning } from './running.ts';
+import { troubleOf } from './trouble.ts';
+import { type Engine, inOrder, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
 
 /** Where definitions live: files in the workspace. */
 export interface ViewFiles {
@@ -71,6 +75,14 @@ export interface Keeper {
   before(statement: Statement): Promise<void>;
   /** Names of the views that read a table (schema.name), directly or through others, each after those that it reads. */
   readersOf(table: string): readonly string[];
+  /** Names of the plain views (CREATE VIEW) that read a table or a view that reads it. */
+  plainReadersOf(table: string): Promise<readonly string[]>;
+  /** What each plain view is defined by, by schema.name in lower case. */
+  plainTexts(): Promise<ReadonlyMap<string, string>>;
+  /** The query of a view, plain views in it spelled out. */
+  definitionOf(name: string): string | undefined;
+  /** Memory is short: ends the refresh that has been running for long; its view is paused. Null when there is none. */
+  relieve(): string | null;
   /** Compares a sample of a view with its query. Null when it is not right up to now, or is being built. Errors: VIEW_UNKNOWN. */
   audit(name: string): Promise<Audited | null>;
   /** Takes out replaced rows and records that no view needs any more; how many replaced rows. */
@@ -93,6 +105,8 @@ interface Kept {
   dirty: boolean;
   /** Something changed that can't be told by partition. */
   whole: boolean;
+  /** A plain view behind it was changed, or it was paused: its definition must be read anew. */
+  reread: boolean;
   dueAt: Millis;
   refreshes: number;
   lastMs: Millis | null;
@@ -132,6 +146,7 @@ const BUILD_TRIES = 3;
 export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   const { store, files, chunkRows = CHUNK_ROWS, auditEvery = AUDIT_EVERY, random = Math.random } = input;
   await openRecords(store);
+  const limits = openRunning(store);
   const kept = new Map<string, Kept>();
   const builds = new Map<string, Build>();
   let order: Kept[] = [];
@@ -170,6 +185,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const batch = same?.batch ?? null;
     const wholly = await readWholly(view);
     const whole = batch !== null && (await changedWhole(view, batch, wholly));
+    const pause = await pauseOf(engine.rows, view.full, view.definition);
     const [audits] = await store.rows(
       `SELECT coalesce(sum(differences), 0)::BIGINT AS n FROM millrace.audit WHERE view = ${text(view.full)}`,
     );
@@ -182,14 +198,15 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       late: same?.late ?? 0,
       dirty: batch === null || view.columns !== null || whole,
       whole,
+      reread: false,
       dueAt: 0,
       refreshes: 0,
       lastMs: null,
       last: null,
       audit: null,
       differences: same === null ? 0 : Number(audits!['n']),
-      error: null,
-      paused: false,
+      error: pause?.error ?? null,
+      paused: pause !== null,
       running: false,
     };
   }
@@ -254,6 +271,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         Object.assign(building.progress, { done: 0, of: chunks.length });
         try {
           own.last = await buildBeside(store, view, chunks, {
+            limits,
             progress: building.progress,
             stale: () => own.whole || stopping,
             onSwapped(upTo, watermark) {
@@ -276,10 +294,11 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       kept.set(view.full, own);
       return own.error;
     } catch (thrown) {
-      const { body } = asMillraceError(thrown);
+      const { body } = troubleOf(view.full, thrown, readersOf);
       const former = kept.get(view.full);
-      if (former?.view.definition === view.definition) Object.assign(former, { paused: true, error: body });
-      else if (former === undefined && !stopping) kept.set(view.full, Object.assign(own, { paused: true, error: body }));
+      if (former === undefined && !stopping) kept.set(view.full, own);
+      const failed = former === undefined ? own : former.view.definition === view.definition ? former : null;
+      if (failed !== null && !stopping) await pause(failed, body);
       if (!stopping && !building.progress.cancelled) input.onProblem(thrown);
       return body;
     } finally {
@@ -308,6 +327,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         const target = change.target.toLowerCase();
         if (!tables.has(target)) continue;
         own.dirty = true;
+        own.reread ||= own.view.through.includes(target);
         own.whole ||= own.wholly.has(target) || change.kind === 'load' || change.kind === 'statement' || change.key === 'whole';
       }
     }
@@ -341,6 +361,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
 
   /** `inOneGo` builds a large view too in a single transaction. */
   async function refresh(own: Kept, inOneGo = false): Promise<void> {
+    if (own.reread && !(await reread(own))) return;
     const { view } = own;
     if (own.whole && own.watermark === null && !inOneGo && (await chunksOf(engine.rows, view, chunkRows)).length > 1) {
       if (!builds.has(view.full)) build(await keptAnew(view));
@@ -357,7 +378,9 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         // Everything before this batch is committed, and nothing commits beside it.
         const upTo = tx.batch - 1;
         if (own.batch === null) await forget(tx, view.full);
-        const refreshed = await refreshView(tx, view, own.batch, { whole, keepOld: downstream, watermark: own.watermark });
+        const refreshed = await limits.within(view, tx, () =>
+          refreshView(tx, view, own.batch, { whole, keepOld: downstream, watermark: own.watermark }),
+        );
         const watermark = await watermarkAfter((sql) => tx.rows(sql), view, own.batch, own.watermark);
         if (refreshed.mode !== 'nothing') await record(tx, view, upTo, watermark);
         return { batch: upTo, refreshed, watermark };
@@ -371,27 +394,49 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       own.refreshes++;
       own.error = null;
     } catch (thrown) {
-      own.paused = true;
-      const error = worded(own, thrown);
-      own.error = asMillraceError(error).body;
+      const error = troubleOf(view.full, thrown, readersOf);
       own.whole ||= whole;
+      await pause(own, error.body);
       input.onProblem(error);
     }
     own.running = false;
     own.dueAt = performance.now() + view.refresh;
   }
 
+  /** False when it holds no longer: then it is paused. */
+  async function reread(own: Kept): Promise<boolean> {
+    try {
+      own.view = await check(own.view.definition);
+      own.wholly = await readWholly(own.view);
+      own.reread = false;
+      return true;
+    } catch (thrown) {
+      const error = troubleOf(own.view.full, thrown, readersOf);
+      await pause(own, error.body);
+      input.onProblem(error);
+      return false;
+    }
+  }
+
   async function keptAnew(view: View): Promise<Kept> {
     return { ...(await keptOf(view)), batch: null, watermark: null, late: 0, differences: 0, whole: false };
   }
 
-  /** What a column or table that is gone stops: the view, and those that wait for it. */
-  function worded({ view }: Kept, thrown: unknown): unknown {
-    const { params } = asMillraceError(thrown);
-    const gone = /^(Binder|Catalog) Error: (.*)$/.exec(String(params['detail'] ?? ''));
-    if (gone === null) return thrown;
-    const readers = readersOf(view.full).join(', ') || 'none';
-    return new MillraceError('VIEW_COLUMN', { view: view.full, readers, problem: gone[2]! }, thrown);
+  async function pause(own: Kept, error: ErrorBody | null): Promise<void> {
+    own.paused = true;
+    own.error = error;
+    // One that can't be written down (a full disk) holds until the next start.
+    await recordPause(store, own.view.full, own.view.definition, error).catch(input.onProblem);
+  }
+
+  async function resume(own: Kept): Promise<void> {
+    own.paused = false;
+    own.error = null;
+    own.dirty = true;
+    // What it reads may be another thing by now.
+    own.reread = true;
+    limits.pardon(own.view.full);
+    await forgetPause(store, own.view.full);
   }
 
   function readersOf(table: string): readonly string[] {
@@ -465,14 +510,22 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     });
   }
 
+  const plainReaders = (table: string) => plainReadersOf([table, ...readersOf(table)], engine);
+
   /** Drops the views that read a table, the uppermost first. Errors: VIEW_READ without `cascade`. */
   async function release(table: string, cascade: boolean): Promise<void> {
     const readers = readersOf(table);
-    if (readers.length > 0 && !cascade) fail('VIEW_READ', { table, readers: readers.join(', ') });
+    const plain = await plainReaders(table);
+    if (readers.length + plain.length > 0 && !cascade) fail('VIEW_READ', { table, readers: [...readers, ...plain].join(', ') });
     for (const reader of [...readers].reverse()) {
       files.remove(reader);
       await drop(reader);
     }
+    for (const view of plain)
+      await store.write(async (tx) => {
+        await tx.run(`DROP VIEW IF EXISTS ${quotedName(view)}`);
+        tx.changed({ kind: 'statement', target: view, rows: 0 });
+      });
   }
 
   async function audit(own: Kept): Promise<Audited | null> {
@@ -580,19 +633,14 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
           return;
         case 'pause_materialized_view':
           await cancelled(name);
-          own.paused = true;
-          return;
+          return pause(kept.get(name) ?? own, null);
         case 'resume_materialized_view':
-          own.paused = false;
-          own.error = null;
-          own.dirty = true;
+          await resume(own);
           schedule();
           return;
         case 'refresh_materialized_view': {
-          own.paused = false;
-          own.error = null;
+          await resume(own);
           own.whole = true;
-          own.dirty = true;
           running = running.then(() => refresh(own));
           await running;
           const error = (await builds.get(name)?.done) ?? null;
@@ -616,6 +664,10 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       if (statement.kind === 'drop') await release(table, statement.cascade === true);
     },
     readersOf,
+    plainReadersOf: plainReaders,
+    plainTexts: () => plainTexts(engine.rows),
+    definitionOf: (name) => kept.get(name)?.view.query,
+    relieve: limits.relieve,
     audit: async (name) => audit(known(name)),
     trim: trimmed,
     states: () => {

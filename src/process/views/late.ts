@@ -6,7 +6,7 @@ import { type Row, type Transaction, text } from '#store';
 import { quotedName, sourceParts, type View } from './view.ts';
 
 export const LATE_TABLE = `CREATE TABLE IF NOT EXISTS millrace.late (
-  view VARCHAR NOT NULL, batch BIGINT NOT NULL, arrived TIMESTAMPTZ NOT NULL, partition VARCHAR, row JSON NOT NULL)`;
+  view VARCHAR NOT NULL, batch BIGINT NOT NULL, arrived TIMESTAMPTZ NOT NULL, partition VARCHAR, row JSON NOT NULL, gone BOOLEAN)`;
 
 /** Is the partition whose parts the expressions give frozen? NULL when it has no time. */
 export function frozenSql(view: View, expressions: readonly string[], watermark: string): string {
@@ -14,12 +14,43 @@ export function frozenSql(view: View, expressions: readonly string[], watermark:
   return `${expressions[part]} + INTERVAL 1 ${unit} + to_milliseconds(${span}) <= ${text(watermark)}::TIMESTAMPTZ`;
 }
 
-/** Keeps the rows since that batch that came too late. They never come twice: the batch moves on in the same transaction. */
-export async function setLateAside(tx: Transaction, view: View, since: number, watermark: string): Promise<number> {
+/** Stands for the partition where all of the source was made anew, so that what is late can't be told row by row. */
+export const ANEW = '*';
+
+/**
+ * Keeps the rows since that batch that came too late, and (`gone`) those that were replaced or taken away too late: the view still counts
+ * them. What went and came again as it was is neither. They never come twice: the batch moves on in the same transaction.
+ */
+export async function setLateAside(
+  tx: Transaction,
+  view: View,
+  since: number,
+  watermark: string,
+  replaced: string | null,
+): Promise<number> {
+  const aside = (partition: string, row: string, gone: boolean, from: string) =>
+    tx.run(`INSERT INTO millrace.late (view, batch, arrived, partition, row, gone)
+      SELECT ${text(view.full)}, ${tx.batch}, now(), ${partition}, ${row}, ${gone} ${from}`);
+  const isTopic = view.source.startsWith('raw.');
+  if (!isTopic && (await madeAnew(tx, view.source, since)))
+    return aside(text(ANEW), `to_json(${text(`all of ${view.source} was made anew`)})`, false, '');
   const parts = (sourceParts(view) ?? []).map((part) => part.sql);
   const shown = parts.length === 1 ? parts[0] : `(${parts.join(', ')})`;
-  return tx.run(`INSERT INTO millrace.late SELECT ${text(view.full)}, ${tx.batch}, now(), CAST(${shown} AS VARCHAR), to_json(late)
-    FROM ${quotedName(view.source)} AS late WHERE _batch > ${since} AND ${frozenSql(view, parts, watermark)}`);
+  const frozen = (table: string) => `FROM ${table} WHERE _batch > ${since} AND ${frozenSql(view, parts, watermark)}`;
+  const partition = `CAST(${shown} AS VARCHAR)`;
+  if (replaced === null) return aside(partition, 'to_json(late)', false, frozen(`${quotedName(view.source)} AS late`));
+  const rows = (table: string) => `SELECT * EXCLUDE (_batch) ${frozen(table)}`;
+  const without = (one: string, other: string) => `FROM (${rows(one)} EXCEPT ALL ${rows(other)}) AS late`;
+  const source = quotedName(view.source);
+  const came = await aside(partition, 'to_json(late)', false, without(source, replaced));
+  return came + (await aside(partition, 'to_json(late)', true, without(replaced, source)));
+}
+
+async function madeAnew(tx: Transaction, source: string, since: number): Promise<boolean> {
+  const [row] = await tx.rows(
+    `SELECT count(*) AS n FROM millrace.batch WHERE batch > ${since} AND lower(target) = ${text(source)} AND (kind IN ('load', 'statement') OR key = 'whole')`,
+  );
+  return Number(row!['n']) > 0;
 }
 
 /** The watermark after the rows since that batch: it never goes back. */

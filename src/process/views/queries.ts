@@ -18,6 +18,7 @@ import {
 } from '#sql';
 import { name, quoted, type Store, type TableName, type Transaction, text } from '#store';
 import type { ViewFiles } from './keep.ts';
+import { forgetPause, pauseOf, recordPause } from './pause.ts';
 import { openRecords } from './record.ts';
 
 type Write = 'replace' | 'append' | 'merge';
@@ -61,8 +62,14 @@ export interface Queries {
   /** RUN resolves when the run is over. Errors: SCHEDULE_UNKNOWN, and those of the query for RUN. */
   command(statement: ScheduledQueryStatement): Promise<void>;
   states(): readonly ScheduledQueryState[];
-  /** As `Keeper.before`: a table that a scheduled query reads is dropped with CASCADE only, and the query with it. Errors: VIEW_READ. */
-  before(statement: Statement): Promise<void>;
+  /** Names of the scheduled queries that read one of the tables (schema.name in lower case). */
+  readersOf(tables: readonly string[]): readonly string[];
+  definitionOf(name: string): string | undefined;
+  /**
+   * As `Keeper.before`: a table that a scheduled query reads is dropped with CASCADE only, and the query with it. `gone` are views that
+   * go with the table. Errors: VIEW_READ.
+   */
+  before(statement: Statement, gone?: readonly string[]): Promise<void>;
   /** Runs what is due now. Called by itself; for tests that have a clock of their own. */
   tick(): Promise<void>;
   stop(): Promise<void>;
@@ -136,7 +143,8 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     );
     if (Number(row!['views']) > 0) fail('VIEW_EXISTS', { view: query.full });
     const recorded = kept.has(query.full) || row!['due'] == null ? null : Number(row!['due']);
-    const own: Kept = { query, settled: recorded ?? clock(), last: null, running: false, paused: false };
+    const paused = (await pauseOf((sql) => store.rows(sql), query.full, query.definition)) !== null;
+    const own: Kept = { query, settled: recorded ?? clock(), last: null, running: false, paused };
     if (recorded === null) await store.write((tx) => recordRun(tx, query, { due: own.settled, outcome: 'defined', rows: 0 }));
     kept.set(query.full, own);
   }
@@ -145,6 +153,8 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     const problems: ErrorBody[] = [];
     const found = new Set<string>();
     for (const { name: own, file, text: definition } of files.list()) {
+      // A question that somebody saved stands in the same folder, under a name without a schema.
+      if (!own.includes('.')) continue;
       found.add(own);
       if (kept.get(own)?.query.definition === definition) continue;
       try {
@@ -220,6 +230,8 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     }
   }
 
+  const readersOf = (tables: readonly string[]) => [...kept.values()].filter(({ query }) => tables.some((table) => query.reads.has(table)));
+
   const known = (full: string): Kept => kept.get(full) ?? fail('SCHEDULE_UNKNOWN', { query: full });
 
   return {
@@ -241,14 +253,17 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
           return ran(own, clock());
         case 'pause_scheduled_query':
           own.paused = true;
+          await recordPause(store, full, own.query.definition, null);
           break;
         case 'resume_scheduled_query':
           own.paused = false;
+          await forgetPause(store, full);
           break;
         case 'drop_scheduled_query':
           files.remove(full);
           kept.delete(full);
           await store.write((tx) => tx.run(`DELETE FROM millrace.query_run WHERE query = ${text(full)}`));
+          await forgetPause(store, full);
       }
       schedule();
     },
@@ -262,10 +277,12 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
         next: ((next) => (next === null ? null : new Date(next).toISOString()))(nextOf(own)),
         last: own.last,
       })),
-    async before(statement) {
-      if (statement.kind !== 'drop') return;
+    readersOf: (tables) => readersOf(tables).map(({ query }) => query.full),
+    definitionOf: (full) => kept.get(full)?.query.body,
+    async before(statement, gone = []) {
+      if (statement.kind !== 'drop' && statement.kind !== 'drop_materialized_view') return;
       const table = `${statement.target.schema}.${statement.target.name}`.toLowerCase();
-      const readers = [...kept.values()].filter(({ query }) => query.reads.has(table)).map(({ query }) => query.full);
+      const readers = readersOf([table, ...gone]).map(({ query }) => query.full);
       if (readers.length > 0 && statement.cascade !== true)
         fail('VIEW_READ', { table, readers: `the scheduled ${readers.length === 1 ? 'query' : 'queries'} ${readers.join(', ')}` });
       for (const reader of readers) {

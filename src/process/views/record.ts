@@ -1,6 +1,7 @@
 /** What the warehouse remembers of each view: a row for each refresh that changed something; the newest counts. */
 import { type Row, type Store, type Transaction, text } from '#store';
 import { LATE_TABLE } from './late.ts';
+import { PAUSE_TABLE } from './pause.ts';
 import type { View } from './view.ts';
 
 type Rows = (sql: string) => Promise<Row[]>;
@@ -19,6 +20,8 @@ const TABLES = [
   'CREATE TABLE IF NOT EXISTS millrace.view (name VARCHAR NOT NULL, definition VARCHAR NOT NULL, batch BIGINT NOT NULL, refreshed TIMESTAMPTZ NOT NULL)',
   'ALTER TABLE millrace.view ADD COLUMN IF NOT EXISTS watermark TIMESTAMPTZ',
   LATE_TABLE,
+  'ALTER TABLE millrace.late ADD COLUMN IF NOT EXISTS gone BOOLEAN',
+  PAUSE_TABLE,
   `CREATE TABLE IF NOT EXISTS millrace.audit (
     found TIMESTAMPTZ NOT NULL, view VARCHAR NOT NULL, batch BIGINT NOT NULL, partitions VARCHAR NOT NULL, differences BIGINT NOT NULL,
     kept JSON NOT NULL, computed JSON NOT NULL)`,
@@ -56,6 +59,7 @@ export async function recordOf(rows: Rows, full: string): Promise<Recorded | nul
 /** Of a view that is dropped, nothing; of one that is built anew, what was late is late no more. */
 export async function forget(tx: Transaction, full: string): Promise<void> {
   for (const table of ['millrace.late', 'millrace.audit']) await tx.run(`DELETE FROM ${table} WHERE view = ${text(full)}`);
+  await tx.run(`DELETE FROM millrace.pause WHERE name = ${text(full)}`);
 }
 
 /**

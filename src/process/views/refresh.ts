@@ -5,6 +5,7 @@
  */
 import { quoted, type Row, type Transaction, text } from '#store';
 import { frozenSql, setLateAside } from './late.ts';
+import { withSubqueries } from './plain.ts';
 import { type Input, type Part, quotedName, truncatedTime, type View } from './view.ts';
 
 export interface Refreshed {
@@ -35,11 +36,13 @@ export async function refreshView(
 ): Promise<Refreshed> {
   const { watermark } = options;
   if (since === null) return recompute(tx, view);
-  const found = watermark === null ? 0 : await setLateAside(tx, view, since, watermark);
+  const changed = await changeTables((sql) => tx.rows(sql));
+  const replaced = changed.get(view.source);
+  const aside = replaced === undefined ? null : changeTable(replaced);
+  const found = watermark === null ? 0 : await setLateAside(tx, view, since, watermark, aside);
   const late = found === 0 ? {} : { late: found };
   if (view.columns === null || options.whole)
     return watermark === null ? recompute(tx, view) : { ...(await recomputeOpen(tx, view, watermark)), ...late };
-  const changed = await changeTables((sql) => tx.rows(sql));
   await tx.run(`CREATE OR REPLACE TEMP TABLE touched AS ${touchedSql(view, since, changed, watermark)}`);
   const names = view.columns.map((_, k) => `_p${k}`);
   const [sum] = await tx.rows(
@@ -194,29 +197,10 @@ async function rangeSql(rows: (sql: string) => Promise<Row[]>, expression: strin
   return ` AND (${ranges.join(' OR ')})`;
 }
 
-/** The query with names of tables replaced by subqueries, under the names that the query knows them by. */
+/** The query with names of tables replaced by subqueries. */
 export function withSources(view: View, subqueries: ReadonlyMap<Input, string>): string {
-  let query = view.query;
-  for (const [input, subquery] of [...subqueries].sort(([a], [b]) => b.at - a.at)) {
-    const { length, alias } = reference(query.slice(input.at));
-    query = `${query.slice(0, input.at)}${subquery}${alias === null ? '' : ` AS ${alias}`}${query.slice(input.at + length)}`;
-  }
-  return query;
-}
-
-const IDENTIFIER = String.raw`(?:"(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_$]*)`;
-const REFERENCE = new RegExp(`^(?:${IDENTIFIER}\\s*\\.\\s*)?(${IDENTIFIER})`, 'u');
-const ALIAS = new RegExp(`^\\s+(?:as\\s+)?(${IDENTIFIER})`, 'iu');
-const CLAUSES = new Set(
-  'where group order having limit join inner left right full cross natural asof positional anti semi on using window qualify union except intersect select offset sample tablesample pivot unpivot'.split(
-    ' ',
-  ),
-);
-
-/** How long the table's name is at the beginning of the text, and the alias that must be added when the text gives none. */
-function reference(query: string): { length: number; alias: string | null } {
-  const match = REFERENCE.exec(query)!;
-  const after = ALIAS.exec(query.slice(match[0].length));
-  const aliased = after !== null && !CLAUSES.has(after[1]!.toLowerCase());
-  return { length: match[0].length, alias: aliased ? null : match[1]! };
+  return withSubqueries(
+    view.query,
+    [...subqueries].map(([{ at }, subquery]) => ({ at, subquery })),
+  );
 }

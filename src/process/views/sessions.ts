@@ -54,6 +54,8 @@ export interface SessionOptions {
   readonly keyEvents?: readonly string[];
   /** Default: mart. */
   readonly schema?: string;
+  /** As the option of a view, '2 hours': an event that comes later than that changes no session. Default: every event counts. */
+  readonly lateness?: string;
 }
 
 /**
@@ -66,6 +68,8 @@ export function sessionViews(options: SessionOptions): readonly { readonly name:
   if (!isZone(options.timeZone)) fail('VIEW_SESSIONS', { problem: `${options.timeZone} is no IANA time zone` });
   const schema = options.schema ?? 'mart';
   const about = `-- ${rule.title}: ${inWords(rule, options.timeZone)}.`;
+  if (options.lateness !== undefined && !SPAN.test(options.lateness))
+    fail('VIEW_SESSIONS', { problem: `the lateness ${options.lateness} is none: say '2 hours'` });
   const definitions: [string, string, string][] = [
     ['person_events', anyone(options), personEvents(options, schema)],
     ['session_events', 'person', `${about}\n${sessionEvents(rule, options, schema)}`],
@@ -73,11 +77,17 @@ export function sessionViews(options: SessionOptions): readonly { readonly name:
     ['sessions', 'person', sessions(options, schema)],
   ];
   if (options.fields.user !== undefined) definitions.unshift(['identities', identityKey(options.fields), identities(options)]);
-  return definitions.map(([view, partition, query]) => ({
-    name: `${schema}.${view}`,
-    sql: `CREATE MATERIALIZED VIEW ${schema}.${view}\nPARTITION BY ${partition}\nOPTIONS (refresh = '1 second')\nAS ${query}\n`,
-  }));
+  if (options.lateness !== undefined) definitions.unshift(['timely_events', `date_trunc('second', _time)`, timelyEvents(options)]);
+  return definitions.map(([view, partition, query]) => {
+    const late = view === 'timely_events' ? `, lateness = ${text(options.lateness!)}` : '';
+    return {
+      name: `${schema}.${view}`,
+      sql: `CREATE MATERIALIZED VIEW ${schema}.${view}\nPARTITION BY ${partition}\nOPTIONS (refresh = '1 second'${late})\nAS ${query}\n`,
+    };
+  });
 }
+
+const SPAN = /^\d{1,6} (second|minute|hour|day)s?$/;
 
 function isZone(zone: string): boolean {
   try {
@@ -146,10 +156,20 @@ function anyone({ fields }: SessionOptions): string {
 const identityKey = ({ anonymous, alias }: SessionFields) =>
   alias === undefined ? name(anonymous) : `unnest([${name(anonymous)}, ${name(alias)}])`;
 
+const eventsOf = ({ topic, schema = 'mart', lateness }: { topic: string; schema?: string | undefined; lateness?: string | undefined }) =>
+  lateness === undefined ? `raw.${name(topic)}` : `${schema}.timely_events`;
+
+function timelyEvents({ topic, fields }: SessionOptions): string {
+  const own = [...new Set(Object.values(fields) as string[])].map(name);
+  return `-- Events that came in time: what is later stands in millrace.late.
+SELECT date_trunc('second', _time) AS second, _id, _time, _position, ${own.join(', ')}
+FROM raw.${name(topic)} WHERE _time IS NOT NULL`;
+}
+
 /** The first user that was seen with an id owns what the id did without a user: a later login by another person takes nothing away. */
-function identities({ topic, fields }: SessionOptions): string {
+function identities({ topic, fields, schema, lateness }: SessionOptions): string {
   const seen = `SELECT ${identityKey(fields)} AS anonymous_id, ${name(fields.user!)} AS user_id, _time AS time, _position AS position
-  FROM raw.${name(topic)} WHERE ${name(fields.user!)} IS NOT NULL AND _time IS NOT NULL`;
+  FROM ${eventsOf({ topic, schema, lateness })} WHERE ${name(fields.user!)} IS NOT NULL AND _time IS NOT NULL`;
   return `-- Whose an anonymous id is: the first user that was seen with it.
 SELECT anonymous_id, arg_min(user_id, (time, position)) AS user_id, min(time) AS since
 FROM (
@@ -159,7 +179,7 @@ WHERE anonymous_id IS NOT NULL GROUP BY anonymous_id`;
 }
 
 function personEvents(options: SessionOptions, schema: string): string {
-  const { fields, topic } = options;
+  const { fields } = options;
   const known = fields.user !== undefined;
   const id = known ? `coalesce(${own(fields.anonymous)}, ${own(fields.user)})` : own(fields.anonymous);
   const person = known ? `coalesce(${own(fields.user)}, i.user_id, ${own(fields.anonymous)})` : own(fields.anonymous);
@@ -170,7 +190,7 @@ SELECT
   ${own(fields.event)} AS event, ${own(fields.page)} AS page,
   ${own(fields.source)} AS source, ${own(fields.medium)} AS medium, ${own(fields.campaign)} AS campaign,
   ${own(fields.order)} AS order_id, ${own(fields.revenue, 'DECIMAL(18,2)')} AS revenue
-FROM raw.${name(topic)} AS e${known ? ` LEFT JOIN ${schema}.identities AS i ON i.anonymous_id = ${id}` : ''}
+FROM ${eventsOf(options)} AS e${known ? ` LEFT JOIN ${schema}.identities AS i ON i.anonymous_id = ${id}` : ''}
 WHERE e._time IS NOT NULL AND ${id} IS NOT NULL`;
 }
 

@@ -2,6 +2,7 @@
 import { fail, type Millis, type Role } from '#core';
 import { type CreateMaterializedViewStatement, checkStatement, functionFamilies, readStatement, type Serialize } from '#sql';
 import { quoted, type Row, type TableName, text } from '#store';
+import { spelledOut } from './plain.ts';
 import { type Planning, planPartition, type Reading, WHOLE } from './plan.ts';
 import { type Node, queryOf, sameText } from './tree.ts';
 
@@ -34,7 +35,10 @@ export interface View {
   readonly full: string;
   /** The whole statement, as it stands in the file. */
   readonly definition: string;
+  /** Plain views in it are spelled out. */
   readonly query: string;
+  /** The plain views that the definition names, directly or through each other. */
+  readonly through: readonly string[];
   /** What was written after PARTITION BY, or null. */
   readonly partition: string | null;
   /** The view's columns that hold the partition; null: each refresh recomputes the whole. */
@@ -46,6 +50,8 @@ export interface View {
   /** The table over whose columns the partition is. */
   readonly source: string;
   readonly refresh: Millis;
+  /** A refresh that takes longer is ended. */
+  readonly timeLimit: Millis;
   readonly lookback: Lookback | null;
   readonly lateness: Lateness | null;
 }
@@ -93,34 +99,36 @@ export async function readView(
 }
 
 export async function viewOf(statement: CreateMaterializedViewStatement, engine: Engine): Promise<View> {
-  for (const { name } of statement.reads.functions)
-    if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name });
   const options = optionsOf(statement.options);
-  const query = await readStatement(statement.body, engine.serialize);
+  const { query: body, through } = await spelledOut(statement.body, engine);
+  const query = await readStatement(body, engine.serialize);
+  for (const { name } of query.reads.functions) if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name });
   const tables = query.reads.tables.map((table) => ({
     table: `${table.schema ?? 'main'}.${table.name}`.toLowerCase(),
     at: table.position,
   }));
-  const planned = await planOf(statement, tables, engine);
+  const planned = await planOf(statement.partitionBy, body, tables, engine);
   const view = {
     name: { schema: statement.target.schema, name: statement.target.name },
     full: `${statement.target.schema}.${statement.target.name}`,
     definition: statement.text,
-    query: statement.body,
+    query: body,
+    through,
     // It comes in parentheses that close on a line of their own.
     partition: statement.partitionBy?.replace(/^\(([\s\S]*)\n\)$/, '$1') ?? null,
     ...planned,
     refresh: options.refresh,
+    timeLimit: options.timeLimit,
   };
   const lookback = await lookbackOf(options.lookback, view, engine);
-  return { ...view, lookback, lateness: latenessOf(options.lateness, { ...view, lookback }) };
+  return { ...view, lookback, lateness: await latenessOf(options.lateness, { ...view, lookback }, engine) };
 }
 
 type Planned = Pick<View, 'columns' | 'plan' | 'inputs' | 'source'>;
 type Place = { readonly table: string; readonly at: number };
 
 /** The partition may be over the columns of any table that is read; the best is one by which every other is kept up with. */
-async function planOf({ partitionBy, body }: CreateMaterializedViewStatement, tables: readonly Place[], engine: Engine): Promise<Planned> {
+async function planOf(partitionBy: string | null, body: string, tables: readonly Place[], engine: Engine): Promise<Planned> {
   const names = [...new Set(tables.map(({ table }) => table))];
   const source = names[0] ?? fail('VIEW_PARTITION', { problem: 'the query reads no table' });
   if (partitionBy === null) return whole(source, tables, 'there is no PARTITION BY');
@@ -260,13 +268,13 @@ export function sourceParts(view: Pick<View, 'columns' | 'inputs' | 'source'>): 
   return input?.by === 'partition' ? input.parts : null;
 }
 
-/** Rows of a topic come once and are never taken back, so that "late" has a meaning there and only there. */
-function latenessOf(span: Millis | null, view: Omit<View, 'lateness'>): Lateness | null {
+async function latenessOf(span: Millis | null, view: Omit<View, 'lateness'>, engine: Engine): Promise<Lateness | null> {
   if (span === null) return null;
   const refuse = (problem: string): never => fail('VIEW_OPTION', { option: 'lateness', problem });
   const parts = sourceParts(view);
   if (parts === null) return refuse(`needs a view that is kept by partition (${view.plan.reasons.join('; ')})`);
-  if (!view.source.startsWith('raw.')) return refuse('is for views of a topic: give it to the view that reads the topic');
+  const carried = (await columnsOf([view.source], engine)).get(view.source);
+  if (carried?.has('_batch') !== true) return refuse(`needs a table whose rows say which batch brought them; ${view.source} has no _batch`);
   if (view.lookback !== null) return refuse('and lookback can’t be said together');
   const time = timePart(parts);
   return time === null
@@ -285,16 +293,20 @@ function timeColumn(query: Node): string | null {
 
 const UNITS: Readonly<Record<string, Millis>> = { millisecond: 1, second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const DAY: Millis = 86_400_000;
+/** Deliveries wait for a refresh. */
+const TIME_LIMIT: Millis = 300_000;
 
 function optionsOf(options: CreateMaterializedViewStatement['options']): {
   refresh: Millis;
+  timeLimit: Millis;
   lookback: Millis | null;
   lateness: Millis | null;
 } {
   for (const option of Object.keys(options))
-    if (!['refresh', 'lookback', 'lateness'].includes(option)) fail('VIEW_OPTION', { option, problem: 'is unknown' });
+    if (!['refresh', 'time_limit', 'lookback', 'lateness'].includes(option)) fail('VIEW_OPTION', { option, problem: 'is unknown' });
   return {
     refresh: spanOf(options, 'refresh', 100, 7 * DAY) ?? 1000,
+    timeLimit: spanOf(options, 'time_limit', 100, DAY) ?? TIME_LIMIT,
     lookback: spanOf(options, 'lookback', 1, 3660 * DAY),
     lateness: spanOf(options, 'lateness', 0, 3660 * DAY),
   };
@@ -327,5 +339,5 @@ export function inOrder(views: readonly View[]): View[] {
   return ordered;
 }
 
-/** Every table that a view reads, once. */
-export const tablesOf = (view: View): ReadonlySet<string> => new Set(view.inputs.map((input) => input.table));
+/** Every table that a view reads, and the plain views between, once. */
+export const tablesOf = (view: View): ReadonlySet<string> => new Set([...view.inputs.map((input) => input.table), ...view.through]);

@@ -1,12 +1,15 @@
+import { json } from 'node:stream/consumers';
 import type { FastifyInstance } from 'fastify';
-import type { Table } from '#core';
+import { type ErrorBody, errorFromBody, type Table } from '#core';
 import type { Front } from '#platform';
 import type { CatalogAnswer } from '../api.ts';
 import { pipe } from './pipe.ts';
 
 export function catalogRoutes(app: FastifyInstance, front: Front): void {
-  app.get('/v1/catalog', { config: { action: 'catalog' } }, async (): Promise<CatalogAnswer> => {
-    const tables = await front.warehouse.json<Table[]>('GET', '/tables');
+  app.get('/v1/catalog', { config: { action: 'catalog' } }, async (request): Promise<CatalogAnswer> => {
+    const answer = await front.warehouse.open('GET', '/tables', request.principal);
+    const tables = (await json(answer)) as Table[] & { error?: ErrorBody };
+    if (tables.error !== undefined) throw errorFromBody(tables.error);
     return { tables, topics: [...front.workspace.topics()] };
   });
 

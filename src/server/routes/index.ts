@@ -5,9 +5,12 @@ import { catalogRoutes } from './catalog.ts';
 import { consoleRoutes } from './console.ts';
 import { dashboardRoutes } from './dashboards.ts';
 import { experimentRoutes } from './experiments.ts';
+import { lineageRoutes } from './lineage.ts';
+import { liveRoutes } from './live.ts';
 import { loadRoutes } from './load.ts';
 import { modelRoutes } from './models.ts';
 import { quarantineRoutes } from './quarantine.ts';
+import { savedQueryRoutes } from './queries.ts';
 import { queryRoutes } from './query.ts';
 import { shareRoutes } from './share.ts';
 import { statusRoutes } from './status.ts';
@@ -34,6 +37,9 @@ export const routes: readonly ((app: FastifyInstance, front: Front) => void)[] =
   transferRoutes,
   uploadRoutes,
   dashboardRoutes,
+  savedQueryRoutes,
+  lineageRoutes,
+  liveRoutes,
   shareRoutes,
   whyRoutes,
   consoleRoutes,

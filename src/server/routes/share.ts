@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { fail, type Principal } from '#core';
 import { openLinks } from '#guard';
 import type { Front } from '#platform';
-import { type Choice, type Dashboard, parametersOf, parseDashboard, timeRanges, valuesOf } from '#visualize';
+import { asked, type Choice, type Dashboard, parametersOf, parseDashboard, timeRanges, valuesOf } from '#visualize';
 import type { ShareAnswer, SharedAnswer, ShareRequest } from '../api.ts';
 import { pipe } from './pipe.ts';
 
@@ -50,7 +50,7 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
     const chosen = filters.flatMap((filter) =>
       Object.hasOwn(shared.choice.filters, filter.name) ? [{ title: filter.title, value: shared.choice.filters[filter.name]! }] : [],
     );
-    const shown = tiles.map((tile) => ({ ...tile, sql: tile.sql === null ? null : '' }));
+    const shown = tiles.map((tile) => ({ ...tile, sql: tile.sql === null ? null : '', source: null }));
     return { title, description, refresh, range, from, to, filters: chosen, tiles: shown, expires: new Date(expires).toISOString() };
   });
 
@@ -65,12 +65,13 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
       const today = new Intl.DateTimeFormat('sv-SE', { timeZone: workspace.settings.timeZone }).format(Date.now());
       const reader: Principal = { name: `link:${shared.by}`, role: 'viewer', topics: null };
       Object.defineProperty(request, 'principal', { value: reader });
+      const { sql: statement, params: values } = asked(sql, valuesOf(shared.choice, parametersOf(sql), today));
       return pipe(front, request, reply, {
         method: 'POST',
         path: '/query',
         body: {
-          sql,
-          values: valuesOf(shared.choice, parametersOf(sql), today),
+          sql: statement,
+          values,
           format: 'json',
           rows: mostRows,
           job: `shared_${crypto.randomUUID()}`,

@@ -5,6 +5,7 @@ import type { ViewsAnswer } from '../api.ts';
 import { pipe } from './pipe.ts';
 
 const NAME = /^[a-z][a-z0-9_]{0,62}$/;
+const TABLE = /^[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}$/i;
 const WORDS = 100;
 
 export function viewRoutes(app: FastifyInstance, front: Front): void {
@@ -21,6 +22,20 @@ export function viewRoutes(app: FastifyInstance, front: Front): void {
       });
     return answer;
   });
+
+  app.get<{ Querystring: { table?: unknown; columns?: unknown } }>(
+    '/v1/views/blast',
+    { config: { action: 'catalog' } },
+    (request, reply) => {
+      const { table, columns } = request.query;
+      if (typeof table !== 'string' || !TABLE.test(table)) return fail('REQUEST_INVALID', { problem: '"table" is not schema.name' });
+      const named = columns === undefined ? undefined : String(columns).split(',', WORDS);
+      if (named?.some((column) => column === '' || column.length > WORDS))
+        return fail('REQUEST_INVALID', { problem: '"columns" is not a list of names with commas between' });
+      const body = { table, ...(named !== undefined && { columns: named }) };
+      return pipe(front, request, reply, { method: 'POST', path: '/views/blast', body });
+    },
+  );
 
   for (const what of ['cancel', 'audit'] as const) {
     app.post<{ Params: { view: string } }>(`/v1/views/:view/${what}`, { config: { action: 'define' } }, (request, reply) =>
@@ -61,6 +76,7 @@ function checked(body: unknown): Record<string, unknown> {
     rule: [isText, 'a rule’s name'],
     time_zone: [isText, 'a time zone’s name'],
     schema: [isName, 'a schema’s name'],
+    lateness: [isText, 'a span of time'],
     fields: [isFields, 'an object of columns by field'],
     page_views: [(value) => Array.isArray(value) && value.length <= WORDS && value.every(isText), 'a list of texts'],
     key_events: [(value) => Array.isArray(value) && value.length <= WORDS && value.every(isText), 'a list of texts'],

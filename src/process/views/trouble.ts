@@ -1,0 +1,22 @@
+/** Why a refresh failed, in words that say what to do about it. */
+import { asMillraceError, MillraceError } from '#core';
+import { isOutOfMemory } from '#store';
+
+/** The engine's kinds of errors that lie in the rows, not in the machine. */
+const VALUE = /^(?:Conversion|Out of Range|Invalid Input|Division by zero|Constraint|Overflow) Error: (.*)$/i;
+const GONE = /^(?:Binder|Catalog) Error: (.*)$/;
+
+/** `readersOf` gives those that wait for a view that has stopped. */
+export function troubleOf(view: string, thrown: unknown, readersOf: (view: string) => readonly string[]): MillraceError {
+  const error = asMillraceError(thrown);
+  if (error.code !== 'STORE_WRITE' && error.code !== 'INTERNAL') return error;
+  const detail = String(error.params['detail'] ?? '').split('\n', 1)[0]!;
+  const gone = GONE.exec(detail);
+  if (gone !== null) {
+    const readers = readersOf(view).join(', ') || 'none';
+    return new MillraceError('VIEW_COLUMN', { view, readers, problem: gone[1]! }, thrown);
+  }
+  const value = VALUE.exec(detail);
+  if (value !== null) return new MillraceError('VIEW_VALUE', { view, problem: value[1]! }, thrown);
+  return isOutOfMemory(thrown) ? new MillraceError('VIEW_MEMORY', { view, detail }, thrown) : error;
+}

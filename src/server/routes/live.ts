@@ -1,0 +1,112 @@
+import { text as readAll } from 'node:stream/consumers';
+import type { FastifyInstance } from 'fastify';
+import { errorFromBody, fail, type Millis, type Principal, type Table } from '#core';
+import type { Front } from '#platform';
+import type { Dashboard } from '#visualize';
+import type { LiveEvent, QueryAnswer, ViewsAnswer } from '../api.ts';
+import { full, named } from '../names.ts';
+import { about, dashboardFiles } from './dashboards.ts';
+
+const LOOK: Millis = 1_000;
+const BEAT: Millis = 15_000;
+/** Whoever opens it again shows that he still may. */
+const LONGEST: Millis = 600_000;
+const MOST_STREAMS = 200;
+
+type Change = (changed: ReadonlySet<string>, tables: readonly Table[]) => void;
+
+/** Server-sent streams that say which tiles of a dashboard read something new. One look a second serves them all, and none looks while none is open. */
+export function liveRoutes(app: FastifyInstance, front: Front): void {
+  const files = dashboardFiles(front.workspace);
+  const watch = watching(front);
+  app.addHook('onClose', async () => watch.stop());
+
+  app.get<{ Params: { name: string } }>('/v1/dashboards/:name/live', { config: { action: 'catalog' } }, async (request, reply) => {
+    const name = files.checked(request.params.name);
+    files.read(name);
+    if (watch.count() >= MOST_STREAMS) fail('LIVE_BUSY', { streams: MOST_STREAMS });
+    reply.hijack();
+    const { raw } = reply;
+    raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+    raw.write('retry: 2000\n: here\n\n');
+    const end = watch.tell((changed, tables) => {
+      const dashboard = files.names().includes(name) ? about(files, name, files.read(name)).dashboard : null;
+      const tiles = dashboard === null ? [] : touched(dashboard, changed, tables);
+      if (tiles.length > 0) raw.write(`event: changed\ndata: ${JSON.stringify({ tiles } satisfies LiveEvent)}\n\n`);
+    });
+    const beat = setInterval(() => raw.write(': here\n\n'), BEAT);
+    const last = setTimeout(() => raw.end(), LONGEST);
+    raw.once('close', () => {
+      clearInterval(beat);
+      clearTimeout(last);
+      end();
+    });
+  });
+}
+
+/** The tiles that read a changed table. What an answer or a view made by a statement reads is not known here: any change may be theirs. */
+function touched({ tiles }: Dashboard, changed: ReadonlySet<string>, tables: readonly Table[]): number[] {
+  return tiles.flatMap(({ sql }, at) => {
+    if (sql === null) return [];
+    const { found, called } = named(sql, tables);
+    const any = called.length > 0 || found.some(({ kind, origin }) => kind === 'view' && origin !== 'view');
+    return any || found.some((table) => changed.has(full(table))) ? [at] : [];
+  });
+}
+
+function watching(front: Front): { tell(change: Change): () => void; count(): number; stop(): void } {
+  const told = new Set<Change>();
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let seen: number | null = null;
+
+  async function look(): Promise<void> {
+    if (front.warehouseState() !== 'ready') return;
+    const { batch } = await front.warehouse.json<{ batch: number }>('GET', '/state');
+    const from = seen ?? batch;
+    seen = batch;
+    if (batch <= from) return;
+    const [targets, { views }, tables] = await Promise.all([
+      written(front, from),
+      front.warehouse.json<Pick<ViewsAnswer, 'views'>>('GET', '/views'),
+      front.warehouse.json<Table[]>('GET', '/tables'),
+    ]);
+    const changed = new Set([...targets, ...views.flatMap((view) => ((view.batch ?? 0) > from ? view.name : []))]);
+    for (const change of told) change(changed, tables);
+  }
+
+  /** A warehouse that is just restarting answers the next look. */
+  function again(): void {
+    timer = setTimeout(() => look().then(next, next), LOOK);
+    timer.unref();
+  }
+
+  function next(): void {
+    timer = null;
+    if (told.size > 0) again();
+    else seen = null;
+  }
+
+  return {
+    tell(change) {
+      told.add(change);
+      if (timer === null) again();
+      return () => told.delete(change);
+    },
+    count: () => told.size,
+    stop: () => {
+      told.clear();
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}
+
+/** The tables that a batch after this one wrote. */
+async function written(front: Front, after: number): Promise<string[]> {
+  const who: Principal = { name: 'live', role: 'viewer', topics: null };
+  const sql = 'SELECT DISTINCT target FROM millrace.batch WHERE batch > $1';
+  const body = Buffer.from(JSON.stringify({ sql, values: [after], format: 'json', rows: 1000, job: `live_${crypto.randomUUID()}` }));
+  const stream = await front.warehouse.open('POST', '/query', who, body, AbortSignal.timeout(20_000));
+  const answer = JSON.parse(await readAll(stream)) as QueryAnswer;
+  if (answer.error) throw errorFromBody(answer.error);
+  return answer.rows.map(([target]) => String(target));
+}

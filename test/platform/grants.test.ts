@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { type Running, running } from '../server/fixture.ts';
+
+describe('grants narrow what tokens and roles read and write', () => {
+  const clean: (() => unknown)[] = [];
+  let server: Running;
+  let partner: string;
+  let viewer: string;
+  let maker: string;
+  let folder: string;
+  before(async () => {
+    server = await running({ after: (fn: unknown) => void clean.push(fn as () => unknown) }, { topics: { orders: '{}' } });
+    folder = join(server.path, 'grants');
+    mkdirSync(folder, { recursive: true });
+    for (const sql of [
+      'CREATE SCHEMA IF NOT EXISTS mart',
+      'CREATE TABLE mart.sales AS SELECT 1 AS amount',
+      "CREATE TABLE mart.people AS SELECT 'kim' AS name",
+      'CREATE VIEW mart.both AS SELECT * FROM mart.sales, mart.people',
+      'CREATE VIEW mart.deep AS SELECT amount FROM mart.both',
+      'CREATE VIEW mart.plain AS SELECT amount FROM mart.sales',
+    ])
+      assert.ok(Array.isArray(await server.ask(sql)), sql);
+    const token = async (name: string, role: string) =>
+      ((await server.call('POST', '/v1/tokens', { body: { name, role } })).json as { token: string }).token;
+    [partner, viewer, maker] = [await token('partner', 'viewer'), await token('other', 'viewer'), await token('maker', 'editor')];
+  });
+  beforeEach(() => {
+    rmSync(folder, { recursive: true });
+    mkdirSync(folder);
+  });
+  after(async () => {
+    for (const fn of clean.reverse()) await fn();
+  });
+  const grant = (name: string, text: string) => writeFileSync(join(folder, `${name}.yaml`), text);
+
+  test('a token reads what its file names, through views, subqueries and DESCRIBE too; a role without a file reads as before', async () => {
+    grant('partner', 'token: partner\nread: [mart.sales, mart.plain, mart.both, mart.deep]\n');
+    assert.deepEqual(await server.ask('SELECT * FROM mart.sales', {}, partner), [[1]]);
+    assert.deepEqual(await server.ask('SELECT * FROM mart.plain', {}, partner), [[1]]);
+    for (const sql of [
+      'SELECT * FROM mart.people',
+      'SELECT * FROM MART."People"',
+      'SELECT (SELECT count(*) FROM mart.people)',
+      'WITH people AS (SELECT * FROM mart.people) SELECT * FROM people',
+      'SELECT * FROM mart.sales WHERE EXISTS (FROM mart.people)',
+      'SELECT * FROM mart.both',
+      'SELECT * FROM mart.deep',
+      'DESCRIBE mart.people',
+      'SUMMARIZE mart.deep',
+      'EXPLAIN ANALYZE SELECT * FROM mart.deep',
+      'SELECT * FROM raw.orders',
+    ])
+      assert.equal(await server.ask(sql, {}, partner), 'SQL_TABLE', sql);
+    assert.deepEqual(await server.ask('SELECT * FROM mart.deep', {}, viewer), [[1]]);
+  });
+
+  test('the token’s file counts before its role’s, an edit counts from the next question on, and an admin reads all', async () => {
+    grant('viewers', 'role: viewer\nread: []\n');
+    grant('partner', "token: partner\nread: ['mart.*']\n");
+    assert.equal(await server.ask('SELECT * FROM mart.sales', {}, viewer), 'SQL_TABLE');
+    assert.deepEqual(await server.ask('SELECT * FROM mart.deep', {}, partner), [[1]]);
+    grant('viewers', 'role: viewer\nread: [mart.sales]\n');
+    assert.deepEqual(await server.ask('SELECT * FROM mart.sales', {}, viewer), [[1]]);
+    assert.deepEqual(await server.ask('SELECT name FROM mart.people'), [['kim']]);
+  });
+
+  test('an editor makes and changes only what the file says; what it would read on the way counts', async () => {
+    grant('maker', "token: maker\nread: [mart.sales, 'lab.*']\nwrite: ['lab.*']\n");
+    assert.equal(await server.ask('CREATE SCHEMA other', {}, maker), 'SQL_WRITE');
+    assert.ok(Array.isArray(await server.ask('CREATE SCHEMA lab', {}, maker)));
+    assert.ok(Array.isArray(await server.ask('CREATE TABLE lab.x AS SELECT * FROM mart.sales', {}, maker)));
+    for (const [sql, code] of [
+      ['CREATE TABLE lab.y AS SELECT * FROM mart.people', 'SQL_TABLE'],
+      ['CREATE VIEW lab.y AS SELECT * FROM mart.deep', 'SQL_TABLE'],
+      ['CREATE MATERIALIZED VIEW lab.y AS SELECT * FROM mart.people', 'SQL_TABLE'],
+      ['INSERT INTO lab.x SELECT count(*) FROM mart.people', 'SQL_TABLE'],
+      ['UPDATE lab.x SET amount = (SELECT count(*) FROM mart.people)', 'SQL_TABLE'],
+      ['DELETE FROM mart.sales', 'SQL_WRITE'],
+      ['CREATE OR REPLACE TABLE mart.sales AS SELECT 2', 'SQL_WRITE'],
+      ['DROP TABLE mart.people', 'SQL_WRITE'],
+    ] as const)
+      assert.equal(await server.ask(sql, {}, maker), code, sql);
+  });
+
+  test('a file that can’t be taken, and two for the same, let only admins read, and say which file', async () => {
+    for (const text of [
+      'token: partner\nread: [mart]\n',
+      'read: [mart.sales]\n',
+      'role: admin\nread: []\n',
+      'token: partner\n',
+      'role: [',
+      '',
+    ]) {
+      grant('partner', text);
+      assert.equal(await server.ask('SELECT 1', {}, viewer), 'GRANTS_BROKEN', text);
+      assert.deepEqual(await server.ask('SELECT 1'), [[1]]);
+    }
+    grant('partner', 'token: partner\nread: []\n');
+    grant('again', 'token: partner\nread: []\n');
+    const { text } = await server.call('POST', '/v1/query', { token: viewer, body: { sql: 'SELECT 1' } });
+    assert.match(text, /grants\/partner\.yaml is a second file for partner/);
+  });
+
+  test('the catalog lists what the asker may read, and why a statement is refused is told without naming other tables', async () => {
+    grant('partner', 'token: partner\nread: [mart.sales]\n');
+    const listed = async (token?: string) =>
+      (
+        (await server.call('GET', '/v1/catalog', token === undefined ? {} : { token })).json as {
+          tables: { schema: string; name: string }[];
+        }
+      ).tables
+        .map(({ schema, name }) => `${schema}.${name}`)
+        .filter((name) => name.startsWith('mart.'));
+    assert.deepEqual(await listed(partner), ['mart.sales']);
+    assert.deepEqual((await listed()).sort(), ['mart.both', 'mart.deep', 'mart.people', 'mart.plain', 'mart.sales']);
+    const rows = (await server.ask('SELECT * FROM mart.peopl', { explain_refusal: true }, partner)) as [string, string][];
+    assert.equal(
+      rows.some(([, detail]) => detail.includes('mart.people')),
+      false,
+    );
+  });
+});

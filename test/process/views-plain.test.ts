@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { openViews, type Views } from './views-fixture.ts';
+
+const fresh = `OPTIONS (refresh = '100 milliseconds')`;
+
+describe('a materialized view over a plain view', () => {
+  let views: Views;
+  const state = (name: string) => views.keeper.states().find((view) => view.name === name)!;
+  const plain = (...statements: string[]) =>
+    views.store.write(async (tx) => {
+      for (const statement of statements) await tx.run(statement);
+      tx.changed({ kind: 'statement', target: 'main.dear', rows: 0 });
+    });
+  const insert = (rows: string) =>
+    views.transfer('main.sale', (batch) => [`INSERT INTO main.sale SELECT *, ${batch} FROM (VALUES ${rows})`]);
+  const shops = () => views.rows('SELECT shop, n FROM mart.shops');
+
+  before(async () => {
+    views = await openViews();
+    await views.transfer('main.sale', () => ['CREATE TABLE main.sale (shop VARCHAR, amount INTEGER, _batch BIGINT)']);
+    await insert(`('a', 10), ('a', 1), ('b', 20)`);
+    await plain(
+      'CREATE VIEW main.dear AS SELECT shop AS store, amount AS worth FROM main.sale WHERE amount >= 10',
+      'CREATE VIEW main.dearer AS SELECT d.store AS shop, d.worth FROM dear AS d',
+    );
+    await views.sql(
+      `CREATE MATERIALIZED VIEW mart.shops PARTITION BY shop ${fresh} AS SELECT x.shop, count(*) AS n FROM main.dearer x GROUP BY x.shop`,
+    );
+  });
+  after(() => views.close());
+
+  test('follows the rows of the tables behind it, by partition', async () => {
+    assert.deepEqual(await shops(), ['["a","1"]', '["b","1"]']);
+    await insert(`('a', 30), ('c', 2), ('d', 40)`);
+    await views.settle();
+    assert.deepEqual(await shops(), ['["a","2"]', '["b","1"]', '["d","1"]']);
+    assert.deepEqual([state('mart.shops').mode, state('mart.shops').last?.mode], ['partitions', 'partitions']);
+  });
+
+  test('is computed anew when a plain view behind it is made anew, also after a stop in between', async () => {
+    await plain('CREATE OR REPLACE VIEW main.dear (store, worth) AS SELECT shop, amount FROM main.sale WHERE amount >= 30');
+    await views.settle();
+    assert.deepEqual(await shops(), ['["a","1"]', '["d","1"]']);
+    await views.keeper.stop();
+    await plain('CREATE OR REPLACE VIEW main.dear (store, worth) AS SELECT shop, amount FROM main.sale WHERE amount >= 40');
+    await views.reopen();
+    await views.keeper.define();
+    await views.settle();
+    assert.deepEqual(await shops(), ['["d","1"]']);
+  });
+
+  test('is paused when the plain view no longer holds, and goes on when it does', async () => {
+    await plain('DROP VIEW main.dear');
+    await views.settle();
+    assert.equal(state('mart.shops').state, 'paused');
+    assert.deepEqual(await shops(), ['["d","1"]']);
+    await plain('CREATE VIEW main.dear AS SELECT shop AS store, amount AS worth FROM main.sale WHERE amount >= 20');
+    await views.sql('RESUME MATERIALIZED VIEW mart.shops');
+    await views.settle();
+    assert.deepEqual(await shops(), ['["a","1"]', '["b","1"]', '["d","1"]']);
+  });
+
+  test('is refused when something behind it gives another answer each time', async () => {
+    await plain('CREATE VIEW main.today AS SELECT *, today() AS day FROM main.sale');
+    await assert.rejects(views.sql('CREATE MATERIALIZED VIEW mart.x AS SELECT day, count(*) AS n FROM main.today GROUP BY day'), {
+      code: 'VIEW_NOT_DETERMINISTIC',
+    });
+  });
+
+  test('and the plain views above it are named before a drop, and go with CASCADE', async () => {
+    await plain('CREATE VIEW main.above AS SELECT * FROM mart.shops');
+    assert.deepEqual(views.keeper.readersOf('main.sale'), ['mart.shops']);
+    assert.deepEqual(await views.keeper.plainReadersOf('main.sale'), ['main.above', 'main.dear', 'main.dearer', 'main.today']);
+    await assert.rejects(views.sql('DROP MATERIALIZED VIEW mart.shops'), { code: 'VIEW_READ', message: /main\.above/ });
+    await views.sql('DROP MATERIALIZED VIEW mart.shops CASCADE');
+    assert.deepEqual([(await views.store.names()).has('main.above'), (await views.store.names()).has('main.dear')], [false, true]);
+  });
+});
