@@ -107,11 +107,12 @@ async function main(config: ChildConfig): Promise<void> {
     void (async () => {
       server.close();
       await analyst.close();
+      // First, so that no refresh holds up the last deliveries; the next start refreshes what they touch.
+      await keeper.stop();
       await delivering.settle(2_500);
       await delivering.stop();
       for (const files of [viewFiles, queryFiles, grants, ...Object.values(definitions)]) files.close();
       await queries.stop();
-      await keeper.stop();
       await store.close();
       process.exit(0);
     })();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openViews, type Views } from './views-fixture.ts';
@@ -123,12 +123,35 @@ describe('a view that fails on what comes', () => {
     assert.equal(state('sales').state, 'fresh');
   });
 
+  test('does not hold up a stop: its refresh is ended, and the next start takes it up', async () => {
+    await views.transfer('main.sale', (batch) => [
+      `DELETE FROM main.sale WHERE shop = 'bad'`,
+      `INSERT INTO main.sale VALUES ('s0', 1, 1, '1', ${batch})`,
+    ]);
+    const ends = `SELECT shop, count(*) AS n FROM main.sale AS s, range(CASE WHEN s.items = 0 THEN 2000000 ELSE 1 END) AS a(i), range(CASE WHEN s.items = 0 THEN 2000000 ELSE 1 END) AS b(i) WHERE hash(s.items, a.i, b.i) % 7 < 7 GROUP BY shop`;
+    await views.sql(
+      `CREATE MATERIALIZED VIEW mart.endless PARTITION BY shop OPTIONS (refresh = '100 milliseconds', time_limit = '1 day') AS ${ends}`,
+    );
+    await views.transfer('main.sale', (batch) => [`INSERT INTO main.sale VALUES ('bad', 5, 0, '1', ${batch})`]);
+    while (!existsSync(join(views.store.folders.slices, '..', 'refreshing.json'))) await new Promise((resolve) => setTimeout(resolve, 20));
+    views.problems.length = 0;
+    await views.reopen();
+    assert.deepEqual(views.problems, []);
+    await views.transfer('main.sale', () => [`DELETE FROM main.sale WHERE shop = 'bad'`]);
+    await views.keeper.define();
+    await views.settle();
+    assert.deepEqual([state('endless').state, state('endless').error], ['fresh', null]);
+    assert.deepEqual(await kept('endless'), await views.rows(ends));
+    await views.sql('DROP MATERIALIZED VIEW mart.endless');
+  });
+
   test('runs within the memory that is left: when it is short, a refresh that takes long is ended', async () => {
     await views.transfer('main.sale', (batch) => [`INSERT INTO main.sale VALUES ('worse', 5, 0, '1', ${batch})`]);
     const relieved = new Promise<string>((resolve) => {
       const timer = setInterval(() => {
         const view = views.keeper.relieve();
-        if (view === null) return;
+        // Another view's refresh may run for long before it.
+        if (view !== 'mart.slow') return;
         clearInterval(timer);
         resolve(view);
       }, 20);

@@ -394,10 +394,14 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       own.refreshes++;
       own.error = null;
     } catch (thrown) {
-      const error = troubleOf(view.full, thrown, readersOf);
       own.whole ||= whole;
-      await pause(own, error.body);
-      input.onProblem(error);
+      // Ended because the program stops: the next start takes it up.
+      if (stopping) own.dirty = true;
+      else {
+        const error = troubleOf(view.full, thrown, readersOf);
+        await pause(own, error.body);
+        input.onProblem(error);
+      }
     }
     own.running = false;
     own.dueAt = performance.now() + view.refresh;
@@ -696,6 +700,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       stopping = true;
       clearTimeout(timer);
       clearInterval(auditing);
+      limits.stop();
       await running;
       await Promise.all([...builds.values()].map(({ done }) => done));
     },

@@ -11,13 +11,15 @@ import type { Store, Transaction } from '#store';
 const LONG: Millis = 500;
 const DEATHS = 3;
 
-type Ended = 'time' | 'memory';
+type Ended = 'time' | 'memory' | 'stop';
 
 export interface Running {
   /** Does the work within the limit. Errors: VIEW_TIME, VIEW_MEMORY, VIEW_DEATHS, those of the work. */
   within<T>(view: { readonly full: string; readonly timeLimit: Millis }, tx: Transaction, work: () => Promise<T>): Promise<T>;
   /** Ends the refresh that has been running for long, because memory is short; its view, or null. */
   relieve(): string | null;
+  /** Ends the refresh that is running, because the program stops: it fails with the engine's error. */
+  stop(): void;
   /** Its deaths count no more. */
   pardon(view: string): void;
 }
@@ -58,6 +60,9 @@ export function openRunning(store: Store): Running {
       if (current === null || performance.now() - current.since < LONG) return null;
       current.end('memory');
       return current.view;
+    },
+    stop() {
+      current?.end('stop');
     },
     pardon(view) {
       if (died?.view === view) died.deaths = 0;
