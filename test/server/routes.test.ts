@@ -21,6 +21,15 @@ PUT /v1/dashboards/:name define
 DELETE /v1/dashboards/:name define
 GET /v1/dashboards/:name/versions catalog
 GET /v1/dashboards/:name/versions/:version catalog
+GET /v1/dashboards/:name/live catalog
+GET /v1/lineage catalog
+GET /v1/metrics catalog
+GET /v1/queries catalog
+GET /v1/queries/:name catalog
+PUT /v1/queries/:name define
+DELETE /v1/queries/:name define
+GET /v1/queries/:name/versions catalog
+GET /v1/queries/:name/versions/:version catalog
 POST /v1/dashboards/:name/share define
 POST /v1/shared open
 POST /v1/shared/tile open
@@ -49,6 +58,7 @@ POST /v1/uploads/:id/preview load
 DELETE /v1/uploads/:id load
 GET /v1/views catalog
 POST /v1/views/sessions define
+GET /v1/views/blast catalog
 POST /v1/views/:view/audit define
 POST /v1/views/:view/cancel define
 `
