@@ -227,9 +227,10 @@ describe('PostgreSQL’s changes', { skip: absent ?? false }, () => {
 
 /** The server notices a moment later that a reader has left. */
 async function ended(slot: string): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 1000; tries++) {
     const [row] = await db.ask(`SELECT active FROM pg_replication_slots WHERE slot_name = '${slot}'`);
     if (row!['active'] === 'f') return;
     await sleep(50);
   }
+  assert.fail(`${slot} is still read`);
 }
