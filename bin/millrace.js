@@ -39,7 +39,8 @@ if (node === null) {
 function handOver(path) {
   const child = spawn(path, [...smallHeap, ...nodeArguments, entry, ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, MILLRACE_LAUNCHED: '1' },
+    // Unpacking bodies and packing segments must not take all the threads that the log syncs in.
+    env: { UV_THREADPOOL_SIZE: '8', ...process.env, MILLRACE_LAUNCHED: '1' },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
