@@ -46,7 +46,7 @@ export const answersKo: Readonly<Record<string, { readonly title: string; readon
   },
   experiment_bayes: {
     title: '바꾼 것이 이익일 확률은',
-    summary: '베이즈로 읽은 A/B 테스트: 전환과 방문자당 금액의 사후 분포, 대조군을 이기고 가장 좋을 확률, 기대 손실입니다.',
+    summary: '베이즈로 읽은 A/B 테스트: 전환, 방문자당 금액, 횟수, 비율의 사후 분포, 대조군을 이기고 가장 좋을 확률, 기대 손실입니다.',
   },
   sample_ratio: {
     title: '표본이 치우친 까닭은 무엇인가',
