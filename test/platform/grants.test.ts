@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { type Running, running } from '../server/fixture.ts';
 
 describe('grants narrow what tokens and roles read and write', () => {
@@ -68,6 +69,20 @@ describe('grants narrow what tokens and roles read and write', () => {
     assert.deepEqual(await server.ask('SELECT name FROM mart.people'), [['kim']]);
   });
 
+  test('what a model is asked about counts as read: a table, a view over it, and a question in its place', async () => {
+    const made = await server.ask(
+      "CREATE MODEL shy OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['y']) AS SELECT i % 40 AS x, 2 * (i % 40) AS y FROM range(400) r(i)",
+    );
+    assert.ok(Array.isArray(made), String(made));
+    assert.ok(Array.isArray(await server.ask('CREATE TABLE main.secret AS SELECT 1 AS x')));
+    assert.ok(Array.isArray(await server.ask('CREATE VIEW main.above AS SELECT x FROM main.secret')));
+    grant('partner', 'token: partner\nread: [main.above, mart.sales]\n');
+    for (const input of ['TABLE main.above', 'TABLE main.secret', '(SELECT x FROM main.above)', '(SELECT count(*) AS x FROM main.secret)'])
+      assert.equal(await server.ask(`SELECT * FROM ML.PREDICT(MODEL shy, ${input})`, {}, partner), 'SQL_TABLE', input);
+    const own = await server.ask('SELECT round(predicted_y) FROM ML.PREDICT(MODEL shy, (SELECT amount AS x FROM mart.sales))', {}, partner);
+    assert.deepEqual(own, [[2]]);
+  });
+
   test('an editor makes and changes only what the file says; what it would read on the way counts', async () => {
     grant('maker', "token: maker\nread: [mart.sales, 'lab.*']\nwrite: ['lab.*']\n");
     assert.equal(await server.ask('CREATE SCHEMA other', {}, maker), 'SQL_WRITE');
@@ -123,4 +138,18 @@ describe('grants narrow what tokens and roles read and write', () => {
       false,
     );
   });
+});
+
+test('a macro that somebody put into the warehouse file under the name of an allowed function is not called', async (t) => {
+  const server = await running(t, { topics: { orders: '{}' } });
+  assert.deepEqual(await server.ask("SELECT upper('a')"), [['A']]);
+  await server.started.stop();
+  const instance = await DuckDBInstance.create(join(server.path, '.millrace', 'warehouse.duckdb'));
+  const connection = await instance.connect();
+  await connection.run('CREATE MACRO main.upper(x) AS (SELECT any_value(body) FROM millrace.quarantine)');
+  connection.closeSync();
+  instance.closeSync();
+  const again = await running(t, { path: server.path });
+  assert.equal(await again.ask("SELECT upper('a')"), 'SQL_FUNCTION');
+  assert.deepEqual(await again.ask("SELECT lower('A')"), [['a']]);
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { MillraceError } from '#core';
 import { openViews, type Views } from './views-fixture.ts';
 
 const SALES = `SELECT shop, sum(amount) AS amount, sum(items) AS items FROM main.sale GROUP BY shop`;
@@ -121,6 +122,26 @@ describe('a view that fails on what comes', () => {
     await views.keeper.define();
     await views.settle();
     assert.equal(state('sales').state, 'fresh');
+  });
+
+  test('for a while fails for want of the machine is not paused: it says why, and catches up by itself', async () => {
+    const { write } = views.store;
+    const full = Object.assign(views.store, {
+      write: () =>
+        Promise.reject(
+          new MillraceError('STORE_WRITE', { detail: 'IO Error: Could not write file "warehouse.duckdb": No space left on device' }),
+        ),
+    });
+    await write.call(full, async (tx) => {
+      await tx.run(`INSERT INTO main.sale VALUES ('s2', 3, 1, '1', ${tx.batch})`);
+      tx.changed({ kind: 'transfer', target: 'main.sale', rows: 1 });
+    });
+    while (state('sales').error === null) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual([state('sales').state, state('sales').error?.code], ['behind', 'STORE_WRITE']);
+    Object.assign(full, { write });
+    await views.settle();
+    assert.deepEqual([state('sales').state, state('sales').error], ['fresh', null]);
+    assert.deepEqual(await kept('sales'), await views.rows(`${SALES} HAVING count(*) > 0`));
   });
 
   test('does not hold up a stop: its refresh is ended, and the next start takes it up', async () => {

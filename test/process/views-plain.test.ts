@@ -68,6 +68,12 @@ describe('a materialized view over a plain view', () => {
     });
   });
 
+  test('is not held up by a plain view whose text is too long to be read', async () => {
+    await plain(`CREATE VIEW main.foreign_one AS SELECT '${'x'.repeat(1_100_000)}' AS text`);
+    assert.equal((await views.keeper.plainReadersOf('main.sale')).includes('main.foreign_one'), false);
+    await plain('DROP VIEW main.foreign_one');
+  });
+
   test('and the plain views above it are named before a drop, and go with CASCADE', async () => {
     await plain('CREATE VIEW main.above AS SELECT * FROM mart.shops');
     assert.deepEqual(views.keeper.readersOf('main.sale'), ['mart.shops']);

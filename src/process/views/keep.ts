@@ -20,7 +20,7 @@ import { plainReadersOf, plainTexts } from './plain.ts';
 import { forget, openRecords, record, recordOf, trim } from './record.ts';
 import { type Refreshed, refreshView } from './refresh.ts';
 import { openRunning } from './running.ts';
-import { troubleOf } from './trouble.ts';
+import { isOfMachine, troubleOf } from './trouble.ts';
 import { type Engine, inOrder, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
 
 /** Where definitions live: files in the workspace. */
@@ -142,6 +142,7 @@ const AUDITED_PARTITIONS = 4;
 const TRIM_EVERY = 10;
 /** A build that begins again because something changed as a whole; then it is done in one go. */
 const BUILD_TRIES = 3;
+const AGAIN: Millis = 5_000;
 
 export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   const { store, files, chunkRows = CHUNK_ROWS, auditEvery = AUDIT_EVERY, random = Math.random } = input;
@@ -294,13 +295,13 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       kept.set(view.full, own);
       return own.error;
     } catch (thrown) {
-      const { body } = troubleOf(view.full, thrown, readersOf);
+      const error = troubleOf(view.full, thrown, readersOf);
       const former = kept.get(view.full);
       if (former === undefined && !stopping) kept.set(view.full, own);
       const failed = former === undefined ? own : former.view.definition === view.definition ? former : null;
-      if (failed !== null && !stopping) await pause(failed, body);
+      if (failed !== null && !stopping) await setBack(failed, error);
       if (!stopping && !building.progress.cancelled) input.onProblem(thrown);
-      return body;
+      return error.body;
     } finally {
       builds.delete(view.full);
       sorted();
@@ -399,12 +400,21 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       if (stopping) own.dirty = true;
       else {
         const error = troubleOf(view.full, thrown, readersOf);
-        await pause(own, error.body);
+        await setBack(own, error);
         input.onProblem(error);
       }
     }
     own.running = false;
-    own.dueAt = performance.now() + view.refresh;
+    own.dueAt = Math.max(own.dueAt, performance.now() + view.refresh);
+  }
+
+  /** What is not the view's fault is tried again; anything else would only fail once more. */
+  async function setBack(own: Kept, error: MillraceError): Promise<void> {
+    if (!isOfMachine(error)) return pause(own, error.body);
+    own.error = error.body;
+    own.dirty = true;
+    own.dueAt = performance.now() + AGAIN;
+    schedule();
   }
 
   /** False when it holds no longer: then it is paused. */

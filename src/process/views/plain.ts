@@ -2,7 +2,7 @@
  * Plain views (CREATE VIEW) have no rows of their own, so nothing says which of them are new. Where a definition reads one, its query takes
  * the place of its name: the plan sees the tables behind it.
  */
-import { fail } from '#core';
+import { fail, MillraceError } from '#core';
 import { readStatement, type Serialize } from '#sql';
 import { name, type Row } from '#store';
 
@@ -55,15 +55,11 @@ export async function plainTexts(rows: Engine['rows']): Promise<ReadonlyMap<stri
   return new Map(found.map(({ name, sql }) => [String(name), String(sql)]));
 }
 
-/** Plain views that read one of the tables, directly or through each other. */
+/** Plain views that read one of the tables, directly or through each other; what another program's view reads may not be known. */
 export async function plainReadersOf(tables: readonly string[], { rows, serialize }: Engine): Promise<readonly string[]> {
   const reads = new Map<string, readonly string[]>();
   for (const [view, sql] of await plainTexts(rows)) {
-    const statement = await readStatement(sql, serialize);
-    reads.set(
-      view,
-      statement.reads.tables.map(({ schema, name }) => `${schema ?? 'main'}.${name}`.toLowerCase()),
-    );
+    reads.set(view, await readsOf(sql, serialize));
   }
   const below = new Set(tables.map((table) => table.toLowerCase()));
   for (let size = -1; size !== below.size; ) {
@@ -71,6 +67,16 @@ export async function plainReadersOf(tables: readonly string[], { rows, serializ
     for (const [view, read] of reads) if (read.some((table) => below.has(table))) below.add(view);
   }
   return [...reads.keys()].filter((view) => below.has(view) && !tables.includes(view));
+}
+
+async function readsOf(sql: string, serialize: Serialize): Promise<readonly string[]> {
+  try {
+    const { reads } = await readStatement(sql, serialize);
+    return reads.tables.map(({ schema, name }) => `${schema ?? 'main'}.${name}`.toLowerCase());
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError)) throw thrown;
+    return [];
+  }
 }
 
 /** The query with subqueries in place of the tables that stand at these places, under the names that the query knows them by. */

@@ -43,7 +43,7 @@ export function openRunning(store: Store): Running {
         ending ??= setInterval(() => tx.interrupt(), AGAIN);
       };
       current = { view: full, since: performance.now(), end };
-      const mark = setTimeout(() => writeFileSync(file, JSON.stringify({ view: full, deaths: before + 1 })), LONG);
+      const mark = setTimeout(() => leaveMark(file, { view: full, deaths: before + 1 }), LONG);
       const limit = setTimeout(() => end('time'), timeLimit);
       try {
         const result = await work();
@@ -73,6 +73,14 @@ export function openRunning(store: Store): Running {
       if (died?.view === view) died.deaths = 0;
     },
   };
+}
+
+function leaveMark(file: string, mark: { readonly view: string; readonly deaths: number }): void {
+  try {
+    writeFileSync(file, JSON.stringify(mark));
+  } catch {
+    // On a full disk a death in this refresh is not counted; the refresh itself says what it meets there.
+  }
 }
 
 function readMark(file: string): { view: string; deaths: number } | null {

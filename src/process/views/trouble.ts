@@ -6,6 +6,13 @@ import { isOutOfMemory } from '#store';
 const VALUE = /^(?:Conversion|Out of Range|Invalid Input|Division by zero|Constraint|Overflow) Error: (.*)$/i;
 const GONE = /^(?:Binder|Catalog) Error: (.*)$/;
 
+/** The engine's kinds that lie in the machine (a full disk, a file that can't be read): the same refresh may pass later. */
+const MACHINE = /\b(?:IO|TransactionContext) Error: /;
+
+export function isOfMachine(error: MillraceError): boolean {
+  return error.code === 'STORE_WRITE' && MACHINE.test(String(error.params['detail']));
+}
+
 /** `readersOf` gives those that wait for a view that has stopped. */
 export function troubleOf(view: string, thrown: unknown, readersOf: (view: string) => readonly string[]): MillraceError {
   const error = asMillraceError(thrown);
