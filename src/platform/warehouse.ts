@@ -14,9 +14,11 @@ import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts'
 import { openWorkshop } from './models/workshop.ts';
 import { openBlast } from './warehouse/blast.ts';
 import { answer, refuse } from './warehouse/http.ts';
+import { lineageRoutes } from './warehouse/lineage.ts';
 import { modelRoutes } from './warehouse/models.ts';
 import { quarantineRoutes } from './warehouse/quarantine.ts';
 import { questionRoutes } from './warehouse/questions.ts';
+import { openReaders } from './warehouse/readers.ts';
 import { ownStatements } from './warehouse/statements.ts';
 import { transferRoutes } from './warehouse/transfers.ts';
 import { viewRoutes } from './warehouse/views.ts';
@@ -43,7 +45,9 @@ async function main(config: ChildConfig): Promise<void> {
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),
   ) as Record<DefinitionKind, DefinitionFolder>;
-  const blast = openBlast({ workspace: config.workspace, store, keeper, queries, models, definitions });
+  const dashboards = openDefinitions(config.workspace, 'dashboards', '.yaml', () => {});
+  const readers = openReaders({ models, definitions, dashboards, queries: queryFiles });
+  const blast = openBlast({ store, keeper, queries, readers });
   const own = ownStatements(keeper, queries, models, blast);
   const grants = openDefinitions(config.workspace, 'grants', '.yaml', () => {});
   const analyst = openAnalyst({ store, limits: config.limits, own, grants, models, onProblem: problem });
@@ -73,6 +77,7 @@ async function main(config: ChildConfig): Promise<void> {
   const routes = {
     ...questionRoutes({ store, analyst, answers, views: () => ({ views: keeper.states(), problems: broken }) }),
     ...viewRoutes({ store, keeper, blast, timeZone: config.timeZone }),
+    ...lineageRoutes({ store, keeper, queries, readers }),
     ...quarantineRoutes(store),
     ...(await transferRoutes(store)),
     ...modelRoutes(models),
@@ -111,7 +116,7 @@ async function main(config: ChildConfig): Promise<void> {
       await keeper.stop();
       await delivering.settle(2_500);
       await delivering.stop();
-      for (const files of [viewFiles, queryFiles, grants, ...Object.values(definitions)]) files.close();
+      for (const files of [viewFiles, queryFiles, dashboards, grants, ...Object.values(definitions)]) files.close();
       await queries.stop();
       await store.close();
       process.exit(0);

@@ -4,7 +4,7 @@
  * An error is always {"error": ErrorBody} with the catalogue's HTTP status.
  */
 import type { Column, Entry, ErrorBody, Role, Table, Topic, TransferTable } from '#core';
-import type { Dashboard, MetricShape } from '#visualize';
+import type { Dashboard } from '#visualize';
 
 export interface ErrorAnswer {
   error: ErrorBody;
@@ -176,10 +176,20 @@ export interface SavedQueryAnswer {
 
 /** GET /v1/metrics: the files of the folder metrics/, as far as a form needs to know them; POST /v1/answers/metric asks them. */
 export interface MetricsAnswer {
-  metrics: readonly MetricShape[];
+  metrics: readonly MetricFacts[];
   /** The workspace's: where a day begins, and in what money is counted. */
   time_zone: string;
   currency: string;
+}
+
+export interface MetricFacts {
+  name: string;
+  title: string;
+  table: string;
+  /** The column that says when. */
+  time: string | null;
+  dimensions: readonly string[];
+  format: 'number' | 'currency' | 'percent';
 }
 
 /**
@@ -200,7 +210,19 @@ export interface LineageAnswer {
 
 export interface LineageNode {
   id: string;
-  kind: 'topic' | 'transfer' | 'table' | 'view' | 'model' | 'metric' | 'query' | 'dashboard';
+  kind:
+    | 'topic'
+    | 'transfer'
+    | 'table'
+    | 'view'
+    | 'scheduled query'
+    | 'model'
+    | 'metric'
+    | 'journey'
+    | 'experiment'
+    | 'segment'
+    | 'question'
+    | 'dashboard';
   name: string;
   level: number;
 }

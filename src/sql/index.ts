@@ -1,6 +1,7 @@
 /** SQL text → statement as data, and the allow-list. The authority on what a text means is DuckDB's own parser (docs/sql.md). */
 export { checkStatement, type Who } from './check.ts';
 export { functionFamilies, isAllowedFunction, tableFunctions } from './functions.ts';
+export { fullName, named, wordsOf } from './names.ts';
 export type { Serialize } from './parse.ts';
 export { readStatement } from './read.ts';
 export type { FunctionCall, Reads, TableRead } from './reads.ts';

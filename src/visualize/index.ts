@@ -10,7 +10,6 @@ export { rolesOf } from './data.ts';
 export { chartOf, draw, fitting, pick } from './draw.ts';
 export { definitionOf, type Merged, mergeDashboards, same, writeDashboard } from './edit.ts';
 export { dayFormatter, formatter } from './format.ts';
-export { type MetricShape, metricShape } from './metric.ts';
 export { type Grain, grains, type ModelView, modelViews, sqlOf, type TileSource } from './source.ts';
 export type { ChartSpec } from './spec.ts';
 export { defaultLook, type Look } from './theme.ts';

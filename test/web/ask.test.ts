@@ -182,7 +182,7 @@ describe('questions on one workspace', () => {
     assert.deepEqual(nodes.map(({ id, level }) => [id, level]).toSorted(), [
       ['dashboard sales', 1],
       ['metric revenue', 1],
-      ['query by-hand', 1],
+      ['question by-hand', 1],
       ['table main.sales', 0],
     ]);
     assert.deepEqual(new Set(edges.map(({ from }) => from)), new Set(['table main.sales']));

@@ -1,13 +1,14 @@
 import { Autocomplete, Button, Checkbox, MultiSelect, SegmentedControl, Select, TextInput } from '@mantine/core';
 import type { Table } from '#core';
-import { type MetricShape, timeRanges } from '#visualize';
+import { timeRanges } from '#visualize';
+import type { MetricFacts } from '../../src/server/api.ts';
 import { ask } from '../api.ts';
 import { useLive } from '../live.ts';
 import { useWords } from '../words/index.tsx';
 import { aggregates, type Condition, isNumber, isTime, plainColumns, type Question, quotedTable, type Test, tests } from './question.ts';
 
 /** What is asked about: one of the tables or metrics. */
-export type Subject = { readonly kind: 'table'; readonly table: Table } | { readonly kind: 'metric'; readonly metric: MetricShape };
+export type Subject = { readonly kind: 'table'; readonly table: Table } | { readonly kind: 'metric'; readonly metric: MetricFacts };
 
 export const keyOf = (subject: Subject) =>
   subject.kind === 'table' ? `table ${subject.table.schema}.${subject.table.name}` : `metric ${subject.metric.name}`;

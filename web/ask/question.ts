@@ -1,6 +1,7 @@
 /** A question that was clicked together, and the statement that it means. Pure. */
 import type { Column, Table } from '#core';
-import type { MetricShape, Tile, TimeRange } from '#visualize';
+import type { Tile, TimeRange } from '#visualize';
+import type { MetricFacts } from '../../src/server/api.ts';
 
 export const aggregates = ['count', 'sum', 'avg', 'min', 'max', 'distinct'] as const;
 export type Aggregate = (typeof aggregates)[number];
@@ -55,8 +56,8 @@ export function firstQuestion(table: Table): Question {
   return { ...blank, time, grain: time === null ? 'none' : 'day' };
 }
 
-export function firstMetricQuestion({ hasTime }: MetricShape): Question {
-  return { ...blank, time: hasTime ? 'period' : null, grain: hasTime ? 'day' : 'none' };
+export function firstMetricQuestion({ time }: MetricFacts): Question {
+  return { ...blank, time: time === null ? null : 'period', grain: time === null ? 'none' : 'day' };
 }
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
@@ -137,14 +138,14 @@ function conditionSql({ column: name, test, value }: Condition, columns: readonl
 }
 
 /** A metric's statement: its definition says how it is counted, joined and placed in time. Conditions are on the dimensions that are shown. */
-export function metricSql(metric: MetricShape, question: Question): string {
+export function metricSql(metric: MetricFacts, question: Question): string {
   const { grain, by, compare } = question;
-  const ranged = metric.hasTime && question.range !== 'all';
+  const ranged = metric.time !== null && question.range !== 'all';
   const call = (ends: string) =>
     `answers.metric(${[
       `metric := ${literal(metric.name)}`,
       ...(by.length > 0 ? [`by := ${literal(by.join(','))}`] : []),
-      ...(metric.hasTime && grain !== 'none' ? [`grain := '${grain}'`] : []),
+      ...(metric.time !== null && grain !== 'none' ? [`grain := '${grain}'`] : []),
       ...(ranged ? [ends] : []),
     ].join(', ')})`;
   const now = call('from := $from, to := $last');
@@ -154,7 +155,7 @@ export function metricSql(metric: MetricShape, question: Question): string {
     'SELECT *',
     `FROM ${source}`,
     ...(where.length > 0 ? [`WHERE ${where.join(' AND ')}`] : []),
-    ...(metric.hasTime && grain !== 'none' ? ['ORDER BY ALL'] : by.length > 0 ? ['ORDER BY value DESC NULLS LAST'] : []),
+    ...(metric.time !== null && grain !== 'none' ? ['ORDER BY ALL'] : by.length > 0 ? ['ORDER BY value DESC NULLS LAST'] : []),
   ].join('\n');
 }
 
@@ -167,14 +168,14 @@ function besideBefore(by: readonly string[], now: string, before: string): strin
 }
 
 /** A tile that asks the same; a plain question about a metric names it, and follows its definition. */
-export function tileOf(title: string, sql: string, of: MetricShape | null, question: Question | null): Tile {
+export function tileOf(title: string, sql: string, of: MetricFacts | null, question: Question | null): Tile {
   const named = of !== null && question !== null && question.conditions.length === 0 && !(question.compare && question.grain === 'none');
   return {
     title,
     width: 6,
     height: 4,
     sql,
-    source: named ? { kind: 'metric', name: of.name, by: question.by, grain: of.hasTime ? question.grain : 'none' } : null,
+    source: named ? { kind: 'metric', name: of.name, by: question.by, grain: of.time === null ? 'none' : question.grain } : null,
     chart: null,
     text: null,
     tab: null,

@@ -56,7 +56,7 @@ function OfMetric({ source, onSource }: Of<'metric'>) {
             onChange={(by) => onSource({ ...source, by })}
             data={[...metric.dimensions]}
           />
-          {metric.hasTime && (
+          {metric.time !== null && (
             <div>
               <span className="label">{t('question_grain')}</span>
               <SegmentedControl

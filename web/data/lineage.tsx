@@ -48,7 +48,7 @@ function Graph({ nodes, edges }: LineageAnswer) {
       })}
       {nodes.map((node) => {
         const { x, y } = places.get(node.id)!;
-        const kind = t(`node_${node.kind}`);
+        const kind = t(`node_${node.kind === 'scheduled query' ? 'schedule' : node.kind}`);
         const [href, name] = [pageOf(node), cut(node.name)];
         const inside = (
           <>
@@ -123,10 +123,15 @@ function pageOf({ kind, name }: LineageNode): string | null {
       return `/models/${word}`;
     case 'dashboard':
       return `/dashboards/${word}`;
-    case 'query':
+    case 'question':
       return `/ask#${new URLSearchParams({ query: name })}`;
     case 'metric':
       return `/ask#${new URLSearchParams({ metric: name })}`;
+    case 'journey':
+    case 'experiment':
+    case 'segment':
+      return '/answers';
+    case 'scheduled query':
     case 'transfer':
       return null;
   }

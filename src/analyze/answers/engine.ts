@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { json as readJson } from 'node:stream/consumers';
-import { type Entry, fail, type Principal } from '#core';
+import { type Entry, fail, MillraceError, type Principal } from '#core';
 import { parseExperiment } from '#experiment';
 import type { Store } from '#store';
 import { parseJourney } from '../metrics/journey.ts';
-import { parseMetric } from '../metrics/metric.ts';
+import { type Metric, parseMetric } from '../metrics/metric.ts';
 import { parseSegment } from '../metrics/segment.ts';
 import type { Analyst, Answer } from '../query.ts';
 import { expandCalls } from './call.ts';
@@ -40,6 +40,8 @@ export interface Shown {
 
 export interface Answers {
   list(): readonly Entry[];
+  /** The metrics whose files can be taken: whoever asks for another is told why. */
+  metrics(): readonly Metric[];
   /** Errors: ANSWER_*, METRIC_*, JOURNEY_UNKNOWN, DEFINITION_*. */
   show(asked: Pick<Asked, 'who' | 'answer' | 'options'>): Promise<Shown>;
   /** JSON: the analyst's answer with `answer`, `sql` and `evidence` before it. Errors: those of `show`, METRIC_JOIN, SQL_*, QUERY_*. */
@@ -109,6 +111,15 @@ export function newAnswers(
 
   return {
     list: () => kinds.map(entryOf),
+    metrics: () =>
+      input.definitions.metrics.list().flatMap(({ name, text, file }) => {
+        try {
+          return [parseMetric(name, text, file)];
+        } catch (thrown) {
+          if (!(thrown instanceof MillraceError)) throw thrown;
+          return [];
+        }
+      }),
     async show(asked) {
       const { kind, given, setting } = await plan(asked);
       return { answer: entryOf(kind), sql: kind.sql(given, setting), evidence_sql: kind.evidence(given, setting) };

@@ -1,26 +1,13 @@
 /** The blast radius: everything that reads a table, however many views deep, told before the table is dropped or loses a column. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { type DefinitionKind, definitionKinds, type Models } from '#analyze';
-import { fail } from '#core';
+import { fail, type Table } from '#core';
 import type { Keeper, Queries } from '#process';
-import type { CreateStatement, Statement } from '#sql';
+import { type CreateStatement, fullName, named, type Statement } from '#sql';
 import { quoted, type Store } from '#store';
-import { type DefinitionFolder, openDefinitions } from '#workspace';
+import type { Reader } from './readers.ts';
 
 /** `goes`: CASCADE drops it too; else it stays, and will say what it misses. */
 export interface Affected {
-  readonly kind:
-    | 'materialized view'
-    | 'view'
-    | 'scheduled query'
-    | 'dashboard'
-    | 'question'
-    | 'model'
-    | 'metric'
-    | 'journey'
-    | 'experiment'
-    | 'segment';
+  readonly kind: 'materialized view' | 'view' | 'scheduled query' | Reader['kind'];
   readonly name: string;
   readonly goes: boolean;
 }
@@ -35,36 +22,13 @@ export interface Blast {
   check(statement: Statement): Promise<void>;
 }
 
-const KINDS: Readonly<Record<DefinitionKind, Affected['kind']>> = {
-  metrics: 'metric',
-  journeys: 'journey',
-  experiments: 'experiment',
-  segments: 'segment',
-};
-
 export function openBlast(input: {
-  readonly workspace: string;
   readonly store: Store;
   readonly keeper: Keeper;
   readonly queries: Queries;
-  readonly models: Models;
-  readonly definitions: Readonly<Record<DefinitionKind, DefinitionFolder>>;
+  readonly readers: () => readonly Reader[];
 }): Blast {
-  const { keeper, queries, store } = input;
-
-  /** Definitions that are text, each with what it is. */
-  function texts(): { kind: Affected['kind']; name: string; text: string }[] {
-    const models = input.models.list().flatMap(({ name, versions }) => {
-      const text = versions[0]?.query;
-      return text === undefined ? [] : [{ kind: 'model' as const, name, text }];
-    });
-    const answers = definitionKinds.flatMap((kind) => input.definitions[kind].list().map((each) => ({ ...each, kind: KINDS[kind] })));
-    const dashboards = filesOf(input.workspace, 'dashboards', '.yaml').map((each) => ({ ...each, kind: 'dashboard' as const }));
-    const questions = filesOf(input.workspace, 'queries', '.sql')
-      .filter(({ name }) => !name.includes('.'))
-      .map((each) => ({ ...each, kind: 'question' as const }));
-    return [...models, ...answers, ...dashboards, ...questions];
-  }
+  const { keeper, queries, store, readers } = input;
 
   const textOf = (full: string): string => keeper.definitionOf(full) ?? queries.definitionOf(full) ?? '';
 
@@ -74,23 +38,22 @@ export function openBlast(input: {
     const plain = await keeper.plainReadersOf(table);
     const gone = [table, ...views.map((view) => view.toLowerCase()), ...plain];
     const list = (kind: Affected['kind'], names: readonly string[]) => names.map((name) => ({ kind, name, goes: true }));
+    const tables = await store.tables();
+    const definitions = readers();
     const all: Affected[] = [
       ...list('materialized view', views),
       ...list('view', plain),
       ...list('scheduled query', queries.readersOf(gone)),
-      ...texts()
-        .filter(({ text }) => gone.some((each) => mentions(text, each)))
-        .map(({ kind, name }) => ({ kind, name, goes: false })),
+      ...definitions.filter(({ sql }) => readsOne(sql, gone, tables)).map(({ kind, name }) => ({ kind, name, goes: false })),
     ];
     if (columns === undefined) return all;
     const plainTexts = await keeper.plainTexts();
-    const known = new Map(texts().map(({ kind, name, text }) => [`${kind} ${name}`, text]));
-    const hit = new Set([table]);
+    const hit = [table];
     return all.filter(({ kind, name }) => {
-      const text = (kind === 'view' ? plainTexts.get(name) : (known.get(`${kind} ${name}`) ?? textOf(name))) ?? '';
-      const all = ALL.test(text) && [...hit].some((each) => mentions(text, each));
-      const affected = all || columns.some((column) => names(text, column));
-      if (affected) hit.add(name.toLowerCase());
+      const own = definitions.find((each) => each.kind === kind && each.name === name);
+      const text = own?.text ?? (kind === 'view' ? plainTexts.get(name) : textOf(name)) ?? '';
+      const affected = (ALL.test(text) && readsOne(own?.sql ?? text, hit, tables)) || columns.some((column) => names(text, column));
+      if (affected) hit.push(name.toLowerCase());
       return affected;
     });
   }
@@ -127,23 +90,8 @@ export function openBlast(input: {
   return { of, check };
 }
 
-function filesOf(workspace: string, folder: string, ending: string): readonly { name: string; text: string }[] {
-  if (!existsSync(join(workspace, folder))) return [];
-  const files = openDefinitions(workspace, folder, ending, () => {});
-  try {
-    return files.list();
-  } finally {
-    files.close();
-  }
-}
-
-/** Does a text name the table? One of the schema main may be named without it, where a table stands. */
-function mentions(text: string, table: string): boolean {
-  const [schema, name] = table.split('.', 2) as [string, string];
-  const quotable = (word: string) => `"?${word.replace(/[^a-z0-9_]/g, '\\$&')}"?`;
-  const full = `(?<![\\w."])${quotable(schema)}\\s*\\.\\s*${quotable(name)}(?!\\w)`;
-  const bare = schema === 'main' ? `|\\b(?:from|join|table:|,)\\s*${quotable(name)}(?![\\w.])` : '';
-  return new RegExp(full + bare, 'i').test(text);
+function readsOne(sql: string, gone: readonly string[], tables: readonly Table[]): boolean {
+  return named(sql, tables).found.some((table) => gone.includes(fullName(table).toLowerCase()));
 }
 
 /** All columns of something are taken. */

@@ -19,6 +19,8 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
       send(response, await analyst.ask({ ...asked, sql: await answers.expand(asked.sql, who), who, signal } as never));
     },
     'GET /answers': async () => ({ answers: answers.list() }),
+    'GET /metrics': async () =>
+      answers.metrics().map(({ name, title, table, time, dimensions, format }) => ({ name, title, table, time, dimensions, format })),
     'POST /answers/': async ({ who, name, request, response }) => {
       const { show, ...asked } = (await json(request)) as { show: boolean; options: Record<string, unknown> };
       if (show) return answers.show({ ...asked, answer: name, who });

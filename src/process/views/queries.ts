@@ -50,6 +50,8 @@ export interface ScheduledQueryState {
   readonly state: 'waiting' | 'running' | 'paused';
   /** ISO 8601 in UTC. */
   readonly next: string | null;
+  /** schema.name in lower case. */
+  readonly reads: readonly string[];
   readonly last: { readonly due: string; readonly outcome: Outcome; readonly rows: number; readonly error: string | null } | null;
 }
 
@@ -276,6 +278,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
         state: own.paused ? 'paused' : own.running ? 'running' : 'waiting',
         next: ((next) => (next === null ? null : new Date(next).toISOString()))(nextOf(own)),
         last: own.last,
+        reads: [...own.query.reads],
       })),
     readersOf: (tables) => readersOf(tables).map(({ query }) => query.full),
     definitionOf: (full) => kept.get(full)?.query.body,

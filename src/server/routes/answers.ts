@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { fail } from '#core';
 import type { Front } from '#platform';
-import type { AnswerRequest } from '../api.ts';
+import type { AnswerRequest, MetricsAnswer } from '../api.ts';
 import { pipe } from './pipe.ts';
 
 let named = 0;
@@ -11,6 +11,11 @@ export function answerRoutes(app: FastifyInstance, front: Front): void {
   app.get('/v1/answers', { config: { action: 'catalog' } }, (request, reply) =>
     pipe(front, request, reply, { method: 'GET', path: '/answers' }),
   );
+
+  app.get('/v1/metrics', { config: { action: 'catalog' } }, async (): Promise<MetricsAnswer> => {
+    const { timeZone, currency } = front.workspace.settings;
+    return { metrics: await front.warehouse.json<MetricsAnswer['metrics']>('GET', '/metrics'), time_zone: timeZone, currency };
+  });
 
   app.post<{ Params: { name: string } }>('/v1/answers/:name', { config: { action: 'query' } }, async (request, reply) => {
     const { options = {}, show = false, limits = {} } = checked(request.body);

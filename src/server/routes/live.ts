@@ -2,9 +2,9 @@ import { text as readAll } from 'node:stream/consumers';
 import type { FastifyInstance } from 'fastify';
 import { errorFromBody, fail, type Millis, type Principal, type Table } from '#core';
 import type { Front } from '#platform';
+import { fullName, named } from '#sql';
 import type { Dashboard } from '#visualize';
 import type { LiveEvent, QueryAnswer, ViewsAnswer } from '../api.ts';
-import { full, named } from '../names.ts';
 import { about, dashboardFiles } from './dashboards.ts';
 
 const LOOK: Millis = 1_000;
@@ -50,7 +50,7 @@ function touched({ tiles }: Dashboard, changed: ReadonlySet<string>, tables: rea
     if (sql === null) return [];
     const { found, called } = named(sql, tables);
     const any = called.length > 0 || found.some(({ kind, origin }) => kind === 'view' && origin !== 'view');
-    return any || found.some((table) => changed.has(full(table))) ? [at] : [];
+    return any || found.some((table) => changed.has(fullName(table))) ? [at] : [];
   });
 }
 

@@ -2,8 +2,8 @@ import { text as readAll } from 'node:stream/consumers';
 import type { FastifyInstance } from 'fastify';
 import { errorFromBody, fail, type Principal, type Table } from '#core';
 import type { Front } from '#platform';
+import { fullName, named, wordsOf } from '#sql';
 import type { QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
-import { full, named, wordsOf } from '../names.ts';
 
 const sampled = 5;
 const mostTables = 30;
@@ -58,9 +58,9 @@ function onlyShape(sql: string): string {
 function upstream(found: readonly Table[], tables: readonly Table[], views: readonly ViewFacts[]): { table: Table; of: string | null }[] {
   const lines = found.map((table) => ({ table, of: null as string | null }));
   for (const { table } of lines) {
-    for (const read of views.find(({ name }) => name === full(table))?.reads ?? []) {
-      const next = tables.find((each) => full(each) === read);
-      if (next !== undefined && !lines.some((line) => line.table === next)) lines.push({ table: next, of: full(table) });
+    for (const read of views.find(({ name }) => name === fullName(table))?.reads ?? []) {
+      const next = tables.find((each) => fullName(each) === read);
+      if (next !== undefined && !lines.some((line) => line.table === next)) lines.push({ table: next, of: fullName(table) });
     }
   }
   return lines;
@@ -71,7 +71,7 @@ async function why(
   of: string | null,
   { ask, views, words, front }: { ask: Ask; views: readonly ViewFacts[]; words: ReadonlySet<string>; front: Front },
 ): Promise<WhyTable> {
-  const name = full(table);
+  const name = fullName(table);
   const source = `${quoted(table.schema)}.${quoted(table.name)}`;
   const positioned = table.columns.some((column) => column.name === '_position');
   const [batches, sample] = await Promise.all([

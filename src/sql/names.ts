@@ -1,11 +1,11 @@
 /** The tables that a statement names, found by name in its text: enough to say what something stands on, never to decide who may read it. */
 import type { Table } from '#core';
 
-export const full = ({ schema, name }: Table): string => `${schema}.${name}`;
+export const fullName = ({ schema, name }: Pick<Table, 'schema' | 'name'>): string => `${schema}.${name}`;
 
 /** The tables that the statement names, as the catalog knows them: schema.name anywhere, a bare name of main after FROM, JOIN or a comma. */
 export function named(sql: string, tables: readonly Table[]): { found: Table[]; called: string[] } {
-  const byName = new Map(tables.filter(({ origin }) => origin !== 'system').map((table) => [full(table).toLowerCase(), table]));
+  const byName = new Map(tables.filter(({ origin }) => origin !== 'system').map((table) => [fullName(table).toLowerCase(), table]));
   const names = new Set<string>();
   const calls = new Set<string>();
   const ctes = new Set(
