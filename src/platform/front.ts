@@ -11,7 +11,7 @@ import { type DoorContext, type Intake, openIntake, openLog } from '#collect';
 import { asMillraceError, type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
 import { type Guard, openGuard } from '#guard';
 import { residentBytes, supervise } from '#run';
-import { openWorkspace, type Workspace } from '#workspace';
+import { openWorkspace, type TextFolder, textFolder, type Workspace } from '#workspace';
 import { type Flow, newFlow } from './flow.ts';
 import { takeLock } from './lock.ts';
 import { warehouseShare, watchMemory } from './memory-watch.ts';
@@ -40,6 +40,9 @@ export interface Front {
   /** Models that answer in this process, without the warehouse. */
   readonly models: ModelServer;
   readonly transfers: Transfers;
+  readonly dashboards: TextFolder;
+  /** Saved questions. */
+  readonly questions: TextFolder;
   /** Files that users drop. */
   readonly dropped: Uploads;
   /** Where the log of each topic ends, durably. */
@@ -231,6 +234,20 @@ export function openFront(options: FrontOptions): Front {
     uploads,
     models,
     transfers,
+    dashboards: textFolder({
+      workspace: workspace.path,
+      folder: 'dashboards',
+      ending: '.yaml',
+      kept: join(dataPath, 'versions', 'dashboards'),
+      errors: { name: 'DASHBOARD_NAME', unknown: 'DASHBOARD_UNKNOWN', changed: 'DASHBOARD_CHANGED', version: 'DASHBOARD_VERSION' },
+    }),
+    questions: textFolder({
+      workspace: workspace.path,
+      folder: 'queries',
+      ending: '.sql',
+      kept: join(dataPath, 'versions', 'queries'),
+      errors: { name: 'SAVED_NAME', unknown: 'SAVED_UNKNOWN', changed: 'SAVED_CHANGED', version: 'SAVED_VERSION' },
+    }),
     dropped,
     durable: () => log.durable(),
     warehouseState: () => state,

@@ -1,3 +1,4 @@
+export type { TextFolder } from '#workspace';
 export { type Flow, newFlow } from './flow.ts';
 export { type Front, type FrontOptions, openFront } from './front.ts';
 export type { PlannedStep } from './transfer.ts';

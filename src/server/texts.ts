@@ -1,133 +1,67 @@
-/** Folders of small text files that people edit side by side: nothing is overwritten unseen, and what was there before can be read again. */
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type ErrorCode, fail } from '#core';
+/** The routes that all folders of versioned texts have: one, its versions, saving, removing. */
+import type { FastifyInstance } from 'fastify';
+import type { Front, TextFolder } from '#platform';
+import type { DashboardVersionsAnswer } from './api.ts';
 
-export interface TextFolder {
-  /** By name. */
-  names(): readonly string[];
-  /** As messages name it: dashboards/shop.yaml. */
-  file(name: string): string;
-  /** `name`, if it is one that is the same in a path and in a URL; the folder's `name` error otherwise. */
-  checked(name: string): string;
-  /** Errors: the folder's `unknown`. */
-  read(name: string): string;
-  /**
-   * Puts what `next` makes of the present text (null: there is none) in place, whole or not at all. `on` is the version that was edited, null
-   * for a new file; another present one is the folder's error `changed`. DEFINITION_WRITE, and those of `next`.
-   */
-  save(save: { name: string; on: unknown; by: string; next: (held: string | null) => string }): string;
-  /** Errors: the folder's `unknown`. */
-  remove(name: string, by: string): void;
-  /** The newest 50 that were saved here, the newest first; what someone wrote on disk too, once it was replaced. */
-  versions(name: string): { version: string; at: string; by: string }[];
-  /** Errors: the folder's `version`. */
-  version(name: string, version: string): string;
+type Body = Readonly<Record<string, unknown>>;
+
+interface Named {
+  Params: { name: string };
 }
 
-interface Kept {
-  readonly at: string;
-  readonly version: string;
-  readonly by: string;
-  readonly text: string;
-}
+export function textRoutes<Answer extends { readonly version: string }>(
+  app: FastifyInstance,
+  { guard }: Front,
+  of: {
+    /** With :name. */
+    readonly url: string;
+    readonly files: TextFolder;
+    readonly about: (name: string, text: string) => Answer;
+    /** The next text from what was sent, over the present one. */
+    readonly next: (name: string, body: Body, held: string | null) => string;
+  },
+): void {
+  const { url, files, about } = of;
+  const audit = (name: string, { principal, ip }: { principal: { name: string }; ip: string }) =>
+    guard.audit({ who: principal.name, action: 'define', on: files.file(name), outcome: 'done', from: ip });
 
-const most = 50;
+  app.get<Named>(url, { config: { action: 'catalog' } }, async (request, reply) => {
+    const name = files.checked(request.params.name);
+    const answer = about(name, files.read(name));
+    reply.header('etag', `"${answer.version}"`);
+    return answer;
+  });
 
-/** The files `<workspace>/<folder>/<name><ending>`; earlier texts are `<kept>/<name>/<number>-<version>.json`. They are read when asked for. */
-export function textFolder(of: {
-  readonly workspace: string;
-  readonly folder: string;
-  readonly ending: string;
-  readonly kept: string;
-  readonly errors: Readonly<Record<'name' | 'unknown' | 'changed' | 'version', ErrorCode>>;
-}): TextFolder {
-  const { ending, errors } = of;
-  const folder = join(of.workspace, of.folder);
-  const pathOf = (name: string) => join(folder, `${name}${ending}`);
-  const file = (name: string) => `${of.folder}/${name}${ending}`;
-  const held = (name: string) => (existsSync(pathOf(name)) ? readFileSync(pathOf(name), 'utf8') : null);
-  const read = (name: string) => held(name) ?? fail(errors.unknown, { name });
+  app.get<Named>(
+    `${url}/versions`,
+    { config: { action: 'catalog' } },
+    async (request): Promise<DashboardVersionsAnswer> => ({ versions: files.versions(files.checked(request.params.name)) }),
+  );
 
-  const keptFiles = (name: string) => {
-    const path = join(of.kept, name);
-    const all = existsSync(path) ? readdirSync(path) : [];
-    return all.filter((each) => /^\d{8}-[0-9a-f]{16}\.json$/.test(each)).sort();
-  };
-  const open = (name: string, each: string) => JSON.parse(readFileSync(join(of.kept, name, each), 'utf8')) as Kept;
+  app.get<{ Params: { name: string; version: string } }>(`${url}/versions/:version`, { config: { action: 'catalog' } }, async (request) => {
+    const name = files.checked(request.params.name);
+    return about(name, files.version(name, request.params.version));
+  });
 
-  /** As the newest version, unless it is that already. */
-  function keep(name: string, by: string, text: string): void {
-    const version = versionOf(text);
-    const before = keptFiles(name);
-    const newest = before.at(-1);
-    if (newest?.slice(9, 25) === version) return;
-    const number = String(newest === undefined ? 1 : Number(newest.slice(0, 8)) + 1).padStart(8, '0');
-    mkdirSync(join(of.kept, name), { recursive: true, mode: 0o700 });
-    const kept: Kept = { at: new Date().toISOString(), version, by, text };
-    writeFileSync(join(of.kept, name, `${number}-${version}.json`), `${JSON.stringify(kept)}\n`, { flush: true, mode: 0o600 });
-    for (const old of before.slice(0, Math.max(0, before.length + 1 - most))) rmSync(join(of.kept, name, old));
-  }
+  app.put<Named & { Body: Body | null }>(url, { config: { action: 'define' } }, async (request, reply) => {
+    const name = files.checked(request.params.name);
+    const body = request.body ?? {};
+    const on = body['version'] ?? matched(request.headers['if-match']);
+    const answer = about(name, files.save({ name, on, by: request.principal.name, next: (held) => of.next(name, body, held) }));
+    audit(name, request);
+    reply.header('etag', `"${answer.version}"`);
+    return answer;
+  });
 
-  function write(name: string, text: string): void {
-    const beside = join(folder, `.${process.pid}${ending}`);
-    try {
-      mkdirSync(folder, { recursive: true });
-      writeFileSync(beside, text, { flush: true });
-      renameSync(beside, pathOf(name));
-    } catch (error) {
-      rmSync(beside, { force: true });
-      fail('DEFINITION_WRITE', { file: file(name), problem: (error as NodeJS.ErrnoException).code ?? 'it failed' }, error);
-    }
-  }
-
-  return {
-    file,
-    read,
-    names: () =>
-      (existsSync(folder) ? readdirSync(folder) : [])
-        .filter((each) => each.endsWith(ending) && isName(each.slice(0, -ending.length)))
-        .map((each) => each.slice(0, -ending.length))
-        .sort(),
-    checked: (name) => (isName(name) ? name : fail(errors.name, { name: name.slice(0, 100) })),
-    save({ name, on, by, next }) {
-      // Nothing awaits between this look and the renaming: of two savers in this process one sees the other.
-      const before = held(name);
-      if ((before === null ? null : versionOf(before)) !== on) fail(errors.changed, { name });
-      const text = next(before);
-      if (before !== null) keep(name, 'file', before);
-      write(name, text);
-      keep(name, by, text);
-      return text;
-    },
-    remove(name, by) {
-      keep(name, by, read(name));
-      rmSync(pathOf(name));
-    },
-    versions: (name) =>
-      keptFiles(name)
-        .reverse()
-        .map((each) => {
-          const { version, at, by } = open(name, each);
-          return { version, at, by };
-        }),
-    version(name, version) {
-      const found = keptFiles(name).findLast((each) => each.slice(9, 25) === version);
-      return found === undefined ? fail(errors.version, { name, version: version.slice(0, 50) }) : open(name, found).text;
-    },
-  };
-}
-
-export function versionOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  app.delete<Named>(url, { config: { action: 'define' } }, async (request) => {
+    const name = files.checked(request.params.name);
+    files.remove(name, request.principal.name);
+    audit(name, request);
+    return { name };
+  });
 }
 
 /** The version in If-Match: "…"; null without one. */
-export function matched(header: string | undefined): string | null {
+function matched(header: string | undefined): string | null {
   return header === undefined ? null : header.trim().replace(/^(?:W\/)?"(.*)"$/, '$1');
-}
-
-function isName(name: string): boolean {
-  return /^[a-z][a-z0-9_-]{0,62}$/.test(name);
 }

@@ -43,6 +43,13 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
       return tables.filter(({ schema, name }) => names.has(`${schema}.${name}`.toLowerCase()));
     },
     'GET /views': async () => views(),
+    /** The newest batch, and the tables that were written after another. */
+    'GET /written': async ({ query }) => {
+      const batch = store.batch();
+      const after = Number(query.get('after') ?? batch);
+      const rows = after < batch ? await store.rows('SELECT DISTINCT target FROM millrace.batch WHERE batch > $1', [after]) : [];
+      return { batch, targets: rows.map(({ target }) => String(target)) };
+    },
     'GET /state': async () => ({
       positions: Object.fromEntries(store.positions()),
       batch: store.batch(),

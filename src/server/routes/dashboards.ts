@@ -1,19 +1,13 @@
-import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { fail, MillraceError } from '#core';
-import type { Front } from '#platform';
+import type { Front, TextFolder } from '#platform';
 import { parseDashboard, writeDashboard } from '#visualize';
-import type { DashboardAnswer, DashboardsAnswer, DashboardVersionsAnswer } from '../api.ts';
-import { matched, type TextFolder, textFolder, versionOf } from '../texts.ts';
-
-interface Named {
-  Params: { name: string };
-}
+import type { DashboardAnswer, DashboardsAnswer } from '../api.ts';
+import { textRoutes } from '../texts.ts';
 
 /** Dashboards: the files of the workspace's folder dashboards/, read when asked for, so that an edit on disk is seen at once. */
-export function dashboardRoutes(app: FastifyInstance, { workspace, guard }: Front): void {
-  const files = dashboardFiles(workspace);
-  const url = '/v1/dashboards/:name';
+export function dashboardRoutes(app: FastifyInstance, front: Front): void {
+  const files = front.dashboards;
 
   app.get('/v1/dashboards', { config: { action: 'catalog' } }, async (): Promise<DashboardsAnswer> => {
     const dashboards = files.names().map((each) => {
@@ -24,68 +18,17 @@ export function dashboardRoutes(app: FastifyInstance, { workspace, guard }: Fron
     return { dashboards };
   });
 
-  app.get<Named>(url, { config: { action: 'catalog' } }, async (request, reply) => {
-    const name = files.checked(request.params.name);
-    const answer = about(files, name, files.read(name));
-    reply.header('etag', `"${answer.version}"`);
-    return answer;
-  });
-
-  app.get<Named>(
-    `${url}/versions`,
-    { config: { action: 'catalog' } },
-    async (request): Promise<DashboardVersionsAnswer> => ({ versions: files.versions(files.checked(request.params.name)) }),
-  );
-
-  app.get<{ Params: { name: string; version: string } }>(
-    `${url}/versions/:version`,
-    { config: { action: 'catalog' } },
-    async (request): Promise<DashboardAnswer> => {
-      const name = files.checked(request.params.name);
-      return about(files, name, files.version(name, request.params.version));
-    },
-  );
-
-  app.put<Named & { Body: { text?: unknown; definition?: unknown; version?: unknown } | null }>(
-    url,
-    { config: { action: 'define' } },
-    async (request, reply): Promise<DashboardAnswer> => {
-      const name = files.checked(request.params.name);
-      const { body } = request;
-      const text = files.save({
-        name,
-        on: body?.version ?? matched(request.headers['if-match']),
-        by: request.principal.name,
-        next: (held) => newText(files, name, body ?? {}, held),
-      });
-      guard.audit({ who: request.principal.name, action: 'define', on: files.file(name), outcome: 'done', from: request.ip });
-      const answer = about(files, name, text);
-      reply.header('etag', `"${answer.version}"`);
-      return answer;
-    },
-  );
-
-  app.delete<Named>(url, { config: { action: 'define' } }, async (request) => {
-    const name = files.checked(request.params.name);
-    files.remove(name, request.principal.name);
-    guard.audit({ who: request.principal.name, action: 'define', on: files.file(name), outcome: 'done', from: request.ip });
-    return { name };
-  });
-}
-
-export function dashboardFiles(workspace: Front['workspace']): TextFolder {
-  return textFolder({
-    workspace: workspace.path,
-    folder: 'dashboards',
-    ending: '.yaml',
-    kept: join(workspace.dataPath, 'versions', 'dashboards'),
-    errors: { name: 'DASHBOARD_NAME', unknown: 'DASHBOARD_UNKNOWN', changed: 'DASHBOARD_CHANGED', version: 'DASHBOARD_VERSION' },
+  textRoutes(app, front, {
+    url: '/v1/dashboards/:name',
+    files,
+    about: (name, text) => about(files, name, text),
+    next: (name, body, held) => newText(files, name, body, held),
   });
 }
 
 /** The text with what it says, or with what is wrong in it. */
 export function about(files: TextFolder, name: string, text: string): DashboardAnswer {
-  const facts = { name, text, version: versionOf(text) };
+  const facts = { name, text, version: files.versionOf(text) };
   try {
     return { ...facts, dashboard: parseDashboard(text, files.file(name)), error: null };
   } catch (error) {

@@ -1,11 +1,10 @@
-import { text as readAll } from 'node:stream/consumers';
 import type { FastifyInstance } from 'fastify';
-import { errorFromBody, fail, type Millis, type Principal, type Table } from '#core';
+import { fail, type Millis, type Table } from '#core';
 import type { Front } from '#platform';
 import { fullName, named } from '#sql';
 import type { Dashboard } from '#visualize';
-import type { LiveEvent, QueryAnswer, ViewsAnswer } from '../api.ts';
-import { about, dashboardFiles } from './dashboards.ts';
+import type { LiveEvent, ViewsAnswer } from '../api.ts';
+import { about } from './dashboards.ts';
 
 const LOOK: Millis = 1_000;
 const BEAT: Millis = 15_000;
@@ -17,7 +16,7 @@ type Change = (changed: ReadonlySet<string>, tables: readonly Table[]) => void;
 
 /** Server-sent streams that say which tiles of a dashboard read something new. One look a second serves them all, and none looks while none is open. */
 export function liveRoutes(app: FastifyInstance, front: Front): void {
-  const files = dashboardFiles(front.workspace);
+  const files = front.dashboards;
   const watch = watching(front);
   app.addHook('onClose', async () => watch.stop());
 
@@ -29,11 +28,14 @@ export function liveRoutes(app: FastifyInstance, front: Front): void {
     const { raw } = reply;
     raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
     raw.write('retry: 2000\n: here\n\n');
-    const end = watch.tell((changed, tables) => {
-      const dashboard = files.names().includes(name) ? about(files, name, files.read(name)).dashboard : null;
-      const tiles = dashboard === null ? [] : touched(dashboard, changed, tables);
-      if (tiles.length > 0) raw.write(`event: changed\ndata: ${JSON.stringify({ tiles } satisfies LiveEvent)}\n\n`);
-    });
+    const end = watch.tell(
+      (changed, tables) => {
+        const dashboard = files.names().includes(name) ? about(files, name, files.read(name)).dashboard : null;
+        const tiles = dashboard === null ? [] : touched(dashboard, changed, tables);
+        if (tiles.length > 0) raw.write(`event: changed\ndata: ${JSON.stringify({ tiles } satisfies LiveEvent)}\n\n`);
+      },
+      () => raw.end(),
+    );
     const beat = setInterval(() => raw.write(': here\n\n'), BEAT);
     const last = setTimeout(() => raw.end(), LONGEST);
     raw.once('close', () => {
@@ -54,29 +56,28 @@ function touched({ tiles }: Dashboard, changed: ReadonlySet<string>, tables: rea
   });
 }
 
-function watching(front: Front): { tell(change: Change): () => void; count(): number; stop(): void } {
-  const told = new Set<Change>();
+/** One that can't look says so by ending the streams: the page shows that it is lost, and opens its own again. */
+function watching(front: Front): { tell(change: Change, lost: () => void): () => void; count(): number; stop(): void } {
+  const told = new Map<Change, () => void>();
   let timer: ReturnType<typeof setTimeout> | null = null;
   let seen: number | null = null;
 
   async function look(): Promise<void> {
-    if (front.warehouseState() !== 'ready') return;
-    const { batch } = await front.warehouse.json<{ batch: number }>('GET', '/state');
+    const after = seen === null ? '' : `?after=${seen}`;
+    const { batch, targets } = await front.warehouse.json<{ batch: number; targets: string[] }>('GET', `/written${after}`);
     const from = seen ?? batch;
     seen = batch;
     if (batch <= from) return;
-    const [targets, { views }, tables] = await Promise.all([
-      written(front, from),
+    const [{ views }, tables] = await Promise.all([
       front.warehouse.json<Pick<ViewsAnswer, 'views'>>('GET', '/views'),
       front.warehouse.json<Table[]>('GET', '/tables'),
     ]);
     const changed = new Set([...targets, ...views.flatMap((view) => ((view.batch ?? 0) > from ? view.name : []))]);
-    for (const change of told) change(changed, tables);
+    for (const change of told.keys()) change(changed, tables);
   }
 
-  /** A warehouse that is just restarting answers the next look. */
   function again(): void {
-    timer = setTimeout(() => look().then(next, next), LOOK);
+    timer = setTimeout(() => look().then(next, lose), LOOK);
     timer.unref();
   }
 
@@ -86,27 +87,23 @@ function watching(front: Front): { tell(change: Change): () => void; count(): nu
     else seen = null;
   }
 
+  function lose(): void {
+    for (const lost of told.values()) lost();
+    told.clear();
+    next();
+  }
+
   return {
-    tell(change) {
-      told.add(change);
+    tell(change, lost) {
+      told.set(change, lost);
       if (timer === null) again();
       return () => told.delete(change);
     },
     count: () => told.size,
     stop: () => {
+      for (const lost of told.values()) lost();
       told.clear();
       if (timer !== null) clearTimeout(timer);
     },
   };
-}
-
-/** The tables that a batch after this one wrote. */
-async function written(front: Front, after: number): Promise<string[]> {
-  const who: Principal = { name: 'live', role: 'viewer', topics: null };
-  const sql = 'SELECT DISTINCT target FROM millrace.batch WHERE batch > $1';
-  const body = Buffer.from(JSON.stringify({ sql, values: [after], format: 'json', rows: 1000, job: `live_${crypto.randomUUID()}` }));
-  const stream = await front.warehouse.open('POST', '/query', who, body, AbortSignal.timeout(20_000));
-  const answer = JSON.parse(await readAll(stream)) as QueryAnswer;
-  if (answer.error) throw errorFromBody(answer.error);
-  return answer.rows.map(([target]) => String(target));
 }
