@@ -21,22 +21,31 @@ export type Answerer = (encoded: Encoded) => Float64Array;
  * Every column that the model was trained on must be there (MODEL_INPUT); others are ignored; unseen categories count as missing.
  */
 export function predict(model: Model, columns: readonly ColumnData[]): { readonly columns: ColumnData[] } {
-  const encoded = encode(model.encoders, columns);
-  const answers = answerer(model.learned, model.classes?.length ?? 1)(encoded);
+  const answers = columnPredictor(model)(columns);
   const name = `predicted_${model.target}`;
   if (model.classes === null) return { columns: [{ name, kind: 'number', values: answers }] };
   const { classes } = model;
-  const labels = Array.from({ length: encoded.rows }, (_, row) => classes[mostProbable(answers, row * classes.length, classes.length)]!);
+  const rows = answers.length / classes.length;
+  const labels = Array.from({ length: rows }, (_, row) => classes[mostProbable(answers, row * classes.length, classes.length)]!);
   const predicted: ColumnData =
     model.targetKind === 'number'
       ? { name, kind: 'number', values: Float64Array.from(labels, Number) }
       : { name, kind: 'text', values: labels };
   const probabilities = classes.map((label, k): ColumnData => {
-    const values = new Float64Array(encoded.rows);
-    for (let row = 0; row < encoded.rows; row++) values[row] = answers[row * classes.length + k]!;
+    const values = new Float64Array(rows);
+    for (let row = 0; row < rows; row++) values[row] = answers[row * classes.length + k]!;
     return { name: `probability_${label}`, kind: 'number', values };
   });
   return { columns: [predicted, ...probabilities] };
+}
+
+/**
+ * A function that answers many rows at once: columns [rows] → [rows × width], class probabilities in the model's order, or values.
+ * Building it unpacks the model. Errors: MODEL_INPUT.
+ */
+export function columnPredictor(model: Model): (columns: readonly ColumnData[]) => Float64Array {
+  const answer = answerer(model.learned, model.classes?.length ?? 1);
+  return (columns) => answer(encode(model.encoders, columns));
 }
 
 export function mostProbable(answers: Float64Array, at: number, width: number): number {

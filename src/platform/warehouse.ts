@@ -9,7 +9,7 @@ import { asMillraceError, type ErrorBody, type Topic } from '#core';
 import { openKeeper, openQueries, startDelivery } from '#process';
 import { http } from '#run';
 import { isFatal, openStore, type Store } from '#store';
-import { type DefinitionFolder, openDefinitions } from '#workspace';
+import { type DefinitionFolder, mostTextBytes, openDefinitions } from '#workspace';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
 import { openWorkshop } from './models/workshop.ts';
 import { openBlast } from './warehouse/blast.ts';
@@ -34,7 +34,7 @@ async function main(config: ChildConfig): Promise<void> {
   const problem = (thrown: unknown) => say({ kind: 'problem', message: thrown instanceof Error ? thrown.message : String(thrown) });
   const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
   const keeper = await openKeeper({ store, files: viewFiles, onProblem: problem });
-  const queryFiles = openDefinitions(config.workspace, 'queries', '.sql', () => void defineViews());
+  const queryFiles = openDefinitions(config.workspace, 'queries', '.sql', () => void defineViews(), mostTextBytes);
   const queries = await openQueries({ store, files: queryFiles, timeZone: config.timeZone, onProblem: problem });
   const models = await openModels({
     store,
@@ -45,7 +45,7 @@ async function main(config: ChildConfig): Promise<void> {
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),
   ) as Record<DefinitionKind, DefinitionFolder>;
-  const dashboards = openDefinitions(config.workspace, 'dashboards', '.yaml', () => {});
+  const dashboards = openDefinitions(config.workspace, 'dashboards', '.yaml', () => {}, mostTextBytes);
   const readers = openReaders({ models, definitions, dashboards, queries: queryFiles });
   const blast = openBlast({ store, keeper, queries, readers });
   const own = ownStatements(keeper, queries, models, blast);

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { fail } from '#core';
+import { type Bytes, fail } from '#core';
 import { maxFileBytes } from '#definition';
 import { codeOf, removeFile, replaceFile, stateFrom } from '#files';
 
@@ -15,7 +15,7 @@ export interface Definition {
 }
 
 /** Reads a definition file that anybody may have put there: a regular file, small, UTF-8. DEFINITION_YAML; null if it is not there. */
-export function readFile(path: string, file: string): Definition | null {
+export function readFile(path: string, file: string, most: Bytes = maxFileBytes): Definition | null {
   let handle: number;
   try {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer.
@@ -27,7 +27,7 @@ export function readFile(path: string, file: string): Definition | null {
   try {
     const stat = fstatSync(handle, { bigint: true });
     if (!stat.isFile()) fail('DEFINITION_YAML', { file, problem: 'it is not a regular file' });
-    if (stat.size > maxFileBytes) fail('DEFINITION_YAML', { file, problem: `it has more than ${maxFileBytes} bytes` });
+    if (stat.size > most) fail('DEFINITION_YAML', { file, problem: `it has more than ${most} bytes` });
     return { text: decode(readFileSync(handle), file), state: stateFrom(stat) };
   } finally {
     closeSync(handle);

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { asMillraceError, type ErrorBody, fail } from '#core';
+import { asMillraceError, type Bytes, type ErrorBody, fail } from '#core';
 import { listFolder, readFile, removeDefinition, stateOf, writeDefinition } from './file.ts';
 import { Watch } from './watch.ts';
 
@@ -19,7 +19,13 @@ export interface DefinitionFolder {
 const NAME = /^[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?$/;
 
 /** Opens `<workspace>/<folder>/*<extension>`; `onChange` is called after files came to rest in another state than the one known here. */
-export function openDefinitions(workspace: string, folder: string, extension: string, onChange: () => void): DefinitionFolder {
+export function openDefinitions(
+  workspace: string,
+  folder: string,
+  extension: string,
+  onChange: () => void,
+  most?: Bytes,
+): DefinitionFolder {
   const path = join(workspace, folder);
   mkdirSync(path, { recursive: true });
   const files = () =>
@@ -45,7 +51,7 @@ export function openDefinitions(workspace: string, folder: string, extension: st
       for (const full of files()) {
         const file = `${folder}/${basename(full)}`;
         try {
-          const definition = readFile(full, file);
+          const definition = readFile(full, file, most);
           if (definition !== null) found.push({ name: basename(full, extension), file, text: definition.text });
         } catch (thrown) {
           problems.push(asMillraceError(thrown).body);

@@ -1,6 +1,6 @@
 export { type DefinitionFolder, openDefinitions } from './folder.ts';
 export type { RoleLimits, Settings, Weekday } from './settings.ts';
-export { type TextFolder, textFolder } from './texts.ts';
+export { mostTextBytes, type TextFolder, textFolder } from './texts.ts';
 export { parseTopic } from './topic.ts';
 export { columnType, parseTransfer } from './transfer.ts';
 export type { Workspace } from './workspace.ts';

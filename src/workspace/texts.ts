@@ -1,7 +1,7 @@
 /** Folders of small text files that people edit side by side: nothing is overwritten unseen, and what was there before can be read again. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type ErrorCode, fail } from '#core';
+import { type Bytes, type ErrorCode, fail } from '#core';
 import { replaceFile } from '#files';
 import { listFolder, readFile, removeDefinition, writeDefinition } from './file.ts';
 
@@ -37,6 +37,10 @@ interface Kept {
 }
 
 const most = 50;
+/** Dashboards and statements may be longer than other definitions. */
+export const mostTextBytes: Bytes = 512 * 1024;
+/** The same as JSON, in which a character may take six bytes. */
+const mostKeptBytes: Bytes = 8 * mostTextBytes;
 
 /** The files `<workspace>/<folder>/<name><ending>`; earlier texts are `<kept>/<name>/<number>-<version>.json`. They are read when asked for. */
 export function textFolder(of: {
@@ -50,7 +54,7 @@ export function textFolder(of: {
   const folder = join(of.workspace, of.folder);
   const pathOf = (name: string) => join(folder, `${name}${ending}`);
   const file = (name: string) => `${of.folder}/${name}${ending}`;
-  const held = (name: string) => readFile(pathOf(name), file(name))?.text ?? null;
+  const held = (name: string) => readFile(pathOf(name), file(name), mostTextBytes)?.text ?? null;
   const read = (name: string) => held(name) ?? fail(errors.unknown, { name });
 
   const keptFiles = (name: string) =>
@@ -58,7 +62,9 @@ export function textFolder(of: {
       .filter((each) => /^\d{8}-[0-9a-f]{16}\.json$/.test(each))
       .sort();
   const open = (name: string, each: string) =>
-    JSON.parse(readFile(join(of.kept, name, each), file(name))?.text ?? fail(errors.version, { name, version: each })) as Kept;
+    JSON.parse(
+      readFile(join(of.kept, name, each), file(name), mostKeptBytes)?.text ?? fail(errors.version, { name, version: each }),
+    ) as Kept;
 
   /** As the newest version, unless it is that already. */
   function keep(name: string, by: string, text: string): void {

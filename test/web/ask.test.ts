@@ -163,6 +163,20 @@ describe('questions on one workspace', () => {
       assert.equal(codeOf(await send2('GET', '/v1/queries/by-shop')), 'SAVED_UNKNOWN');
     });
 
+    test('may be as long as a statement may be, their versions too, and lineage reads them', async () => {
+      const long = `SELECT '${'가'.repeat(99_000)}' FROM main.sales`;
+      const put = (sql: string, version: unknown) => send2('PUT', '/v1/queries/long', { sql, version });
+      const made = await put(long, null);
+      assert.equal(made.status, 200, made.text.slice(0, 200));
+      const { version } = made.json<SavedQueryAnswer>();
+      assert.equal((await put('SELECT 1', version)).status, 200);
+      assert.equal((await send2('GET', `/v1/queries/long/versions/${version}`)).json<SavedQueryAnswer>().sql, long);
+      assert.equal((await put(long, (await send2('GET', '/v1/queries/long')).json<SavedQueryAnswer>().version)).status, 200);
+      const { nodes } = (await send2('GET', '/v1/lineage?table=main.sales')).json<LineageAnswer>();
+      assert.ok(nodes.some(({ id }) => id === 'question long'));
+      assert.equal((await send2('DELETE', '/v1/queries/long')).status, 200);
+    });
+
     test('no name leads out of the folder, what is no text is refused, and viewers save none', async () => {
       const put = (name: string, body: unknown) => send2('PUT', `/v1/queries/${name}`, body);
       for (const name of ['..%2fmillrace', 'A', '%2e%2e', 'a.b', 'a%00'])
