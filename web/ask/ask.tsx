@@ -69,8 +69,19 @@ function useAsking(): { state: State; run: (sql: string, values: Values) => Prom
   return { state, run, asked };
 }
 
-/** By SQL, or by pointing and clicking, which shows the SQL that it means. */
+/** What the address names is opened, also where only its last part changes. */
 export default function Ask({ who }: { who: SessionAnswer }) {
+  const [links, setLinks] = useState(0);
+  useEffect(() => {
+    const linked = () => location.hash !== '' && setLinks((now) => now + 1);
+    addEventListener('hashchange', linked);
+    return () => removeEventListener('hashchange', linked);
+  }, []);
+  return <Desk key={links} who={who} />;
+}
+
+/** By SQL, or by pointing and clicking, which shows the SQL that it means. */
+function Desk({ who }: { who: SessionAnswer }) {
   const { t, ago, number } = useWords();
   const [way, setWay] = useState<'sql' | 'click'>(() =>
     aboutLink() !== null

@@ -10,14 +10,13 @@ export interface LiveTiles {
 const mostTiles = 60;
 const again = 5000;
 
-/** The dashboard's stream of changes. What happened while it was lost is unknown, so that then all tiles are asked again. */
+/** The dashboard's stream of changes. What happened before it was open is unknown, so that then all tiles are asked again. */
 export function useLiveTiles(name: string, wanted: boolean): LiveTiles {
   const [state, setState] = useState<LiveTiles>({ rounds: new Map(), open: false });
   useEffect(() => {
     if (!wanted) return;
     let stream: EventSource;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let lost = false;
     const changed = (tiles: readonly number[]) =>
       setState(({ rounds }) => ({
         rounds: new Map([...rounds, ...tiles.map((at) => [at, (rounds.get(at) ?? 0) + 1] as const)]),
@@ -26,11 +25,9 @@ export function useLiveTiles(name: string, wanted: boolean): LiveTiles {
     const connect = () => {
       stream = new EventSource(`/v1/dashboards/${encodeURIComponent(name)}/live`);
       stream.onopen = () => {
-        changed(lost ? Array.from({ length: mostTiles }, (_, at) => at) : []);
-        lost = false;
+        changed(Array.from({ length: mostTiles }, (_, at) => at));
       };
       stream.onerror = () => {
-        lost = true;
         setState(({ rounds }) => ({ rounds, open: false }));
         // After a refusal the browser does not try again by itself.
         if (stream.readyState === EventSource.CLOSED) timer = setTimeout(connect, again);

@@ -134,7 +134,7 @@ export const en = {
   load_rows: '{n} rows loaded',
   load_replace_warning: 'What is in {table} now will be gone.',
 
-  ask_lead: 'SQL over everything that is stored.',
+  ask_lead: 'By clicking or in SQL, over everything that is stored.',
   run: 'Run',
   stop: 'Stop',
   ask_empty: 'Write a question and run it. Names of tables and columns complete as you type.',

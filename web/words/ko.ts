@@ -135,7 +135,7 @@ export const ko: Words = {
   load_rows: '{n}행 올림',
   load_replace_warning: '지금 {table}에 있는 내용은 사라집니다.',
 
-  ask_lead: '저장된 모든 것을 SQL로.',
+  ask_lead: '저장된 모든 것을 클릭이나 SQL로.',
   run: '실행',
   stop: '멈춤',
   ask_empty: '질문을 쓰고 실행하세요. 테이블과 열 이름은 입력하면 완성됩니다.',

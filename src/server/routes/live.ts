@@ -24,6 +24,8 @@ export function liveRoutes(app: FastifyInstance, front: Front): void {
     const name = files.checked(request.params.name);
     files.read(name);
     if (watch.count() >= MOST_STREAMS) fail('LIVE_BUSY', { streams: MOST_STREAMS });
+    // From here on nothing is missed.
+    await watch.begin();
     reply.hijack();
     const { raw } = reply;
     raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
@@ -57,7 +59,12 @@ function touched({ tiles }: Dashboard, changed: ReadonlySet<string>, tables: rea
 }
 
 /** One that can't look says so by ending the streams: the page shows that it is lost, and opens its own again. */
-function watching(front: Front): { tell(change: Change, lost: () => void): () => void; count(): number; stop(): void } {
+function watching(front: Front): {
+  begin(): Promise<void>;
+  tell(change: Change, lost: () => void): () => void;
+  count(): number;
+  stop(): void;
+} {
   const told = new Map<Change, () => void>();
   let timer: ReturnType<typeof setTimeout> | null = null;
   let seen: number | null = null;
@@ -94,6 +101,11 @@ function watching(front: Front): { tell(change: Change, lost: () => void): () =>
   }
 
   return {
+    async begin() {
+      if (timer !== null) return;
+      again();
+      await look();
+    },
     tell(change, lost) {
       told.set(change, lost);
       if (timer === null) again();
