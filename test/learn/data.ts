@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { ColumnData } from '#learn';
+import { type ColumnData, type Model, predict, type Report } from '#learn';
+import { areaUnderRoc } from '../../src/learn/metrics.ts';
 
 const ROOT = process.env['MILLRACE_DATA'] ?? join(dirname(import.meta.dirname), '..', '..', 'shared', 'data');
 
@@ -61,4 +62,15 @@ export function generator(seed: number): () => number {
     state = (state * 48271) % 2147483647;
     return state / 2147483647;
   };
+}
+
+/** A held-out score of the report. */
+export const score = (report: Report, metric: string): number => report.scores.find((f) => f.metric === metric)!.value;
+
+/** Area under the ROC curve of the second class on rows the model has never seen. */
+export function auc(model: Model, columns: readonly ColumnData[], isPositive: (label: string | number) => boolean): number {
+  const answers = predict(model, columns).columns.at(-1)!.values as Float64Array;
+  const truth = columns.find((c) => c.name === model.target)!.values;
+  const labels = Float64Array.from({ length: truth.length }, (_, i) => (isPositive(truth[i]!) ? 1 : 0));
+  return areaUnderRoc({ truth: labels, weights: labels.map(() => 1), answers, width: 1 });
 }

@@ -1,22 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ColumnData, type Model, predict, type Report, train } from '#learn';
-import { areaUnderRoc } from '../../src/learn/metrics.ts';
-import { readTable, withoutData } from './data.ts';
+import { train } from '#learn';
+import { auc, readTable, score, withoutData } from './data.ts';
 
 const options = { skip: withoutData };
-const score = (report: Report, metric: string): number => report.scores.find((f) => f.metric === metric)!.value;
 const adult = 'age workclass fnlwgt education education_num marital occupation relationship race sex gain loss hours country income'.split(
   ' ',
 );
-
-/** Area under the ROC curve of the second class on rows the model has never seen. */
-function auc(model: Model, columns: readonly ColumnData[], isPositive: (label: string | number) => boolean): number {
-  const answers = predict(model, columns).columns.at(-1)!.values as Float64Array;
-  const truth = columns.find((c) => c.name === model.target)!.values;
-  const labels = Float64Array.from({ length: truth.length }, (_, i) => (isPositive(truth[i]!) ? 1 : 0));
-  return areaUnderRoc({ truth: labels, weights: labels.map(() => 1), answers, width: 1 });
-}
 
 test('adult-census: trees reach an AUC of 0.927 on the official test set, categories as they are', options, async () => {
   const model = await train({ target: 'income', budget: { trials: 1 } }, readTable('adult-census/adult-train.csv.gz', /, ?/, adult));

@@ -185,3 +185,18 @@ test('a constraint that can not be meant is refused', async () => {
     );
   }
 });
+
+test('where there is no WebAssembly, or a page’s policy forbids it, there are no masks: trees are walked down', async () => {
+  const forest = grow(table(67), { rounds: 40, maxLeaves: 31 });
+  assert.notEqual(masksOf(forest), null);
+  const { WebAssembly } = globalThis as { WebAssembly?: unknown };
+  const path: string = '../../src/learn/trees/masks.ts?without';
+  try {
+    Object.assign(globalThis, { WebAssembly: undefined });
+    // Another copy of the module, which has started none yet.
+    const without = (await import(path)) as { masksOf: typeof masksOf };
+    assert.equal(without.masksOf(forest), null);
+  } finally {
+    Object.assign(globalThis, { WebAssembly });
+  }
+});

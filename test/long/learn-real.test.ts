@@ -1,19 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ColumnData, type Model, predict, type Report, train } from '#learn';
-import { areaUnderRoc } from '../../src/learn/metrics.ts';
-import { readTable, withoutData } from '../learn/data.ts';
+import { train } from '#learn';
+import { auc, readTable, score, withoutData } from '../learn/data.ts';
 
 const options = { skip: withoutData };
-const score = (report: Report, metric: string): number => report.scores.find((f) => f.metric === metric)!.value;
-
-/** Area under the ROC curve of the second class on rows the model has never seen. */
-function auc(model: Model, columns: readonly ColumnData[], isPositive: (label: string | number) => boolean): number {
-  const answers = predict(model, columns).columns.at(-1)!.values as Float64Array;
-  const truth = columns.find((c) => c.name === model.target)!.values;
-  const labels = Float64Array.from({ length: truth.length }, (_, i) => (isPositive(truth[i]!) ? 1 : 0));
-  return areaUnderRoc({ truth: labels, weights: labels.map(() => 1), answers, width: 1 });
-}
 
 test('california-housing: trees explain 82 % of the prices on held-out rows, 207 nulls among them', options, async () => {
   const columns = readTable('california-housing/housing.csv.gz', ',', null);

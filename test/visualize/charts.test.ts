@@ -164,6 +164,7 @@ test('the box plot’s quartiles are those of the sorted values', () => {
 describe('the picker chooses what a person would', () => {
   const expected: Readonly<Record<string, string>> = {
     'one row': 'number',
+    'one row of figures': 'table',
     days: 'line',
     instants: 'line',
     'days by category': 'line',

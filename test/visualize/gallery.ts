@@ -9,6 +9,10 @@ const [category, amount, date] = [column('page', 'VARCHAR'), column('revenue', '
 export const gallery: Readonly<Record<string, Data>> = {
   'no rows': { columns: [category, amount], rows: [] },
   'one row': { columns: [amount], rows: [[12.5]] },
+  'one row of figures': {
+    columns: ['precision', 'recall', 'log_loss'].map((name) => ({ name, type: 'DOUBLE' })),
+    rows: [[0.9, 0.8, 0.2]],
+  },
   'one category': { columns: [category, amount], rows: [['/', 3]] },
   'only NULL': { columns: [category, amount], rows: [[null, null]] },
   'NULL among values': {

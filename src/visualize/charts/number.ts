@@ -14,7 +14,10 @@ export const number: Chart = {
       : times + ordinals > 0 && categories === 0 && measures === 1
         ? 0.4
         : rows === 1
-          ? 0.5
+          ? // Of more than two figures in a row most would be hidden, and the second is not what the first was before.
+            measures <= 2
+            ? 0.5
+            : 0.2
           : 0;
   },
   draw({ data, encoding, spec }) {
