@@ -5,12 +5,12 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 
-import { availableParallelism, setPriority, tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DoorContext, type Intake, openIntake, openLog } from '#collect';
 import { asMillraceError, type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
 import { type Guard, openGuard } from '#guard';
-import { residentBytes, supervise } from '#run';
+import { residentBytes, standBack, supervise } from '#run';
 import { openWorkspace, type TextFolder, textFolder, type Workspace } from '#workspace';
 import { type Flow, newFlow } from './flow.ts';
 import { takeLock } from './lock.ts';
@@ -55,7 +55,8 @@ export interface Front {
 }
 
 const WATCH = 25;
-const BELOW_FRONT = 5;
+/** Acknowledging comes before delivering where they share a core, and delivering's many short steps before what questions compute. */
+const BELOW_FRONT = { loop: 2, pool: 10 };
 
 export function openFront(options: FrontOptions): Front {
   const { log: say } = options;
@@ -101,15 +102,14 @@ export function openFront(options: FrontOptions): Front {
     args: [JSON.stringify(config)],
     // Room for what lives shortly: 16 MB of it, Node's default, stay resident. Results are made in pieces of this size.
     nodeArguments: ['--max-semi-space-size=1'],
-    // Queries and file calls share this pool; it can only be set before the process begins.
+    // Queries (at most 16 at once by default), the write lane and file calls share this pool; it can only be set before the process begins.
     // glibc keeps freed memory in as many arenas as there are threads; two are enough and stay small.
-    env: { UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2', TZ: 'UTC' },
+    env: { UV_THREADPOOL_SIZE: '24', MALLOC_ARENA_MAX: '2', TZ: 'UTC' },
     readyWithin: 120_000,
     stopWithin: 10_000,
     onReady(details, pid) {
       state = 'ready';
-      // Acknowledging comes before delivering where the two share a core.
-      setPriority(pid, BELOW_FRONT);
+      standBack(pid, BELOW_FRONT);
       const { positions, models: list } = details as ChildReady;
       models.update(list);
       for (const [topic, to] of Object.entries(positions)) flow.delivered(topic, to);
