@@ -16,6 +16,7 @@ import type { Creating, Models } from './models/models.ts';
 import { openQueryLog } from './query-log.ts';
 import { newSpool } from './spool.ts';
 import { newStatements } from './statements.ts';
+import { newTurns, type Turn, type TurnRules } from './turns.ts';
 import { queryError } from './words.ts';
 
 export type Format = 'json' | 'ndjson' | 'csv' | 'parquet';
@@ -88,10 +89,19 @@ interface Running {
   readonly stopped: AbortController;
 }
 
+/** What a question that reads has. */
+interface Reading {
+  readonly reader: Reader;
+  readonly turn: Turn;
+  /** At most so many. */
+  readonly rows: number;
+}
+
 const REMEMBERED = 200;
 /** A question that has just begun is not what filled the memory. */
 const YOUNG: Millis = 250;
 const WAITING_PER_ROLE = 32;
+const TURNS: TurnRules = { places: 1, moment: 500, term: 5000 };
 
 /** Carries out a statement of Millrace's own (views, models): rows to show, or null when it knows nothing of that kind. */
 export type OwnStatements = ((
@@ -111,6 +121,8 @@ export function openAnalyst(input: {
   grants?: GrantFiles;
   /** Without it there are no models: a call of one fails with MODEL_UNKNOWN. */
   models?: Pick<Models, 'answer'>;
+  /** Of long questions that compute at once. */
+  turns?: TurnRules;
   /** Hears that the query log can't be written. */
   onProblem?: (problem: unknown) => void;
 }): Analyst {
@@ -118,6 +130,7 @@ export function openAnalyst(input: {
   const jobs = new Map<string, Running>();
   const statements = newStatements();
   const grants = newGrants(store, input.grants);
+  const turns = newTurns(input.turns ?? TURNS);
   const log = openQueryLog(store, input.onProblem ?? (() => {}));
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
@@ -222,7 +235,15 @@ export function openAnalyst(input: {
       const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
       const sql = readable(statement);
       if (sql !== null) {
-        return asking.format === 'parquet' ? await asParquet(sql, given, job, reader, rows) : await asText(sql, given, job, reader, rows);
+        const turn = turns.begin({
+          sql: asking.sql,
+          signal: job.stopped.signal,
+          onWait: (waits) => {
+            job.state.state = waits ? 'waiting' : 'running';
+          },
+        });
+        const reading = { reader, turn, rows };
+        return await (asking.format === 'parquet' ? asParquet : asText)(sql, given, job, reading).finally(turn.end);
       }
       const read = () => {
         clearTimeout(timer);
@@ -262,18 +283,20 @@ export function openAnalyst(input: {
     job.wake?.();
   }
 
-  async function asText(sql: string, asking: Asking, job: Running, reader: Reader, limit: number): Promise<Answer> {
+  async function asText(sql: string, asking: Asking, job: Running, { reader, turn, rows: limit }: Reading): Promise<Answer> {
     const format: TextFormat = textFormats[asking.format as keyof typeof textFormats];
     const spool = newSpool(store.folders.spool);
     try {
-      const result = await reader.stream(sql, asking.values);
+      const begin = async () => {
+        const result = await reader.stream(sql, asking.values);
+        return { result, first: await result.next() };
+      };
+      const { result, first } = await turn.take(begin, reader.interrupt);
       spool.write(format.begin(job.state.id, result.columns));
       let rows = 0;
       let truncated = false;
-      for (;;) {
-        const chunk = await result.next();
+      for (let chunk = first; chunk !== null; chunk = await result.next()) {
         if (job.stop !== null) throw job.stop;
-        if (chunk === null) break;
         const take = Math.min(chunk.rows, limit - rows);
         truncated = take < chunk.rows;
         spool.write(format.piece(chunk, result.columns, take, rows === 0));
@@ -281,7 +304,9 @@ export function openAnalyst(input: {
         job.state.rows = rows;
         job.state.progress = reader.progress();
         if (truncated) break;
+        await turn.pause();
       }
+      if (job.stop !== null) throw job.stop;
       spool.write(format.end({ rows, truncated, elapsedMs: Math.round(performance.now() - job.began) }));
       return { job: job.state.id, contentType: format.contentType, rows, truncated, ...spool.stream() };
     } catch (thrown) {
@@ -290,12 +315,12 @@ export function openAnalyst(input: {
     }
   }
 
-  async function asParquet(sql: string, asking: Asking, job: Running, reader: Reader, limit: number): Promise<Answer> {
+  async function asParquet(sql: string, asking: Asking, job: Running, { reader, turn, rows: limit }: Reading): Promise<Answer> {
     const path = join(store.folders.slices, `result-${process.hrtime.bigint()}.parquet`);
     let rows: number;
     let truncated = false;
     try {
-      rows = await reader.toParquet(`SELECT * FROM (${sql}\n) LIMIT ${limit}`, asking.values, path);
+      rows = await turn.take(() => reader.toParquet(`SELECT * FROM (${sql}\n) LIMIT ${limit}`, asking.values, path), reader.interrupt);
       if (rows === limit) {
         const more = await reader.stream(`SELECT 1 FROM (${sql}\n) LIMIT 1 OFFSET ${limit}`, asking.values);
         truncated = (await more.next()) !== null;

@@ -50,7 +50,8 @@ async function main(config: ChildConfig): Promise<void> {
   const blast = openBlast({ store, keeper, queries, readers });
   const own = ownStatements(keeper, queries, models, blast);
   const grants = openDefinitions(config.workspace, 'grants', '.yaml', () => {});
-  const analyst = openAnalyst({ store, limits: config.limits, own, grants, models, onProblem: problem });
+  const turns = { places: Math.max(1, Math.floor(config.threads / 2)), moment: 500, term: 5000 };
+  const analyst = openAnalyst({ store, limits: config.limits, own, grants, models, turns, onProblem: problem });
   const answers = openAnswers({ store, analyst, timeZone: config.timeZone, definitions });
   let broken: readonly ErrorBody[] = [];
   async function defineViews(): Promise<void> {
