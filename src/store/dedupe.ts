@@ -8,7 +8,7 @@
  * So the cost grows with what comes late, not with the history.
  */
 import type { Topic } from '#core';
-import type { Transaction } from './lane.ts';
+import type { Row, Transaction } from './lane.ts';
 import { name, text } from './names.ts';
 
 /** What is known of a topic's rows before a slice comes. */
@@ -37,31 +37,61 @@ export async function openSeen(tx: Transaction, topic: string): Promise<Seen> {
   };
 }
 
-/** Puts into the temporary table `fresh` the positions of those rows of `staged` that were not taken before, neither earlier in the slice nor in the table. */
-export async function findFresh(tx: Transaction, topic: Topic, seen: Seen): Promise<void> {
-  const [facts] = await tx.rows(
-    `SELECT count(*) FILTER (WHERE t IS NULL) AS timeless, min(r) AS received FROM staged WHERE _bad < 0 AND i IS NOT NULL`,
-  );
-  const prompt = await promptSql(tx, topic, seen);
-  if (Number(facts!['timeless']) > 0) {
-    const since = Number(facts!['received']) - topic.dedupeWindow * 1000;
+/** What must be known of the staged rows that have an id. */
+export interface StagedIds {
+  readonly ids: number;
+  /** Of those without an event time. */
+  readonly timeless: number;
+  /** When the first row of the slice was received, in microseconds. */
+  readonly received: bigint | null;
+  /** Some came late. */
+  readonly late: boolean;
+  /** The first and last event time in each minute that has some, in order, and the day it lies in. */
+  readonly minutes: readonly { readonly lo: bigint; readonly hi: bigint; readonly day: number }[];
+}
+
+export const STAGED_IDS = `count(*) FILTER (WHERE _bad < 0 AND i IS NOT NULL AND t IS NULL) AS timeless, min(r) AS received,
+  coalesce(bool_or(_bad < 0 AND i IS NOT NULL AND t IS NOT NULL AND abs(r - t) > ${PROMPT}), false) AS late, any_value(los) AS los, any_value(his) AS his, any_value(days) AS days`;
+export const STAGED_MINUTES = `(SELECT list(lo ORDER BY lo) AS los, list(hi ORDER BY lo) AS his, list(day ORDER BY lo) AS days FROM (
+  SELECT min(t) AS lo, max(t) AS hi, min(t // ${DAY}) AS day FROM staged WHERE _bad < 0 AND i IS NOT NULL AND t IS NOT NULL GROUP BY t // 60000000)) minutes`;
+
+/** Of a row of STAGED_IDS. */
+export function stagedIdsOf(facts: Row): StagedIds {
+  const list = (key: string) => (facts[key] ?? []) as bigint[];
+  const [los, his, days] = [list('los'), list('his'), list('days')];
+  return {
+    ids: Number(facts['ids']),
+    timeless: Number(facts['timeless']),
+    received: facts['received'] as bigint | null,
+    late: facts['late'] === true,
+    minutes: los.map((lo, k) => ({ lo, hi: his[k]!, day: Number(days[k]) })),
+  };
+}
+
+/** The statement that puts into the temporary table `fresh` the positions of those rows of `staged` that were not taken before, neither earlier in the slice nor in the table. */
+export function findFresh(topic: Topic, seen: Seen, staged: StagedIds): string {
+  const prompt = promptSql(topic, seen, staged);
+  if (staged.timeless > 0) {
+    const since = Number(staged.received) - topic.dedupeWindow * 1000;
     prompt.push(
       `SELECT _id, NULL::BIGINT AS t FROM raw.${name(topic.name)} WHERE _received >= make_timestamptz(${since}::BIGINT) AND _time IS NULL AND _id IS NOT NULL`,
     );
   }
-  const late = await lateSql(tx, topic, seen);
+  const late = lateSql(topic, seen, staged);
   const known = [
     ...(prompt.length === 0
       ? []
       : [`NOT EXISTS (SELECT 1 FROM (${prompt.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`]),
     ...(late.length === 0 ? [] : [`NOT EXISTS (SELECT 1 FROM (${late.join(' UNION ALL ')}) h WHERE h.h = ${HASH} AND h.t = s.t)`]),
   ];
-  await tx.run(`CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s WHERE _bad < 0 AND ${known.length === 0 ? 'true' : `(i IS NULL OR (${known.join(' AND ')}))`}
-    QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1`);
+  return `CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s WHERE _bad < 0 AND ${known.length === 0 ? 'true' : `(i IS NULL OR (${known.join(' AND ')}))`}
+    QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1`;
 }
 
 /** Remembers the rows of `fresh` that came late. */
-export async function rememberLate(tx: Transaction, topic: Topic, seen: Seen): Promise<void> {
+export async function rememberLate(tx: Transaction, topic: Topic, seen: Seen, staged: StagedIds): Promise<void> {
+  seen.firstReceived ??= staged.received;
+  if (!staged.late) return;
   const late = `p IN (SELECT p FROM fresh) AND i IS NOT NULL AND t IS NOT NULL AND abs(r - t) > ${PROMPT}`;
   const days = await tx.rows(`SELECT DISTINCT t // ${DAY} AS day FROM staged WHERE ${late}`);
   for (const row of days) {
@@ -71,8 +101,6 @@ export async function rememberLate(tx: Transaction, topic: Topic, seen: Seen): P
     seen.lateDays.add(day);
     await tx.run(`INSERT INTO ${table} SELECT t, ${HASH} FROM staged WHERE ${late} AND t // ${DAY} = ${day} ORDER BY t`);
   }
-  const [first] = await tx.rows('SELECT min(r) AS first FROM staged');
-  seen.firstReceived ??= first!['first'] as bigint | null;
 }
 
 function tableOf(topic: string, day: number): string {
@@ -80,12 +108,10 @@ function tableOf(topic: string, day: number): string {
 }
 
 /** The stretches of the table in which a prompt row with one of the slice's times would stand. */
-async function promptSql(tx: Transaction, topic: Topic, seen: Seen): Promise<string[]> {
-  if (seen.firstReceived === null) return [];
-  const minutes = await tx.rows(
-    `SELECT min(t) AS lo, max(t) AS hi FROM staged WHERE _bad < 0 AND i IS NOT NULL AND t >= ${seen.firstReceived - PROMPT} GROUP BY t // 60000000 ORDER BY 1`,
-  );
-  const ranges = merged(minutes.map((row) => ({ lo: row['lo'] as bigint, hi: row['hi'] as bigint })));
+function promptSql(topic: Topic, seen: Seen, { minutes }: StagedIds): string[] {
+  const first = seen.firstReceived;
+  if (first === null) return [];
+  const ranges = merged(minutes.filter(({ hi }) => hi >= first - PROMPT));
   return ranges.map(
     ({ lo, hi }) =>
       `SELECT _id, epoch_us(_time) AS t FROM raw.${name(topic.name)} WHERE _received BETWEEN make_timestamptz(${lo - PROMPT}) AND make_timestamptz(${hi + PROMPT}) AND _time IS NOT NULL`,
@@ -105,12 +131,10 @@ function merged(ranges: readonly { lo: bigint; hi: bigint }[]): { lo: bigint; hi
   }
 }
 
-async function lateSql(tx: Transaction, topic: Topic, seen: Seen): Promise<string[]> {
-  if (seen.lateDays.size === 0) return [];
-  const days = await tx.rows(
-    `SELECT t // ${DAY} AS day, min(t) AS lo, max(t) AS hi FROM staged WHERE _bad < 0 AND i IS NOT NULL AND t IS NOT NULL GROUP BY 1`,
-  );
-  return days
-    .filter((row) => seen.lateDays.has(Number(row['day'])))
-    .map((row) => `SELECT t, h FROM ${tableOf(topic.name, Number(row['day']))} WHERE t BETWEEN ${row['lo']} AND ${row['hi']}`);
+function lateSql(topic: Topic, seen: Seen, { minutes }: StagedIds): string[] {
+  const days = new Map<number, { lo: bigint; hi: bigint }>();
+  for (const { lo, hi, day } of minutes) {
+    if (seen.lateDays.has(day)) days.set(day, { lo: days.get(day)?.lo ?? lo, hi });
+  }
+  return [...days].map(([day, { lo, hi }]) => `SELECT t, h FROM ${tableOf(topic.name, day)} WHERE t BETWEEN ${lo} AND ${hi}`);
 }

@@ -27,6 +27,7 @@ export type Row = Record<string, unknown>;
 
 export interface Transaction {
   readonly batch: number;
+  /** Without values `sql` may be several statements; the last one's rows are counted or given. */
   run(sql: string, values?: readonly unknown[] | Readonly<Record<string, unknown>>): Promise<number>;
   /** Rows as plain values: bigint for 64-bit integers, text for decimals and times. */
   rows(sql: string, values?: readonly unknown[]): Promise<Row[]>;

@@ -20,8 +20,8 @@ import {
   unchanged,
   widened,
 } from './columns.ts';
-import { findFresh, openSeen, rememberLate, type Seen } from './dedupe.ts';
-import type { Transaction } from './lane.ts';
+import { findFresh, openSeen, rememberLate, type Seen, STAGED_IDS, STAGED_MINUTES, type StagedIds, stagedIdsOf } from './dedupe.ts';
+import type { Row, Transaction } from './lane.ts';
 import { name, text } from './names.ts';
 
 /** Rejected records on their way into quarantine: lines of the log whose JSON has topic, code, reason, sender and the client's bytes in base64. */
@@ -84,16 +84,16 @@ export async function deliverSlice(tx: Transaction, slices: string, shapes: Shap
   const shape = await shapeOf(tx, shapes, topic);
   const file = join(slices, `${topic.name}.tsv`);
   const longest = writeLines(file, delivery.lines);
+  let flags: number;
   try {
-    await tx.run(`CREATE OR REPLACE TEMP TABLE slice AS SELECT * FROM ${readLines(file, longest)}`);
+    const [found] = await tx.rows(`CREATE OR REPLACE TEMP TABLE slice AS SELECT * FROM ${readLines(file, longest)};
+      SELECT coalesce(bit_or(f), 0)::INTEGER AS flags FROM slice`);
+    flags = Number(found!['flags']);
   } finally {
     unlinkSync(file);
   }
-  const [facts] = await tx.rows(`SELECT coalesce(bit_or(f), 0)::INTEGER AS flags FROM slice`);
-  const flags = Number(facts!['flags']);
   if ((flags & UNKNOWN_FIELDS) !== 0) await promote(tx, topic, shape);
-  await stage(tx, topic, shape, flags);
-  const counts = await insert(tx, topic, shape);
+  const counts = await insert(tx, topic, shape, await stage(tx, topic, shape, flags));
   for (const { line, reason } of delivery.refused ?? []) await refuse(tx, topic.name, line, reason);
   const quarantined = counts.quarantined + (delivery.refused?.length ?? 0);
   tx.changed({
@@ -202,12 +202,11 @@ async function promote(tx: Transaction, topic: Topic, shape: { columns: Promoted
 }
 
 /** Casts the slice into the table's types; a promoted column that can't take a value is widened first. */
-async function stage(tx: Transaction, topic: Topic, shape: { columns: Promoted[] }, flags: number): Promise<void> {
+async function stage(tx: Transaction, topic: Topic, shape: { columns: Promoted[] }, flags: number): Promise<Staged> {
   for (;;) {
-    await tx.run(stagingSql(shape.columns, (flags & EXACT) !== 0));
-    if (!shape.columns.some((column) => !column.declared && column.type !== 'VARCHAR')) return;
+    const [facts] = await tx.rows(`${stagingSql(shape.columns, (flags & EXACT) !== 0)}; ${STAGED}`);
+    if (Number(facts!['misfits']) === 0) return stagedOf(facts!);
     const misfits = await tx.rows(`SELECT _misfit AS k, bool_and(_number) AS numbers FROM staged WHERE _misfit >= 0 GROUP BY 1`);
-    if (misfits.length === 0) return;
     for (const misfit of misfits) {
       const column = shape.columns[Number(misfit['k'])]!;
       const wider = widened(column.type, misfit['numbers'] === true && (await isExactAsDouble(tx, topic.name, column)));
@@ -264,30 +263,45 @@ function stagingSql(columns: readonly Promoted[], exact: boolean): string {
           SELECT ${['*', ...casts].join(', ')} FROM ${read})))`;
 }
 
+/** What is to be known of the staged slice, asked in one go: beside questions that compute, each way to the engine and back costs its turn. */
+const STAGED = `SELECT count(*) AS n, count(*) FILTER (WHERE _bad >= 0) AS bad, count(*) FILTER (WHERE _misfit >= 0) AS misfits,
+    CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi, count(i) AS ids, ${STAGED_IDS}
+  FROM staged, ${STAGED_MINUTES}`;
+
+interface Staged extends StagedIds {
+  readonly n: number;
+  readonly bad: number;
+  readonly lo: string | null;
+  readonly hi: string | null;
+}
+
+function stagedOf(facts: Row): Staged {
+  return {
+    ...stagedIdsOf(facts),
+    n: Number(facts['n']),
+    bad: Number(facts['bad']),
+    lo: facts['lo'] as string | null,
+    hi: facts['hi'] as string | null,
+  };
+}
+
 async function insert(
   tx: Transaction,
   topic: Topic,
   shape: Shape,
+  staged: Staged,
 ): Promise<{ rows: number; duplicates: number; quarantined: number; minTime: string | null; maxTime: string | null }> {
   const table = `raw.${name(topic.name)}`;
-  const [facts] = await tx.rows(`SELECT count(*) AS n, count(i) AS ids,
-    count(*) FILTER (WHERE _bad >= 0) AS bad, CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi FROM staged`);
-  const quarantined = Number(facts!['bad']);
-  if (quarantined > 0) await tx.run(badRows(topic, shape.columns));
-  const ids = Number(facts!['ids']) > 0;
-  if (ids) await findFresh(tx, topic, shape.seen);
+  if (staged.bad > 0) await tx.run(badRows(topic, shape.columns));
   const names = ['_position', '_batch', '_received', '_time', '_id', ...shape.columns.map((column) => name(column.name)), 'data'];
   const values = ['p', `${tx.batch}`, 'make_timestamptz(r)', 'make_timestamptz(t)', 'i', ...shape.columns.map((_, k) => `c${k}`), 'd'];
-  const where = ids ? '_bad < 0 AND p IN (SELECT p FROM fresh)' : '_bad < 0';
-  const rows = await tx.run(`INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM staged WHERE ${where} ORDER BY p`);
-  if (ids) await rememberLate(tx, topic, shape.seen);
-  return {
-    rows,
-    duplicates: Number(facts!['n']) - quarantined - rows,
-    quarantined,
-    minTime: facts!['lo'] as string | null,
-    maxTime: facts!['hi'] as string | null,
-  };
+  const into = `INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM staged WHERE _bad < 0`;
+  const rows =
+    staged.ids === 0
+      ? await tx.run(`${into} ORDER BY p`)
+      : await tx.run(`${findFresh(topic, shape.seen, staged)}; ${into} AND p IN (SELECT p FROM fresh) ORDER BY p`);
+  if (staged.ids > 0) await rememberLate(tx, topic, shape.seen, staged);
+  return { rows, duplicates: staged.n - staged.bad - rows, quarantined: staged.bad, minTime: staged.lo, maxTime: staged.hi };
 }
 
 function badRows(topic: Topic, columns: readonly Promoted[]): string {
