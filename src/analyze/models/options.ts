@@ -1,6 +1,6 @@
 /** OPTIONS of CREATE MODEL, BigQuery ML's names first, as a training plan. */
 import { fail } from '#core';
-import type { Plan } from '#learn';
+import { forests, type Plan } from '#learn';
 import type { OptionValue } from '#sql';
 import type { Settings, TrainingOrder } from './model.ts';
 
@@ -19,12 +19,15 @@ type Draft = { -readonly [K in keyof Omit<Plan, 'trees' | 'linear'>]: Plan[K] } 
 };
 
 /** Model types, with the part of a plan that they stand for. */
-const TYPES: Readonly<Record<string, Pick<Plan, 'task' | 'learner'>>> = {
+const TYPES: Readonly<Record<string, Pick<Plan, 'task' | 'learner' | 'trees'>>> = {
   AUTOML: { task: 'auto', learner: 'auto' },
   AUTOML_CLASSIFIER: { task: 'classification', learner: 'auto' },
   AUTOML_REGRESSOR: { task: 'regression', learner: 'auto' },
   BOOSTED_TREE_CLASSIFIER: { task: 'classification', learner: 'trees' },
   BOOSTED_TREE_REGRESSOR: { task: 'regression', learner: 'trees' },
+  RANDOM_FOREST_CLASSIFIER: { task: 'classification', learner: 'trees', trees: forests.randomForest },
+  RANDOM_FOREST_REGRESSOR: { task: 'regression', learner: 'trees', trees: forests.randomForest },
+  NAIVE_BAYES: { task: 'classification', learner: 'bayes' },
   LOGISTIC_REG: { task: 'classification', learner: 'linear' },
   LINEAR_REG: { task: 'regression', learner: 'linear' },
 };
@@ -82,6 +85,9 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
     draft.trees['rounds'] = value;
     draft.linear['iterations'] = value;
   }),
+  num_parallel_tree: number((draft, value) => {
+    draft.trees['rounds'] = value;
+  }),
   learn_rate: number((draft, value) => {
     draft.trees['learningRate'] = value;
   }),
@@ -94,6 +100,9 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
   colsample_bytree: number((draft, value) => {
     draft.trees['columnSample'] = value;
   }),
+  min_split_loss: number((draft, value) => {
+    draft.trees['minGain'] = value;
+  }),
   min_tree_child_weight: number((draft, value) => {
     draft.trees['minChildWeight'] = value;
   }),
@@ -105,6 +114,12 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
     draft.trees['l2'] = value;
     draft.linear['l2'] = value;
   }),
+  hit_value: number((draft, value) => {
+    draft.money = { contact: 0, ...draft.money, hit: value };
+  }),
+  contact_cost: number((draft, value) => {
+    draft.money = { hit: 0, ...draft.money, contact: value };
+  }),
   alias: (draft, value, refuse) => {
     draft.alias = typeof value === 'string' && isAlias(value) ? value : refuse('is a name of a–z, 0–9 and _, such as challenger');
   },
@@ -115,8 +130,9 @@ export const isAlias = (text: string): boolean => /^[a-z][a-z0-9_]{0,62}$/.test(
 /** Errors: MODEL_TYPE, MODEL_OPTION. `columns` are those of the training table: without input_label_cols one of them is named label. */
 export function readOptions(options: Readonly<Record<string, OptionValue>>, columns: readonly string[]): Ordered {
   const type = String(options['model_type'] ?? 'AUTOML').toUpperCase();
-  const kind = TYPES[type] ?? fail('MODEL_TYPE', { type: type.slice(0, 50) });
+  const { trees: base, ...kind } = TYPES[type] ?? fail('MODEL_TYPE', { type: type.slice(0, 50) });
   const draft: Draft = { target: 'label', ...kind, trees: {}, linear: {}, alias: 'champion' };
+  for (const [option, reason] of meaningless(base !== undefined, options)) fail('MODEL_OPTION', { option, problem: reason });
   for (const [option, value] of Object.entries(options)) {
     const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
     (OPTIONS[option] ?? refuse(`is not known; options are ${Object.keys(OPTIONS).join(', ')}`))(draft, value, refuse);
@@ -125,14 +141,29 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
   const written = columns.find((column) => column === target) ?? columns.find((column) => column.toLowerCase() === target.toLowerCase());
   if (written === undefined)
     fail('MODEL_OPTION', { option: 'input_label_cols', problem: `must name a column of the query; "${target}" is none` });
-  const settings = kind.learner === 'trees' ? { trees } : kind.learner === 'linear' ? { linear } : {};
-  const unused = kind.learner === 'auto' ? Object.keys({ ...trees, ...linear }) : [];
+  const settings = kind.learner === 'trees' ? { trees: { ...base, ...trees } } : kind.learner === 'linear' ? { linear } : {};
+  const unused = kind.learner === 'auto' || kind.learner === 'bayes' ? Object.keys({ ...trees, ...linear }) : [];
   if (unused.length > 0)
     fail('MODEL_OPTION', {
       option: 'for one learner',
       problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})`,
     });
   return { type, plan: { ...rest, target: written!, ...settings }, alias, brought: null };
+}
+
+/** Options that would be taken and change nothing, or not what their name says. */
+function meaningless(isForest: boolean, options: Readonly<Record<string, OptionValue>>): [option: string, reason: string][] {
+  const reasons: Readonly<Record<string, string>> = isForest
+    ? {
+        learn_rate: 'is for boosted trees; the trees of a random forest count alike',
+        max_iterations: 'is for boosted trees; num_parallel_tree says how many trees a random forest has',
+      }
+    : { num_parallel_tree: 'is for random forests; boosted trees grow one after the other (max_iterations)' };
+  const money = options['contact_cost'] !== undefined && options['hit_value'] === undefined;
+  return [
+    ...Object.entries(reasons).filter(([option]) => options[option] !== undefined),
+    ...(money ? [['contact_cost', 'needs hit_value, what acting on a right one brings'] as [string, string]] : []),
+  ];
 }
 
 /** Options of a model that is brought: its file, and what the file doesn't say. MODEL_OPTION. */

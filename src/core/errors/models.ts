@@ -18,7 +18,8 @@ export const modelErrors = {
     status: 400,
     retryable: false,
     what: (p) => `The model type ${p['type']} can't be trained here.`,
-    remedy: 'Use AUTOML_CLASSIFIER, AUTOML_REGRESSOR, BOOSTED_TREE_CLASSIFIER, BOOSTED_TREE_REGRESSOR, LOGISTIC_REG or LINEAR_REG.',
+    remedy:
+      'Use AUTOML_CLASSIFIER, AUTOML_REGRESSOR, BOOSTED_TREE_CLASSIFIER, BOOSTED_TREE_REGRESSOR, RANDOM_FOREST_CLASSIFIER, RANDOM_FOREST_REGRESSOR, NAIVE_BAYES, LOGISTIC_REG or LINEAR_REG.',
   },
   MODEL_OPTION: {
     status: 400,
