@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { predictor, train } from '#learn';
+import { predict, predictor, train } from '#learn';
 import { fitBayes } from '../../src/learn/bayes.ts';
 import type { Encoded } from '../../src/learn/encode.ts';
 import { linearScorer } from '../../src/learn/linear/linear.ts';
-import { generator, numbers, texts } from './data.ts';
+import { generator, numbers, readTable, texts, withoutData } from './data.ts';
 
 const next = generator(61);
 const ROWS = 300;
@@ -74,4 +74,12 @@ test('a plan may ask for naive Bayes, and is refused for numbers', async () => {
   assert.equal(model.report!.better, true);
   assert.ok(predictor(model)({ colour: 'c2', size: 8 }).probabilities![2]! > 0.5);
   await assert.rejects(train({ target: 'size', learner: 'bayes' }, columns), { code: 'LEARN_PLAN' });
+});
+
+test('sms-spam: naive Bayes on words tells 97 % of the messages right', { skip: withoutData }, async () => {
+  const columns = readTable('sms-spam/SMSSpamCollection.gz', '\t', ['label', 'text']);
+  const model = await train({ target: 'label', learner: 'bayes' }, columns);
+  const right = model.report!.scores.find((s) => s.metric === 'accuracy')!.value;
+  assert.ok(right >= 0.97, `accuracy ${right}`);
+  assert.equal(predict(model, columns).columns[0]!.values.length, columns[0]!.values.length);
 });

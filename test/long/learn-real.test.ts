@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { predict, train } from '#learn';
+import { train } from '#learn';
 import { auc, readTable, score, withoutData } from '../learn/data.ts';
 
 const options = { skip: withoutData };
@@ -36,12 +36,4 @@ test('sms-spam: F1 of spam is at least 0.95', options, async () => {
   const columns = readTable('sms-spam/SMSSpamCollection.gz', '\t', ['label', 'text']);
   const { report } = await train({ target: 'label', budget: { trials: 1 }, seed: 1 }, columns);
   assert.ok(score(report!, 'f1') >= 0.95, `F1 ${score(report!, 'f1')}`);
-});
-
-test('sms-spam: naive Bayes on words tells 97 % of the messages right', options, async () => {
-  const columns = readTable('sms-spam/SMSSpamCollection.gz', '\t', ['label', 'text']);
-  const model = await train({ target: 'label', learner: 'bayes' }, columns);
-  const right = model.report!.scores.find((s) => s.metric === 'accuracy')!.value;
-  assert.ok(right >= 0.97, `accuracy ${right}`);
-  assert.equal(predict(model, columns).columns[0]!.values.length, columns[0]!.values.length);
 });

@@ -16,9 +16,6 @@ const chances = (model: string) =>
     `SELECT round(predicted_bought_probs[2].prob, 9) AS p FROM ML.PREDICT(MODEL ${model}, (SELECT * FROM visitors ORDER BY id LIMIT 500))`,
   );
 
-/** One for each way to learn from a column: fixed borders, moments, quantiles, categories. `check -- --long` takes all. */
-const inCore = new Set<string>(['ML.BUCKETIZE', 'ML.STANDARD_SCALER', 'ML.QUANTILE_BUCKETIZE', 'ML.ONE_HOT_ENCODER']);
-
 describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
   before(async () => {
     house = await openHouse();
@@ -48,7 +45,6 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
       `'bin_' || (1 + (pages >= (SUM_OF_Q1))::INT + (pages >= (SUM_OF_MEDIAN))::INT + (pages >= (SUM_OF_Q3))::INT) AS f`,
     ],
   ] as const) {
-    if (!inCore.has(name) && process.env['MILLRACE_LONG'] !== '1') continue;
     test(`${name} predicts what the same feature predicts when it is written in SQL`, async () => {
       const [facts] = await ask(
         `SELECT min(pages) AS low, max(pages) AS high, avg(pages) AS mean, stddev_pop(pages) AS deviation, quantile_cont(pages, [0.25, 0.5, 0.75]) AS q FROM visitors`,

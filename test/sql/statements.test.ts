@@ -206,7 +206,7 @@ test('whatever pieces a text is mixed from, it is one statement, and no table or
         `${statement.sql}\n${problem}`,
       );
     }),
-    { numRuns: process.env['MILLRACE_LONG'] === '1' ? 4000 : 1500 },
+    { numRuns: 4000 },
   );
   assert.ok(missing > 20, `${missing} asked for what does not exist`);
 });

@@ -182,7 +182,7 @@ describe('what was sent stands in the warehouse', () => {
           assert.equal(row['b'], record.b === null ? null : record.b.includes('true'));
         }
       }),
-      { numRuns: process.env['MILLRACE_LONG'] === '1' ? 30 : 12 },
+      { numRuns: 30 },
     );
   });
 
@@ -228,7 +228,7 @@ describe('what was sent stands in the warehouse', () => {
           for (const name of names) assertSame(values.get(name) ?? 'null', row[name] ?? null, String(row[`type ${name}`]));
         }
       }),
-      { numRuns: process.env['MILLRACE_LONG'] === '1' ? 40 : 15 },
+      { numRuns: 40 },
     );
   });
 });

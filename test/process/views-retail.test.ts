@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Topic } from '#core';
-import { openViews, type Sent, shuffled, type Views } from '../process/views-fixture.ts';
+import { openViews, type Sent, shuffled, type Views } from './views-fixture.ts';
 
 const data = process.env['MILLRACE_DATA'] ?? resolve(import.meta.dirname, '../../../shared/data');
 const file = join(data, 'uci-online-retail', 'online_retail.csv.gz');
