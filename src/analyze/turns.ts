@@ -8,11 +8,13 @@ import { createHash } from 'node:crypto';
 import type { Millis } from '#core';
 
 export interface Turns {
+  /** `onWait` hears when it stands in line with nothing done, and when that is over. */
   begin(question: { readonly sql: string; readonly signal: AbortSignal; onWait(waits: boolean): void }): Turn;
 }
 
+/** Errors of `take` and `pause`: the signal's reason. */
 export interface Turn {
-  /** Runs `attempt`, or runs it twice: `interrupt` ends the first, which must then reject, and changes nothing that is seen. */
+  /** Runs `attempt`, or runs it twice: `interrupt` ends the first, whatever comes of it, and changes nothing that is seen. */
   take<T>(attempt: () => Promise<T>, interrupt: () => void): Promise<T>;
   /** Between two pieces of a result. */
   pause(): Promise<void>;
@@ -33,7 +35,9 @@ const REMEMBERED = 1000;
 
 export function newTurns({ places, moment, term }: TurnRules): Turns {
   let taken = 0;
+  /** Each is called with a place that is its own from then on. */
   const line: (() => void)[] = [];
+  /** Hashes, since a statement may be long in that sense too. */
   const long = new Set<string>();
 
   function remember(key: string, isLong: boolean): void {
@@ -43,18 +47,31 @@ export function newTurns({ places, moment, term }: TurnRules): Turns {
     if (long.size > REMEMBERED) long.delete(long.values().next().value!);
   }
 
-  /** Resolves when a place is free. Rejects with the signal's reason. */
-  async function free(signal: AbortSignal): Promise<void> {
-    while (taken >= places && !signal.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      line.push(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      await promise;
-      const at = line.indexOf(resolve);
-      if (at >= 0) line.splice(at, 1);
-    }
-    if (signal.aborted) line.shift()?.();
+  /** Resolves with a place taken. */
+  async function place(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    if (taken < places) {
+      taken++;
+      return;
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leave = () => {
+      const at = line.indexOf(resolve);
+      // A place that came first is given back by whoever has it.
+      if (at < 0) return;
+      line.splice(at, 1);
+      reject(signal.reason);
+    };
+    line.push(resolve);
+    signal.addEventListener('abort', leave);
+    await promise.finally(() => signal.removeEventListener('abort', leave));
+  }
+
+  /** To the first in line, in whose order nobody comes between. */
+  function passOn(): void {
+    const next = line.shift();
+    if (next === undefined) taken--;
+    else next();
   }
 
   return {
@@ -67,7 +84,6 @@ export function newTurns({ places, moment, term }: TurnRules): Turns {
       let lent: NodeJS.Timeout | null = null;
 
       function hold(): void {
-        taken++;
         stood = true;
         lent = setTimeout(giveBack, term).unref();
       }
@@ -76,48 +92,57 @@ export function newTurns({ places, moment, term }: TurnRules): Turns {
         if (lent === null) return;
         clearTimeout(lent);
         lent = null;
-        taken--;
-        line.shift()?.();
+        passOn();
       }
 
       async function stand(): Promise<void> {
-        if (taken >= places) {
-          const from = performance.now();
-          onWait(true);
-          await free(signal);
-          onWait(false);
-          began += performance.now() - from;
-        }
+        await place(signal);
         hold();
+        signal.throwIfAborted();
+      }
+
+      /** With nothing done, so that what it runs is counted from here. */
+      async function standAnew(): Promise<void> {
+        const waits = taken >= places;
+        if (waits) onWait(true);
+        await stand();
+        if (waits) onWait(false);
+        began = performance.now();
       }
 
       return {
         async take(attempt, interrupt) {
           if (long.has(key)) {
-            await stand();
+            await standAnew();
             return attempt();
           }
           let gaveWay = false;
           const timer = setTimeout(() => {
-            if (taken < places) hold();
-            else {
+            if (taken < places) {
+              taken++;
+              hold();
+            } else {
               gaveWay = true;
               interrupt();
             }
           }, moment);
           try {
-            return await attempt();
+            const result = await attempt();
+            // One that was done as it was interrupted has a result whose next piece may fail.
+            if (!gaveWay) return result;
           } catch (thrown) {
             if (!gaveWay || signal.aborted) throw thrown;
           } finally {
             clearTimeout(timer);
           }
-          await stand();
+          await standAnew();
           return attempt();
         },
         async pause() {
           if (stood || performance.now() - began < moment) return;
+          const from = performance.now();
           await stand();
+          began += performance.now() - from;
         },
         end() {
           remember(key, performance.now() - began > moment);

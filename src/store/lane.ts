@@ -5,6 +5,7 @@
  */
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api';
 import type { Position } from '#core';
+import { newInterrupter } from './interrupt.ts';
 import { storeFailure } from './open.ts';
 
 export interface Change {
@@ -33,7 +34,7 @@ export interface Transaction {
   rows(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /** The change record of one table that this write touched. */
   changed(change: Change): void;
-  /** Ends the statement that is running: it fails, and the write with it. */
+  /** Ends the statement that is running, or begins next: it fails, and the write with it. */
   interrupt(): void;
 }
 
@@ -48,6 +49,7 @@ export interface Lane {
 export async function openLane(instance: DuckDBInstance, onCommit: (changes: readonly Change[], batch: number) => void): Promise<Lane> {
   const connection = await instance.connect();
   const [last] = await rowsOf(connection, 'SELECT coalesce(max(batch), 0) AS batch FROM millrace.batch');
+  const { interrupt, during } = newInterrupter(connection);
   let committed = Number(last!['batch']);
   let tail: Promise<unknown> = Promise.resolve();
 
@@ -62,11 +64,11 @@ export async function openLane(instance: DuckDBInstance, onCommit: (changes: rea
       },
       rows: (sql, values) => rowsOf(connection, sql, values),
       changed: (change) => changes.push(change),
-      interrupt: () => connection.interrupt(),
+      interrupt,
     };
     await connection.run('BEGIN TRANSACTION');
     try {
-      const result = await work(tx);
+      const result = await during(() => work(tx));
       if (changes.length > 0) await connection.run(recordOf(changes, batch));
       await connection.run('COMMIT');
       if (changes.length > 0) committed = batch;

@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBTypeId, DuckDBValue } from '@duckdb/node-a
 import type { Column } from '#core';
 import { type AppendColumn, type ArrayBlock, appendArrays, arrayBlocks, arrayType } from './arrays.ts';
 import { type Chunk, chunkOf } from './cells.ts';
+import { newInterrupter } from './interrupt.ts';
 import { rowsOf } from './lane.ts';
 import { name, text } from './names.ts';
 
@@ -26,6 +27,7 @@ export interface Reader {
   own(sql: string, values?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Appends to such a table, making it where there is none; NaN becomes NULL. */
   append(table: string, columns: readonly AppendColumn[]): Promise<void>;
+  /** Ends the statement that runs, or the next piece of a result that is read: it fails. */
   interrupt(): void;
   /** 0–1, or null while unknown. */
   progress(): number | null;
@@ -36,39 +38,46 @@ export interface Reader {
 export function openReader(connection: DuckDBConnection, giveBack: (connection: DuckDBConnection) => void): Reader {
   /** A result that was not read to its end keeps its snapshot until the connection's next statement. */
   let open = false;
+  const { interrupt, during } = newInterrupter(connection);
   return {
-    serialize: (sql) => serialize(connection, sql),
+    serialize: (sql) => during(() => serialize(connection, sql)),
     async stream(sql, values) {
-      const result = await connection.stream(sql, values as DuckDBValue[] | Record<string, DuckDBValue> | undefined);
+      const result = await during(() => connection.stream(sql, values as DuckDBValue[] | Record<string, DuckDBValue> | undefined));
       open = true;
       const types = result.columnTypes();
       const columns = result.deduplicatedColumnNames().map((name, k) => ({ name, type: typeName(types[k]!) }));
       return {
         columns,
         async next() {
-          const chunk = await result.fetchChunk();
+          const chunk = await during(() => result.fetchChunk());
           open = chunk !== null && chunk.rowCount > 0;
           return chunk === null || !open ? null : chunkOf(chunk, types);
         },
       };
     },
     async toParquet(sql, values, path) {
-      const result = await connection.run(
-        `COPY (${sql}\n) TO ${text(path)} (FORMAT parquet, COMPRESSION zstd)`,
-        values as DuckDBValue[] | Record<string, DuckDBValue> | undefined,
-      );
+      const copy = `COPY (${sql}\n) TO ${text(path)} (FORMAT parquet, COMPRESSION zstd)`;
+      const result = await during(() => connection.run(copy, values as DuckDBValue[] | Record<string, DuckDBValue> | undefined));
       return result.rowsChanged;
     },
-    arrays: (sql, most) => arrayBlocks(connection, sql, most),
+    async *arrays(sql, most) {
+      const blocks = arrayBlocks(connection, sql, most);
+      try {
+        for (let block = await during(() => blocks.next()); block.done !== true; block = await during(() => blocks.next()))
+          yield block.value;
+      } finally {
+        await blocks.return(undefined);
+      }
+    },
     async own(sql, values) {
-      await connection.run(sql, values as Record<string, DuckDBValue> | undefined);
+      await during(() => connection.run(sql, values as Record<string, DuckDBValue> | undefined));
     },
     async append(table, columns) {
       const definition = columns.map((column) => `${name(column.name)} ${arrayType(column.kind)}`).join(', ');
-      await connection.run(`CREATE TEMP TABLE IF NOT EXISTS ${name(table)} (${definition})`);
+      await during(() => connection.run(`CREATE TEMP TABLE IF NOT EXISTS ${name(table)} (${definition})`));
       await appendArrays(connection, table, columns);
     },
-    interrupt: () => connection.interrupt(),
+    interrupt,
     progress() {
       const share = connection.progress.percentage;
       return share < 0 ? null : Math.min(1, share / 100);

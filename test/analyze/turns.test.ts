@@ -96,6 +96,41 @@ describe('long questions take turns', () => {
     assert.deepEqual(free.states, []);
   });
 
+  test('the order of the line stays when one in it is cancelled', async () => {
+    const turns = newTurns({ places: 1, moment: 20, term: 10_000 });
+    const log: string[] = [];
+    const asked = [];
+    for (const sql of ['first', 'second', 'cancelled', 'third', 'fourth']) {
+      asked.push(question(turns, sql, 150, log));
+      await sleep(25);
+    }
+    asked[2]!.stopper.abort();
+    await assert.rejects(asked[2]!.done, { name: 'AbortError' });
+    await Promise.all(asked.filter((_, k) => k !== 2).map(({ done }) => done));
+    assert.deepEqual(
+      log.filter((line) => line.endsWith('done')),
+      ['first', 'second', 'third', 'fourth'].map((sql) => `${sql} done`),
+    );
+  });
+
+  test('one that was done as it was interrupted begins anew: what it had may break off', async () => {
+    const turns = newTurns({ places: 1, moment: 20, term: 10_000 });
+    const first = question(turns, 'first', 100, []);
+    await sleep(40);
+    const turn = turns.begin({ sql: 'just done', signal: new AbortController().signal, onWait: () => {} });
+    let tries = 0;
+    const answer = await turn.take(
+      async () => {
+        await sleep(30);
+        return ++tries;
+      },
+      () => {},
+    );
+    turn.end();
+    assert.equal(answer, 2);
+    await first.done;
+  });
+
   test('one that fails by itself fails once', async () => {
     const turns = newTurns({ places: 1, moment: 20, term: 10_000 });
     const turn = turns.begin({ sql: 'bad', signal: new AbortController().signal, onWait: () => {} });

@@ -9,7 +9,6 @@ import { fail, type Millis } from '#core';
 import type { Store, Transaction } from '#store';
 
 const LONG: Millis = 500;
-const AGAIN: Millis = 50;
 const DEATHS = 3;
 
 type Ended = 'time' | 'memory' | 'stop';
@@ -35,12 +34,9 @@ export function openRunning(store: Store): Running {
       const before = died?.view === full ? died.deaths : 0;
       if (before >= DEATHS) fail('VIEW_DEATHS', { view: full, deaths: before });
       let ended: Ended | null = null;
-      let ending: NodeJS.Timeout | undefined;
       const end = (why: Ended) => {
         ended ??= why;
         tx.interrupt();
-        // One that comes between two statements is forgotten when the next begins.
-        ending ??= setInterval(() => tx.interrupt(), AGAIN);
       };
       current = { view: full, since: performance.now(), end };
       const mark = setTimeout(() => leaveMark(file, { view: full, deaths: before + 1 }), LONG);
@@ -57,7 +53,6 @@ export function openRunning(store: Store): Running {
         current = null;
         clearTimeout(mark);
         clearTimeout(limit);
-        clearInterval(ending);
         rmSync(file, { force: true });
       }
     },

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openAnalyst } from '#analyze';
+import type { Principal } from '#core';
+import { freshStore } from '../store/fixture.ts';
+
+const who: Principal = { name: 'test', role: 'viewer', topics: null };
+const limit = { seconds: 60, rows: 10_000_000, concurrency: 4 };
+
+/** About a second on one thread; its answer by arithmetic: products of 0…n-1 that leave 3 when divided by 7 come from six pairs of residues. */
+const N = 7000;
+const PAIRS = 6 * (N / 7) ** 2;
+const long = (tag: string) => `SELECT count(*) AS n, '${tag}' AS tag FROM range(${N}) a, range(${N}) b WHERE a.range * b.range % 7 = 3`;
+
+async function analyst(t: TestContext) {
+  const store = await freshStore(t);
+  const opened = openAnalyst({
+    store,
+    limits: { admin: limit, editor: limit, viewer: limit, write: limit },
+    own: async () => null,
+    turns: { places: 1, moment: 40, term: 60_000 },
+  });
+  t.after(() => opened.close());
+  return { store, analyst: opened };
+}
+
+describe('long questions over the warehouse', () => {
+  test('take turns, each with its whole answer: as text and as Parquet', async (t) => {
+    const { store, analyst: it } = await analyst(t);
+    const seen = new Set<string>();
+    const watch = setInterval(() => {
+      for (const { id, state } of it.jobs()) if (state === 'waiting') seen.add(id);
+    }, 5);
+    t.after(() => clearInterval(watch));
+    const ask = (job: string, format: 'ndjson' | 'parquet') => it.ask({ who, sql: long(job), format, job });
+    const answers = await Promise.all([ask('one', 'ndjson'), ask('two', 'ndjson'), ask('three', 'parquet'), ask('four', 'parquet')]);
+    assert.ok(seen.size >= 2, `waited: ${[...seen]}`);
+    for (const [k, tag] of ['one', 'two'].entries()) {
+      assert.deepEqual(JSON.parse(String(Buffer.concat(await answers[k]!.body.toArray()))), { n: PAIRS, tag });
+    }
+    for (const [k, tag] of ['three', 'four'].entries()) {
+      const path = join(store.folders.slices, `${tag}.parquet`);
+      writeFileSync(path, Buffer.concat(await answers[k + 2]!.body.toArray()));
+      assert.deepEqual(await store.rows(`SELECT n, tag FROM '${path}'`), [{ n: BigInt(PAIRS), tag }]);
+    }
+    assert.ok(it.jobs().every(({ state }) => state === 'done'));
+  });
+
+  test('one that waits with rows given is running, and can be ended to free memory', async (t) => {
+    const { analyst: it } = await analyst(t);
+    const endless = it.ask({ who, sql: long('x').replaceAll(String(N), '1000000'), format: 'ndjson', job: 'endless' });
+    await sleep(100);
+    // Small pieces, many of them: it pauses between two.
+    const pieces = it.ask({ who, sql: 'SELECT range FROM range(8000000)', format: 'ndjson', job: 'pieces' });
+    const ended = Promise.all([endless, pieces].map((asked) => assert.rejects(asked, { code: 'QUERY_MEMORY' })));
+    await sleep(400);
+    assert.equal(it.job('pieces').state, 'running');
+    const given = it.job('pieces').rows;
+    assert.ok(given > 0 && given < 8_000_000, `${given} rows`);
+    assert.deepEqual([it.relieve()?.id, it.relieve()?.id, it.relieve()], ['endless', 'pieces', null]);
+    await ended;
+  });
+});
