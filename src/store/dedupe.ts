@@ -50,10 +50,13 @@ export interface StagedIds {
   readonly minutes: readonly { readonly lo: bigint; readonly hi: bigint; readonly day: number }[];
 }
 
-export const STAGED_IDS = `count(*) FILTER (WHERE _bad < 0 AND i IS NOT NULL AND t IS NULL) AS timeless, min(r) AS received,
-  coalesce(bool_or(_bad < 0 AND i IS NOT NULL AND t IS NOT NULL AND abs(r - t) > ${PROMPT}), false) AS late, any_value(los) AS los, any_value(his) AS his, any_value(days) AS days`;
+const WITH_ID = '_bad < 0 AND i IS NOT NULL';
+
+/** Columns of a query over `staged, ${STAGED_MINUTES}`, which `stagedIdsOf` reads. */
+export const STAGED_IDS = `count(i) AS ids, count(*) FILTER (WHERE ${WITH_ID} AND t IS NULL) AS timeless, min(r) AS received,
+  coalesce(bool_or(${WITH_ID} AND t IS NOT NULL AND abs(r - t) > ${PROMPT}), false) AS late, any_value(los) AS los, any_value(his) AS his, any_value(days) AS days`;
 export const STAGED_MINUTES = `(SELECT list(lo ORDER BY lo) AS los, list(hi ORDER BY lo) AS his, list(day ORDER BY lo) AS days FROM (
-  SELECT min(t) AS lo, max(t) AS hi, min(t // ${DAY}) AS day FROM staged WHERE _bad < 0 AND i IS NOT NULL AND t IS NOT NULL GROUP BY t // 60000000)) minutes`;
+  SELECT min(t) AS lo, max(t) AS hi, min(t // ${DAY}) AS day FROM staged WHERE ${WITH_ID} AND t IS NOT NULL GROUP BY t // 60000000)) minutes`;
 
 /** Of a row of STAGED_IDS. */
 export function stagedIdsOf(facts: Row): StagedIds {

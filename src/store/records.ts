@@ -265,7 +265,7 @@ function stagingSql(columns: readonly Promoted[], exact: boolean): string {
 
 /** What is to be known of the staged slice, asked in one go: beside questions that compute, each way to the engine and back costs its turn. */
 const STAGED = `SELECT count(*) AS n, count(*) FILTER (WHERE _bad >= 0) AS bad, count(*) FILTER (WHERE _misfit >= 0) AS misfits,
-    CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi, count(i) AS ids, ${STAGED_IDS}
+    CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi, ${STAGED_IDS}
   FROM staged, ${STAGED_MINUTES}`;
 
 interface Staged extends StagedIds {

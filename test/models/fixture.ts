@@ -3,9 +3,10 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
-import { type ModelEntry, type Models, modelStatement, openAnalyst, openModels } from '#analyze';
+import { type ModelEntry, type ModelFile, type Models, modelStatement, openAnalyst, openModels } from '#analyze';
 import { MillraceError, type Role } from '#core';
 import { openStore, type Store } from '#store';
+import { modelPath, readModelFile } from '../../src/platform/models/file.ts';
 import { openWorkshop } from '../../src/platform/models/workshop.ts';
 
 export const DATA = process.env['MILLRACE_DATA'] ?? join(import.meta.dirname, '..', '..', '..', 'shared', 'data');
@@ -75,6 +76,15 @@ export async function openHouse(dataPath = mkdtempSync(join(tmpdir(), 'millrace-
       rmSync(dataPath, { recursive: true, force: true });
     },
   };
+}
+
+/** A version as it stands on disk. */
+export function fileOf({ models, dataPath }: House, name: string, version: number): ModelFile {
+  const { hash } = models
+    .list()
+    .find((each) => each.name === name)!
+    .versions.find((each) => each.version === version)!;
+  return readModelFile(modelPath(dataPath, name, version), { name, version, hash });
 }
 
 /** 4,000 visitors: who comes by mail or in the evening buys more often; some values are missing. `id` tells rows apart. */

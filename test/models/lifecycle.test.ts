@@ -10,7 +10,7 @@ import { modelPath, moveIntoPlace, readModelFile, writeAside } from '../../src/p
 import { replayScript, scriptOf } from '../../src/platform/models/script.ts';
 import { openModelServer } from '../../src/platform/models/serve.ts';
 import { openWorkshop } from '../../src/platform/models/workshop.ts';
-import { type House, openHouse, refused, TREES, VISITORS } from './fixture.ts';
+import { fileOf, type House, openHouse, refused, TREES, VISITORS } from './fixture.ts';
 
 const TRAIN = `OPTIONS(${TREES}, input_label_cols = ['bought']) AS SELECT * FROM visitors`;
 const LONG = `OPTIONS(input_label_cols = ['bought'], budget = '10 minutes') AS SELECT * FROM visitors`;
@@ -47,7 +47,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
   });
 
   test('golden rows are two hundred, with missing values and categories that were never seen', () => {
-    const { golden } = house.models.list().length === 1 ? fileOf('main.m', 1) : assert.fail();
+    const { golden } = house.models.list().length === 1 ? fileOf(house, 'main.m', 1) : assert.fail();
     assert.ok(golden.rows.length >= 200);
     assert.equal(golden.answers.length, golden.rows.length);
     const known = new Set(['mail', 'search', 'ad', 'direct', null]);
@@ -60,7 +60,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
   });
 
   test('the exported script gives the golden answers in a Node of its own, and needs no file beside it', () => {
-    const file = fileOf('main.m', 1);
+    const file = fileOf(house, 'main.m', 1);
     const folder = mkdtempSync(join(tmpdir(), 'millrace-export-'));
     try {
       writeFileSync(join(folder, 'model.mjs'), scriptOf(file));
@@ -78,7 +78,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
   });
 
   test('a target that answers otherwise is refused, whichever it is', async () => {
-    const file = fileOf('main.m', 1);
+    const file = fileOf(house, 'main.m', 1);
     const broken = scriptOf(file).replace('Array.from(probabilities)', 'Array.from(probabilities, (p) => p + 2e-6)');
     await assert.rejects(replayScript(file, broken), refused('MODEL_GOLDEN', { target: 'as exported JavaScript' }));
     await assert.rejects(replayScript(file, 'export const predict = () => { throw new Error("no"); };'), refused('MODEL_GOLDEN'));
@@ -104,7 +104,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     const problems: unknown[] = [];
     const server = openModelServer(house.dataPath, (thrown) => problems.push(thrown));
     server.update(house.told());
-    const row = fileOf('main.m', 3).golden.rows[0]!;
+    const row = fileOf(house, 'main.m', 3).golden.rows[0]!;
     const served = await server.predict('m', [row], false);
     writeFileSync(path, before.replace('"format":"millrace-model-file"', '"format":"millrace-model-fila"'));
     const renamed = house.told().map((each) => ({ ...each, aliases: { ...each.aliases, champion: 3 } }));
@@ -141,7 +141,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     await ask(`CREATE MODEL gone ${TRAIN}`);
     const server = openModelServer(house.dataPath, (thrown) => assert.fail(String(thrown)));
     server.update(house.told());
-    const row = fileOf('main.gone', 1).golden.rows[0]!;
+    const row = fileOf(house, 'main.gone', 1).golden.rows[0]!;
     await server.predict('gone', [row], false);
     await ask('DROP MODEL gone');
     server.update(house.told());
@@ -156,7 +156,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     await until(() => best('ended') !== null, 'a first model');
     assert.ok(house.models.stop('ended'));
     await asked;
-    assert.equal(fileOf('main.ended', 1).model.report!.stopped, true);
+    assert.equal(fileOf(house, 'main.ended', 1).model.report!.stopped, true);
     assert.equal(house.models.stop('ended'), false);
   });
 
@@ -250,11 +250,6 @@ test('a training that outgrows its memory is ended with a coded error', { timeou
     await small.close();
   }
 });
-
-function fileOf(name: string, version: number): ModelFile {
-  const { hash } = entry(name).versions.find((each) => each.version === version)!;
-  return readModelFile(modelPath(house.dataPath, name, version), { name, version, hash });
-}
 
 /** The process that runs trainer.ts for this one, from the kernel's list. */
 function trainerOf(parent: number): number {

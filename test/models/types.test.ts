@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Model } from '#learn';
-import { modelPath, readModelFile } from '../../src/platform/models/file.ts';
-import { type House, openHouse, refused, VISITORS } from './fixture.ts';
+import { fileOf, type House, openHouse, refused, VISITORS } from './fixture.ts';
 
 describe('random forests, naive Bayes and money in CREATE MODEL', () => {
   let house: House;
@@ -10,10 +9,7 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     house.ask(
       `CREATE MODEL ${name} OPTIONS(${options}, input_label_cols = ['bought'], ignore_cols = ['id', 'spent']) AS SELECT * FROM visitors`,
     );
-  const modelOf = (name: string) => {
-    const { hash } = house.models.list().find((each) => each.name === `main.${name}`)!.versions[0]!;
-    return readModelFile(modelPath(house.dataPath, `main.${name}`, 1), { name: `main.${name}`, version: 1, hash }).model as Model;
-  };
+  const modelOf = (name: string) => fileOf(house, `main.${name}`, 1).model as Model;
 
   before(async () => {
     house = await openHouse();
@@ -21,7 +17,7 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
   });
   after(() => house.close());
 
-  test('a random forest has as many trees as it was told, and the mean of what its leaves hold is a probability', async () => {
+  test('a random forest has as many trees as it was told, and its scores are probabilities', async () => {
     await create('forest', `model_type = 'RANDOM_FOREST_CLASSIFIER', num_parallel_tree = 25, max_tree_depth = 6`);
     const { learned } = modelOf('forest');
     assert.equal(learned.kind, 'trees');
@@ -29,16 +25,21 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     assert.equal(Buffer.from(learned.kind === 'trees' ? learned.forest.roots : '', 'base64').length / 4, 25);
     const [figures] = await house.ask('SELECT * FROM ML.EVALUATE(MODEL forest)');
     assert.ok(figures!['roc_auc'] > 0.85, JSON.stringify(figures));
+    // Of a forest that adds its trees up the mean would be far from the share that bought.
+    const [scores] = await house.ask(
+      `SELECT min(p) AS lo, max(p) AS hi, avg(p) AS mean, (SELECT avg((bought = 'yes')::INT) FROM visitors) AS share
+       FROM (SELECT predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL forest, TABLE visitors))`,
+    );
+    assert.ok(scores!['lo'] >= 0 && scores!['hi'] <= 1 && Math.abs(scores!['mean'] - scores!['share']) < 0.03, JSON.stringify(scores));
   });
 
   test('a random forest of numbers, and naive Bayes, predict better than the rule', async () => {
     await house.ask(
       `CREATE MODEL spending OPTIONS(model_type = 'RANDOM_FOREST_REGRESSOR', num_parallel_tree = 30, input_label_cols = ['spent'], ignore_cols = ['id', 'bought']) AS SELECT * FROM visitors`,
     );
-    const [[spending], [bayes]] = [
-      await house.ask('SELECT * FROM ML.EVALUATE(MODEL spending)'),
-      (await create('bayes', `model_type = 'NAIVE_BAYES'`)) && (await house.ask('SELECT * FROM ML.EVALUATE(MODEL bayes)')),
-    ];
+    await create('bayes', `model_type = 'NAIVE_BAYES'`);
+    const [spending] = await house.ask('SELECT * FROM ML.EVALUATE(MODEL spending)');
+    const [bayes] = await house.ask('SELECT * FROM ML.EVALUATE(MODEL bayes)');
     assert.ok(spending!['r2_score'] > 0.6, JSON.stringify(spending));
     assert.ok(bayes!['roc_auc'] > 0.7, JSON.stringify(bayes));
   });
@@ -54,6 +55,10 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     [`model_type = 'RANDOM_FOREST_CLASSIFIER', max_iterations = 10`, 'max_iterations'],
     [`model_type = 'BOOSTED_TREE_CLASSIFIER', num_parallel_tree = 10`, 'num_parallel_tree'],
     [`model_type = 'BOOSTED_TREE_CLASSIFIER', contact_cost = 10`, 'contact_cost'],
+    [`model_type = 'LINEAR_REG', hit_value = 10`, 'hit_value'],
+    [`model_type = 'BOOSTED_TREE_REGRESSOR', hit_value = 10, contact_cost = 1`, 'hit_value'],
+    [`model_type = 'LOGISTIC_REG', max_tree_depth = 3`, 'max_tree_depth'],
+    [`model_type = 'LINEAR_REG', num_parallel_tree = 3`, 'num_parallel_tree'],
     [`model_type = 'NAIVE_BAYES', l2_reg = 1`, 'for one learner'],
   ] as const)
     test(`${options} would change nothing, and is refused`, () =>

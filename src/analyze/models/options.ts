@@ -18,8 +18,10 @@ type Draft = { -readonly [K in keyof Omit<Plan, 'trees' | 'linear'>]: Plan[K] } 
   alias: string;
 };
 
+type Kind = Pick<Plan, 'task' | 'learner' | 'trees'>;
+
 /** Model types, with the part of a plan that they stand for. */
-const TYPES: Readonly<Record<string, Pick<Plan, 'task' | 'learner' | 'trees'>>> = {
+const TYPES: Readonly<Record<string, Kind>> = {
   AUTOML: { task: 'auto', learner: 'auto' },
   AUTOML_CLASSIFIER: { task: 'classification', learner: 'auto' },
   AUTOML_REGRESSOR: { task: 'regression', learner: 'auto' },
@@ -130,9 +132,10 @@ export const isAlias = (text: string): boolean => /^[a-z][a-z0-9_]{0,62}$/.test(
 /** Errors: MODEL_TYPE, MODEL_OPTION. `columns` are those of the training table: without input_label_cols one of them is named label. */
 export function readOptions(options: Readonly<Record<string, OptionValue>>, columns: readonly string[]): Ordered {
   const type = String(options['model_type'] ?? 'AUTOML').toUpperCase();
-  const { trees: base, ...kind } = TYPES[type] ?? fail('MODEL_TYPE', { type: type.slice(0, 50) });
+  const whole = TYPES[type] ?? fail('MODEL_TYPE', { type: type.slice(0, 50) });
+  checkMeaning(whole, options);
+  const { trees: base, ...kind } = whole;
   const draft: Draft = { target: 'label', ...kind, trees: {}, linear: {}, alias: 'champion' };
-  for (const [option, reason] of meaningless(base !== undefined, options)) fail('MODEL_OPTION', { option, problem: reason });
   for (const [option, value] of Object.entries(options)) {
     const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
     (OPTIONS[option] ?? refuse(`is not known; options are ${Object.keys(OPTIONS).join(', ')}`))(draft, value, refuse);
@@ -152,18 +155,42 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
 }
 
 /** Options that would be taken and change nothing, or not what their name says. */
-function meaningless(isForest: boolean, options: Readonly<Record<string, OptionValue>>): [option: string, reason: string][] {
-  const reasons: Readonly<Record<string, string>> = isForest
-    ? {
-        learn_rate: 'is for boosted trees; the trees of a random forest count alike',
-        max_iterations: 'is for boosted trees; num_parallel_tree says how many trees a random forest has',
-      }
-    : { num_parallel_tree: 'is for random forests; boosted trees grow one after the other (max_iterations)' };
-  const money = options['contact_cost'] !== undefined && options['hit_value'] === undefined;
-  return [
-    ...Object.entries(reasons).filter(([option]) => options[option] !== undefined),
-    ...(money ? [['contact_cost', 'needs hit_value, what acting on a right one brings'] as [string, string]] : []),
-  ];
+const MEANINGLESS: readonly { readonly of: (kind: Kind) => boolean; readonly options: readonly string[]; readonly reason: string }[] = [
+  { of: isForest, options: ['learn_rate'], reason: 'is for boosted trees; the trees of a random forest count alike' },
+  {
+    of: isForest,
+    options: ['max_iterations'],
+    reason: 'is for boosted trees; num_parallel_tree says how many trees a random forest has',
+  },
+  {
+    of: (kind) => !isForest(kind),
+    options: ['num_parallel_tree'],
+    reason: 'is for random forests; boosted trees grow one after the other (max_iterations)',
+  },
+  {
+    of: ({ learner }) => learner === 'linear',
+    options: ['learn_rate', 'max_tree_depth', 'subsample', 'colsample_bytree', 'min_split_loss', 'min_tree_child_weight'],
+    reason: 'is for trees; a linear model has max_iterations, l1_reg and l2_reg',
+  },
+  {
+    of: ({ task }) => task === 'regression',
+    options: ['hit_value', 'contact_cost'],
+    reason: 'is for a label of two classes; a number is not hit or missed',
+  },
+];
+
+function isForest({ trees }: Kind): boolean {
+  return trees !== undefined;
+}
+
+function checkMeaning(kind: Kind, options: Readonly<Record<string, OptionValue>>): void {
+  const given = Object.keys(options);
+  for (const { of, options: these, reason } of MEANINGLESS) {
+    const option = of(kind) ? these.find((each) => given.includes(each)) : undefined;
+    if (option !== undefined) fail('MODEL_OPTION', { option, problem: reason });
+  }
+  if (given.includes('contact_cost') && !given.includes('hit_value'))
+    fail('MODEL_OPTION', { option: 'contact_cost', problem: 'needs hit_value, what acting on a right one brings' });
 }
 
 /** Options of a model that is brought: its file, and what the file doesn't say. MODEL_OPTION. */
