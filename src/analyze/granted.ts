@@ -16,7 +16,7 @@ export interface GrantFiles {
   problems(): readonly ErrorBody[];
 }
 
-const PATTERN = /^(\*|[a-z_][a-z0-9_]{0,62}\.(\*|[a-z_][a-z0-9_]{0,62}))$/;
+const PATTERN = /^(\*|[a-z_\p{Lo}][a-z0-9_\p{Lo}]{0,62}\.(\*|[a-z_\p{Lo}][a-z0-9_\p{Lo}]{0,62}))$/u;
 
 /** Errors: DEFINITION_YAML, DEFINITION_INVALID with the line. */
 export function parseGrant(text: string, file: string): Grant {

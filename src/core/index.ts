@@ -5,6 +5,7 @@ export type { Outcome } from './outcome.ts';
 export type { Principal, Role } from './principal.ts';
 export type { Entry, Option } from './registry.ts';
 export type { Bytes, Column, Drift, EventTime, Field, FieldType, Micros, Millis, Position, Table, TimeUnit, Topic } from './schema.ts';
+export { isTableWord } from './schema.ts';
 export { sha256 } from './sha256.ts';
 export type { Lookback, Reference, Transfer, TransferMode, TransferSchedule, TransferTable } from './transfer.ts';
 export { isTimeZone, utcOffset } from './zone.ts';

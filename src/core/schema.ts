@@ -51,6 +51,16 @@ export interface Topic {
   readonly dedupeWindow: Millis;
 }
 
+const WORD = /^[a-z\p{Lo}][a-z\p{Lo}0-9_]{0,62}$/u;
+
+/**
+ * Whether a table or a schema may be called so: 1 to 63 of a–z, letters of scripts without capitals (Hangul, Kana, Han …), 0–9 and _, a letter
+ * first. No capitals, so that case never tells two names apart; composed (NFC), so that what looks the same is the same.
+ */
+export function isTableWord(word: string): boolean {
+  return WORD.test(word) && word === word.normalize('NFC');
+}
+
 /** A column of a table or of a result. `type` is the warehouse's name of it (DuckDB's: VARCHAR, BIGINT, DECIMAL(18,2), TIMESTAMP WITH TIME ZONE, …). */
 export interface Column {
   readonly name: string;

@@ -1,4 +1,4 @@
-import { fail } from '#core';
+import { fail, isTableWord } from '#core';
 import { Cursor } from './cursor.ts';
 import {
   type Piece,
@@ -397,7 +397,7 @@ function newTarget(cursor: Cursor): Target {
 
 function newName(written: string): string {
   const name = asciiLower(written);
-  if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) fail('TABLE_NAME', { table: written });
+  if (!isTableWord(name)) fail('TABLE_NAME', { table: written });
   return name;
 }
 

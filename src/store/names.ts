@@ -1,4 +1,4 @@
-import { fail } from '#core';
+import { fail, isTableWord } from '#core';
 
 /** SQL text for a name: quoted, so that no name is ever code. */
 export function name(text: string): string {
@@ -31,7 +31,7 @@ export const OWN_SCHEMAS: ReadonlySet<string> = new Set([
 export function parseTable(spelled: string): TableName {
   const parts = spelled.split('.');
   const [schema, table] = parts.length === 1 ? ['main', parts[0]!] : [parts[0]!, parts[1]!];
-  if (parts.length > 2 || ![schema, table].every((part) => /^[a-z][a-z0-9_]{0,62}$/.test(part))) fail('TABLE_NAME', { table: spelled });
+  if (parts.length > 2 || ![schema, table].every(isTableWord)) fail('TABLE_NAME', { table: spelled });
   if (OWN_SCHEMAS.has(schema)) fail('TABLE_NAME', { table: spelled, problem: `the schema ${schema} belongs to Millrace` });
   return { schema, name: table };
 }

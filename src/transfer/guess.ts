@@ -134,9 +134,10 @@ function definitionText(source: string, connection: Guessed, tables: readonly So
   for (const [name, given] of Object.entries(connection)) lines.push(`  ${name}: ${value(given)}`);
   lines.push('tables:');
   const schema = sqlName(String(connection['database'] ?? 'main'));
+  const taken = new Set<string>();
   for (const table of tables) {
     const cursor = cursorGuess(table);
-    lines.push(`  ${quote(table.name)}:`, `    target: ${schema}.${sqlName(table.name)}`);
+    lines.push(`  ${quote(table.name)}:`, `    target: ${schema}.${distinct(sqlName(table.name), taken)}`);
     if (table.key.length > 0 && cursor?.cursor === 'time')
       lines.push(
         '    mode: merge',
@@ -166,11 +167,20 @@ function cursorGuess(table: SourceTable): SourceColumn | null {
   );
 }
 
+/** Two sheets or files whose names differ only in what a table's name can't have still get tables of their own. */
+function distinct(name: string, taken: Set<string>): string {
+  let found = name;
+  for (let k = 2; taken.has(found); k++) found = `${name.slice(0, 58)}_${k}`;
+  taken.add(found);
+  return found;
+}
+
 function sqlName(name: string): string {
   const plain = name
+    .normalize('NFC')
     .toLowerCase()
-    .replaceAll(/[^a-z0-9_]+/g, '_')
-    .replace(/^[^a-z]+/, '')
+    .replaceAll(/[^a-z0-9_\p{Lo}]+/gu, '_')
+    .replace(/^[^a-z\p{Lo}]+/u, '')
     .slice(0, 63);
   return plain === ''
     ? 'data'

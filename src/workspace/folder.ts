@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { asMillraceError, type Bytes, type ErrorBody, fail } from '#core';
+import { asMillraceError, type Bytes, type ErrorBody, fail, isTableWord } from '#core';
 import { listFolder, readFile, removeDefinition, stateOf, writeDefinition } from './file.ts';
 import { Watch } from './watch.ts';
 
@@ -15,8 +15,6 @@ export interface DefinitionFolder {
   remove(name: string): void;
   close(): void;
 }
-
-const NAME = /^[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?$/;
 
 /** Opens `<workspace>/<folder>/*<extension>`; `onChange` is called after files came to rest in another state than the one known here. */
 export function openDefinitions(
@@ -39,9 +37,9 @@ export function openDefinitions(
 
   function fileOf(name: string): string {
     const file = `${folder}/${name}${extension}`;
-    return NAME.test(name)
+    return name.split('.').length <= 2 && name.split('.').every(isTableWord)
       ? join(workspace, file)
-      : fail('DEFINITION_INVALID', { file, problem: 'the name must be lower-case letters, digits and _' });
+      : fail('DEFINITION_INVALID', { file, problem: 'the name must be letters (no capitals), digits and _' });
   }
 
   return {

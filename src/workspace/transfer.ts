@@ -2,6 +2,7 @@ import { Cron } from 'croner';
 import {
   type Drift,
   fail,
+  isTableWord,
   isTimeZone,
   type Lookback,
   type Reference,
@@ -83,8 +84,8 @@ function readValue(section: Section, key: string): string | number | boolean | R
 function readTable(tables: Section, source: string): TransferTable {
   const section = tables.section(source, tableOptions);
   const target = section.text('target') ?? section.refuse('target', 'is missing: it names the table in the warehouse');
-  if (!/^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$/.test(target))
-    section.refuse('target', `can't be "${target}"; use schema.name in lower case`);
+  const words = target.split('.');
+  if (words.length !== 2 || !words.every(isTableWord)) section.refuse('target', `can't be "${target}"; use schema.name in lower case`);
   const mode = section.choice('mode', modes, 'full');
   const cursor = section.text('cursor');
   const lookback = readLookback(section);

@@ -278,6 +278,25 @@ describe('questions over HTTP', () => {
     assert.equal(tables.find(({ name }) => name === 'loaded')!.origin, 'load');
   });
 
+  test('a table may have a Korean name, and a file as Excel writes it in Korea (CP949) or with UTF-16 is read as it was meant', async () => {
+    const load = (table: string, body: Buffer) =>
+      server.call('POST', `/v1/load/${encodeURIComponent(table)}?format=csv`, { body, headers: { 'content-type': 'text/csv' } });
+    // "상품,금액\n사과,12000\n", by iconv.
+    const korean = Buffer.from('bbf3c7b02cb1ddbed70abbe7b0fa2c31323030300a', 'hex');
+    assert.deepEqual(((await load('main.주문', korean)).json as { rows: number }).rows, 1);
+    const wide = Buffer.from('\ufeff상품,금액\n배,8500\n', 'utf16le');
+    assert.deepEqual(((await load('main.주문', wide)).json as { rows: number }).rows, 1);
+    assert.deepEqual(await server.ask('SELECT 상품, 금액 FROM main.주문 ORDER BY 금액'), [
+      ['배', 8500],
+      ['사과', 12000],
+    ]);
+    assert.equal((await server.ask('CREATE TABLE mart.합계 AS SELECT sum(금액) AS 합 FROM 주문')).length, 1);
+    assert.deepEqual(await server.ask('SELECT 합::BIGINT FROM mart.합계'), [[20500]]);
+    const refused = await load('main.주문'.normalize('NFD'), korean);
+    assert.equal((refused.json as { error: { code: string } }).error.code, 'TABLE_NAME', 'what looks the same must be the same');
+    await until(async () => readdirSync(join(server.path, '.millrace', 'tmp', 'uploads')).length === 0);
+  });
+
   test('metrics are Prometheus text with the topics as labels', async () => {
     await server.send('orders', '{"id":"m","n":1}');
     await server.delivered();

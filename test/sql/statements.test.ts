@@ -228,9 +228,11 @@ test('the names of a statement are found and filled in', async () => {
 });
 
 test('a name that would have to be quoted for ever is not made', async () => {
-  for (const name of ['"a b"', '"1a"', '_x', '"x;"', `a${'b'.repeat(63)}`, '"한글"']) {
+  for (const name of ['"a b"', '"1a"', '_x', '"x;"', `a${'b'.repeat(63)}`, '"한 글"', '한글'.normalize('NFD')]) {
     await assert.rejects(read(`CREATE TABLE ${name} AS SELECT 1`), { code: 'TABLE_NAME' }, name);
   }
+  for (const name of ['한글', '주문_2026', '売上', 'a한'])
+    assert.equal((await read(`CREATE TABLE ${name} AS SELECT 1`)).kind, 'create_table_as', name);
 });
 
 test('CREATE MATERIALIZED VIEW is split into its parts', async () => {

@@ -249,3 +249,13 @@ test('a first definition is written for each kind of file', async () => {
     assert.match(text, new RegExp(`^source: ${source}$`, 'm'));
   }
 });
+
+test('sheets with Korean names get tables of those names, and no two sheets the same table', async () => {
+  const row = '<row r="1"><c r="A1"><v>1</v></c></row>';
+  writeFileSync(join(folder, 'sheets.xlsx'), workbookOf({ 주문: row, '매출 1': row, '매출-1': row, '★': row, '2026!': row }));
+  const { text } = await guess('sheets.xlsx', { folder, anywhere: false, env: {} });
+  assert.deepEqual(
+    [...text.matchAll(/target: (.*)/g)].map(([, target]) => target),
+    ['main.주문', 'main.매출_1', 'main.매출_1_2', 'main.data', 'main.data_2'],
+  );
+});

@@ -128,7 +128,8 @@ export const remediesKo: Readonly<Record<string, string>> = {
   STORE_UNAVAILABLE: '1초 뒤에 다시 하세요. 그동안에도 레코드는 받습니다.',
   STORE_BATCH_BUSY: '끝나기를 기다리세요. 같은 키의 올리기는 두 번 쓰이지 않습니다.',
   TABLE_UNKNOWN: '있는 이름은 데이터 페이지나 “millrace catalog”에 있습니다.',
-  TABLE_NAME: 'schema.name으로, a–z, 0–9, _ 1~63자, 글자로 시작해야 합니다. raw, system, change는 Millrace의 것입니다.',
+  TABLE_NAME:
+    'schema.name으로, 각각 대문자가 아닌 글자(한글 포함), 0–9, _ 1~63자, 글자로 시작해야 합니다. raw, system, change는 Millrace의 것입니다.',
   LOAD_FORMAT: 'csv, ndjson, parquet 가운데 하나를 쓰세요.',
   LOAD_FILE: '파일과 형식을 확인하세요. 아무것도 쓰지 않았습니다.',
   LOAD_COLUMNS: '파일을 테이블의 열에 맞추거나, 새 테이블로 올리세요.',

@@ -42,7 +42,8 @@ export const storeErrors = {
     status: 400,
     retryable: false,
     what: (p) => `"${p['table']}" can't be a table's name${p['problem'] ? `: ${p['problem']}` : ''}.`,
-    remedy: 'Use schema.name with 1 to 63 of a–z, 0–9 and _, starting with a letter; raw, system and change belong to Millrace.',
+    remedy:
+      'Use schema.name, each of 1 to 63 letters (no capitals), 0–9 and _, starting with a letter; raw, system and change belong to Millrace.',
   },
   LOAD_FORMAT: {
     status: 400,

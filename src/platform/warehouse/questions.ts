@@ -2,6 +2,7 @@
 import { json } from 'node:stream/consumers';
 import type { Analyst, Answers } from '#analyze';
 import type { Store } from '#store';
+import { rewriteInUtf8 } from '#transfer';
 import { goneSignal, type Routes, send } from './http.ts';
 
 interface Asked {
@@ -34,7 +35,12 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
       analyst.cancel(name);
       return job;
     },
-    'POST /load': async ({ request }) => store.load((await json(request)) as never),
+    /** A CSV in another encoding (what Excel writes in Korea is CP949) is written anew beside itself: the engine reads UTF-8. */
+    'POST /load': async ({ request }) => {
+      const load = (await json(request)) as Parameters<Store['load']>[0];
+      if (load.format === 'csv') await rewriteInUtf8(load.file);
+      return store.load(load);
+    },
     /** All of them for the front itself, what they may read for somebody. */
     'GET /tables': async ({ who }) => {
       const tables = await store.tables();

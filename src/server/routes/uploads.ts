@@ -1,7 +1,7 @@
 import type { Readable, Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
-import { fail, type TransferMode } from '#core';
+import { fail, isTableWord, type TransferMode } from '#core';
 import type { Front, Upload } from '#platform';
 import type { UploadAnswer, UploadLoad, UploadLook, UploadsAnswer } from '../api.ts';
 
@@ -60,7 +60,7 @@ export function uploadRoutes(app: FastifyInstance, { dropped, guard }: Front): v
     { config: { action: 'load' } },
     async (request) => {
       const { table, mode, key = [] } = request.body ?? {};
-      if (typeof table !== 'string' || !/^([a-z][a-z0-9_]{0,62}\.)?[a-z][a-z0-9_]{0,62}$/.test(table))
+      if (typeof table !== 'string' || table.split('.').length > 2 || !table.split('.').every(isTableWord))
         return fail('TABLE_NAME', { table: String(table).slice(0, 130) });
       if (typeof mode !== 'string' || !Object.hasOwn(modes, mode)) return refuse(`mode is one of ${Object.keys(modes).join(', ')}`);
       if (!Array.isArray(key) || !key.every((name) => typeof name === 'string') || (mode === 'merge') !== key.length > 0)

@@ -5,7 +5,7 @@ import type { ViewsAnswer } from '../api.ts';
 import { pipe } from './pipe.ts';
 
 const NAME = /^[a-z][a-z0-9_]{0,62}$/;
-const TABLE = /^[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}$/i;
+const TABLE = /^[a-z_\p{Lo}][a-z0-9_\p{Lo}]{0,62}\.[a-z_\p{Lo}][a-z0-9_\p{Lo}]{0,62}$/iu;
 const WORDS = 100;
 
 export function viewRoutes(app: FastifyInstance, front: Front): void {

@@ -1,5 +1,8 @@
 /** In which encoding a text file is written, by evidence over all of its bytes. */
 import { isAscii, isUtf8 } from 'node:buffer';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import { fail } from '#core';
 import { Cp949Decoder } from './cp949.ts';
 
@@ -78,5 +81,18 @@ export async function* toUtf8(chunks: AsyncIterable<Buffer>, encoding: Encoding)
   for await (const chunk of chunks) {
     yield first && markOf(chunk) !== null ? chunk.subarray(3) : chunk;
     first = false;
+  }
+}
+
+/** Writes a file anew in UTF-8 where it is in another encoding, in its place. A second copy stands beside it meanwhile. */
+export async function rewriteInUtf8(file: string): Promise<void> {
+  const encoding = await detectEncoding(createReadStream(file));
+  if (encoding === 'utf-8') return;
+  const rewritten = `${file}.utf8`;
+  try {
+    await pipeline(toUtf8(createReadStream(file), encoding), createWriteStream(rewritten, { mode: 0o600 }));
+    await rename(rewritten, file);
+  } finally {
+    await rm(rewritten, { force: true });
   }
 }
