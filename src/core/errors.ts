@@ -1,5 +1,6 @@
 import { answerErrors } from './errors/answers.ts';
 import { collectErrors } from './errors/collect.ts';
+import type { ErrorEntry, Parameters } from './errors/entry.ts';
 import { learnErrors } from './errors/learn.ts';
 import { modelErrors } from './errors/models.ts';
 import { processErrors } from './errors/process.ts';
@@ -10,21 +11,6 @@ import { storeErrors } from './errors/store.ts';
 import { transferErrors } from './errors/transfer.ts';
 import { visualizeErrors } from './errors/visualize.ts';
 import { workspaceErrors } from './errors/workspace.ts';
-
-/**
- * One entry of the error catalogue: what a person reads, what a program decides by.
- * `what` says what happened, with the value; `remedy` says what to do about it.
- * `retryable` is the only thing a client may base a retry on.
- */
-export interface ErrorEntry {
-  readonly status: number;
-  readonly retryable: boolean;
-  readonly what: (p: Parameters) => string;
-  readonly remedy: string;
-}
-
-/** Typed parameters of an error: plain values, safe to show (never secrets). */
-export type Parameters = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 /** The whole catalogue. Each stage keeps its entries in its own file under `errors/`; the code's prefix is the stage's word. */
 export const catalogue = {

@@ -1,4 +1,5 @@
-export type { ErrorBody, ErrorCode, ErrorEntry, Parameters } from './errors.ts';
+export type { ErrorEntry, Parameters } from './errors/entry.ts';
+export type { ErrorBody, ErrorCode } from './errors.ts';
 export { asMillraceError, catalogue, errorFromBody, fail, MillraceError } from './errors.ts';
 export { nearest } from './nearest.ts';
 export type { Outcome } from './outcome.ts';

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of the answers and of the metrics: a question that the tables, the options or a definition can't carry. */
 export const answerErrors = {

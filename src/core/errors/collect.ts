@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of collecting: a record, a body or a topic that can't be taken. Codes that start with RECORD_ reject one record; the batch goes on. */
 export const collectErrors = {

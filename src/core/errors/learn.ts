@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of learning: a table or a plan that no model can be made of (LEARN_), a model or a request that can't be used (MODEL_). */
 export const learnErrors = {

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of models in SQL, in the registry and served. What a model's own file or a row breaks is in learn.ts (MODEL_INVALID, MODEL_INPUT). */
 export const modelErrors = {

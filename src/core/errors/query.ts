@@ -1,4 +1,4 @@
-import type { ErrorEntry, Parameters } from '../errors.ts';
+import type { ErrorEntry, Parameters } from './entry.ts';
 
 const at = (p: Parameters) => (p['line'] ? ` (line ${p['line']}, column ${p['column']})` : '');
 

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of the doors' outer frame: who asks, and whether the request can be understood at all. */
 export const serverErrors = {

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of the simulator, of real exports as input, and of the demo that runs the main job on either. */
 export const simulateErrors = {

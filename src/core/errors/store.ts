@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of the warehouse: opening it, writing to it, reading what it holds. */
 export const storeErrors = {

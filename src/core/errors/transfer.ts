@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of bringing tables in from other systems. None of them carries a password. */
 export const transferErrors = {

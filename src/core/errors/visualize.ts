@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of drawing, a chart that the result can't fill, and of saved questions. */
 export const visualizeErrors = {

@@ -1,4 +1,4 @@
-import type { ErrorEntry } from '../errors.ts';
+import type { ErrorEntry } from './entry.ts';
 
 /** Errors of the user's definition files and of starting on a workspace. `line` counts from 1. */
 export const workspaceErrors = {
