@@ -4,29 +4,25 @@
  * of which position its whole copy was taken. A row that does not fit waits in quarantine, and later changes of its key behind it.
  */
 import { type Bytes, catalogue, type ErrorCode, fail } from '#core';
+import { heldKey, heldNames, keyPlaces, release, replayHeld, UNCHANGED, waiting } from './hold.ts';
+import type { Transaction } from './lane.ts';
+import { name, parseTable, quoted, type TableName, text } from './names.ts';
+import { cast, exactly, READ_AS_ITSELF, reader } from './slice.ts';
 import {
   type Applied,
   adapt,
   among,
-  cast,
-  exactly,
-  heldKey,
   keepReplaced,
   NOTHING,
   type Of,
-  READ_AS_ITSELF,
-  reader,
   record,
-  release,
   stateOf,
   type TransferColumn,
   type TransferTarget,
   topicOf,
   typesOf,
-} from './apply.ts';
-import { pointer } from './columns.ts';
-import type { Transaction } from './lane.ts';
-import { name, parseTable, quoted, type TableName, text } from './names.ts';
+} from './target.ts';
+import { FROM, OP, putChanges, SAME } from './upsert.ts';
 
 /** The outcome of each key that changed in one table: a file of the columns, then `u` or `d`, the places of values that were left out, and former keys. */
 export interface TableChanges {
@@ -95,7 +91,7 @@ export async function reshapeTarget(
   const notes: string[] = [];
   const table = parseTable(target.target);
   const columns = await adapt(tx, table, target, notes);
-  return { columns, notes, replayed: await replay(tx, table, target, columns) };
+  return { columns, notes, replayed: await replayHeld(tx, target) };
 }
 
 /**
@@ -125,10 +121,6 @@ export async function applyChanges(tx: Transaction, slices: ChangeSlices, carefu
   return applied;
 }
 
-const OP = '_millrace_op';
-const SAME = '_millrace_same';
-const FROM = '_millrace_from_';
-
 async function applyTable(tx: Transaction, changes: TableChanges, number: number, careful: boolean): Promise<Applied> {
   const { target } = changes;
   const table = parseTable(target.target);
@@ -136,7 +128,7 @@ async function applyTable(tx: Transaction, changes: TableChanges, number: number
   const columns = target.columns.map((column) => ({ ...column, type: types.get(column.name) ?? column.type }));
   let removed = 0;
   if (changes.truncate) removed = await truncate(tx, table, target);
-  const held = await tx.rows(`SELECT 1 FROM millrace.transfer_hold WHERE ${among(target)} LIMIT 1`);
+  const held = await tx.rows(`SELECT 1 FROM millrace.transfer_hold WHERE ${waiting(target)} LIMIT 1`);
   const withCare = careful || held.length > 0;
   const all = [...columns, ...extras(changes, columns)];
   const quarantined = withCare ? await judge(tx, changes, columns, all, number) : 0;
@@ -144,14 +136,17 @@ async function applyTable(tx: Transaction, changes: TableChanges, number: number
   const select = withCare
     ? `SELECT ${shown(own, all, columns, 'd')} FROM judged WHERE _verdict = 'apply'`
     : direct(changes, own, columns, all);
-  const { rows, replaced, partial } = await write(tx, {
+  const { moved } = changes;
+  const prefix = `t-${target.run}-${target.source}-p${number}-`;
+  const { rows, replaced, partial } = await putChanges(tx, {
     table,
-    target,
+    of: target,
+    key: target.key,
     columns: own,
     select,
-    moved: changes.moved,
-    number,
+    moved,
     places: columns,
+    prefix,
   });
   const applied = { rows, replaced: replaced + removed, quarantined: quarantined + partial };
   tx.changed({ kind: 'transfer', target: target.target, rows, quarantined: applied.quarantined });
@@ -209,9 +204,9 @@ async function judge(
       column.type === 'VARCHAR' || !changes.taken.includes(column.name) ? '' : `WHEN c${k} IS NOT NULL AND d${k} IS NULL THEN ${k} `,
     )
     .join('');
-  const places = keyPlaces(target, columns);
+  const places = keyPlaces(target.key, columns);
   const former = changes.moved ? `CASE WHEN c${same} IS NOT NULL THEN ${heldKey(places.map((_, k) => same + 1 + k))} END` : 'NULL::VARCHAR';
-  const waits = `(SELECT key FROM millrace.transfer_hold WHERE ${among(target)})`;
+  const waits = `(SELECT key FROM millrace.transfer_hold WHERE ${waiting(target)})`;
   const read = reader(
     changes,
     all.map(() => 'VARCHAR'),
@@ -224,20 +219,19 @@ async function judge(
   const prefix = text(`t-${target.run}-${target.source}-c${number}-`);
   const named = (what: (column: TransferColumn, k: number) => string) => `[${columns.map(what).join(', ')}][_bad + 1]`;
   const misfit: ErrorCode = 'RECORD_FIELD';
-  const waiting: ErrorCode = 'TRANSFER_HELD';
-  const reason = `CASE _verdict WHEN 'held' THEN ${text(catalogue[waiting].what())}
+  const behind: ErrorCode = 'TRANSFER_HELD';
+  const reason = `CASE _verdict WHEN 'held' THEN ${text(catalogue[behind].what())}
     ELSE 'The value ' || left(${named((_, k) => `c${k}`)}, 200) || ' of "' || ${named((column) => text(column.name))} || '" does not fit ' || ${named((column) => text(column.type))} || '.' END`;
   const gone = `FROM judged WHERE _verdict <> 'apply'`;
   const count = await tx.run(`INSERT INTO millrace.quarantine
-    SELECT ${prefix} || _n, ${text(topicOf(target))}, now(), CASE _verdict WHEN 'held' THEN ${text(waiting)} ELSE ${text(misfit)} END, ${reason},
+    SELECT ${prefix} || _n, ${text(topicOf(target))}, now(), CASE _verdict WHEN 'held' THEN ${text(behind)} ELSE ${text(misfit)} END, ${reason},
       ${text(target.transfer)}, encode(CAST(${bodyOf(columns, same)} AS VARCHAR)), NULL ${gone}`);
   if (count > 0)
-    await tx.run(`INSERT INTO millrace.transfer_hold SELECT ${text(target.transfer)}, ${text(target.source)}, ${text(target.target)}, _key,
-      (SELECT coalesce(max(seq), 0) + 1 FROM millrace.transfer_hold WHERE ${among(target)}), ${prefix} || _n ${gone}`);
+    await tx.run(`INSERT INTO millrace.transfer_hold (transfer, source, target, key, seq, quarantine, names)
+      SELECT ${text(target.transfer)}, ${text(target.source)}, ${text(target.target)}, _key,
+        (SELECT coalesce(max(seq), 0) + 1 FROM millrace.transfer_hold WHERE ${waiting(target)}), ${prefix} || _n, ${text(heldNames(target))} ${gone}`);
   return count;
 }
-
-const UNCHANGED = '_unchanged';
 
 /** A row as JSON of its texts; the columns that the log left out are listed beside. */
 function bodyOf(columns: readonly TransferColumn[], same: number): string {
@@ -246,102 +240,4 @@ function bodyOf(columns: readonly TransferColumn[], same: number): string {
     .map((column, k) => `CASE WHEN list_contains(string_split(c${same}, ' '), '${k}') THEN ${text(column.name)} END`)
     .join(', ');
   return `CASE WHEN c${same} IS NULL THEN json_object(${values}) ELSE json_object(${values}, '${UNCHANGED}', list_filter([${absent}], lambda x: x IS NOT NULL)) END`;
-}
-
-function keyPlaces(target: TransferTarget, columns: readonly TransferColumn[]): number[] {
-  return target.key.map((each) => columns.findIndex((column) => column.name === each));
-}
-
-interface Writing {
-  readonly table: TableName;
-  readonly target: TransferTarget;
-  readonly columns: readonly TransferColumn[];
-  /** Rows with the columns and the extras; a key stands there once. */
-  readonly select: string;
-  readonly moved: boolean;
-  readonly number: number;
-  /** The columns whose places the list of left out values names. */
-  readonly places: readonly TransferColumn[];
-}
-
-/** Rows that stand there unchanged are left alone; what is replaced or deleted goes to `change`. */
-async function write(
-  tx: Transaction,
-  { table, target, columns, select, moved, number, places }: Writing,
-): Promise<{ rows: number; replaced: number; partial: number }> {
-  const keys = target.key.map(name);
-  const same = (names: readonly string[]) => names.map((each) => `o.${each} IS NOT DISTINCT FROM n.${each}`).join(' AND ');
-  const all = columns.map((column) => name(column.name));
-  await tx.run(`CREATE OR REPLACE TEMP TABLE incoming AS ${select}`);
-  const [open] = await tx.rows(`SELECT count(*) AS n FROM incoming WHERE ${SAME} IS NOT NULL`);
-  const partial = Number(open!['n']) > 0 ? await fill(tx, { table, target, columns, select, moved, number, places }) : 0;
-  await tx.run(
-    `CREATE OR REPLACE TEMP TABLE former AS SELECT o.* FROM ${quoted(table)} o WHERE EXISTS (SELECT 1 FROM incoming n WHERE ${same(keys)})`,
-  );
-  await tx.run(`DELETE FROM incoming n WHERE ${OP} = 'u' AND EXISTS (SELECT 1 FROM former o WHERE ${same(all)})`);
-  const gone = `SELECT o.* FROM former o WHERE EXISTS (SELECT 1 FROM incoming n WHERE ${same(keys)})`;
-  const [count] = await tx.rows(`SELECT count(*) AS n FROM (${gone})`);
-  const replaced = Number(count!['n']);
-  if (replaced > 0) {
-    await keepReplaced(tx, table, target, gone);
-    await tx.run(`DELETE FROM ${quoted(table)} o WHERE EXISTS (SELECT 1 FROM incoming n WHERE ${same(keys)})`);
-  }
-  const rows = await tx.run(
-    `INSERT INTO ${quoted(table)} (${all.join(', ')}, _batch) SELECT ${all.join(', ')}, ${tx.batch} FROM incoming WHERE ${OP} = 'u'`,
-  );
-  return { rows, replaced, partial };
-}
-
-/** Values that the log left out come from the row as it stands here; where there is none, the change goes to quarantine. */
-async function fill(tx: Transaction, { table, target, columns, moved, number, places }: Writing): Promise<number> {
-  const from = target.key.map((each, k) => {
-    const own = `n.${name(each)}`;
-    return `o.${name(each)} IS NOT DISTINCT FROM ${moved ? `coalesce(n.${FROM}${k}, ${own})` : own}`;
-  });
-  const place = (column: TransferColumn) => places.findIndex((each) => each.name === column.name);
-  const values = columns.map((column) => {
-    const own = name(column.name);
-    return `CASE WHEN list_contains(string_split(n.${SAME}, ' '), '${place(column)}') THEN o.${own} ELSE n.${own} END AS ${own}`;
-  });
-  await tx.run(`CREATE OR REPLACE TEMP TABLE filled AS SELECT n.* REPLACE (${values.join(', ')}), o._millrace_here IS NULL AND n.${SAME} IS NOT NULL AS _missing
-    FROM incoming n LEFT JOIN (SELECT *, true AS _millrace_here FROM ${quoted(table)}) o ON n.${SAME} IS NOT NULL AND ${from.join(' AND ')}`);
-  const code: ErrorCode = 'TRANSFER_PARTIAL';
-  const shownPlace = `[${places.map((column) => text(column.name)).join(', ')}][split_part(${SAME}, ' ', 1)::INTEGER + 1]`;
-  const [before, after] = catalogue[code].what({ column: '\u0000' }).split('\u0000') as [string, string];
-  const count = await tx.run(`INSERT INTO millrace.quarantine
-    SELECT ${text(`t-${target.run}-${target.source}-p${number}-`)} || row_number() OVER (), ${text(topicOf(target))}, now(), ${text(code)},
-      ${text(before)} || ${shownPlace} || ${text(after)}, ${text(target.transfer)},
-      encode(CAST(json_object(${columns.map((column) => `${text(column.name)}, CAST(${name(column.name)} AS VARCHAR)`).join(', ')}) AS VARCHAR)), NULL
-    FROM filled WHERE _missing`);
-  await tx.run('CREATE OR REPLACE TEMP TABLE incoming AS SELECT * EXCLUDE (_missing) FROM filled WHERE NOT _missing');
-  return count;
-}
-
-/** Keys that wait, put together from their changes in quarantine; those that fit now are written and wait no longer. */
-async function replay(tx: Transaction, table: TableName, target: TransferTarget, taken: readonly string[]): Promise<number> {
-  const [held] = await tx.rows(`SELECT count(*) AS n FROM millrace.transfer_hold WHERE ${among(target)}`);
-  if (Number(held!['n']) === 0) return 0;
-  const types = await typesOf(tx, table);
-  const columns = target.columns
-    .filter((column) => taken.includes(column.name))
-    .map((column) => ({ ...column, type: types.get(column.name)! }));
-  const present = (column: TransferColumn) =>
-    `json_exists(body, ${pointer(column.name)}) AND NOT coalesce(list_contains(CAST(json_extract(body, '/${UNCHANGED}') AS VARCHAR[]), ${text(column.name)}), false)`;
-  const values = columns.flatMap((column, k) => [
-    `arg_max_null(json_extract_string(body, ${pointer(column.name)}), seq) FILTER (${present(column)}) AS c${k}`,
-    `count(*) FILTER (${present(column)}) AS n${k}`,
-  ]);
-  const casts = columns.map((column, k) => `${exactly(`c${k}`, column.type)} AS d${k}`);
-  const cases = columns.map((_, k) => `WHEN c${k} IS NOT NULL AND d${k} IS NULL THEN ${k} `).join('');
-  const absent = columns.map((_, k) => `CASE WHEN n${k} = 0 THEN '${k}' END`).join(', ');
-  await tx.run(`CREATE OR REPLACE TEMP TABLE waiting AS SELECT *, CASE ${cases}ELSE -1 END AS _bad, nullif(concat_ws(' ', ${absent}), '') AS _same FROM (
-    SELECT *, ${casts.join(', ')} FROM (
-      SELECT key AS _key, ${values.join(', ')} FROM (
-        SELECT h.key, h.seq, CAST(decode(q.body) AS JSON) AS body FROM millrace.transfer_hold h JOIN millrace.quarantine q ON q.id = h.quarantine WHERE ${among(target, 'h.')})
-      GROUP BY key))`);
-  const select = `SELECT ${columns.map((column, k) => `d${k} AS ${name(column.name)}`).join(', ')}, 'u' AS ${OP}, _same AS ${SAME} FROM waiting WHERE _bad < 0`;
-  const { rows } = await write(tx, { table, target, columns, select, moved: false, number: 0, places: columns });
-  await release(tx, target, 'key IN (SELECT _key FROM waiting WHERE _bad < 0)');
-  if (rows > 0) tx.changed({ kind: 'transfer', target: target.target, rows });
-  return rows;
 }

@@ -1,10 +1,10 @@
 import type { Bytes, Millis, Position, Table, Topic } from '#core';
-import { NEXT } from './apply.ts';
 import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } from './lane.ts';
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, openEngine } from './open.ts';
 import { openReader, type Reader } from './read.ts';
 import { type Delivered, type Delivery, deliverQuarantine, deliverSlice, type Shapes, shapeOf } from './records.ts';
+import { NEXT } from './target.ts';
 
 /** The warehouse behind one small contract. All writes go through one lane, in order; readers never wait for it. */
 export interface Store {

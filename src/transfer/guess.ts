@@ -3,7 +3,7 @@ import { fail, type Transfer, type TransferTable } from '#core';
 import { openSource, type World } from './connection.ts';
 import { placed } from './files/bytes.ts';
 import { kindOf } from './files/kind.ts';
-import { decodeRows } from './rows.ts';
+import { decodeRows, type Rows } from './rows.ts';
 import { planned } from './run.ts';
 import type { Guessed, Opened, Reading, SourceColumn, SourceTable } from './source.ts';
 import { sources } from './sources/index.ts';
@@ -54,11 +54,13 @@ export interface Preview {
 export async function preview(transfer: Transfer, source: Opened, limit: number): Promise<Preview[]> {
   const shown: Preview[] = [];
   for (const plan of await planned(transfer, source)) {
-    const reading: Reading = { nulled: new Map(), refused: [] };
+    const reading: Reading = { nulled: new Map() };
     const span = { cursor: null, after: null, upTo: null };
     let rows: (string | null)[][] = [];
+    let refused: Rows['refused'] = [];
     for await (const batch of source.read(plan.table, plan.columns, span, reading, limit)) {
       rows = decodeRows(batch.bytes, limit);
+      refused = batch.refused;
       break;
     }
     shown.push({
@@ -66,7 +68,7 @@ export async function preview(transfer: Transfer, source: Opened, limit: number)
       target: plan.definition.target,
       columns: plan.columns,
       rows,
-      refused: reading.refused.slice(0, limit).map(({ line, reason }) => ({ line, reason })),
+      refused: refused.slice(0, limit).map(({ line, reason }) => ({ line, reason })),
     });
   }
   return shown;

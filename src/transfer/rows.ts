@@ -4,12 +4,25 @@
  */
 import type { Bytes } from '#core';
 
+/** A record that is no row: its line and bytes, and why. */
+export interface Refused {
+  readonly line: number;
+  readonly reason: string;
+  readonly body: Buffer;
+  /** Where only values did not fit their types: all of its values by column, as texts. */
+  readonly cells: Readonly<Record<string, string | null>> | null;
+  /** The columns of these values. */
+  readonly misfits: readonly string[];
+}
+
 /** A run of rows in the source's order. */
 export interface Rows {
   readonly count: number;
   readonly bytes: Buffer;
   /** All rows whose cursor is at most this have been given, these ones included; null while the read has completed none (or without cursor). */
   readonly complete: string | null;
+  /** Records among them that the source itself could not read; `before` is how many rows of this run came before. */
+  readonly refused: readonly (Refused & { readonly before: number })[];
 }
 
 const COMMA = 0x2c;
@@ -27,6 +40,7 @@ export class RowWriter {
   #at = 0;
   #first = true;
   #count = 0;
+  #refused: (Refused & { readonly before: number })[] = [];
   readonly #capacity: Bytes;
 
   /** `capacity` is where the buffer begins; it grows for what does not fit. */
@@ -41,6 +55,14 @@ export class RowWriter {
 
   get count(): number {
     return this.#count;
+  }
+
+  get refusals(): number {
+    return this.#refused.length;
+  }
+
+  refuse(refused: Refused): void {
+    this.#refused.push({ ...refused, before: this.#count });
   }
 
   null(): void {
@@ -107,10 +129,11 @@ export class RowWriter {
 
   /** What was written since the last call; the writer begins anew. */
   take(complete: string | null): Rows {
-    const rows = { count: this.#count, bytes: this.#bytes.subarray(0, this.#at), complete };
+    const rows = { count: this.#count, bytes: this.#bytes.subarray(0, this.#at), complete, refused: this.#refused };
     this.#bytes = Buffer.allocUnsafeSlow(this.#capacity);
     this.#at = 0;
     this.#count = 0;
+    this.#refused = [];
     return rows;
   }
 

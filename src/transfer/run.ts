@@ -18,6 +18,7 @@ import type { Applied, ChangeSlices, Check, TransferSlice, TransferTarget } from
 import { follow } from './cdc/follow.ts';
 import { since } from './cursor.ts';
 import { compare, type Parity } from './parity.ts';
+import type { Rows } from './rows.ts';
 import type { Opened, Reading, SourceColumn, SourceTable, Span } from './source.ts';
 
 /** The warehouse as a run needs it. Calls may be repeated: each is done once. */
@@ -247,16 +248,22 @@ interface Copying {
 
 /** While the warehouse applies one slice, the next is read: at most one waits. */
 async function copy({ plan, target, columns, span }: Copying, running: Running, report: TableReport): Promise<void> {
-  const reading: Reading = { nulled: new Map(), refused: [] };
+  const reading: Reading = { nulled: new Map() };
   const waited = { source: 0, warehouse: 0 };
   let number = 0;
   let applying: Promise<void> = Promise.resolve();
-  const apply = async (rows: { count: number; bytes: Buffer; complete: string | null }) => {
+  const apply = async (rows: Rows) => {
     if (running.signal.aborted) fail('TRANSFER_ENDED', { transfer: target.transfer, problem: 'it was stopped' });
     await timed(waited, 'warehouse', applying);
     const file = join(running.folder, `${++number}.csv`);
     writeFileSync(file, rows.bytes, { mode: 0o600 });
-    const refused = reading.refused.splice(0).map(({ line, reason, body }) => ({ line, reason, body: body.toString('base64') }));
+    const refused = rows.refused.map(({ line, reason, body, cells, before }) => ({
+      line,
+      reason,
+      body: body.toString('base64'),
+      cells,
+      before,
+    }));
     const slice: TransferSlice = { number, file, rows: rows.count, bytes: rows.bytes.length, complete: rows.complete, refused };
     report.read += rows.count + refused.length;
     report.bytes += rows.bytes.length;
@@ -278,7 +285,6 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
       if (next.done === true) break;
       await apply(next.value);
     }
-    if (reading.refused.length > 0) await apply({ count: 0, bytes: Buffer.alloc(0), complete: null });
     await timed(waited, 'warehouse', applying);
   } finally {
     await batches.return?.(undefined);

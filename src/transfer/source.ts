@@ -53,14 +53,6 @@ export interface Hashed {
 export interface Reading {
   /** Values that the warehouse has no equal for and that became NULL, by column (zero dates). */
   readonly nulled: Map<string, number>;
-  /** Rows that the source itself could not read: line, reason, bytes. */
-  readonly refused: Refused[];
-}
-
-export interface Refused {
-  readonly line: number;
-  readonly reason: string;
-  readonly body: Buffer;
 }
 
 export interface Opened {

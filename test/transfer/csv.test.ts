@@ -26,17 +26,19 @@ async function survey(text: string | Buffer, options: object = {}) {
   writeFileSync(path, text);
   const source = await openSource({ source: 'csv', connection: { path, ...options } }, { folder, anywhere: true, env: {} });
   const [table] = await source.describe();
-  const reading = { nulled: new Map(), refused: [] as { line: number; reason: string; body: Buffer }[] };
+  const refused: { line: number; reason: string; body: Buffer }[] = [];
   const rows: (string | null)[][] = [];
-  for await (const batch of source.read(table!, table!.columns, { cursor: null, after: null, upTo: null }, reading))
+  for await (const batch of source.read(table!, table!.columns, { cursor: null, after: null, upTo: null }, { nulled: new Map() })) {
     for (const row of decodeRows(batch.bytes, Number.POSITIVE_INFINITY)) rows.push(row);
+    refused.push(...batch.refused);
+  }
   await source.close();
   return {
     names: table!.columns.map((column) => column.name),
     types: table!.columns.map((column) => column.type),
     notes: table!.columns.map((column) => column.note),
     rows,
-    refused: reading.refused,
+    refused,
   };
 }
 

@@ -31,12 +31,14 @@ async function look(source: string, name: string, content: string | Buffer, opti
     const tables = await opened.describe();
     const shown = [];
     for (const table of tables) {
-      const reading = { nulled: new Map(), refused: [] as { line: number; reason: string; body: Buffer }[] };
+      const refused: { line: number; reason: string; body: Buffer }[] = [];
       const rows: (string | null)[][] = [];
-      for await (const batch of opened.read(table, table.columns, WHOLE, reading))
+      for await (const batch of opened.read(table, table.columns, WHOLE, { nulled: new Map() })) {
         rows.push(...decodeRows(batch.bytes, Number.POSITIVE_INFINITY));
+        refused.push(...batch.refused);
+      }
       const columns = table.columns.map((column) => `${column.name} ${column.type}`);
-      shown.push({ name: table.name, columns, notes: table.columns.map(({ note }) => note), rows, refused: reading.refused });
+      shown.push({ name: table.name, columns, notes: table.columns.map(({ note }) => note), rows, refused });
     }
     return shown;
   } finally {

@@ -13,7 +13,10 @@ export const quarantine: Command = {
     { name: 'limit', type: 'integer', summary: 'list: at most so many, the newest first.', default: 50 },
     { name: 'ids', type: 'list', summary: 'replay: only these records. Default: all that were not replayed yet.' },
   ],
-  usage: '  Change the topic’s definition first; then "millrace quarantine replay --topic TOPIC" sends its records again.',
+  usage: [
+    '  Change the topic’s definition first; then "millrace quarantine replay --topic TOPIC" sends its records again.',
+    '  Rows of a transfer stand under transfer:schema.name; its next run takes those that fit by then, and so does a replay.',
+  ].join('\n'),
   run(input, io) {
     return input.positionals[0] === 'list' ? list(input, io) : replay(input, io);
   },

@@ -16,7 +16,12 @@ export function quarantineRoutes(store: Store): Routes {
     },
     'POST /quarantine/expire': async ({ request }) => {
       const { before } = (await json(request)) as { before: string };
-      const rows = await store.write((tx) => tx.run(`DELETE FROM millrace.quarantine WHERE received < ${text(before)}::TIMESTAMPTZ`));
+      const rows = await store.write(async (tx) => {
+        const gone = await tx.run(`DELETE FROM millrace.quarantine WHERE received < ${text(before)}::TIMESTAMPTZ`);
+        // Nothing waits behind a row that can't be replayed any more.
+        await tx.run('DELETE FROM millrace.transfer_hold WHERE quarantine NOT IN (SELECT id FROM millrace.quarantine)');
+        return gone;
+      });
       return { rows };
     },
   };
@@ -29,9 +34,9 @@ interface Replaying {
   readonly limit: number;
 }
 
-/** Rows of quarantine with their bytes, in the order in which they arrived, that were not replayed yet. An id ends with a position, without leading zeros. */
+/** Records with their bytes, in the order in which they arrived, that were not replayed yet; rows of transfers go another way. An id ends with a position, without leading zeros. */
 async function replayable(store: Store, replaying: Replaying): Promise<unknown> {
-  const conditions = ['replayed IS NULL'];
+  const conditions = ['replayed IS NULL', "NOT starts_with(topic, 'transfer:')"];
   if (replaying.topic !== undefined) conditions.push(`topic = ${text(replaying.topic)}`);
   if (replaying.ids !== undefined) conditions.push(`id IN (${replaying.ids.map(text).join(', ') || "''"})`);
   if (replaying.after !== undefined)

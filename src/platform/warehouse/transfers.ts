@@ -18,6 +18,7 @@ import {
   isFatal,
   openStream,
   openTarget,
+  replayQuarantined,
   reshapeTarget,
   type Store,
   setCursor,
@@ -82,6 +83,10 @@ export async function transferRoutes(store: Store): Promise<Routes> {
       const { at, cursor } = await asked<{ at: { transfer: string; source: string; target: string }; cursor: string | null }>(request);
       await store.write((tx) => setCursor(tx, at, cursor));
       return {};
+    },
+    'POST /transfer/replay': async ({ request }) => {
+      const meant = await asked<{ topic?: string; ids?: readonly string[] }>(request);
+      return store.write((tx) => replayQuarantined(tx, meant));
     },
     'POST /transfer/report': async ({ request }) => {
       await record(store, await asked<RunReport>(request));

@@ -34,19 +34,26 @@ export function quarantineRoutes(app: FastifyInstance, front: Front): void {
   );
 }
 
+/** Rows of transfers go back to their tables, records to intake. */
+async function replay(front: Front, sender: string, topic: string | undefined, ids: string[] | undefined): Promise<ReplayAnswer> {
+  const asked = { ...(topic === undefined ? {} : { topic }), ...(ids === undefined ? {} : { ids }) };
+  const rows = await front.warehouse.json<ReplayAnswer>('POST', '/transfer/replay', asked);
+  const records = await replayRecords(front, sender, asked);
+  return {
+    tried: rows.tried + records.tried,
+    accepted: rows.accepted + records.accepted,
+    rejected: rows.rejected + records.rejected,
+  };
+}
+
 /**
  * Sends quarantined records through intake again, in the order in which they came. A record without an id gets one from its place in
  * quarantine, and only those accepted are marked as replayed: stopped in the middle, it can be run again and nothing is stored twice.
  */
-async function replay(front: Front, sender: string, topic: string | undefined, ids: string[] | undefined): Promise<ReplayAnswer> {
+async function replayRecords(front: Front, sender: string, meant: { topic?: string; ids?: string[] }): Promise<ReplayAnswer> {
   const answer: ReplayAnswer = { tried: 0, accepted: 0, rejected: 0 };
   for (let after: string | undefined; ; ) {
-    const asked = {
-      limit: AT_ONCE,
-      ...(topic === undefined ? {} : { topic }),
-      ...(ids === undefined ? {} : { ids }),
-      ...(after === undefined ? {} : { after }),
-    };
+    const asked = { ...meant, limit: AT_ONCE, ...(after === undefined ? {} : { after }) };
     const { rows } = await front.warehouse.json<{ rows: { id: string; topic: string; body: string }[] }>('POST', '/quarantine/rows', asked);
     if (rows.length === 0) return answer;
     const outcomes = await Promise.all(rows.map((row) => again(front, sender, row)));

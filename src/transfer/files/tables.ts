@@ -2,8 +2,8 @@
 import { hash } from 'node:crypto';
 import { fail } from '#core';
 import { canonicalOf } from '../csv/values.ts';
-import { type Rows, RowWriter } from '../rows.ts';
-import type { Hashed, Opened, Reading, Refused, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
+import { type Refused, type Rows, RowWriter } from '../rows.ts';
+import type { Hashed, Opened, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import type { DataFile } from './bytes.ts';
 
 const BATCH = 8 * 1024 * 1024;
@@ -21,6 +21,44 @@ export interface FileTable {
   each(columns: readonly SourceColumn[], refuse: Refuse, take: (values: Values) => Go): Promise<void>;
   /** The same into a writer, for a format that can copy bytes; `next` is asked after each row. */
   write?(columns: readonly SourceColumn[], refuse: Refuse, writer: RowWriter, next: () => Go): Promise<void>;
+}
+
+/** Why a record is no row, and what of it could be read. */
+export type Unfit = Pick<Refused, 'reason' | 'cells' | 'misfits'>;
+
+/** The values of a record, or why it has none. `readValue` is undefined for a text that does not fit. */
+export function valuesBy<Field extends { readonly name: string; readonly type: string }>(
+  fields: readonly Field[],
+  readValue: (field: Field) => string | null | undefined,
+  textOf: (field: Field) => string | null,
+): (string | null)[] | Unfit {
+  const values: (string | null)[] = [];
+  for (const field of fields) {
+    const value = readValue(field);
+    if (value === undefined) return unfitValues(fields, readValue, textOf);
+    values.push(value);
+  }
+  return values;
+}
+
+export function unfitValues<Field extends { readonly name: string; readonly type: string }>(
+  fields: readonly Field[],
+  readValue: (field: Field) => string | null | undefined,
+  textOf: (field: Field) => string | null,
+): Unfit {
+  const values = fields.map(readValue);
+  const misfits = fields.filter((_, k) => values[k] === undefined);
+  const [{ name, type }, shown] = [misfits[0]!, textOf(misfits[0]!)!.slice(0, 200)];
+  return {
+    reason: `The value ${shown} of "${name}" does not fit ${type}`,
+    cells: Object.fromEntries(fields.map((field, k) => [field.name, values[k] === undefined ? textOf(field) : values[k]])),
+    misfits: misfits.map((field) => field.name),
+  };
+}
+
+/** A record that can't be read at all. */
+export function unreadable(reason: string): Unfit {
+  return { reason, cells: null, misfits: [] };
 }
 
 /** A column that has one value in all rows of a file. */
@@ -46,7 +84,9 @@ export function withConstants(own: FileTable, constants: readonly Constant[]): F
     each(chosen, refuse, take) {
       const values = new Map(constants.map(({ name, value }) => [name, value]));
       const read = chosen.filter(({ name }) => !values.has(name));
-      return own.each(read, refuse, (row) => {
+      const told = (refused: Refused) =>
+        refuse(refused.cells === null ? refused : { ...refused, cells: { ...refused.cells, ...Object.fromEntries(values) } });
+      return own.each(read, told, (row) => {
         let at = 0;
         return take(chosen.map(({ name }) => (values.has(name) ? values.get(name)! : row[at++]!)));
       });
@@ -95,7 +135,7 @@ export function openTables(
     },
     snapshot: async (table, cursor, after) =>
       cursor === null ? { span: { cursor, after, upTo: version }, without: false } : newest(of(table.name), cursor, after),
-    read: (table, columns, span, reading, limit) => read(of(table.name), columns, span, reading, limit ?? Number.POSITIVE_INFINITY),
+    read: (table, columns, span, _reading, limit) => read(of(table.name), columns, span, limit ?? Number.POSITIVE_INFINITY),
     async checksum(table, columns, span, buckets): Promise<Sum[]> {
       const sums = new Map<number, { rows: number; sum: bigint }>();
       if (buckets === null) sums.set(0, { rows: 0, sum: 0n });
@@ -156,7 +196,7 @@ function inside({ cursor, after, upTo }: Span, columns: readonly SourceColumn[])
 }
 
 /** The table hands rows over as it reads; a full writer makes it wait until the batch was taken. */
-async function* read(own: FileTable, columns: readonly SourceColumn[], span: Span, reading: Reading, limit: number): AsyncGenerator<Rows> {
+async function* read(own: FileTable, columns: readonly SourceColumn[], span: Span, limit: number): AsyncGenerator<Rows> {
   const writer = new RowWriter(BATCH + BATCH / 8);
   const ready: Rows[] = [];
   let wake = () => {};
@@ -173,7 +213,7 @@ async function* read(own: FileTable, columns: readonly SourceColumn[], span: Spa
     wake();
     return promise;
   };
-  const scanning = fill(own, columns, span, refusal(own, reading), writer, next)
+  const scanning = fill(own, columns, span, refusal({ own, columns, span, writer }), writer, next)
     .catch((thrown: unknown) => {
       failure = thrown;
     })
@@ -192,7 +232,7 @@ async function* read(own: FileTable, columns: readonly SourceColumn[], span: Spa
       yield batch;
     }
     if (failure !== null) throw failure;
-    if (writer.count > 0) yield writer.take(span.upTo);
+    if (writer.count > 0 || writer.refusals > 0) yield writer.take(span.upTo);
   } finally {
     stopped = true;
     taken();
@@ -218,16 +258,28 @@ function fill(
   });
 }
 
-function refusal(own: FileTable, reading: Reading): Refuse {
+interface Refusing {
+  readonly own: FileTable;
+  readonly columns: readonly SourceColumn[];
+  readonly span: Span;
+  readonly writer: RowWriter;
+}
+
+function refusal({ own, columns, span, writer }: Refusing): Refuse {
+  const within = inside(span, columns);
   return (refused) => {
-    if (reading.refused.length >= MOST_REFUSED)
+    const { cells, misfits, line, reason } = refused;
+    // Without a cursor it belongs to no run; with one it is this run's or another's.
+    const placed = cells !== null && !misfits.includes(span.cursor?.name ?? '');
+    if (placed && !within(columns.map(({ name }) => cells[name] ?? null))) return;
+    if (writer.refusals >= MOST_REFUSED)
       fail('TRANSFER_FILE', {
         file: own.table.name,
         format: 'table',
-        line: refused.line,
-        problem: `${MOST_REFUSED} rows can't be read; of this one ${refused.reason}`,
+        line,
+        problem: `${MOST_REFUSED} rows can't be read; of this one ${reason}`,
       });
-    reading.refused.push(refused);
+    writer.refuse(placed ? refused : { ...refused, cells: null });
   };
 }
 

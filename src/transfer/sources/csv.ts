@@ -6,7 +6,17 @@ import { type DateOrder, type DecimalMark, Evidence, type Found } from '../csv/e
 import { DOUBLED, eachRecord, fieldText, PLAIN, type Record } from '../csv/records.ts';
 import { type Convert, converter } from '../csv/values.ts';
 import { bytesOf, type DataFile, dataFiles, placed } from '../files/bytes.ts';
-import { cursorOf, type FileTable, type Go, type Opening, openFiles } from '../files/tables.ts';
+import {
+  cursorOf,
+  type FileTable,
+  type Go,
+  type Opening,
+  openFiles,
+  type Unfit,
+  unfitValues,
+  unreadable,
+  valuesBy,
+} from '../files/tables.ts';
 import type { RowWriter } from '../rows.ts';
 import type { Connection, Opened, Source, SourceColumn, SourceTable } from '../source.ts';
 
@@ -161,8 +171,8 @@ function csvTable(file: DataFile, layout: Layout): FileTable {
       const fields = fieldsOf(layout, columns);
       return records((record) => {
         const values = valuesOf(record, layout, fields);
-        if (typeof values !== 'string') return take(values);
-        refuse({ line: record.line, reason: values, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
+        if (Array.isArray(values)) return take(values);
+        refuse({ ...values, line: record.line, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
         return true;
       });
     },
@@ -171,7 +181,7 @@ function csvTable(file: DataFile, layout: Layout): FileTable {
       return records((record) => {
         const problem = unfit(record, layout) ?? writeRecord(writer, record, fields);
         if (problem === null) return next();
-        refuse({ line: record.line, reason: problem, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
+        refuse({ ...problem, line: record.line, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
         return next();
       });
     },
@@ -204,35 +214,33 @@ function fieldsOf(layout: Layout, columns: readonly SourceColumn[]): Field[] {
 }
 
 /** Why a record is no row; null when it is one. */
-function unfit(record: Record, layout: Layout): string | null {
-  if (record.problem !== null) return record.problem;
+function unfit(record: Record, layout: Layout): Unfit | null {
+  if (record.problem !== null) return unreadable(record.problem);
   // A record may leave out the empty columns at its end, or have the file's own.
   if (record.count === layout.width || record.count === layout.columns.length) return null;
-  return `it has ${record.count} fields; the others have ${layout.width}`;
+  return unreadable(`it has ${record.count} fields; the others have ${layout.width}`);
 }
 
 /** The record's values, or why it has none. */
-function valuesOf(record: Record, layout: Layout, fields: readonly Field[]): (string | null)[] | string {
-  const problem = unfit(record, layout);
-  if (problem !== null) return problem;
-  const values: (string | null)[] = [];
-  for (const { name, at, type, convert } of fields) {
+function valuesOf(record: Record, layout: Layout, fields: readonly Field[]): (string | null)[] | Unfit {
+  return unfit(record, layout) ?? valuesBy(fields, fieldValue(record), ({ at }) => fieldText(record, at));
+}
+
+function fieldValue(record: Record): (field: Field) => string | null | undefined {
+  return ({ at, convert }) => {
     const text = fieldText(record, at);
-    const value = text === null || convert === null ? text : convert(text);
-    if (value === undefined) return `The value ${text!.slice(0, 200)} of "${name}" does not fit ${type}`;
-    values.push(value);
-  }
-  return values;
+    return text === null || convert === null ? text : convert(text);
+  };
 }
 
 /** Writes the record's bytes as they are where nothing has to be converted. The row is begun only when all its values are known to fit. */
-function writeRecord(writer: RowWriter, record: Record, fields: readonly Field[]): string | null {
+function writeRecord(writer: RowWriter, record: Record, fields: readonly Field[]): Unfit | null {
   const converted: (string | undefined)[] = [];
-  for (const { name, at, type, convert } of fields) {
+  for (const { at, convert } of fields) {
     if (convert === null) continue;
     const text = fieldText(record, at);
     const value = text === null ? undefined : convert(text);
-    if (text !== null && value === undefined) return `The value ${text.slice(0, 200)} of "${name}" does not fit ${type}`;
+    if (text !== null && value === undefined) return unfitValues(fields, fieldValue(record), (field) => fieldText(record, field.at));
     converted.push(value);
   }
   let k = 0;

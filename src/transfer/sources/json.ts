@@ -6,7 +6,17 @@ import type { Found } from '../csv/evidence.ts';
 import { bytesOf, type DataFile, dataFiles, placed } from '../files/bytes.ts';
 import { type Cell, CellEvidence, cellText } from '../files/cells.ts';
 import { eachDocument, type JsonLayout, layoutOf, layouts, membersOf, parsed } from '../files/documents.ts';
-import { cursorOf, type FileTable, type Go, type Opening, openFiles, type Refuse } from '../files/tables.ts';
+import {
+  cursorOf,
+  type FileTable,
+  type Go,
+  type Opening,
+  openFiles,
+  type Refuse,
+  type Unfit,
+  unreadable,
+  valuesBy,
+} from '../files/tables.ts';
 import type { Connection, Opened, Source } from '../source.ts';
 
 /** A file with more names has its data in them. */
@@ -98,7 +108,7 @@ async function eachObject(
   await eachDocument(toUtf8(bytesOf(file), encoding), layout, file.name, (text, line) => {
     const value = parsed(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return take(membersOf(text), text, line);
-    refuse({ line, reason: value === undefined ? 'it is not JSON' : 'it is not an object', body: Buffer.from(text) });
+    refuse({ ...unreadable(value === undefined ? 'it is not JSON' : 'it is not an object'), line, body: Buffer.from(text) });
     return true;
   });
 }
@@ -140,23 +150,22 @@ function jsonTable(file: DataFile, layout: Layout): FileTable {
       const fields = chosen.map((column) => ({ ...layout.columns.find(({ name }) => name === column.name)!, type: column.type }));
       return eachObject(file, layout, refuse, (members, text, line) => {
         const values = valuesOf(members, fields);
-        if (typeof values !== 'string') return take(values);
-        refuse({ line, reason: values, body: Buffer.from(text) });
+        if (Array.isArray(values)) return take(values);
+        refuse({ ...values, line, body: Buffer.from(text) });
         return true;
       });
     },
   };
 }
 
-function valuesOf(members: Members, fields: Layout['columns']): (string | null)[] | string {
-  const values: (string | null)[] = [];
-  for (const { name, member, type, style } of fields) {
-    const raw = members.get(member);
-    const cell = raw === undefined ? null : cellOf(raw);
-    const value = cellText(cell, type, style);
-    if (value === undefined) return `The value ${cell!.text.slice(0, 200)} of "${name}" does not fit ${type}`;
-    if (value?.isWellFormed() === false) return `The value of "${name}" has half of a surrogate pair, which is no character`;
-    values.push(value);
-  }
-  return values;
+function valuesOf(members: Members, fields: Layout['columns']): (string | null)[] | Unfit {
+  const cell = (member: string) => (members.has(member) ? cellOf(members.get(member)!) : null);
+  const values = valuesBy(
+    fields,
+    ({ member, type, style }) => cellText(cell(member), type, style),
+    ({ member }) => cell(member)?.text ?? null,
+  );
+  const texts = Array.isArray(values) ? values : Object.values(values.cells!);
+  const broken = texts.findIndex((text) => text?.isWellFormed() === false);
+  return broken < 0 ? values : unreadable(`The value of "${fields[broken]!.name}" has half of a surrogate pair, which is no character`);
 }

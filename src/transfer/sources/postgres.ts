@@ -241,7 +241,7 @@ class Gathered {
   }
 
   take(): Rows {
-    const rows = { count: this.count, bytes: this.#bytes.subarray(0, this.size), complete: this.#complete };
+    const rows = { count: this.count, bytes: this.#bytes.subarray(0, this.size), complete: this.#complete, refused: [] };
     this.#bytes = Buffer.allocUnsafeSlow(BATCH + BATCH / 8);
     this.size = 0;
     this.count = 0;

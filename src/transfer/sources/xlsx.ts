@@ -4,7 +4,7 @@ import { columnNames } from '../csv/dialect.ts';
 import type { Found } from '../csv/evidence.ts';
 import { placed } from '../files/bytes.ts';
 import { CellEvidence, cellText } from '../files/cells.ts';
-import { cursorOf, type FileTable, openTables } from '../files/tables.ts';
+import { cursorOf, type FileTable, openTables, type Unfit, valuesBy } from '../files/tables.ts';
 import { type Merge, openWorkbook, type Sheet, type SheetCell, type Workbook } from '../files/workbook.ts';
 import type { Connection, Opened, Source } from '../source.ts';
 
@@ -136,21 +136,21 @@ function sheetTable(workbook: Workbook, sheet: Sheet, layout: Layout): FileTable
       await workbook.eachRow(sheet, (cells, row) => {
         if (row <= layout.head) return true;
         const values = valuesOf(cells, fields);
-        if (typeof values !== 'string') return take(values);
-        refuse({ line: row, reason: values, body: Buffer.from(JSON.stringify(Array.from(cells, (cell) => cell?.text ?? null))) });
+        if (Array.isArray(values)) return take(values);
+        refuse({ ...values, line: row, body: Buffer.from(JSON.stringify(Array.from(cells, (cell) => cell?.text ?? null))) });
         return true;
       });
     },
   };
 }
 
-function valuesOf(cells: Row['cells'], fields: Layout['columns']): (string | null)[] | string {
-  const values: (string | null)[] = [];
-  for (const { name, at, type, style } of fields) {
-    const cell = cells[at];
-    const value = cell === undefined || cell.kind === 'error' ? null : cellText(cell, type, style);
-    if (value === undefined) return `The value ${cell!.text.slice(0, 200)} of "${name}" does not fit ${type}`;
-    values.push(value);
-  }
-  return values;
+function valuesOf(cells: Row['cells'], fields: Layout['columns']): (string | null)[] | Unfit {
+  return valuesBy(
+    fields,
+    ({ at, type, style }) => {
+      const cell = cells[at];
+      return cell === undefined || cell.kind === 'error' ? null : cellText(cell, type, style);
+    },
+    ({ at }) => cells[at]?.text ?? null,
+  );
 }
