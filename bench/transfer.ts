@@ -2,7 +2,7 @@
  * Rows of TPC-H's lineitem (scale 1: 6 M, --quick: 0.3 M) into the warehouse of a whole Millrace, until all are visible:
  * from MariaDB beside its own client that writes the same rows to nowhere (`mariadb --quick --batch`), from PostgreSQL beside
  * `COPY … TO STDOUT` to nowhere, and from a CSV file of 1 GB beside DuckDB's read_csv (all rows sniffed) into a table of the same schema;
- * each pair in the same run. A server that is not installed is left out.
+ * each pair in the same run. A server that is not installed is left out; --only=mariadb, postgres or csv measures one of them.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
@@ -18,6 +18,7 @@ import { type Postgres, absent as postgresAbsent, startPostgres } from '../test/
 import { type Figure, type Goal, report } from './report.ts';
 
 const quick = process.argv.includes('--quick');
+const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length);
 const ROWS = quick ? 300_000 : 6_000_000;
 const CSV_ROWS = quick ? 300_000 : 8_000_000;
 
@@ -53,10 +54,11 @@ async function main(): Promise<void> {
       ['mariadb', mariaAbsent, fromMariaDb],
       ['postgres', postgresAbsent, fromPostgres],
     ] as const) {
+      if (only !== undefined && only !== name) continue;
       if (absent === null) halves.push(await measure(root));
       else process.stderr.write(`bench transfer leaves ${name} out: ${absent}\n`);
     }
-    halves.push(await fromFile(root));
+    if (only === undefined || only === 'csv') halves.push(await fromFile(root));
     report({
       bench: 'transfer',
       figures: Object.assign({}, ...halves.map(({ figures }) => figures)),
