@@ -64,7 +64,6 @@ async function lags(side: Side): Promise<{ lags: number[]; rate: number; above: 
     const client = clientFor(millrace.address, millrace.adminToken);
     await until(async () => (await client.open('GET', '/ready').then((answer) => answer.resume())).statusCode === 200);
     const idle = residentTreeBytes(process.pid) ?? 0;
-    await client.json('POST', '/v1/transfers/live/run', {});
     await until(
       async () => (await newest(client)) === 0,
       () => client.json('GET', '/v1/transfers'),

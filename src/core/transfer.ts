@@ -36,13 +36,13 @@ export interface Transfer {
   readonly source: string;
   readonly connection: Readonly<Record<string, string | number | boolean | Reference>>;
   readonly tables: readonly TransferTable[];
-  /** When it runs by itself; absent where only somebody begins it. */
+  /** When it runs by itself. Absent where only somebody begins it; a transfer that follows a log always has one. */
   readonly schedule?: TransferSchedule;
 }
 
 export interface TransferSchedule {
-  /** Minute, hour, day of the month, month, weekday. */
-  readonly cron: string;
+  /** Minute, hour, day of the month, month, weekday; `always` follows the source for as long as Millrace runs. */
+  readonly cron: string | 'always';
   /** IANA name; null for the workspace's. */
   readonly timeZone: string | null;
   /** How often a failure that may pass is tried again. */

@@ -1,9 +1,12 @@
 /**
  * When transfers run by themselves. A run that is due while the last one goes on is left out; one that failed is tried again only if its
  * error says that this may help, after 30 s, 1 min, 2 min … (at most an hour), and not beyond the next time that it is due.
+ *
+ * A transfer that follows a log (`always`) begins at once, and again after 1 s, 2 s, 4 s … (at most five minutes) for as long as its error
+ * may pass. One that was stopped, or has failed for good, waits for somebody, for a new definition, or for Millrace's next start.
  */
 import { Cron } from 'croner';
-import { asMillraceError, type Millis, type Transfer } from '#core';
+import { asMillraceError, type Millis, type Transfer, type TransferSchedule } from '#core';
 import type { RunReport } from '#transfer';
 
 export interface Alert {
@@ -26,13 +29,20 @@ export interface ScheduleInput {
   readonly transfers: () => readonly Transfer[];
   /** For those that name no zone. */
   readonly timeZone: () => string;
-  readonly start: (transfer: string) => void;
+  /** Begins a run and gives its id. Errors: TRANSFER_BUSY. */
+  readonly start: (transfer: string) => string;
+  /** Asks a run to end, which `ended` will tell. False when none runs. */
+  readonly stop: (transfer: string) => boolean;
   readonly alert: (topic: string, alert: Alert) => void;
   readonly log: (level: 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
 }
 
 const FIRST_WAIT: Millis = 30_000;
 const LONGEST_WAIT: Millis = 3_600_000;
+const FIRST_BREAK: Millis = 1_000;
+const LONGEST_BREAK: Millis = 300_000;
+/** A run that has followed its source for so long is well again. */
+const STEADY: Millis = 60_000;
 
 interface Standing {
   readonly cron: Cron;
@@ -44,8 +54,23 @@ interface Standing {
   alarmed: boolean;
 }
 
-export function openSchedule({ transfers, timeZone, start, alert, log }: ScheduleInput): Schedule {
+/** A transfer that follows a log. */
+interface Follower {
+  /** What it was begun from. */
+  readonly spelled: string;
+  /** When it is to begin; null while it runs, or is not to. */
+  next: Millis | null;
+  /** A run of the former definition is ending; its end begins the next. */
+  awaits: boolean;
+  run: string;
+  began: Millis | null;
+  failures: number;
+  alarmed: boolean;
+}
+
+export function openSchedule({ transfers, timeZone, start, stop, alert, log }: ScheduleInput): Schedule {
   const standings = new Map<string, Standing>();
+  const followers = new Map<string, Follower>();
 
   function standingOf(transfer: Transfer, now: Millis): Standing | null {
     const { schedule, name } = transfer;
@@ -63,18 +88,79 @@ export function openSchedule({ transfers, timeZone, start, alert, log }: Schedul
     return made;
   }
 
-  function begin(name: string): void {
+  /** The run's id; empty where it could not begin. */
+  function begin(name: string): string {
     try {
-      start(name);
+      return start(name);
     } catch (thrown) {
       const { code, message } = asMillraceError(thrown);
       log(code === 'TRANSFER_BUSY' ? 'info' : 'error', 'transfer.not_begun', { transfer: name, code, message });
+      return '';
     }
+  }
+
+  function tell(schedule: TransferSchedule, { transfer, run, ended, error }: Told): void {
+    if (schedule.alerts === null) return;
+    alert(schedule.alerts, {
+      event: error === null ? 'recovered' : 'failed',
+      transfer,
+      run,
+      at: ended,
+      code: error?.code ?? null,
+      message: error?.message ?? null,
+    });
+  }
+
+  function follow(transfer: Transfer, now: Millis): void {
+    const { name, schedule } = transfer;
+    const spelled = JSON.stringify(transfer);
+    let own = followers.get(name);
+    if (own?.spelled !== spelled) {
+      const awaits = own !== undefined && stop(name);
+      own = { spelled, next: awaits ? null : now, awaits, run: '', began: null, failures: 0, alarmed: own?.alarmed ?? false };
+      followers.set(name, own);
+    }
+    if (own.next !== null && now >= own.next) {
+      own.next = null;
+      own.began = now;
+      own.run = begin(name);
+    } else if (own.began !== null && now - own.began >= STEADY) {
+      own.failures = 0;
+      if (own.alarmed) tell(schedule!, { transfer: name, run: own.run, ended: new Date(now).toISOString(), error: null });
+      own.alarmed = false;
+    }
+  }
+
+  function broke(own: Follower, schedule: TransferSchedule, report: RunReport, now: Millis): void {
+    const steady = own.began !== null && now - own.began >= STEADY;
+    own.began = null;
+    if (own.awaits) {
+      own.awaits = false;
+      own.next = now;
+      return;
+    }
+    // Somebody stopped it.
+    if (report.error === null) return;
+    own.failures = steady ? 1 : own.failures + 1;
+    if (report.error.retryable) own.next = now + Math.min(LONGEST_BREAK, FIRST_BREAK * 2 ** (own.failures - 1));
+    if (own.alarmed || (report.error.retryable && own.failures <= schedule.retries)) return;
+    own.alarmed = true;
+    tell(schedule, report);
   }
 
   return {
     tick(now) {
-      for (const transfer of transfers()) {
+      const all = transfers();
+      for (const name of followers.keys()) {
+        if (all.some((transfer) => transfer.name === name && transfer.schedule?.cron === 'always')) continue;
+        stop(name);
+        followers.delete(name);
+      }
+      for (const transfer of all) {
+        if (transfer.schedule?.cron === 'always') {
+          follow(transfer, now);
+          continue;
+        }
         const standing = standingOf(transfer, now);
         if (standing === null) continue;
         const due = now >= standing.next;
@@ -89,6 +175,11 @@ export function openSchedule({ transfers, timeZone, start, alert, log }: Schedul
     },
     ended(report, now) {
       const schedule = transfers().find(({ name }) => name === report.transfer)?.schedule;
+      const follower = followers.get(report.transfer);
+      if (schedule !== undefined && follower !== undefined) {
+        broke(follower, schedule, report, now);
+        return;
+      }
       const standing = standings.get(report.transfer);
       if (schedule === undefined || standing === undefined) return;
       if (report.error?.retryable === true && standing.failures < schedule.retries) {
@@ -96,20 +187,14 @@ export function openSchedule({ transfers, timeZone, start, alert, log }: Schedul
         return;
       }
       const failed = report.outcome === 'failed';
-      if (failed !== standing.alarmed && schedule.alerts !== null)
-        alert(schedule.alerts, {
-          event: failed ? 'failed' : 'recovered',
-          transfer: report.transfer,
-          run: report.run,
-          at: report.ended,
-          code: report.error?.code ?? null,
-          message: report.error?.message ?? null,
-        });
+      if (failed !== standing.alarmed) tell(schedule, report);
       standing.alarmed = failed;
       if (!failed) standing.failures = 0;
     },
   };
 }
+
+type Told = Pick<RunReport, 'transfer' | 'run' | 'ended' | 'error'>;
 
 function after(cron: Cron, now: Millis): Millis {
   return cron.nextRun(new Date(now))?.getTime() ?? Number.POSITIVE_INFINITY;

@@ -120,7 +120,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
       rows: report.tables.reduce((sum, table) => sum + table.rows, 0),
       ...(report.error === null ? {} : { code: report.error.code, message: report.error.message }),
     });
-    schedule.ended(report, Date.now());
+    if (run.kind === 'run') schedule.ended(report, Date.now());
     return report;
   }
 
@@ -137,10 +137,17 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     return { run: run.run, ended: finished(name, run, child) };
   }
 
+  function cancel(name: string): boolean {
+    const child = children.get(name);
+    child?.process.kill('SIGTERM');
+    return child !== undefined;
+  }
+
   const schedule = openSchedule({
     transfers: () => list().transfers,
     timeZone,
-    start: (name) => void begin(get(name), 'run').run,
+    start: (name) => begin(get(name), 'run').run,
+    stop: cancel,
     alert,
     log,
   });
@@ -153,11 +160,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     start: (name, kind) => begin(get(name), kind).run,
     begin,
     run: (id) => [...runs.values()].find(({ run }) => run === id) ?? null,
-    cancel(name) {
-      const child = children.get(name);
-      child?.process.kill('SIGTERM');
-      return child !== undefined;
-    },
+    cancel,
     ask: (asked) => job({ ...asked, rules: rules() }).result,
     pids: () => [...processes].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
     async stop() {

@@ -15,6 +15,7 @@ import { parseDuration, readDefinition, type Section } from '#definition';
 
 const tableOptions = ['target', 'mode', 'key', 'cursor', 'lookback', 'drift', 'types'] as const;
 const scheduleOptions = ['cron', 'time_zone', 'retries', 'alerts'] as const;
+const followOptions = ['follow', 'retries', 'alerts'] as const;
 const modes: readonly TransferMode[] = ['full', 'append', 'merge', 'cdc'];
 const drifts: readonly Drift[] = ['evolve', 'freeze', 'discard'];
 
@@ -39,12 +40,18 @@ export function parseTransfer(name: string, yamlText: string, file: string): Tra
       'tables',
       'mixes the mode cdc with others: it needs a transfer of its own, since it follows the source for as long as Millrace runs',
     );
+  const follows = found[0]!.mode === 'cdc';
+  const schedule = follows
+    ? readFollowing(top)
+    : top.node('schedule') === null
+      ? null
+      : readSchedule(top.section('schedule', scheduleOptions));
   return {
     name,
     source: top.text('source') ?? top.refuse('source', 'is missing: it names where the tables are'),
     connection: readConnection(top),
     tables: found,
-    ...(top.node('schedule') === null ? {} : { schedule: readSchedule(top.section('schedule', scheduleOptions)) }),
+    ...(schedule === null ? {} : { schedule }),
   };
 }
 
@@ -57,9 +64,20 @@ function readSchedule(section: Section): TransferSchedule {
   }
   const timeZone = section.text('time_zone');
   if (timeZone !== null && !isTimeZone(timeZone)) section.refuse('time_zone', `can't be "${timeZone}": it is not an IANA time zone`);
+  return { cron, timeZone, ...readAlarms(section) };
+}
+
+/** What follows a log begins with Millrace, unless it says that it does not. */
+function readFollowing(top: Section): TransferSchedule | null {
+  if (top.node('schedule') === null) return { cron: 'always', timeZone: null, retries: 3, alerts: null };
+  const section = top.section('schedule', followOptions);
+  return section.boolean('follow', true) ? { cron: 'always', timeZone: null, ...readAlarms(section) } : null;
+}
+
+function readAlarms(section: Section): Pick<TransferSchedule, 'retries' | 'alerts'> {
   const alerts = section.text('alerts');
   if (alerts !== null && !/^[a-z][a-z0-9_]{0,62}$/.test(alerts)) section.refuse('alerts', `can't be "${alerts}": it is no name of a topic`);
-  return { cron, timeZone, retries: section.integer('retries', { min: 0, max: 20 }, 3), alerts };
+  return { retries: section.integer('retries', { min: 0, max: 20 }, 3), alerts };
 }
 
 function readConnection(top: Section): Transfer['connection'] {

@@ -22,15 +22,22 @@ function definition(schedule: string): Transfer {
 
 function clockwork(transfer: Transfer, zone = 'UTC') {
   const begun: number[] = [];
+  let current = transfer;
+  let stops = 0;
   const alerts: [string, Alert['event'], string | null][] = [];
   let now = 0;
   let busy = false;
   const schedule = openSchedule({
-    transfers: () => [transfer],
+    transfers: () => [current],
     timeZone: () => zone,
     start() {
       if (busy) throw new MillraceError('TRANSFER_BUSY', { transfer: 'shop' });
       begun.push(now);
+      return 'r';
+    },
+    stop() {
+      stops++;
+      return busy;
     },
     alert: (topic, { event, code }) => alerts.push([topic, event, code]),
     log() {},
@@ -38,6 +45,10 @@ function clockwork(transfer: Transfer, zone = 'UTC') {
   return {
     begun: () => begun.splice(0).map((time) => new Date(time).toISOString().slice(0, 19)),
     alerts,
+    stops: () => stops,
+    define(changed: Transfer) {
+      current = changed;
+    },
     hold: (held: boolean) => {
       busy = held;
     },
@@ -103,6 +114,66 @@ test('only an error that may pass is tried again, with growing waits, and its to
   clock.until(at('2026-01-04T00:00:00Z'));
   clock.ended(null);
   assert.deepEqual(clock.alerts.at(-1), ['alarms', 'recovered', null]);
+});
+
+function following(schedule = ''): Transfer {
+  const text = `source: postgres\nconnection: { user: u }\ntables: { a: { target: shop.a, mode: cdc } }\n${schedule}`;
+  return parseTransfer('shop', text, 'shop.yaml');
+}
+
+const lost = () => new MillraceError('TRANSFER_CONNECT', { source: 'x', problem: 'y' });
+
+test('what follows a log begins at once, and again with growing breaks while its error may pass; its topic hears of a long one and of the end', () => {
+  const clock = clockwork(following('schedule: { retries: 2, alerts: alarms }\n'));
+  clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-01T00:00:00']);
+  for (const [k, wanted] of ['00:00:10', '00:00:20', '00:00:30'].entries()) {
+    clock.ended(lost());
+    assert.equal(clock.alerts.length, k < 2 ? 0 : 1);
+    clock.until(at('2026-01-01T00:00:00Z') + (k + 1) * 10_000);
+    assert.deepEqual(clock.begun(), [`2026-01-01T${wanted}`]);
+  }
+  clock.until(at('2026-01-01T00:01:40Z'));
+  assert.deepEqual(clock.alerts, [
+    ['alarms', 'failed', 'TRANSFER_CONNECT'],
+    ['alarms', 'recovered', null],
+  ]);
+  clock.ended(lost());
+  clock.until(at('2026-01-01T00:01:50Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-01T00:01:50'], 'a run that was well counts as none that failed');
+});
+
+test('what follows a log stays ended when somebody stopped it or its error will not pass, until its definition changes', () => {
+  for (const error of [null, new MillraceError('TRANSFER_GAP', { source: 'x', position: 'y', problem: 'z' })]) {
+    const clock = clockwork(following('schedule: { alerts: alarms }\n'));
+    clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
+    clock.ended(error);
+    clock.until(at('2026-01-01T12:00:00Z'));
+    assert.equal(clock.begun().length, 1);
+    assert.equal(clock.alerts.length, error === null ? 0 : 1);
+    clock.define(following('schedule: { alerts: alarms, retries: 5 }\n'));
+    clock.until(at('2026-01-01T12:01:00Z'));
+    assert.equal(clock.begun().length, 1);
+  }
+});
+
+test('a changed definition ends the run that follows the former one, and then begins; one that says so is left alone', () => {
+  const clock = clockwork(following());
+  clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
+  clock.begun();
+  clock.hold(true);
+  clock.define(following('schedule: { retries: 5 }\n'));
+  clock.until(at('2026-01-01T00:01:00Z'));
+  assert.deepEqual([clock.stops(), clock.begun()], [1, []]);
+  clock.hold(false);
+  clock.ended(null);
+  clock.until(at('2026-01-01T00:02:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-01T00:01:00']);
+  clock.define(following('schedule: { follow: false }\n'));
+  clock.until(at('2026-01-01T00:03:00Z'));
+  clock.ended(null);
+  clock.until(at('2026-01-01T01:00:00Z'));
+  assert.deepEqual([clock.stops(), clock.begun()], [2, []]);
 });
 
 for (const [what, schedule, says] of [

@@ -17,11 +17,11 @@ import { type Client, connect, workspaceOption } from '../client.ts';
 import type { Command, Input, Io } from '../command.ts';
 import { count, table, text } from '../print/table.ts';
 
-const actions = ['list', 'guess', 'preview', 'run', 'verify', 'state', 'history'] as const;
+const actions = ['list', 'guess', 'preview', 'run', 'stop', 'verify', 'state', 'history'] as const;
 
 export const transfer: Command = {
   name: 'transfer',
-  summary: 'Brings tables in from MySQL, MariaDB and files, and proves that nothing is missing.',
+  summary: 'Brings tables in from MySQL, MariaDB, PostgreSQL and files, and proves that nothing is missing.',
   positionals: [
     { name: 'ACTION', summary: 'What to do.', required: true, choices: actions },
     { name: 'TRANSFER', summary: 'The transfer’s name; guess: a URL (mysql://user@host/database) or a file.' },
@@ -54,6 +54,8 @@ export const transfer: Command = {
         return input.options['dry-run'] === true
           ? plan(await client.json<TransferPlanAnswer>('GET', `${path}/plan`), input, io)
           : run(client, path, 'run', input, io);
+      case 'stop':
+        return stop(client, path, input, io);
       case 'verify':
         return run(client, path, 'verify', input, io);
       case 'state':
@@ -155,6 +157,12 @@ async function run(client: Client, path: string, verb: 'run' | 'verify', input: 
     }
     await sleep(POLL);
   }
+}
+
+async function stop(client: Client, path: string, input: Input, io: Io): Promise<number> {
+  const answer = await client.json<{ stopping: boolean }>('DELETE', `${path}/run`);
+  if (!asJson(input, io, answer)) io.stdout.write(answer.stopping ? 'It ends after what it is writing.\n' : 'None runs.\n');
+  return 0;
 }
 
 function show(
