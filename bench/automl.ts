@@ -1,11 +1,13 @@
 /**
- * A model from a table in a given time, beside FLAML, and XGBoost and scikit-learn tuned at random for the same time, on the same rows and two
- * cores: AUC (two classes), log-loss (more) or RMSE on rows held out, and the mean rank. The peers run in MILLRACE_PYTHON (default python3); one
- * that can't be imported there is left out. Peers get our columns as numbers and category codes, which takes the reading of the table off them.
- * `--budget 30,120` seconds, `--splits 1` (up to 5), `--sets name,name`; `--quick` is three sets at 5 seconds.
+ * A model from a table in a given time, beside AutoGluon (medium quality), FLAML, and XGBoost and scikit-learn tuned at random for the same time,
+ * on the same rows and two cores: AUC (two classes), log-loss (more) or RMSE on rows held out, and the mean rank. The peers run in
+ * MILLRACE_PYTHON (default python3); one that can't be imported there is left out. Peers get our columns as numbers and category codes, which
+ * takes the reading of the table off them.
+ * `--budget 30,120` seconds, `--splits 1` (up to 5), `--sets name,name`; `--quick` is three sets at 5 seconds. `--peers FILE` keeps what the
+ * peers reached, so that they need not run again on the same machine; `--only peers` fills it and `--only ours` asks no peer that is not in it.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { takeRows } from '../src/learn/columns.ts';
@@ -187,8 +189,26 @@ def flaml():
     m.fit(frame(X), y if classes == 1 else y.astype(int), task='regression' if classes == 1 else 'classification', seed=1, verbose=0, n_jobs=2,
         metric={1: 'rmse', 2: 'roc_auc'}.get(classes, 'log_loss'), time_budget=budget, **more)
     return lambda a: m.predict(frame(a)) if classes == 1 else m.predict_proba(frame(a))
-importlib.import_module(wanted)
-answer = dict(xgboost=xgboost, sklearn=sklearn, flaml=flaml)[wanted]()
+def autogluon():
+    import pandas as pd
+    from autogluon.tabular import TabularPredictor
+    def frame(a):
+        f = pd.DataFrame(a, columns=['c%d' % i for i in range(a.shape[1])])
+        for i in categories: f['c%d' % i] = f['c%d' % i].astype('Int64').astype('category')
+        return f
+    table = frame(X)
+    table['y'] = y if classes == 1 else y.astype(int)
+    kind, metric = {1: ('regression', 'root_mean_squared_error'), 2: ('binary', 'roc_auc')}.get(classes, ('multiclass', 'log_loss'))
+    m = TabularPredictor(label='y', path=folder + '/autogluon', problem_type=kind, eval_metric=metric, verbosity=0)
+    more = dict(tuning_data=table[held]) if meta['inTime'] else {}
+    m.fit(table[~held] if meta['inTime'] else table, time_limit=budget, presets='medium_quality', num_cpus=2, **more)
+    def answer(a):
+        if classes == 1: return m.predict(frame(a))
+        found = m.predict_proba(frame(a))
+        p = np.zeros((len(a), classes)); p[:, [int(c) for c in found.columns]] = found.to_numpy(); return p
+    return answer
+importlib.import_module(dict(autogluon='autogluon.tabular').get(wanted, wanted))
+answer = dict(xgboost=xgboost, sklearn=sklearn, flaml=flaml, autogluon=autogluon)[wanted]()
 spent = time.time() - began
 p = np.asarray(answer(test), dtype='float64')
 if classes == 2 and p.ndim == 1: p = np.column_stack([1 - p, p])
@@ -196,10 +216,12 @@ p.tofile(folder + '/answers')
 print(json.dumps(dict(seconds=spent)))
 `;
 
-const NAMES = { ours: 'Millrace', flaml: 'FLAML', xgboost: 'XGBoost, tuned', sklearn: 'scikit-learn, tuned' } as const;
-type Who = keyof typeof NAMES;
+const PEER_NAMES = { autogluon: 'AutoGluon, medium', flaml: 'FLAML', xgboost: 'XGBoost, tuned', sklearn: 'scikit-learn, tuned' } as const;
+type Peer = keyof typeof PEER_NAMES;
+type Who = Peer | 'ours';
+const NAMES: Readonly<Record<Who, string>> = { ours: 'Millrace', ...PEER_NAMES };
 
-function peer(who: Exclude<Who, 'ours'>, task: Task, data: Divided, seconds: number): Result | null {
+function peer(who: Peer, task: Task, data: Divided, seconds: number): Result | null {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-automl-'));
   try {
     const write = (name: string, columns: readonly Float64Array[]): void =>
@@ -223,9 +245,9 @@ function peer(who: Exclude<Who, 'ours'>, task: Task, data: Divided, seconds: num
     const types = learn!.map((f) => (f.kind === 'category' ? 'c' : 'q'));
     writeFileSync(join(folder, 'meta.json'), JSON.stringify({ types, classes: classes?.length ?? 1, inTime: task.inTime === true }));
     const python = process.env['MILLRACE_PYTHON'] ?? 'python3';
-    const run = spawnSync(python, ['-c', PEERS, folder, String(seconds), who], { encoding: 'utf8' });
+    const run = spawnSync(python, ['-c', PEERS, folder, String(seconds), who], { encoding: 'utf8', cwd: folder });
     if (run.status !== 0) {
-      process.stderr.write(`${NAMES[who]}: ${run.error?.message ?? run.stderr.trim().split('\n').at(-1)}\n`);
+      process.stderr.write(`${PEER_NAMES[who]}: ${run.error?.message ?? run.stderr.trim().split('\n').at(-1)}\n`);
       return null;
     }
     const bytes = readFileSync(join(folder, 'answers'));
@@ -233,6 +255,30 @@ function peer(who: Exclude<Who, 'ours'>, task: Task, data: Divided, seconds: num
     return { score: scoreOf(data, answers), seconds: (JSON.parse(run.stdout.trim().split('\n').at(-1)!) as { seconds: number }).seconds };
   } finally {
     rmSync(folder, { recursive: true });
+  }
+}
+
+/** What peers have reached, in a file of lines that a later run reads again; without a file it is forgotten. */
+class Remembered {
+  private readonly file: string | undefined;
+  private readonly known = new Map<string, Result>();
+
+  constructor(file: string | undefined) {
+    this.file = file;
+    if (file === undefined || !existsSync(file)) return;
+    for (const line of readFileSync(file, 'utf8').trim().split('\n')) {
+      const [key, result] = JSON.parse(line) as [string, Result];
+      this.known.set(key, result);
+    }
+  }
+
+  get(key: string): Result | null {
+    return this.known.get(key) ?? null;
+  }
+
+  keep(key: string, result: Result): void {
+    this.known.set(key, result);
+    if (this.file !== undefined) appendFileSync(this.file, `${JSON.stringify([key, result])}\n`);
   }
 }
 
@@ -258,7 +304,48 @@ const quick = process.argv.includes('--quick');
 const budgets = quick ? [5] : (option('--budget') ?? '30,120').split(',').map(Number);
 const splits = Math.min(SPLITS, quick ? 1 : Number(option('--splits') ?? 1));
 const names = option('--sets')?.split(',');
+const only = option('--only');
 const tasks = names ? TASKS.filter((task) => names.includes(task.name)) : quick ? TASKS.slice(0, 3) : TASKS;
+const remembered = new Remembered(option('--peers'));
+
+async function resultOf(who: Who, task: Task, split: number, seconds: number, data: Divided): Promise<Result | null> {
+  if (who === 'ours') return only === 'peers' ? null : ours(task, data, seconds);
+  const key = [who, task.name, `split ${split + 1}`, `${seconds} s`].join(', ');
+  const known = remembered.get(key);
+  if (known !== null || only === 'ours') return known;
+  const found = peer(who, task, data, seconds);
+  if (found !== null) remembered.keep(key, found);
+  return found;
+}
+
+/** Scores of all who answered, by split. */
+async function contest(task: Task, seconds: number): Promise<Map<Who, number[]>> {
+  const scores = new Map<Who, number[]>();
+  for (let split = 0; split < splits; split++) {
+    const data = divided(task, split);
+    const told: string[] = [];
+    for (const who of Object.keys(NAMES) as Who[]) {
+      const result = await resultOf(who, task, split, seconds, data);
+      if (result !== null) scores.set(who, [...(scores.get(who) ?? []), result.score]);
+      told.push(`${NAMES[who]} ${result === null ? '–' : `${Math.abs(result.score).toPrecision(5)} (${result.seconds.toFixed(0)} s)`}`);
+    }
+    process.stderr.write(`${task.name}, ${seconds} s, split ${split + 1}: ${told.join('; ')}\n`);
+  }
+  return scores;
+}
+
+/** How far ours is behind the peer that is best over all splits, in % of its score, and the standard error of that over the splits. */
+function behindBest(scores: ReadonlyMap<Who, readonly number[]>): { value: number; error: number | null } | null {
+  const own = scores.get('ours');
+  const peers = [...scores].filter(([who, all]) => who !== 'ours' && all.length === own?.length).map(([, all]) => all);
+  if (own === undefined || peers.length === 0) return null;
+  const best = peers.reduce((a, b) => (mean(b) > mean(a) ? b : a));
+  const gaps = best.map((score, split) => ((score - own[split]!) / Math.abs(score)) * 100);
+  const value = mean(gaps);
+  const squares = gaps.reduce((sum, gap) => sum + (gap - value) ** 2, 0);
+  return { value, error: gaps.length < 2 ? null : Math.sqrt(squares / (gaps.length - 1) / gaps.length) };
+}
+
 const pool = startPool(1);
 lendHelpers(pool);
 const figures: Record<string, Figure> = {};
@@ -267,28 +354,18 @@ for (const seconds of budgets) {
   const ranks = new Map<Who, number[]>();
   const behind: number[] = [];
   for (const task of tasks) {
-    const scores = new Map<Who, number[]>();
-    for (let split = 0; split < splits; split++) {
-      const data = divided(task, split);
-      const results = new Map<Who, Result | null>([['ours', await ours(task, data, seconds)]]);
-      for (const who of ['flaml', 'xgboost', 'sklearn'] as const) results.set(who, peer(who, task, data, seconds));
-      for (const [who, result] of results) if (result !== null) scores.set(who, [...(scores.get(who) ?? []), result.score]);
-      const told = [...results].map(([who, r]) =>
-        r === null ? `${NAMES[who]} –` : `${NAMES[who]} ${Math.abs(r.score).toPrecision(5)} (${r.seconds.toFixed(0)} s)`,
-      );
-      process.stderr.write(`${task.name}, ${seconds} s, split ${split + 1}: ${told.join('; ')}\n`);
-    }
-    const means = new Map([...scores].map(([who, all]) => [who, mean(all)]));
-    for (const [who, rank] of ranksOf(means)) ranks.set(who, [...(ranks.get(who) ?? []), rank]);
-    const best = Math.max(...[...means].filter(([who]) => who !== 'ours').map(([, score]) => score));
-    if (!Number.isFinite(best)) continue;
-    const lost = ((best - means.get('ours')!) / Math.abs(best)) * 100;
-    behind.push(lost);
-    figures[`${seconds}s ${task.name}`] = { value: lost, unit: '%', title: `${seconds} s, ${task.name}: behind the best peer` };
+    const scores = await contest(task, seconds);
+    const gap = behindBest(scores);
+    if (gap === null) continue;
+    for (const [who, rank] of ranksOf(new Map([...scores].map(([who, all]) => [who, mean(all)]))))
+      ranks.set(who, [...(ranks.get(who) ?? []), rank]);
+    behind.push(gap.value);
+    const sure = gap.error === null ? '' : ` (± ${gap.error.toFixed(2)} over ${splits} splits)`;
+    figures[`${seconds}s ${task.name}`] = { value: gap.value, unit: '%', title: `${seconds} s, ${task.name}: behind the best peer${sure}` };
   }
+  if (behind.length === 0) continue;
   for (const [who, all] of ranks)
     figures[`${seconds}s rank ${who}`] = { value: mean(all), title: `${seconds} s: mean rank of ${NAMES[who]}` };
-  if (behind.length === 0) continue;
   figures[`${seconds}s behind`] = { value: Math.max(...behind), unit: '%', title: `${seconds} s: furthest behind the best peer` };
   goals.push({ figure: `${seconds}s behind`, at: 'most', value: 1 });
   const rivals = [...ranks].filter(([who]) => who !== 'ours').map(([, all]) => mean(all));

@@ -1,9 +1,11 @@
 /**
  * Boosted trees beside XGBoost (hist, level by level) and LightGBM (leaf by leaf) in the same run, with the same parameters and categories
- * native on every side: CPU time of binning and training on one thread, wall-clock time on two, and the score on held-out rows. The peers run
- * in MILLRACE_PYTHON (default python3); one that can't be imported there is left out. `--quick` takes a twentieth of the made-up rows.
+ * native on every side: CPU time of binning and training on one thread and wall-clock time on two (of the first split), the score on held-out
+ * rows of five splits, whether the model is the same at 1, 2 and 4 threads, and the kernel's memory for a row. The peers run in MILLRACE_PYTHON
+ * (default python3); one that can't be imported there is left out. `--sets name,name`; `--quick` takes a twentieth of the made-up rows and one split.
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,11 +24,32 @@ import { type Pool, startPool } from '../src/run/pool.ts';
 import { generator, readPacked, readTable, withoutData } from '../test/learn/data.ts';
 import { type Figure, report } from './report.ts';
 
+/** A table of which each split holds out another fifth. */
 interface Task {
   readonly name: string;
   readonly loss: 'squared' | 'logistic';
+  readonly rows: Rows;
+}
+
+interface Divided extends Task {
   readonly learn: Rows;
   readonly test: Rows;
+}
+
+const SPLITS = 5;
+
+function divided(task: Task, split: number): Divided {
+  const { features, targets } = task.rows;
+  const side = (isTest: boolean): Rows => {
+    const rows = Array.from(targets.keys()).filter((i) => (i % SPLITS === split) === isTest);
+    const pick = (values: Float64Array): Float64Array => Float64Array.from(rows, (row) => values[row]!);
+    return {
+      features: features.map((f) => ({ ...f, values: pick(f.values) })),
+      targets: pick(targets),
+      weights: new Float64Array(rows.length).fill(1),
+    };
+  };
+  return { ...task, learn: side(false), test: side(true) };
 }
 
 type Peer = 'xgboost' | 'lightgbm';
@@ -38,25 +61,17 @@ const OPTIONS: Readonly<Record<Peer, Partial<BoostOptions>>> = {
   lightgbm: { ...COMMON, growth: 'leaf', maxLeaves: 31, minChildWeight: 1e-3, minRows: 20 },
 };
 
-/** A quarter of the rows, every fourth, is held out. */
 function taskOf(name: string, columns: readonly ColumnData[], target: string, ignore: readonly string[] = []): Task {
   const at = columns.findIndex((c) => c.name === target);
   const known = readTarget({ target }, columns[at]!, readColumn(columns[at]!));
   const used = columns.filter((c) => c.name !== target && !ignore.includes(c.name));
-  const outcome = { values: known.values, outputs: 1 };
-  const readings = used.map(readColumn);
-  const encoders = fitEncoders(readings, takeRows(used, known.rows), outcome);
+  const encoders = fitEncoders(used.map(readColumn), takeRows(used, known.rows), { values: known.values, outputs: 1 });
   const { features } = encode(encoders, takeRows(used, known.rows));
-  const side = (isTest: boolean): Rows => {
-    const rows = Array.from(known.values.keys()).filter((i) => (i % 4 === 0) === isTest);
-    const pick = (values: Float64Array): Float64Array => Float64Array.from(rows, (row) => values[row]!);
-    return {
-      features: features.map((f) => ({ ...f, values: pick(f.values) })),
-      targets: pick(known.values),
-      weights: new Float64Array(rows.length).fill(1),
-    };
-  };
-  return { name, loss: known.task === 'regression' ? 'squared' : 'logistic', learn: side(false), test: side(true) };
+  return taskFrom(name, known.task === 'regression' ? 'squared' : 'logistic', features, known.values);
+}
+
+function taskFrom(name: string, loss: Task['loss'], features: readonly Feature[], targets: Float64Array): Task {
+  return { name, loss, rows: { features, targets, weights: new Float64Array(targets.length).fill(1) } };
 }
 
 /** Numbers with interactions, or categories with an effect each; `rows` of them. */
@@ -83,14 +98,7 @@ function madeUp(name: string, rows: number, numbers: number, categories: number,
     (_, i) => at(0, i) * at(1, i) * 2 - at(2, i) + Math.sin(at(3, i) * 3) + ((at(numbers, i) * 7) % 5) * 0.3 + (next() - 0.5) * 2,
   );
   const middle = Float64Array.from(signal).sort()[rows >> 1]!;
-  const targets = loss === 'squared' ? signal : signal.map((v) => (v > middle ? 1 : 0));
-  const side = (from: number, to: number): Rows => ({
-    features: features.map((f) => ({ ...f, values: f.values.slice(from, to) })),
-    targets: targets.slice(from, to),
-    weights: new Float64Array(to - from).fill(1),
-  });
-  const cut = Math.floor(rows * 0.75);
-  return { name, loss, learn: side(0, cut), test: side(cut, rows) };
+  return taskFrom(name, loss, features, loss === 'squared' ? signal : signal.map((v) => (v > middle ? 1 : 0)));
 }
 
 function tasks(quick: boolean): Task[] {
@@ -100,6 +108,7 @@ function tasks(quick: boolean): Task[] {
     madeUp('100k × 10 numbers, 10 categories', 100_000 * scale, 10, 10, 'squared'),
     madeUp('20k × 200 numbers', 20_000 * scale, 200, 0, 'squared'),
     madeUp('50k × 20 categories', 50_000 * scale, 4, 20, 'logistic'),
+    madeUp('2k × 5,000 numbers', 2000, 5000, 0, 'squared'),
   ];
   if (withoutData) return made;
   const adult =
@@ -122,20 +131,16 @@ function tasks(quick: boolean): Task[] {
 function digits(): Task {
   const bytes = (name: string): Buffer => readPacked(`mnist/t10k-${name}-ubyte.gz`);
   const [images, labels] = [bytes('images-idx3').subarray(16), bytes('labels-idx1').subarray(8)];
-  const side = (isTest: boolean): Rows => {
-    const rows = Array.from(labels.keys()).filter((i) => (i % 4 === 0) === isTest);
-    return {
-      features: Array.from({ length: 784 }, (_, f) => ({
-        name: `pixel ${f}`,
-        kind: 'numeric' as const,
-        levels: 0,
-        values: Float64Array.from(rows, (row) => images[row * 784 + f]!),
-      })),
-      targets: Float64Array.from(rows, (row) => (labels[row]! >= 5 ? 1 : 0)),
-      weights: new Float64Array(rows.length).fill(1),
-    };
-  };
-  return { name: 'digits × 784 pixels', loss: 'logistic', learn: side(false), test: side(true) };
+  const features = Array.from({ length: 784 }, (_, f): Feature => {
+    const values = Float64Array.from({ length: labels.length }, (_v, row) => images[row * 784 + f]!);
+    return { name: `pixel ${f}`, kind: 'numeric', levels: 0, values };
+  });
+  return taskFrom(
+    'digits × 784 pixels',
+    'logistic',
+    features,
+    Float64Array.from(labels, (label) => (label >= 5 ? 1 : 0)),
+  );
 }
 
 interface Result {
@@ -146,17 +151,46 @@ interface Result {
   readonly score: number;
 }
 
-function ours(task: Task, kernel: MakeKernel, options: Partial<BoostOptions>): { cpu: number; wall: number; score: number } {
+interface Run {
+  readonly cpu: number;
+  readonly wall: number;
+  readonly forest: Forest;
+}
+
+function ours(task: Divided, kernel: MakeKernel, options: Partial<BoostOptions>): Run {
   const began = process.cpuUsage();
   const start = performance.now();
   const steps = boost(task.learn, null, { ...boostDefaults, ...options, loss: task.loss }, 2, kernel);
   let step = steps.next();
   while (!step.done) step = steps.next();
   const { user, system } = process.cpuUsage(began);
-  return { cpu: (user + system) / 1e6, wall: (performance.now() - start) / 1e3, score: scoreOf(task, step.value.forest) };
+  return { cpu: (user + system) / 1e6, wall: (performance.now() - start) / 1e3, forest: step.value.forest };
 }
 
-function scoreOf(task: Task, forest: Forest): number {
+interface Memory {
+  readonly buffer: SharedArrayBuffer;
+}
+/** Of the host, of which TypeScript knows only with the browser's library. */
+declare const WebAssembly: { Memory: new (size: object) => Memory };
+
+/** Bytes of each WebAssembly memory that was made. */
+const takenMemory: number[] = [];
+WebAssembly.Memory = class extends WebAssembly.Memory {
+  constructor(size: object) {
+    super(size);
+    takenMemory.push(this.buffer.byteLength);
+  }
+};
+
+/** Hash of all that a forest is. */
+function hashOf(forest: Forest): string {
+  const hash = createHash('sha256');
+  for (const part of Object.values(forest))
+    hash.update(ArrayBuffer.isView(part) ? new Uint8Array(part.buffer, part.byteOffset, part.byteLength) : String(part));
+  return hash.digest('hex');
+}
+
+function scoreOf(task: Divided, forest: Forest): number {
   const answers = scoreColumns(
     forest,
     task.test.features.map((f) => f.values),
@@ -165,7 +199,7 @@ function scoreOf(task: Task, forest: Forest): number {
   return score(task, answers);
 }
 
-const score = (task: Task, answers: Float64Array): number => {
+const score = (task: Divided, answers: Float64Array): number => {
   const judged = { truth: task.test.targets, weights: task.test.weights, answers, width: 1 };
   return task.loss === 'logistic' ? areaUnderRoc(judged) : rootMeanSquare(judged);
 };
@@ -173,7 +207,7 @@ const score = (task: Task, answers: Float64Array): number => {
 const PEERS = `
 import importlib, json, os, sys, time
 import numpy as np
-folder, repeats = sys.argv[1], int(sys.argv[2])
+folder, repeats, threads_tried = sys.argv[1], int(sys.argv[2]), [int(n) for n in sys.argv[3].split(',')]
 meta = json.load(open(folder + '/meta.json'))
 types = meta['types']
 read = lambda name: np.fromfile(folder + '/' + name).reshape(len(types), -1).T
@@ -208,7 +242,7 @@ for name, make in dict(xgboost=xgboost, lightgbm=lightgbm).items():
     except ImportError:
         continue
     best = {}
-    for threads in (1, 2):
+    for threads in threads_tried:
         fit, predict, version = make(threads)
         for _ in range(repeats):
             cpu, wall = time.process_time(), time.perf_counter()
@@ -216,11 +250,11 @@ for name, make in dict(xgboost=xgboost, lightgbm=lightgbm).items():
             spent = time.process_time() - cpu if threads == 1 else time.perf_counter() - wall
             best[threads] = min(best.get(threads, spent), spent)
     np.asarray(predict(model), dtype='float64').tofile(folder + '/' + name)
-    found[name] = dict(cpu=best[1], wall=best[2], version=version)
+    found[name] = dict(cpu=best.get(1, 0), wall=best.get(2, 0), version=version)
 print(json.dumps(found))
 `;
 
-function peersOf(task: Task, repeats: number): Partial<Record<Peer, Result & { version: string }>> {
+function peersOf(task: Divided, repeats: number, threads: string): Partial<Record<Peer, Result & { version: string }>> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-train-'));
   try {
     const write = (name: string, columns: readonly Float64Array[]): void =>
@@ -236,7 +270,7 @@ function peersOf(task: Task, repeats: number): Partial<Record<Peer, Result & { v
     const meta = { types, binary: task.loss === 'logistic', column_wise: types.length > 100 };
     writeFileSync(join(folder, 'meta.json'), JSON.stringify(meta));
     const python = process.env['MILLRACE_PYTHON'] ?? 'python3';
-    const run = spawnSync(python, ['-c', PEERS, folder, String(repeats)], { encoding: 'utf8' });
+    const run = spawnSync(python, ['-c', PEERS, folder, String(repeats), threads], { encoding: 'utf8' });
     if (run.status !== 0) {
       process.stderr.write(`${python}: ${run.error?.message ?? run.stderr.trim().split('\n').at(-1)}\n`);
       return {};
@@ -254,52 +288,101 @@ function peersOf(task: Task, repeats: number): Partial<Record<Peer, Result & { v
   }
 }
 
+const option = (name: string): string | undefined => process.argv[process.argv.indexOf(name) + 1 || Number.NaN];
 const quick = process.argv.includes('--quick');
 const repeats = quick ? 1 : 3;
-const pool = startPool(1);
+const splits = quick ? 1 : SPLITS;
+const names = option('--sets')?.split(',');
+const pools = { two: startPool(1), four: startPool(3) };
 
-function fastest(task: Task, options: Partial<BoostOptions>): Result {
-  const times = (helpers: Pool | null) => {
+interface Timed extends Result {
+  /** Whether one, two and four threads give the same forest. */
+  readonly same: boolean;
+}
+
+function timed(task: Divided, options: Partial<BoostOptions>): Timed {
+  const runs = (helpers: Pool | null, times: number): Run[] => {
     lendHelpers(helpers);
-    return Array.from({ length: repeats }, () => ours(task, wasmKernel, options));
+    return Array.from({ length: times }, () => ours(task, wasmKernel, options));
   };
-  const alone = times(null);
-  const together = times(pool);
+  const alone = runs(null, repeats);
+  const together = runs(pools.two, repeats);
+  const four = runs(pools.four, 1);
   lendHelpers(null);
   return {
     cpuSeconds: Math.min(...alone.map((r) => r.cpu)),
     wallSeconds: Math.min(...together.map((r) => r.wall)),
-    score: alone[0]!.score,
+    score: scoreOf(task, alone[0]!.forest),
+    same: new Set([...alone, ...together, ...four].map(({ forest }) => hashOf(forest))).size === 1,
   };
 }
 
+/** How far ours is behind the peer, in % of its score. */
+const behindOf = (task: Task, own: number, peer: number): number => (task.loss === 'logistic' ? peer / own - 1 : own / peer - 1) * 100;
+
+interface Compared {
+  readonly cpu: number;
+  readonly wall: number;
+  /** Mean over the splits, and its standard error. */
+  readonly behind: number;
+  readonly error: number;
+}
+
+/** Student's t with four degrees of freedom that is passed by chance once in 200 times, one-sided: there are some 24 comparisons. */
+const CLEARLY = 4.604;
+
 const titles: Readonly<Record<Peer, string>> = { xgboost: 'XGBoost', lightgbm: 'LightGBM' };
 const figures: Record<string, Figure> = {};
-const ratios: Record<Peer, { cpu: number; wall: number; behind: number }[]> = { xgboost: [], lightgbm: [] };
+const compared: Record<Peer, Compared[]> = { xgboost: [], lightgbm: [] };
 const plainRatios: number[] = [];
-for (const task of tasks(quick)) {
-  const peers = peersOf(task, repeats);
+/** Bytes of the kernel's memory for each row, by set. */
+const rowBytes = new Map<string, number>();
+let different = 0;
+
+function compare(task: Task): void {
+  const behind: Record<Peer, number[]> = { xgboost: [], lightgbm: [] };
+  const first = divided(task, 0);
+  const peers = peersOf(first, repeats, '1,2');
+  const times = { xgboost: timed(first, OPTIONS.xgboost), lightgbm: timed(first, OPTIONS.lightgbm) };
+  plainRatios.push(ours(first, plainKernel, OPTIONS.xgboost).cpu / times.xgboost.cpuSeconds);
   const metric = task.loss === 'logistic' ? 'AUC' : 'RMSE';
   const told = (r: Result): string =>
     `${r.cpuSeconds.toFixed(2)} s of CPU, ${r.wallSeconds.toFixed(2)} s on two threads, ${metric} ${r.score.toPrecision(5)}`;
+  for (let split = 0; split < splits; split++) {
+    const parts = split === 0 ? first : divided(task, split);
+    const others = split === 0 ? peers : peersOf(parts, 1, '2');
+    for (const [name, { score: reached }] of Object.entries(others) as [Peer, Result][]) {
+      const own = split === 0 ? times[name].score : scoreOf(parts, ours(parts, wasmKernel, OPTIONS[name]).forest);
+      behind[name].push(behindOf(task, own, reached));
+    }
+  }
   for (const name of ['xgboost', 'lightgbm'] as const) {
-    const own = fastest(task, OPTIONS[name]);
+    const own = times[name];
     const peer = peers[name];
+    if (!own.same) different++;
     process.stderr.write(
       `${task.name}: ${told(own)}; ${peer ? `${titles[name]} ${peer.version}: ${told(peer)}` : `${titles[name]} not found`}\n`,
     );
-    if (name === 'xgboost') plainRatios.push(ours(task, plainKernel, OPTIONS[name]).cpu / own.cpuSeconds);
     if (peer === undefined) continue;
-    const behind = (task.loss === 'logistic' ? peer.score / own.score - 1 : own.score / peer.score - 1) * 100;
+    const mean = behind[name].reduce((sum, gap) => sum + gap, 0) / splits;
+    const squares = behind[name].reduce((sum, gap) => sum + (gap - mean) ** 2, 0);
+    const error = splits > 1 ? Math.sqrt(squares / (splits - 1) / splits) : Number.POSITIVE_INFINITY;
     const cpu = own.cpuSeconds / peer.cpuSeconds;
-    ratios[name].push({ cpu, wall: own.wallSeconds / peer.wallSeconds, behind });
-    figures[`${name} ${task.name}`] = { value: cpu, title: `CPU time against ${titles[name]}, ${task.name}` };
+    compared[name].push({ cpu, wall: own.wallSeconds / peer.wallSeconds, behind: mean, error });
+    const sure = splits > 1 ? `, behind by ${mean.toFixed(2)} ± ${error.toFixed(2)} %` : '';
+    figures[`${name} ${task.name}`] = { value: cpu, title: `CPU time against ${titles[name]}, ${task.name}${sure}` };
   }
 }
-await pool.close();
+
+const all = tasks(quick);
+for (const task of names ? all.filter(({ name }) => names.includes(name)) : all) {
+  compare(task);
+  rowBytes.set(task.name, Math.max(...takenMemory.splice(0)) / (task.rows.targets.length * (1 - 1 / SPLITS)));
+}
+await Promise.all(Object.values(pools).map((pool) => pool.close()));
 const mean = (values: readonly number[]): number => Math.exp(values.reduce((s, v) => s + Math.log(v), 0) / values.length);
 for (const name of ['xgboost', 'lightgbm'] as const) {
-  const of = ratios[name];
+  const of = compared[name];
   if (of.length === 0) continue;
   const sets = `geometric mean of ${of.length} sets`;
   figures[`${name} cpu`] = { value: mean(of.map((r) => r.cpu)), title: `CPU time against ${titles[name]}, one thread, ${sets}` };
@@ -307,9 +390,20 @@ for (const name of ['xgboost', 'lightgbm'] as const) {
   figures[`${name} behind`] = {
     value: Math.max(...of.map((r) => r.behind)),
     unit: '%',
-    title: `furthest behind ${titles[name]} (AUC or RMSE, relative)`,
+    title: `furthest behind ${titles[name]} (AUC or RMSE, relative, mean of ${splits} splits)`,
+  };
+  figures[`${name} clearly`] = {
+    value: of.filter((r) => r.behind > CLEARLY * r.error).length,
+    title: `sets on which ${titles[name]} is better beyond noise (${CLEARLY} standard errors)`,
   };
 }
+figures['different'] = { value: different, title: 'models that differ at 1, 2 and 4 threads' };
+for (const task of all.filter(({ name }) => rowBytes.has(name) && name.startsWith('200k')))
+  figures['memory'] = {
+    value: rowBytes.get(task.name)!,
+    unit: 'bytes',
+    title: `the kernel's memory for a row of ${task.rows.features.length} columns, histograms included`,
+  };
 figures['plain'] = { value: mean(plainRatios), title: 'CPU time of the plain kernel against WebAssembly' };
 report({
   bench: 'train',
@@ -321,5 +415,8 @@ report({
     { figure: 'lightgbm wall', at: 'most', value: 1 },
     { figure: 'xgboost behind', at: 'most', value: 1 },
     { figure: 'lightgbm behind', at: 'most', value: 1 },
+    { figure: 'xgboost clearly', at: 'most', value: 0 },
+    { figure: 'lightgbm clearly', at: 'most', value: 0 },
+    { figure: 'different', at: 'most', value: 0 },
   ],
 });

@@ -1,6 +1,7 @@
 export { type Acting, type Money, type Worth, worth } from './auto/money.ts';
 export type { Progress } from './auto/search.ts';
 export type { SplitDecision } from './auto/split.ts';
+export { type TargetCandidate, targetCandidates } from './auto/targets.ts';
 export type { ColumnData } from './columns.ts';
 export { type Explanation, explain } from './explain.ts';
 export { assign, type Centroid, type ClusterOptions, type Clusters, centroids, checkClusters, cluster } from './kmeans.ts';

@@ -25,34 +25,31 @@ export interface Taught {
   readonly rounds: number | null;
 }
 
-/** Trains one candidate; yields its progress after each round or iteration. With validation rows, trees stop early on them. */
+/**
+ * Trains one candidate; yields its progress after each round or iteration. With validation rows, trees stop early on them. `next(true)` ends the
+ * training with what there is.
+ */
 export function* teach(
   candidate: Candidate,
   lesson: Lesson,
   validation: Lesson | null,
   classes: number,
-): Generator<number, Taught, undefined> {
+): Generator<number, Taught, boolean | undefined> {
   if (candidate.learner === 'bayes') {
     yield 1;
     return { learned: packLinear(fitBayes(lesson, classes, candidate.options), classes === 2 ? 'sigmoid' : 'softmax'), rounds: null };
   }
   if (candidate.learner === 'linear') {
-    let iteration = 0;
     const fit = fitLinear(lesson, classes, candidate.options);
-    for (let step = fit.next(); ; step = fit.next()) {
-      if (step.done) return { learned: packLinear(step.value, linkOf(candidate.options.loss)), rounds: null };
-      yield ++iteration;
-    }
+    let step = fit.next();
+    for (let iteration = 1; !step.done; iteration++) step = fit.next(yield iteration);
+    return { learned: packLinear(step.value, linkOf(candidate.options.loss)), rounds: null };
   }
   const growing = boost(rowsOf(lesson), validation && rowsOf(validation), candidate.options, classes, wasmKernel);
-  for (let step = growing.next(); ; step = growing.next()) {
-    if (step.done)
-      return {
-        learned: { kind: 'trees', link: linkOf(candidate.options.loss), forest: packForest(step.value.forest) },
-        rounds: step.value.rounds,
-      };
-    yield step.value.round;
-  }
+  let step = growing.next();
+  while (!step.done) step = growing.next(yield step.value.round);
+  const { forest, rounds } = step.value;
+  return { learned: { kind: 'trees', link: linkOf(candidate.options.loss), forest: packForest(forest) }, rounds };
 }
 
 function rowsOf({ encoded, targets, weights }: Lesson): Rows {

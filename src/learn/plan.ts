@@ -15,6 +15,11 @@ export interface Plan {
   readonly linear?: Partial<Omit<LinearOptions, 'loss'>>;
   /** Column of row weights. */
   readonly weight?: string;
+  /**
+   * Classes: what a row of each counts in learning and choosing, by label; `balanced`: all classes alike. Probabilities are then those of a
+   * world in which rows weigh so; counts in the report stay those of real rows. Not with `money`, whose threshold needs honest probabilities.
+   */
+  readonly classWeights?: 'balanced' | Readonly<Record<string, number>>;
   /** Columns not to learn from. */
   readonly ignore?: readonly string[];
   /** How rows to learn from are told from rows to judge by; `column` is the time or the group. */
@@ -22,6 +27,8 @@ export interface Plan {
   /** `trials` bounds the number of models tried and makes the result repeatable; `millis` bounds the time. Without either: 6 trials. */
   readonly budget?: { readonly trials?: number; readonly millis?: number };
   readonly seed?: number;
+  /** A time column: when each row's answer has to be given. What was written later is told of (auto/arrival.ts). Default: when the target came. */
+  readonly moment?: string;
   /** Two classes: what acting on a row of the second class brings, and what acting on any row costs, in the same money. */
   readonly money?: { readonly hit: number; readonly contact: number };
 }
@@ -38,10 +45,22 @@ export function checkPlan(plan: Plan): void {
     inRange('money.hit', plan.money.hit, 0, 1e15, false);
     inRange('money.contact', plan.money.contact, 0, 1e15, false);
   }
+  checkClassWeights(plan.classWeights);
   checkBoost({ ...boostDefaults, ...plan.trees });
   inRange('linear.l1', plan.linear?.l1 ?? 0, 0, 1e12, false);
   inRange('linear.l2', plan.linear?.l2 ?? 0, 0, 1e12, false);
   inRange('linear.iterations', plan.linear?.iterations ?? 1, 1, 100_000, true);
+}
+
+function checkClassWeights(given: Plan['classWeights']): void {
+  if (given === undefined || given === 'balanced') return;
+  const fits = typeof given === 'object' && given !== null && !Array.isArray(given);
+  if (!fits || !Object.values(given).every((weight) => typeof weight === 'number' && weight > 0 && weight <= 1e6))
+    fail('LEARN_PLAN', {
+      option: 'classWeights',
+      value: JSON.stringify(given),
+      expected: '"balanced", or a number above 0, at most 1e6, by class',
+    });
 }
 
 function checkBoost(o: BoostOptions): void {

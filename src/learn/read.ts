@@ -106,3 +106,10 @@ function dateParts(year: number, month: number, day: number): number | null {
   const date = new Date(value);
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day ? value : null;
 }
+
+/** A cell as epoch milliseconds (a number as it stands, a date in text); NaN where there is none. */
+export function timeOf(value: Cell): number {
+  const given = known(value);
+  if (given === null) return Number.NaN;
+  return typeof given === 'number' ? given : (parseTime(given) ?? Number.NaN);
+}

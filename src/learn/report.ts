@@ -34,7 +34,16 @@ export interface Trial {
 
 /** Something about the data that the user should know; `column` where it is about one. */
 export interface Warning {
-  readonly kind: 'dropped' | 'leakage' | 'imbalance' | 'duplicates' | 'both sides' | 'few rows' | 'no better than the rule' | 'too good';
+  readonly kind:
+    | 'dropped'
+    | 'leakage'
+    | 'imbalance'
+    | 'class weights'
+    | 'duplicates'
+    | 'both sides'
+    | 'few rows'
+    | 'no better than the rule'
+    | 'too good';
   readonly column: string | null;
   readonly text: string;
 }

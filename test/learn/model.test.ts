@@ -159,12 +159,36 @@ test('training tells of its progress, stops when told and keeps the best so far'
   await failure('LEARN_STOPPED', () => train({ target: 'bought' }, table, undefined, AbortSignal.abort()));
 });
 
-test('a time budget ends the search by the clock it is given', async () => {
+test('a time budget ends the search by the clock it is given: it is used, and the chosen models are trained again within it', async () => {
+  for (const millis of [4000, 20_000]) {
+    let now = 0;
+    const world = { now: () => now, pause: async () => {} };
+    const made = await train({ target: 'bought', ignore: ['spent'], budget: { millis } }, table, () => (now += 10), undefined, world);
+    assert.ok(now <= millis && now >= millis * 0.6, `${now} of ${millis}`);
+    assert.equal(made.report!.stopped, false);
+    assert.ok(made.report!.trials.length >= 1);
+  }
+});
+
+test('a budget that is too small for the first model keeps what it could grow', async () => {
   let now = 0;
-  const world = { now: () => (now += 10), pause: async () => {} };
-  const made = await train({ target: 'bought', ignore: ['spent'], budget: { millis: 20_000 } }, table, undefined, undefined, world);
-  assert.ok(made.report!.trials.length >= 1 && made.report!.trials.length < 1000);
-  assert.equal(made.report!.stopped, false);
+  const many = Array.from({ length: 9000 }, (_, i) => i);
+  const columns = [
+    numbers(
+      'x',
+      many.map((i) => (i * 7919) % 997),
+    ),
+    numbers(
+      'y',
+      many.map((i) => ((i * 7919) % 997 > 500 ? 10 : 0) + ((i * 31) % 11) / 10),
+    ),
+  ];
+  const world = { now: () => now, pause: async () => {} };
+  const plan: Plan = { target: 'y', learner: 'trees', trees: { rounds: 2000, patience: 0 }, budget: { millis: 1000 } };
+  const made = await train(plan, columns, () => (now += 10), undefined, world);
+  const [trial] = made.report!.trials;
+  assert.ok(trial!.rounds! >= 10 && trial!.rounds! < 100, `${trial!.rounds} rounds`);
+  assert.ok(now <= 1000, `${now} of 1000`);
 });
 
 test('a label that is a number comes back as a number', async () => {

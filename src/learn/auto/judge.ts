@@ -1,3 +1,4 @@
+import { take } from '../columns.ts';
 import type { Lesson } from '../learners.ts';
 import {
   accuracy,
@@ -51,8 +52,9 @@ export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learn
   const better = gain.value > 2 * gain.error && gain.value > 0;
   const binary = target.classes?.length === 2;
   const weighty = importance(study, outer.judge, answer, rules.known);
-  const points = binary ? acting(judged, ruled.answers) : null;
-  const bins = binary ? calibration(judged) : null;
+  const real = { ...judged, weights: take(study.weights.rows, outer.rows.judge) };
+  const points = binary ? acting(real, ruled.answers) : null;
+  const bins = binary ? calibration(real) : null;
   const facts: Omit<Report, 'card'> = {
     task: target.task,
     taskWhy: target.why,
@@ -67,15 +69,15 @@ export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learn
     warnings: [...dataWarnings(study, outer), ...rules.leaks, ...resultWarnings(judged, outer, better, weighty)],
     metric,
     trials: made.trials,
-    scores: figures(study, judged),
+    scores: figures(study, judged, real),
     rule: { text: ruleText(rules.best, study), score: measure(ruled), gain: gain.value, gainError: gain.error },
     better,
     importance: weighty,
-    confusion: target.classes === null ? null : confusion(judged),
-    thresholds: binary ? thresholds(judged) : null,
+    confusion: target.classes === null ? null : confusion(real),
+    thresholds: binary ? thresholds(real) : null,
     calibration: bins,
-    reliability: bins && { brier: brier(judged), expectedError: calibrationError(bins), miscalibration: miscalibration(judged) },
-    ranking: binary ? ranking(judged) : null,
+    reliability: bins && { brier: brier(real), expectedError: calibrationError(bins), miscalibration: miscalibration(real) },
+    ranking: binary ? ranking(real) : null,
     acting: points,
     money: points && study.plan.money ? worth(points, study.plan.money) : null,
     dependence: dependence(study, outer, answer, weighty),
@@ -90,9 +92,10 @@ function against(lesson: Lesson, answers: Float64Array, width: number): Judged {
   return { truth: lesson.targets, weights: lesson.weights, answers, width };
 }
 
-function figures(study: Study, judged: Judged): Figure[] {
-  const figure = (metric: MetricName, of: (judged: Judged) => number): Figure => ({ metric, ...withError(judged, of, study.seed) });
-  const first = figure(study.metric, study.measure);
+/** The metric that models are chosen by weighs classes as asked; the others count real rows. */
+function figures(study: Study, judged: Judged, real: Judged): Figure[] {
+  const figure = (metric: MetricName, of: (judged: Judged) => number): Figure => ({ metric, ...withError(real, of, study.seed) });
+  const first: Figure = { metric: study.metric, ...withError(judged, study.measure, study.seed) };
   if (judged.width === 1)
     return [first, figure('mae', meanAbsolute), figure('r2', determination)].filter((f, i) => i === 0 || f.metric !== study.metric);
   const rest = [figure('accuracy', accuracy), figure('f1', judged.width === 2 ? (j) => f1(j, 1) : meanF1)];

@@ -12,9 +12,12 @@ import { type Reading, readColumn } from '../read.ts';
 import type { Trial } from '../report.ts';
 import { blendShares } from '../stack.ts';
 import { outcomeOf, readTarget, type Target } from '../target.ts';
+import { type Arrivals, isStamp, readArrivals } from './arrival.ts';
 import { neighbour, portfolio } from './candidates.ts';
 import { judge } from './judge.ts';
 import { chooseSplit, type Division, divide, foldsOf, type SplitDecision } from './split.ts';
+import { targetCandidates } from './targets.ts';
+import { readWeights, type Weights } from './weights.ts';
 
 /** Metrics that models are chosen by: less is better. */
 export type ChosenBy = 'logLoss' | 'rmse' | 'mae' | 'pinball';
@@ -40,8 +43,9 @@ export interface Study {
   readonly used: readonly ColumnData[];
   readonly usedReadings: readonly Reading[];
   readonly target: Target;
-  readonly weights: Float64Array;
+  readonly weights: Weights;
   readonly split: SplitDecision;
+  readonly arrivals: Arrivals;
   readonly seed: number;
   /** 1 for regression, else the number of classes. */
   readonly width: number;
@@ -61,8 +65,10 @@ const JUDGED = 0.2;
 /** Below this many rows one part is too small to choose by: each row is judged once, in three or five folds. */
 const FEW_ROWS = 5000;
 const VERY_FEW_ROWS = 2000;
-/** Share of a time budget for trials; the rest is for training the chosen ones on all rows. */
-const TRIAL_SHARE = 0.6;
+/** Share of a time budget for trials and for training the chosen ones on all rows; the rest is for the report. */
+const PLANNED = 0.92;
+/** While models are tried, time is kept for training so many of the best again. */
+const MEMBERS_KEPT_FOR = 3;
 /** A model that is worse than the best by so many errors of the difference, on the folds that both saw, is given up. */
 const HOPELESS = 3;
 
@@ -78,8 +84,9 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
   const outer = divide(study.split, columns, study.target, JUDGED, study.seed);
   const folds = innerFolds(study, outer);
   const lessons = folds.map((fold) => lessonsOf(study, fold));
-  const { tried, givenUp, stopped } = yield* tryCandidates(study, lessons, now);
-  const shares = stopped ? onlyBest(tried) : sharesOf(study, tried, lessons);
+  const time = timeOf(study, outer, folds, began);
+  const { tried, givenUp, stopped } = yield* tryCandidates(study, lessons, time, now);
+  const shares = stopped ? onlyBest(tried) : affordable(study, tried, lessons, time, now());
   const chosen = tried.filter((_, t) => shares[t]! > 0);
   const chosenShares = shares.filter((share) => share > 0);
   const best = bestOf(tried)!;
@@ -125,20 +132,26 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
   checkColumns(columns);
   const readings = columns.map(readColumn);
   const at = columns.findIndex((c) => c.name === plan.target);
-  if (at < 0) fail('LEARN_TARGET', { target: plan.target, problem: 'is not in the training table' });
+  if (at < 0) fail('LEARN_TARGET', { target: plan.target, problem: `is not in the training table${insteadOf(columns, readings)}` });
   const target = readTarget(plan, columns[at]!, readings[at]!);
   const split = chooseSplit(plan, columns, readings, target);
-  const kept = columns.map((column, i) => isUsed(plan, split, column, readings[i]!));
+  const arrivals = readArrivals(plan, columns, readings);
+  const kept = columns.map((column, i) => isUsed(plan, split, column, readings[i]!) && !isStamp(arrivals, column.name));
   const used = columns.filter((_, i) => kept[i]);
   if (used.length === 0) fail('LEARN_FEATURES', { dropped: columns.length - 1, columns: columns.length - 1 });
   if (plan.learner === 'bayes' && target.classes === null)
     fail('LEARN_PLAN', { option: 'learner', value: 'bayes', expected: 'another one for numbers: naive Bayes tells classes' });
   demandLoss(plan, target);
   const { metric, measure } = measureOf(plan, target);
-  const weights = weightsOf(plan, columns);
+  const weights = readWeights(plan, columns, target);
   const usedReadings = readings.filter((_, i) => kept[i]);
   const width = target.classes?.length ?? 1;
-  return { plan, columns, readings, used, usedReadings, target, weights, split, seed: plan.seed ?? 1, width, metric, measure };
+  return { plan, columns, readings, used, usedReadings, target, weights, split, arrivals, seed: plan.seed ?? 1, width, metric, measure };
+}
+
+function insteadOf(columns: readonly ColumnData[], readings: readonly Reading[]): string {
+  const likely = targetCandidates(columns, readings).slice(0, 3);
+  return likely.length === 0 ? '' : `; its likeliest targets are ${likely.map(({ column, why }) => `"${column}" (${why})`).join(', ')}`;
 }
 
 /** A group's name says nothing of a new group, so it is not learned from. */
@@ -168,19 +181,6 @@ function measureOf(plan: Plan, target: Target): { metric: ChosenBy; measure: (ju
   if (plan.trees?.loss === 'absolute') return { metric: 'mae', measure: meanAbsolute };
   if (plan.trees?.loss === 'quantile') return { metric: 'pinball', measure: (judged) => pinball(judged, plan.trees?.alpha ?? 0.5) };
   return { metric: 'rmse', measure: rootMeanSquare };
-}
-
-/** [rows of the table]. */
-function weightsOf(plan: Plan, columns: readonly ColumnData[]): Float64Array {
-  const rows = columns[0]!.values.length;
-  if (plan.weight === undefined) return new Float64Array(rows).fill(1);
-  const column = columns.find((c) => c.name === plan.weight);
-  if (column?.kind !== 'number')
-    return fail('LEARN_WEIGHTS', { column: plan.weight, problem: column ? 'is not a number' : 'is not in the training table' });
-  const bad = column.values.findIndex((w) => !(w >= 0 && w < 1e15));
-  if (bad >= 0) fail('LEARN_WEIGHTS', { column: plan.weight, problem: `has the value ${column.values[bad]} in row ${bad + 1}` });
-  if (column.values.every((w) => w === 0)) fail('LEARN_WEIGHTS', { column: plan.weight, problem: 'is 0 in every row' });
-  return column.values;
 }
 
 function innerFolds(study: Study, outer: Division): Division[] {
@@ -218,7 +218,7 @@ function lessonsOf(study: Study, division: Division): Lessons {
   const side = (rows: Uint32Array) => ({
     columns: takeRows(study.used, rows),
     targets: Float64Array.from(rows, (row) => targetAt.get(row)!),
-    weights: take(study.weights, rows),
+    weights: take(study.weights.learning, rows),
   });
   const learn = side(division.learn);
   const judged = side(division.judge);
@@ -232,19 +232,38 @@ function lessonsOf(study: Study, division: Division): Lessons {
   };
 }
 
+/** The plan's time. Training a trial's model again, on the rows tried with and then on all, takes `again` times what the trial took. */
+interface Time {
+  readonly began: number;
+  readonly until: number;
+  readonly again: number;
+}
+
+function timeOf({ plan, target }: Study, outer: Division, folds: readonly Division[], began: number): Time {
+  const { millis } = plan.budget ?? {};
+  const tried = folds.reduce((sum, { learn }) => sum + learn.length, 0);
+  const until = millis === undefined ? Number.POSITIVE_INFINITY : began + millis * PLANNED;
+  return { began, until, again: (outer.learn.length + target.rows.length) / tried };
+}
+
+/** Time that training the best few again will take. */
+function finishing(tried: readonly Tried[], { again }: Time): number {
+  const best = [...tried].sort((a, b) => a.score - b.score).slice(0, MEMBERS_KEPT_FOR);
+  return again * best.reduce((sum, { trainMillis }) => sum + trainMillis, 0);
+}
+
 function* tryCandidates(
   study: Study,
   lessons: readonly Lessons[],
+  time: Time,
   now: () => number,
 ): Generator<Progress, { tried: Tried[]; givenUp: Trial[]; stopped: boolean }, boolean | undefined> {
-  const began = now();
-  const { millis } = study.plan.budget ?? {};
+  const { millis, trials } = study.plan.budget ?? {};
   const encoded = lessons[0]!.learn.encoded;
   const has = { texts: encoded.texts.length > 0, others: study.used.length > encoded.texts.length };
   const queue = portfolio(study.plan, study.target, has);
   const alone = study.plan.learner !== undefined && study.plan.learner !== 'auto';
-  const most = alone ? 1 : (study.plan.budget?.trials ?? (millis === undefined ? DEFAULT_TRIALS : null));
-  const deadline = millis === undefined ? Number.POSITIVE_INFINITY : began + millis * TRIAL_SHARE;
+  const most = alone ? 1 : (trials ?? (millis === undefined ? DEFAULT_TRIALS : null));
   const next = random(study.seed);
   const tried: Tried[] = [];
   const givenUp: Trial[] = [];
@@ -252,7 +271,9 @@ function* tryCandidates(
     const best = bestOf(tried);
     const candidate = queue.shift() ?? neighbour(best!.candidate, next, tried.length + givenUp.length + 1);
     const trial = tryOne(study, candidate, lessons, best, now);
-    for (let step = trial.next(); ; step = trial.next()) {
+    const started = now();
+    let enough = false;
+    for (let step = trial.next(); ; step = trial.next(enough)) {
       if (step.done) {
         if ('share' in step.value) givenUp.push(step.value);
         else tried.push(step.value);
@@ -266,12 +287,14 @@ function* tryCandidates(
         round: step.value,
         metric: study.metric,
         best: standing,
-        elapsedMillis: now() - began,
+        elapsedMillis: now() - time.began,
       };
       if (stop === true) return best ? { tried, givenUp, stopped: true } : fail('LEARN_STOPPED');
-      if (best && now() > deadline) return { tried, givenUp, stopped: false };
+      if (best && now() + finishing(tried, time) > time.until) return { tried, givenUp, stopped: false };
+      // The first model is kept, however little it could grow.
+      enough = !best && now() + time.again * (now() - started) > time.until;
     }
-    if (now() > deadline) break;
+    if (now() + finishing(tried, time) > time.until) break;
   }
   return { tried, givenUp, stopped: false };
 }
@@ -289,7 +312,7 @@ function* tryOne(
   lessons: readonly Lessons[],
   best: Tried | null,
   now: () => number,
-): Generator<number, Tried | Trial, undefined> {
+): Generator<number, Tried | Trial, boolean | undefined> {
   const began = now();
   const answers: Float64Array[] = [];
   let rounds = 0;
@@ -326,8 +349,10 @@ function* tryOne(
 
 function isHopeless({ metric, plan }: Study, seen: Judged, best: Tried): boolean {
   const alpha = plan.trees?.alpha;
+  const calibration = seen.width === 1 ? null : worthCalibrating(seen);
+  const own = calibration === null ? seen : { ...seen, answers: calibrated(seen, calibration) };
   const reached = rowLosses({ ...seen, answers: best.answers.subarray(0, seen.answers.length) }, metric, alpha);
-  const behind = rowLosses(seen, metric, alpha).map((loss, row) => loss - reached[row]!);
+  const behind = rowLosses(own, metric, alpha).map((loss, row) => loss - reached[row]!);
   const { value, error } = meanWithError(behind, seen.weights);
   return value > HOPELESS * error && seen.truth.length >= 100;
 }
@@ -359,9 +384,22 @@ function onlyBest(tried: readonly Tried[]): number[] {
   return tried.map((trial) => (trial === best ? 1 : 0));
 }
 
-function sharesOf(study: Study, tried: readonly Tried[], lessons: readonly Lessons[]): number[] {
+/** Shares of a blend that there is time to train: members with the least say are left out until it fits; one always stays. */
+function affordable(study: Study, tried: readonly Tried[], lessons: readonly Lessons[], { until, again }: Time, at: number): number[] {
   const { truth, weights } = judgedBy(study, lessons, tried[0]!.answers);
-  return blendShares({ truth, weights, width: study.width, answers: tried.map((trial) => trial.answers) }, study.metric, study.measure);
+  const sharesOf = (members: readonly Tried[]): number[] =>
+    blendShares({ truth, weights, width: study.width, answers: members.map(({ answers }) => answers) }, study.metric, study.measure);
+  let members = tried;
+  let shares = sharesOf(members);
+  while (true) {
+    const ordered = members.map((trial, m) => ({ trial, share: shares[m]! })).filter(({ share }) => share > 0);
+    ordered.sort((a, b) => b.share - a.share);
+    const cost = again * ordered.reduce((sum, { trial }) => sum + trial.trainMillis, 0);
+    if (ordered.length === 1 || at + cost <= until) break;
+    members = ordered.slice(0, -1).map(({ trial }) => trial);
+    shares = sharesOf(members);
+  }
+  return tried.map((trial) => shares[members.indexOf(trial)] ?? 0);
 }
 
 /** Trains the chosen candidates on all the given rows, with the rounds and the calibration that were found in the folds. */
@@ -370,7 +408,7 @@ function* learnAll(
   shares: readonly number[],
   lesson: Lesson,
   width: number,
-): Generator<number, Learned, undefined> {
+): Generator<number, Learned, boolean | undefined> {
   const members: { weight: number; learned: Learned }[] = [];
   for (const [at, { candidate, rounds, calibration }] of chosen.entries()) {
     const settled: Candidate =

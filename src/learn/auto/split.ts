@@ -1,8 +1,8 @@
 import { fail } from '#core';
-import { type Cell, type ColumnData, cell } from '../columns.ts';
+import { type ColumnData, cell } from '../columns.ts';
 import type { Plan, SplitKind } from '../plan.ts';
 import { hashText, mix, random, shuffled } from '../random.ts';
-import { known, parseTime, type Reading } from '../read.ts';
+import { known, type Reading, timeOf } from '../read.ts';
 import type { Target } from '../target.ts';
 
 /** How rows to judge by are chosen, and why. */
@@ -78,12 +78,6 @@ export function isEntity(column: ColumnData, reading: Reading, plan: Plan): bool
 /** Epoch milliseconds (or any number) of those rows; NaN where missing. */
 function timesOf(column: ColumnData, rows: Uint32Array): Float64Array {
   return Float64Array.from(rows, (row) => timeOf(cell(column, row)));
-}
-
-function timeOf(value: Cell): number {
-  const given = known(value);
-  if (given === null) return Number.NaN;
-  return typeof given === 'number' ? given : (parseTime(given) ?? Number.NaN);
 }
 
 /**

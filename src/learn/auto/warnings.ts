@@ -4,6 +4,7 @@ import type { Judged } from '../metrics.ts';
 import { hashText, mix } from '../random.ts';
 import { known } from '../read.ts';
 import type { Report, Warning } from '../report.ts';
+import { isStamp, lateColumns } from './arrival.ts';
 import { constantRule, knowledge } from './rule.ts';
 import type { Lessons, Study } from './search.ts';
 import { isEntity } from './split.ts';
@@ -28,6 +29,9 @@ export function dataWarnings(study: Study, outer: Lessons): Warning[] {
     if (name === study.plan.target || (role !== 'id' && role !== 'constant' && role !== 'empty')) continue;
     warnings.push({ kind: 'dropped', column: name, text: `"${name}" is not learned from: ${why}.` });
   }
+  for (const { name } of study.columns.filter((column) => isStamp(study.arrivals, column.name)))
+    warnings.push({ kind: 'dropped', column: name, text: `"${name}" is not learned from: it says when another column came.` });
+  warnings.push(...lateColumns(study.arrivals, study.used, study.target));
   const unknown = study.columns[0]!.values.length - study.target.rows.length;
   if (unknown > 0)
     warnings.push({
@@ -41,7 +45,14 @@ export function dataWarnings(study: Study, outer: Lessons): Warning[] {
       column: null,
       text: `${study.target.rows.length} rows are few: expect the score to change with new data.`,
     });
-  return [...warnings, ...imbalance(study), ...duplicates(outer), ...bothSides(study, outer)];
+  return [...warnings, ...reweighted(study), ...imbalance(study), ...duplicates(outer), ...bothSides(study, outer)];
+}
+
+function reweighted({ plan }: Study): Warning[] {
+  if (plan.classWeights === undefined) return [];
+  const how = plan.classWeights === 'balanced' ? 'alike' : 'as asked';
+  const text = `Classes weigh ${how} in learning: probabilities are not shares of real rows, and the log-loss is reckoned with these weights.`;
+  return [{ kind: 'class weights', column: null, text }];
 }
 
 function imbalance({ target }: Study): Warning[] {

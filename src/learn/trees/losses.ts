@@ -118,7 +118,7 @@ function pointwise(parts: Pointwise): Loss {
 function quantileLoss(alpha: number, factor: number): Loss {
   return pointwise({
     base: (y, w) => weightedQuantile(y, w, alpha),
-    gradient: (y, s) => (s >= y ? 1 - alpha : -alpha),
+    gradient: (y, s) => factor * (s >= y ? 1 - alpha : -alpha),
     hessian: () => 1,
     value: (y, s) => factor * (s >= y ? (1 - alpha) * (s - y) : alpha * (y - s)),
     leafQuantile: alpha,

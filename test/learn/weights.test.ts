@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type ColumnData, type Plan, train } from '#learn';
+import { generator, numbers, texts } from './data.ts';
+
+/** One row in twenty is a "yes", somewhat likelier where x is large. */
+function rare(rows: number, seed: number): ColumnData[] {
+  const next = generator(seed);
+  const x = Array.from({ length: rows }, () => next());
+  const z = Array.from({ length: rows }, () => ['a', 'b', 'c'][Math.floor(next() * 3)]!);
+  const y = x.map((v) => (next() < 0.12 * v * v ? 'yes' : 'no'));
+  return [numbers('x', x), texts('z', z), texts('y', y)];
+}
+
+for (const learner of ['trees', 'linear', 'bayes'] as const) {
+  test(`${learner}: a class that weighs 3 is learned as if each of its rows weighed 3`, async () => {
+    const table = rare(900, 3);
+    const weights = numbers(
+      'w',
+      (table[2]!.values as string[]).map((label) => (label === 'yes' ? 3 : 1)),
+    );
+    const plan: Plan = { target: 'y', learner, seed: 5, trees: { rounds: 20 } };
+    const byClass = await train({ ...plan, classWeights: { yes: 3 } }, table);
+    const byRow = await train({ ...plan, weight: 'w' }, [...table, weights]);
+    assert.deepEqual(byClass.learned, byRow.learned);
+    const none = await train(plan, table);
+    assert.notDeepEqual(byClass.learned, none.learned);
+  });
+}
+
+test('balanced classes are both found where the rare one never was; the counts stay those of real rows, and the report says what weighs', async () => {
+  const table = rare(4000, 7);
+  const plan: Plan = { target: 'y', learner: 'trees', trees: { rounds: 60, maxLeaves: 8 } };
+  const recall = async (more: Partial<Plan>) => {
+    const report = (await train({ ...plan, ...more }, table)).report!;
+    const [, yes] = report.confusion!;
+    assert.equal(
+      report.confusion!.flat().reduce((sum, n) => sum + n, 0),
+      report.rows.judged,
+    );
+    return { recall: yes![1]! / (yes![0]! + yes![1]!), told: report.warnings.some(({ kind }) => kind === 'class weights') };
+  };
+  const plain = await recall({});
+  const balanced = await recall({ classWeights: 'balanced' });
+  assert.ok(plain.recall < 0.1 && balanced.recall > 0.5, `${plain.recall} and ${balanced.recall}`);
+  assert.deepEqual([plain.told, balanced.told], [false, true]);
+});
+
+const refused: [string, Partial<Plan>][] = [
+  ['an unknown class', { classWeights: { maybe: 2 } }],
+  ['a weight of 0', { classWeights: { yes: 0 } }],
+  ['a weight that is no number', { classWeights: { yes: '3' as unknown as number } }],
+  ['an unknown word', { classWeights: 'fair' as 'balanced' }],
+  ['money, which needs honest probabilities', { classWeights: 'balanced', money: { hit: 5, contact: 1 } }],
+  ['numbers to predict', { classWeights: 'balanced', target: 'x' }],
+];
+for (const [what, plan] of refused) {
+  test(`class weights with ${what} are refused`, async () => {
+    await assert.rejects(train({ target: 'y', ...plan }, rare(200, 9)), { code: 'LEARN_PLAN' });
+  });
+}
