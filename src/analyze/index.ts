@@ -32,3 +32,4 @@ export { type Models, openModels } from './models/models.ts';
 export { modelStatement } from './models/statements.ts';
 export type { Analyst, Answer, Asking, Format, JobState, OwnStatements, RoleLimits } from './query.ts';
 export { openAnalyst } from './query.ts';
+export { type Trace, traceOf } from './trace.ts';

@@ -16,6 +16,7 @@ import type { Creating, Models } from './models/models.ts';
 import { openQueryLog } from './query-log.ts';
 import { newSpool } from './spool.ts';
 import { newStatements } from './statements.ts';
+import { type Candidate, type Gathering, newSharing } from './together.ts';
 import { newTurns, type Turn, type TurnRules } from './turns.ts';
 import { queryError } from './words.ts';
 
@@ -68,6 +69,11 @@ export interface Analyst {
   readable(who: Principal): Promise<readonly string[]>;
   /** Errors: SQL_*, QUERY_*. */
   ask(asking: Asking): Promise<Answer>;
+  /**
+   * Several that one person asks at once; `hear` is told each answer, or its error, as it comes. Those that group the same rows share a
+   * scan: a mean may then differ from the one that `ask` gives in its last bit, as sums of doubles do from time to time anyway.
+   */
+  together(askings: readonly Asking[], hear: (at: number, outcome: Answer | MillraceError) => void): Promise<void>;
   jobs(): readonly JobState[];
   job(id: string): JobState;
   /** Errors: JOB_UNKNOWN. */
@@ -129,6 +135,7 @@ export function openAnalyst(input: {
   const { store, models = noModels } = input;
   const jobs = new Map<string, Running>();
   const statements = newStatements();
+  const sharing = newSharing();
   const grants = newGrants(store, input.grants);
   const turns = newTurns(input.turns ?? TURNS);
   const log = openQueryLog(store, input.onProblem ?? (() => {}));
@@ -163,6 +170,117 @@ export function openAnalyst(input: {
       log.ended(job.state, role);
       job.reader?.close();
       job.reader = null;
+    }
+  }
+
+  async function together(askings: readonly Asking[], hear: (at: number, outcome: Answer | MillraceError) => void): Promise<void> {
+    const open = new Set(askings.keys());
+    const told = (at: number, outcome: Answer | MillraceError) => {
+      open.delete(at);
+      hear(at, outcome);
+    };
+    const alone = (at: number) =>
+      ask(askings[at]!).then(
+        (answer) => told(at, answer),
+        (thrown: unknown) => {
+          if (!(thrown instanceof MillraceError)) throw thrown;
+          told(at, thrown);
+        },
+      );
+    const gatherings = await gather(askings);
+    const gathered = new Set(gatherings.flatMap(({ members }) => members.map(({ at }) => at)));
+    await Promise.all([
+      ...[...askings.keys()].filter((at) => !gathered.has(at)).map(alone),
+      ...gatherings.map(async (gathering) => {
+        // What goes wrong there is told by each question itself.
+        await sharedScan(gathering, askings, told).catch(() => {});
+        await Promise.all(gathering.members.filter(({ at }) => open.has(at)).map(({ at }) => alone(at)));
+      }),
+    ]);
+  }
+
+  /** Which of them share; each that does was read and checked as if it were alone. */
+  async function gather(askings: readonly Asking[]): Promise<Gathering[]> {
+    const able = [...askings.keys()].filter((at) => askings[at]!.format === 'json' && !Array.isArray(askings[at]!.values));
+    if (able.length < 2) return [];
+    const reader = await store.reader(true);
+    const serialize = (sql: string) => reader.serialize(sql);
+    const candidate = async (at: number): Promise<Candidate[]> => {
+      const asking = askings[at]!;
+      const planned = planCalls(asking.sql);
+      if (planned.names.size > 0) return [];
+      const statement = await statements.read(planned.text, serialize);
+      planned.check(statement, await grants.of(asking.who, serialize));
+      return statement.kind === 'select' ? [{ at, sql: statement.sql, values: (asking.values ?? {}) as Candidate['values'] }] : [];
+    };
+    try {
+      const candidates = await Promise.all(able.map((at) => candidate(at).catch(() => [])));
+      return await sharing.gather(candidates.flat(), reader);
+    } catch {
+      // Asked alone, each says what is wrong with it.
+      return [];
+    } finally {
+      reader.close();
+    }
+  }
+
+  /** One scan, then each statement on it, in one place and one turn. Throws what `ask` would; what was told stays told. */
+  async function sharedScan(
+    { table, scan, members }: Gathering,
+    askings: readonly Asking[],
+    told: (at: number, outcome: Answer) => void,
+  ): Promise<void> {
+    const { role } = askings[members[0]!.at]!.who;
+    const limits = input.limits[role];
+    const running = members.map(({ at }) => ({ at, asking: askings[at]!, job: register(askings[at]!) }));
+    const [leader] = running;
+    const stopAll = (why: MillraceError) => {
+      for (const { job } of running) stop(job, why);
+    };
+    const ids = running.map(({ job }) => job.state.id);
+    leader!.asking.signal?.addEventListener('abort', () => stopAll(new MillraceError('QUERY_CANCELLED', { job: ids[0]! })));
+    for (const { job } of running) log.began(job.state, role);
+    const done = new Set<Running>();
+    let timer: NodeJS.Timeout | undefined;
+    let reader: Reader | null = null;
+    try {
+      await place(role, leader!.job);
+      try {
+        reader = await store.reader(true);
+        const seconds = Math.min(limits.seconds, ...running.map(({ asking }) => asking.seconds ?? limits.seconds));
+        timer = setTimeout(() => stopAll(new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
+        for (const { job } of running) Object.assign(job, { reader }).state.state = 'running';
+        const { signal } = leader!.job.stopped;
+        const turn = turns.begin({ sql: JSON.stringify(scan), signal, onWait: () => {} });
+        try {
+          const own = reader;
+          const name = `"${table}"`;
+          await turn.take(() => own.own(`CREATE OR REPLACE TEMP TABLE ${name} AS ${scan.sql}`, scan.values as never), own.interrupt);
+          for (const [k, { at, asking, job }] of running.entries()) {
+            const { sql, values } = members[k]!;
+            const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
+            const answer = await asText(sql, { ...asking, values }, job, { reader: own, turn, rows });
+            Object.assign(job.state, { state: 'done', rows: answer.rows });
+            done.add(job);
+            told(at, answer);
+          }
+        } finally {
+          turn.end();
+        }
+      } finally {
+        active[role]--;
+        waiting[role].shift()?.wake?.();
+      }
+    } finally {
+      clearTimeout(timer);
+      for (const { job } of running) {
+        job.state.elapsed_ms = Math.round(performance.now() - job.began);
+        job.reader = null;
+        if (done.has(job)) log.ended(job.state, role);
+        // Asked again alone, it begins under its own name.
+        else jobs.delete(job.state.id);
+      }
+      reader?.close();
     }
   }
 
@@ -405,6 +523,7 @@ export function openAnalyst(input: {
 
   return {
     ask,
+    together,
     readable: readableBy,
     jobs: () => [...jobs.values()].map(seen).reverse(),
     job: (id) => seen(find(id)),

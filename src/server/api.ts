@@ -47,6 +47,17 @@ export interface QueryAnswer {
   error?: ErrorBody;
 }
 
+/**
+ * POST /v1/questions {questions: QueryRequest[]} (1 to 130; the format is json): a line of JSON for each as it is done, in any order. Those
+ * that group the same rows of a table are answered from one scan of it.
+ */
+export interface QuestionsLine {
+  /** The question's place in the list. */
+  at: number;
+  answer?: QueryAnswer;
+  error?: ErrorBody;
+}
+
 /** GET /v1/jobs, GET /v1/jobs/:id; DELETE /v1/jobs/:id cancels. Progress is 0–1, or null while unknown. */
 export interface Job {
   id: string;
@@ -135,6 +146,8 @@ export interface StatusAnswer {
 export interface SessionAnswer {
   name: string;
   role: Role;
+  /** The workspace's: where a day begins. */
+  time_zone: string;
 }
 
 /** GET /v1/dashboards: the files of the folder dashboards/. One that can't be taken is listed with its error. */
@@ -276,10 +289,16 @@ export interface SharedAnswer {
 export interface WhyRequest {
   sql: string;
   params?: unknown[] | Record<string, unknown>;
+  /** One row of the result, by its columns: what that row stands on is shown too. */
+  row?: Record<string, string | number | boolean | null>;
 }
 
 export interface WhyAnswer {
   columns: Column[];
+  /** What makes each column, and the columns of tables that it reads; empty where the statement's outermost SELECT lists none. */
+  made: { name: string; sql: string; reads: string[] }[];
+  /** With `row`: the rows that it stands on, how many there are and the first of them. Null where they can't be told apart. */
+  behind: { rows: number; columns: Column[]; sample: unknown[][] } | null;
   /** Those that the statement names, then those from which they are made. */
   tables: WhyTable[];
   /** Names that are called like a table but are none here: metrics, answers, models. */

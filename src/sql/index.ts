@@ -1,4 +1,6 @@
 /** SQL text → statement as data, and the allow-list. The authority on what a text means is DuckDB's own parser (docs/sql.md). */
+
+export { behindOf, type Output, outputsOf } from './behind.ts';
 export { checkStatement, type Who } from './check.ts';
 export { functionFamilies, isAllowedFunction, tableFunctions } from './functions.ts';
 export { fullName, named, wordsOf } from './names.ts';
@@ -6,5 +8,20 @@ export type { Serialize } from './parse.ts';
 export { readStatement } from './read.ts';
 export type { FunctionCall, Reads, TableRead } from './reads.ts';
 export { explainRefusal } from './refusal.ts';
+export { type Sharable, type SharedScan, sharableOf, shareScan } from './shared.ts';
 export type * from './statement.ts';
 export { quoteIdentifier, quoteLiteral, type Token, type TokenKind, tokens } from './tokens.ts';
+export {
+  ctesOf,
+  equalities,
+  find,
+  isColumn,
+  type Node,
+  namesOf,
+  outputName,
+  queryOf,
+  rewrite,
+  sameText,
+  subqueryOf,
+  treeText,
+} from './tree.ts';

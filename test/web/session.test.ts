@@ -10,7 +10,7 @@ describe('signing in', () => {
     const { address, setupToken } = await millrace(t);
     const answer = await send(address, 'POST', '/v1/session', own(address), { token: setupToken });
     assert.equal(answer.status, 200);
-    assert.deepEqual(answer.json<SessionAnswer>(), { name: 'admin', role: 'admin' });
+    assert.deepEqual(answer.json<SessionAnswer>(), { name: 'admin', role: 'admin', time_zone: 'Asia/Seoul' });
     const [cookie = ''] = answer.headers['set-cookie'] as string[];
     assert.match(cookie, /^millrace_\d+=mr_[\w-]+; Path=\/; HttpOnly; SameSite=Strict; Max-Age=2592000$/);
     const held = { cookie: cookie.split(';')[0]! };

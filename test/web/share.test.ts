@@ -164,6 +164,46 @@ describe('why a number is what it is', () => {
     assert.deepEqual(table!.sample?.rows.length, 3);
   });
 
+  test('of one row: what makes each column, and the rows behind it, as many as its figures count', async (t) => {
+    const { address, admin } = await shop(t);
+    const sql =
+      'SELECT upper(shop) AS shop, count(*) AS n, sum(amount) AS total FROM main.sales WHERE amount < $most GROUP BY 1 ORDER BY 2 DESC';
+    const params = { most: 1e6 };
+    const { rows, columns } = (await send(address, 'POST', '/v1/query', admin, { sql, params })).json<QueryAnswer>();
+    assert.ok(rows.length > 1);
+    let counted = 0;
+    for (const cells of rows) {
+      const row = Object.fromEntries(columns.map(({ name }, at) => [name, cells[at]]));
+      const { made, behind } = (await send(address, 'POST', '/v1/why', admin, { sql, params, row })).json<WhyAnswer>();
+      assert.deepEqual(
+        made.map(({ name, reads }) => [name, reads]),
+        [
+          ['shop', ['shop']],
+          ['n', []],
+          ['total', ['amount']],
+        ],
+      );
+      assert.match(made[2]!.sql, /sum\(amount\)/i);
+      assert.equal(behind!.rows, cells[1]);
+      const at = behind!.columns.findIndex(({ name }) => name === 'shop');
+      assert.ok(behind!.sample.every((each) => String(each[at]).toUpperCase() === cells[0]));
+      counted += behind!.rows;
+    }
+    assert.equal(counted, 3, 'each row of the table stands behind one row of the result');
+  });
+
+  test('a value of a row is a value: it reaches no further than the rows that have it', async (t) => {
+    const { address, admin } = await shop(t);
+    const ask = (row: unknown, sql = 'SELECT shop, count(*) AS n FROM main.sales GROUP BY 1') =>
+      send(address, 'POST', '/v1/why', admin, { sql, row });
+    for (const shop of ["' OR 1 = 1 --", "a') UNION SELECT 1 --", null])
+      assert.equal((await ask({ shop, n: 1 })).json<WhyAnswer>().behind!.rows, 0, String(shop));
+    assert.equal(codeOf(await ask([1])), 'QUERY_BODY');
+    assert.equal(codeOf(await ask({ shop: { a: 1 } })), 'QUERY_BODY');
+    // What has no rows of its own to show says so.
+    assert.equal((await ask({ n: 3 }, 'SELECT 3 AS n UNION SELECT 4')).json<WhyAnswer>().behind, null);
+  });
+
   test('only asks: a statement that changes something is refused and changes nothing', async (t) => {
     const { address, admin } = await shop(t);
     for (const sql of [

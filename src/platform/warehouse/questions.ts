@@ -1,6 +1,10 @@
 /** The warehouse child's side of questions: queries and their jobs, answers, tables, views, loads. */
+
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
-import type { Analyst, Answers } from '#analyze';
+import { type Analyst, type Answer, type Answers, traceOf } from '#analyze';
+import { asMillraceError, MillraceError } from '#core';
 import type { Store } from '#store';
 import { rewriteInUtf8 } from '#transfer';
 import { goneSignal, type Routes, send } from './http.ts';
@@ -18,6 +22,43 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
       const asked = (await json(request)) as { sql: string };
       const signal = goneSignal(response);
       send(response, await analyst.ask({ ...asked, sql: await answers.expand(asked.sql, who), who, signal } as never));
+    },
+    /** Several at once: a line for each as it is done, `{"at": its place, "answer" or "error": …}`. */
+    'POST /questions': async ({ who, request, response }) => {
+      const { questions } = (await json(request)) as { questions: { sql: string }[] };
+      const signal = goneSignal(response);
+      const lines = newLines(response);
+      const expanded = await Promise.all(
+        questions.map(async (asked, at) => {
+          try {
+            return { at, asking: { ...asked, sql: await answers.expand(asked.sql, who), who, signal } };
+          } catch (thrown) {
+            lines.refusal(at, asMillraceError(thrown));
+            return null;
+          }
+        }),
+      );
+      const left = expanded.filter((each) => each !== null);
+      await analyst.together(
+        left.map(({ asking }) => asking as never),
+        (k, outcome) => {
+          const { at } = left[k]!;
+          if (outcome instanceof MillraceError) lines.refusal(at, outcome);
+          else lines.answer(at, outcome);
+        },
+      );
+      await lines.end();
+      return undefined;
+    },
+    'POST /trace': async ({ who, request }) => {
+      const { sql } = (await json(request)) as { sql: string };
+      const whole = await answers.expand(sql, who);
+      const reader = await store.reader();
+      try {
+        return await traceOf(whole, reader);
+      } finally {
+        reader.close();
+      }
     },
     'GET /answers': async () => ({ answers: answers.list() }),
     'GET /metrics': async () =>
@@ -66,5 +107,36 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
         ]),
       ),
     }),
+  };
+}
+
+/** Answers as lines of JSON, one after the other however they come. */
+function newLines(response: ServerResponse): {
+  answer(at: number, answer: Answer): void;
+  refusal(at: number, error: MillraceError): void;
+  end(): Promise<void>;
+} {
+  let last: Promise<void> = Promise.resolve();
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  const write = async (bytes: string | Buffer) => {
+    if (!response.write(bytes) && !response.destroyed)
+      await Promise.race([once(response, 'drain'), once(response, 'close')]).catch(() => {});
+  };
+  return {
+    answer(at, { body }) {
+      last = last.then(async () => {
+        await write(`{"at":${at},"answer":`);
+        // The line breaks of an answer stand between its rows; within texts they are written \n.
+        for await (const piece of body) await write(Buffer.from(piece as Buffer).map((byte) => (byte === 10 ? 32 : byte)) as Buffer);
+        await write('}\n');
+      });
+    },
+    refusal(at, { body }) {
+      last = last.then(() => write(`${JSON.stringify({ at, error: body })}\n`));
+    },
+    async end() {
+      await last;
+      response.end();
+    },
   };
 }

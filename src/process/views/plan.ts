@@ -1,3 +1,4 @@
+import { ctesOf, equalities, find, isColumn, type Node, namesOf, outputName, queryOf, rewrite, sameText, subqueryOf } from '#sql';
 /**
  * Can a view be kept by recomputing only the partitions that new rows touch? It can if every grouping, window, DISTINCT and join
  * keeps rows of different partitions apart. Read from DuckDB's own tree of the query; where that can't be shown, the plan is a full
@@ -9,7 +10,6 @@
  *    source's rows with a changed key are touched;
  *  - otherwise read whole: any change of it recomputes the view.
  */
-import { ctesOf, equalities, find, isColumn, type Node, namesOf, outputName, queryOf, rewrite, sameText, subqueryOf } from './tree.ts';
 
 /** How a change of one table that the query reads becomes partitions. Expressions are over that table's own columns. */
 export type Reading =

@@ -47,9 +47,9 @@ export function consoleRoutes(app: FastifyInstance, front: Front): void {
 }
 
 /** POST trades the one-time token or any token for a cookie that scripts can't read; GET says who that is; DELETE ends it. */
-function sessionRoutes(app: FastifyInstance, { guard }: Front): void {
+function sessionRoutes(app: FastifyInstance, { guard, workspace }: Front): void {
   const url = '/v1/session';
-  app.get(url, { config: { action: 'status' } }, async (request) => session(request.principal));
+  app.get(url, { config: { action: 'status' } }, async (request) => session(request.principal, workspace.settings.timeZone));
 
   app.post<{ Body: { token?: unknown } | null }>(url, { config: { action: 'open' } }, async (request, reply): Promise<SessionAnswer> => {
     checkSameOrigin(request);
@@ -62,7 +62,7 @@ function sessionRoutes(app: FastifyInstance, { guard }: Front): void {
     const principal = guard.authenticate(held, request.ip);
     guard.decide(principal, 'status');
     reply.header('set-cookie', cookie(request, held, sessionSeconds));
-    return session(principal);
+    return session(principal, workspace.settings.timeZone);
   });
 
   app.delete(url, { config: { action: 'open' } }, async (request, reply) => {
@@ -78,8 +78,8 @@ function equal(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }
 
-function session({ name, role }: Principal): SessionAnswer {
-  return { name, role };
+function session({ name, role }: Principal, time_zone: string): SessionAnswer {
+  return { name, role, time_zone };
 }
 
 function cookie(request: FastifyRequest, value: string, seconds: number): string {

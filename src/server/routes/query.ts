@@ -6,6 +6,7 @@ import type { Job, QueryRequest } from '../api.ts';
 import { pipe } from './pipe.ts';
 
 const FORMATS = ['json', 'ndjson', 'csv', 'parquet'];
+const MOST_TOGETHER = 130;
 const LONGEST_SQL = 1_000_000;
 let named = 0;
 
@@ -24,6 +25,23 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
         seconds: asked.limits?.seconds,
         job,
         ...(asked.explain_refusal === true && { explain_refusal: true }),
+      },
+    });
+  });
+
+  app.post('/v1/questions', { config: { action: 'query' } }, async (request, reply) => {
+    const { questions } = (request.body ?? {}) as { questions?: unknown };
+    if (!Array.isArray(questions) || questions.length === 0 || questions.length > MOST_TOGETHER)
+      return fail('QUERY_BODY', { problem: `"questions" is not a list of 1 to ${MOST_TOGETHER}` });
+    return pipe(front, request, reply, {
+      method: 'POST',
+      path: '/questions',
+      body: {
+        questions: questions.map((each) => {
+          const { sql, params, limits, job } = checked(each);
+          const id = job ?? `job_${Date.now().toString(36)}_${(++named).toString(36)}`;
+          return { sql, values: params, format: 'json', rows: limits?.rows, seconds: limits?.seconds, job: id };
+        }),
       },
     });
   });

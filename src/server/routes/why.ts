@@ -3,9 +3,10 @@ import type { FastifyInstance } from 'fastify';
 import { errorFromBody, fail, type Principal, type Table } from '#core';
 import type { Front } from '#platform';
 import { fullName, named, wordsOf } from '#sql';
-import type { QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
+import type { ErrorAnswer, QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
 
 const sampled = 5;
+const behindShown = 50;
 const mostTables = 30;
 const seconds = 20;
 
@@ -22,12 +23,13 @@ type Ask = (sql: string, values?: WhyRequest['params'], rows?: number) => Promis
 /** What a figure stands on. Everything is asked as the asker, so that it shows nothing that he could not read himself. */
 export function whyRoutes(app: FastifyInstance, front: Front): void {
   app.post<{ Body: unknown }>('/v1/why', { config: { action: 'query' } }, async (request): Promise<WhyAnswer> => {
-    const { sql, params } = checked(request.body);
+    const { sql, params, row } = checked(request.body);
     const gone = new AbortController();
     request.raw.socket.once('close', () => gone.abort());
     const ask = asker(front, request.principal, gone.signal);
-    const [answer, tables, { views }] = await Promise.all([
+    const [answer, trace, tables, { views }] = await Promise.all([
       ask(onlyShape(sql), params, 1),
+      traced(front, request.principal, sql),
       front.warehouse.json<Table[]>('GET', '/tables'),
       front.warehouse.json<{ views: ViewFacts[] }>('GET', '/views'),
     ]);
@@ -35,8 +37,46 @@ export function whyRoutes(app: FastifyInstance, front: Front): void {
     const lines = upstream(found, tables, views).slice(0, mostTables);
     const words = wordsOf(sql);
     const shown = await Promise.all(lines.map(({ table, of }) => why(table, of, { ask, views, words, front })));
-    return { columns: answer.columns, tables: shown, called, read_at: new Date().toISOString() };
+    const behind =
+      row === undefined || trace.behind === null ? null : await rowsBehind(trace, row, { columns: answer.columns, params, ask });
+    const made = trace.outputs.map(({ name, ...facts }, at) => ({ name: name ?? answer.columns[at]?.name ?? '', ...facts }));
+    return { columns: answer.columns, made, behind, tables: shown, called, read_at: new Date().toISOString() };
   });
+}
+
+/** What the warehouse's parser tells of a statement: what makes each column, and the query of the rows behind (src/sql/behind.ts). */
+interface Trace {
+  readonly outputs: readonly { readonly name: string | null; readonly sql: string; readonly reads: string[] }[];
+  readonly behind: string | null;
+  /** Places among the columns that are told apart by: the others are figures. */
+  readonly beside: readonly number[];
+}
+
+async function traced(front: Front, who: Principal, sql: string): Promise<Trace> {
+  const body = await readAll(await front.warehouse.open('POST', '/trace', who, Buffer.from(JSON.stringify({ sql }))));
+  const said = JSON.parse(body) as Trace & ErrorAnswer;
+  if (said.error) throw errorFromBody(said.error);
+  return said;
+}
+
+/** A column's value is compared as its own type; NULL is the same as NULL. */
+async function rowsBehind(
+  { behind, beside }: Trace,
+  row: NonNullable<WhyRequest['row']>,
+  { columns, params, ask }: { columns: readonly QueryAnswer['columns'][number][]; params: WhyRequest['params']; ask: Ask },
+): Promise<WhyAnswer['behind']> {
+  const conditions = beside.map((at) => {
+    const { name, type } = columns[at]!;
+    const value = row[name] ?? null;
+    return `"behind ${at}" IS NOT DISTINCT FROM ${value === null ? 'NULL' : `CAST('${String(value).replaceAll("'", "''")}' AS ${type})`}`;
+  });
+  const names = beside.map((at) => `"behind ${at}"`).join(', ');
+  const from = `(\n${behind}\n)${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''}`;
+  const [counted, sample] = await Promise.all([
+    ask(`SELECT count(*) FROM ${from}`, params, 1),
+    ask(`SELECT *${names === '' ? '' : ` EXCLUDE (${names})`} FROM ${from} LIMIT ${behindShown}`, params, behindShown),
+  ]);
+  return { rows: Number(counted.rows[0]![0]), columns: sample.columns, sample: sample.rows };
 }
 
 function asker(front: Front, who: Principal, signal: AbortSignal): Ask {
@@ -118,12 +158,19 @@ const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 function checked(body: unknown): WhyRequest {
   const refuse = (problem: string): never => fail('QUERY_BODY', { problem });
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return refuse('it is not a JSON object');
-  const { sql, params, ...rest } = body as Record<string, unknown>;
+  const { sql, params, row, ...rest } = body as Record<string, unknown>;
   const unknown = Object.keys(rest)[0];
-  if (unknown !== undefined) refuse(`"${unknown.slice(0, 50)}" is unknown; there are sql and params`);
+  if (unknown !== undefined) refuse(`"${unknown.slice(0, 50)}" is unknown; there are sql, params and row`);
   if (typeof sql !== 'string' || sql.length > 100_000) return refuse('"sql" is not text of at most 100000 characters');
   if (params !== undefined && (typeof params !== 'object' || params === null)) refuse('"params" is neither an array nor an object');
   for (const value of Object.values((params ?? {}) as object))
     if (typeof value === 'object' && value !== null) refuse('a parameter is not text, a number, a boolean or null');
-  return { sql, ...(params !== undefined && { params: params as NonNullable<WhyRequest['params']> }) };
+  if (row !== undefined && (typeof row !== 'object' || row === null || Array.isArray(row))) refuse('"row" is not an object');
+  for (const value of Object.values((row ?? {}) as object))
+    if (typeof value === 'object' && value !== null) refuse('a value of "row" is neither text, a number, a boolean nor null');
+  return {
+    sql,
+    ...(row !== undefined && { row: row as NonNullable<WhyRequest['row']> }),
+    ...(params !== undefined && { params: params as NonNullable<WhyRequest['params']> }),
+  };
 }

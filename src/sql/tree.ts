@@ -1,4 +1,4 @@
-/** DuckDB's serialized tree of a query (json_serialize_sql), as far as the plan of a view looks into it. */
+/** DuckDB's serialized tree of a query (json_serialize_sql), as far as we look into it: its columns, calls and clauses. */
 
 export type Node = { readonly [key: string]: unknown };
 
@@ -71,4 +71,11 @@ export function rewrite(node: Node, replace: (node: Node) => Node | null): Node 
     return found ?? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, visit(inner)]));
   };
   return visit(node) as Node;
+}
+
+/** The tree of a query as json_deserialize_sql takes it. Places in a text mean nothing any more; parameters are named anew. */
+export function treeText(query: Node): string {
+  const names = [...new Set(find(query, (node) => node['class'] === 'PARAMETER', true).map((node) => String(node['identifier'])))];
+  const statement = { node: query, named_param_map: names.map((key, at) => ({ key, value: at + 1 })) };
+  return JSON.stringify({ error: false, statements: [statement] }, (key, value) => (key === 'query_location' ? 0 : value));
 }

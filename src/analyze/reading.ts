@@ -1,0 +1,40 @@
+/** Small things that we ask the engine ourselves. */
+import { type Node, quoteLiteral, treeText } from '#sql';
+import type { Reader, Values } from '#store';
+
+type Cells = (string | null)[];
+
+/** The first row as text. */
+export async function firstRow(reader: Reader, sql: string, values?: Values): Promise<Cells> {
+  const result = await reader.stream(sql, values);
+  const chunk = await result.next();
+  const cells = chunk === null ? [] : result.columns.map((_, at) => chunk.text(at, 0));
+  while ((await result.next()) !== null);
+  return cells;
+}
+
+export async function columnNames(reader: Reader, sql: string): Promise<string[]> {
+  const result = await reader.stream(sql);
+  while ((await result.next()) !== null);
+  return result.columns.map(({ name }) => name);
+}
+
+let aggregates: Promise<ReadonlySet<string>> | null = null;
+
+/** The names of all functions that take many rows: the engine's, so that they are the same for every warehouse of this process. */
+export function aggregateNames(reader: Reader): Promise<ReadonlySet<string>> {
+  aggregates ??= firstRow(
+    reader,
+    "SELECT string_agg(DISTINCT function_name, ' ') FROM duckdb_functions() WHERE function_type = 'aggregate'",
+  ).then(([names]) => new Set((names ?? '').split(' ')));
+  aggregates.catch(() => {
+    aggregates = null;
+  });
+  return aggregates;
+}
+
+/** Trees as SQL again, by the engine itself, in one go. */
+export async function printed(reader: Reader, trees: readonly (Node | null)[]): Promise<Cells> {
+  const texts = trees.map((node) => (node === null ? 'NULL' : `json_deserialize_sql(${quoteLiteral(treeText(node))}::JSON)`));
+  return texts.length === 0 ? [] : firstRow(reader, `SELECT ${texts.join(', ')}`);
+}

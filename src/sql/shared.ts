@@ -1,0 +1,228 @@
+/**
+ * Statements that group the same rows of one table, answered from one scan: the rows are grouped once by every column that any of them
+ * groups by (the scan), and each statement is asked of that instead. A dashboard's tiles are such statements.
+ */
+import { find, isColumn, type Node, namesOf, queryOf, rewrite, sameText } from './tree.ts';
+
+/** A statement that can be answered from a scan that it shares. */
+export interface Sharable {
+  readonly table: { readonly schema: string; readonly name: string };
+  /** The same for those that read the same rows. */
+  readonly rows: string;
+  readonly query: Node;
+}
+
+export interface SharedScan {
+  /** Queries: what is read once, and for each statement what is asked of it. `treeText` and DuckDB print them. */
+  readonly scan: Node;
+  /** null for one that does what a scan by groups can't answer: a median, an order within a figure, a figure without a name. */
+  readonly statements: readonly (Node | null)[];
+}
+
+/** What merges partial figures: of the scan's parts, with the types that the whole figure has. */
+const merged: Readonly<Record<string, (parts: Part) => Node>> = {
+  count_star: ({ part }) => whole(call('sum', part('count_star'))),
+  count: ({ part }) => whole(call('sum', part('count'))),
+  sum: ({ part }) => call('sum', part('sum')),
+  min: ({ part }) => call('min', part('min')),
+  max: ({ part }) => call('max', part('max')),
+  // As the engine has it: the exact sum as a double, through the number of values.
+  avg: ({ part }) => operator('/', cast(call('sum', part('sum')), 'DOUBLE'), call('sum', part('count'))),
+};
+
+/** The column of a partial figure by another function over the same arguments. */
+interface Part {
+  part(name: string): Node;
+}
+
+/** Changes from call to call, so that asking once is not the same as asking twice. */
+const volatile = new Set(['random', 'uuid', 'gen_random_uuid', 'nextval', 'setseed']);
+
+/** null for a statement that is no plain grouping of one table's rows. `tree` is what DuckDB makes of its text. */
+export function sharableOf(tree: string): Sharable | null {
+  const query = queryOf(tree);
+  const from = query['from_table'] as Node | undefined;
+  if (query['type'] !== 'SELECT_NODE' || from?.['type'] !== 'BASE_TABLE') return null;
+  const plain =
+    from['sample'] === null &&
+    from['at_clause'] === null &&
+    from['catalog_name'] === '' &&
+    (from['column_name_alias'] as unknown[]).length === 0 &&
+    query['sample'] === null &&
+    ((query['cte_map'] as Node)['map'] as unknown[]).length === 0;
+  const outside = [query['select_list'], query['group_expressions'], query['having'], query['qualify'], query['modifiers']];
+  const refused = (node: Node) =>
+    node['class'] === 'SUBQUERY' ||
+    node['class'] === 'LAMBDA' ||
+    (node['class'] === 'STAR' && node['columns'] !== true) ||
+    volatile.has(String(node['function_name']));
+  if (
+    !plain ||
+    find(outside, refused).length > 0 ||
+    find(query['where_clause'], (node) => volatile.has(String(node['function_name']))).length > 0
+  )
+    return null;
+  const table = { schema: String(from['schema_name'] || 'main'), name: String(from['table_name']) };
+  const rows = sameText({ ...table, alias_: String(from['alias']).toLowerCase(), where: query['where_clause'] ?? null } as Node);
+  return { table, rows, query };
+}
+
+/**
+ * One scan for all of them. `columns` are the table's, `name` is the table that the scan will fill. `aggregates`: the engine's names of
+ * functions that take many rows.
+ */
+export function shareScan(
+  list: readonly Sharable[],
+  { columns, name, aggregates }: { columns: readonly string[]; name: string; aggregates: ReadonlySet<string> },
+): SharedScan {
+  const known = new Map(columns.map((column) => [column.toLowerCase(), column]));
+  const keys = new Map<string, Node>();
+  const parts = new Map<string, { node: Node; name: string }>();
+  const statements = list.map(({ query, table }) => {
+    const from = query['from_table'] as Node;
+    const alias = String(from['alias'] || table.name).toLowerCase();
+    const own = { keys: new Map<string, Node>(), parts: new Map(parts) };
+    const made = rewritten(query, { alias, known, aggregates, ...own });
+    if (made === null) return null;
+    for (const [column, node] of own.keys) keys.set(column, node);
+    for (const [text, part] of own.parts) parts.set(text, part);
+    return { ...made, from_table: { ...from, alias: '', schema_name: '', table_name: name }, where_clause: null };
+  });
+  const groups = [...keys.values()];
+  const scan: Node = {
+    ...list[0]!.query,
+    modifiers: [],
+    select_list: [
+      ...[...keys].map(([column, node]) => ({ ...node, alias: `key ${column}` })),
+      ...[...parts.values()].map(({ node, name: alias }) => ({ ...node, alias })),
+    ],
+    group_expressions: groups,
+    group_sets: groups.length === 0 ? [] : [[...groups.keys()]],
+    aggregate_handling: 'STANDARD_HANDLING',
+    having: null,
+    qualify: null,
+  };
+  return { scan, statements };
+}
+
+interface Rewriting {
+  readonly alias: string;
+  readonly known: ReadonlyMap<string, string>;
+  /** What the scan must group by, and add up, for it. */
+  readonly keys: Map<string, Node>;
+  readonly parts: Map<string, { node: Node; name: string }>;
+  readonly aggregates: ReadonlySet<string>;
+}
+
+/** The statement with the scan's columns in the places of the table's; null where it is no grouping, or has what can't be merged. */
+function rewritten(query: Node, { alias, known, keys, parts, aggregates }: Rewriting): Node | null {
+  const items = query['select_list'] as readonly Node[];
+  const aliases = new Set(items.map((item) => String(item['alias']).toLowerCase()));
+  let groups = query['aggregate_handling'] === 'FORCE_AGGREGATES' || (query['group_expressions'] as unknown[]).length > 0;
+  let fails = false;
+  const key = (column: string): Node => {
+    keys.set(column, reference(column));
+    return reference(`key ${column}`);
+  };
+  const columnOf = (node: Node): string | undefined => {
+    const names = namesOf(node);
+    if (names.length > 2 || (names.length === 2 && names[0] !== alias)) return undefined;
+    return known.get(names.at(-1)!);
+  };
+  /** `aliasFirst`: in ORDER BY a name means the result's column before the table's; elsewhere the table's comes first. */
+  const visit =
+    (aliasFirst: boolean) =>
+    (node: Node): Node | null => {
+      if (isColumn(node)) {
+        const [only, second] = namesOf(node);
+        if (aliasFirst && second === undefined && aliases.has(only!)) return node;
+        const column = columnOf(node);
+        if (column !== undefined) return { ...key(column), alias: node['alias'] };
+        if (second !== undefined || !aliases.has(only!)) fails = true;
+        return node;
+      }
+      const called = String(node['function_name']).toLowerCase();
+      if (node['class'] !== 'FUNCTION' || !aggregates.has(called)) return null;
+      groups = true;
+      const ordered = ((node['order_bys'] as Node | null)?.['orders'] as unknown[] | undefined) ?? [];
+      if (ordered.length > 0) fails = true;
+      const inner = find(
+        [node['children'], node['filter']],
+        (each) => each['class'] === 'WINDOW' || aggregates.has(String(each['function_name'])),
+      );
+      if (inner.length > 0) fails = true;
+      // Different values of columns that the scan groups by are still there.
+      if (node['distinct'] === true && called === 'count') {
+        const children = (node['children'] as Node[]).map((child) => rewrite(child, visit(false)));
+        return { ...node, children, filter: node['filter'] === null ? null : rewrite(node['filter'] as Node, visit(false)) };
+      }
+      const merge = node['distinct'] === true ? undefined : merged[called];
+      if (merge === undefined) {
+        fails = true;
+        return node;
+      }
+      const made = merge({ part: (name) => partOf({ ...node, function_name: name, alias: '' }, parts) });
+      return { ...made, alias: node['alias'] };
+    };
+  const select_list = items.map((item) => {
+    const column = isColumn(item) ? columnOf(item) : undefined;
+    // The name of a figure without AS is the engine's own spelling of it.
+    if (item['alias'] === '' && column === undefined) fails = true;
+    const next = rewrite(item, visit(false));
+    return item['alias'] === '' && column !== undefined ? { ...next, alias: column } : next;
+  });
+  const part = (name: string, aliasFirst = false) => rewrite(query[name] as Node, visit(aliasFirst));
+  const made: Node = {
+    ...query,
+    select_list,
+    group_expressions: part('group_expressions'),
+    having: query['having'] === null ? null : part('having'),
+    qualify: query['qualify'] === null ? null : part('qualify'),
+    modifiers: part('modifiers', true),
+  };
+  return fails || !groups ? null : made;
+}
+
+/** The scan's column for a partial figure; the same one for the same figure. */
+function partOf(node: Node, parts: Map<string, { node: Node; name: string }>): Node {
+  const text = sameText(node);
+  const known = parts.get(text) ?? { node, name: `part ${parts.size}` };
+  parts.set(text, known);
+  return reference(known.name);
+}
+
+const reference = (name: string): Node => ({ class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', query_location: 0, column_names: [name] });
+
+const call = (name: string, argument: Node): Node => func(name, [argument], false);
+
+const operator = (name: string, left: Node, right: Node): Node => func(name, [left, right], true);
+
+function func(name: string, children: readonly Node[], is_operator: boolean): Node {
+  return {
+    class: 'FUNCTION',
+    type: 'FUNCTION',
+    alias: '',
+    query_location: 0,
+    function_name: name,
+    schema: '',
+    children,
+    filter: null,
+    order_bys: { type: 'ORDER_MODIFIER', orders: [] },
+    distinct: false,
+    is_operator,
+    export_state: false,
+    catalog: '',
+  };
+}
+
+function cast(child: Node, type: string): Node {
+  const cast_type = { id: type, type_info: null };
+  return { class: 'CAST', type: 'OPERATOR_CAST', alias: '', query_location: 0, child, cast_type, try_cast: false };
+}
+
+/** A count, which is 0 where there is nothing. */
+function whole(sum: Node): Node {
+  const zero = { type: { id: 'INTEGER', type_info: null }, is_null: false, value: 0 };
+  const none = { class: 'CONSTANT', type: 'VALUE_CONSTANT', alias: '', query_location: 0, value: zero };
+  return cast({ class: 'OPERATOR', type: 'OPERATOR_COALESCE', alias: '', query_location: 0, children: [sum, none] }, 'BIGINT');
+}

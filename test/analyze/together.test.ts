@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { type Analyst, openAnalyst } from '#analyze';
+import { MillraceError, type Principal } from '#core';
+import type { Store } from '#store';
+import { newSharing } from '../../src/analyze/together.ts';
+import { freshStore } from '../store/fixture.ts';
+
+const who: Principal = { name: 'test', role: 'viewer', topics: null };
+const limit = { seconds: 60, rows: 10_000_000, concurrency: 4 };
+
+async function filled(t: TestContext): Promise<{ store: Store; analyst: Analyst }> {
+  const store = await freshStore(t);
+  await store.write(async (tx) => {
+    await tx.run(`CREATE TABLE main.sales AS SELECT DATE '2026-01-01' + (i % 200)::INTEGER AS day, (hash(i) % 7)::INTEGER AS shop,
+      CASE WHEN hash(i + 1) % 9 = 0 THEN NULL ELSE 'page ' || (hash(i + 2) % 23) END AS "Page",
+      CASE WHEN hash(i + 3) % 11 = 0 THEN NULL ELSE (hash(i + 4) % 90000 / 100)::DECIMAL(9,2) END AS amount,
+      (hash(i + 5) % 1000)::DOUBLE / 7 AS weight, hash(i + 6) % 2 = 0 AS paid, i AS id FROM range(300000) r(i)`);
+    tx.changed({ kind: 'statement', target: 'main.sales', rows: 300_000 });
+  });
+  const analyst = openAnalyst({ store, limits: { admin: limit, editor: limit, viewer: limit, write: limit }, own: async () => null });
+  t.after(() => analyst.close());
+  return { store, analyst };
+}
+
+type Values = Record<string, unknown>;
+const asking = (sql: string, values?: Values) => ({ who, sql, format: 'json' as const, ...(values && { values }) });
+
+interface Rows {
+  columns: unknown;
+  rows: unknown[][];
+}
+
+async function alone(analyst: Analyst, sql: string, values?: Values): Promise<Rows | string> {
+  try {
+    const { columns, rows } = JSON.parse(String(Buffer.concat(await (await analyst.ask(asking(sql, values))).body.toArray()))) as Rows;
+    return { columns, rows };
+  } catch (thrown) {
+    return (thrown as MillraceError).code;
+  }
+}
+
+async function together(analyst: Analyst, list: readonly string[], values?: Values): Promise<(Rows | string)[]> {
+  const told: (Rows | string)[] = [];
+  const reading: Promise<unknown>[] = [];
+  await analyst.together(
+    list.map((sql) => asking(sql, values)),
+    (at, outcome) => {
+      assert.equal(told[at], undefined, 'each is told once');
+      if (outcome instanceof MillraceError) told[at] = outcome.code;
+      else {
+        told[at] = '';
+        reading.push(
+          outcome.body.toArray().then((pieces) => {
+            const { columns, rows } = JSON.parse(String(Buffer.concat(pieces))) as Rows;
+            told[at] = { columns, rows };
+          }),
+        );
+      }
+    },
+  );
+  await Promise.all(reading);
+  return told;
+}
+
+/** Sums of doubles depend on the order of their adding. */
+function near(a: unknown, b: unknown): boolean {
+  if (typeof a === 'number' && typeof b === 'number') return Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(a), Math.abs(b));
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((each, at) => near(each, b[at]));
+  return a === b;
+}
+
+function assertSame(got: Rows | string, wanted: Rows | string, sql: string): void {
+  if (typeof got === 'string' || typeof wanted === 'string') assert.equal(got, wanted, sql);
+  else {
+    assert.deepEqual(got.columns, wanted.columns, sql);
+    if (!near(got.rows, wanted.rows)) assert.deepEqual(got.rows, wanted.rows, sql);
+  }
+}
+
+/** How many of the statements share scans. */
+async function sharing(store: Store, list: readonly string[], values: Values = {}): Promise<number> {
+  const reader = await store.reader(true);
+  try {
+    const gatherings = await newSharing().gather(
+      list.map((sql, at) => ({ at, sql, values })),
+      reader,
+    );
+    return gatherings.reduce((sum, { members }) => sum + members.length, 0);
+  } finally {
+    reader.close();
+  }
+}
+
+const where = `WHERE day >= $from::DATE AND ($shop IS NULL OR shop = $shop::INTEGER)`;
+const values = { from: '2026-01-20', shop: '3' };
+const tiles = [
+  `SELECT sum(amount) + 1 AS revenue FROM main.sales ${where}`,
+  `SELECT day, sum(amount) AS revenue FROM main.sales ${where} GROUP BY 1 ORDER BY 1`,
+  `SELECT 'on ' || page AS page, count(*) + 2 AS n FROM main.sales ${where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10`,
+  `SELECT page, count(*) AS n, avg(amount) AS mean, avg(weight) AS weight FROM main.sales ${where} GROUP BY page ORDER BY n DESC, page`,
+  `SELECT date_trunc('month', day)::DATE AS month, count(amount) AS n, min(amount) AS low, max(amount) AS high, min(page) AS first FROM main.sales ${where} GROUP BY ALL ORDER BY ALL`,
+  `SELECT page, sum(amount) FILTER (WHERE paid) AS paid, count(*) FILTER (WHERE NOT paid) AS open FROM main.sales ${where} GROUP BY page HAVING count(*) > 10 ORDER BY page NULLS FIRST`,
+  `SELECT count(DISTINCT page) AS pages, count(DISTINCT page) FILTER (WHERE day > DATE '2026-03-01') AS late FROM main.sales ${where}`,
+  `SELECT page, sum(amount) AS revenue, sum(sum(amount)) OVER () AS whole FROM main.sales ${where} GROUP BY page ORDER BY page`,
+  `SELECT Page, s.day, max(weight) AS most FROM main.sales AS s ${where} GROUP BY ROLLUP(Page, s.day) ORDER BY ALL LIMIT 500`,
+  `SELECT count(*) AS n, sum(amount) AS revenue FROM main.sales ${where}`,
+];
+
+describe('questions that come together', () => {
+  test('get the answers that each gets alone', async (t) => {
+    const { store, analyst } = await filled(t);
+    assert.equal(await sharing(store, tiles, values), tiles.length - 1, 'all but the one under another name share a scan');
+    for (const chosen of [values, { from: '2026-01-01', shop: null }, { from: '2099-01-01', shop: null }]) {
+      const answers = await together(analyst, tiles, chosen);
+      for (const [at, sql] of tiles.entries()) assertSame(answers[at]!, await alone(analyst, sql, chosen), sql);
+    }
+    assert.deepEqual(new Set(analyst.jobs().map(({ state }) => state)), new Set(['done']));
+  });
+
+  test('do not share what a scan by groups can’t answer, and are answered all the same', async (t) => {
+    const { store, analyst } = await filled(t);
+    const others = [
+      'SELECT median(amount) AS m FROM main.sales',
+      'SELECT sum(amount) AS s, list(shop ORDER BY id) [1] AS first FROM main.sales',
+      'SELECT id, count(*) AS n FROM main.sales GROUP BY id ORDER BY id LIMIT 3',
+      'SELECT amount FROM main.sales ORDER BY id LIMIT 3',
+      'SELECT sum(amount) FROM main.sales',
+      'SELECT count(*) AS n, (SELECT max(day) FROM main.sales) AS last FROM main.sales',
+      'SELECT count(*) AS n FROM main.sales WHERE random() < 2',
+      'SELECT gone, count(*) AS n FROM main.sales GROUP BY gone',
+      'SELECT count(*) AS n FROM main.nowhere',
+      'DROP TABLE main.sales',
+    ];
+    for (const sql of others.slice(0, 8)) assert.equal(await sharing(store, [sql, sql]), 0, sql);
+    const answers = await together(analyst, others);
+    for (const [at, sql] of others.entries()) assertSame(answers[at]!, await alone(analyst, sql), sql);
+    assert.equal((await alone(analyst, 'SELECT count(*) AS n FROM main.sales')) instanceof Object, true, 'nothing was dropped');
+  });
+
+  test('an alias that is called like a column means in each place what it means alone', async (t) => {
+    const { analyst } = await filled(t);
+    const list = [
+      `SELECT date_trunc('month', day)::DATE AS day, count(*) AS n FROM main.sales GROUP BY 1 ORDER BY day`,
+      `SELECT upper(page) AS page, count(*) AS n FROM main.sales GROUP BY page ORDER BY n, page`,
+      `SELECT shop AS day, count(*) AS n FROM main.sales GROUP BY shop ORDER BY day DESC`,
+      `SELECT shop + 1 AS next, count(*) AS shop FROM main.sales GROUP BY next HAVING shop > 1 ORDER BY next`,
+      `SELECT shop % 2 AS odd, count(*) AS n FROM main.sales GROUP BY odd ORDER BY odd`,
+    ];
+    const answers = await together(analyst, list);
+    for (const [at, sql] of list.entries()) assertSame(answers[at]!, await alone(analyst, sql), sql);
+  });
+
+  test('whatever the groupings, figures and filters are, sharing changes no answer', async (t) => {
+    const { analyst } = await filled(t);
+    const group = fc.constantFrom(
+      'day',
+      'page',
+      'shop',
+      'paid',
+      `date_trunc('week', day)`,
+      'shop % 3',
+      `coalesce(page, 'none')`,
+      'day - 3',
+    );
+    const figure = fc.constantFrom(
+      ...[
+        'count(*)',
+        'count(amount)',
+        'sum(amount)',
+        'avg(amount)',
+        'avg(shop)',
+        'sum(weight)',
+        'min(day)',
+        'max(page)',
+        'sum(amount * shop)',
+      ],
+      ...[
+        'count(DISTINCT shop)',
+        'sum(amount) / count(*)',
+        'round(avg(weight), 3)',
+        'count(*) FILTER (WHERE shop > 2)',
+        'sum(shop) + max(shop)',
+      ],
+    );
+    const statement = fc
+      .tuple(fc.uniqueArray(group, { maxLength: 2 }), fc.array(figure, { minLength: 1, maxLength: 3 }))
+      .map(([groups, figures]) => {
+        const items = [...groups.map((each, k) => `${each} AS g${k}`), ...figures.map((each, k) => `${each} AS f${k}`)];
+        const by =
+          groups.length === 0
+            ? ''
+            : ` GROUP BY ${groups.map((_, k) => k + 1).join(', ')} ORDER BY ${groups.map((_, k) => k + 1).join(', ')}`;
+        return (condition: string) => `SELECT ${items.join(', ')} FROM main.sales ${condition}${by}`;
+      });
+    const condition = fc.constantFrom('', 'WHERE shop > 2', `WHERE page IS NOT NULL AND day < DATE '2026-02-01'`, 'WHERE false', where);
+    await fc.assert(
+      fc.asyncProperty(fc.array(statement, { minLength: 2, maxLength: 5 }), condition, async (made, rows) => {
+        const list = made.map((write) => write(rows));
+        const given = rows === where ? values : undefined;
+        const answers = await together(analyst, list, given);
+        for (const [at, sql] of list.entries()) assertSame(answers[at]!, await alone(analyst, sql, given), sql);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test('one that is stopped ends alone', async (t) => {
+    const { analyst } = await filled(t);
+    const gone = new AbortController();
+    gone.abort();
+    const told: string[] = [];
+    await analyst.together(
+      tiles.slice(0, 3).map((sql) => ({ ...asking(sql, values), signal: gone.signal })),
+      (_, outcome) => told.push(outcome instanceof MillraceError ? outcome.code : 'answered'),
+    );
+    assert.equal(told.length, 3);
+    assert.ok(analyst.jobs().every(({ state }) => state !== 'running' && state !== 'waiting'));
+  });
+});
