@@ -1,6 +1,6 @@
 /** The console's one way to the server: the public API, with the session's cookie. */
 import type { ErrorBody } from '#core';
-import type { QueryAnswer, QueryRequest } from '../src/server/api.ts';
+import type { QueryAnswer, QueryRequest, QuestionsLine } from '../src/server/api.ts';
 
 /** What went wrong: the server's own error, or that the server can't be reached. */
 export class Trouble extends Error {
@@ -12,6 +12,8 @@ export class Trouble extends Error {
     this.status = status;
   }
 }
+
+const lost: Trouble['body'] = { code: 'UNREACHABLE', message: '', remedy: '', retryable: true, params: {} };
 
 /** Told when the server says that nobody is signed in. */
 export const signedOut = new EventTarget();
@@ -33,7 +35,7 @@ async function open(method: string, path: string, { body, signal, raw, headers }
     body: raw ?? (body === undefined ? null : JSON.stringify(body)),
   }).catch((thrown: unknown) => {
     if (thrown instanceof DOMException && thrown.name === 'AbortError') throw thrown;
-    throw new Trouble({ code: 'UNREACHABLE', message: '', remedy: '', retryable: true, params: {} }, 0);
+    throw new Trouble(lost, 0);
   });
   if (response.ok) return response;
   const said = await response.json().catch(() => null);
@@ -63,6 +65,66 @@ export async function ask(request: QueryRequest, signal?: AbortSignal): Promise<
   const answer = await call<QueryAnswer>('POST', '/v1/query', { body: request, ...(signal && { signal }) });
   if (answer.error) throw new Trouble(answer.error, 200);
   return answer;
+}
+
+interface Waiting {
+  readonly request: QueryRequest;
+  readonly signal: AbortSignal;
+  readonly resolve: (answer: QueryAnswer) => void;
+  readonly reject: (thrown: unknown) => void;
+}
+
+let gathering: Waiting[] = [];
+
+/** Like `ask`, but all that is asked at the same moment goes as one request, and those that read the same rows share a scan. */
+export function askTogether(request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
+    if (gathering.length === 0)
+      setTimeout(() => {
+        const list = gathering.filter((each) => !each.signal.aborted);
+        gathering = [];
+        for (let at = 0; at < list.length; at += mostTogether) send(list.slice(at, at + mostTogether));
+      });
+    gathering.push({ request, signal, resolve, reject });
+  });
+}
+
+const mostTogether = 130;
+
+async function send(list: readonly Waiting[]): Promise<void> {
+  const gone = new AbortController();
+  let wanted = list.length;
+  for (const { signal } of list)
+    signal.addEventListener('abort', () => {
+      wanted--;
+      // Whoever is left still waits for the same request.
+      if (wanted === 0) gone.abort();
+    });
+  try {
+    const body = { questions: list.map(({ request }) => request) };
+    const response = await open('POST', '/v1/questions', { body, signal: gone.signal });
+    for await (const line of linesOf(response)) {
+      const { at, answer, error } = parseExact<QuestionsLine>(line);
+      const failed = error ?? answer?.error;
+      if (failed) list[at]!.reject(new Trouble(failed, 200));
+      else list[at]!.resolve(answer!);
+    }
+    // One without a line was lost with the connection.
+    throw new Trouble(lost, 0);
+  } catch (thrown) {
+    for (const { reject } of list) reject(thrown instanceof TypeError ? new Trouble(lost, 0) : thrown);
+  }
+}
+
+async function* linesOf(response: Response): AsyncGenerator<string> {
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    const lines = (rest + piece.value).split('\n');
+    rest = lines.pop()!;
+    yield* lines;
+  }
 }
 
 export const isAbort = (thrown: unknown): boolean => thrown instanceof DOMException && thrown.name === 'AbortError';

@@ -8,10 +8,12 @@ import { Shell } from './shell/shell.tsx';
 import { SignIn } from './sign-in.tsx';
 import { Page, Placeholder, Problem } from './states.tsx';
 import { Speaking, useWords } from './words/index.tsx';
+import { setZone } from './zone.ts';
 
 const Ask = lazy(() => import('./ask/ask.tsx'));
 const Catalog = lazy(() => import('./data/catalog.tsx'));
 const TablePage = lazy(() => import('./data/table.tsx'));
+const TransferPage = lazy(() => import('./data/transfer.tsx'));
 const TopicPage = lazy(() => import('./data/topic.tsx'));
 const Dashboards = lazy(() => import('./dashboards/list.tsx'));
 const Shared = lazy(() => import('./dashboards/shared.tsx'));
@@ -20,6 +22,12 @@ const Models = lazy(() => import('./models/models.tsx'));
 const ModelPage = lazy(() => import('./models/model.tsx'));
 const Admin = lazy(() => import('./admin/admin.tsx'));
 const DashboardPage = lazy(() => import('./dashboards/dashboard.tsx'));
+
+/** The page that the address names is fetched while it is still asked who is there. */
+const first = location.pathname.split('/')[1];
+if (first === 'dashboards' && location.pathname !== '/dashboards') import('./dashboards/dashboard.tsx');
+else if (first === 'ask') import('./ask/ask.tsx');
+else if (first === 'shared') import('./dashboards/shared.tsx');
 
 const theme = createTheme({
   primaryColor: 'accent',
@@ -85,6 +93,7 @@ function Entrance() {
         </div>
       );
     case 'in':
+      setZone(session.who.time_zone);
       return (
         <Shell who={session.who}>
           <Pages who={session.who} />
@@ -125,7 +134,8 @@ function pageAt(path: string, who: SessionAnswer): ReactNode {
     case 'ask':
       return <Ask who={who} />;
     case 'data':
-      if (rest.length === 0) return <Catalog />;
+      if (rest.length === 0) return <Catalog who={who} />;
+      if (rest[0] === 'transfers' && rest.length === 2) return <TransferPage name={rest[1]!} who={who} />;
       if (rest[0] === 'topics' && rest.length === 2) return <TopicPage name={rest[1]!} who={who} />;
       return rest.length === 2 ? <TablePage schema={rest[0]!} name={rest[1]!} /> : <Unknown />;
     case 'dashboards':

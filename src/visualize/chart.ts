@@ -14,7 +14,13 @@ export type Picture =
       readonly trend: readonly (number | null)[];
       readonly label: string;
     }
-  | { readonly kind: 'table' };
+  | {
+      readonly kind: 'table';
+      /** What is shown instead of the rows as they are. */
+      readonly data?: Data;
+      /** Places of the columns whose cells are shaded by their values. */
+      readonly shaded: readonly number[];
+    };
 
 /** What the picture leaves out, said below it. */
 export interface Note {
@@ -42,7 +48,11 @@ export interface Shape {
   readonly values: readonly number[];
   /** Whether the first time or ordinal column has a row for each value. */
   readonly onePerStep: boolean;
+  /** Whether a category and a whole number cross, a row for each pair, with another number in it: hours by weekday. */
+  readonly crossed: boolean;
   readonly negative: boolean;
+  /** Whether nearly all values of the first category are countries. */
+  readonly countries: boolean;
 }
 
 /** A kind of chart: one object in one file under charts/. */

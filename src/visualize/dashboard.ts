@@ -12,6 +12,8 @@ export interface Dashboard {
   readonly refresh: number | 'live' | null;
   readonly range: TimeRange;
   readonly filters: readonly Filter[];
+  /** A statement whose first column says when and whose second says what happened: lines across all charts over time. */
+  readonly annotations: string | null;
   readonly tiles: readonly Tile[];
 }
 
@@ -44,9 +46,11 @@ export interface Tile {
   readonly tab: string | null;
   /** The filter that a click on a mark sets: to the mark's step, or to its series where the steps are times. */
   readonly filter: string | null;
+  /** The dashboard that such a click opens instead, with that filter set there. */
+  readonly drill: string | null;
 }
 
-const options = ['title', 'description', 'refresh', 'range', 'filters', 'tiles'];
+const options = ['title', 'description', 'refresh', 'range', 'filters', 'annotations', 'tiles'];
 const filterOptions = ['name', 'title', 'sql'];
 const tileOptions = [
   'title',
@@ -60,8 +64,10 @@ const tileOptions = [
   'series',
   'size',
   'unit',
+  'shade',
   'tab',
   'filter',
+  'drill',
   ...sourceOptions,
 ];
 const mostTiles = 60;
@@ -79,6 +85,8 @@ export function parseDashboard(text: string, file: string): Dashboard {
   if (twin !== undefined) top.refuse('filters', `has "${twin.name}" twice`);
   const names = new Set([...ownParameters, ...filters.map(({ name }) => name)]);
   const tiles = top.sections('tiles', tileOptions, mostTiles).map((section) => readTile(section, names));
+  const annotations = top.prose('annotations', longestSql);
+  if (annotations !== null) refuseUnknown(top, 'annotations', annotations, names);
   if (tiles.length === 0) top.refuse('tiles', 'needs at least one tile');
   return {
     title,
@@ -86,6 +94,7 @@ export function parseDashboard(text: string, file: string): Dashboard {
     refresh: readRefresh(top),
     range: top.choice('range', timeRanges, 'all'),
     filters,
+    annotations,
     tiles,
   };
 }
@@ -111,17 +120,14 @@ function readTile(section: Section, parameters: ReadonlySet<string>): Tile {
   const text = section.prose('text', 10_000);
   if ((sql === null) === (text === null))
     section.refuse(source?.kind ?? (sql === null ? 'sql' : 'text'), 'and "text": a tile has one of them');
-  for (const name of sql === null ? [] : parametersOf(sql)) {
-    if (!parameters.has(name))
-      section.refuse(
-        source === null ? 'sql' : 'options',
-        `reads $${name}, which no filter gives; there are ${[...parameters].map((known) => `$${known}`).join(', ')}`,
-      );
-  }
+  if (sql !== null) refuseUnknown(section, source === null ? 'sql' : 'options', sql, parameters);
   const chart = readChart(section);
   const filter = section.text('filter');
   if (filter !== null && (!parameters.has(filter) || ownParameters.includes(filter)))
     section.refuse('filter', `can't be "${filter.slice(0, 100)}": no filter has this name`);
+  const drill = section.text('drill', 63);
+  if (drill !== null && filter === null) section.refuse('drill', 'needs "filter" beside it: what the click sets there');
+  if (drill !== null && !/^[a-z][a-z0-9_-]{0,62}$/.test(drill)) section.refuse('drill', `can't be "${drill}": that is no dashboard's name`);
   const size = usualSize(chart?.kind ?? null, text !== null);
   return {
     title: section.text('title') ?? '',
@@ -133,7 +139,15 @@ function readTile(section: Section, parameters: ReadonlySet<string>): Tile {
     chart,
     tab: section.text('tab', 60),
     filter,
+    drill,
   };
+}
+
+function refuseUnknown(section: Section, key: string, sql: string, parameters: ReadonlySet<string>): void {
+  for (const name of parametersOf(sql)) {
+    if (!parameters.has(name))
+      section.refuse(key, `reads $${name}, which no filter gives; there are ${[...parameters].map((known) => `$${known}`).join(', ')}`);
+  }
 }
 
 /** What a tile has whose file says nothing of it. */
@@ -155,8 +169,9 @@ function readChart(section: Section): ChartSpec | null {
     section.text('size'),
     section.text('unit', 12),
   ];
+  const shade = section.texts('shade');
   if (kind === null) {
-    const alone = ['x', 'y', 'series', 'size', 'unit'].find((key) => section.keys().includes(key));
+    const alone = ['x', 'y', 'series', 'size', 'unit', 'shade'].find((key) => section.keys().includes(key));
     return alone === undefined ? null : section.refuse(alone, 'needs "chart" beside it');
   }
   return {
@@ -166,6 +181,7 @@ function readChart(section: Section): ChartSpec | null {
     ...(series !== null && { series }),
     ...(size !== null && { size }),
     ...(unit !== null && { unit }),
+    ...(shade.length > 0 && { shade }),
   };
 }
 

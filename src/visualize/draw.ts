@@ -2,6 +2,7 @@ import { fail } from '#core';
 import type { Chart, Picture, Shape } from './chart.ts';
 import { charts } from './charts/index.ts';
 import { type Data, label, number, rolesOf } from './data.ts';
+import { countryOf } from './places.ts';
 import { type ChartSpec, encode } from './spec.ts';
 import { defaultLook, type Look } from './theme.ts';
 
@@ -44,6 +45,27 @@ function shapeOf(data: Data): Shape {
     measures: measures.length,
     values: categories.slice(0, 2).map(different),
     onePerStep: steps[0] !== undefined && different(steps[0]) === data.rows.length,
+    crossed: areCrossed(data, categories, measures),
     negative: measures.some((at) => data.rows.some((row) => (number(row[at]) ?? 0) < 0)),
+    countries: categories[0] !== undefined && areCountries(data.rows.slice(0, 300).map((row) => row[categories[0]!])),
   };
+}
+
+/** A few that are none (a total, the European Union, NULL) do not make a column another one. Words of two letters may be anything. */
+function areCountries(cells: readonly unknown[]): boolean {
+  const names = cells.filter((cell) => typeof cell === 'string' && cell.length > 2);
+  return (
+    names.length > 4 &&
+    names.length >= cells.length * 0.8 &&
+    names.filter((cell) => countryOf(label(cell)) !== null).length >= names.length * 0.7
+  );
+}
+
+function areCrossed({ columns, rows }: Data, categories: readonly number[], measures: readonly number[]): boolean {
+  const [category, step] = [categories[0], measures[0]];
+  if (categories.length !== 1 || measures.length !== 2 || category === undefined || step === undefined || rows.length < 12) return false;
+  if (!/INT/.test(columns[step]!.type)) return false;
+  const pairs = new Set(rows.map((row) => `${label(row[category])} ${label(row[step])}`));
+  const [down, across] = [category, step].map((at) => new Set(rows.map((row) => label(row[at]))).size);
+  return pairs.size === rows.length && down! > 1 && across! > 1 && rows.length > down! * across! * 0.5;
 }

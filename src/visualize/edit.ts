@@ -6,29 +6,32 @@ import { definitionOfSource } from './source.ts';
 type Plain = Readonly<Record<string, unknown>>;
 
 /** The dashboard in the words of its file, without what is the default: what PUT /v1/dashboards/:name takes as `definition`. */
-export function definitionOf({ title, description, refresh, range, filters, tiles }: Dashboard): Plain {
+export function definitionOf({ title, description, refresh, range, filters, annotations, tiles }: Dashboard): Plain {
   return given({
     title,
     description: description || undefined,
     refresh: refresh ?? undefined,
     range: range === 'all' ? undefined : range,
     filters: filters.length === 0 ? undefined : filters.map((filter) => ({ ...filter })),
+    annotations: annotations ?? undefined,
     tiles: tiles.map(definitionOfTile),
   });
 }
 
-function definitionOfTile({ title, width, height, sql, source, text, chart, tab, filter }: Tile): Plain {
+function definitionOfTile({ title, width, height, sql, source, text, chart, tab, filter, drill }: Tile): Plain {
   const usual = usualSize(chart?.kind ?? null, text !== null);
-  const { kind, y, ...encoding } = chart ?? { kind: undefined };
+  const { kind, y, shade, ...encoding } = chart ?? { kind: undefined };
   return given({
     title: title || undefined,
     tab: tab ?? undefined,
     chart: kind,
     ...encoding,
     y: y?.length === 1 ? y[0] : y,
+    shade: shade?.length === 1 ? shade[0] : shade,
     width: width === usual.width ? undefined : width,
     height: height === usual.height ? undefined : height,
     filter: filter ?? undefined,
+    drill: drill ?? undefined,
     ...(source === null ? { sql: sql ?? undefined } : definitionOfSource(source)),
     text: text ?? undefined,
   });
@@ -132,13 +135,15 @@ export function mergeDashboards(base: Dashboard, mine: Dashboard, theirs: Dashbo
       (name) => choose<T | null>(name, b.get(name) ?? null, m.get(name) ?? null, o.get(name) ?? null) ?? [],
     );
   };
-  const word = <K extends 'title' | 'description' | 'refresh' | 'range'>(key: K) => choose(key, base[key], mine[key], theirs[key]);
+  const word = <K extends 'title' | 'description' | 'refresh' | 'range' | 'annotations'>(key: K) =>
+    choose(key, base[key], mine[key], theirs[key]);
   return {
     dashboard: {
       title: word('title'),
       description: word('description'),
       refresh: word('refresh'),
       range: word('range'),
+      annotations: word('annotations'),
       filters: lists(base.filters, mine.filters, theirs.filters, ({ name }) => name),
       tiles: lists(base.tiles, mine.tiles, theirs.tiles, ({ title, text }) => title || (text ?? '').slice(0, 40)),
     },

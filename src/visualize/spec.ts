@@ -11,6 +11,8 @@ export interface ChartSpec {
   readonly size?: string;
   /** Shown beside values: a currency (ISO 4217), "%" (a share of 1), or any short text. */
   readonly unit?: string;
+  /** Of a table: columns with numbers whose cells are shaded by their values. */
+  readonly shade?: readonly string[];
 }
 
 /** A spec with every column found: places in the result's rows. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { MillraceError } from '#core';
-import { charts, type Data, defaultLook, draw, fitting, loadEngine, pick } from '#visualize';
+import { charts, type Data, defaultLook, draw, fitting, loadEngine, marksOf, pick, withMarks } from '#visualize';
 import { gallery } from './gallery.ts';
 
 const { svg } = await loadEngine();
@@ -175,6 +175,20 @@ describe('the picker chooses what a person would', () => {
     'two numbers': 'scatter',
     'many values': 'histogram',
     nested: 'table',
+    countries: 'bar',
+    'many countries': 'map',
+    'hours by weekday': 'heatmap',
+    'few shares': 'bar',
+    'one category': 'bar',
+    'a gap in time': 'line',
+    'days, two figures': 'line',
+    'one row, two figures': 'number',
+    'steps of an hour': 'line',
+    'rows as they are': 'table',
+    'only names': 'table',
+    'very long labels': 'bar',
+    'huge and tiny': 'bar',
+    'three numbers': 'scatter',
   };
   for (const [title, kind] of Object.entries(expected)) {
     test(`${kind} for ${title}`, () => assert.equal(pick(gallery[title]!).kind, kind));
@@ -185,6 +199,83 @@ describe('the picker chooses what a person would', () => {
       for (const { name } of fitting(data)) assert.doesNotThrow(() => draw({ kind: name }, data), `${name} of ${title}`);
     }
   });
+});
+
+test('countries are known by code and by name, in English and Korean, and what is none is counted', () => {
+  const picture = draw({ kind: 'map' }, gallery['countries']!);
+  assert.ok(picture.kind === 'option');
+  const [series] = picture.option.series as { data: { name: string; value: number; step: string }[] }[];
+  assert.deepEqual(
+    series!.data.map(({ name }) => name),
+    ['GB', 'DE', 'IE', 'US', 'KR', 'JP', 'BR'],
+  );
+  assert.equal(series!.data[2]!.step, 'EIRE');
+  assert.deepEqual(picture.notes, [{ kind: 'values_left_out', count: 2 }]);
+});
+
+test('a pivot has a column for each value, the sums, and nothing where nothing was', () => {
+  const data = {
+    columns: [
+      { name: 'page', type: 'VARCHAR' },
+      { name: 'device', type: 'VARCHAR' },
+      { name: 'n', type: 'BIGINT' },
+    ],
+    rows: [
+      ['/', 'mobile', 2],
+      ['/', 'desktop', 3],
+      ['/', 'mobile', 1],
+      ['/a', 'desktop', 0.1 + 0.2],
+    ],
+  };
+  const picture = draw({ kind: 'pivot' }, data);
+  assert.ok(picture.kind === 'table');
+  assert.deepEqual(
+    picture.data!.columns.map(({ name }) => name),
+    ['page', 'mobile', 'desktop', 'Σ'],
+  );
+  assert.deepEqual(picture.data!.rows, [
+    ['/', 3, 3, 6],
+    ['/a', null, 0.30000000000000004, 0.3],
+  ]);
+});
+
+test('a table shades columns of numbers alone, and knows them by name', () => {
+  const shaded = (shade: string[]) => draw({ kind: 'table', shade }, gallery['days']!);
+  assert.deepEqual(shaded(['revenue']), { kind: 'table', shaded: [1] });
+  assert.throws(() => shaded(['gone']), { code: 'CHART_COLUMN' });
+  assert.throws(() => shaded(['day']), { code: 'CHART_SHAPE' });
+});
+
+test('of more bars than can be told apart the largest are drawn, in the order of the rows', () => {
+  const rows = Array.from({ length: 60 }, (_, at) => [`/page/number/${at}`, at % 2 === 0 ? 1000 + at : 1]);
+  const picture = draw({ kind: 'bar' }, { columns: gallery['negative']!.columns, rows });
+  assert.ok(picture.kind === 'option');
+  const [series] = picture.option.series as { data: number[] }[];
+  assert.ok(series!.data.every((value) => value >= 1000));
+  assert.deepEqual(
+    series!.data,
+    [...series!.data].sort((a, b) => a - b),
+  );
+  assert.deepEqual(picture.notes, [{ kind: 'values_left_out', count: 60 - series!.data.length }]);
+});
+
+test('what happened is a line across the time of a chart, and none beyond it or on a chart without time', () => {
+  const marks = marksOf({
+    columns: [],
+    rows: [
+      ['2026-01-10', 'Release {b}'],
+      ['2031-01-01', 'later'],
+      ['no time', 'never'],
+    ],
+  });
+  assert.equal(marks.length, 2);
+  const marked = withMarks(draw({ kind: 'line' }, gallery['days']!), marks, defaultLook);
+  assert.ok(marked.kind === 'option');
+  const [series] = marked.option.series as { markLine: { data: { xAxis: number; name: string }[] } }[];
+  assert.deepEqual(series!.markLine.data, [{ xAxis: Date.UTC(2026, 0, 10), name: 'Release  b ' }]);
+  assert.match(svg(marked.option, defaultLook), /^<svg/);
+  const pie = draw({ kind: 'pie' }, gallery['한국어 이름']!);
+  assert.equal(withMarks(pie, marks, defaultLook), pie);
 });
 
 test('there are at least sixteen kinds, each with a name and a sentence of its own', () => {

@@ -30,6 +30,7 @@ test('a whole file becomes data, with defaults where it says nothing', () => {
     refresh: 30,
     range: '30d',
     filters: [{ name: 'page', title: 'page', sql: 'SELECT 1' }],
+    annotations: null,
   });
   assert.deepEqual(tiles, [
     {
@@ -42,8 +43,20 @@ test('a whole file becomes data, with defaults where it says nothing', () => {
       chart: { kind: 'bar', x: 'day', y: ['revenue', 'tax'], unit: 'KRW' },
       tab: null,
       filter: null,
+      drill: null,
     },
-    { title: '', width: 6, height: 1, sql: null, source: null, text: 'Read this first.', chart: null, tab: null, filter: null },
+    {
+      title: '',
+      width: 6,
+      height: 1,
+      sql: null,
+      source: null,
+      text: 'Read this first.',
+      chart: null,
+      tab: null,
+      filter: null,
+      drill: null,
+    },
   ]);
 });
 
@@ -56,6 +69,9 @@ describe('a file that can’t be taken is refused with its line', () => {
     ['title: A\ntile: 1\n', 2, /"tile" is unknown; "title" is near/],
     ['description: x\ntiles:\n  - sql: SELECT 1\n', 1, /"title" is missing/],
     ['title: A\n', 1, /"tiles" needs at least one/],
+    [`${tile}    drill: other\n`, 4, /"tiles\[1\].drill" needs "filter"/],
+    [`${tile}    shade: n\n`, 4, /"tiles\[1\].shade" needs "chart"/],
+    [`annotations: SELECT $gone\n${tile}`, 1, /"annotations" reads \$gone/],
     [`${tile}    width: 13\n`, 4, /"tiles\[1\].width" can't be "13"; it must be from 1 to 12/],
     [`${tile}    chart: radar\n`, 4, /can't be "radar"; use line, bar/],
     [`${tile}    x: day\n`, 4, /"tiles\[1\].x" needs "chart"/],

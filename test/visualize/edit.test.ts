@@ -50,16 +50,20 @@ const tile: fc.Arbitrary<Tile> = fc
       kind: fc.constantFrom(null, 'bar', 'number', 'table'),
       y: fc.array(word, { minLength: 1, maxLength: 3 }),
       tab: fc.option(word, { nil: null }),
+      // Tiles name a filter only of a dashboard that has it.
+      drill: fc.constantFrom(null, null, 'other'),
+      shade: fc.array(word, { maxLength: 2 }),
     },
     plain,
   )
-  .map(({ kind, y, sql, source, ...rest }) => ({
+  .map(({ kind, y, sql, source, drill, shade, ...rest }) => ({
     ...rest,
     source,
     sql: source === null ? sql : sqlOf(source),
     text: null,
-    filter: null,
-    chart: kind === null ? null : { kind, y },
+    filter: drill === null ? null : 'f',
+    drill,
+    chart: kind === null ? null : { kind, y, ...(shade.length > 0 && { shade }) },
   }));
 const dashboard: fc.Arbitrary<Dashboard> = fc.record(
   {
@@ -67,7 +71,8 @@ const dashboard: fc.Arbitrary<Dashboard> = fc.record(
     description: fc.constantFrom('', 'one\ntwo', '- no list'),
     refresh: fc.oneof(fc.option(fc.integer({ min: 1, max: 86_400 }), { nil: null }), fc.constant('live' as const)),
     range: fc.constantFrom('all' as const, '30d' as const),
-    filters: fc.constantFrom([], [{ name: 'f', title: 'F', sql: 'SELECT 1' }]),
+    filters: fc.constantFrom([{ name: 'f', title: 'F', sql: 'SELECT 1' }], [{ name: 'f', title: 'F', sql: 'SELECT 2' }]),
+    annotations: fc.constantFrom(null, 'SELECT day, name FROM a', 'SELECT 1,\n  2 -- "x": y\n'),
     tiles: fc.array(tile, { minLength: 1, maxLength: 5 }),
   },
   plain,

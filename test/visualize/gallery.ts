@@ -67,6 +67,32 @@ export const gallery: Readonly<Record<string, Data>> = {
     columns: [column('at', 'TIMESTAMP WITH TIME ZONE'), amount],
     rows: row(48, (at) => [new Date(Date.UTC(2026, 0, 1, at)).toISOString(), at]),
   },
+  countries: {
+    columns: [column('country', 'VARCHAR'), amount],
+    rows: ['United Kingdom', 'Germany', 'EIRE', 'USA', 'KOR', '일본', 'Brazil', 'European Community', null].map((name, at) => [
+      name,
+      at * 10,
+    ]),
+  },
+  'many countries': {
+    columns: [column('country', 'VARCHAR'), amount],
+    rows: 'France Spain Italy Greece Norway Sweden Finland Poland Austria Belgium Canada Mexico Chile Peru Kenya India China Japan'
+      .split(' ')
+      .map((name, at) => [name, 100 - at]),
+  },
+  'hours by weekday': {
+    columns: [column('hour', 'BIGINT'), column('weekday', 'VARCHAR'), column('orders', 'BIGINT')],
+    rows: row(7 * 24, (at) => [at % 24, ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][Math.floor(at / 24)]!, at]),
+  },
+  'few shares': { columns: [category, amount], rows: row(4, (at) => [`/${at}`, 40 - at * 9]) },
+  'days, two figures': { columns: [date, amount, column('orders', 'BIGINT')], rows: row(20, (at) => [day(at), at * 10, at]) },
+  'one row, two figures': { columns: [amount, column('before', 'DECIMAL(18,2)')], rows: [[10, 8]] },
+  'steps of an hour': { columns: [column('hour', 'BIGINT'), column('orders', 'BIGINT')], rows: row(24, (at) => [at, (at * 7) % 13]) },
+  'rows as they are': {
+    columns: [column('order_id', 'VARCHAR'), column('at', 'TIMESTAMP'), column('name', 'VARCHAR'), column('items', 'JSON')],
+    rows: row(5, (at) => [`o${at}`, `${day(at)}T10:00:00`, 'a', '[1]']),
+  },
+  'only names': { columns: [category], rows: row(9, (at) => [`/${at}`]) },
   nested: { columns: [column('items', 'STRUCT(a INTEGER)[]')], rows: [[[{ a: 1 }]]] },
   'markup in names': {
     columns: [column('<img src=x onerror=alert(1)>', 'VARCHAR'), column('{a|b}<script>', 'DOUBLE')],

@@ -32,6 +32,7 @@ function prepared(path: string): void {
   writeFileSync(join(path, 'dashboards', 'evil.yaml'), JSON.stringify(yaml));
   mkdirSync(join(path, 'queries'));
   writeFileSync(join(path, 'queries', 'evil.sql'), `-- ${evil}\nSELECT 1 AS "${evil.replaceAll('"', '""')}"`);
+  writeFileSync(join(path, 'topics', 'strict.yaml'), 'title: strict\nfields:\n  n: integer\n');
   writeFileSync(
     join(path, 'topics', 'evil.yaml'),
     JSON.stringify({ title: evil, drift: 'freeze', fields: { n: { type: 'integer', required: true } } }),
@@ -150,6 +151,102 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     await page.getByRole('button', { name: 'Save mine for these' }).click();
     await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
     assert.match((await read()).text, /width: 8/);
+  });
+
+  test('a lost connection is told, takes no edit away, and is found again', async (t) => {
+    const { address, adminToken } = server();
+    const { page, context, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/dashboards/two`);
+    await page.getByRole('button', { name: 'Edit', exact: true }).click();
+    await page.getByRole('button', { name: /^Resize B/ }).press('ArrowRight');
+    const wide = await page.getByRole('button', { name: /^Resize B/ }).getAttribute('aria-label');
+    await context.setOffline(true);
+    await page.getByRole('button', { name: 'The connection is lost. It is tried again.' }).waitFor();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('alert').getByText('Millrace does not answer.').first().waitFor();
+    assert.equal(await page.getByRole('button', { name: /^Resize B/ }).getAttribute('aria-label'), wide);
+    await context.setOffline(false);
+    await page.getByRole('button', { name: 'All parts answer.' }).waitFor();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
+    const { text } = (await send(address, 'GET', '/v1/dashboards/two', { authorization: `Bearer ${adminToken}` })).json<{ text: string }>();
+    assert.match(text, /title: B, sql: [^}]*width: 7/);
+  });
+
+  test('a transfer is previewed, run and compared from its page, and its runs are listed', async (t) => {
+    const { address, adminToken, path } = server();
+    mkdirSync(join(path, 'transfers'), { recursive: true });
+    writeFileSync(join(path, 'people.csv'), 'id,name,born\n1,Ada,1815-12-10\n2,"<b>Grace</b>",1906-12-09\n');
+    writeFileSync(
+      join(path, 'transfers', 'people.yaml'),
+      'source: csv\nconnection: { path: people.csv }\ntables:\n  people: { target: main.people }\n',
+    );
+    const { page, complaints, violations, enter, shot } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/data`);
+    await page.getByRole('link', { name: /people/ }).click();
+    await page.getByRole('button', { name: 'Preview' }).click();
+    await page.getByRole('cell', { name: '<b>Grace</b>' }).waitFor();
+    await page.getByRole('button', { name: 'Run now' }).click();
+    await page.getByText('yes, 2 rows').waitFor();
+    await page.getByRole('button', { name: 'Compare' }).click();
+    await page.getByRole('cell', { name: 'done' }).first().waitFor();
+    await shot('transfer');
+    assert.deepEqual(await violations(), []);
+    assert.deepEqual(complaints, []);
+    await page.getByRole('link', { name: 'main.people' }).first().click();
+    await page.getByRole('heading', { level: 1, name: 'main.people' }).waitFor();
+  });
+
+  test('a topic’s policy is edited where it stands, and what was refused goes through again', async (t) => {
+    const { address, adminToken } = server();
+    const admin = { authorization: `Bearer ${adminToken}` };
+    const sent = await send(address, 'POST', '/v1/topics/strict/records', admin, [{ n: 1 }, { n: 'many' }]);
+    assert.deepEqual([sent.status, sent.json<SendAnswer>().rejected], [207, 1], sent.text);
+    const { page, violations, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/data/topics/strict`);
+    await page.getByText('many', { exact: false }).first().waitFor();
+    await page.getByRole('button', { name: 'Edit', exact: true }).click();
+    const text = page.getByRole('textbox', { name: 'topics/strict.yaml' });
+    await text.fill('fields: [');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('alert').waitFor();
+    assert.equal(await text.inputValue(), 'fields: [', 'what was typed stays');
+    assert.deepEqual(await violations(), []);
+    await text.fill('title: strict\nfields:\n  n: text\n');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByText('Saved. What was refused').waitFor();
+    await page.getByRole('button', { name: 'Send through again' }).click();
+    await page.getByText(/1 accepted/).waitFor();
+  });
+
+  test('search finds columns with their tables, and does what a command says', async (t) => {
+    const { address, adminToken } = server();
+    await send(
+      address,
+      'POST',
+      '/v1/query',
+      { authorization: `Bearer ${adminToken}` },
+      { sql: 'CREATE TABLE main.findable AS SELECT 1 AS very_rare_column' },
+    );
+    const { page, violations, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.keyboard.press('Control+k');
+    const find = page.getByRole('combobox', { name: /Find/ });
+    await find.fill('no such thing');
+    await page.getByText('Nothing has this name.').waitFor();
+    await find.fill('very_rare');
+    await page.getByRole('option', { name: /very_rare_column.*main\.findable/ }).waitFor();
+    assert.deepEqual(await violations(), []);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { level: 1, name: 'main.findable' }).waitFor();
+    await page.keyboard.press('Control+k');
+    await find.fill('dark app');
+    await page.getByRole('option', { name: /Dark appearance/ }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.locator('html[data-mantine-color-scheme="dark"]').waitFor();
   });
 
   test('names and values that carry markup are shown as they are and run nothing', async (t) => {

@@ -363,6 +363,72 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await page.getByText(`queries/${name}.sql`).waitFor();
     await sound(story, 'ask-parameters');
   },
+  /** From the demo's Home to a dashboard of one's own file behind a link, in at most eight clicks; choosing the file counts as one. */
+  async newcomer(story) {
+    const { visit, look, address } = story;
+    const { page, context } = visit;
+    const words = books[look.language];
+    let clicks = 0;
+    const click = async (name: string, within: Pick<typeof page, 'getByRole'> = page) => {
+      clicks++;
+      await within.getByRole('button', { name, exact: true }).click();
+    };
+    const dialog = page.getByRole('dialog');
+    await page.goto(`${address}/`);
+    const chooser = page.waitForEvent('filechooser');
+    await click(words.first_load);
+    clicks++;
+    const name = `orders ${look.language} ${look.scheme} ${look.width}`;
+    await (await chooser).setFiles({ name: `${name}.csv`, mimeType: 'text/csv', buffer: retailLines(12_000) });
+    await dialog.getByRole('cell', { name: 'WHITE METAL LANTERN' }).first().waitFor();
+    await sound(story, 'newcomer-load');
+    await click(words.load_go, dialog);
+    await page.getByRole('heading', { level: 1, name: `main.${name.replaceAll(' ', '_')}` }).waitFor();
+    await click(words.ask_about);
+    await page.locator('.canvas[data-drawn]').waitFor();
+    await click(words.save_tile);
+    await sound(story, 'newcomer-save');
+    await click(words.save, dialog);
+    await page.locator('.tile .canvas[data-drawn]').waitFor();
+    await click(words.share);
+    await click(words.share_make, dialog);
+    const link = (await dialog.locator('.copied code').textContent())!;
+    assert.ok(clicks <= 8, `${clicks} clicks`);
+    await context.clearCookies();
+    await page.goto(link);
+    await page.locator('.tile .canvas[data-drawn]').waitFor();
+    assert.equal(await page.locator('.rail').count(), 0);
+    await sound(story, 'newcomer-shared');
+    await visit.enter(address, story.token);
+  },
+
+  /** Every number can be asked: a cell of a table on a dashboard, and of an answer. */
+  async cells(story) {
+    const { visit, look, address } = story;
+    const { page } = visit;
+    const words = books[look.language];
+    const dialog = page.getByRole('dialog');
+    await page.goto(`${address}/dashboards/shop`);
+    const channels = page.locator('.tile').filter({ has: page.getByRole('heading', { name: 'Channels', exact: true }) });
+    await channels.getByRole('button', { name: '1,346' }).click();
+    // The rows behind the sessions that came by search.
+    await dialog.getByRole('heading', { name: words.why_made }).waitFor();
+    await dialog.getByText('Organic Search').first().waitFor();
+    await sound(story, 'why-cell');
+    await page.keyboard.press('Escape');
+    await page.goto(
+      `${address}/ask#${new URLSearchParams({ sql: 'select device, count(*) as n from mart.sessions group by 1 order by 2 desc' })}`,
+    );
+    await page.getByRole('button', { name: words.format, exact: true }).click();
+    assert.equal(
+      (await page.locator('.cm-line').allTextContents()).join('\n'),
+      'SELECT device, count(*) AS n\nFROM mart.sessions\nGROUP BY 1\nORDER BY 2 DESC',
+    );
+    await page.getByRole('button', { name: words.run }).click();
+    await page.getByRole('button', { name: '1,742' }).click();
+    await dialog.getByRole('heading', { name: words.why_behind.replace('{n}', '1,742') }).waitFor();
+    await page.keyboard.press('Escape');
+  },
 };
 
 /** What the stories need beside the main job: a model, trained in a second. */

@@ -14,14 +14,17 @@ import { ask, call, isAbort, Trouble } from '../api.ts';
 import { Chart } from '../chart/chart.tsx';
 import { ChartPicker } from '../chart/picker.tsx';
 import { Copied } from '../copy.tsx';
-import { today } from '../dashboards/parameters.ts';
+import { filledIn } from '../dashboards/tile.tsx';
+import { Why, type Wondered } from '../dashboards/why.tsx';
 import { useLive } from '../live.ts';
 import { Empty, Page, Problem } from '../states.tsx';
 import { tsv } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
+import { today } from '../zone.ts';
 import { Builder, keyOf, type Subject } from './builder.tsx';
 import { Editor, type Mark } from './editor.tsx';
+import { formatSql } from './format.ts';
 import { type Asked, readHistory, remember } from './history.ts';
 import { type Input, inputsOf, valuesFor } from './inputs.ts';
 import { firstMetricQuestion, firstQuestion, metricSql, type Question, tableSql, tileOf } from './question.ts';
@@ -34,7 +37,7 @@ const lastWay = 'millrace.ask';
 type State =
   | { kind: 'nothing' }
   | { kind: 'running'; job: string; since: number; stop: AbortController }
-  | { kind: 'answered'; answer: QueryAnswer; sql: string }
+  | { kind: 'answered'; answer: QueryAnswer; sql: string; statement: string; params: Values }
   | { kind: 'stopped' }
   | { kind: 'failed'; trouble: Trouble };
 
@@ -56,7 +59,7 @@ function useAsking(): { state: State; run: (sql: string, values: Values) => Prom
       const sent = Object.keys(params).length > 0 ? { params } : {};
       const answer = await ask({ sql: statement, ...sent, job, limits: { rows: mostRows } }, stop.signal);
       if (running.current !== stop) return;
-      setState({ kind: 'answered', answer, sql });
+      setState({ kind: 'answered', answer, sql, statement, params });
       setAsked(remember({ sql, at: Date.now(), rows: answer.row_count }));
     } catch (thrown) {
       if (running.current !== stop) return;
@@ -169,7 +172,7 @@ function Desk({ who }: { who: SessionAnswer }) {
           onTile={edits ? () => setSaving({ kind: 'tile', tile: tileOf('', sql.trim().replace(/;$/, ''), null, null) }) : null}
         />
       )}
-      {state.kind === 'answered' && <Result answer={state.answer} key={state.answer.job} first={way === 'click' ? 'chart' : 'table'} />}
+      {state.kind === 'answered' && <Result answered={state} key={state.answer.job} first={way === 'click' ? 'chart' : 'table'} />}
       {saving?.kind === 'tile' && <SaveTile tile={saving.tile} title={saving.tile.title} onClose={() => setSaving(null)} />}
       {saving?.kind === 'query' && (
         <SaveQuery
@@ -239,6 +242,9 @@ function Writing({
               <span className="ask-held faint small">
                 {held !== null && `queries/${held.name}.sql${held.sql === sql ? '' : ` · ${t('unsaved')}`}`}
               </span>
+              <Button variant="default" onClick={() => setSql(formatSql(sql))} disabled={sql.trim() === ''}>
+                {t('format')}
+              </Button>
               {onSave !== null && (
                 <Button variant="default" onClick={onSave} disabled={sql.trim() === '' || held?.sql === sql}>
                   {t('save_query')}
@@ -305,6 +311,12 @@ function Clicking({
     return () => clearTimeout(timer);
   }, [asking, run]);
   const metric = subject?.kind === 'metric' ? subject.metric : null;
+  /** What a question is called until somebody calls it otherwise. */
+  const titleOf = ({ aggregate, measure, by, grain }: Question) => {
+    const of = subject?.kind === 'table' ? subject.table.name : '';
+    const figure = measure === null || aggregate === 'count' ? of : `${measure} (${t(`aggregate_${aggregate}`)})`;
+    return [figure, ...by, ...(grain === 'none' ? [] : [t(`grain_${grain}`).toLowerCase()])].join(' · ');
+  };
   const trouble = catalog.error ?? metrics.error;
   return (
     <>
@@ -340,7 +352,7 @@ function Clicking({
                       const alone = { ...now, compare: false };
                       const text =
                         subject!.kind === 'table' ? tableSql(subject!.table, alone, metrics.data!.time_zone) : metricSql(metric!, alone);
-                      onTile(tileOf(metric?.title ?? '', text, metric, alone));
+                      onTile(tileOf(metric?.title ?? titleOf(alone), text, metric, alone));
                     }}
                   >
                     {t('save_tile')}
@@ -472,7 +484,9 @@ function Running({ job, since, onStop }: { job: string; since: number; onStop: (
   );
 }
 
-function Result({ answer, first }: { answer: QueryAnswer; first: 'table' | 'chart' }) {
+function Result({ answered, first }: { answered: State & { kind: 'answered' }; first: 'table' | 'chart' }) {
+  const { answer, statement, params } = answered;
+  const [wondering, setWondering] = useState<Wondered | null>(null);
   const { t, number, duration } = useWords();
   const data: Data = answer;
   const best = useMemo(() => pick(data), [data]);
@@ -501,11 +515,31 @@ function Result({ answer, first }: { answer: QueryAnswer; first: 'table' | 'char
       </div>
       <div className="result-body">
         {view === 'table' ? (
-          <Grid columns={answer.columns} rows={answer.rows} label={t('as_table')} />
+          <Grid
+            columns={answer.columns}
+            rows={answer.rows}
+            label={t('as_table')}
+            onCell={(row, column) =>
+              setWondering({
+                column,
+                row: Object.fromEntries(answer.columns.map(({ name }, at) => [name, (row[at] ?? null) as string | null])),
+              })
+            }
+          />
         ) : (
-          <Chart spec={spec} data={data} label={t('as_chart')} />
+          <Chart spec={spec} data={data} label={t('as_chart')} onCell={setWondering} />
         )}
       </div>
+      {wondering !== null && (
+        <Why
+          title=""
+          sql={statement}
+          shown={filledIn(statement, params)}
+          params={params}
+          of={wondering}
+          onClose={() => setWondering(null)}
+        />
+      )}
     </section>
   );
 }

@@ -180,5 +180,6 @@ export function tileOf(title: string, sql: string, of: MetricFacts | null, quest
     text: null,
     tab: null,
     filter: null,
+    drill: null,
   };
 }

@@ -77,7 +77,7 @@ export function SaveTile({ tile, title, onClose }: { tile: Tile; title: string; 
 }
 
 async function begin(name: string, title: string, tile: Tile): Promise<void> {
-  const definition = definitionOf({ title, description: '', refresh: null, range: 'all', filters: [], tiles: [tile] });
+  const definition = definitionOf({ title, description: '', refresh: null, range: 'all', filters: [], annotations: null, tiles: [tile] });
   await call('PUT', dashboardPath(name), { body: { definition, version: null } });
 }
 

@@ -5,15 +5,21 @@ import {
   type ChartSpec,
   type Data,
   draw,
+  encode,
   formatter,
+  instant,
   type Look,
+  label as labelOf,
   loadEngine,
+  type Mark,
   type Picture,
   type Previous,
   rolesOf,
+  withMarks,
   withPrevious,
 } from '#visualize';
 import { Trouble } from '../api.ts';
+import type { Wondered } from '../dashboards/why.tsx';
 import { Spark } from '../home/spark.tsx';
 import { Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
@@ -23,6 +29,8 @@ import { useWords } from '../words/index.tsx';
 export interface Picked {
   readonly step: string | null;
   readonly series: string | null;
+  /** The step in ms where the steps are times. */
+  readonly time: number | null;
 }
 
 /** A result as the spec says; fills its parent, which has a height. `onPick` hears of clicks on marks. */
@@ -31,12 +39,17 @@ export function Chart({
   data,
   label,
   previous = null,
+  marks = none,
   onPick,
+  onCell,
 }: {
   spec: ChartSpec;
   data: Data;
   label: string;
   previous?: Previous | null;
+  marks?: readonly Mark[] | undefined;
+  /** Hears of a cell of a table, and of a mark where `onPick` does not: the row that it stands on. */
+  onCell?: ((wondered: Wondered) => void) | undefined;
   onPick?: ((picked: Picked) => void) | undefined;
 }) {
   const { language, t } = useWords();
@@ -55,15 +68,29 @@ export function Chart({
     () => size && { ...size, dark, locale: language, font: getComputedStyle(document.body).fontFamily },
     [size, dark, language],
   );
-  const drawn = useMemo(() => look && attempt(spec, data, look, previous), [spec, data, look, previous]);
+  const drawn = useMemo(() => look && attempt(spec, data, look, { previous, marks }), [spec, data, look, previous, marks]);
   const picture = drawn instanceof Trouble ? null : drawn;
   const notes = picture?.kind === 'option' ? picture.notes : [];
   return (
     <div className="chart">
       <div className="chart-frame" ref={frame}>
-        {picture?.kind === 'option' && <Canvas picture={picture} label={label} size={size!} onPick={onPick} />}
+        {picture?.kind === 'option' && (
+          <Canvas
+            picture={picture}
+            label={label}
+            size={size!}
+            onPick={onPick ?? (onCell && ((picked) => onCell(wonderedOf(picked, spec, data))))}
+          />
+        )}
         {picture?.kind === 'number' && <BigNumber picture={picture} spec={spec} look={look!} />}
-        {picture?.kind === 'table' && <Grid columns={data.columns} rows={data.rows} label={label} />}
+        {picture?.kind === 'table' && (
+          <Grid
+            {...(picture.data ?? data)}
+            label={label}
+            shaded={picture.shaded}
+            onCell={picture.data === undefined ? onCell && ((row, column) => onCell(wonderedAt(row, column, data))) : undefined}
+          />
+        )}
         {drawn instanceof Trouble && <Problem trouble={drawn} compact />}
       </div>
       {notes.length > 0 && (
@@ -74,14 +101,38 @@ export function Chart({
 }
 
 /** What can't be drawn is said in the chart's own place. */
-function attempt(spec: ChartSpec, data: Data, look: Look, previous: Previous | null): Picture | Trouble {
+function attempt(
+  spec: ChartSpec,
+  data: Data,
+  look: Look,
+  { previous, marks }: { previous: Previous | null; marks: readonly Mark[] },
+): Picture | Trouble {
   try {
     const picture = draw(spec, data, look);
-    return previous === null ? picture : withPrevious(picture, spec, previous, look);
+    return withMarks(previous === null ? picture : withPrevious(picture, spec, previous, look), marks, look);
   } catch (thrown) {
     if (thrown instanceof MillraceError) return new Trouble(thrown.body, thrown.status);
     throw thrown;
   }
+}
+
+const none: readonly Mark[] = [];
+
+/** The row of a result by the names of its columns. */
+const wonderedAt = (row: readonly unknown[], column: string | null, { columns }: Data): Wondered => ({
+  row: Object.fromEntries(columns.map(({ name }, at) => [name, (row[at] ?? null) as string | number | boolean | null])),
+  column,
+});
+
+/** The first row that has the mark's step and series; all rows where none has. */
+function wonderedOf({ step, series, time }: Picked, spec: ChartSpec, data: Data): Wondered {
+  const { x, series: split } = encode(spec, data);
+  const row = data.rows.find(
+    (cells) =>
+      (x === null || (time === null ? step === null || labelOf(cells[x]) === step : instant(cells[x]) === time)) &&
+      (split === null || labelOf(cells[split]) === series),
+  );
+  return row === undefined ? { row: null, column: null } : wonderedAt(row, null, data);
 }
 
 type Engine = Awaited<ReturnType<typeof loadEngine>>;
@@ -113,9 +164,15 @@ function Canvas({
     if (engine === null || element.current === null || size.width === 0) return;
     if (chart.current === null) {
       chart.current = engine.mount(element.current);
-      chart.current.on('click', ({ name, seriesName, value }) => {
+      chart.current.on('click', ({ componentType, name, seriesName, value, data: mark }) => {
+        if (componentType !== 'series') return;
+        const step = (mark as { step?: string } | null)?.step ?? name;
         const isTime = Array.isArray(value) && typeof value[0] === 'number';
-        heard.current?.({ step: isTime || name === '' ? null : name, series: seriesName ?? null });
+        heard.current?.({
+          step: isTime || step === '' ? null : step,
+          series: seriesName ?? null,
+          time: isTime ? (value[0] as number) : null,
+        });
       });
     }
     chart.current.resize(size);

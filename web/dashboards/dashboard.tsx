@@ -1,19 +1,38 @@
 import { Button, Checkbox, Menu, Select, Tabs } from '@mantine/core';
-import { type ReactNode, useEffect, useMemo, useState } from 'react';
-import { type Dashboard, type Filter, type Tile, type TimeRange, timeRanges } from '#visualize';
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from 'react';
+import {
+  type Dashboard,
+  type Filter,
+  loadEngine,
+  type Mark,
+  marksOf,
+  parametersOf,
+  asked as statementOf,
+  type Tile,
+  type TimeRange,
+  timeRanges,
+  valuesOf,
+} from '#visualize';
 import type { DashboardAnswer, SessionAnswer } from '../../src/server/api.ts';
-import { ask, call, Trouble } from '../api.ts';
+import { ask, askTogether, call, Trouble } from '../api.ts';
 import type { Picked } from '../chart/chart.tsx';
 import { useLive } from '../live.ts';
+import { go } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
 import { Page, Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
-import { Editing, keptDraft } from './editing.tsx';
+import { today } from '../zone.ts';
+import { keptDraft } from './draft.ts';
 import { isOn, readChoice, type Seen, tabsOf, writeChoice } from './parameters.ts';
 import { Share } from './share.tsx';
 import { useLiveTiles } from './stream.ts';
 import { AsText, Versions } from './text.tsx';
 import { TileView } from './tile.tsx';
+
+// Looking needs neither the editor nor what else editing does.
+const Editing = lazy(() => import('./editing.tsx'));
+// The first answers come sooner than the engine would if it were asked for by the first chart.
+loadEngine();
 
 export default function DashboardPage({ name, who }: { name: string; who: SessionAnswer }) {
   const { t } = useWords();
@@ -47,7 +66,9 @@ export default function DashboardPage({ name, who }: { name: string; who: Sessio
           <Problem trouble={new Trouble(error!, 400)} onRetry={file.refresh} />
         </Page>
       ) : doing === 'edit' && edits ? (
-        <Editing name={name} base={dashboard} version={version} onDone={done} />
+        <Suspense fallback={<Placeholder />}>
+          <Editing name={name} base={dashboard} version={version} onDone={done} />
+        </Suspense>
       ) : (
         <Shown
           key={version}
@@ -79,6 +100,16 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
   const { refresh } = dashboard;
   const live = useLiveTiles(name, refresh === 'live');
   const tabs = tabsOf(dashboard);
+  const marks = useMarks(dashboard, choice);
+  const pick = (tile: Tile, picked: Picked) => {
+    const next = picking(choice, tile, picked);
+    // On the other dashboard the filter is always set: there it was not chosen before.
+    if (tile.drill !== null && next !== choice)
+      go(
+        `/dashboards/${tile.drill}${writeChoice({ ...choice, tab: null, filters: { ...choice.filters, [tile.filter!]: (picked.step ?? picked.series)! } })}`,
+      );
+    else setChoice(next);
+  };
   return (
     <Page
       title={dashboard.title}
@@ -137,7 +168,8 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
                 choice={choice}
                 round={round + (live.rounds.get(at) ?? 0)}
                 every={typeof refresh === 'number' ? refresh * 1000 : null}
-                onPick={(picked) => setChoice((now) => picking(now, tile, picked))}
+                marks={marks}
+                onPick={(picked) => pick(tile, picked)}
               />
             ),
         )}
@@ -145,6 +177,16 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
       {sharing && <Share name={name} dashboard={dashboard} choice={choice} onClose={() => setSharing(false)} />}
     </Page>
   );
+}
+
+/** What happened when, of the file's statement. One that fails leaves the charts as they are: its tile-less error is told on the page. */
+function useMarks({ annotations }: Dashboard, choice: Seen): readonly Mark[] {
+  const sql = annotations ?? '';
+  const values = valuesOf(choice, parametersOf(sql), today());
+  const answer = useLive(annotations === null ? null : JSON.stringify([sql, values]), (signal) =>
+    askTogether({ ...statementOf(sql, values), limits: { rows: 1000 } }, signal),
+  );
+  return useMemo(() => (answer.data === null ? [] : marksOf(answer.data)), [answer.data]);
 }
 
 /** A click on a mark sets the tile's filter; a click on the same again takes it back. */
@@ -176,7 +218,7 @@ function withValue(filters: Seen['filters'], name: string, value: string | null)
 
 function Range({ choice, onChoice }: { choice: Seen; onChoice: (choice: Seen) => void }) {
   const { t } = useWords();
-  const day = new Date().toISOString().slice(0, 10);
+  const day = today();
   const choose = (range: string | null) => {
     if (range === 'custom') onChoice({ ...choice, range, from: choice.from || day, to: choice.to || day });
     else if (range !== null) onChoice({ ...choice, range: range as TimeRange, from: '', to: '' });

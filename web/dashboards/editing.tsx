@@ -6,28 +6,15 @@ import { call, Trouble } from '../api.ts';
 import { icons } from '../shell/icons.tsx';
 import { Page, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
+import { type Draft, keptDraft, keyOf } from './draft.ts';
 import { isOn, readChoice, tabsOf } from './parameters.ts';
 import { TileView } from './tile.tsx';
 import { TileForm } from './tile-form.tsx';
 
-interface Draft {
-  readonly base: Dashboard;
-  readonly version: string;
-  readonly now: Dashboard;
-}
-
-const keyOf = (name: string) => `millrace.dashboard.${name}`;
-
-/** An edit that was not saved, of this window: a reload or a lost connection takes nothing away. */
-export function keptDraft(name: string): Draft | null {
-  const text = sessionStorage.getItem(keyOf(name));
-  return text === null ? null : (JSON.parse(text) as Draft);
-}
-
 type Conflict = { theirs: Dashboard; version: string; merged: Dashboard; titles: readonly string[] };
 
 /** The dashboard, edited where it stands. Every step can be undone; saving never overwrites what someone else saved meanwhile. */
-export function Editing({ name, base, version, onDone }: { name: string; base: Dashboard; version: string; onDone: () => void }) {
+export default function Editing({ name, base, version, onDone }: { name: string; base: Dashboard; version: string; onDone: () => void }) {
   const { t } = useWords();
   const [draft, setDraft] = useState<Draft>(() => keptDraft(name) ?? { base, version, now: base });
   const [past, setPast] = useState<readonly Dashboard[]>([]);
@@ -350,6 +337,15 @@ function Settings({ dashboard, onChange, onClose }: { dashboard: Dashboard; onCh
             onChange={({ currentTarget: { checked } }) => set({ refresh: checked ? 'live' : null })}
           />
         </div>
+        <Textarea
+          label={t('annotations')}
+          description={t('annotations_lead')}
+          placeholder="SELECT day, name FROM …"
+          value={next.annotations ?? ''}
+          onChange={({ currentTarget: { value } }) => set({ annotations: value.trim() === '' ? null : value })}
+          autosize
+          styles={{ input: { fontFamily: 'var(--mono)', fontSize: 13 } }}
+        />
         <h3>{t('filters')}</h3>
         <p className="faint small">{t('filters_lead')}</p>
         {next.filters.map((filter, at) => (

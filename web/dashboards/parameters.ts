@@ -38,11 +38,6 @@ export function writeChoice({ range, from, to, filters, compare, tab }: Seen): s
   return `?${words}`;
 }
 
-/** Today where the reader is, as an ISO day. */
-export function today(now = new Date()): string {
-  return new Date(Date.UTC(now.getFullYear(), now.getMonth(), now.getDate())).toISOString().slice(0, 10);
-}
-
 /** The names of the tabs, in the order in which the tiles name them. */
 export function tabsOf({ tiles }: Pick<Dashboard, 'tiles'>): string[] {
   return [...new Set(tiles.flatMap(({ tab }) => tab ?? []))];

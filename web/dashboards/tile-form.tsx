@@ -1,7 +1,18 @@
-import { Button, Modal, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, Modal, MultiSelect, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
-import { type Dashboard, ownParameters, parametersOf, pick, sqlOf, asked as statementOf, type Tile, usualSize, valuesOf } from '#visualize';
-import type { AnswersAnswer, CatalogAnswer, QueryAnswer } from '../../src/server/api.ts';
+import {
+  type Dashboard,
+  ownParameters,
+  parametersOf,
+  pick,
+  rolesOf,
+  sqlOf,
+  asked as statementOf,
+  type Tile,
+  usualSize,
+  valuesOf,
+} from '#visualize';
+import type { AnswersAnswer, CatalogAnswer, DashboardsAnswer, QueryAnswer } from '../../src/server/api.ts';
 import { ask, call, Trouble } from '../api.ts';
 import { Editor } from '../ask/editor.tsx';
 import { Chart, isBlank } from '../chart/chart.tsx';
@@ -9,7 +20,8 @@ import { ChartPicker } from '../chart/picker.tsx';
 import { useLive } from '../live.ts';
 import { Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
-import { readChoice, tabsOf, today } from './parameters.ts';
+import { today } from '../zone.ts';
+import { readChoice, tabsOf } from './parameters.ts';
 import { newSource, SourceForm, sourceKinds } from './source-form.tsx';
 
 interface Props {
@@ -30,6 +42,8 @@ export function TileForm({ tile, dashboard, tab, onTile, onClose }: Props) {
   const isText = next.text !== null;
   const spec = useMemo(() => next.chart ?? (answer === null ? null : pick(answer)), [next.chart, answer]);
   const names = answer?.columns.map(({ name }) => name) ?? [];
+  const numeric = answer === null ? [] : answer.columns.filter((_, at) => rolesOf(answer)[at] === 'measure').map(({ name }) => name);
+  const others = useLive('dashboards', (signal) => call<DashboardsAnswer>('GET', '/v1/dashboards', { signal }));
   const run = async () => {
     const sql = next.sql ?? '';
     try {
@@ -170,10 +184,34 @@ export function TileForm({ tile, dashboard, tab, onTile, onClose }: Props) {
                       clearable
                       placeholder={t('none')}
                       value={next.filter}
-                      onChange={(filter) => set({ filter })}
+                      onChange={(filter) => set({ filter, ...(filter === null && { drill: null }) })}
                       data={dashboard.filters.map(({ name, title }) => ({ value: name, label: title }))}
                       w={170}
                       clearButtonProps={{ 'aria-label': t('none') }}
+                    />
+                  )}
+                  {next.filter !== null && (
+                    <Select
+                      label={t('tile_drill')}
+                      clearable
+                      placeholder={t('none')}
+                      value={next.drill}
+                      onChange={(drill) => set({ drill })}
+                      data={(others.data?.dashboards ?? []).map(({ name, title }) => ({ value: name, label: title }))}
+                      w={190}
+                      clearButtonProps={{ 'aria-label': t('none') }}
+                    />
+                  )}
+                  {spec.kind === 'table' && (
+                    <MultiSelect
+                      label={t('tile_shade')}
+                      value={[...(next.chart?.shade ?? [])]}
+                      onChange={(shade) => {
+                        const { shade: _, ...rest } = { kind: spec.kind, ...next.chart };
+                        set({ chart: shade.length === 0 ? rest : { ...rest, shade } });
+                      }}
+                      data={numeric}
+                      w={220}
                     />
                   )}
                 </div>
@@ -263,4 +301,5 @@ const newTile = (tab: string | null): Tile => ({
   chart: null,
   tab,
   filter: null,
+  drill: null,
 });

@@ -3,6 +3,7 @@ import { type CSSProperties, type ReactNode, useMemo, useState } from 'react';
 import {
   type ChartSpec,
   type Choice,
+  type Mark,
   type Previous,
   parametersOf,
   pick,
@@ -12,7 +13,7 @@ import {
   valuesOf,
 } from '#visualize';
 import type { QueryAnswer } from '../../src/server/api.ts';
-import { ask } from '../api.ts';
+import { askTogether } from '../api.ts';
 import { Chart, isBlank, type Picked } from '../chart/chart.tsx';
 import { canExport, exportKinds, exportTile } from '../chart/export.ts';
 import { type Live, useLive } from '../live.ts';
@@ -20,8 +21,9 @@ import { go } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
 import { Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
-import { type Seen, today } from './parameters.ts';
-import { Why } from './why.tsx';
+import { today } from '../zone.ts';
+import type { Seen } from './parameters.ts';
+import { Why, type Wondered } from './why.tsx';
 
 /** More rows than this say nothing on a tile; Ask shows all. */
 const mostRows = 50_000;
@@ -32,6 +34,7 @@ export interface TileProps {
   readonly choice: Seen;
   readonly round: number;
   readonly every: number | null;
+  readonly marks?: readonly Mark[];
   onPick?(picked: Picked): void;
   /** What stands on the tile while the dashboard is edited. */
   readonly tools?: ReactNode;
@@ -39,22 +42,22 @@ export interface TileProps {
 }
 
 /** A tile that asks the warehouse as whoever looks at it. */
-export function TileView({ tile, choice, round, every, onPick, tools, items }: TileProps) {
+export function TileView({ tile, choice, round, every, marks, onPick, tools, items }: TileProps) {
   const { t } = useWords();
   const sql = tile.sql ?? never;
   const { values, before } = useMemo(() => asked(sql, choice), [sql, choice]);
   const key = (params: object | null) => (tile.sql === null || params === null ? null : JSON.stringify([sql, params, round]));
   const answer = useLive<QueryAnswer>(
     key(values),
-    (signal) => ask({ ...statementOf(sql, values), limits: { rows: mostRows } }, signal),
+    (signal) => askTogether({ ...statementOf(sql, values), limits: { rows: mostRows } }, signal),
     every,
   );
   const earlier = useLive<QueryAnswer>(
     key(before?.values ?? null),
-    (signal) => ask({ ...statementOf(sql, before!.values), limits: { rows: mostRows } }, signal),
+    (signal) => askTogether({ ...statementOf(sql, before!.values), limits: { rows: mostRows } }, signal),
     every,
   );
-  const [wondering, setWondering] = useState(false);
+  const [wondering, setWondering] = useState<Wondered | null>(null);
   const previous = useMemo<Previous | null>(
     () => (before === null || earlier.data === null ? null : { data: earlier.data, shift: before.shift, name: t('previous') }),
     [before, earlier.data, t],
@@ -66,21 +69,25 @@ export function TileView({ tile, choice, round, every, onPick, tools, items }: T
       tile={tile}
       answer={answer}
       previous={previous}
+      marks={marks}
       onPick={tile.filter === null ? undefined : onPick}
+      onCell={tools === undefined ? setWondering : undefined}
       tools={tools}
       items={
         <>
           {items}
           {tile.sql !== null && (
             <>
-              <Menu.Item onClick={() => setWondering(true)}>{t('why')}</Menu.Item>
+              <Menu.Item onClick={() => setWondering({ row: null, column: null })}>{t('why')}</Menu.Item>
               <Menu.Item onClick={() => go(`/ask#${new URLSearchParams({ sql: shown })}`)}>{t('open_in_ask')}</Menu.Item>
             </>
           )}
         </>
       }
     >
-      {wondering && <Why title={tile.title} sql={statement} shown={shown} params={params} onClose={() => setWondering(false)} />}
+      {wondering !== null && (
+        <Why title={tile.title} sql={statement} shown={shown} params={params} of={wondering} onClose={() => setWondering(null)} />
+      )}
     </TileFrame>
   );
 }
@@ -104,7 +111,9 @@ export function TileFrame({
   tile,
   answer,
   previous = null,
+  marks,
   onPick,
+  onCell,
   tools,
   items,
   children,
@@ -112,6 +121,8 @@ export function TileFrame({
   tile: Tile;
   answer: Live<QueryAnswer>;
   previous?: Previous | null;
+  marks?: readonly Mark[] | undefined;
+  onCell?: ((wondered: Wondered) => void) | undefined;
   onPick?: ((picked: Picked) => void) | undefined;
   tools?: ReactNode;
   items?: ReactNode;
@@ -147,7 +158,14 @@ export function TileFrame({
   return (
     <section className="tile" style={place} aria-busy={loading} data-size={tile.width <= 3 ? 'small' : undefined} data-tile>
       <header>
-        <h2 title={answer.at === 0 ? undefined : `${t('as_of', { when: ago(answer.at) })} (${instant(answer.at)})`}>{tile.title}</h2>
+        <h2
+          onPointerEnter={({ currentTarget }) => {
+            // Words for a time are dear, and on most tiles nobody asks for them.
+            if (answer.at > 0) currentTarget.title = `${t('as_of', { when: ago(answer.at) })} (${instant(answer.at)})`;
+          }}
+        >
+          {tile.title}
+        </h2>
         {menu}
       </header>
       <div className="tile-body">
@@ -158,7 +176,7 @@ export function TileFrame({
         ) : isBlank(data) ? (
           <p className="faint tile-empty">{t('tile_empty')}</p>
         ) : (
-          <Chart spec={spec} data={data} label={tile.title} previous={previous} onPick={onPick} />
+          <Chart spec={spec} data={data} label={tile.title} previous={previous} marks={marks} onPick={onPick} onCell={onCell} />
         )}
       </div>
       {tools}
@@ -169,10 +187,19 @@ export function TileFrame({
 
 function TileMenu({ title, children }: { title: string; children: ReactNode }) {
   const { t } = useWords();
+  const [used, setUsed] = useState(false);
+  const label = `${t('tile_menu')}: ${title}`;
+  // Sixty menus that nobody opens would take longer to make than the charts.
+  if (!used)
+    return (
+      <UnstyledButton className="tile-menu" aria-label={label} aria-haspopup="menu" aria-expanded={false} onClick={() => setUsed(true)}>
+        {icons.more}
+      </UnstyledButton>
+    );
   return (
-    <Menu position="bottom-end" width={220}>
+    <Menu position="bottom-end" width={220} defaultOpened>
       <Menu.Target>
-        <UnstyledButton className="tile-menu" aria-label={`${t('tile_menu')}: ${title}`}>
+        <UnstyledButton className="tile-menu" aria-label={label}>
           {icons.more}
         </UnstyledButton>
       </Menu.Target>

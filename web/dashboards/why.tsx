@@ -8,25 +8,72 @@ import { Placeholder, Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
 
-/** What a figure stands on: its statement, the tables with their batches and positions, and rows of them. */
+/** What is asked about: one row of a result, and of it one column; null for all of it. */
+export interface Wondered {
+  readonly row: Readonly<Record<string, string | number | boolean | null>> | null;
+  readonly column: string | null;
+}
+
+/** What a figure stands on: what makes it, the rows behind it, its statement, the tables with their batches and positions, and rows of them. */
 export function Why({
   title,
   sql,
   shown,
   params,
+  of,
   onClose,
 }: {
   title: string;
   sql: string;
   shown: string;
   params: object;
+  of: Wondered;
   onClose: () => void;
 }) {
-  const { t } = useWords();
-  const why = useLive<WhyAnswer>(JSON.stringify([sql, params]), (signal) => call('POST', '/v1/why', { body: { sql, params }, signal }));
+  const { t, number } = useWords();
+  const { row, column } = of;
+  const why = useLive<WhyAnswer>(JSON.stringify([sql, params, row]), (signal) =>
+    call('POST', '/v1/why', { body: { sql, params, ...(row !== null && { row }) }, signal }),
+  );
+  const made = (why.data?.made ?? []).filter(({ name }) => column === null || name === column);
+  const behind = why.data?.behind ?? null;
+  const steps = row === null ? [] : Object.entries(row).filter(([name, value]) => name !== column && typeof value !== 'number');
   return (
     <Modal opened onClose={onClose} title={`${t('why')} ${title}`} size={860} closeButtonProps={{ 'aria-label': t('close') }}>
       <div className="stack why">
+        {column !== null && row !== null && (
+          <p className="why-figure">
+            <span className="faint">{column}</span>{' '}
+            <strong className="tabular">{row[column] === null ? 'NULL' : String(row[column])}</strong>{' '}
+            <span className="faint small">{steps.map(([name, value]) => `${name}: ${value === null ? 'NULL' : value}`).join(' · ')}</span>
+          </p>
+        )}
+        {made.length > 0 && (
+          <section>
+            <h3>{t('why_made')}</h3>
+            <dl className="made">
+              {made.map((each) => (
+                <div key={each.name}>
+                  <dt>{each.name}</dt>
+                  <dd>
+                    <code>{each.sql}</code>
+                    <span className="faint small">
+                      {each.reads.length > 0 ? t('why_reads', { columns: each.reads.join(', ') }) : t('why_reads_none')}
+                    </span>
+                  </dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        )}
+        {behind !== null && (
+          <section>
+            <h3>{t('why_behind', { n: number(behind.rows) })}</h3>
+            {behind.sample.length > 0 && (
+              <Grid columns={behind.columns} rows={behind.sample} label={t('why_behind', { n: number(behind.rows) })} height={230} />
+            )}
+          </section>
+        )}
         <section>
           <h3>{t('why_statement')}</h3>
           <Copied text={shown} />

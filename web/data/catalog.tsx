@@ -1,24 +1,39 @@
-import { Skeleton, TextInput } from '@mantine/core';
+import { Button, FileButton, Skeleton, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { Table } from '#core';
-import type { CatalogAnswer } from '../../src/server/api.ts';
+import type { CatalogAnswer, SessionAnswer, TransfersAnswer } from '../../src/server/api.ts';
 import { call } from '../api.ts';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
+import { loadable, loadFile } from '../shell/drop.tsx';
 import { icons } from '../shell/icons.tsx';
 import { Empty, Page, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 
-export default function Catalog() {
-  const { t, short, number } = useWords();
+export default function Catalog({ who }: { who: SessionAnswer }) {
+  const { t, short, number, ago } = useWords();
   const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }), 10_000);
+  const listed = useLive('transfers', (signal) => call<TransfersAnswer>('GET', '/v1/transfers', { signal }), 10_000);
   const [text, setText] = useState('');
   const tables = (catalog.data?.tables ?? []).filter(({ origin }) => origin !== 'system');
   const found = tables.filter((table) => matches(table, text));
   const schemas = Map.groupBy(found, ({ schema }) => schema);
   const topics = (catalog.data?.topics ?? []).filter(({ name, title }) => `${name} ${title}`.toLowerCase().includes(text.toLowerCase()));
+  const transfers = (listed.data?.transfers ?? []).filter(({ name, source }) =>
+    `${name} ${source}`.toLowerCase().includes(text.toLowerCase()),
+  );
   return (
-    <Page title={t('data')} lead={t('catalog_lead')}>
+    <Page
+      title={t('data')}
+      lead={t('catalog_lead')}
+      action={
+        (who.role === 'admin' || who.role === 'editor') && (
+          <FileButton onChange={(file) => file && loadFile(file)} accept={loadable}>
+            {(props) => <Button {...props}>{t('first_load')}</Button>}
+          </FileButton>
+        )
+      }
+    >
       <TextInput
         className="catalog-search"
         leftSection={icons.find}
@@ -42,6 +57,33 @@ export default function Catalog() {
                   {icons.topic}
                   <span className="entry-name">{topic.name}</span>
                   <span className="faint entry-text">{topic.title}</span>
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {transfers.length > 0 && (
+        <section className="card">
+          <h2>{t('transfers')}</h2>
+          <ul className="items">
+            {transfers.map(({ name, source, tables: n, last }) => (
+              <li key={name}>
+                <Link className="entry" href={`/data/transfers/${encodeURIComponent(name)}`}>
+                  {icons.transfer}
+                  <span className="entry-name">{name}</span>
+                  <span className="faint entry-text">
+                    {source} · {t('transfer_n_tables', { n })}
+                  </span>
+                  <span className={last?.state === 'failed' ? 'entry-figure bad-text' : 'entry-figure faint'}>
+                    {last === null
+                      ? ''
+                      : last.state === 'running'
+                        ? t('job_running')
+                        : last.state === 'failed'
+                          ? t('job_failed')
+                          : ago(Date.parse(last.report!.ended))}
+                  </span>
                 </Link>
               </li>
             ))}

@@ -1,6 +1,6 @@
 import { Button, Skeleton } from '@mantine/core';
 import { useMemo } from 'react';
-import type { Table } from '#core';
+import type { Column, Table } from '#core';
 import { binned, rolesOf } from '#visualize';
 import type { CatalogAnswer, QueryAnswer } from '../../src/server/api.ts';
 import { ask, call } from '../api.ts';
@@ -10,12 +10,15 @@ import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
 import { cellFormat } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
+import { today } from '../zone.ts';
+import { type Figures, findings } from './checks.ts';
 import { Lineage } from './lineage.tsx';
 
 /** Above this many rows the profile stands on a sample. */
 const wholeRows = 2_000_000;
 const sampledRows = 200_000;
 const shownRows = 1_000;
+const shapedRows = 3_000;
 const mostColumns = 200;
 
 export default function TablePage({ schema, name }: { schema: string; name: string }) {
@@ -56,21 +59,38 @@ function Profile({ table }: { table: Table }) {
   const stats = useLive(`stats ${table.schema}.${table.name}`, (signal) =>
     ask(
       {
-        sql: profileSql(
-          table,
-          columns.map(({ name }) => name),
-        ),
+        sql: profileSql(table, columns),
       },
       signal,
     ),
   );
   const sample = useLive(`sample ${table.schema}.${table.name}`, (signal) =>
-    ask({ sql: `SELECT * FROM ${quotedTable(table)} LIMIT ${shownRows}` }, signal),
+    ask({ sql: `SELECT * FROM ${quotedTable(table)}${newestFirst(table)} LIMIT ${shownRows}` }, signal),
   );
+  // The first rows of a table are its oldest: their shape is not the table's.
+  const drawn = useLive(`drawn ${table.schema}.${table.name}`, (signal) => ask({ sql: drawnSql(table) }, signal));
   const cells = stats.data?.rows[0] ?? null;
   const counted = Number(cells?.[0] ?? 0);
+  const checked = useMemo(() => (cells === null ? null : findings(figuresOf(columns, cells), today())), [columns, cells]);
   return (
     <>
+      <section className="card">
+        <h2>{t('checks')}</h2>
+        {checked === null && stats.error === null && <Skeleton height={24} />}
+        {checked?.length === 0 && <p className="faint calm">{t('checks_none')}</p>}
+        {checked !== null && checked.length > 0 && (
+          <ul className="items">
+            {checked.map(({ kind, column, count }) => (
+              <li key={`${kind} ${column}`} className="item">
+                <i className={kind === 'empty' || kind === 'repeated_id' || kind === 'no_rows' ? 'dot bad' : 'dot wait'} />
+                <div>
+                  {column !== null && <strong>{column}</strong>} {t(`check_${kind}`, { n: count === null ? '' : number(count) })}
+                </div>
+              </li>
+            ))}
+          </ul>
+        )}
+      </section>
       <section className="card">
         <h2>{t('profile')}</h2>
         {stats.error !== null && <Problem trouble={stats.error} onRetry={stats.refresh} compact />}
@@ -90,7 +110,7 @@ function Profile({ table }: { table: Table }) {
             </thead>
             <tbody>
               {columns.map((column, at) => {
-                const [filled, distinct, least, most] = cells === null ? [] : cells.slice(1 + at * 4, 5 + at * 4);
+                const [filled, distinct, least, most] = cells === null ? [] : cells.slice(1 + at * perColumn, 1 + (at + 1) * perColumn);
                 const { text } = cellFormat(column, language);
                 return (
                   <tr key={column.name}>
@@ -104,7 +124,7 @@ function Profile({ table }: { table: Table }) {
                     <td className="end tabular">
                       {cells === null ? <Skeleton height={12} /> : number(Math.min(Number(distinct), Number(filled)))}
                     </td>
-                    <td>{sample.data !== null && <Distribution answer={sample.data} at={at} />}</td>
+                    <td>{drawn.data !== null && <Distribution answer={drawn.data} at={at} />}</td>
                     <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(least) ?? '–')}</td>
                     <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(most) ?? '–')}</td>
                   </tr>
@@ -158,13 +178,41 @@ function barsOf(answer: QueryAnswer, at: number): { name: string; count: number 
 /** Counting different values exactly costs a place in memory for each. */
 const exactRows = 200_000;
 
-function profileSql(table: Table, columns: readonly string[]): string {
+/** Filled, different, least, most, numbers as text. */
+const perColumn = 5;
+
+function figuresOf(columns: readonly Column[], cells: readonly unknown[]): Figures[] {
+  return columns.map((column, at) => {
+    const [filled, distinct, least, most, numbers] = cells.slice(1 + at * perColumn, 1 + (at + 1) * perColumn);
+    const word = (cell: unknown) => (typeof cell === 'string' ? cell : null);
+    return {
+      column,
+      rows: Number(cells[0]),
+      filled: Number(filled),
+      distinct: Number(distinct),
+      least: word(least),
+      most: word(most),
+      numbers: Number(numbers),
+    };
+  });
+}
+
+/** Rows from all over the table, for the shapes of its columns. */
+function drawnSql(table: Table): string {
+  const source =
+    (table.rows ?? 0) > wholeRows ? `(SELECT * FROM ${quotedTable(table)} USING SAMPLE 1 PERCENT (system))` : quotedTable(table);
+  return `SELECT * FROM ${source} USING SAMPLE ${shapedRows} ROWS`;
+}
+
+const newestFirst = ({ columns }: Table) => (columns.some(({ name }) => name === '_position') ? ' ORDER BY _position DESC' : '');
+
+function profileSql(table: Table, columns: readonly Column[]): string {
   const exact = table.rows !== null && table.rows <= exactRows;
   const source =
     (table.rows ?? 0) > wholeRows ? `(SELECT * FROM ${quotedTable(table)} USING SAMPLE ${sampledRows} ROWS)` : quotedTable(table);
   const parts = columns.map((column) => {
-    const name = quoted(column);
-    return `count(${name}), ${exact ? `count(DISTINCT ${name})` : `approx_count_distinct(${name})`}, left(CAST(min(${name}) AS VARCHAR), 60), left(CAST(max(${name}) AS VARCHAR), 60)`;
+    const name = quoted(column.name);
+    return `count(${name}), ${exact ? `count(DISTINCT ${name})` : `approx_count_distinct(${name})`}, left(CAST(min(${name}) AS VARCHAR), 60), left(CAST(max(${name}) AS VARCHAR), 60), ${column.type === 'VARCHAR' ? `count(*) FILTER (WHERE TRY_CAST(${name} AS DOUBLE) IS NOT NULL)` : '0'}`;
   });
   return `SELECT count(*), ${parts.join(', ')} FROM ${source}`;
 }

@@ -2,17 +2,16 @@ import { Skeleton } from '@mantine/core';
 import type { Topic } from '#core';
 import type { SessionAnswer } from '../../src/server/api.ts';
 import { ask, call } from '../api.ts';
-import { Copied } from '../copy.tsx';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
 import { useStatus } from '../shell/shell.tsx';
 import { Page, Placeholder, Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
+import { Definition } from './definition.tsx';
 import { Quarantine } from './quarantine.tsx';
 
 export default function TopicPage({ name, who }: { name: string; who: SessionAnswer }) {
-  const { t } = useWords();
   const topic = useLive(name, (signal) =>
     call<{ topic: Topic; definition: string }>('GET', `/v1/topics/${encodeURIComponent(name)}`, { signal }),
   );
@@ -26,10 +25,7 @@ export default function TopicPage({ name, who }: { name: string; who: SessionAns
       <Figures name={name} />
       <Tail name={name} />
       <Quarantine name={name} who={who} />
-      <section className="card">
-        <h2>{t('definition')}</h2>
-        <Copied text={topic.data.definition} />
-      </section>
+      <Definition name={name} text={topic.data.definition} who={who} onSaved={topic.refresh} />
     </Page>
   );
 }

@@ -1,27 +1,45 @@
 import { Button, FileButton, Skeleton } from '@mantine/core';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { ErrorBody, Topic } from '#core';
-import type { CatalogAnswer, DashboardsAnswer, Job, QuarantineRow, SessionAnswer, StatusAnswer } from '../../src/server/api.ts';
+import type {
+  CatalogAnswer,
+  DashboardsAnswer,
+  Job,
+  QuarantineRow,
+  SessionAnswer,
+  StatusAnswer,
+  TransfersAnswer,
+  ViewsAnswer,
+} from '../../src/server/api.ts';
 import { call } from '../api.ts';
 import { Copied } from '../copy.tsx';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
-import { loadFile } from '../shell/drop.tsx';
+import { loadable, loadFile } from '../shell/drop.tsx';
+import { icons } from '../shell/icons.tsx';
 import { useStatus } from '../shell/shell.tsx';
 import { Page, Problem, Sideways } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { Spark } from './spark.tsx';
+
+/** transfers/shop.yaml, to be begun from. */
+const mysqlFile = `source: mysql
+connection: { host: db.example.com, user: reader, password: { env: SHOP_PASSWORD }, database: shop }
+tables:
+  orders: { target: shop.orders, mode: merge, cursor: updated_at }`;
 
 /** Quarantine is listed up to this many; above it the count says "more than". */
 const mostListed = 1000;
 const slow = 10_000;
 
 export function Home({ who }: { who: SessionAnswer }) {
-  const { t, bytes, duration } = useWords();
+  const { t } = useWords();
   const status = useStatus();
   const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }), slow);
   const dashboards = useLive('dashboards', (signal) => call<DashboardsAnswer>('GET', '/v1/dashboards', { signal }), slow);
   const jobs = useLive('jobs', (signal) => call<Job[]>('GET', '/v1/jobs', { signal }), slow);
+  const views = useLive('views', (signal) => call<ViewsAnswer>('GET', '/v1/views', { signal }), slow);
+  const transfers = useLive('transfers', (signal) => call<TransfersAnswer>('GET', '/v1/transfers', { signal }), slow);
   const history = useHistory(status.data, status.at);
   const fresh = status.data !== null && catalog.data !== null && topicsOf(status.data).length === 0 && own(catalog.data).length === 0;
   return (
@@ -29,22 +47,23 @@ export function Home({ who }: { who: SessionAnswer }) {
       title={t('home')}
       lead={t('home_lead')}
       action={
-        status.data && (
-          <p className="faint end tabular">
-            {t('up_for', { time: duration(status.data.uptime_s * 1000) })} ·{' '}
-            {t('memory_of', { front: bytes(status.data.memory.front_bytes), warehouse: bytes(status.data.memory.warehouse_bytes) })}
-          </p>
+        !fresh &&
+        (who.role === 'admin' || who.role === 'editor') && (
+          <FileButton onChange={(file) => file && loadFile(file)} accept={loadable}>
+            {(props) => <Button {...props}>{t('first_load')}</Button>}
+          </FileButton>
         )
       }
     >
       {status.error !== null && status.data === null ? <Problem trouble={status.error} onRetry={status.refresh} /> : null}
-      <Flow status={status.data} catalog={catalog.data} dashboards={dashboards.data} jobs={jobs.data} />
+      <Flow status={status.data} catalog={catalog.data} dashboards={dashboards.data} jobs={jobs.data} views={views.data} />
       {fresh ? (
         <FirstSteps who={who} />
       ) : (
         <>
-          <Attention who={who} dashboards={dashboards.data} />
+          <Attention who={who} dashboards={dashboards.data} views={views.data} transfers={transfers.data} />
           <Arrivals status={status.data} catalog={catalog.data} history={history} />
+          <Looks dashboards={dashboards.data} />
         </>
       )}
     </Page>
@@ -75,11 +94,13 @@ function Flow({
   catalog,
   dashboards,
   jobs,
+  views,
 }: {
   status: StatusAnswer | null;
   catalog: CatalogAnswer | null;
   dashboards: DashboardsAnswer | null;
   jobs: readonly Job[] | null;
+  views: ViewsAnswer | null;
 }) {
   const { t, short, number, duration } = useWords();
   const topics = status === null ? [] : topicsOf(status);
@@ -91,6 +112,7 @@ function Flow({
   const rows = tables?.reduce((total, table) => total + (table.rows ?? 0), 0) ?? null;
   const broken = dashboards?.dashboards.some(({ error }) => error !== null) ?? false;
   const failed = jobs?.filter(({ state }) => state === 'failed').length ?? 0;
+  const unfresh = views?.views.filter(({ state }) => state !== 'fresh').length ?? 0;
   const down = status !== null && status.warehouse !== 'ready';
   const stages: {
     word: 'collect' | 'process' | 'store' | 'analyze' | 'visualize';
@@ -111,8 +133,8 @@ function Flow({
     {
       word: 'process',
       figure: status && (lag === 0 ? '0' : duration(lag)),
-      sub: lag === 0 ? t('stage_process_none') : t('stage_process_sub'),
-      state: lag > 60_000 ? 'bad' : lag > 5_000 ? 'wait' : 'good',
+      sub: lag > 0 ? t('stage_process_sub') : unfresh > 0 ? t('stage_process_views', { n: unfresh }) : t('stage_process_none'),
+      state: lag > 60_000 || views?.views.some(({ error }) => error !== null) ? 'bad' : lag > 5_000 || unfresh > 0 ? 'wait' : 'good',
       path: '/data',
     },
     {
@@ -138,11 +160,15 @@ function Flow({
       path: '/dashboards',
     },
   ];
-  const arrows = [
-    rate > 0 ? t('per_second', { n: short(rate) }) : '',
-    rate > 0 && lag < 5_000 ? t('per_second', { n: short(rate) }) : '',
-    '',
-    '',
+  const delivered = (catalog?.tables ?? []).reduce((total, { schema, rows: its }) => total + (schema === 'raw' ? (its ?? 0) : 0), 0);
+  const read = jobs?.reduce((total, job) => total + job.rows, 0) ?? null;
+  const tiles = dashboards?.dashboards.reduce((total, dashboard) => total + dashboard.tiles, 0) ?? null;
+  // What passes from one stage to the next: a rate while it flows, else how much has.
+  const arrows: { label: string; moving: boolean }[] = [
+    { label: status === null ? '' : t('per_second', { n: short(rate) }), moving: rate > 0 },
+    { label: catalog === null ? '' : t('arrow_delivered', { n: short(delivered) }), moving: rate > 0 && lag < 5_000 },
+    { label: read === null ? '' : t('arrow_read', { n: short(read) }), moving: jobs?.some(({ state }) => state === 'running') ?? false },
+    { label: tiles === null ? '' : t('tiles', { n: short(tiles) }), moving: false },
   ];
   return (
     <ol className="flow">
@@ -158,7 +184,7 @@ function Flow({
             </span>
             <span className="faint small">{stage.sub}</span>
           </Link>
-          {at < stages.length - 1 && <Arrow label={arrows[at]!} moving={arrows[at] !== ''} />}
+          {at < stages.length - 1 && <Arrow {...arrows[at]!} />}
         </li>
       ))}
     </ol>
@@ -230,8 +256,42 @@ function Arrivals({
   );
 }
 
-function Attention({ who, dashboards }: { who: SessionAnswer; dashboards: DashboardsAnswer | null }) {
-  const { t, number } = useWords();
+/** What there is to look at. */
+function Looks({ dashboards }: { dashboards: DashboardsAnswer | null }) {
+  const { t } = useWords();
+  const list = (dashboards?.dashboards ?? []).filter(({ error }) => error === null).slice(0, 6);
+  if (list.length === 0) return null;
+  return (
+    <section className="card">
+      <h2>{t('dashboards')}</h2>
+      <ul className="items">
+        {list.map(({ name, title, description, tiles }) => (
+          <li key={name}>
+            <Link className="entry" href={`/dashboards/${name}`}>
+              {icons.dashboards}
+              <span className="entry-name">{title}</span>
+              <span className="faint entry-text">{description}</span>
+              <span className="faint entry-figure">{t('tiles', { n: tiles })}</span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Attention({
+  who,
+  dashboards,
+  views,
+  transfers,
+}: {
+  who: SessionAnswer;
+  dashboards: DashboardsAnswer | null;
+  views: ViewsAnswer | null;
+  transfers: TransfersAnswer | null;
+}) {
+  const { t, number, said } = useWords();
   const sees = who.role === 'admin' || who.role === 'editor';
   const quarantine = useLive(
     sees ? 'quarantine' : null,
@@ -251,7 +311,31 @@ function Attention({ who, dashboards }: { who: SessionAnswer; dashboards: Dashbo
         action={t('look')}
       />
     )),
-    ...topics.data.problems.map((problem) => <Item key={problem.message} title={t('attention_file')} text={problem.message} />),
+    ...(views?.views ?? [])
+      .filter(({ state, error }) => state === 'paused' || error !== null)
+      .map(({ name, error }) => (
+        <Item
+          key={`view ${name}`}
+          title={t('attention_view', { name })}
+          text={error === null ? t('attention_view_paused') : said(error)}
+          href={`/data/${name.split('.').map(encodeURIComponent).join('/')}`}
+          action={t('look')}
+        />
+      )),
+    ...(transfers?.transfers ?? [])
+      .filter(({ last }) => last?.state === 'failed')
+      .map(({ name, last }) => (
+        <Item
+          key={`transfer ${name}`}
+          title={t('attention_transfer', { name })}
+          text={last!.report?.error ? said(last!.report.error) : ''}
+          href={`/data/transfers/${encodeURIComponent(name)}`}
+          action={t('look')}
+        />
+      )),
+    ...[...topics.data.problems, ...(views?.problems ?? []), ...(transfers?.problems ?? [])].map((problem) => (
+      <Item key={problem.message} title={t('attention_file')} text={said(problem)} />
+    )),
     ...dashboards.dashboards
       .filter(({ error }) => error !== null)
       .map(({ name, error }) => (
@@ -309,7 +393,7 @@ function FirstSteps({ who }: { who: SessionAnswer }) {
           <h3>{t('first_load')}</h3>
           <p className="faint">{t('first_load_text')}</p>
           {who.role !== 'viewer' && (
-            <FileButton onChange={(file) => file && loadFile(file)} accept=".csv,.tsv,.txt,.ndjson,.jsonl,.json,.parquet,.xlsx,.zip,.gz">
+            <FileButton onChange={(file) => file && loadFile(file)} accept={loadable}>
               {(props) => <Button {...props}>{t('first_load_action')}</Button>}
             </FileButton>
           )}
@@ -319,6 +403,12 @@ function FirstSteps({ who }: { who: SessionAnswer }) {
           <p className="faint">{t('first_send_text')}</p>
           <Copied text="millrace topic add events" />
           <Copied text={curl} />
+        </div>
+        <div className="card">
+          <h3>{t('first_mysql')}</h3>
+          <p className="faint">{t('first_mysql_text')}</p>
+          <Copied text={mysqlFile} />
+          <Copied text="millrace transfer run shop" />
         </div>
         <div className="card">
           <h3>{t('first_demo')}</h3>

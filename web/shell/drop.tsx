@@ -11,7 +11,17 @@ import { useWords } from '../words/index.tsx';
 
 /** Asks the shell to load a file that was chosen elsewhere. */
 export const loading = new EventTarget();
+export const loadable = '.csv,.tsv,.txt,.ndjson,.jsonl,.json,.parquet,.xlsx,.zip,.gz';
 export const loadFile = (file: File) => loading.dispatchEvent(new CustomEvent('file', { detail: file }));
+
+/** Asks for a file, and loads it. */
+export function chooseFile(): void {
+  const input = document.createElement('input');
+  input.type = 'file';
+  input.accept = loadable;
+  input.onchange = () => input.files?.[0] && loadFile(input.files[0]);
+  input.click();
+}
 
 /** A file dropped anywhere becomes a table. */
 export function DropToLoad() {

@@ -65,6 +65,11 @@ export const icons = {
       <path d="M3 7c2.3-2 4.7-2 7 0s4.7 2 7 0M3 13c2.3-2 4.7-2 7 0s4.7 2 7 0" />
     </Icon>
   ),
+  transfer: (
+    <Icon>
+      <path d="M3 7h12M12 4l3 3-3 3M17 13H5M8 10l-3 3 3 3" />
+    </Icon>
+  ),
   answers: (
     <Icon>
       <path d="M4 4h12v9H9l-4 3.500V13H4z" />

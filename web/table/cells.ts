@@ -1,32 +1,66 @@
 /** How a cell of a result is written. */
 import type { Column } from '#core';
-import { rolesOf } from '#visualize';
+import { instant, rolesOf } from '#visualize';
+import { workspaceZone } from '../zone.ts';
 
 export interface CellFormat {
   /** Right-aligned with tabular figures. */
   readonly numeric: boolean;
   /** null for NULL. */
   text(cell: unknown): string | null;
+  /** All of it, where `text` leaves something out. */
+  whole?(cell: unknown): string | undefined;
 }
 
 /** `cells` are some of the column's: an amount without cents anywhere is shown without. */
 export function cellFormat(column: Column, language: string, cells: readonly unknown[] = []): CellFormat {
   const [role] = rolesOf({ columns: [column], rows: [] });
-  if (role === 'measure') return { numeric: true, text: numbers(column, language, cells) };
+  if (role === 'measure') return numbers(column, language, cells);
+  if (role === 'time' && /TIME ZONE|TIMESTAMPTZ/.test(column.type)) return instants(workspaceZone());
   if (role === 'time')
     return { numeric: false, text: (cell) => (typeof cell === 'string' ? cell.replace('T', ' ').replace(/Z$/, '') : words(cell)) };
   return { numeric: /INT|DECIMAL|DOUBLE|FLOAT/.test(column.type), text: words };
 }
 
-function numbers({ name, type }: Column, language: string, cells: readonly unknown[]): (cell: unknown) => string | null {
+/** A moment as the workspace's clock showed it; the moment itself in full. */
+function instants(zone: string): CellFormat {
+  const clock = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' });
+  const read = (cell: unknown) => (typeof cell === 'string' ? instant(cell) : null);
+  return {
+    numeric: false,
+    text(cell) {
+      const at = read(cell);
+      const fraction = /\.\d+/.exec(String(cell))?.[0] ?? '';
+      return at === null ? words(cell) : `${clock.format(at)}${fraction}`;
+    },
+    whole: (cell) => (read(cell) === null ? undefined : `${cell} (${zone})`),
+  };
+}
+
+function numbers({ name, type }: Column, language: string, cells: readonly unknown[]): CellFormat {
   const scale = Number(/^DECIMAL\(\d+,(\d+)\)/.exec(type)?.[1] ?? 0);
-  const format = new Intl.NumberFormat(language, {
-    minimumFractionDigits: Math.min(2, Math.max(0, ...cells.map(decimals))),
-    maximumFractionDigits: Math.max(scale, /^(DOUBLE|FLOAT)/.test(type) ? 6 : 0),
-    useGrouping: !/(^|_)(year|yyyy)$/i.test(name),
-  });
-  // A number with more digits than a double keeps comes as its text, which Intl writes with all of them.
-  return (cell) => (cell === null ? null : typeof cell === 'number' || isNumberText(cell) ? format.format(cell as number) : words(cell));
+  const isDouble = /^(DOUBLE|FLOAT)/.test(type);
+  const most = Math.max(0, ...cells.map(decimals));
+  // What a sum of doubles has behind its fourth digit is noise, and a column that ends at one place is read at a glance.
+  const large = isDouble && cells.some((cell) => typeof cell === 'number' && Math.abs(cell) >= 100);
+  const digits = isDouble ? Math.min(most, large ? 2 : 4) : Math.max(scale === 0 ? 0 : Math.min(2, most), Math.min(scale, most));
+  const options = { useGrouping: !/(^|_)(year|yyyy)$/i.test(name) };
+  // Of a column whose cells are not known nothing is rounded that a reader would miss.
+  const longest = cells.length > 0 ? digits : isDouble ? 4 : scale;
+  const format = new Intl.NumberFormat(language, { ...options, minimumFractionDigits: digits, maximumFractionDigits: longest });
+  const small = new Intl.NumberFormat(language, { ...options, maximumSignificantDigits: 4 });
+  const isNumber = (cell: unknown) => typeof cell === 'number' || isNumberText(cell);
+  return {
+    numeric: true,
+    // A number with more digits than a double keeps comes as its text, which Intl writes with all of them.
+    text(cell) {
+      if (cell === null) return null;
+      if (!isNumber(cell)) return words(cell);
+      const value = Number(cell);
+      return (isDouble && value !== 0 && Math.abs(value) < 10 ** -longest ? small : format).format(cell as number);
+    },
+    whole: (cell) => (isNumber(cell) && decimals(cell) > longest ? String(cell) : undefined),
+  };
 }
 
 /** Digits after the point. */

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: only rows in view are in the page, which a table element has no words for
 // biome-ignore-all lint/a11y/useFocusableInteractive: the frame has the focus and scrolls
 // biome-ignore-all lint/suspicious/noArrayIndexKey: a row has no other name than its place, and two columns may share theirs
-import { type UIEvent, useCallback, useMemo, useRef, useState } from 'react';
+import { type CSSProperties, type UIEvent, useCallback, useMemo, useRef, useState } from 'react';
 import type { Column } from '#core';
 import { useWords } from '../words/index.tsx';
 import { cellFormat, sorted } from './cells.ts';
@@ -17,13 +17,19 @@ export function Grid({
   rows,
   label,
   height,
+  shaded = unshaded,
+  onCell,
 }: {
   columns: readonly Column[];
   rows: readonly (readonly unknown[])[];
   label: string;
   height?: number;
+  /** Places of columns with numbers whose cells are shaded by their values. */
+  shaded?: readonly number[];
+  /** Hears of a cell that was clicked, or chosen with Enter. */
+  onCell?: ((row: readonly unknown[], column: string) => void) | undefined;
 }) {
-  const { language } = useWords();
+  const { language, t } = useWords();
   const [order, setOrder] = useState<{ column: number; descending: boolean } | null>(null);
   const [top, setTop] = useState(0);
   const [inView, setInView] = useState(400);
@@ -45,6 +51,7 @@ export function Grid({
       ),
     [columns, rows, language],
   );
+  const shades = useMemo(() => new Map(shaded.map((at) => [at, shadeOf(rows, at)])), [rows, shaded]);
   const widths = useMemo(() => columns.map((column, at) => widthOf(column, rows, formats[at]!.text, at)), [columns, rows, formats]);
   const shown = useMemo(() => (order === null ? rows : sorted(rows, order.column, order.descending)), [rows, order]);
   const whole = rows.length * rowHeight;
@@ -55,7 +62,13 @@ export function Grid({
   const from = Math.max(0, Math.floor(first) - overscan);
   const to = Math.min(rows.length, Math.ceil(first + body / rowHeight) + overscan);
   const offset = top - (first - from) * rowHeight;
-  const template = { gridTemplateColumns: widths.map((width) => `${width}px`).join(' ') };
+  // Words take what is left; numbers stay beside what they belong to, and the line goes on without them.
+  const tracks = widths.map((width) => `${width}px`);
+  const template = {
+    gridTemplateColumns: formats.at(-1)?.numeric
+      ? `${tracks.join(' ')} 1fr`
+      : `${tracks.slice(0, -1).join(' ')} minmax(${tracks.at(-1) ?? '0px'}, 1fr)`,
+  };
   const total = widths.reduce((sum, width) => sum + width, 0);
   return (
     <div
@@ -107,9 +120,16 @@ export function Grid({
                     key={`${k} ${column.name}`}
                     role="cell"
                     className={formats[k]!.numeric ? 'end tabular' : undefined}
-                    title={text !== null && text.length > 24 ? text.slice(0, 2000) : undefined}
+                    style={shadeStyle(shades.get(k)?.(row[k]))}
+                    title={formats[k]!.whole?.(row[k]) ?? (text !== null && text.length > 24 ? text.slice(0, 2000) : undefined)}
                   >
-                    {text === null ? <i className="null">NULL</i> : text.slice(0, 400)}
+                    {onCell === undefined ? (
+                      <Text text={text} />
+                    ) : (
+                      <button type="button" className="grid-cell" title={t('why')} onClick={() => onCell(row, column.name)}>
+                        <Text text={text} />
+                      </button>
+                    )}
                   </div>
                 );
               })}
@@ -119,6 +139,25 @@ export function Grid({
       </div>
     </div>
   );
+}
+
+const unshaded: readonly number[] = [];
+
+function Text({ text }: { text: string | null }) {
+  return text === null ? <i className="null">NULL</i> : text.slice(0, 400);
+}
+
+/** How far a cell is from the least to the most of its column, 0 to 1; from zero where there is nothing below it. */
+function shadeOf(rows: readonly (readonly unknown[])[], at: number): (cell: unknown) => number | null {
+  const values = rows.map((row) => (row[at] === null ? Number.NaN : Number(row[at]))).filter(Number.isFinite);
+  const low = values.reduce((least, value) => Math.min(least, value), 0);
+  const high = values.reduce((most, value) => Math.max(most, value), low);
+  return (cell) => (cell === null || !Number.isFinite(Number(cell)) || high === low ? null : (Number(cell) - low) / (high - low));
+}
+
+function shadeStyle(share: number | null | undefined): CSSProperties | undefined {
+  if (share === null || share === undefined) return undefined;
+  return { background: `color-mix(in srgb, var(--accent) ${Math.round(share * 45)}%, transparent)` };
 }
 
 /** Wide enough for the first hundred rows, within reason. */

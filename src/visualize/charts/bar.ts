@@ -16,8 +16,9 @@ export const bar: Chart = {
 
 /** Bars side by side or on top of each other. */
 export function bars(drawing: Drawing, stacked: boolean): Picture {
-  const steps = stepsOf(drawing);
-  const sideways = lies(drawing, steps);
+  const all = stepsOf(drawing);
+  const sideways = lies(drawing, all);
+  const steps = readable(all, sideways ? Math.floor((drawing.look.height - 36) / 15) : Math.floor(drawing.look.width / 7));
   const series = steps.series.map(({ name, values }) => ({
     type: 'bar' as const,
     name,
@@ -28,6 +29,26 @@ export function bars(drawing: Drawing, stacked: boolean): Picture {
     itemStyle: { borderRadius: stacked ? 0 : sideways ? [0, 3, 3, 0] : [3, 3, 0, 0] },
   }));
   return axes(drawing, steps, series, { zero: true, sideways });
+}
+
+/** Bars thinner than their labels say nothing: of categories the largest are drawn, in the order in which they came. */
+function readable(steps: Steps, fit: number): Steps {
+  const most = Math.max(4, fit);
+  if (steps.kind === 'time' || steps.steps.length <= most) return steps;
+  const total = (at: number) => steps.series.reduce((sum, { values }) => sum + Math.abs(values[at] ?? 0), 0);
+  const kept = [...steps.steps.keys()]
+    .sort((a, b) => total(b) - total(a))
+    .slice(0, most)
+    .sort((a, b) => a - b);
+  const left = steps.steps.length - most;
+  const others = steps.notes.filter(({ kind }) => kind !== 'values_left_out');
+  const before = steps.notes.find(({ kind }) => kind === 'values_left_out')?.count ?? 0;
+  return {
+    ...steps,
+    steps: kept.map((at) => steps.steps[at]!),
+    series: steps.series.map(({ name, values }) => ({ name, values: kept.map((at) => values[at]!) })),
+    notes: [...others, { kind: 'values_left_out', count: before + left }],
+  };
 }
 
 function lies({ look }: Drawing, { kind, steps }: Steps): boolean {

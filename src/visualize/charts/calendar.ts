@@ -31,7 +31,8 @@ export const calendar: Chart = {
     const shown = [...byDay].filter(([at]) => at >= first);
     const whole = formatter(look, spec.unit);
     const weeks = Math.ceil((last - first) / (7 * day)) + 1;
-    const cell = Math.max(8, Math.min(22, Math.floor((look.width - 50) / weeks), Math.floor((look.height - 40) / 7)));
+    const across = Math.max(8, Math.min(22, Math.floor((look.width - 50) / weeks)));
+    const down = Math.max(8, Math.min(26, Math.floor((look.height - 40) / 7)));
     return {
       kind: 'option',
       notes: byDay.size > shown.length ? [{ kind: 'values_left_out', count: byDay.size - shown.length }] : [],
@@ -52,7 +53,7 @@ export const calendar: Chart = {
         },
         calendar: {
           range: [iso(first), iso(last)],
-          cellSize: cell,
+          cellSize: [across, down],
           left: 36,
           top: 24,
           splitLine: { show: false },

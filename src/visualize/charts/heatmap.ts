@@ -12,13 +12,17 @@ export const heatmap: Chart = {
   title: 'Heat map',
   summary: 'A number by two categories, as shades of one colour.',
   options: [],
-  fit: ({ categories, times, ordinals, measures, rows }) => (measures >= 1 && categories + times + ordinals >= 2 && rows > 4 ? 0.65 : 0),
+  fit: ({ categories, times, ordinals, measures, rows, crossed }) =>
+    crossed ? 0.95 : measures >= 1 && categories + times + ordinals >= 2 && rows > 4 ? 0.65 : 0,
   draw({ data, spec, encoding, look }) {
-    const { x, series, y } = encoding;
-    if (x === null || series === null || y[0] === undefined)
+    const { x } = encoding;
+    // An hour or a rank is a number by its type and a step by its meaning: of two numbers the first is crossed with the category.
+    const [series, ...y] = encoding.series === null && encoding.y.length > 1 ? encoding.y : [encoding.series, ...encoding.y];
+    if (x === null || series === null || series === undefined || y[0] === undefined)
       return fail('CHART_SHAPE', { chart: spec.kind, needs: 'two columns to cross and one with numbers' });
     const across = distinct(data.rows.map((row) => label(row[x])));
     const down = distinct(data.rows.map((row) => label(row[series])));
+    if (down.every((name) => name === '∅' || Number.isFinite(Number(name)))) down.sort((a, b) => Number(a) - Number(b));
     const at = (list: readonly string[]) => new Map(list.slice(0, most).map((name, k) => [name, k]));
     const [xs, ys] = [at(across), at(down)];
     const cells = data.rows.flatMap((row) => {

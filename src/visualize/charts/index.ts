@@ -10,8 +10,10 @@ import { funnel } from './funnel.ts';
 import { heatmap } from './heatmap.ts';
 import { histogram } from './histogram.ts';
 import { line } from './line.ts';
+import { map } from './map.ts';
 import { number } from './number.ts';
 import { pie } from './pie.ts';
+import { pivot } from './pivot.ts';
 import { sankey } from './sankey.ts';
 import { scatter } from './scatter.ts';
 import { stacked } from './stacked.ts';
@@ -38,4 +40,6 @@ export const charts: readonly Chart[] = [
   treemap,
   sankey,
   cohort,
+  map,
+  pivot,
 ];

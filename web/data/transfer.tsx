@@ -1,0 +1,225 @@
+import { Button, Progress } from '@mantine/core';
+import { useEffect, useState } from 'react';
+import type {
+  SessionAnswer,
+  TransferAnswer,
+  TransferPreviewAnswer,
+  TransferReport,
+  TransferRun,
+  TransferRunsAnswer,
+  TransferTableReport,
+} from '../../src/server/api.ts';
+import { call, Trouble } from '../api.ts';
+import { Link } from '../link.tsx';
+import { useLive } from '../live.ts';
+import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
+import { Grid } from '../table/grid.tsx';
+import { useWords } from '../words/index.tsx';
+
+const tablePath = (target: string) => `/data/${target.split('.').map(encodeURIComponent).join('/')}`;
+
+/** Tables that come from another system: what a run would take, the run while it goes, what earlier runs brought and whether it is the same. */
+export default function TransferPage({ name, who }: { name: string; who: SessionAnswer }) {
+  const { t } = useWords();
+  const path = `/v1/transfers/${encodeURIComponent(name)}`;
+  const [fast, setFast] = useState(false);
+  const transfer = useLive(path, (signal) => call<TransferAnswer>('GET', path, { signal }), fast ? 500 : 5000);
+  const runs = useLive(`${path}/runs`, (signal) => call<TransferRunsAnswer>('GET', `${path}/runs`, { signal }));
+  const [previewing, setPreviewing] = useState(false);
+  const [trouble, setTrouble] = useState<Trouble | null>(null);
+  const last = transfer.data?.last ?? null;
+  const running = last?.state === 'running';
+  const { refresh } = runs;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the history has one more when a run ends
+  useEffect(() => {
+    setFast(running);
+    if (!running) refresh();
+  }, [running, last?.run]);
+  if (transfer.data === null)
+    return transfer.error === null ? <Placeholder /> : <Problem trouble={transfer.error} onRetry={transfer.refresh} />;
+  const loads = who.role !== 'viewer';
+  const act = async (method: string, way: string) => {
+    try {
+      setTrouble(null);
+      await call(method, `${path}/${way}`);
+      setFast(true);
+      transfer.refresh();
+    } catch (thrown) {
+      if (!(thrown instanceof Trouble)) throw thrown;
+      setTrouble(thrown);
+    }
+  };
+  return (
+    <Page
+      title={name}
+      lead={`${t('node_transfer')} · ${transfer.data.source}`}
+      action={
+        loads && (
+          <div className="page-actions">
+            <Button variant="default" onClick={() => setPreviewing(true)} disabled={running}>
+              {t('transfer_preview')}
+            </Button>
+            <Button variant="default" onClick={() => act('POST', 'verify')} disabled={running}>
+              {t('transfer_verify')}
+            </Button>
+            {running ? (
+              <Button variant="default" onClick={() => act('DELETE', 'run')}>
+                {t('stop')}
+              </Button>
+            ) : (
+              <Button onClick={() => act('POST', 'run')}>{t('transfer_run')}</Button>
+            )}
+          </div>
+        )
+      }
+    >
+      {trouble !== null && <Problem trouble={trouble} />}
+      {last !== null && <Now run={last} name={name} />}
+      <section className="card">
+        <h2>{t('transfer_tables')}</h2>
+        <Sideways label={t('transfer_tables')}>
+          <table className="plain">
+            <thead>
+              <tr>
+                <th>{t('transfer_source')}</th>
+                <th>{t('transfer_target')}</th>
+                <th>{t('transfer_mode')}</th>
+                <th>{t('transfer_key')}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {transfer.data.tables.map((table) => (
+                <tr key={table.source}>
+                  <th scope="row">{table.source}</th>
+                  <td>
+                    <Link href={tablePath(table.target)}>{table.target}</Link>
+                  </td>
+                  <td>
+                    {table.mode}
+                    {table.cursor !== null && <span className="faint"> · {table.cursor}</span>}
+                  </td>
+                  <td>{table.key.join(', ') || '–'}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Sideways>
+      </section>
+      {previewing && <Preview path={path} />}
+      <section className="card">
+        <h2>{t('transfer_history')}</h2>
+        {runs.error !== null && <Problem trouble={runs.error} onRetry={runs.refresh} compact />}
+        {runs.data !== null && runs.data.runs.length === 0 && <p className="faint calm">{t('transfer_history_none')}</p>}
+        {(runs.data?.runs.length ?? 0) > 0 && <History runs={runs.data!.runs} />}
+      </section>
+    </Page>
+  );
+}
+
+/** The newest run of this process: how far it is, or what stopped it. */
+function Now({ run, name }: { run: TransferRun; name: string }) {
+  const { t, number, bytes } = useWords();
+  if (run.state === 'failed' && run.report?.error) return <Problem trouble={new Trouble(run.report.error, 500)} />;
+  if (run.state !== 'running') return null;
+  const { table = name, rows = 0, bytes: read = 0, total = null } = run.progress ?? {};
+  return (
+    <section className="card" role="status">
+      <h2>{t(run.kind === 'verify' ? 'transfer_verifying' : 'transfer_running', { table })}</h2>
+      <Progress
+        value={total === null || total === 0 ? 100 : Math.min(100, (100 * rows) / total)}
+        animated={total === null}
+        aria-label={t('transfer_running', { table })}
+      />
+      <p className="faint small tabular">
+        {t('rows', { n: total === null ? number(rows) : `${number(rows)} / ${number(total)}` })} · {bytes(read)}
+      </p>
+    </section>
+  );
+}
+
+function Preview({ path }: { path: string }) {
+  const { t } = useWords();
+  const preview = useLive(`${path}/preview`, (signal) => call<TransferPreviewAnswer>('GET', `${path}/preview?rows=20`, { signal }));
+  return (
+    <section className="card">
+      <h2>{t('transfer_preview')}</h2>
+      {preview.error !== null && <Problem trouble={preview.error} onRetry={preview.refresh} compact />}
+      {preview.data === null && preview.error === null && <Placeholder />}
+      {preview.data?.tables.map(({ source, target, columns, rows, refused }) => (
+        <div className="preview" key={source}>
+          <h3>
+            {source} → {target}
+          </h3>
+          <p className="faint small">
+            {columns
+              .map((column) => `${column.name} ${column.type.toLowerCase()}${column.note === null ? '' : ` (${column.note})`}`)
+              .join(' · ')}
+          </p>
+          <Grid columns={columns.map((column) => ({ name: column.name, type: 'VARCHAR' }))} rows={rows} label={target} height={200} />
+          {refused.length > 0 && (
+            <p className="warn small">{t('load_refused', { n: refused.length, line: refused[0]!.line, reason: refused[0]!.reason })}</p>
+          )}
+        </div>
+      ))}
+    </section>
+  );
+}
+
+function History({ runs }: { runs: readonly TransferReport[] }) {
+  const { t, ago, instant, number, duration } = useWords();
+  return (
+    <Sideways label={t('transfer_history')}>
+      <table className="plain">
+        <thead>
+          <tr>
+            <th>{t('job_started')}</th>
+            <th>{t('job_state')}</th>
+            <th>{t('transfer_target')}</th>
+            <th className="end">{t('job_rows')}</th>
+            <th className="end">{t('rejected')}</th>
+            <th className="end">{t('model_time')}</th>
+            <th>{t('transfer_parity')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {runs.flatMap((run) =>
+            (run.tables.length > 0 ? run.tables : [null]).map((table, at) => (
+              <tr key={`${run.run} ${table?.target ?? at}`}>
+                <td title={instant(Date.parse(run.began))}>{at === 0 ? ago(Date.parse(run.began)) : ''}</td>
+                <td className={run.outcome === 'failed' ? 'bad-text' : undefined} title={run.error?.message}>
+                  {at === 0 ? t(run.outcome === 'failed' ? 'job_failed' : 'job_done') : ''}
+                </td>
+                <td>{table?.target ?? '–'}</td>
+                <td className="end tabular">{table === null ? '–' : number(table.rows)}</td>
+                <td className={(table?.quarantined ?? 0) > 0 ? 'end tabular bad-text' : 'end tabular'}>
+                  {table === null ? '–' : number(table.quarantined)}
+                </td>
+                <td className="end tabular">{table === null ? '–' : duration(table.seconds * 1000)}</td>
+                <td>{table === null ? '–' : <Parity parity={table.parity} />}</td>
+              </tr>
+            )),
+          )}
+        </tbody>
+      </table>
+    </Sideways>
+  );
+}
+
+/** Whether both sides have the same rows, by their number and the sum of their hashes. */
+function Parity({ parity }: Pick<TransferTableReport, 'parity'>) {
+  const { t, number } = useWords();
+  if (parity === null) return <span className="faint">–</span>;
+  const { equal, source, warehouse, differences } = parity;
+  if (equal)
+    return (
+      <span>
+        <i className="dot" /> {t('transfer_equal', { n: number(source.rows) })}
+      </span>
+    );
+  const keys = differences.slice(0, 20).map(({ key, kind }) => `${key.join(', ')}: ${kind}`);
+  return (
+    <span className="bad-text" title={keys.join('\n')}>
+      {t('transfer_differs', { source: number(source.rows), warehouse: number(warehouse.rows) })}
+    </span>
+  );
+}
