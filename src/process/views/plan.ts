@@ -1,4 +1,3 @@
-import { ctesOf, equalities, find, isColumn, type Node, namesOf, outputName, queryOf, rewrite, sameText, subqueryOf } from '#sql';
 /**
  * Can a view be kept by recomputing only the partitions that new rows touch? It can if every grouping, window, DISTINCT and join
  * keeps rows of different partitions apart. Read from DuckDB's own tree of the query; where that can't be shown, the plan is a full
@@ -10,6 +9,7 @@ import { ctesOf, equalities, find, isColumn, type Node, namesOf, outputName, que
  *    source's rows with a changed key are touched;
  *  - otherwise read whole: any change of it recomputes the view.
  */
+import { ctesOf, equalities, find, isColumn, type Node, namesOf, outputName, queryOf, rewrite, sameText, subqueryOf } from '#sql';
 
 /** How a change of one table that the query reads becomes partitions. Expressions are over that table's own columns. */
 export type Reading =

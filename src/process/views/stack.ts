@@ -1,8 +1,8 @@
-import { ctesOf, isColumn, type Node, outputName, queryOf, rewrite, sameText } from '#sql';
 /**
  * A partition of very many rows is read as a whole for each new row. Two views on each other read less: the lower one sums up by a
  * finer grain, the upper one sums up the lower. Proposed where every column of the query can be summed up twice.
  */
+import { ctesOf, isColumn, type Node, outputName, queryOf, rewrite, sameText } from '#sql';
 import { type Row, text } from '#store';
 import { type Engine, quotedName, sourceParts, timePart, type View } from './view.ts';
 

@@ -1,6 +1,15 @@
 /** A materialized view from its definition's text: checked, with its plan, before anything of it is run. */
 import { fail, type Millis, type Role } from '#core';
-import { type CreateMaterializedViewStatement, type Node, type Serialize, checkStatement, functionFamilies, queryOf, readStatement, sameText } from '#sql';
+import {
+  type CreateMaterializedViewStatement,
+  checkStatement,
+  functionFamilies,
+  type Node,
+  queryOf,
+  readStatement,
+  type Serialize,
+  sameText,
+} from '#sql';
 import { quoted, type Row, type TableName, text } from '#store';
 import { spelledOut } from './plain.ts';
 import { type Planning, planPartition, type Reading, WHOLE } from './plan.ts';
