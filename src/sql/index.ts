@@ -4,7 +4,7 @@ export { behindOf, type Output, outputsOf } from './behind.ts';
 export { checkStatement, type Who } from './check.ts';
 export { functionFamilies, isAllowedFunction, tableFunctions } from './functions.ts';
 export { fullName, named, wordsOf } from './names.ts';
-export type { Serialize } from './parse.ts';
+export { placeIn, type Serialize } from './parse.ts';
 export { readStatement } from './read.ts';
 export type { FunctionCall, Reads, TableRead } from './reads.ts';
 export { explainRefusal } from './refusal.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { Topic } from '#core';
+import type { MillraceError, Topic } from '#core';
 import { type Keeper, openKeeper, type ViewFiles } from '#process';
 import { readStatement } from '#sql';
 import { openStore, type Store } from '#store';
@@ -58,6 +58,7 @@ async function sql(text: string): Promise<void> {
   const statement = await readStatement(text, (part) => reader.serialize(part));
   reader.close();
   if (statement.kind === 'create_materialized_view') await keeper.create(statement);
+  else if (statement.kind === 'explain_materialized_view') await keeper.explain(statement);
   else if (statement.kind.endsWith('_materialized_view')) await keeper.command(statement as never);
   else assert.fail(statement.kind);
 }
@@ -140,10 +141,16 @@ describe('materialized views', () => {
 
   test('that would mix partitions are recomputed as a whole, each with its reason', async () => {
     const cases: [string, RegExp][] = [
-      [`SELECT usr, count(*) AS n FROM raw.orders GROUP BY usr`, /GROUP BY does not have/],
+      [
+        `SELECT usr, count(*) AS n FROM raw.orders\n  GROUP BY usr`,
+        /^a GROUP BY does not have the partition expression; add date_trunc\('minute', _time\) to it \(line 2, column 12\)/,
+      ],
       [`SELECT date_trunc('minute', _time) AS minute, row_number() OVER (ORDER BY amount) AS n FROM raw.orders`, /window does not have/],
       [`SELECT DISTINCT usr FROM raw.orders`, /DISTINCT does not have/],
-      [`SELECT date_trunc('minute', _time) AS minute, amount FROM raw.orders ORDER BY amount LIMIT 3`, /LIMIT/],
+      [
+        `SELECT date_trunc('minute', _time) AS minute, amount FROM raw.orders ORDER BY amount LIMIT 3`,
+        /LIMIT .*QUALIFY row_number.*\(line 1, column \d+\)/,
+      ],
       [`SELECT date_trunc('minute', _time) AS minute, (SELECT max(amount) FROM raw.orders) AS m FROM raw.orders`, /subquery/],
       [`SELECT amount FROM raw.orders`, /not among the columns/],
       [
@@ -158,6 +165,29 @@ describe('materialized views', () => {
       assert.match(state!.reasons.join('; '), reason, query);
       await sql(`DROP MATERIALIZED VIEW mart.mixed${k}`);
     }
+  });
+
+  test('that the engine would not run are refused with the place, and nothing is made or saved', async () => {
+    const refused: [string, object][] = [
+      [`SELECT usr,\n  sum(price) AS sales FROM raw.orders GROUP BY usr`, { line: 2, column: 7 }],
+      [`SELECT usr, ${"'x' || ".repeat(40)} usr || nosuch AS x FROM raw.orders`, { line: 1 }],
+      [`SELECT unnest([usr, usr]) AS u, count(*) AS n FROM raw.orders GROUP BY 1`, { line: 1 }],
+    ];
+    for (const [query, place] of refused) {
+      const definition = `CREATE MATERIALIZED VIEW mart.refused AS ${query}`;
+      for (const text of [definition, `EXPLAIN ${definition}`]) {
+        const error = (await sql(text).catch((thrown: unknown) => thrown)) as MillraceError;
+        assert.equal(error.code, 'VIEW_QUERY', text);
+        const { line, column } = error.params;
+        assert.deepEqual({ line, column, ...place }, { line, column });
+        const pointed = text.split('\n')[Number(line) - 1]!.slice(Number(column) - 1);
+        assert.match(pointed, /^(price|nosuch|unnest)/, `${error.message} points to ${pointed}`);
+      }
+      assert.equal(saved.has('mart.refused'), false);
+      assert.equal((await store.names()).has('mart.refused'), false);
+    }
+    const changing = `CREATE MATERIALIZED VIEW mart.refused AS\nSELECT usr, random() AS r FROM raw.orders`;
+    await assert.rejects(sql(changing), { code: 'VIEW_NOT_DETERMINISTIC', message: /random \(line 2, column 13\)/ });
   });
 
   test('that are not deterministic, stand in a circle or are named as a table are refused', async () => {

@@ -1,4 +1,5 @@
 import type { ErrorEntry } from './entry.ts';
+import { at } from './query.ts';
 
 /** Errors of views that are kept fresh. */
 export const processErrors = {
@@ -17,8 +18,14 @@ export const processErrors = {
   VIEW_NOT_DETERMINISTIC: {
     status: 400,
     retryable: false,
-    what: (p) => `The view calls ${p['function']}, which gives another answer each time.`,
+    what: (p) => `The view calls ${p['function']}${at(p)}, which gives another answer each time.`,
     remedy: 'Take times from the records; a view must give the same rows for the same source.',
+  },
+  VIEW_QUERY: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The query of ${p['view']} can't be run${at(p)}: ${p['problem']}.`,
+    remedy: 'Correct the query at that place; nothing was made.',
   },
   VIEW_PARTITION: {
     status: 400,

@@ -10,7 +10,7 @@ import type {
   Serialize,
   Statement,
 } from '#sql';
-import { type Change, type Store, text } from '#store';
+import { type Change, type Store, type Transaction, text } from '#store';
 import { type Audited, auditView, samplePartitions } from './audit.ts';
 import { buildBeside, chunksOf, type Progress } from './build.ts';
 import { type Explained, explainView, planText } from './explain.ts';
@@ -18,10 +18,11 @@ import { watermarkAfter } from './late.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
 import { plainReadersOf, plainTexts } from './plain.ts';
 import { forget, openRecords, record, recordOf, trim } from './record.ts';
-import { type Refreshed, refreshView } from './refresh.ts';
+import { type News, type Refreshed, refreshView } from './refresh.ts';
 import { openRunning } from './running.ts';
+import { sharedTables, shareNews } from './share.ts';
 import { isOfMachine, troubleOf } from './trouble.ts';
-import { type Engine, inOrder, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
+import { checkRuns, type Engine, inOrder, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
 
 /** Where definitions live: files in the workspace. */
 export interface ViewFiles {
@@ -143,6 +144,16 @@ const TRIM_EVERY = 10;
 /** A build that begins again because something changed as a whole; then it is done in one go. */
 const BUILD_TRIES = 3;
 const AGAIN: Millis = 5_000;
+/** Deliveries wait while views are refreshed together: no longer than this, as far as their last refreshes tell. */
+const TOGETHER: Millis = 250;
+/** Views with the same refresh are due at the same moments, so that they can read new rows together. */
+const TICK: Millis = 1_000;
+
+/** When a view that is refreshed now is due again: after `refresh`, give or take half a tick. */
+function nextTick(refresh: Millis): number {
+  const tick = Math.min(refresh, TICK);
+  return Math.ceil((performance.now() + refresh - tick / 2) / tick) * tick;
+}
 
 export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   const { store, files, chunkRows = CHUNK_ROWS, auditEvery = AUDIT_EVERY, random = Math.random } = input;
@@ -234,6 +245,8 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   async function place(view: View): Promise<void> {
     await cancelled(view.full);
     const own = await keptOf(view);
+    // One that was built before stands, paused, with what became of it.
+    if (own.batch === null && !own.paused) await checkRuns(view, engine);
     const chunks = own.batch === null ? await chunksOf(engine.rows, view, chunkRows) : [];
     if (chunks.length < 2) kept.set(view.full, own);
     else {
@@ -284,7 +297,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         } catch (thrown) {
           if (stopping || !(thrown instanceof MillraceError && thrown.code === 'VIEW_BUILD_STALE')) throw thrown;
           if (tries === BUILD_TRIES) {
-            await refresh(own, true);
+            await refresh([own], true);
             break;
           }
         }
@@ -352,60 +365,112 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   }
 
   async function round(): Promise<void> {
-    for (const own of order) {
-      if (stopping) return;
-      const dropped = kept.get(own.view.full) !== own;
-      if (!dropped && isDue(own) && own.dueAt <= performance.now() + 1) await refresh(own);
+    const waiting = [...order];
+    while (waiting.length > 0 && !stopping) {
+      const [first] = waiting;
+      const together = isReady(first!) ? togetherWith(first!, waiting) : [first!];
+      for (const own of together) waiting.splice(waiting.indexOf(own), 1);
+      if (isReady(first!)) await refresh(together);
     }
     schedule();
   }
 
-  /** `inOneGo` builds a large view too in a single transaction. */
-  async function refresh(own: Kept, inOneGo = false): Promise<void> {
-    if (own.reread && !(await reread(own))) return;
-    const { view } = own;
-    if (own.whole && own.watermark === null && !inOneGo && (await chunksOf(engine.rows, view, chunkRows)).length > 1) {
-      if (!builds.has(view.full)) build(await keptAnew(view));
-      return;
+  const isReady = (own: Kept) => kept.get(own.view.full) === own && isDue(own) && own.dueAt <= performance.now() + 1;
+
+  /** By partition, as it stands: then nothing but new rows says what it recomputes. */
+  const isPlain = (own: Kept) => own.batch !== null && own.view.columns !== null && !own.whole && !own.reread;
+
+  /** The views that are due too, stand on nothing that waits, and read new rows of a table that it reads: they share the reading. */
+  function togetherWith(first: Kept, waiting: readonly Kept[]): Kept[] {
+    if (!isPlain(first)) return [first];
+    const together = [first];
+    let took = first.lastMs ?? 0;
+    for (const own of waiting) {
+      if (own === first || !isReady(own) || !isPlain(own)) continue;
+      if ([...tablesOf(own.view)].some((table) => waiting.some((other) => other.view.full.toLowerCase() === table))) continue;
+      took += own.lastMs ?? 0;
+      if (took > TOGETHER || sharedTables([first, own]).length === 0) continue;
+      together.push(own);
     }
-    const began = performance.now();
-    own.dirty = false;
-    own.running = true;
-    const whole = own.whole;
-    own.whole = false;
-    const downstream = [...kept.values()].some((other) => tablesOf(other.view).has(view.full.toLowerCase()));
+    return together;
+  }
+
+  /** Several only where all are plain. `inOneGo` builds a large view too in a single transaction. */
+  async function refresh(due: readonly Kept[], inOneGo = false): Promise<void> {
+    const [own] = due;
+    if (own!.reread && !(await reread(own!))) return;
+    if (due.length === 1 && !inOneGo && own!.whole && own!.watermark === null) {
+      const { view } = own!;
+      if ((await chunksOf(engine.rows, view, chunkRows)).length > 1) {
+        if (!builds.has(view.full)) build(await keptAnew(view));
+        return;
+      }
+    }
+    const failed = await attempt(due);
+    if (failed === null || stopping) return;
+    // The transaction went with the one that failed, or with what they read together.
+    const rest = failed === 'all' ? due.map((one) => [one]) : [due.filter((one) => one !== failed)];
+    for (const others of rest) if (others.length > 0) await refresh(others);
+  }
+
+  /** Refreshes views in one transaction. Null; or the one that failed, and so was set back; or 'all' when it was none of several. */
+  async function attempt(due: readonly Kept[]): Promise<Kept | 'all' | null> {
+    let current: Kept | null = due.length === 1 ? due[0]! : null;
+    const wholes = new Map(due.map((own) => [own, own.whole]));
+    for (const own of due) Object.assign(own, { dirty: false, running: true, whole: false });
+    let failed: Kept | 'all' | null = null;
     try {
-      const { batch, refreshed, watermark } = await store.write(async (tx) => {
-        // Everything before this batch is committed, and nothing commits beside it.
-        const upTo = tx.batch - 1;
-        if (own.batch === null) await forget(tx, view.full);
-        const refreshed = await limits.within(view, tx, () =>
-          refreshView(tx, view, own.batch, { whole, keepOld: downstream, watermark: own.watermark }),
-        );
-        const watermark = await watermarkAfter((sql) => tx.rows(sql), view, own.batch, own.watermark);
-        if (refreshed.mode !== 'nothing') await record(tx, view, upTo, watermark);
-        return { batch: upTo, refreshed, watermark };
+      const taken = await store.write(async (tx) => {
+        const shared = due.length > 1 ? await shareNews(tx, due) : null;
+        const taken: Taken[] = [];
+        for (const own of due) {
+          current = own;
+          taken.push(await take(tx, own, { whole: wholes.get(own)!, ...(shared !== null && { news: shared.news }) }));
+        }
+        current = due.length === 1 ? due[0]! : null;
+        await shared?.done();
+        return taken;
       });
-      own.batch = batch;
-      own.watermark = watermark;
-      own.late += refreshed.late ?? 0;
-      own.last = refreshed;
-      own.lastMs = Math.round(performance.now() - began);
-      own.refreshed = new Date().toISOString();
-      own.refreshes++;
-      own.error = null;
+      for (const [k, own] of due.entries()) {
+        const { late, last, ...rest } = taken[k]!;
+        Object.assign(own, rest, { last, late: own.late + late, refreshed: new Date().toISOString(), error: null });
+        own.refreshes++;
+      }
     } catch (thrown) {
-      own.whole ||= whole;
+      for (const own of due) {
+        own.whole ||= wholes.get(own)!;
+        own.dirty = true;
+      }
+      failed = current ?? 'all';
       // Ended because the program stops: the next start takes it up.
-      if (stopping) own.dirty = true;
-      else {
-        const error = troubleOf(view.full, thrown, readersOf);
-        await setBack(own, error);
+      if (!stopping && current !== null) {
+        const error = troubleOf((current as Kept).view.full, thrown, readersOf);
+        await setBack(current, error);
         input.onProblem(error);
       }
     }
-    own.running = false;
-    own.dueAt = Math.max(own.dueAt, performance.now() + view.refresh);
+    for (const own of due) {
+      own.running = false;
+      own.dueAt = Math.max(own.dueAt, nextTick(own.view.refresh));
+    }
+    return due.length === 1 ? null : failed;
+  }
+
+  /** What a refresh leaves behind in memory once it is committed. */
+  type Taken = Pick<Kept, 'batch' | 'watermark' | 'last' | 'lastMs'> & { readonly late: number };
+
+  async function take(tx: Transaction, own: Kept, how: { whole: boolean; news?: News }): Promise<Taken> {
+    const { view } = own;
+    const began = performance.now();
+    // Everything before this batch is committed, and nothing commits beside it.
+    const upTo = tx.batch - 1;
+    if (own.batch === null) await forget(tx, view.full);
+    const others = [...kept.values(), ...[...builds.values()].map((building) => building.own)];
+    const keepOld = others.some((other) => tablesOf(other.view).has(view.full.toLowerCase()));
+    const last = await limits.within(view, tx, () => refreshView(tx, view, own.batch, { ...how, keepOld, watermark: own.watermark }));
+    const watermark = await watermarkAfter((sql) => tx.rows(sql), view, own.batch, own.watermark);
+    if (last.mode !== 'nothing') await record(tx, view, upTo, watermark);
+    return { batch: upTo, watermark, last, lastMs: Math.round(performance.now() - began), late: last.late ?? 0 };
   }
 
   /** What is not the view's fault is tried again; anything else would only fail once more. */
@@ -504,7 +569,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
 
   async function buildAll(): Promise<void> {
     sorted();
-    for (const own of order) if (own.batch === null && !own.paused) running = running.then(() => refresh(own));
+    for (const own of order) if (own.batch === null && !own.paused) running = running.then(() => refresh([own]));
     await running;
     await Promise.all([...builds.values()].map((building) => building.done));
   }
@@ -613,7 +678,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         return view;
       }
       files.save(view.full, view.definition);
-      running = running.then(() => refresh(kept.get(view.full)!));
+      running = running.then(() => refresh([kept.get(view.full)!]));
       await running;
       schedule();
       const { error } = kept.get(view.full)!;
@@ -655,7 +720,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         case 'refresh_materialized_view': {
           await resume(own);
           own.whole = true;
-          running = running.then(() => refresh(own));
+          running = running.then(() => refresh([own]));
           await running;
           const error = (await builds.get(name)?.done) ?? null;
           if (error !== null) fail(error.code, error.params);
@@ -663,7 +728,11 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       }
     },
     async explain(statement) {
-      if (statement.create !== null) return explainView(await viewOf(statement.create, engine), null, engine);
+      if (statement.create !== null) {
+        const view = await viewOf(statement.create, engine);
+        await checkRuns(view, engine);
+        return explainView(view, null, engine);
+      }
       const own = known(`${statement.target.schema}.${statement.target.name}`);
       return explainView(own.view, { ...own, readers: readersOf(own.view.full) }, engine);
     },

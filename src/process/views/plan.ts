@@ -30,11 +30,17 @@ export interface Use {
   readonly reading: Reading;
 }
 
+/** In words, with what would mend it. `at` is the byte of the query's text where it stands, if that is known. */
+export interface Reason {
+  readonly words: string;
+  readonly at: number | null;
+}
+
 export interface PartitionPlan {
   /** The columns of the view that hold the partition, one for each part; null: each refresh recomputes the whole. */
   readonly columns: readonly string[] | null;
-  /** Why it is recomputed as a whole, in words. */
-  readonly reasons: readonly string[];
+  /** Why it is recomputed as a whole. */
+  readonly reasons: readonly Reason[];
   readonly uses: readonly Use[];
 }
 
@@ -42,6 +48,8 @@ export interface Planning {
   /** json_serialize_sql of the query, and of `SELECT <partition expression>`. */
   readonly query: string;
   readonly partition: string;
+  /** The partition expression as it was written. */
+  readonly written: string;
   /** The source: schema.name in lower case. */
   readonly source: string;
   /** Columns in lower case by schema.name in lower case, of every table that the query reads. */
@@ -55,8 +63,8 @@ export function planPartition(planning: Planning): PartitionPlan {
   const outputs = walk.query(query, new Map());
   const columns = outputs === null ? [] : outputs.map((names) => [...names][0]);
   if (walk.reasons.length === 0 && columns.some((name) => name === undefined))
-    walk.reasons.push('the partition expression is not among the columns');
-  const reasons = [...new Set(walk.reasons)];
+    walk.reasons.push({ words: `the partition expression is not among the columns; add ${planning.written}`, at: null });
+  const reasons = [...new Map(walk.reasons.map((reason) => [`${reason.words} ${reason.at}`, reason])).values()];
   return { columns: reasons.length === 0 ? (columns as string[]) : null, reasons, uses: walk.uses };
 }
 
@@ -114,7 +122,7 @@ interface Owned {
 }
 
 class Walk {
-  readonly reasons: string[] = [];
+  readonly reasons: Reason[] = [];
   readonly uses: Use[] = [];
   readonly #planning: Planning;
   readonly #source: { readonly table: string; readonly parts: readonly Node[] };
@@ -133,14 +141,15 @@ class Walk {
     for (const { name, query } of ctesOf(node)) ctes.set(name, { query, scope: new Map(ctes), outputs: this.query(query, ctes) });
     if (node['type'] === 'SELECT_NODE') return this.#select(node, ctes);
     if (node['type'] === 'SET_OPERATION_NODE') return this.#union(node, ctes);
-    return this.#refuse('it has a recursive query');
+    return this.#refuse('it has a recursive query, in which partitions can’t be told apart', node);
   }
 
   #union(node: Node, ctes: Ctes): Outputs {
     const children = (node['children'] as Node[] | undefined) ?? [node['left'] as Node, node['right'] as Node];
     const sides = children.map((child) => this.query(child, ctes));
     if (sides.every((side) => side === null)) return null;
-    if (sides.some((side) => side === null)) return this.#refuse('one side of a set operation does not read the source');
+    if (sides.some((side) => side === null))
+      return this.#refuse('one side of a set operation does not read the source; let each side read it, or make two views', node);
     this.#limits(node);
     const [head, ...rest] = sides as (readonly ReadonlySet<string>[])[];
     const places = children.map((child) => this.#listed(child, ctes));
@@ -150,7 +159,8 @@ class Walk {
         const place = places[0]!.indexOf(name);
         return rest.every((side, s) => side[k]!.has(node['setop_by_name'] === true ? name : (places[s + 1]![place] ?? '')));
       });
-      if (shared.length === 0) this.reasons.push('a set operation has no partition column in common');
+      if (shared.length === 0)
+        this.#say(`a set operation has no partition column in common; put ${this.#written} at the same place of each side`, node);
       return new Set(shared);
     });
   }
@@ -172,21 +182,24 @@ class Walk {
       this.#source.parts.every((_, k) => expressions.some((expression) => isPart(named(expression), k, from)));
     const groups = (node['group_expressions'] as Node[]) ?? [];
     const groupAll = node['aggregate_handling'] === 'FORCE_AGGREGATES';
-    if (groups.length > 0 && !hasParts(groups)) this.reasons.push('a GROUP BY does not have the partition expression');
-    if (((node['group_sets'] as unknown[]) ?? []).length > 1) this.reasons.push('it has several grouping sets');
-    if (groupAll && !hasParts(list)) this.reasons.push('GROUP BY ALL groups without the partition expression');
+    if (groups.length > 0 && !hasParts(groups))
+      this.#say(`a GROUP BY does not have the partition expression; add ${this.#written} to it`, groups);
+    if (((node['group_sets'] as unknown[]) ?? []).length > 1) this.#say('it has several grouping sets; make a view for each', groups);
+    if (groupAll && !hasParts(list))
+      this.#say(`GROUP BY ALL groups without the partition expression; add ${this.#written} to the columns`, list);
     const isAggregate = (inner: Node) => inner['class'] === 'FUNCTION' && this.#planning.aggregates.has(String(inner['function_name']));
-    if (groups.length === 0 && !groupAll && find([list, node['having']], isAggregate).length > 0)
-      this.reasons.push('an aggregate has no GROUP BY');
+    const [aggregate] = find([list, node['having']], isAggregate);
+    if (groups.length === 0 && !groupAll && aggregate !== undefined)
+      this.#say(`an aggregate has no GROUP BY; group by ${this.#written}`, aggregate);
     for (const window of find([list, node['qualify']], (inner) => inner['class'] === 'WINDOW'))
       if (!hasParts((window['partitions'] as Node[]) ?? []))
-        this.reasons.push('a window does not have the partition expression in PARTITION BY');
+        this.#say(`a window does not have the partition expression in PARTITION BY; add ${this.#written} to it`, window);
     for (const modifier of (node['modifiers'] as Node[]) ?? []) {
       if (modifier['type'] !== 'DISTINCT_MODIFIER') continue;
       const on = (modifier['distinct_on_targets'] as Node[]) ?? [];
       const starred = list.some((item) => item['class'] === 'STAR');
       if (!hasParts(on.length > 0 ? on : list) && !(on.length === 0 && starred))
-        this.reasons.push('a DISTINCT does not have the partition expression');
+        this.#say(`a DISTINCT does not have the partition expression; add ${this.#written} to it`, on.length > 0 ? on : list);
     }
     this.#limits(node);
     return this.#source.parts.map((_, k) => {
@@ -208,7 +221,7 @@ class Walk {
     if (relation.table !== null && relation.parts?.of === 'table')
       this.#use(relation, { by: 'partition', parts: relation.parts.expressions });
     if (relation.table === null && relation.inner === null && this.#readsSource(node, ctes))
-      this.reasons.push(`a ${String(node['type']).replaceAll('_', ' ')} of the source can't be looked into`);
+      this.#say(`a ${String(node['type']).replaceAll('_', ' ')} of the source can't be looked into; write it as a query`, node);
     return { node, relations: [relation], trusted: relation.parts === null ? [] : [relation] };
   }
 
@@ -290,7 +303,10 @@ class Walk {
           pairs.some((pair) => isPart(pair.left.expression, k, left, pair.left) && isPart(pair.right.expression, k, right, pair.right)),
         )
       )
-        this.reasons.push('the source is joined with itself on something else than the partition');
+        this.#say(
+          `the source is joined with itself on something else than the partition; join on ${this.#written} too, or make one side a view of its own`,
+          node,
+        );
     } else {
       const inner = left.trusted.length > 0 ? left : right;
       const beside = this.#beside(inner, inner === left ? right : left, inner === left ? pairs : pairs.map(swapped), ctes, where);
@@ -392,7 +408,7 @@ class Walk {
     const relations = [...left.relations, ...right.relations];
     const within = (...sides: From[]): From => ({ node, relations, trusted: sides.flatMap((side) => side.trusted) });
     const refused = (): From => {
-      this.reasons.push('an outer join keeps rows that the source does not have');
+      this.#say('an outer join keeps rows that the source does not have; let the source stand on the side that is kept', node);
       return within(left, right);
     };
     const leftOnly = (): From => (left.trusted.length > 0 ? within(left) : refused());
@@ -423,8 +439,11 @@ class Walk {
 
   #limits(node: Node): void {
     if (((node['modifiers'] as Node[]) ?? []).some((modifier) => String(modifier['type']).startsWith('LIMIT')))
-      this.reasons.push('a LIMIT looks over all partitions');
-    if (node['sample'] != null) this.reasons.push('a SAMPLE looks over all partitions');
+      this.#say(
+        `a LIMIT looks over all partitions; QUALIFY row_number() OVER (PARTITION BY ${this.#written} ORDER BY …) <= n keeps the first of each`,
+        node['modifiers'],
+      );
+    if (node['sample'] != null) this.#say('a SAMPLE looks over all partitions; choose rows by a hash of a column instead', node);
   }
 
   /** A subquery in an expression that reads the source sees rows of other partitions. */
@@ -433,7 +452,8 @@ class Walk {
     const functions = find(from_table, (inner) => inner['type'] === 'TABLE_FUNCTION' || inner['type'] === 'JOIN');
     const conditions = functions.map((inner) => inner['function'] ?? inner['condition']);
     for (const inner of find([rest, conditions], (child) => child['class'] === 'SUBQUERY'))
-      if (this.#readsSource(inner, ctes)) this.reasons.push('a subquery in an expression reads the source');
+      if (this.#readsSource(inner, ctes))
+        this.#say(`a subquery in an expression reads the source; join it by ${this.#written} instead`, inner);
   }
 
   #readsSource(node: Node, ctes: Ctes): boolean {
@@ -445,10 +465,25 @@ class Walk {
     });
   }
 
-  #refuse(reason: string): Outputs {
-    this.reasons.push(reason);
+  get #written(): string {
+    return this.#planning.written;
+  }
+
+  #say(words: string, where: unknown): void {
+    this.reasons.push({ words, at: firstPlace(where) });
+  }
+
+  #refuse(words: string, where: Node): Outputs {
+    this.#say(words, where);
     return this.#source.parts.map(() => new Set<string>());
   }
+}
+
+/** The first byte that something in the tree stands at; DuckDB gives what has no place the largest number. */
+function firstPlace(where: unknown): number | null {
+  const places = find(where, (node) => typeof node['query_location'] === 'number', true).map((node) => Number(node['query_location']));
+  const known = places.filter((place) => place < 2 ** 32);
+  return known.length === 0 ? null : Math.min(...known);
 }
 
 export const WHOLE: Reading = { by: 'whole', reason: 'no join makes one of its columns equal to a column of the source' };

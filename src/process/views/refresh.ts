@@ -3,7 +3,7 @@
  * batch up to which the view is right is recorded. So a view equals its query in batch at any time, however late or disordered
  * the rows came.
  */
-import { quoted, type Row, type Transaction, text } from '#store';
+import { name, quoted, type Row, type Transaction, text } from '#store';
 import { frozenSql, setLateAside } from './late.ts';
 import { withSubqueries } from './plain.ts';
 import { type Input, type Part, quotedName, truncatedTime, type View } from './view.ts';
@@ -32,7 +32,7 @@ export async function refreshView(
   tx: Transaction,
   view: View,
   since: number | null,
-  options: { whole: boolean; keepOld: boolean; watermark: string | null },
+  options: { whole: boolean; keepOld: boolean; watermark: string | null; news?: News },
 ): Promise<Refreshed> {
   const { watermark } = options;
   if (since === null) return recompute(tx, view);
@@ -41,9 +41,11 @@ export async function refreshView(
   const aside = replaced === undefined ? null : changeTable(replaced);
   const found = watermark === null ? 0 : await setLateAside(tx, view, since, watermark, aside);
   const late = found === 0 ? {} : { late: found };
-  if (view.columns === null || options.whole)
-    return watermark === null ? recompute(tx, view) : { ...(await recomputeOpen(tx, view, watermark)), ...late };
-  await tx.run(`CREATE OR REPLACE TEMP TABLE touched AS ${touchedSql(view, since, changed, watermark)}`);
+  if (view.columns === null || options.whole) {
+    if (watermark !== null) return { ...(await recomputeOpen(tx, view, watermark)), ...late };
+    return (options.keepOld ? await recomputeByDifference(tx, view) : null) ?? recompute(tx, view);
+  }
+  await tx.run(`CREATE OR REPLACE TEMP TABLE touched AS ${touchedSql(view, since, changed, watermark, options.news)}`);
   const names = view.columns.map((_, k) => `_p${k}`);
   const [sum] = await tx.rows(
     `SELECT count(*) AS n, bool_or(${names.map((name) => `${name} IS NULL`).join(' OR ')}) AS nulls FROM touched`,
@@ -54,12 +56,13 @@ export async function refreshView(
   const own = ownColumns(view);
   const affected = `${among(own)}${view.lookback === null ? '' : await fromTouched((sql) => tx.rows(sql), `"${view.lookback.column}"`, own)}`;
   if (options.keepOld) await keepOld(tx, view, affected);
-  await tx.run(`DELETE FROM ${quoted(view.name)} WHERE ${affected}`);
+  const gone = await tx.run(`DELETE FROM ${quoted(view.name)} WHERE ${affected}`);
   // A row of the source may belong to other partitions too (hopping windows, a lookback): those stay as they are.
   const rows = await tx.run(
     `INSERT INTO ${quoted(view.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${await touchedQuery((sql) => tx.rows(sql), view, among)}\n) AS fresh WHERE ${affected}`,
   );
-  tx.changed({ kind: 'view', target: view.full, rows });
+  // Rows that a view leaves out touch partitions of which it has no row: those who stand on it have nothing to do.
+  if (gone + rows > 0) tx.changed({ kind: 'view', target: view.full, rows });
   return { mode: 'partitions', partitions, rows, ...late };
 }
 
@@ -89,6 +92,40 @@ async function recompute(tx: Transaction, view: View): Promise<Refreshed> {
   return { mode: 'whole', partitions: 0, rows };
 }
 
+/**
+ * The whole computed again, and only the rows written that differ: whoever stands on it is told row by row. Null, and nothing done, where
+ * the query has come to give other columns than those that stand there.
+ */
+async function recomputeByDifference(tx: Transaction, view: View): Promise<Refreshed | null> {
+  const own = quoted(view.name);
+  const shape = async (from: string) => JSON.stringify(await tx.rows(`DESCRIBE ${from}`));
+  await tx.run(`CREATE OR REPLACE TEMP TABLE anew AS SELECT ${COLUMNS} FROM (${view.query}\n) AS fresh`);
+  const [was, is] = [await shape(`SELECT * EXCLUDE (_batch) FROM ${own}`), await shape('SELECT * FROM anew')];
+  const differs = was === is ? await writeDifference(tx, view, own) : null;
+  await tx.run('DROP TABLE anew');
+  return differs === null ? null : { mode: 'whole', partitions: 0, rows: differs };
+}
+
+/** Of each row that one side has more often than the other, all copies are written again. */
+async function writeDifference(tx: Transaction, view: View, own: string): Promise<number> {
+  const before = `SELECT * EXCLUDE (_batch) FROM ${own}`;
+  await tx.run(`CREATE OR REPLACE TEMP TABLE differing AS
+    (${before} EXCEPT ALL FROM anew) UNION (FROM anew EXCEPT ALL ${before})`);
+  const [size] = await tx.rows('SELECT count(*) AS n FROM differing');
+  let rows = 0;
+  if (Number(size!['n']) > 0) {
+    const columns = (await tx.rows('DESCRIBE anew')).map((column) => name(String(column['column_name'])));
+    const among = (table: string) =>
+      `EXISTS (SELECT 1 FROM differing AS d WHERE ${columns.map((column) => `d.${column} IS NOT DISTINCT FROM ${table}.${column}`).join(' AND ')})`;
+    await keepOld(tx, view, among('kept'));
+    await tx.run(`DELETE FROM ${own} AS kept WHERE ${among('kept')}`);
+    rows = await tx.run(`INSERT INTO ${own} SELECT *, ${tx.batch} AS _batch FROM anew WHERE ${among('anew')}`);
+    tx.changed({ kind: 'view', target: view.full, rows });
+  }
+  await tx.run('DROP TABLE differing');
+  return rows;
+}
+
 /** All that is not frozen, anew. */
 async function recomputeOpen(tx: Transaction, view: View, watermark: string): Promise<Refreshed> {
   const open = `(${frozenSql(view, ownColumns(view), watermark)}) IS NOT TRUE`;
@@ -109,17 +146,30 @@ export async function changeTables(rows: (sql: string) => Promise<Row[]>): Promi
   return new Map(found.map(({ name }) => [String(name).toLowerCase(), String(name)]));
 }
 
+/** The table that new rows were read into for several views at once, by schema.name in lower case of where they came from. */
+export type News = ReadonlyMap<string, string>;
+
+/** Where new rows of a table stand: in it, and those that were replaced in its change record. */
+export function newsOf(table: string, changed: ReadonlyMap<string, string>): string[] {
+  const replaced = changed.get(table);
+  return [quotedName(table), ...(replaced === undefined ? [] : [changeTable(replaced)])];
+}
+
 /**
  * A query of the partitions of rows that came after batch `since`, of rows that were replaced after it, and of rows that look up what
  * changed; without those that `watermark` has frozen.
  */
-export function touchedSql(view: View, since: number, changed: ReadonlyMap<string, string>, watermark: string | null): string {
-  const news = (table: string, columns: string): string[] => {
-    const replaced = changed.get(table);
-    return [quotedName(table), ...(replaced === undefined ? [] : [changeTable(replaced)])].map(
+export function touchedSql(
+  view: View,
+  since: number,
+  changed: ReadonlyMap<string, string>,
+  watermark: string | null,
+  shared: News = new Map(),
+): string {
+  const news = (table: string, columns: string): string[] =>
+    (shared.has(table) ? [shared.get(table)!] : newsOf(table, changed)).map(
       (from) => `SELECT ${columns} FROM ${from} WHERE _batch > ${since}`,
     );
-  };
   const listed = (parts: readonly Part[]) => parts.map((part, k) => `${part.sql} AS _p${k}`).join(', ');
   const time = view.lookback === null ? '' : ', _time';
   const selects = view.inputs.flatMap((input) => {
@@ -178,7 +228,7 @@ async function fromTouched(rows: (sql: string) => Promise<Row[]>, time: string, 
 async function keepOld(tx: Transaction, view: View, where: string): Promise<void> {
   const change = changeTable(view.full);
   await tx.run(`CREATE TABLE IF NOT EXISTS ${change} AS SELECT * FROM ${quoted(view.name)} LIMIT 0`);
-  await tx.run(`INSERT INTO ${change} SELECT * EXCLUDE (_batch), ${tx.batch} FROM ${quoted(view.name)} WHERE ${where}`);
+  await tx.run(`INSERT INTO ${change} SELECT * EXCLUDE (_batch), ${tx.batch} FROM ${quoted(view.name)} AS kept WHERE ${where}`);
 }
 
 /** For time partitions also the plain ranges, so that DuckDB's zone maps let it read only these parts of the history. */

@@ -1,10 +1,14 @@
 /** A materialized view from its definition's text: checked, with its plan, before anything of it is run. */
-import { fail, type Millis, type Role } from '#core';
+import { fail, type Millis, type Parameters, type Role } from '#core';
 import {
   type CreateMaterializedViewStatement,
   checkStatement,
+  find,
   functionFamilies,
+  isColumn,
   type Node,
+  namesOf,
+  placeIn,
   queryOf,
   readStatement,
   type Serialize,
@@ -12,7 +16,7 @@ import {
 } from '#sql';
 import { quoted, type Row, type TableName, text } from '#store';
 import { spelledOut } from './plain.ts';
-import { type Planning, planPartition, type Reading, WHOLE } from './plan.ts';
+import { type Planning, planPartition, type Reading, type Reason, WHOLE } from './plan.ts';
 
 /** What reading a definition needs of the warehouse. */
 export interface Engine {
@@ -21,7 +25,13 @@ export interface Engine {
 }
 
 /** How a refresh reads one table of the query, in SQL over that table's columns. */
-export type Input = { readonly table: string /** Where in the query it is named. */; readonly at: number } & (
+export type Input = {
+  readonly table: string;
+  /** Where in the query it is named. */
+  readonly at: number;
+  /** The columns of the table, in lower case, that say what a new row of it touches. */
+  readonly asked: readonly string[];
+} & (
   | { readonly by: 'partition'; readonly parts: readonly Part[] }
   | {
       readonly by: 'key';
@@ -110,20 +120,22 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
   const options = optionsOf(statement.options);
   const { query: body, through } = await spelledOut(statement.body, engine);
   const query = await readStatement(body, engine.serialize);
-  for (const { name } of query.reads.functions) if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name });
+  // Of a query with plain views spelled out nothing stands where it was written.
+  const written = through.length === 0 ? placesIn(statement.text, body) : () => null;
+  for (const { name, position } of query.reads.functions)
+    if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name, ...written(position) });
   const tables = query.reads.tables.map((table) => ({
     table: `${table.schema ?? 'main'}.${table.name}`.toLowerCase(),
     at: table.position,
   }));
-  const planned = await planOf(statement.partitionBy, body, tables, engine);
+  const planned = await planOf(statement.partitionBy, { body, written }, tables, engine);
   const view = {
     name: { schema: statement.target.schema, name: statement.target.name },
     full: `${statement.target.schema}.${statement.target.name}`,
     definition: statement.text,
     query: body,
     through,
-    // It comes in parentheses that close on a line of their own.
-    partition: statement.partitionBy?.replace(/^\(([\s\S]*)\n\)$/, '$1') ?? null,
+    partition: statement.partitionBy === null ? null : partitionText(statement.partitionBy),
     ...planned,
     refresh: options.refresh,
     timeLimit: options.timeLimit,
@@ -132,39 +144,93 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
   return { ...view, lookback, lateness: await latenessOf(options.lateness, { ...view, lookback }, engine) };
 }
 
+/** Would the engine run it? Errors: VIEW_QUERY with the place where it would not. Cost: none of its rows is read. */
+export async function checkRuns(view: View, { rows }: Engine): Promise<void> {
+  try {
+    await rows(`DESCRIBE ${view.query}`);
+  } catch (thrown) {
+    const [problem, ...shown] = String((thrown as Error).message)
+      .replace(/^(?:Binder|Catalog|Parser) Error: /, '')
+      .split('\n');
+    const index = indexShown(shown, `DESCRIBE ${view.query}`);
+    const written = view.through.length === 0 ? placesIn(view.definition, view.query) : () => null;
+    const place = index === null ? null : written(index - 'DESCRIBE '.length);
+    fail('VIEW_QUERY', { view: view.full, problem: problem!.replace(/[.!]+$/, ''), ...place }, thrown);
+  }
+}
+
+/** Where in the statement the caret points to that DuckDB shows below the line, of which it cuts off both ends where it is long. */
+function indexShown(shown: readonly string[], statement: string): number | null {
+  const at = shown.findIndex((line) => line.startsWith('LINE '));
+  const match = /^LINE (\d+): (\.\.\.)?(.*?)(\.\.\.)?$/.exec(shown[at] ?? '');
+  const caret = shown[at + 1]?.indexOf('^') ?? -1;
+  if (match === null || caret < 0) return null;
+  const lines = statement.split('\n');
+  const line = Number(match[1]) - 1;
+  const cut = match[2] === undefined ? 0 : (lines[line] ?? '').indexOf(match[3]!) - match[2].length;
+  const before = lines.slice(0, line).reduce((sum, each) => sum + each.length + 1, 0);
+  return before + cut + caret - `LINE ${match[1]}: `.length;
+}
+
+/** It comes in parentheses that close on a line of their own. */
+const partitionText = (partitionBy: string) => partitionBy.replace(/^\(([\s\S]*)\n\)$/, '$1');
+
+/** Where in the definition a place of its query is; null where the query does not stand in it as it is. */
+function placesIn(definition: string, query: string): (index: number) => Parameters | null {
+  const from = definition.lastIndexOf(query.trimEnd());
+  return (index) => (from < 0 ? null : placeIn(definition, from + index));
+}
+
 type Planned = Pick<View, 'columns' | 'plan' | 'inputs' | 'source'>;
 type Place = { readonly table: string; readonly at: number };
 
 /** The partition may be over the columns of any table that is read; the best is one by which every other is kept up with. */
-async function planOf(partitionBy: string | null, body: string, tables: readonly Place[], engine: Engine): Promise<Planned> {
+async function planOf(
+  partitionBy: string | null,
+  { body, written }: { body: string; written: (index: number) => Parameters | null },
+  tables: readonly Place[],
+  engine: Engine,
+): Promise<Planned> {
   const names = [...new Set(tables.map(({ table }) => table))];
   const source = names[0] ?? fail('VIEW_PARTITION', { problem: 'the query reads no table' });
   if (partitionBy === null) return whole(source, tables, 'there is no PARTITION BY');
   const planning = {
     query: await engine.serialize(body),
     partition: await engine.serialize(`SELECT ${partitionBy}`),
+    written: partitionText(partitionBy),
     columns: await columnsOf(names, engine),
     aggregates,
   };
   const plans: Planned[] = [];
-  for (const candidate of names) plans.push(await planBy({ ...planning, source: candidate }, body, tables, engine));
+  const said = ({ words, at }: Reason) => {
+    const place = at === null ? null : written(charOf(body, at));
+    return place === null ? words : `${words} (line ${place['line']}, column ${place['column']})`;
+  };
+  for (const candidate of names) plans.push(await planBy({ ...planning, source: candidate, said }, body, tables, engine));
   const kept = plans.filter((plan) => plan.columns !== null);
   return kept.find((plan) => plan.inputs.every((input) => input.by !== 'whole')) ?? kept[0] ?? plans[0]!;
 }
 
 function whole(source: string, tables: readonly Place[], reason: string): Planned {
-  const inputs = tables.map((table) => ({ ...table, ...WHOLE }) as Input);
+  const inputs = tables.map((table) => ({ ...table, asked: [], ...WHOLE }) as Input);
   return { columns: null, plan: { column: null, reasons: [reason] }, inputs, source };
 }
 
-async function planBy(planning: Planning, body: string, tables: readonly Place[], engine: Engine): Promise<Planned> {
-  const { columns, reasons, uses } = planPartition(planning);
+async function planBy(
+  planning: Planning & { said: (reason: Reason) => string },
+  body: string,
+  tables: readonly Place[],
+  engine: Engine,
+): Promise<Planned> {
+  const { columns, uses, ...refused } = planPartition(planning);
+  const reasons = refused.reasons.map(planning.said);
   if (columns === null) return { ...whole(planning.source, tables, ''), plan: { column: null, reasons } };
   const places = new Map(uses.map((use) => [charOf(body, use.at), use]));
   const inputs: Input[] = [];
   for (const place of tables) {
     const use = places.get(place.at);
-    inputs.push({ ...place, ...(use === undefined ? WHOLE : await printed(use.reading, engine)) } as Input);
+    const reading = use?.reading ?? WHOLE;
+    inputs.push({ ...place, asked: askedOf(reading, planning.columns.get(place.table)), ...(await printed(reading, engine)) } as Input);
   }
   const differing = await differingTypes(inputs, engine);
   if (differing !== null) return whole(planning.source, tables, differing);
@@ -183,6 +249,12 @@ async function columnsOf(tables: readonly string[], { rows }: Engine): Promise<M
   );
   for (const { t, c } of found) columns.set(String(t), (columns.get(String(t)) ?? new Set()).add(String(c)));
   return columns;
+}
+
+function askedOf(reading: Reading, columns: ReadonlySet<string> = new Set()): readonly string[] {
+  const asked = reading.by === 'partition' ? reading.parts : reading.by === 'key' ? [reading.key] : [];
+  // What a lambda calls its parameters looks like a column too.
+  return [...new Set(find(asked, isColumn).map((node) => namesOf(node)[0]!))].filter((name) => columns.has(name));
 }
 
 async function printed(reading: Reading, engine: Engine): Promise<Record<string, unknown>> {
