@@ -108,7 +108,7 @@ function tasks(quick: boolean): Task[] {
     madeUp('100k × 10 numbers, 10 categories', 100_000 * scale, 10, 10, 'squared'),
     madeUp('20k × 200 numbers', 20_000 * scale, 200, 0, 'squared'),
     madeUp('50k × 20 categories', 50_000 * scale, 4, 20, 'logistic'),
-    madeUp('2k × 5,000 numbers', 2000, 5000, 0, 'squared'),
+    madeUp('2k × 5000 numbers', 2000, 5000, 0, 'squared'),
   ];
   if (withoutData) return made;
   const adult =

@@ -1,4 +1,4 @@
-import { type Judged, meanWithError, rowLosses } from './metrics.ts';
+import type { Judged } from './metrics.ts';
 import type { MetricName } from './report.ts';
 
 /** Answers of several models to the same rows, none of which the model that gave them had learned from. */
@@ -14,32 +14,17 @@ export interface OutOfFold {
 const LEAST_ROWS = 200;
 const MOST_PICKS = 8;
 /** A member with less of a say costs more time than it is worth. */
-const LEAST_SHARE = 0.03;
+const LEAST_SHARE = 0.08;
 const EXPECTATION_STEPS = 100;
 const FRANK_WOLFE_STEPS = 2000;
 
 /**
- * Shares of the models in their blend: greedy selection, or stacked weights, which name more members, where those are better by more than an
- * error on rows that they were not fitted on (fitted on one half of the rows, compared on the other, both ways). They add up to 1. Cost: rows × models × some hundreds.
+ * Shares of the models in their blend; they add up to 1. Stacked weights where the metric has them: on small and large tables they were as good as
+ * greedy selection or better, however many models there were to choose from. Else, or with few rows, greedy selection. Cost: rows × models × some hundreds.
  */
 export function blendShares(given: OutOfFold, metric: MetricName, measure: (judged: Judged) => number): number[] {
-  const greedy = (part: OutOfFold): number[] => greedyShares(part, measure);
-  const stacked = stackerOf(metric);
-  if (given.answers.length < 2 || stacked === null || given.truth.length < LEAST_ROWS) return greedy(given);
-  const gains = new Float64Array(given.truth.length);
-  for (const side of [0, 1]) {
-    const rows = Uint32Array.from(given.truth.keys()).filter((row) => row % 2 === side);
-    const others = Uint32Array.from(given.truth.keys()).filter((row) => row % 2 !== side);
-    const [own, fitted] = [rowsOf(given, rows), rowsOf(given, others)];
-    const losses = (shares: readonly number[]): Float64Array =>
-      rowLosses({ ...own, answers: mixed(own.answers, shares) }, metric as 'logLoss' | 'rmse');
-    const [before, after] = [losses(greedy(fitted)), losses(stacked(fitted))];
-    rows.forEach((row, i) => {
-      gains[row] = before[i]! - after[i]!;
-    });
-  }
-  const { value, error } = meanWithError(gains, given.weights);
-  return value > error ? stacked(given) : greedy(given);
+  const stacked = given.truth.length < LEAST_ROWS ? null : stackerOf(metric);
+  return stacked === null ? greedyShares(given, measure) : stacked(given);
 }
 
 /** The weighted sum of the models' answers. */
@@ -70,17 +55,21 @@ export function greedyShares({ answers, truth, weights, width }: OutOfFold, meas
 }
 
 function stackerOf(metric: MetricName): ((given: OutOfFold) => number[]) | null {
-  if (metric === 'logLoss') return (given) => worthy(likelihoodShares(given));
-  if (metric === 'rmse') return (given) => worthy(squaredShares(given));
+  if (metric === 'logLoss') return (given) => sparse(given, likelihoodShares);
+  if (metric === 'rmse') return (given) => sparse(given, squaredShares);
   return null;
 }
 
-/** Drops members with hardly a say. */
-function worthy(shares: readonly number[]): number[] {
-  const most = Math.max(...shares);
-  const kept = shares.map((share) => (share >= Math.min(LEAST_SHARE, most) ? share : 0));
-  const total = kept.reduce((sum, share) => sum + share, 0);
-  return kept.map((share) => share / total);
+/** Members with hardly a say are dropped, the weaker half of them at a time, and the others' shares found anew: of many models that are much alike, some stay. */
+function sparse(given: OutOfFold, fit: (given: OutOfFold) => number[]): number[] {
+  let members = given.answers.map((_, m) => m);
+  while (true) {
+    const shares = fit({ ...given, answers: members.map((m) => given.answers[m]!) });
+    const weak = [...shares.keys()].filter((at) => shares[at]! < LEAST_SHARE).sort((a, b) => shares[a]! - shares[b]!);
+    if (weak.length === 0) return given.answers.map((_, m) => shares[members.indexOf(m)] ?? 0);
+    const dropped = new Set(weak.slice(0, Math.ceil(weak.length / 2)));
+    members = members.filter((_, at) => !dropped.has(at));
+  }
 }
 
 /** Shares of the mixture with the greatest likelihood, by expectation and maximisation (Dempster et al. 1977): the log-loss is convex in them. */
@@ -123,10 +112,4 @@ export function squaredShares({ answers, truth, weights }: OutOfFold): number[] 
     at = at.map((share, m) => share + length * direction[m]!);
   }
   return at;
-}
-
-function rowsOf({ truth, weights, width, answers }: OutOfFold, rows: Uint32Array): OutOfFold {
-  const pick = (values: Float64Array, each: number): Float64Array =>
-    Float64Array.from({ length: rows.length * each }, (_, i) => values[rows[Math.floor(i / each)]! * each + (i % each)]!);
-  return { truth: pick(truth, 1), weights: pick(weights, 1), width, answers: answers.map((one) => pick(one, width)) };
 }

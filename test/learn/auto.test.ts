@@ -91,6 +91,30 @@ test('shares of a blend add up to 1, none is negative, and the blend is no worse
   );
 });
 
+test('of many good models that are much alike some stay in the blend, few enough to be served, and beside two weaker ones they have the say', () => {
+  const next = generator(67);
+  const rows = 1200;
+  const signal = Array.from({ length: rows }, () => next());
+  const truth = Float64Array.from(signal, (p) => (next() < p ? 1 : 0));
+  const model = (told: number, noise: number): Float64Array =>
+    Float64Array.from(
+      signal.flatMap((p) => {
+        const held = Math.max(0.02, Math.min(0.98, 0.5 + told * (p - 0.5) + noise * (next() - 0.5)));
+        return [1 - held, held];
+      }),
+    );
+  const alike = Array.from({ length: 60 }, () => model(0.9, 0.1));
+  const answers = [model(0.4, 0.1), ...alike, model(0.3, 0.1)];
+  const given: OutOfFold = { truth, weights: truth.map(() => 1), width: 2, answers };
+  const shares = blendShares(given, 'logLoss', logLoss);
+  const loss = (of: Float64Array): number => logLoss({ ...given, answers: of });
+  assert.ok(shares.slice(1, -1).reduce((sum, share) => sum + share, 0) > 0.9, `${shares}`);
+  const members = shares.filter((share) => share > 0).length;
+  assert.ok(members >= 2 && members <= 12, `${members} members`);
+  const typical = alike.map(loss).sort((a, b) => a - b)[30]!;
+  assert.ok(loss(mixed(answers, shares)) < typical, `${loss(mixed(answers, shares))} against ${typical}`);
+});
+
 /** A class that depends on two columns and chance; `rows` of them. */
 function madeUp(rows: number, seed: number): ColumnData[] {
   const next = generator(seed);

@@ -83,14 +83,17 @@ export function neighbour(candidate: Candidate, next: Random, number: number): C
     return { name: `naive Bayes, variant ${number}`, learner: 'bayes', options };
   }
   const o = candidate.options;
+  // Where depth or rows bound the trees, more leaves change nothing: something else moves too.
+  const moved = (): boolean => next() < 0.5;
+  const sampled = moved();
   const options: BoostOptions = {
     ...o,
     maxLeaves: Math.round(times(o.maxLeaves, 4, 256)),
-    learningRate: next() < 0.5 ? o.learningRate : times(o.learningRate, 0.02, 0.2),
-    columnSample: next() < 0.5 ? o.columnSample : 0.3 + next() * 0.7,
-    rowSample: next() < 0.5 ? o.rowSample : 0.6 + next() * 0.4,
-    l2: next() < 0.5 ? o.l2 : times(o.l2, 0.1, 50),
-    minRows: next() < 0.5 ? o.minRows : Math.round(times(o.minRows, 2, 200)),
+    learningRate: moved() ? o.learningRate : times(o.learningRate, 0.02, 0.2),
+    columnSample: sampled ? 0.3 + next() * 0.7 : o.columnSample,
+    rowSample: sampled && moved() ? o.rowSample : 0.6 + next() * 0.4,
+    l2: moved() ? o.l2 : times(o.l2, 0.1, 50),
+    minRows: moved() ? o.minRows : Math.round(times(o.minRows, 2, 200)),
   };
   return { name: `trees, variant ${number}`, learner: 'trees', options };
 }

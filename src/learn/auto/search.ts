@@ -7,7 +7,7 @@ import { type Judged, logLoss, meanAbsolute, meanWithError, pinball, rootMeanSqu
 import { type Learned, type Model, sealModel } from '../model.ts';
 import { checkPlan, type Plan } from '../plan.ts';
 import { answerer } from '../predict.ts';
-import { mix, random } from '../random.ts';
+import { mix, type Random, random } from '../random.ts';
 import { type Reading, readColumn } from '../read.ts';
 import type { Trial } from '../report.ts';
 import { blendShares } from '../stack.ts';
@@ -69,6 +69,12 @@ const VERY_FEW_ROWS = 2000;
 const PLANNED = 0.92;
 /** While models are tried, time is kept for training so many of the best again. */
 const MEMBERS_KEPT_FOR = 3;
+/** Neighbours come from so many of the best. */
+const PARENTS = 5;
+/** The search ends when so many in turn were no better than the best, */
+const ENOUGH = 60;
+/** and with learners of one setting after so many of each. */
+const ENOUGH_OF_ONE_SETTING = 8;
 /** A model that is worse than the best by so many errors of the difference, on the folds that both saw, is given up. */
 const HOPELESS = 3;
 
@@ -267,9 +273,13 @@ function* tryCandidates(
   const next = random(study.seed);
   const tried: Tried[] = [];
   const givenUp: Trial[] = [];
+  /** Trials since the best one. */
+  let idle = 0;
   while (most === null || tried.length + givenUp.length < most) {
     const best = bestOf(tried);
-    const candidate = queue.shift() ?? neighbour(best!.candidate, next, tried.length + givenUp.length + 1);
+    const parent = queue.length === 0 ? parentOf(tried, next) : null;
+    if (queue.length === 0 && (parent === null || idle >= ENOUGH)) break;
+    const candidate = queue.shift() ?? neighbour(parent!, next, tried.length + givenUp.length + 1);
     const trial = tryOne(study, candidate, lessons, best, now);
     const started = now();
     let enough = false;
@@ -277,6 +287,7 @@ function* tryCandidates(
       if (step.done) {
         if ('share' in step.value) givenUp.push(step.value);
         else tried.push(step.value);
+        idle = bestOf(tried) === best ? idle + 1 : 0;
         break;
       }
       const standing = best && { name: best.candidate.name, score: best.score };
@@ -297,6 +308,14 @@ function* tryCandidates(
     if (now() + finishing(tried, time) > time.until) break;
   }
   return { tried, givenUp, stopped: false };
+}
+
+/** Whose neighbour is tried next: one of the best few, the better the likelier. A learner with one setting is soon known, so it is asked for few; null: nobody is left. */
+function parentOf(tried: readonly Tried[], next: Random): Candidate | null {
+  const known = (learner: Candidate['learner']): number => tried.filter(({ candidate }) => candidate.learner === learner).length;
+  const open = tried.filter(({ candidate }) => candidate.learner === 'trees' || known(candidate.learner) < ENOUGH_OF_ONE_SETTING);
+  const best = [...open].sort((a, b) => a.score - b.score).slice(0, PARENTS);
+  return best[Math.floor(next() ** 2 * best.length)]?.candidate ?? null;
 }
 
 function bestOf(tried: readonly Tried[]): Tried | null {
@@ -394,9 +413,15 @@ function affordable(study: Study, tried: readonly Tried[], lessons: readonly Les
   while (true) {
     const ordered = members.map((trial, m) => ({ trial, share: shares[m]! })).filter(({ share }) => share > 0);
     ordered.sort((a, b) => b.share - a.share);
-    const cost = again * ordered.reduce((sum, { trial }) => sum + trial.trainMillis, 0);
-    if (ordered.length === 1 || at + cost <= until) break;
-    members = ordered.slice(0, -1).map(({ trial }) => trial);
+    let ends = at;
+    const kept = ordered.filter(({ trial }, m) => {
+      const cost = again * trial.trainMillis;
+      if (m > 0 && ends + cost > until) return false;
+      ends += cost;
+      return true;
+    });
+    if (kept.length === ordered.length) break;
+    members = kept.map(({ trial }) => trial);
     shares = sharesOf(members);
   }
   return tried.map((trial) => shares[members.indexOf(trial)] ?? 0);

@@ -58,8 +58,8 @@ export const boostDefaults: BoostOptions = {
 
 /** Settings of forests over the defaults (Breiman 2001; Geurts et al. 2006). */
 export const forests = {
-  randomForest: { forest: true, rounds: 200, rowSample: 0.632, splitColumnSample: 0.5, maxLeaves: 512, minRows: 3, l2: 0 },
-  extraTrees: { forest: true, rounds: 200, randomCuts: true, splitColumnSample: 0.7, maxLeaves: 512, minRows: 3, l2: 0 },
+  randomForest: { forest: true, rounds: 200, rowSample: 0.632, splitColumnSample: 0.35, maxLeaves: 512, minRows: 5, l2: 0 },
+  extraTrees: { forest: true, rounds: 200, randomCuts: true, splitColumnSample: 0.5, maxLeaves: 512, minRows: 5, l2: 0 },
 } as const satisfies Record<string, Partial<BoostOptions>>;
 
 /** Rows to learn from: features [features][rows], targets as the loss wants them, a weight for each row. */

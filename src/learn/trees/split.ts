@@ -105,7 +105,8 @@ export function bestSplit(
   for (const f of features) {
     const kind = bins[f]!;
     if (kind.kind === 'numeric') continue;
-    if (kind.levels <= ONE_HOT_LEVELS) search.oneAgainstRest(f);
+    if (node.draw !== null) search.drawnCategories(f, node.draw);
+    else if (kind.levels <= ONE_HOT_LEVELS) search.oneAgainstRest(f);
     else search.manyAgainstMany(f);
   }
   return search.result(bins);
@@ -267,6 +268,22 @@ class Search {
     used.sort((a, b) => a.rank - b.rank || a.bin - b.bin);
     this.prefixes(feature, used);
     this.prefixes(feature, used.reverse());
+  }
+
+  /** Extra trees: each category of the node's own goes left by a toss of a coin (Geurts et al. 2006). */
+  drawnCategories(feature: number, draw: Random): void {
+    const { sums, offsets, gradientScale, hessianScale } = this.histogram;
+    const begin = offsets[feature]!;
+    const left: number[] = [];
+    let g = 0;
+    let h = 0;
+    for (let bin = begin; bin < offsets[feature + 1]!; bin++) {
+      if (sums[bin * 2 + 1] === 0 || draw() < 0.5) continue;
+      left.push(bin - begin);
+      g += sums[bin * 2]! * gradientScale;
+      h += sums[bin * 2 + 1]! * hessianScale;
+    }
+    this.offerCategories(feature, left, left.length, g, h, this.rules.l2);
   }
 
   private prefixes(feature: number, used: readonly { bin: number; g: number; h: number }[]): void {
