@@ -170,6 +170,30 @@ test('a time budget ends the search by the clock it is given: it is used, and th
   }
 });
 
+test('where a table is large for its time the trees learn faster, so that several can be tried; with time enough, or a rate that was asked for, they do not', async () => {
+  const rate = async (millis: number, trees?: Plan['trees']): Promise<number> => {
+    let now = 0;
+    const world = { now: () => now, pause: async () => {} };
+    const plan: Plan = { target: 'bought', ignore: ['spent'], budget: { millis }, ...(trees && { trees }) };
+    const stop = new AbortController();
+    const seen: number[] = [];
+    const { report } = await train(
+      plan,
+      table,
+      (p) => {
+        now += 10;
+        if (p.trials === 3) stop.abort();
+      },
+      stop.signal,
+      world,
+    );
+    for (const { candidate } of report!.trials) if (candidate.learner === 'trees') seen.push(candidate.options.learningRate);
+    return seen[0]!;
+  };
+  assert.ok((await rate(20_000)) > 2 * (await rate(5e8)));
+  assert.equal(await rate(20_000, { learningRate: 0.03 }), 0.03);
+});
+
 test('a budget that is too small for the first model keeps what it could grow', async () => {
   let now = 0;
   const many = Array.from({ length: 9000 }, (_, i) => i);

@@ -17,6 +17,7 @@ import { neighbour, portfolio } from './candidates.ts';
 import { judge } from './judge.ts';
 import { chooseSplit, type Division, divide, foldsOf, type SplitDecision } from './split.ts';
 import { targetCandidates } from './targets.ts';
+import { faster, finishing, isBoosted, PACE_ROUNDS, paceOf, type Time, timeOf } from './time.ts';
 import { readWeights, type Weights } from './weights.ts';
 
 /** Metrics that models are chosen by: less is better. */
@@ -65,10 +66,6 @@ const JUDGED = 0.2;
 /** Below this many rows one part is too small to choose by: each row is judged once, in three or five folds. */
 const FEW_ROWS = 5000;
 const VERY_FEW_ROWS = 2000;
-/** Share of a time budget for trials and for training the chosen ones on all rows; the rest is for the report. */
-const PLANNED = 0.92;
-/** While models are tried, time is kept for training so many of the best again. */
-const MEMBERS_KEPT_FOR = 3;
 /** Neighbours come from so many of the best. */
 const PARENTS = 5;
 /** The search ends when so many in turn were no better than the best, */
@@ -90,7 +87,7 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
   const outer = divide(study.split, columns, study.target, JUDGED, study.seed);
   const folds = innerFolds(study, outer);
   const lessons = folds.map((fold) => lessonsOf(study, fold));
-  const time = timeOf(study, outer, folds, began);
+  const time = timeOf(plan, study.target.rows.length, outer, folds, began);
   const { tried, givenUp, stopped } = yield* tryCandidates(study, lessons, time, now);
   const shares = stopped ? onlyBest(tried) : affordable(study, tried, lessons, time, now());
   const chosen = tried.filter((_, t) => shares[t]! > 0);
@@ -238,26 +235,6 @@ function lessonsOf(study: Study, division: Division): Lessons {
   };
 }
 
-/** The plan's time. Training a trial's model again, on the rows tried with and then on all, takes `again` times what the trial took. */
-interface Time {
-  readonly began: number;
-  readonly until: number;
-  readonly again: number;
-}
-
-function timeOf({ plan, target }: Study, outer: Division, folds: readonly Division[], began: number): Time {
-  const { millis } = plan.budget ?? {};
-  const tried = folds.reduce((sum, { learn }) => sum + learn.length, 0);
-  const until = millis === undefined ? Number.POSITIVE_INFINITY : began + millis * PLANNED;
-  return { began, until, again: (outer.learn.length + target.rows.length) / tried };
-}
-
-/** Time that training the best few again will take. */
-function finishing(tried: readonly Tried[], { again }: Time): number {
-  const best = [...tried].sort((a, b) => a.score - b.score).slice(0, MEMBERS_KEPT_FOR);
-  return again * best.reduce((sum, { trainMillis }) => sum + trainMillis, 0);
-}
-
 function* tryCandidates(
   study: Study,
   lessons: readonly Lessons[],
@@ -275,12 +252,13 @@ function* tryCandidates(
   const givenUp: Trial[] = [];
   /** Trials since the best one. */
   let idle = 0;
+  let pace: number | null = study.plan.trees?.learningRate === undefined ? null : 1;
   while (most === null || tried.length + givenUp.length < most) {
     const best = bestOf(tried);
     const parent = queue.length === 0 ? parentOf(tried, next) : null;
     if (queue.length === 0 && (parent === null || idle >= ENOUGH)) break;
-    const candidate = queue.shift() ?? neighbour(parent!, next, tried.length + givenUp.length + 1);
-    const trial = tryOne(study, candidate, lessons, best, now);
+    let candidate = parent === null ? faster(queue.shift()!, pace ?? 1) : neighbour(parent, next, tried.length + givenUp.length + 1);
+    let trial = tryOne(study, candidate, lessons, best, now);
     const started = now();
     let enough = false;
     for (let step = trial.next(); ; step = trial.next(enough)) {
@@ -302,6 +280,13 @@ function* tryCandidates(
       };
       if (stop === true) return best ? { tried, givenUp, stopped: true } : fail('LEARN_STOPPED');
       if (best && now() + finishing(tried, time) > time.until) return { tried, givenUp, stopped: false };
+      if (pace === null && step.value === PACE_ROUNDS && isBoosted(candidate)) {
+        pace = paceOf(candidate, (now() - started) / PACE_ROUNDS, lessons.length, time);
+        if (pace > 1) {
+          candidate = faster(candidate, pace);
+          trial = tryOne(study, candidate, lessons, best, now);
+        }
+      }
       // The first model is kept, however little it could grow.
       enough = !best && now() + time.again * (now() - started) > time.until;
     }
