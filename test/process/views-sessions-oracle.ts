@@ -3,6 +3,8 @@
 export interface Seen {
   readonly anonymous: string | null;
   readonly user: string | null;
+  /** Another id of the same person. */
+  readonly alias: string | null;
   readonly time: number;
   readonly position: number;
   readonly event: string | null;
@@ -31,14 +33,10 @@ const MINUTE = 60_000_000;
 
 export function sessionsOf(seen: readonly Seen[], rule: 'ga4' | 'posthog' | 'universal', zone: string): Session[] {
   const inTime = [...seen].sort((a, b) => a.time - b.time || a.position - b.position);
-  const owners = new Map<string, string>();
-  for (const { anonymous, user } of inTime) {
-    const id = anonymous ?? user;
-    if (id !== null && user !== null && !owners.has(id)) owners.set(id, user);
-  }
+  const personOf = peopleOf(inTime);
   const people = new Map<string, Seen[]>();
   for (const one of inTime) {
-    const person = one.user ?? owners.get(one.anonymous ?? '') ?? one.anonymous;
+    const person = personOf(one);
     if (person === null) continue;
     const own = people.get(person) ?? [];
     own.push(one);
@@ -49,6 +47,29 @@ export function sessionsOf(seen: readonly Seen[], rule: 'ga4' | 'posthog' | 'uni
   const all = [...people].flatMap(([person, events]) => personSessions(person, events, rule, day));
   countOrders(all);
   return all;
+}
+
+/** `inTime` is in the order of time. */
+export function peopleOf(inTime: readonly Seen[]): (one: Seen) => string | null {
+  const owners = new Map<string, string>();
+  const groups = new Map<string, Set<string>>();
+  for (const { anonymous, user, alias } of inTime) {
+    const ids = [anonymous, alias].filter((id) => id !== null);
+    if (user !== null) for (const id of ids) if (!owners.has(id)) owners.set(id, user);
+    if (ids.length < 2) continue;
+    const together = new Set(ids.flatMap((id) => [...(groups.get(id) ?? [id])]));
+    for (const id of together) groups.set(id, together);
+  }
+  const firstUser = (group: ReadonlySet<string>) =>
+    inTime.find(
+      ({ anonymous, alias, user }) =>
+        user !== null && ((anonymous !== null && group.has(anonymous)) || (alias !== null && group.has(alias))),
+    )?.user;
+  return ({ anonymous, user }) => {
+    if (user !== null || anonymous === null) return user;
+    const group = groups.get(anonymous) ?? new Set([anonymous]);
+    return owners.get(anonymous) ?? firstUser(group) ?? [...group].sort()[0]!;
+  };
 }
 
 function personSessions(person: string, events: readonly Seen[], rule: string, day: (micros: number) => string): Session[] {

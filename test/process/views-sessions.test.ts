@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Topic } from '#core';
 import { sessionRules, sessionViews } from '#process';
 import { openViews, type Sent, shuffled, type Views } from './views-fixture.ts';
-import { type Seen, sessionsOf } from './views-sessions-oracle.ts';
+import { peopleOf, type Seen, sessionsOf } from './views-sessions-oracle.ts';
 
 const rules = Object.keys(sessionRules) as (keyof typeof sessionRules)[];
 const ZONE = 'America/New_York';
@@ -15,7 +15,7 @@ const topic = (name: string): Topic => ({
   name,
   title: '',
   fields: [
-    ...['anon', 'usr', 'event', 'page', 'source', 'medium', 'campaign', 'order_id'].map(text),
+    ...['anon', 'usr', 'other_id', 'event', 'page', 'source', 'medium', 'campaign', 'order_id'].map(text),
     { name: 'value', type: 'decimal(18,2)', required: false },
   ],
   id: 'id',
@@ -27,6 +27,7 @@ const topic = (name: string): Topic => ({
 const fields = {
   anonymous: 'anon',
   user: 'usr',
+  alias: 'other_id',
   event: 'event',
   page: 'page',
   source: 'source',
@@ -41,6 +42,7 @@ interface Event {
   readonly minutes: number;
   readonly anon: string | null;
   readonly usr: string | null;
+  readonly other_id: string | null;
   readonly event: string;
   readonly source: string | null;
   readonly order_id: string | null;
@@ -68,6 +70,7 @@ const events = fc
       step: fc.constantFrom(0, 1, 10, 29.5, 30, 30.5, 600, 1430),
       anon: fc.constantFrom('a1', 'a2', 'a3', null),
       usr: fc.constantFrom(null, null, null, 'u1', 'u2'),
+      other_id: fc.constantFrom(null, null, null, null, null, null, null, 'a1', 'a3', 'a4'),
       event: fc.constantFrom('page_view', 'purchase', 'scroll'),
       source: fc.constantFrom(null, null, '(direct)', 'google', 'naver'),
       order_id: fc.constantFrom(null, null, 'o1', 'o2', 'o3'),
@@ -87,6 +90,7 @@ const marathon = fc.nat(1000).map((seed) =>
       minutes: k * 20 + (k % 7),
       anon: 'bot',
       usr: null,
+      other_id: null,
       event: 'page_view',
       source: (k + seed) % 50 === 0 ? `s${k}` : null,
       order_id: null,
@@ -97,12 +101,13 @@ const marathon = fc.nat(1000).map((seed) =>
 
 async function seen(views: Views, table: string): Promise<Seen[]> {
   const rows = await views.store.rows(
-    `SELECT anon, usr, epoch_us(_time) AS t, _position AS p, event, page, source, medium, campaign, order_id, (value * 100)::BIGINT AS cents FROM ${table}`,
+    `SELECT anon, usr, other_id, epoch_us(_time) AS t, _position AS p, event, page, source, medium, campaign, order_id, (value * 100)::BIGINT AS cents FROM ${table}`,
   );
   const nullable = (value: unknown) => (value === null ? null : String(value));
   return rows.map((row) => ({
     anonymous: nullable(row['anon']),
     user: nullable(row['usr']),
+    alias: nullable(row['other_id']),
     time: Number(row['t']),
     position: Number(row['p']),
     event: nullable(row['event']),
@@ -181,18 +186,125 @@ describe('sessions, ready-made', () => {
   test('are kept by person, order and anonymous id, never as a whole', async () => {
     const own = topic('kept');
     await views.send(own, [
-      sent({ id: 'k', minutes: 0, anon: 'a', usr: null, event: 'page_view', source: null, order_id: null, value: 0 }),
+      sent({ id: 'k', minutes: 0, anon: 'a', usr: null, other_id: null, event: 'page_view', source: null, order_id: null, value: 0 }),
     ]);
     for (const rule of rules)
       for (const { sql } of sessionViews({
         topic: 'kept',
         rule,
         timeZone: ZONE,
-        fields: { ...fields, alias: 'page' },
+        fields,
         schema: `k_${rule}`,
       }))
         await views.sql(sql);
-    for (const view of views.keeper.states()) assert.deepEqual([view.mode, view.reasons], ['partitions', []], view.name);
+    for (const view of views.keeper.states()) {
+      // Which ids are joined is not told apart by any key; it reads the links alone.
+      const whole = view.name.endsWith('.alias_groups');
+      assert.deepEqual([view.mode, view.reasons], whole ? ['whole', ['there is no PARTITION BY']] : ['partitions', []], view.name);
+    }
+  });
+});
+
+describe('the person behind an id', () => {
+  let views: Views;
+  let run = 0;
+  let own: Topic;
+  let definitions: readonly { readonly name: string; readonly sql: string }[];
+  let sentBefore = 0;
+  before(async () => {
+    views = await openViews();
+  });
+  after(() => views.close());
+
+  /** [minute, anonymous id, user, alias] */
+  type Told = readonly [number, string | null, string | null, string | null];
+  const record = ([minutes, anon, usr, other_id]: Told) =>
+    sent({ id: `i${sentBefore++}`, minutes, anon, usr, other_id, event: 'identify', source: null, order_id: null, value: 0 });
+
+  async function begin(): Promise<void> {
+    own = topic(`ids${run}`);
+    await views.send(own, [record([0, 'nobody', null, null])]);
+    definitions = sessionViews({ topic: own.name, rule: 'ga4', timeZone: ZONE, fields, schema: `i${run++}` });
+    definitions = definitions.slice(0, definitions.findIndex(({ name }) => name.endsWith('person_events')) + 1);
+    for (const { sql } of definitions) await views.sql(sql.replace('1 second', '100 milliseconds'));
+  }
+
+  async function end(): Promise<void> {
+    for (const { name } of [...definitions].reverse()) await views.sql(`DROP MATERIALIZED VIEW IF EXISTS ${name}`);
+  }
+
+  async function send(...records: readonly Told[]): Promise<void> {
+    await views.send(own, records.map(record));
+    await views.settle();
+    assert.deepEqual(views.problems, []);
+  }
+
+  async function people(): Promise<{ readonly [id: string]: string }> {
+    const rows = await views.store.rows(`SELECT anonymous_id AS a, string_agg(DISTINCT person, '+' ORDER BY person) AS p
+      FROM ${definitions.at(-1)!.name} WHERE user_id IS NULL AND anonymous_id <> 'nobody' GROUP BY ALL`);
+    return Object.fromEntries(rows.map(({ a, p }) => [String(a), String(p)]));
+  }
+
+  test('is found through a chain of aliases, whichever link comes last', async () => {
+    await begin();
+    await send([1, 'a', null, null], [2, 'b', null, 'a'], [4, 'd', null, 'c'], [5, 'e', null, 'd']);
+    assert.deepEqual(await people(), { a: 'a', b: 'a', d: 'c', e: 'c' });
+    await send([6, 'e', 'u', null]);
+    assert.deepEqual(await people(), { a: 'a', b: 'a', d: 'u', e: 'u' });
+    await send([3, 'c', null, 'b']);
+    assert.deepEqual(await people(), { a: 'u', b: 'u', c: 'u', d: 'u', e: 'u' });
+    await end();
+  });
+
+  test('goes with no circle round, and an id that is its own alias is none', async () => {
+    await begin();
+    await send([1, 'x', null, 'y'], [2, 'y', null, 'z'], [3, 'z', null, 'x'], [4, 'w', null, 'w']);
+    assert.deepEqual(await people(), { x: 'x', y: 'x', z: 'x', w: 'w' });
+    await send([5, 'z', 'u', null]);
+    assert.deepEqual(await people(), { x: 'u', y: 'u', z: 'u', w: 'w' });
+    await end();
+  });
+
+  test('is the first user of what is joined; an id that was itself seen with a user stays with its own first one', async () => {
+    await begin();
+    await send(
+      [1, 'p', 'late', null],
+      [2, 'q', null, null],
+      [3, 'q', null, 'p'],
+      [4, 'r', 'other', 'q'],
+      [5, 'r', null, null],
+      [6, 's', null, 'r'],
+    );
+    assert.deepEqual(await people(), { q: 'other', r: 'other', s: 'late' });
+    await send([0.5, 'p', 'early', null], [7, 'p', null, null]);
+    assert.deepEqual(await people(), { p: 'early', q: 'other', r: 'other', s: 'early' });
+    await end();
+  });
+
+  test('equals that of the joined ids counted by hand, however the records come', async () => {
+    const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
+    const arbitrary = fc.tuple(
+      fc.nat(50),
+      fc.option(id, { freq: 8 }),
+      fc.option(fc.constantFrom('u1', 'u2'), { freq: 1 }),
+      fc.option(id, { freq: 1 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(arbitrary, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }), async (rounds) => {
+        await begin();
+        try {
+          for (const records of rounds) await send(...records);
+          const inTime = (await seen(views, `raw.${own.name}`)).sort((a, b) => a.time - b.time || a.position - b.position);
+          const personOf = peopleOf(inTime);
+          const expected = inTime.flatMap((one) => (personOf(one) === null ? [] : [`${one.position} ${personOf(one)}`])).sort();
+          const rows = await views.store.rows(`SELECT position AS at, person FROM ${definitions.at(-1)!.name}`);
+          assert.deepEqual(rows.map(({ at, person }) => `${at} ${person}`).sort(), expected);
+        } finally {
+          await end();
+        }
+      }),
+      { numRuns: 8 },
+    );
   });
 });
 
@@ -201,7 +313,7 @@ test('with a lateness, an event that comes later changes no session and stands a
   try {
     const own = topic('visits');
     const visit = (id: string, minutes: number): Sent =>
-      sent({ id, minutes, anon: 'a', usr: null, event: 'page_view', source: null, order_id: null, value: 0 });
+      sent({ id, minutes, anon: 'a', usr: null, other_id: null, event: 'page_view', source: null, order_id: null, value: 0 });
     await views.send(own, [visit('v1', 0)]);
     const definitions = sessionViews({ topic: own.name, rule: 'ga4', timeZone: ZONE, fields, lateness: '1 hour' });
     for (const { sql } of definitions) await views.sql(sql.replace('1 second', '100 milliseconds'));

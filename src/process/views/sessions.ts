@@ -32,7 +32,7 @@ export interface SessionFields {
   readonly anonymous: string;
   /** Who, once known. An event that has both joins them: that is what `identify` records are. */
   readonly user?: string;
-  /** A further id of the same person (`alias` records): it belongs to the user of its event. */
+  /** A further id of the same person (`alias` records): it belongs to the user of its event, and is joined with the event's id. */
   readonly alias?: string;
   readonly event?: string;
   readonly page?: string;
@@ -59,8 +59,8 @@ export interface SessionOptions {
 }
 
 /**
- * Definitions in an order in which each reads only earlier ones: identities (where there is a user field), person_events,
- * session_events, session_orders, sessions. Errors: VIEW_SESSIONS.
+ * Definitions in an order in which each reads only earlier ones: identities (where there is a user field), alias_links, alias_groups,
+ * alias_users, joined_ids (where there is an alias field), person_events, session_events, session_orders, sessions. Errors: VIEW_SESSIONS.
  */
 export function sessionViews(options: SessionOptions): readonly { readonly name: string; readonly sql: string }[] {
   const rule: SessionRule | undefined = typeof options.rule === 'string' ? sessionRules[options.rule] : options.rule;
@@ -70,22 +70,30 @@ export function sessionViews(options: SessionOptions): readonly { readonly name:
   const about = `-- ${rule.title}: ${inWords(rule, options.timeZone)}.`;
   if (options.lateness !== undefined && !SPAN.test(options.lateness))
     fail('VIEW_SESSIONS', { problem: `the lateness ${options.lateness} is none: say '2 hours'` });
-  const definitions: [string, string, string][] = [
+  const definitions: [string, string | null, string][] = [
+    ...(options.fields.user === undefined
+      ? []
+      : [['identities', identityKey(options.fields), identities(options)] as [string, string, string]]),
+    ...(options.fields.alias === undefined ? [] : aliases(options, schema)),
     ['person_events', anyone(options), personEvents(options, schema)],
     ['session_events', 'person', `${about}\n${sessionEvents(rule, options, schema)}`],
     ['session_orders', 'order_id', sessionOrders(schema)],
     ['sessions', 'person', sessions(options, schema)],
   ];
-  if (options.fields.user !== undefined) definitions.unshift(['identities', identityKey(options.fields), identities(options)]);
   if (options.lateness !== undefined) definitions.unshift(['timely_events', `date_trunc('second', _time)`, timelyEvents(options)]);
   return definitions.map(([view, partition, query]) => {
     const late = view === 'timely_events' ? `, lateness = ${text(options.lateness!)}` : '';
+    const limit = partition === null ? `, time_limit = ${text(ALIAS_LIMIT)}` : '';
+    const by = partition === null ? '' : `PARTITION BY ${partition}\n`;
     return {
       name: `${schema}.${view}`,
-      sql: `CREATE MATERIALIZED VIEW ${schema}.${view}\nPARTITION BY ${partition}\nOPTIONS (refresh = '1 second'${late})\nAS ${query}\n`,
+      sql: `CREATE MATERIALIZED VIEW ${schema}.${view}\n${by}OPTIONS (refresh = '1 second'${late}${limit})\nAS ${query}\n`,
     };
   });
 }
+
+/** Whoever may send events may send a chain of aliases that takes for ever to follow; deliveries wait no longer than this for it. */
+const ALIAS_LIMIT = '10 seconds';
 
 const SPAN = /^\d{1,6} (second|minute|hour|day)s?$/;
 
@@ -171,26 +179,64 @@ function identities({ topic, fields, schema, lateness }: SessionOptions): string
   const seen = `SELECT ${identityKey(fields)} AS anonymous_id, ${name(fields.user!)} AS user_id, _time AS time, _position AS position
   FROM ${eventsOf({ topic, schema, lateness })} WHERE ${name(fields.user!)} IS NOT NULL AND _time IS NOT NULL`;
   return `-- Whose an anonymous id is: the first user that was seen with it.
-SELECT anonymous_id, arg_min(user_id, (time, position)) AS user_id, min(time) AS since
+SELECT anonymous_id, arg_min(user_id, (time, position)) AS user_id, min(time) AS since, arg_min(position, (time, position)) AS position
 FROM (
   ${seen}
 ) AS seen
 WHERE anonymous_id IS NOT NULL GROUP BY anonymous_id`;
 }
 
+/** Ids that alias records join, in however many steps and circles, are one person's. */
+function aliases(options: SessionOptions, schema: string): [string, string | null, string][] {
+  const { fields } = options;
+  const [anonymous, alias] = [name(fields.anonymous), name(fields.alias!)];
+  const links = `-- Which ids an alias record joined.
+SELECT ${anonymous} AS anonymous_id, ${alias} AS alias_id, min(_time) AS since
+FROM ${eventsOf({ ...options, schema })} WHERE ${anonymous} <> ${alias} AND _time IS NOT NULL GROUP BY ${anonymous}, ${alias}`;
+  const groups = `-- Every id that is joined to another, directly or through others, under the least of them. Computed as a whole, from the links alone;
+-- whoever reads it is told only what came out differently.
+WITH RECURSIVE edges AS (
+  SELECT anonymous_id AS here, alias_id AS there FROM ${schema}.alias_links UNION SELECT alias_id, anonymous_id FROM ${schema}.alias_links
+), reached(id, least_id) AS (
+  SELECT here, least(here, min(there)) FROM edges GROUP BY here
+  UNION
+  SELECT e.here, min(r.least_id) FROM reached AS r JOIN edges AS e ON e.there = r.id WHERE r.least_id < e.here GROUP BY e.here
+)
+SELECT id AS anonymous_id, min(least_id) AS group_id FROM reached GROUP BY id`;
+  const users = `-- Whose a group of joined ids is: the first user that was seen with any of them.
+SELECT g.group_id, arg_min(i.user_id, (i.since, i.position)) AS user_id
+FROM ${schema}.alias_groups AS g JOIN ${schema}.identities AS i ON i.anonymous_id = g.anonymous_id GROUP BY g.group_id`;
+  const known = fields.user !== undefined;
+  const joined = `-- The person behind each joined id: the group's user, else the least of its ids.
+SELECT g.anonymous_id, ${known ? 'coalesce(u.user_id, g.group_id)' : 'g.group_id'} AS person
+FROM ${schema}.alias_groups AS g${known ? ` LEFT JOIN ${schema}.alias_users AS u ON u.group_id = g.group_id` : ''}`;
+  return [
+    ['alias_links', anonymous, links],
+    ['alias_groups', null, groups],
+    ...(known ? [['alias_users', 'group_id', users] as [string, string, string]] : []),
+    ['joined_ids', 'anonymous_id', joined],
+  ];
+}
+
 function personEvents(options: SessionOptions, schema: string): string {
   const { fields } = options;
   const known = fields.user !== undefined;
+  const aliased = fields.alias !== undefined;
   const id = known ? `coalesce(${own(fields.anonymous)}, ${own(fields.user)})` : own(fields.anonymous);
-  const person = known ? `coalesce(${own(fields.user)}, i.user_id, ${own(fields.anonymous)})` : own(fields.anonymous);
-  return `-- Events with the person that they belong to: the user of the event, else the user of its anonymous id, else that id.
+  const owners = [...(known ? [own(fields.user), 'i.user_id'] : []), ...(aliased ? ['j.person'] : []), own(fields.anonymous)];
+  const person = owners.length === 1 ? owners[0] : `coalesce(${owners.join(', ')})`;
+  const joins = [
+    ...(known ? [` LEFT JOIN ${schema}.identities AS i ON i.anonymous_id = ${id}`] : []),
+    ...(aliased ? [` LEFT JOIN ${schema}.joined_ids AS j ON j.anonymous_id = ${id}`] : []),
+  ];
+  return `-- Events with the person that they belong to: the user of the event, else the user of its anonymous id${aliased ? ', else the person of what that is joined to' : ''}, else that id.
 SELECT
   ${id} AS anonymous_id, ${person} AS person, ${own(fields.user)} AS user_id,
   e._id AS event_id, e._time AS time, e._position AS position,
   ${own(fields.event)} AS event, ${own(fields.page)} AS page,
   ${own(fields.source)} AS source, ${own(fields.medium)} AS medium, ${own(fields.campaign)} AS campaign,
   ${own(fields.order)} AS order_id, ${own(fields.revenue, 'DECIMAL(18,2)')} AS revenue
-FROM ${eventsOf(options)} AS e${known ? ` LEFT JOIN ${schema}.identities AS i ON i.anonymous_id = ${id}` : ''}
+FROM ${eventsOf(options)} AS e${joins.join('')}
 WHERE e._time IS NOT NULL AND ${id} IS NOT NULL`;
 }
 
