@@ -187,6 +187,66 @@ describe('a workspace', () => {
   });
 });
 
+describe('millrace doctor', () => {
+  const topic = { name: 'events', accepted: 0, per_second: 0, durable: 9, delivered: 0, quarantined: 0 };
+  const status = (warehouse: string, lag_ms: number) => ({
+    ...{ workspace: 'shop', version: '1', uptime_s: 5, warehouse },
+    ...{ topics: [{ ...topic, lag_ms }], memory: { front_bytes: 1, warehouse_bytes: 1 } },
+  });
+
+  test('shows both results where the auditor found a difference, paused views with their age, broken files, failed runs and lag', async (t) => {
+    const error = { code: 'VIEW_VALUE', message: 'mart.a is paused: no', remedy: 'Guard it.', retryable: false, params: {} };
+    const broken = {
+      ...error,
+      code: 'SQL_SYNTAX',
+      message: 'It can’t be parsed.',
+      remedy: 'Correct it.',
+      params: { file: 'views/mart.b.sql' },
+    };
+    const views = {
+      views: [{ name: 'mart.a', state: 'paused', error, refreshed: '2026-03-01T00:00:00.000Z' }],
+      problems: [broken],
+    };
+    const rows = [['mart.c', '2026-03-02T00:00:00Z', '[["x"]]', 2, '[{"n":1}]', '[{"n":2}]']];
+    const { requests, address } = await fakeServer(t, ({ path, body }) => {
+      if (path === '/v1/status') return { status: 200, body: status('ready', 120_000) };
+      if (path === '/v1/views') return { status: 200, body: views };
+      return {
+        status: 200,
+        body: { rows: body.includes('millrace.audit') ? rows : [['mart.d', '2026-03-01T06:00:00Z', 'SCHEDULE_KEY', 'two rows']] },
+      };
+    });
+    const { code, stdout } = await millrace(['doctor'], { env: remote(address) });
+    assert.equal(code, 1);
+    assert.deepEqual(stdout.split('\n'), [
+      'events: its oldest record has waited 120 s for the warehouse',
+      '    → See the log of "millrace up".',
+      'views/mart.b.sql: It can’t be parsed.',
+      '    → Correct it.',
+      'mart.a: mart.a is paused: no',
+      '    VIEW_VALUE; its rows are those of 2026-03-01T00:00:00.000Z',
+      '    → Guard it.',
+      'mart.c: 2 rows differ from its query in the partitions [["x"]], the auditor found at 2026-03-02T00:00:00Z',
+      '    the view has only:  [{"n":1}]',
+      '    the query has only: [{"n":2}]',
+      '    → REFRESH MATERIALIZED VIEW mart.c computes it anew; please report it.',
+      'mart.d: its run of 2026-03-01T06:00:00Z failed: two rows',
+      '    SCHEDULE_KEY',
+      '    → Mend it; RUN SCHEDULED QUERY mart.d tries at once.',
+      '',
+    ]);
+    assert.equal(requests.length, 4);
+  });
+
+  test('asks nothing of a warehouse that is down, and says so', async (t) => {
+    const { requests, address } = await fakeServer(t, () => ({ status: 200, body: status('down', 0) }));
+    const { code, stdout } = await millrace(['doctor'], { env: remote(address) });
+    assert.equal(code, 1);
+    assert.match(stdout, /^warehouse: it is down; records are taken and wait in the log/);
+    assert.equal(requests.length, 1);
+  });
+});
+
 describe('the other commands', () => {
   test('print what the server answers', async (t) => {
     const routes: Record<string, unknown> = {

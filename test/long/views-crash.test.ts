@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 const MOMENTS = Number(process.env['MILLRACE_CRASHES'] ?? 50);
+/** Where a run in several parts goes on: other seeds and other moments. */
+const FROM = Number(process.env['MILLRACE_CRASHES_FROM'] ?? 0);
 const child = join(import.meta.dirname, 'views-crash-child.ts');
 
 interface Said {
@@ -39,12 +41,12 @@ test(`killed at ${MOMENTS} random moments while rows are inserted, updated and d
   const folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'));
   try {
     let most = 0;
-    for (let k = 0; k < MOMENTS; k++) {
+    for (let k = FROM; k < FROM + MOMENTS; k++) {
       const running = await start(folder, k);
       await new Promise((resolve) => setTimeout(resolve, 20 + ((k * 7919) % 400)));
       await kill(running);
       if (k % 5 !== 4) continue;
-      const checking = await start(folder, k + 1000);
+      const checking = await start(folder, k + 10_000);
       const answered = once(checking, 'message');
       checking.send({});
       const [said] = (await answered) as [Said];

@@ -59,6 +59,9 @@ describe('the auditor', () => {
       await views.sql(`REFRESH MATERIALIZED VIEW ${name}`);
       await views.settle();
       assert.equal(await found(name), 0);
+      assert.equal(state(name)!.audit!.found, 0);
+      const open = await views.store.rows(`SELECT * FROM millrace.audit WHERE view = '${name}' AND mended IS NULL`);
+      assert.equal(open.length, 0);
     });
 
   test('says nothing about a view that is not right up to now', async () => {

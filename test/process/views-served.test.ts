@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { millrace } from '../cli/fixture.ts';
 import { running, until } from '../server/fixture.ts';
 
 const events = `id: id
@@ -71,6 +72,21 @@ test('a user gets sessions, their explanation, scheduled queries and the blast r
   const [scheduled] = (await server.ask('SHOW SCHEDULED QUERIES')) as unknown[][];
   assert.deepEqual(scheduled!.slice(0, 5), ['mart.per_person', '0 6 * * *', 'Asia/Seoul', 'replace', 'waiting']);
   assert.ok(existsSync(join(server.path, 'queries', 'mart.per_person.sql')));
+
+  const doctor = () =>
+    millrace(['doctor'], { env: { MILLRACE_ADDRESS: server.started.address, MILLRACE_TOKEN: server.started.adminToken } });
+  assert.deepEqual(await doctor(), { code: 0, stdout: 'nothing is wrong\n', stderr: '' });
+  await server.ask(
+    `CREATE SCHEDULED QUERY mart.fails OPTIONS (cron = '0 6 * * *') AS SELECT CAST(person AS INTEGER) AS n FROM mart.sessions`,
+  );
+  await server.ask('RUN SCHEDULED QUERY mart.fails');
+  await server.ask('PAUSE MATERIALIZED VIEW mart.sessions');
+  const { code, stdout } = await doctor();
+  assert.equal(code, 1);
+  assert.match(stdout, /^mart\.sessions: it is paused; its rows are those of 20\d\d-[^\n]*\n {4}→ millrace view resume mart\.sessions$/m);
+  assert.match(stdout, /^mart\.fails: its run of 20\d\d-\S+ failed: .*'a'.*\n/m);
+  await server.ask('RESUME MATERIALIZED VIEW mart.sessions');
+  await server.ask('DROP SCHEDULED QUERY mart.fails');
 
   await server.ask('CREATE TABLE main.goods AS SELECT 1 AS id');
   await server.ask('CREATE MATERIALIZED VIEW mart.goods AS SELECT count(*) AS n FROM main.goods');

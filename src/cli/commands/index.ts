@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { answer } from './answer.ts';
 import { catalog } from './catalog.ts';
 import { demo } from './demo.ts';
+import { doctor } from './doctor.ts';
 import { init } from './init.ts';
 import { load } from './load.ts';
 import { model } from './model.ts';
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   up,
   stop,
   status,
+  doctor,
   topic,
   send,
   load,

@@ -17,7 +17,7 @@ import { type Explained, explainView, planText } from './explain.ts';
 import { watermarkAfter } from './late.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
 import { plainReadersOf, plainTexts } from './plain.ts';
-import { forget, openRecords, record, recordOf, trim } from './record.ts';
+import { forget, openRecords, record, recordMended, recordOf, trim } from './record.ts';
 import { type News, type Refreshed, refreshView } from './refresh.ts';
 import { openRunning } from './running.ts';
 import { sharedTables, shareNews } from './share.ts';
@@ -199,7 +199,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const whole = batch !== null && (await changedWhole(view, batch, wholly));
     const pause = await pauseOf(engine.rows, view.full, view.definition);
     const [audits] = await store.rows(
-      `SELECT coalesce(sum(differences), 0)::BIGINT AS n FROM millrace.audit WHERE view = ${text(view.full)}`,
+      `SELECT coalesce(sum(differences), 0)::BIGINT AS n FROM millrace.audit WHERE view = ${text(view.full)} AND mended IS NULL`,
     );
     return {
       view,
@@ -724,6 +724,10 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
           await running;
           const error = (await builds.get(name)?.done) ?? null;
           if (error !== null) fail(error.code, error.params);
+          const anew = kept.get(name);
+          if (anew === undefined || anew.error !== null || anew.differences === 0) return;
+          await recordMended(store, name);
+          anew.differences = 0;
         }
       }
     },

@@ -15,7 +15,7 @@ export interface Recorded {
   readonly late: number;
 }
 
-/** `audit` has a row for each difference between a view and its query, with both results as JSON. */
+/** `audit` has a row for each audit that found a difference, with both results as JSON; `mended` is when the view was computed anew. */
 const TABLES = [
   'CREATE TABLE IF NOT EXISTS millrace.view (name VARCHAR NOT NULL, definition VARCHAR NOT NULL, batch BIGINT NOT NULL, refreshed TIMESTAMPTZ NOT NULL)',
   'ALTER TABLE millrace.view ADD COLUMN IF NOT EXISTS watermark TIMESTAMPTZ',
@@ -25,6 +25,7 @@ const TABLES = [
   `CREATE TABLE IF NOT EXISTS millrace.audit (
     found TIMESTAMPTZ NOT NULL, view VARCHAR NOT NULL, batch BIGINT NOT NULL, partitions VARCHAR NOT NULL, differences BIGINT NOT NULL,
     kept JSON NOT NULL, computed JSON NOT NULL)`,
+  'ALTER TABLE millrace.audit ADD COLUMN IF NOT EXISTS mended TIMESTAMPTZ',
 ];
 
 export async function openRecords(store: Store): Promise<void> {
@@ -54,6 +55,11 @@ export async function recordOf(rows: Rows, full: string): Promise<Recorded | nul
     watermark: row['watermark'] as string | null,
     late: Number(row['late']),
   };
+}
+
+/** The view was computed anew: what audits found before is no fault any more. */
+export async function recordMended(store: Store, full: string): Promise<void> {
+  await store.write((tx) => tx.run(`UPDATE millrace.audit SET mended = now() WHERE view = ${text(full)} AND mended IS NULL`));
 }
 
 /** Of a view that is dropped, nothing; of one that is built anew, what was late is late no more. */
