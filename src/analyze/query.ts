@@ -251,21 +251,17 @@ export function openAnalyst(input: {
         timer = setTimeout(() => stopAll(new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
         for (const { job } of running) Object.assign(job, { reader }).state.state = 'running';
         const { signal } = leader!.job.stopped;
+        const own = reader;
         const turn = turns.begin({ sql: JSON.stringify(scan), signal, onWait: () => {} });
-        try {
-          const own = reader;
-          const name = `"${table}"`;
-          await turn.take(() => own.own(`CREATE OR REPLACE TEMP TABLE ${name} AS ${scan.sql}`, scan.values as never), own.interrupt);
-          for (const [k, { at, asking, job }] of running.entries()) {
-            const { sql, values } = members[k]!;
-            const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
-            const answer = await asText(sql, { ...asking, values }, job, { reader: own, turn, rows });
-            Object.assign(job.state, { state: 'done', rows: answer.rows });
-            done.add(job);
-            told(at, answer);
-          }
-        } finally {
-          turn.end();
+        const fill = () => own.own(`CREATE OR REPLACE TEMP TABLE "${table}" AS ${scan.sql}`, scan.values as never);
+        await turn.take(fill, own.interrupt).finally(turn.end);
+        for (const [k, { at, asking, job }] of running.entries()) {
+          const { sql, values } = members[k]!;
+          const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
+          const answer = await asText(sql, { ...asking, values }, job, { reader: own, turn: noTurn, rows });
+          Object.assign(job.state, { state: 'done', rows: answer.rows });
+          done.add(job);
+          told(at, answer);
         }
       } finally {
         active[role]--;
@@ -548,6 +544,9 @@ export function openAnalyst(input: {
     },
   };
 }
+
+/** Of what is asked of a few grouped rows: it never takes long, and its scan has had its turn. */
+const noTurn: Turn = { take: (attempt) => attempt(), pause: async () => {}, end: () => {} };
 
 const noModels: Pick<Models, 'answer'> = {
   async answer({ steps }) {

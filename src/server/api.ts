@@ -280,6 +280,8 @@ export interface SharedAnswer {
   from: string;
   to: string;
   filters: { title: string; value: string }[];
+  /** Whether there are any: POST /v1/shared/tile {link, tile: 'annotations'} answers them. */
+  annotations: boolean;
   /** `sql` is '' where a tile asks something: POST /v1/shared/tile {link, tile} answers it as QueryAnswer. */
   tiles: Dashboard['tiles'];
   expires: string;

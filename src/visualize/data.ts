@@ -45,6 +45,18 @@ export function instant(cell: unknown): number | null {
   return Number.isNaN(at) ? null : at;
 }
 
+const clocks = new Map<string, Intl.DateTimeFormat>();
+
+/** What a zone's clock showed at a moment, as the ms at which UTC's shows the same. */
+export function wallClock(at: number, zone: string | undefined): number {
+  if (zone === undefined || zone === 'UTC') return at;
+  const clock = clocks.get(zone) ?? new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' });
+  clocks.set(zone, clock);
+  const seconds = Date.parse(`${clock.format(at).replace(' ', 'T')}Z`);
+  // Of years with other than four digits the clock's words are no ISO date.
+  return Number.isNaN(seconds) ? at : seconds + (((at % 1000) + 1000) % 1000);
+}
+
 export function label(cell: unknown): string {
   if (cell === null || cell === undefined) return '∅';
   return typeof cell === 'object' ? JSON.stringify(cell) : String(cell);

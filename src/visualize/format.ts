@@ -48,7 +48,7 @@ function numbers(locale: string, options: Intl.NumberFormatOptions): Intl.Number
   return made;
 }
 
-/** An instant (ms) as its day, with the time where the values have one. In UTC, as the warehouse's session is. */
+/** An instant (ms) as its day, with the time where the values have one. In UTC: moments were moved to their zone's clock before. */
 export function dayFormatter(look: Look, withTime: boolean): (at: number) => string {
   const format = new Intl.DateTimeFormat(look.locale, {
     timeZone: 'UTC',

@@ -2,7 +2,7 @@
 import type { EChartsOption, SeriesOption } from 'echarts';
 import { fail } from '#core';
 import type { Drawing, Note, Picture } from './chart.ts';
-import { instant, label, number, rolesOf } from './data.ts';
+import { instant, label, number, rolesOf, wallClock } from './data.ts';
 import { dayFormatter, formatter } from './format.ts';
 import { hue, ink, type Look, mostSeries } from './theme.ts';
 
@@ -33,7 +33,12 @@ export function stepsOf(drawing: Drawing): Steps {
   const { x, y, series } = encoding;
   if (x === null || y.length === 0) return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a column for the axis and one with numbers' });
   const isTime = rolesOf(data)[x] === 'time';
-  const key = (row: readonly unknown[]) => (isTime ? instant(row[x]) : label(row[x]));
+  const zone = isTime && /TIME ZONE|TIMESTAMPTZ/.test(data.columns[x]!.type) ? drawing.look.zone : undefined;
+  const key = (row: readonly unknown[]) => {
+    if (!isTime) return label(row[x]);
+    const moment = instant(row[x]);
+    return moment === null ? null : wallClock(moment, zone);
+  };
   const at = new Map<number | string, number>();
   for (const row of data.rows) {
     const step = key(row);
@@ -66,6 +71,12 @@ export function stepsOf(drawing: Drawing): Steps {
     return { kind: 'category', steps: [name], series: kept, notes, withTime };
   }
   return { kind: isTime ? 'time' : 'category', steps: order, series: kept, notes, withTime };
+}
+
+/** The steps' names: days and moments as the reader writes them. */
+export function stepNames({ kind, steps, withTime }: Steps, look: Look): string[] {
+  const day = dayFormatter(look, withTime);
+  return steps.map((step) => (kind === 'time' ? day(Number(step)) : String(step)));
 }
 
 function largest(series: readonly Series[]): Series[] {

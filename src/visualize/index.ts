@@ -6,7 +6,7 @@ export { type Mark, marksOf, type Previous, withMarks, withPrevious } from './co
 export type { Dashboard, Filter, Tile, TimeRange } from './dashboard.ts';
 export { ownParameters, parametersOf, parseDashboard, timeRanges, usualSize } from './dashboard.ts';
 export type { Data, Role as ColumnRole } from './data.ts';
-export { instant, label, rolesOf } from './data.ts';
+export { instant, label, rolesOf, wallClock } from './data.ts';
 export { chartOf, draw, fitting, pick } from './draw.ts';
 export { definitionOf, type Merged, mergeDashboards, same, writeDashboard } from './edit.ts';
 export { dayFormatter, formatter } from './format.ts';

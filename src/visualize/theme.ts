@@ -7,6 +7,8 @@ export interface Look {
   /** CSS px that the picture has. */
   readonly width: number;
   readonly height: number;
+  /** IANA: moments (TIMESTAMP WITH TIME ZONE) are drawn as its clock showed them. Default: UTC. */
+  readonly zone?: string;
 }
 
 export const defaultLook: Look = { dark: false, locale: 'en', font: 'system-ui, sans-serif', width: 640, height: 320 };

@@ -206,6 +206,18 @@ describe('questions that come together', () => {
     );
   });
 
+  test('a scan that is known to be long waits for its turn once, and its statements for none', async (t) => {
+    const { store } = await filled(t);
+    const limits = { admin: limit, editor: limit, viewer: limit, write: limit };
+    const analyst = openAnalyst({ store, limits, own: async () => null, turns: { places: 1, moment: 0, term: 60_000 } });
+    t.after(() => analyst.close());
+    // A place that were waited for while it is held would come after a minute.
+    for (let round = 0; round < 3; round++) {
+      const answers = await together(analyst, tiles, values);
+      assert.ok(answers.every((answer) => typeof answer !== 'string'));
+    }
+  });
+
   test('one that is stopped ends alone', async (t) => {
     const { analyst } = await filled(t);
     const gone = new AbortController();

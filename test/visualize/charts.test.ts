@@ -36,6 +36,12 @@ describe('every chart', () => {
       }
     });
 
+    test(`${name} never shows a day as a number`, () => {
+      const option = optionOf(name, gallery['days']!);
+      // The ms of January 2026.
+      if (option !== null) assert.doesNotMatch(svg(option, defaultLook), /17(6[789]|70)\d{9}/);
+    });
+
     test(`${name} lets no markup of a name or value into its picture`, () => {
       const option = optionOf(name, gallery['markup in names']!);
       if (option === null) return;
@@ -108,6 +114,25 @@ test('missing days are a gap in the line, and days that are there are not', () =
   };
   assert.equal(points(gallery['days']!), 0);
   assert.equal(points(gallery['a gap in time']!), 1);
+});
+
+test('a moment stands where the zone’s clock showed it, over a change of the clocks too; a day stands where it is', () => {
+  const at = (type: string, cells: string[], zone?: string) => {
+    const rows = cells.map((cell, k) => [cell, k + 1]);
+    const columns = [{ name: 'at', type }, gallery['days']!.columns[1]!];
+    const option = optionOf('line', { columns, rows }, { ...defaultLook, ...(zone !== undefined && { zone }) })!;
+    const [series] = option.series as { data: [number, number | null][] }[];
+    return series!.data.filter(([, value]) => value !== null).map(([ms]) => new Date(ms).toISOString());
+  };
+  const moments = ['2026-03-28T23:30:00Z', '2026-03-29T00:30:00Z', '2026-03-29T01:30:00.250Z'];
+  // Berlin goes from 02:00 to 03:00 at 01:00 UTC.
+  assert.deepEqual(at('TIMESTAMP WITH TIME ZONE', moments, 'Europe/Berlin'), [
+    '2026-03-29T00:30:00.000Z',
+    '2026-03-29T01:30:00.000Z',
+    '2026-03-29T03:30:00.250Z',
+  ]);
+  assert.equal(at('TIMESTAMP WITH TIME ZONE', moments)[0], '2026-03-28T23:30:00.000Z');
+  assert.equal(at('DATE', ['2026-03-28', '2026-03-29'], 'Asia/Seoul')[0], '2026-03-28T00:00:00.000Z');
 });
 
 test('one day alone is named, and days have no ticks between them', () => {

@@ -91,6 +91,18 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
       .first()
       .waitFor();
     assert.ok((await grid.locator('.grid-row').count()) < 60);
+    // A column is as wide as one makes it, by pointer or by keys.
+    const edge = grid.getByRole('button', { name: /^Width of n:/ });
+    const wide = async () => Number(/(\d+) px/.exec((await edge.getAttribute('aria-label'))!)![1]);
+    const before = await wide();
+    await edge.press('ArrowRight');
+    assert.equal(await wide(), before + 16);
+    const { x, y, height } = (await edge.boundingBox())!;
+    await page.mouse.move(x + 4, y + height / 2);
+    await page.mouse.down();
+    await page.mouse.move(x + 44, y + height / 2);
+    await page.mouse.up();
+    assert.equal(await wide(), before + 56);
     assert.deepEqual(complaints, []);
   });
 

@@ -13,6 +13,7 @@ const yaml = `title: Sales
 filters:
   - name: shop
     sql: SELECT DISTINCT shop FROM main.sales
+annotations: SELECT DATE '2026-03-01', 'from ' || coalesce($shop, 'all') FROM main.sales LIMIT 1
 tiles:
   - title: Sum
     sql: SELECT sum(amount) AS total FROM main.sales WHERE $shop IS NULL OR shop = $shop
@@ -49,6 +50,9 @@ describe('a shared dashboard', () => {
     assert.deepEqual([title, filters, tiles.map(({ sql }) => sql)], ['Sales', [{ title: 'shop', value: 'a' }], ['', null]]);
     assert.doesNotMatch(seen.text, /main\.sales/);
     assert.deepEqual((await tile(link)).json<QueryAnswer>().rows, [[3]]);
+    // What happened is told with the choice that was fixed, too.
+    assert.equal(seen.json<SharedAnswer>().annotations, true);
+    assert.deepEqual((await tile(link, 'annotations')).json<QueryAnswer>().rows, [['2026-03-01', 'from a']]);
   });
 
   test('can’t be widened: nothing that its holder sends beside the link counts', async (t) => {

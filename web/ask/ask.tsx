@@ -519,6 +519,7 @@ function Result({ answered, first }: { answered: State & { kind: 'answered' }; f
             columns={answer.columns}
             rows={answer.rows}
             label={t('as_table')}
+            summary
             onCell={(row, column) =>
               setWondering({
                 column,

@@ -15,6 +15,7 @@ import {
   type Picture,
   type Previous,
   rolesOf,
+  wallClock,
   withMarks,
   withPrevious,
 } from '#visualize';
@@ -24,6 +25,7 @@ import { Spark } from '../home/spark.tsx';
 import { Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
+import { workspaceZone } from '../zone.ts';
 
 /** What a click met: the mark's step (null where the steps are times) and its series. */
 export interface Picked {
@@ -65,7 +67,7 @@ export function Chart({
     observer.current.observe(element);
   }, []);
   const look = useMemo<Look | null>(
-    () => size && { ...size, dark, locale: language, font: getComputedStyle(document.body).fontFamily },
+    () => size && { ...size, dark, locale: language, font: getComputedStyle(document.body).fontFamily, zone: workspaceZone() },
     [size, dark, language],
   );
   const drawn = useMemo(() => look && attempt(spec, data, look, { previous, marks }), [spec, data, look, previous, marks]);
@@ -129,11 +131,16 @@ function wonderedOf({ step, series, time }: Picked, spec: ChartSpec, data: Data)
   const { x, series: split } = encode(spec, data);
   const row = data.rows.find(
     (cells) =>
-      (x === null || (time === null ? step === null || labelOf(cells[x]) === step : instant(cells[x]) === time)) &&
+      (x === null || (time === null ? step === null || labelOf(cells[x]) === step : wallTime(cells[x], data.columns[x]!.type) === time)) &&
       (split === null || labelOf(cells[split]) === series),
   );
   return row === undefined ? { row: null, column: null } : wonderedAt(row, null, data);
 }
+
+const wallTime = (cell: unknown, type: string) => {
+  const at = instant(cell);
+  return at === null ? null : wallClock(at, /TIME ZONE|TIMESTAMPTZ/.test(type) ? workspaceZone() : undefined);
+};
 
 type Engine = Awaited<ReturnType<typeof loadEngine>>;
 

@@ -4,7 +4,6 @@ import {
   type Dashboard,
   type Filter,
   loadEngine,
-  type Mark,
   marksOf,
   parametersOf,
   asked as statementOf,
@@ -13,10 +12,10 @@ import {
   timeRanges,
   valuesOf,
 } from '#visualize';
-import type { DashboardAnswer, SessionAnswer } from '../../src/server/api.ts';
+import type { DashboardAnswer, QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
 import { ask, askTogether, call, Trouble } from '../api.ts';
 import type { Picked } from '../chart/chart.tsx';
-import { useLive } from '../live.ts';
+import { type Live, useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
 import { Page, Placeholder, Problem } from '../states.tsx';
@@ -34,9 +33,25 @@ const Editing = lazy(() => import('./editing.tsx'));
 // The first answers come sooner than the engine would if it were asked for by the first chart.
 loadEngine();
 
+/** The file of the dashboard that the address named when the console was opened, asked for while it is still asked who is there. */
+let early: { readonly name: string; readonly file: Promise<DashboardAnswer> } | null = null;
+const named = /^\/dashboards\/([^/]+)$/.exec(location.pathname)?.[1];
+// A token in the address is traded for a session first.
+if (named !== undefined && location.hash === '') {
+  early = { name: decodeURIComponent(named), file: call<DashboardAnswer>('GET', `/v1/dashboards/${named}`) };
+  early.file.catch(() => {});
+}
+
+/** Once: what is asked for again has changed. */
+function askFile(name: string, signal: AbortSignal): Promise<DashboardAnswer> {
+  const held = early?.name === name ? early.file : null;
+  early = null;
+  return held ?? call('GET', `/v1/dashboards/${encodeURIComponent(name)}`, { signal });
+}
+
 export default function DashboardPage({ name, who }: { name: string; who: SessionAnswer }) {
   const { t } = useWords();
-  const file = useLive(name, (signal) => call<DashboardAnswer>('GET', `/v1/dashboards/${encodeURIComponent(name)}`, { signal }));
+  const file = useLive(name, (signal) => askFile(name, signal));
   const [doing, setDoing] = useState<'look' | 'edit' | 'text' | 'versions'>(() => (keptDraft(name) === null ? 'look' : 'edit'));
   const edits = who.role !== 'viewer';
   if (file.data === null) return file.error === null ? <Placeholder /> : <Problem trouble={file.error} onRetry={file.refresh} />;
@@ -101,6 +116,7 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
   const live = useLiveTiles(name, refresh === 'live');
   const tabs = tabsOf(dashboard);
   const marks = useMarks(dashboard, choice);
+  const annotated = useMemo(() => (marks.data === null ? undefined : marksOf(marks.data)), [marks.data]);
   const pick = (tile: Tile, picked: Picked) => {
     const next = picking(choice, tile, picked);
     // On the other dashboard the filter is always set: there it was not chosen before.
@@ -157,6 +173,7 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
         )}
       </div>
       <TabBar tabs={tabs} tab={choice.tab} onTab={(tab) => setChoice((now) => ({ ...now, tab }))} />
+      {marks.error !== null && <Problem trouble={marks.error} onRetry={marks.refresh} compact />}
       <div className="tiles">
         {dashboard.tiles.map(
           (tile, at) =>
@@ -168,7 +185,7 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
                 choice={choice}
                 round={round + (live.rounds.get(at) ?? 0)}
                 every={typeof refresh === 'number' ? refresh * 1000 : null}
-                marks={marks}
+                marks={annotated}
                 onPick={(picked) => pick(tile, picked)}
               />
             ),
@@ -179,14 +196,13 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
   );
 }
 
-/** What happened when, of the file's statement. One that fails leaves the charts as they are: its tile-less error is told on the page. */
-function useMarks({ annotations }: Dashboard, choice: Seen): readonly Mark[] {
+/** What happened when, of the file's statement. */
+function useMarks({ annotations }: Dashboard, choice: Seen): Live<QueryAnswer> {
   const sql = annotations ?? '';
   const values = valuesOf(choice, parametersOf(sql), today());
-  const answer = useLive(annotations === null ? null : JSON.stringify([sql, values]), (signal) =>
+  return useLive(annotations === null ? null : JSON.stringify([sql, values]), (signal) =>
     askTogether({ ...statementOf(sql, values), limits: { rows: 1000 } }, signal),
   );
-  return useMemo(() => (answer.data === null ? [] : marksOf(answer.data)), [answer.data]);
 }
 
 /** A click on a mark sets the tile's filter; a click on the same again takes it back. */

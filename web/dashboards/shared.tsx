@@ -1,4 +1,5 @@
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
+import { type Mark as Happened, marksOf } from '#visualize';
 import type { QueryAnswer, SharedAnswer } from '../../src/server/api.ts';
 import { call, Trouble } from '../api.ts';
 import { useLive } from '../live.ts';
@@ -18,6 +19,10 @@ export default function Shared() {
   const link = location.hash.slice(1);
   const shared = useLive(link, (signal) => call<SharedAnswer>('POST', '/v1/shared', { body: { link }, signal }));
   const [tab, setTab] = useState<string | null>(null);
+  const happened = useLive<QueryAnswer>(shared.data?.annotations ? `${link} annotations` : null, (signal) =>
+    askShared(link, 'annotations', signal),
+  );
+  const marks = useMemo(() => (happened.data === null ? undefined : marksOf(happened.data)), [happened.data]);
   if (shared.data === null)
     return <main className="shared">{shared.error === null ? <Placeholder /> : <Problem trouble={shared.error} />}</main>;
   const { title, description, tiles, refresh, range, from, to, filters, expires } = shared.data;
@@ -42,6 +47,7 @@ export default function Shared() {
                   link={link}
                   at={at}
                   tile={tile}
+                  marks={marks}
                   every={refresh === null ? null : refresh === 'live' ? livePoll : refresh * 1000}
                 />
               ),
@@ -52,15 +58,25 @@ export default function Shared() {
   );
 }
 
-function SharedTile({ link, at, tile, every }: { link: string; at: number; tile: SharedAnswer['tiles'][number]; every: number | null }) {
-  const answer = useLive<QueryAnswer>(
-    tile.sql === null ? null : `${link} ${at}`,
-    async (signal) => {
-      const answered = await call<QueryAnswer>('POST', '/v1/shared/tile', { body: { link, tile: at }, signal });
-      if (answered.error) throw new Trouble(answered.error, 200);
-      return answered;
-    },
-    every,
-  );
-  return <TileFrame tile={tile} answer={answer} />;
+async function askShared(link: string, tile: number | 'annotations', signal: AbortSignal): Promise<QueryAnswer> {
+  const answered = await call<QueryAnswer>('POST', '/v1/shared/tile', { body: { link, tile }, signal });
+  if (answered.error) throw new Trouble(answered.error, 200);
+  return answered;
+}
+
+function SharedTile({
+  link,
+  at,
+  tile,
+  marks,
+  every,
+}: {
+  link: string;
+  at: number;
+  tile: SharedAnswer['tiles'][number];
+  marks: readonly Happened[] | undefined;
+  every: number | null;
+}) {
+  const answer = useLive<QueryAnswer>(tile.sql === null ? null : `${link} ${at}`, (signal) => askShared(link, at, signal), every);
+  return <TileFrame tile={tile} answer={answer} marks={marks} />;
 }

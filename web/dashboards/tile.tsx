@@ -21,7 +21,7 @@ import { go } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
 import { Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
-import { today } from '../zone.ts';
+import { today, workspaceZone } from '../zone.ts';
 import type { Seen } from './parameters.ts';
 import { Why, type Wondered } from './why.tsx';
 
@@ -211,7 +211,14 @@ function TileMenu({ title, children }: { title: string; children: ReactNode }) {
 function Exports({ title, spec, data }: { title: string; spec: ChartSpec; data: QueryAnswer }) {
   const { t, language } = useWords();
   const dark = useComputedColorScheme('light') === 'dark';
-  const look = () => ({ dark, locale: language, font: getComputedStyle(document.body).fontFamily, width: 960, height: 540 });
+  const look = () => ({
+    dark,
+    locale: language,
+    font: getComputedStyle(document.body).fontFamily,
+    width: 960,
+    height: 540,
+    zone: workspaceZone(),
+  });
   return (
     <>
       <Menu.Divider />

@@ -1,14 +1,14 @@
 import { Button, Skeleton } from '@mantine/core';
 import { useMemo } from 'react';
 import type { Column, Table } from '#core';
-import { binned, rolesOf } from '#visualize';
-import type { CatalogAnswer, QueryAnswer } from '../../src/server/api.ts';
+import type { CatalogAnswer } from '../../src/server/api.ts';
 import { ask, call } from '../api.ts';
 import { useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
 import { cellFormat } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
+import { Distribution } from '../table/shape.tsx';
 import { useWords } from '../words/index.tsx';
 import { today } from '../zone.ts';
 import { type Figures, findings } from './checks.ts';
@@ -124,7 +124,7 @@ function Profile({ table }: { table: Table }) {
                     <td className="end tabular">
                       {cells === null ? <Skeleton height={12} /> : number(Math.min(Number(distinct), Number(filled)))}
                     </td>
-                    <td>{drawn.data !== null && <Distribution answer={drawn.data} at={at} />}</td>
+                    <td>{drawn.data !== null && <Distribution data={drawn.data} at={at} />}</td>
                     <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(least) ?? '–')}</td>
                     <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(most) ?? '–')}</td>
                   </tr>
@@ -140,39 +140,11 @@ function Profile({ table }: { table: Table }) {
         {sample.data === null ? (
           sample.error === null && <Skeleton height={320} />
         ) : (
-          <Grid columns={sample.data.columns} rows={sample.data.rows} label={t('sample')} height={440} />
+          <Grid columns={sample.data.columns} rows={sample.data.rows} label={t('sample')} height={440} summary />
         )}
       </section>
     </>
   );
-}
-
-/** Numbers in ranges, words by how often they stand in the sample: the shape, not the figures. */
-function Distribution({ answer, at }: { answer: QueryAnswer; at: number }) {
-  const bars = useMemo(() => barsOf(answer, at), [answer, at]);
-  if (bars.length < 2) return null;
-  const most = Math.max(...bars.map(({ count }) => count));
-  return (
-    <svg className="distribution" viewBox={`0 0 ${bars.length * 4} 20`} preserveAspectRatio="none" aria-hidden="true">
-      {bars.map(({ name, count }, k) => (
-        <rect key={name} x={k * 4} width={3.4} y={20 - (20 * count) / most} height={(20 * count) / most} />
-      ))}
-    </svg>
-  );
-}
-
-function barsOf(answer: QueryAnswer, at: number): { name: string; count: number }[] {
-  const role = rolesOf({ columns: [answer.columns[at]!], rows: [] })[0];
-  const cells = answer.rows.flatMap((row) => (row[at] === null || row[at] === undefined ? [] : [row[at]]));
-  if (role === 'measure')
-    return binned(cells.map(Number).filter(Number.isFinite)).map(({ from, count }) => ({ name: String(from), count }));
-  if (role === 'time')
-    return binned(cells.map((cell) => Date.parse(String(cell))).filter(Number.isFinite)).map(({ from, count }) => ({
-      name: String(from),
-      count,
-    }));
-  const counts = [...Map.groupBy(cells, String)].map(([name, list]) => ({ name, count: list.length }));
-  return counts.length > cells.length * 0.9 ? [] : counts.sort((a, b) => b.count - a.count).slice(0, 16);
 }
 
 /** Counting different values exactly costs a place in memory for each. */

@@ -3,8 +3,10 @@
 // biome-ignore-all lint/suspicious/noArrayIndexKey: a row has no other name than its place, and two columns may share theirs
 import { type CSSProperties, type UIEvent, useCallback, useMemo, useRef, useState } from 'react';
 import type { Column } from '#core';
+import type { Data } from '#visualize';
 import { useWords } from '../words/index.tsx';
 import { cellFormat, sorted } from './cells.ts';
+import { Distribution } from './shape.tsx';
 
 const rowHeight = 30;
 /** Browsers clip elements at 17 to 33 million px; above this the scroll bar stands for more rows than px. */
@@ -18,6 +20,7 @@ export function Grid({
   label,
   height,
   shaded = unshaded,
+  summary = false,
   onCell,
 }: {
   columns: readonly Column[];
@@ -26,6 +29,8 @@ export function Grid({
   height?: number;
   /** Places of columns with numbers whose cells are shaded by their values. */
   shaded?: readonly number[];
+  /** Shows of each column its type, the share that is missing, and its shape. */
+  summary?: boolean;
   /** Hears of a cell that was clicked, or chosen with Enter. */
   onCell?: ((row: readonly unknown[], column: string) => void) | undefined;
 }) {
@@ -52,11 +57,16 @@ export function Grid({
     [columns, rows, language],
   );
   const shades = useMemo(() => new Map(shaded.map((at) => [at, shadeOf(rows, at)])), [rows, shaded]);
-  const widths = useMemo(() => columns.map((column, at) => widthOf(column, rows, formats[at]!.text, at)), [columns, rows, formats]);
+  const [dragged, setDragged] = useState<Readonly<Record<number, number>>>({});
+  const summed = useMemo(() => (summary ? { columns, rows: rows.slice(0, summedRows) } : null), [columns, rows, summary]);
+  const natural = useMemo(() => columns.map((column, at) => widthOf(column, rows, formats[at]!.text, at)), [columns, rows, formats]);
+  const widths = natural.map((width, at) => dragged[at] ?? width);
+  const headHeight = summary ? summaryHeight : rowHeight;
+  const size = (at: number, width: number) => setDragged((now) => ({ ...now, [at]: Math.max(narrowest, Math.min(widest, width)) }));
   const shown = useMemo(() => (order === null ? rows : sorted(rows, order.column, order.descending)), [rows, order]);
   const whole = rows.length * rowHeight;
   const tall = Math.min(whole, tallest);
-  const body = Math.max(rowHeight, inView - rowHeight - 2);
+  const body = Math.max(rowHeight, inView - headHeight - 2);
   // The row at the upper edge: of as many rows as px one to one, else by the share of the way.
   const first = whole === tall ? top / rowHeight : (top / Math.max(1, tall - body)) * Math.max(0, rows.length - body / rowHeight);
   const from = Math.max(0, Math.floor(first) - overscan);
@@ -74,7 +84,7 @@ export function Grid({
     <div
       className="grid-frame"
       ref={frame}
-      style={height === undefined ? undefined : { height: Math.min(height, whole + rowHeight + 18) }}
+      style={height === undefined ? undefined : { height: Math.min(height, whole + headHeight + 18) }}
       onScroll={(event: UIEvent<HTMLDivElement>) => setTop(event.currentTarget.scrollTop)}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
       tabIndex={0}
@@ -82,7 +92,7 @@ export function Grid({
       aria-label={label}
       aria-rowcount={rows.length + 1}
     >
-      <div className="grid-row grid-head" style={{ ...template, minWidth: total }} role="row">
+      <div className="grid-row grid-head" style={{ ...template, minWidth: total, height: headHeight }} role="row">
         {columns.map((column, at) => (
           <div
             key={`${at} ${column.name}`}
@@ -106,6 +116,8 @@ export function Grid({
               <span>{column.name}</span>
               <span aria-hidden="true">{order?.column === at ? (order.descending ? ' ↓' : ' ↑') : ''}</span>
             </button>
+            {summed !== null && <Summary data={summed} at={at} />}
+            <Edge name={column.name} width={widths[at]!} onWidth={(width) => size(at, width)} />
           </div>
         ))}
       </div>
@@ -142,6 +154,52 @@ export function Grid({
 }
 
 const unshaded: readonly number[] = [];
+const summaryHeight = 68;
+/** A summary is of the first so many rows: more would hold up the table. */
+const summedRows = 10_000;
+const [narrowest, widest] = [48, 1200];
+
+function Summary({ data, at }: { data: Data; at: number }) {
+  const { t, share } = useWords();
+  const missing = useMemo(() => data.rows.filter((row) => row[at] === null).length / Math.max(1, data.rows.length), [data, at]);
+  return (
+    <div className="grid-summary">
+      <Distribution data={data} at={at} />
+      <span>
+        {data.columns[at]!.type.toLowerCase().replace('timestamp with time zone', 'timestamptz')}
+        {missing > 0 && ` · ${t('missing')} ${share(missing)}`}
+      </span>
+    </div>
+  );
+}
+
+/** The right edge of a column: pulled, or moved with the arrow keys. */
+function Edge({ name, width, onWidth }: { name: string; width: number; onWidth: (width: number) => void }) {
+  const { t } = useWords();
+  const from = useRef<{ x: number; width: number } | null>(null);
+  return (
+    <button
+      type="button"
+      className="grid-edge"
+      aria-label={t('column_width', { column: name, width: Math.round(width) })}
+      onPointerDown={(event) => {
+        event.preventDefault();
+        event.currentTarget.setPointerCapture(event.pointerId);
+        from.current = { x: event.clientX, width };
+      }}
+      onPointerMove={(event) => from.current !== null && onWidth(from.current.width + event.clientX - from.current.x)}
+      onPointerUp={() => {
+        from.current = null;
+      }}
+      onKeyDown={(event) => {
+        const step = event.key === 'ArrowRight' ? 16 : event.key === 'ArrowLeft' ? -16 : 0;
+        if (step === 0) return;
+        event.preventDefault();
+        onWidth(width + step);
+      }}
+    />
+  );
+}
 
 function Text({ text }: { text: string | null }) {
   return text === null ? <i className="null">NULL</i> : text.slice(0, 400);

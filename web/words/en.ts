@@ -412,6 +412,7 @@ export const en = {
   why_reads: 'from {columns}',
   why_reads_none: 'from no column',
   why_behind: 'The {n} rows behind it',
+  column_width: 'Width of {column}: {width} px',
   format: 'Format',
   transfers: 'Transfers',
   transfer_n_tables: 'tables: {n}',

@@ -412,6 +412,7 @@ export const ko: Words = {
   why_reads: '{columns}에서',
   why_reads_none: '읽는 열 없음',
   why_behind: '이 값을 이루는 {n}행',
+  column_width: '{column} 열의 너비: {width}px',
   format: '정돈',
   transfers: '이관',
   transfer_n_tables: '테이블 {n}개',

@@ -45,13 +45,14 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
 
   app.post<{ Body: { link?: unknown } | null }>('/v1/shared', { config: { action: 'open' } }, async (request): Promise<SharedAnswer> => {
     const { shared, expires } = read(request);
-    const { title, description, refresh, filters, tiles } = open(shared.dashboard);
+    const { title, description, refresh, filters, annotations, tiles } = open(shared.dashboard);
     const { range, from, to } = shared.choice;
     const chosen = filters.flatMap((filter) =>
       Object.hasOwn(shared.choice.filters, filter.name) ? [{ title: filter.title, value: shared.choice.filters[filter.name]! }] : [],
     );
-    const shown = tiles.map((tile) => ({ ...tile, sql: tile.sql === null ? null : '', source: null }));
-    return { title, description, refresh, range, from, to, filters: chosen, tiles: shown, expires: new Date(expires).toISOString() };
+    const shown = tiles.map((tile) => ({ ...tile, sql: tile.sql === null ? null : '', source: null, drill: null }));
+    const facts = { title, description, refresh, range, from, to, filters: chosen, annotations: annotations !== null };
+    return { ...facts, tiles: shown, expires: new Date(expires).toISOString() };
   });
 
   app.post<{ Body: { link?: unknown; tile?: unknown } | null }>(
@@ -60,7 +61,8 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
     async (request, reply) => {
       const { shared } = read(request);
       const at = request.body?.tile;
-      const sql = typeof at === 'number' && Number.isInteger(at) ? open(shared.dashboard).tiles[at]?.sql : null;
+      const { annotations, tiles } = open(shared.dashboard);
+      const sql = at === 'annotations' ? annotations : typeof at === 'number' && Number.isInteger(at) ? tiles[at]?.sql : null;
       if (sql === null || sql === undefined) return fail('LINK_TILE', { tile: String(at).slice(0, 20) });
       const today = new Intl.DateTimeFormat('sv-SE', { timeZone: workspace.settings.timeZone }).format(Date.now());
       const reader: Principal = { name: `link:${shared.by}`, role: 'viewer', topics: null };

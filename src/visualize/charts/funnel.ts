@@ -1,6 +1,7 @@
+import { fail } from '#core';
 import type { Chart } from '../chart.ts';
 import { formatter } from '../format.ts';
-import { base, inside, plain, stepsOf, tooltip } from '../frame.ts';
+import { base, inside, plain, stepNames, stepsOf, tooltip } from '../frame.ts';
 import { hue, ink } from '../theme.ts';
 
 export const funnel: Chart = {
@@ -14,6 +15,7 @@ export const funnel: Chart = {
     const { look, spec } = drawing;
     const steps = stepsOf(drawing);
     const values = steps.steps.map((_, at) => steps.series[0]?.values[at] ?? 0);
+    if (values.some((value) => value < 0)) fail('CHART_SHAPE', { chart: spec.kind, needs: 'numbers that are not negative' });
     const first = values[0] ?? 0;
     const whole = formatter(look, spec.unit);
     const share = formatter(look, '%');
@@ -38,7 +40,7 @@ export const funnel: Chart = {
         yAxis: {
           type: 'category',
           inverse: true,
-          data: steps.steps.map((step) => plain(String(step))),
+          data: stepNames(steps, look).map(plain),
           axisTick: { show: false },
           axisLine: { show: false },
           axisLabel: { color: ink(look).text, width: Math.min(170, look.width * 0.34), overflow: 'truncate' },

@@ -1,7 +1,7 @@
 import { fail } from '#core';
 import type { Chart } from '../chart.ts';
 import { formatter } from '../format.ts';
-import { base, plain, stepsOf, tooltip } from '../frame.ts';
+import { base, plain, stepNames, stepsOf, tooltip } from '../frame.ts';
 import { ink } from '../theme.ts';
 
 const mostSlices = 7;
@@ -16,7 +16,7 @@ export const pie: Chart = {
   draw(drawing) {
     const { look, spec } = drawing;
     const steps = stepsOf(drawing);
-    const all = steps.steps.map((step, at) => ({ name: String(step), value: steps.series[0]?.values[at] ?? 0 }));
+    const all = stepNames(steps, look).map((name, at) => ({ name, value: steps.series[0]?.values[at] ?? 0 }));
     if (all.some(({ value }) => value < 0)) fail('CHART_SHAPE', { chart: 'pie', needs: 'numbers that are not negative' });
     const sorted = all.sort((a, b) => b.value - a.value);
     const rest = sorted.slice(mostSlices);
