@@ -51,17 +51,14 @@ export function sharableOf(tree: string): Sharable | null {
     query['sample'] === null &&
     ((query['cte_map'] as Node)['map'] as unknown[]).length === 0;
   const outside = [query['select_list'], query['group_expressions'], query['having'], query['qualify'], query['modifiers']];
-  const refused = (node: Node) =>
-    node['class'] === 'SUBQUERY' ||
-    node['class'] === 'LAMBDA' ||
-    (node['class'] === 'STAR' && node['columns'] !== true) ||
-    volatile.has(String(node['function_name']));
-  if (
-    !plain ||
-    find(outside, refused).length > 0 ||
-    find(query['where_clause'], (node) => volatile.has(String(node['function_name']))).length > 0
-  )
-    return null;
+  const isVolatile = (node: Node) => volatile.has(String(node['function_name']));
+  const refused = (node: Node) => node['class'] === 'SUBQUERY' || node['class'] === 'LAMBDA' || isVolatile(node);
+  // A star would mean the scan's columns; behind ORDER BY it means those of the result.
+  const stars = find(
+    [query['select_list'], query['group_expressions'], query['having'], query['qualify']],
+    (node) => node['class'] === 'STAR',
+  );
+  if (!plain || find(outside, refused).length > 0 || stars.length > 0 || find(query['where_clause'], isVolatile).length > 0) return null;
   const table = { schema: String(from['schema_name'] || 'main'), name: String(from['table_name']) };
   const rows = sameText({ ...table, alias_: String(from['alias']).toLowerCase(), where: query['where_clause'] ?? null } as Node);
   return { table, rows, query };
@@ -156,7 +153,8 @@ function rewritten(query: Node, { alias, known, keys, parts, aggregates }: Rewri
         const children = (node['children'] as Node[]).map((child) => rewrite(child, visit(false)));
         return { ...node, children, filter: node['filter'] === null ? null : rewrite(node['filter'] as Node, visit(false)) };
       }
-      const merge = node['distinct'] === true ? undefined : merged[called];
+      // Of two arguments (the most n of them) a list comes back, which the most of lists is not.
+      const merge = node['distinct'] === true || (node['children'] as unknown[]).length > 1 ? undefined : merged[called];
       if (merge === undefined) {
         fails = true;
         return node;
