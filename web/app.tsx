@@ -1,8 +1,9 @@
 import { Button, Combobox, createTheme, MantineProvider, Menu, Modal } from '@mantine/core';
-import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
+import { Component, type ReactNode, Suspense, useEffect, useState } from 'react';
 import type { SessionAnswer } from '../src/server/api.ts';
 import { call, signedOut, Trouble } from './api.ts';
 import { Home } from './home/home.tsx';
+import { later } from './later.ts';
 import { go, usePath } from './route.ts';
 import { Shell } from './shell/shell.tsx';
 import { SignIn } from './sign-in.tsx';
@@ -10,24 +11,24 @@ import { Page, Placeholder, Problem } from './states.tsx';
 import { Speaking, useWords } from './words/index.tsx';
 import { setZone } from './zone.ts';
 
-const Ask = lazy(() => import('./ask/ask.tsx'));
-const Catalog = lazy(() => import('./data/catalog.tsx'));
-const TablePage = lazy(() => import('./data/table.tsx'));
-const TransferPage = lazy(() => import('./data/transfer.tsx'));
-const TopicPage = lazy(() => import('./data/topic.tsx'));
-const Dashboards = lazy(() => import('./dashboards/list.tsx'));
-const Shared = lazy(() => import('./dashboards/shared.tsx'));
-const Answers = lazy(() => import('./answer/answers.tsx'));
-const Models = lazy(() => import('./models/models.tsx'));
-const ModelPage = lazy(() => import('./models/model.tsx'));
-const Admin = lazy(() => import('./admin/admin.tsx'));
-const DashboardPage = lazy(() => import('./dashboards/dashboard.tsx'));
+const Ask = later(() => import('./ask/ask.tsx'));
+const Catalog = later(() => import('./data/catalog.tsx'));
+const TablePage = later(() => import('./data/table.tsx'));
+const TransferPage = later(() => import('./data/transfer.tsx'));
+const TopicPage = later(() => import('./data/topic.tsx'));
+const Dashboards = later(() => import('./dashboards/list.tsx'));
+const Shared = later(() => import('./dashboards/shared.tsx'));
+const Answers = later(() => import('./answer/answers.tsx'));
+const Models = later(() => import('./models/models.tsx'));
+const ModelPage = later(() => import('./models/model.tsx'));
+const Admin = later(() => import('./admin/admin.tsx'));
+const DashboardPage = later(() => import('./dashboards/dashboard.tsx'));
 
 /** The page that the address names is fetched while it is still asked who is there. */
 const first = location.pathname.split('/')[1];
-if (first === 'dashboards' && location.pathname !== '/dashboards') import('./dashboards/dashboard.tsx');
-else if (first === 'ask') import('./ask/ask.tsx');
-else if (first === 'shared') import('./dashboards/shared.tsx');
+if (first === 'dashboards' && location.pathname !== '/dashboards') import('./dashboards/dashboard.tsx').catch(() => {});
+else if (first === 'ask') import('./ask/ask.tsx').catch(() => {});
+else if (first === 'shared') import('./dashboards/shared.tsx').catch(() => {});
 
 const theme = createTheme({
   primaryColor: 'accent',
@@ -120,10 +121,26 @@ async function enter(): Promise<Session> {
 function Pages({ who }: { who: SessionAnswer }) {
   const path = usePath();
   return (
-    <Suspense fallback={<Placeholder />} key={path}>
-      {pageAt(path, who)}
-    </Suspense>
+    <Boundary key={path}>
+      <Suspense fallback={<Placeholder />}>{pageAt(path, who)}</Suspense>
+    </Boundary>
   );
+}
+
+/** What a page could not draw is said in its place; the rest of the console stands. */
+class Boundary extends Component<{ children: ReactNode }, { failed: boolean }> {
+  override state = { failed: false };
+  static getDerivedStateFromError() {
+    return { failed: true };
+  }
+  override render() {
+    return this.state.failed ? <Failed /> : this.props.children;
+  }
+}
+
+function Failed() {
+  const trouble = new Trouble({ code: 'CONSOLE', message: '', remedy: '', retryable: false, params: {} }, 0);
+  return <Problem trouble={trouble} onRetry={() => location.reload()} />;
 }
 
 function pageAt(path: string, who: SessionAnswer): ReactNode {

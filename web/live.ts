@@ -38,7 +38,7 @@ export function useLive<T>(key: string | null, get: (signal: AbortSignal) => Pro
       timer = setTimeout(() => (document.visibilityState === 'visible' ? attempt() : again(after)), after);
     };
     const attempt = async () => {
-      setState((now) => ({ ...now, loading: true }));
+      setState((now) => (now.loading ? now : { ...now, loading: true }));
       try {
         const data = await getter.current(stop.signal);
         if (!stop.signal.aborted) setState({ key, data, error: null, loading: false, at: Date.now() });

@@ -186,29 +186,27 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     assert.match(text, /title: B, sql: [^}]*width: 7/);
   });
 
-  test('a transfer is previewed, run and compared from its page, and its runs are listed', async (t) => {
-    const { address, adminToken, path } = server();
-    mkdirSync(join(path, 'transfers'), { recursive: true });
-    writeFileSync(join(path, 'people.csv'), 'id,name,born\n1,Ada,1815-12-10\n2,"<b>Grace</b>",1906-12-09\n');
-    writeFileSync(
-      join(path, 'transfers', 'people.yaml'),
-      'source: csv\nconnection: { path: people.csv }\ntables:\n  people: { target: main.people }\n',
-    );
-    const { page, complaints, violations, enter, shot } = await visit(t, look);
+  test('a click on a mark opens the dashboard that it drills to, with the mark’s filter', async (t) => {
+    const { address, adminToken } = server();
+    const admin = { authorization: `Bearer ${adminToken}` };
+    const filters = [{ name: 'side', sql: "SELECT unnest(['left', 'right'])" }];
+    const save = async (name: string, tiles: object[]) => {
+      const definition = { title: name, filters, tiles };
+      const saved = await send(address, 'PUT', `/v1/dashboards/${name}`, admin, { definition, version: null });
+      assert.equal(saved.status, 200, saved.text);
+    };
+    await save('details', [{ title: 'Chosen', chart: 'table', sql: "SELECT 'side: ' || coalesce($side, 'none') AS side" }]);
+    const marks = "SELECT 'left' AS side, 5 AS n UNION ALL SELECT 'right', 5";
+    await save('overview', [{ title: 'Sides', chart: 'bar', filter: 'side', drill: 'details', sql: marks }]);
+    const { page, enter } = await visit(t, look);
     await enter(address, adminToken);
-    await page.goto(`${address}/data`);
-    await page.getByRole('link', { name: /people/ }).click();
-    await page.getByRole('button', { name: 'Preview' }).click();
-    await page.getByRole('cell', { name: '<b>Grace</b>' }).waitFor();
-    await page.getByRole('button', { name: 'Run now' }).click();
-    await page.getByText('yes, 2 rows').waitFor();
-    await page.getByRole('button', { name: 'Compare' }).click();
-    await page.getByRole('cell', { name: 'done' }).first().waitFor();
-    await shot('transfer');
-    assert.deepEqual(await violations(), []);
-    assert.deepEqual(complaints, []);
-    await page.getByRole('link', { name: 'main.people' }).first().click();
-    await page.getByRole('heading', { level: 1, name: 'main.people' }).waitFor();
+    await page.goto(`${address}/dashboards/overview`);
+    const canvas = page.locator('.canvas[data-drawn]');
+    await canvas.waitFor();
+    const { x, y, width, height } = (await canvas.boundingBox())!;
+    await page.mouse.click(x + width * 0.28, y + height * 0.7);
+    await page.waitForURL(/\/dashboards\/details\?.*f\.side=left/);
+    await page.getByText('side: left').waitFor();
   });
 
   test('a topic’s policy is edited where it stands, and what was refused goes through again', async (t) => {

@@ -61,7 +61,11 @@ export function Chart({
   const frame = useCallback((element: HTMLDivElement | null) => {
     observer.current?.disconnect();
     if (element === null) return;
-    const measure = () => setSize({ width: element.clientWidth, height: element.clientHeight });
+    // The observer tells the first size again: the same one draws nothing anew.
+    const measure = () => {
+      const [width, height] = [element.clientWidth, element.clientHeight];
+      setSize((now) => (now !== null && now.width === width && now.height === height ? now : { width, height }));
+    };
     measure();
     observer.current = new ResizeObserver(measure);
     observer.current.observe(element);
@@ -159,6 +163,7 @@ function Canvas({
   heard.current = onPick;
   const element = useRef<HTMLDivElement | null>(null);
   const chart = useRef<ReturnType<Engine['mount']> | null>(null);
+  const sized = useRef<typeof size | null>(null);
   const [engine, setEngine] = useState<Engine | null>(null);
   useEffect(() => {
     loadEngine().then(setEngine);
@@ -182,7 +187,9 @@ function Canvas({
         });
       });
     }
-    chart.current.resize(size);
+    // A chart that was just made has its element's size, and resizing draws everything.
+    if (sized.current !== null && sized.current !== size) chart.current.resize(size);
+    sized.current = size;
     chart.current.setOption(picture.option, { notMerge: true });
   }, [engine, picture, size]);
   return (

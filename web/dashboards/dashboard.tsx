@@ -1,5 +1,5 @@
 import { Button, Checkbox, Menu, Select, Tabs } from '@mantine/core';
-import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from 'react';
+import { type ReactNode, Suspense, useEffect, useMemo, useState } from 'react';
 import {
   type Dashboard,
   type Filter,
@@ -15,6 +15,7 @@ import {
 import type { DashboardAnswer, QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
 import { ask, askTogether, call, Trouble } from '../api.ts';
 import type { Picked } from '../chart/chart.tsx';
+import { later } from '../later.ts';
 import { type Live, useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
@@ -29,7 +30,7 @@ import { AsText, Versions } from './text.tsx';
 import { TileView } from './tile.tsx';
 
 // Looking needs neither the editor nor what else editing does.
-const Editing = lazy(() => import('./editing.tsx'));
+const Editing = later(() => import('./editing.tsx'));
 // The first answers come sooner than the engine would if it were asked for by the first chart.
 loadEngine();
 

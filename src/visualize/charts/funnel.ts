@@ -4,6 +4,9 @@ import { formatter } from '../format.ts';
 import { base, inside, plain, stepNames, stepsOf, tooltip } from '../frame.ts';
 import { hue, ink } from '../theme.ts';
 
+/** Further steps of a way are none that anybody planned. */
+const mostSteps = 20;
+
 export const funnel: Chart = {
   name: 'funnel',
   title: 'Funnel',
@@ -14,7 +17,9 @@ export const funnel: Chart = {
   draw(drawing) {
     const { look, spec } = drawing;
     const steps = stepsOf(drawing);
-    const values = steps.steps.map((_, at) => steps.series[0]?.values[at] ?? 0);
+    const names = stepNames(steps, look).slice(0, mostSteps);
+    const values = names.map((_, at) => steps.series[0]?.values[at] ?? 0);
+    const left = steps.steps.length - names.length;
     if (values.some((value) => value < 0)) fail('CHART_SHAPE', { chart: spec.kind, needs: 'numbers that are not negative' });
     const first = values[0] ?? 0;
     const whole = formatter(look, spec.unit);
@@ -22,7 +27,7 @@ export const funnel: Chart = {
     const said = (at: number) => `${whole(values[at]!)}  ${share(first === 0 ? null : values[at]! / first)}`;
     return {
       kind: 'option',
-      notes: steps.notes,
+      notes: left > 0 ? [...steps.notes, { kind: 'values_left_out', count: left }] : steps.notes,
       option: {
         ...base(look),
         grid: { left: 4, right: 86, top: 4, bottom: 4, ...inside },
@@ -40,7 +45,7 @@ export const funnel: Chart = {
         yAxis: {
           type: 'category',
           inverse: true,
-          data: stepNames(steps, look).map(plain),
+          data: names.map(plain),
           axisTick: { show: false },
           axisLine: { show: false },
           axisLabel: { color: ink(look).text, width: Math.min(170, look.width * 0.34), overflow: 'truncate' },
