@@ -50,10 +50,16 @@ function numbers(locale: string, options: Intl.NumberFormatOptions): Intl.Number
 
 /** An instant (ms) as its day, with the time where the values have one. In UTC: moments were moved to their zone's clock before. */
 export function dayFormatter(look: Look, withTime: boolean): (at: number) => string {
-  const format = new Intl.DateTimeFormat(look.locale, {
-    timeZone: 'UTC',
-    dateStyle: 'medium',
-    ...(withTime ? { timeStyle: 'short' } : {}),
-  });
+  const format = dates(look.locale, { dateStyle: 'medium', ...(withTime ? { timeStyle: 'short' } : {}) });
   return (at) => format.format(at);
+}
+
+const clocks = new Map<string, Intl.DateTimeFormat>();
+
+/** In UTC; kept like numbers' formats: an axis asks for each of its ticks, several times. */
+export function dates(locale: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${locale} ${JSON.stringify(options)}`;
+  const made = clocks.get(key) ?? new Intl.DateTimeFormat(locale, { timeZone: 'UTC', ...options });
+  clocks.set(key, made);
+  return made;
 }

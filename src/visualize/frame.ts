@@ -3,7 +3,7 @@ import type { EChartsOption, SeriesOption } from 'echarts';
 import { fail } from '#core';
 import type { Drawing, Note, Picture } from './chart.ts';
 import { instant, label, number, rolesOf, wallClock } from './data.ts';
-import { dayFormatter, formatter } from './format.ts';
+import { dates, dayFormatter, formatter } from './format.ts';
 import { hue, ink, type Look, mostSeries } from './theme.ts';
 
 export interface Series {
@@ -219,5 +219,5 @@ function tick(look: Look, at: number, withTime: boolean): string {
       : date.getUTCDate() === 1 && date.getUTCMonth() === 0
         ? { year: 'numeric' }
         : { month: 'short', day: 'numeric' };
-  return new Intl.DateTimeFormat(look.locale, { timeZone: 'UTC', ...options }).format(date);
+  return dates(look.locale, options).format(date);
 }

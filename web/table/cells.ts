@@ -37,6 +37,16 @@ function instants(zone: string): CellFormat {
   };
 }
 
+const known = new Map<string, Intl.NumberFormat>();
+
+/** Making one costs more than a thousand uses of it, and tables have many columns. */
+function formatOf(language: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = `${language} ${JSON.stringify(options)}`;
+  const made = known.get(key) ?? new Intl.NumberFormat(language, options);
+  known.set(key, made);
+  return made;
+}
+
 function numbers({ name, type }: Column, language: string, cells: readonly unknown[]): CellFormat {
   const scale = Number(/^DECIMAL\(\d+,(\d+)\)/.exec(type)?.[1] ?? 0);
   const isDouble = /^(DOUBLE|FLOAT)/.test(type);
@@ -47,8 +57,8 @@ function numbers({ name, type }: Column, language: string, cells: readonly unkno
   const options = { useGrouping: !/(^|_)(year|yyyy)$/i.test(name) };
   // Of a column whose cells are not known nothing is rounded that a reader would miss.
   const longest = cells.length > 0 ? digits : isDouble ? 4 : scale;
-  const format = new Intl.NumberFormat(language, { ...options, minimumFractionDigits: digits, maximumFractionDigits: longest });
-  const small = new Intl.NumberFormat(language, { ...options, maximumSignificantDigits: 4 });
+  const format = formatOf(language, { ...options, minimumFractionDigits: digits, maximumFractionDigits: longest });
+  const small = () => formatOf(language, { ...options, maximumSignificantDigits: 4 });
   const isNumber = (cell: unknown) => typeof cell === 'number' || isNumberText(cell);
   return {
     numeric: true,
@@ -57,7 +67,7 @@ function numbers({ name, type }: Column, language: string, cells: readonly unkno
       if (cell === null) return null;
       if (!isNumber(cell)) return words(cell);
       const value = Number(cell);
-      return (isDouble && value !== 0 && Math.abs(value) < 10 ** -longest ? small : format).format(cell as number);
+      return (isDouble && value !== 0 && Math.abs(value) < 10 ** -longest ? small() : format).format(cell as number);
     },
     whole: (cell) => (isNumber(cell) && decimals(cell) > longest ? String(cell) : undefined),
   };

@@ -1,4 +1,5 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
+import { workspaceZone } from '../zone.ts';
 import { answersKo } from './answers-ko.ts';
 import { en, type Word, type Words } from './en.ts';
 import { errorsKo } from './errors-ko.ts';
@@ -78,7 +79,6 @@ function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
   const compact = new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 });
   const percent = new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 1 });
   const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' });
-  const instants = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' });
   const unit = (value: number, name: string, digits: number) =>
     new Intl.NumberFormat(language, {
       style: 'unit',
@@ -123,7 +123,7 @@ function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
               : [seconds / 86_400, 'day'];
       return relative.format(Math.round(value as number), name as Intl.RelativeTimeFormatUnit);
     },
-    instant: (at) => instants.format(at),
+    instant: (at) => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium', timeZone: workspaceZone() }).format(at),
     share: (value) => percent.format(value),
   };
 }
