@@ -57,6 +57,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   VIEW_UNKNOWN: '“{view}” 뷰가 없습니다.',
   VIEW_EXISTS: '“{view}”이(가) 이미 있습니다.',
   VIEW_NOT_DETERMINISTIC: '뷰가 부르는 {function}은(는) 부를 때마다 답이 다릅니다.',
+  VIEW_QUERY: '{view}의 질의를 실행할 수 없습니다: {problem}.',
   VIEW_PARTITION: '뷰를 파티션마다 갱신할 수 없습니다: {problem}.',
   VIEW_CYCLE: '뷰들이 서로를 돌아가며 읽습니다: {path}.',
   VIEW_OPTION: '옵션 {option}에 문제가 있습니다: {problem}.',

@@ -55,6 +55,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   MODEL_PATH: '워크스페이스 models 폴더의 파일을 적으세요. 예: churn.onnx, team/churn.onnx.',
   MODEL_ONNX: '아는 연산자와 모양은 docs/models.md에 있습니다. 전처리까지 ai.onnx.ml 1~5로 내보내세요.',
   MODEL_TRANSFORM: 'SQL의 ML.PREDICT를 쓰거나, 변환까지 하는 질의로 학습하세요.',
+  VIEW_QUERY: '그 자리의 질의를 고치세요. 아무것도 만들어지지 않았습니다.',
   VIEW_UNKNOWN: 'SHOW MATERIALIZED VIEWS를 보세요.',
   VIEW_EXISTS: 'CREATE OR REPLACE MATERIALIZED VIEW라고 적거나 다른 이름을 고르세요.',
   VIEW_NOT_DETERMINISTIC: '시간은 레코드에서 가져오세요. 뷰는 같은 원본에 늘 같은 행을 내야 합니다.',
