@@ -35,7 +35,9 @@ export function findings(table: readonly Figures[], today: string): Finding[] {
     if (own && distinct === 1 && rows > 20) say('one_value');
     // One that is called an id and nearly always differs was meant to.
     if (/^_?id$/i.test(name) && distinct < filled && distinct > filled * 0.9) say('repeated_id', filled - distinct);
-    if (type === 'VARCHAR' && numbers === filled && filled > 20 && !/id|code|no|zip|phone/i.test(name)) say('numbers_as_text', numbers);
+    // A few that are none (blanks, a dash) are how a column of numbers became text.
+    if (type === 'VARCHAR' && numbers >= filled * 0.95 && filled > 20 && !/id|code|no|zip|phone/i.test(name))
+      say('numbers_as_text', numbers);
     if (isTime.test(type) && most !== null && most.slice(0, 10) > today) say('future');
     if (isTime.test(type) && least !== null && least.slice(0, 10) < '1970-01-02') say('ancient');
     return found;

@@ -185,7 +185,9 @@ function History({ runs }: { runs: readonly TransferReport[] }) {
           {runs.flatMap((run) =>
             (run.tables.length > 0 ? run.tables : [null]).map((table, at) => (
               <tr key={`${run.run} ${table?.target ?? at}`}>
-                <td title={instant(Date.parse(run.began))}>{at === 0 ? ago(Date.parse(run.began)) : ''}</td>
+                <td className="nowrap" title={instant(Date.parse(run.began))}>
+                  {at === 0 ? ago(Date.parse(run.began)) : ''}
+                </td>
                 <td className={run.outcome === 'failed' ? 'bad-text' : undefined} title={run.error?.message}>
                   {at === 0 ? t(run.outcome === 'failed' ? 'job_failed' : 'job_done') : ''}
                 </td>

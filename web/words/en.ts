@@ -441,7 +441,7 @@ export const en = {
   check_half_empty: 'is missing in more than half of the rows ({n}).',
   check_one_value: 'has the same value in every row.',
   check_repeated_id: 'is called an id, but {n} of its values stand there twice.',
-  check_numbers_as_text: 'holds nothing but numbers, as text ({n}). Load it as numbers to add them up.',
+  check_numbers_as_text: 'holds numbers as text ({n} of its values). Load it as numbers to add them up.',
   check_future: 'reaches into the future.',
   check_ancient: 'has days before 1970: often a missing date that was written as zero.',
   find_command: 'do',

@@ -441,7 +441,7 @@ export const ko: Words = {
   check_half_empty: '절반이 넘는 행({n}건)에서 비어 있습니다.',
   check_one_value: '모든 행의 값이 같습니다.',
   check_repeated_id: '이름은 id이지만 값 {n}개가 겹칩니다.',
-  check_numbers_as_text: '글로 된 숫자만 들어 있습니다({n}건). 더하려면 숫자로 올리세요.',
+  check_numbers_as_text: '숫자가 글로 들어 있습니다(값 {n}개). 더하려면 숫자로 올리세요.',
   check_future: '미래의 날짜가 있습니다.',
   check_ancient: '1970년 이전 날짜가 있습니다. 빈 날짜가 0으로 적힌 경우가 많습니다.',
   find_command: '실행',

@@ -6,11 +6,13 @@ import { ink } from '../theme.ts';
 import { shades } from './heatmap.ts';
 
 const day = 86_400_000;
+/** A day's width in px. */
+const narrowest = 8;
 
 export const calendar: Chart = {
   name: 'calendar',
   title: 'Calendar',
-  summary: 'A number a day as shades, a column a week. It shows the last twelve months that have data.',
+  summary: 'A number a day as shades, a column a week. It shows the last twelve months that have data, of a narrow picture fewer.',
   options: [],
   fit: ({ times, measures, rows, onePerStep, categories }) =>
     times > 0 && measures >= 1 && categories === 0 && onePerStep && rows > 40 ? 0.5 : 0,
@@ -26,12 +28,14 @@ export const calendar: Chart = {
     }
     if (byDay.size === 0) fail('CHART_SHAPE', { chart: spec.kind, needs: 'days with numbers' });
     const last = Math.max(...byDay.keys());
-    const first = Math.max(Math.min(...byDay.keys()), last - 365 * day);
+    // Of a narrow picture as many weeks as can be seen.
+    const fitting = Math.max(4, Math.floor((look.width - 50) / narrowest) - 1);
+    const first = Math.max(Math.min(...byDay.keys()), last - Math.min(365, fitting * 7) * day);
     const iso = (at: number) => new Date(at).toISOString().slice(0, 10);
     const shown = [...byDay].filter(([at]) => at >= first);
     const whole = formatter(look, spec.unit);
     const weeks = Math.ceil((last - first) / (7 * day)) + 1;
-    const across = Math.max(8, Math.min(22, Math.floor((look.width - 50) / weeks)));
+    const across = Math.max(narrowest, Math.min(22, Math.floor((look.width - 50) / weeks)));
     const down = Math.max(8, Math.min(26, Math.floor((look.height - 40) / 7)));
     return {
       kind: 'option',
