@@ -194,6 +194,47 @@ describe('what can’t be a silent number', () => {
     await assert.rejects(warehouse.run('rfm', { orders: 'main.badorders' }), { code: 'ANSWER_COLUMN', message: /order_id/ });
   });
 
+  test('columns among which one had to be guessed are said in the evidence, the own words of a topic are not', async () => {
+    await event(`${base}, 1.5 AS value, now() AS ts, 'purchase' AS event_name`);
+    await warehouse.make(
+      `CREATE OR REPLACE TABLE main.orders AS SELECT 'o1' AS order_id, now() AS created_at, now() AS order_time, 1.0 AS amount, 1.1 AS total`,
+    );
+    const { facts } = await warehouse.run('paths', { events: 'main.bad', orders: 'main.orders', by: 'event' });
+    assert.deepEqual(
+      Object.entries(facts).filter(([fact]) => fact.includes('could be several')),
+      [
+        ['caveat: the amount of an order of main.orders could be several columns', 'amount is taken, not total'],
+        ['caveat: the kind of event of main.bad could be several columns', 'event is taken, not event_name'],
+        ['caveat: the time of an order of main.orders could be several columns', 'order_time is taken, not created_at'],
+        ['caveat: the time of main.bad could be several columns', 'time is taken, not ts'],
+      ],
+    );
+    const rfm = await warehouse.run('rfm', { orders: 'main.orders' });
+    assert.equal(rfm.facts['caveat: the amount of an order of main.orders could be several columns'], 'amount is taken, not total');
+    await event(`'a' AS event, 'u' AS user_pseudo_id, 'm' AS user_id, now() AS _time, now() AS time`);
+    assert.equal(
+      Object.keys((await warehouse.run('paths', { events: 'main.bad', orders: 'main.orders', by: 'event' })).facts).filter((fact) =>
+        fact.endsWith('main.bad could be several columns'),
+      ).length,
+      0,
+    );
+  });
+
+  test('answers on orders say how many of them the events saw, or why that is not known', async () => {
+    const order = `SELECT 'o' || i AS order_id, TIMESTAMPTZ '2026-01-02 10:00:00Z' AS ordered_at, 5.0 AS amount, 'c' || i AS customer_id FROM range(4) AS r(i)`;
+    await warehouse.make(
+      `CREATE OR REPLACE TABLE main.orders AS ${order}`,
+      `CREATE OR REPLACE TABLE raw.events AS SELECT 'purchase' AS event, 'u' AS user_pseudo_id, now() AS _time, 'o' || i AS order_id FROM range(3) AS r(i)`,
+    );
+    const matched = async (answer: string, options = {}) =>
+      (await warehouse.run(answer, { orders: 'main.orders', ...options })).facts['matched paid orders'];
+    assert.equal(await matched('rfm'), '75.0 % (3 of 4)');
+    await warehouse.make('ALTER TABLE raw.events DROP COLUMN user_pseudo_id');
+    assert.equal(await matched('rfm'), 'not known: the events can’t be read');
+    await warehouse.make('DROP TABLE raw.events', 'DROP TABLE IF EXISTS main.events');
+    assert.equal(await matched('rfm'), 'not known: there are no events');
+  });
+
   test('a funnel of one step is refused', async () => {
     await event(base);
     await assert.rejects(warehouse.run('funnel', { events: 'main.bad', steps: 'purchase' }), { code: 'ANSWER_OPTION' });

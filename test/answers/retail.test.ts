@@ -9,6 +9,9 @@ const path = 'uci-online-retail/online_retail.csv.gz';
 interface Line {
   readonly invoice: string;
   readonly month: number;
+  readonly day: string;
+  readonly hour: number;
+  readonly product: string;
   readonly customer: string;
   readonly country: string;
   /** Thousandths of a pound. */
@@ -23,7 +26,7 @@ function linesOf(csv: string): Line[] {
     .slice(1)
     .map((line) => {
       const fields = line.match(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g)!.map((field) => field.replace(/,$/, ''));
-      const [invoice, , , quantity, date, price, customer, country] = fields as [
+      const [invoice, product, , quantity, date, price, customer, country] = fields as [
         string,
         string,
         string,
@@ -35,6 +38,9 @@ function linesOf(csv: string): Line[] {
       ];
       return {
         invoice,
+        product,
+        day: date.slice(0, 10),
+        hour: Number(date.slice(11, 13)),
         month: Number(date.slice(0, 4)) * 12 + Number(date.slice(5, 7)),
         customer,
         country,
@@ -59,7 +65,7 @@ describe('the UCI online retail data', { skip: absent(path) }, () => {
     connection.closeSync();
     engine.closeSync();
     await warehouse.make(
-      `CREATE TABLE main.line AS SELECT InvoiceNo AS invoice, CAST(InvoiceDate AS TIMESTAMP) AT TIME ZONE 'UTC' AS sold_at, Country AS country,
+      `CREATE TABLE main.line AS SELECT InvoiceNo AS invoice, CAST(InvoiceDate AS TIMESTAMP) AT TIME ZONE 'UTC' AS sold_at, Country AS country, StockCode AS product, hour(CAST(InvoiceDate AS TIMESTAMP)) AS hour,
          CustomerID AS customer, CAST(UnitPrice AS DECIMAL(18,3)) * CAST(Quantity AS INTEGER) AS amount FROM read_parquet('${parquet}')`,
       `CREATE VIEW main.orders AS SELECT invoice AS order_id, min(sold_at) AS ordered_at, sum(amount) AS amount, any_value(customer) AS customer_id FROM main.line GROUP BY invoice`,
     );
@@ -115,5 +121,92 @@ describe('the UCI online retail data', { skip: absent(path) }, () => {
     });
     const wanted = [...expected].map(([key, cell]) => [key, cell.buyers.size, cell.orders, cell.revenue, cell.refunded].join('|'));
     assert.deepEqual(got.sort(), wanted.sort());
+  });
+
+  test('rfm: orders are those that sold something, money is net of what came back, and scores are ranks', async () => {
+    const invoices = new Map<string, { customer: string; day: string; amount: number }>();
+    for (const { invoice, customer, day, amount } of lines) {
+      if (customer === '') continue;
+      const known = invoices.get(invoice);
+      invoices.set(invoice, {
+        customer,
+        day: known === undefined || day < known.day ? day : known.day,
+        amount: (known?.amount ?? 0) + amount,
+      });
+    }
+    const customers = new Map<string, { orders: number; net: number; last: string }>();
+    for (const { customer, day, amount } of invoices.values()) {
+      const known = customers.get(customer) ?? { orders: 0, net: 0, last: '' };
+      customers.set(customer, {
+        orders: known.orders + (amount > 0 ? 1 : 0),
+        net: known.net + amount,
+        last: amount > 0 && day > known.last ? day : known.last,
+      });
+    }
+    const buyers = [...customers].filter(([, { orders }]) => orders > 0);
+    const { rows, facts } = await warehouse.run('rfm', { orders: 'main.orders', rows: 'customers' });
+    assert.deepEqual(
+      rows.map((row) => [row['customer'], row['orders'], Math.round(Number(row['net']) * 1000), row['last_day']].join('|')).sort(),
+      buyers.map(([customer, { orders, net, last }]) => [customer, orders, net, last].join('|')).sort(),
+    );
+    const fifth = (value: number, of: (each: { orders: number; net: number; last: string }) => number) =>
+      1 + Math.floor((5 * buyers.filter(([, each]) => of(each) < value).length) / buyers.length);
+    for (const row of rows.filter((_, at) => at % 97 === 0)) {
+      const { orders, net, last } = customers.get(row['customer'])!;
+      const days = (each: { last: string }) => Date.parse(each.last);
+      assert.deepEqual(
+        [row['r'], row['f'], row['m']],
+        [fifth(Date.parse(last), days), fifth(orders, (each) => each.orders), fifth(net, (each) => each.net)],
+      );
+    }
+    const owed = [...customers.values()].filter(({ net }) => net < 0).length;
+    assert.equal(facts['caveat: customers whose refunds exceed their orders'], String(owed));
+  });
+
+  test('drivers by country, product and hour: every segment of support, without those that say nothing new', async () => {
+    warehouse.definitions.metrics.set(
+      'sales',
+      'table: main.line\nexpression: sum(amount)\ntime: sold_at\ndimensions: [country, product, hour]\n',
+    );
+    const [after, before] = [
+      ['2011-09-19', '2011-09-25'],
+      ['2011-09-12', '2011-09-18'],
+    ] as const;
+    const within = ({ day }: Line, [from, to]: readonly [string, string]) => day >= from && day <= to;
+    const sums = new Map<string, { parts: string[]; after: number; before: number }>();
+    for (const line of lines) {
+      const [isAfter, isBefore] = [within(line, after), within(line, before)];
+      if (!isAfter && !isBefore) continue;
+      const parts = [`country = ${line.country}`, `product = ${line.product}`, `hour = ${line.hour}`];
+      for (const which of [[], [0], [1], [2], [0, 1], [0, 2], [1, 2]]) {
+        const own = which.map((at) => parts[at]!);
+        const sum = sums.get(own.join(' and ')) ?? { parts: own, after: 0, before: 0 };
+        sums.set(own.join(' and '), {
+          parts: own,
+          after: sum.after + (isAfter ? line.amount : 0),
+          before: sum.before + (isBefore ? line.amount : 0),
+        });
+      }
+    }
+    const all = sums.get('')!;
+    const told = [...sums]
+      .filter(([, { parts, after: a, before: b }]) => parts.length > 0 && Math.max(a / all.after, b / all.before) >= 0.02)
+      .filter(
+        ([, { parts, after: a, before: b }]) =>
+          parts.length === 1 || !parts.some((part) => sums.get(part)!.after === a && sums.get(part)!.before === b),
+      );
+    const asked = { metric: 'sales', from: after[0], to: after[1], before_from: before[0], before_to: before[1], support: 0.02, top: 1000 };
+    const { rows } = await warehouse.run('drivers', asked);
+    const thousandths = (value: unknown) => Math.round(Number(value) * 1000);
+    assert.deepEqual(
+      rows.map((row) => [row['segment'], thousandths(row['after']), thousandths(row['before'])].join('|')).sort(),
+      told.map(([segment, { after: a, before: b }]) => [segment, a, b].join('|')).sort(),
+    );
+    const shown = rows.map((row) => Math.abs(thousandths(row['difference'])));
+    assert.deepEqual(
+      shown,
+      shown.toSorted((a, b) => b - a),
+    );
+    assert.ok(rows.length > 20 && sums.size > 10 * rows.length, `${rows.length} of ${sums.size}`);
   });
 });

@@ -37,7 +37,7 @@ GROUP BY s.cohort, s.customers, o.period ORDER BY s.cohort, o.period`;
   evidence(given, setting) {
     const aside = (reason: string, condition: string) =>
       `SELECT 2, 'set aside: ${reason}', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${condition} HAVING count(*) > 0`;
-    return orderEvidence(needOrders(given, setting), setting, [
+    return orderEvidence('cohorts', needOrders(given, setting), given, setting, [
       aside('test orders', 'test'),
       aside('unpaid', 'NOT paid AND NOT test'),
       aside('no customer', 'customer IS NULL AND paid AND NOT test'),

@@ -1,5 +1,6 @@
 import { fail } from '#core';
 import { combinations, contributionSql } from './contribution.ts';
+import { orderMatch } from './evidence.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
 import { dimensionColumn, fromSql, joinsOf, metricOf, timeOf, uniqueness } from './metric.ts';
 import { withinDays } from './tables.ts';
@@ -57,7 +58,13 @@ FROM (${insights}) WHERE contributors <> ['all'] ORDER BY contribution DESC, seg
       `SELECT 1 AS ord, 'rows of the ${what}' AS fact, CAST(count(*) AS VARCHAR) AS value ${fromSql(definition, [], { ...given, from: null, to: null }, setting, [condition])}`;
     const value = (what: string, condition: string) =>
       `SELECT 2, '${definition.name} of the ${what}', CAST(${definition.expression} AS VARCHAR) ${fromSql(definition, [], { ...given, from: null, to: null }, setting, [condition])}`;
-    const selects = [rows('period', after), rows('period before', before), value('period', after), value('period before', before)];
+    const selects = [
+      rows('period', after),
+      rows('period before', before),
+      value('period', after),
+      value('period before', before),
+      ...orderMatch('drivers', given, setting),
+    ];
     return `SELECT fact, value FROM (\n  ${[...selects, `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`].join('\n  UNION ALL ')}\n) ORDER BY ord, fact`;
   },
   guards(given, setting) {

@@ -4,7 +4,18 @@
  */
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
-import { dayOf, type Found, findTable, firstColumn, needColumn, quote, requireMoney, requireType, withinDays } from './tables.ts';
+import {
+  ambiguity,
+  dayOf,
+  type Found,
+  findTable,
+  firstColumn,
+  needColumn,
+  quote,
+  requireMoney,
+  requireType,
+  withinDays,
+} from './tables.ts';
 
 export interface Events {
   readonly table: Found;
@@ -25,6 +36,7 @@ export interface Events {
 
 const timeNames = ['_time', 'time', 'ts', 'event_time'];
 const userNames = ['user_pseudo_id', 'user_id', 'visitor_id', 'person'];
+const kindNames = ['event', 'event_name'];
 const defaults = ['raw.events', 'raw.ga_hits', 'main.events'];
 
 const bots = '(?i)bot|crawl|spider|headless';
@@ -53,7 +65,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   const time = needColumn(table, 'e', 'the time', timeNames);
   requireInstant(table, time);
   const browser = needColumn(table, 'e', 'the visitor', userNames);
-  const event = needColumn(table, 'e', 'the kind of event', ['event', 'event_name']);
+  const event = needColumn(table, 'e', 'the kind of event', kindNames);
   const member = unit === 'visitor' || table.column('user_pseudo_id') === null ? null : firstColumn(table, 'e', ['user_id']);
   const session = firstColumn(table, 'e', ['session_id']);
   const agent = firstColumn(table, 'e', ['user_agent']);
@@ -107,7 +119,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
     purchase: (withLines = false) =>
       purchaseCte(items === null || !withLines ? null : 'items', "event = 'purchase' AND order_id IS NOT NULL"),
     lines: items === null ? null : { column: 'items', item: 'item_id' },
-    caveats: skew(table),
+    caveats: [...skew(table), ...doubts(table)],
   };
 }
 
@@ -161,6 +173,13 @@ function purchaseCte(lines: string | null, condition: string): string {
 
 function requireInstant(table: Found, column: string): void {
   requireType(table, column, 'the time', /^TIMESTAMP WITH TIME ZONE$/, 'TIMESTAMP WITH TIME ZONE');
+}
+
+/** Our own `_time` is the event's, and user_id beside user_pseudo_id is the member: all else is a guess among columns. */
+function doubts(table: Found): string[] {
+  const times = table.column('_time') === null ? ambiguity(table, 'the time', timeNames) : [];
+  const browser = table.column('user_pseudo_id') === null ? userNames : userNames.filter((name) => name !== 'user_id');
+  return [...times, ...ambiguity(table, 'the visitor', browser), ...ambiguity(table, 'the kind of event', kindNames)];
 }
 
 /** Records whose time lies after their arrival: a client whose clock runs ahead. */

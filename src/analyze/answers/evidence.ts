@@ -1,4 +1,5 @@
-import type { Events } from './events.ts';
+import { MillraceError } from '#core';
+import { type Events, eventsOf } from './events.ts';
 import type { Given, Setting } from './kind.ts';
 import { type Orders, ordersOf } from './orders.ts';
 import { literal, withinDays } from './tables.ts';
@@ -26,8 +27,9 @@ export function eventEvidence(
     `SELECT 3, 'set aside: outside the asked days', CAST(count(*) AS VARCHAR) FROM event WHERE aside IS NULL AND NOT (${inDays(answer, given, setting)}) HAVING count(*) > 0`,
     ...spanOf('used', setting),
     ...more,
-    ...(orders === null ? [] : [matched(answer, given, setting)]),
+    orders === null ? unmatched('there is no table of orders') : matched(answer, given, setting),
     ...events.caveats,
+    ...(orders?.caveats ?? []),
     version,
   ];
   const needs = [...events.ctes(wanted), events.purchase(), ...(orders === null ? [] : [orders.cte]), ...ctes];
@@ -38,18 +40,47 @@ SELECT fact, value FROM (
 }
 
 /** The same for answers that stand on the orders table alone. */
-export function orderEvidence(orders: Orders, setting: Setting, more: readonly string[]): string {
+export function orderEvidence(answer: string, orders: Orders, given: Given, setting: Setting, more: readonly string[]): string {
+  const seen = matching(answer, given, setting);
   const parts = [
     `SELECT 1 AS ord, 'orders' AS fact, CAST(count(*) AS VARCHAR) AS value FROM shop_order`,
     ...spanOf('shop_order', setting),
     ...more,
+    seen.fact,
+    ...orders.caveats,
     version,
   ];
-  return `WITH ${orders.cte}
+  return `WITH ${[orders.cte, ...seen.ctes].join(',\n')}
 SELECT fact, value FROM (
   ${parts.join('\n  UNION ALL ')}
 ) ORDER BY ord, fact`;
 }
+
+/**
+ * For answers that stand on neither: how many of the paid orders the usual events saw; nothing where there is no table of orders.
+ * Its relations stand within it, as the user's own expressions beside it may name tables.
+ */
+export function orderMatch(answer: string, given: Given, setting: Setting): string[] {
+  const days = { events: null, orders: null, from: given['from'] ?? null, to: given['to'] ?? null };
+  const orders = ordersOf(days, setting);
+  if (orders === null) return [];
+  const seen = matching(answer, days, setting);
+  return [`SELECT * FROM (WITH ${[orders.cte, ...seen.ctes].join(',\n')} ${seen.fact})`];
+}
+
+/** `purchase` of the usual events where they can be read, and the fact; the orders stand in `shop_order`. */
+function matching(answer: string, given: Given, setting: Setting): { readonly ctes: readonly string[]; readonly fact: string } {
+  try {
+    const events = eventsOf(answer, { ...given, events: null }, setting);
+    return { ctes: [...events.ctes(), events.purchase()], fact: matched(answer, given, setting) };
+  } catch (thrown) {
+    // The answer stands without events; that they can't be read is part of its evidence.
+    if (!(thrown instanceof MillraceError) || !['ANSWER_TABLE', 'ANSWER_COLUMN', 'ANSWER_TYPE'].includes(thrown.body.code)) throw thrown;
+    return { ctes: [], fact: unmatched(thrown.body.code === 'ANSWER_TABLE' ? 'there are no events' : 'the events can’t be read') };
+  }
+}
+
+const unmatched = (why: string) => `SELECT 7 AS ord, 'matched paid orders' AS fact, ${literal(`not known: ${why}`)} AS value`;
 
 function inDays(answer: string, given: Given, setting: Setting): string {
   return withinDays(answer, given, setting, 'time').join(' AND ') || 'true';

@@ -52,5 +52,5 @@ staged AS (
 )
 ${shown}`;
   },
-  evidence: (given, setting) => orderEvidence(needOrders(given, setting), setting, asides('lifecycle', given, setting)),
+  evidence: (given, setting) => orderEvidence('lifecycle', needOrders(given, setting), given, setting, asides('lifecycle', given, setting)),
 };

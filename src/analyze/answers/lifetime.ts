@@ -74,7 +74,7 @@ ${shown}`;
   evidence(given, setting) {
     const found = fitted(given);
     const history = historyCtes(given, setting).slice(1).join(',\n');
-    return orderEvidence(needOrders(given, setting), setting, [
+    return orderEvidence('lifetime', needOrders(given, setting), given, setting, [
       ...asides('lifetime', given, setting),
       `SELECT 6, 'fitted (weeks)', ${literal(parameters.map((name) => `${name} ${found[name].toPrecision(4)}`).join(', '))}`,
       `SELECT 6, 'customers, those who bought again', (WITH ${history} SELECT count(*) || ', ' || count(*) FILTER (WHERE x > 0) FROM history)`,

@@ -1,5 +1,6 @@
 import { fail } from '#core';
 import type { Metric, MetricJoin } from '../metrics/metric.ts';
+import { orderMatch } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Guard, type Setting } from './kind.ts';
 import { type Found, findTable, literal, needColumn, quote, withinDays } from './tables.ts';
 
@@ -49,7 +50,12 @@ export const metric: AnswerKind = {
       `SELECT 1 AS ord, 'rows used' AS fact, CAST(count(*) AS VARCHAR) AS value ${from}`,
       `SELECT 1, 'rows of ${all.name.replaceAll("'", "''")}', CAST(count(*) AS VARCHAR) FROM ${all.sql}`,
     ];
-    const selects = [...rows, ...span, `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`];
+    const selects = [
+      ...rows,
+      ...span,
+      ...orderMatch('metric', given, setting),
+      `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`,
+    ];
     return `SELECT fact, value FROM (\n  ${selects.join('\n  UNION ALL ')}\n) ORDER BY ord, fact`;
   },
   guards(given, setting) {

@@ -1,14 +1,18 @@
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
-import { type Found, findTable, firstColumn, literal, needColumn, quote, requireMoney, requireType } from './tables.ts';
+import { ambiguity, type Found, findTable, firstColumn, literal, needColumn, quote, requireMoney, requireType } from './tables.ts';
 
 export interface Orders {
   readonly table: Found;
   /** `shop_order`: order_id, time, amount, status, paid, test, customer, payment, refunded; an order once. */
   readonly cte: string;
+  /** Facts that weaken the answer, as rows of evidence. */
+  readonly caveats: readonly string[];
 }
 
 const defaults = ['shop.orders', 'main.orders'];
+const timeNames = ['ordered_at', 'order_time', 'created_at', 'time', '_time'];
+const amountNames = ['amount', 'value', 'total', 'revenue'];
 const unpaid = ['awaiting_payment', 'pending', 'unpaid', 'failed', 'payment_failed', 'on_hold'];
 
 /** The orders table, or null where none is named and none of the usual ones exists. Errors: ANSWER_TABLE, ANSWER_COLUMN. */
@@ -22,8 +26,8 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
   }
   if (asked === null && table.column('order_id') === null) return null;
   const id = needColumn(table, 'o', 'the order', ['order_id']);
-  const time = needColumn(table, 'o', 'its time', ['ordered_at', 'order_time', 'created_at', 'time', '_time']);
-  const amount = needColumn(table, 'o', 'its amount', ['amount', 'value', 'total', 'revenue']);
+  const time = needColumn(table, 'o', 'its time', timeNames);
+  const amount = needColumn(table, 'o', 'its amount', amountNames);
   requireType(table, time, 'the time of an order', /^TIMESTAMP/, 'TIMESTAMP WITH TIME ZONE');
   requireMoney(table, amount, 'the amount of an order');
   const status = firstColumn(table, 'o', ['status']);
@@ -33,6 +37,17 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
   };
   return {
     table,
+    // A topic's own _time stands beside the order's; created_at beside ordered_at is when the row was made.
+    caveats: [
+      ...ambiguity(table, 'the amount of an order', amountNames),
+      ...(table.column('ordered_at') === null
+        ? ambiguity(
+            table,
+            'the time of an order',
+            timeNames.filter((name) => name !== '_time'),
+          )
+        : []),
+    ],
     cte: `shop_order AS (
   SELECT ${id} AS order_id, min(${time}) AS time, max(${amount}) AS amount,
     ${status === null ? 'NULL::VARCHAR' : `any_value(${status})`} AS status,

@@ -55,7 +55,7 @@ ${shown}`;
   evidence(given, setting) {
     const aside = (reason: string, condition: string) =>
       `SELECT 2, 'set aside: ${reason}', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${condition} HAVING count(*) > 0`;
-    return orderEvidence(needOrders(given, setting), setting, [
+    return orderEvidence('rfm', needOrders(given, setting), given, setting, [
       aside('test orders', 'test'),
       aside('unpaid', 'NOT paid AND NOT test'),
       aside('no customer', 'customer IS NULL AND paid AND NOT test'),

@@ -55,7 +55,7 @@ FROM period AS p LEFT JOIN moved AS m ON m.as_of = p.day LEFT JOIN gone AS g ON 
   },
   evidence(given, setting) {
     const { where } = setting.segment(String(given['segment']));
-    return orderEvidence(needOrders(given, setting), setting, [
+    return orderEvidence('segment', needOrders(given, setting), given, setting, [
       ...asides('segment', given, setting),
       `SELECT 6, 'rule', ${literal(where)}`,
     ]);
@@ -102,7 +102,7 @@ SELECT s.segment, s.members, s.net, o.segment AS other, coalesce(b.shared, 0) AS
 FROM size AS s CROSS JOIN size AS o LEFT JOIN both_in AS b ON b.segment = s.segment AND b.other = o.segment ORDER BY s.segment, o.segment`;
   },
   evidence(given, setting) {
-    return orderEvidence(needOrders(given, setting), setting, [
+    return orderEvidence('segments', needOrders(given, setting), given, setting, [
       ...asides('segments', given, setting),
       ...rulesOf(given, setting).map(({ name, where }) => `SELECT 6, 'rule ' || ${literal(name)}, ${literal(where)}`),
     ]);

@@ -44,6 +44,14 @@ export function needColumn(table: Found, alias: string, what: string, names: rea
   return firstColumn(table, alias, names) ?? fail('ANSWER_COLUMN', { table: table.name, what, names: names.join(', ') });
 }
 
+/** A row of evidence where the table has more than one of the columns that could be meant: which one was taken. */
+export function ambiguity(table: Found, what: string, names: readonly string[]): string[] {
+  const [taken, ...others] = names.flatMap((name) => table.column(name) ?? []);
+  if (taken === undefined || others.length === 0) return [];
+  const fact = `caveat: ${what} of ${table.name} could be several columns`;
+  return [`SELECT 8 AS ord, ${literal(fact)} AS fact, ${literal(`${taken} is taken, not ${others.join(', ')}`)} AS value`];
+}
+
 /** `column` as firstColumn gives it. Errors: ANSWER_TYPE. */
 export function requireType(table: Found, column: string, what: string, types: RegExp, needs: string): void {
   const bare = column.slice(column.indexOf('"') + 1, -1).replaceAll('""', '"');
