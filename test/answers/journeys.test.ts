@@ -138,4 +138,35 @@ steps:
     });
     await assert.rejects(warehouse.run('journey', { events: 'main.events', journey: 'none' }), { code: 'JOURNEY_UNKNOWN' });
   });
+
+  test('a session ends where half an hour passed without an event, whatever half hours of the clock it spans, before 1970 too', async () => {
+    let state = 7;
+    const draw = (below: number) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    // Microseconds. Gaps about the half hour, to the microsecond; visitors begin anywhere, many around the zero of the clock.
+    const half = 1_800_000_000;
+    const gaps = [half - 1, half, half + 1, 0, 1, 60_000_000, 3 * half, half / 2];
+    const events: string[] = [];
+    let sessions = 0;
+    for (let visitor = 0; visitor < 200; visitor++) {
+      let time = visitor % 2 === 0 ? draw(4 * half) - 2 * half : 1_772_000_000_000_000 + draw(3) * half + draw(3) - 1;
+      for (let n = draw(12); n >= 0; n--) {
+        events.push(`(${visitor}, ${time})`);
+        const gap = gaps[draw(gaps.length)]!;
+        sessions += n === 0 || gap > half ? 1 : 0;
+        time += gap;
+      }
+    }
+    await warehouse.make(
+      `CREATE OR REPLACE TABLE main.gaps AS SELECT 'v' || v AS user_pseudo_id, make_timestamptz(t) AS time, 'e' AS event FROM (VALUES ${events.join(', ')}) AS e(v, t)`,
+    );
+    const { rows, facts } = await warehouse.run('paths', { events: 'main.gaps', by: 'event' });
+    assert.equal(facts['sessions'], String(sessions));
+    assert.deepEqual(
+      rows.map((row) => [row['step'], row['sessions']]),
+      [[1, sessions]],
+    );
+  });
 });

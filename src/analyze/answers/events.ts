@@ -22,7 +22,7 @@ export interface Events {
   readonly shape: 'flat' | 'ga_hits';
   /**
    * `event`, `used`: time, tie (order within one time), day, event, user, session, order_id, value, aside, and the wanted columns.
-   * `session` is NULL unless it is wanted: to find sessions costs two sorts of all events.
+   * `session` is NULL unless it is wanted: to find sessions costs one aggregation and a join of all events.
    * Errors: ANSWER_COLUMN for a wanted column that the table has not.
    */
   ctes(wanted?: readonly string[]): string[];
@@ -82,10 +82,19 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   -- A browser is the member who identified in it, whenever that was.
   SELECT ${browser} AS visitor, max(${member}) AS member FROM ${table.sql} AS e WHERE ${member} IS NOT NULL GROUP BY ALL
 )`;
-  const begins = `marked AS (
-  -- A session ends after 30 minutes without an event.
-  SELECT *, CASE WHEN time - lag(time) OVER (PARTITION BY visitor ORDER BY time, tie) <= ${idle} THEN 0 ELSE 1 END AS begins FROM plain
-)`;
+  const half = (time: string) => `time_bucket(${idle}, ${time})`;
+  const sessions = [
+    `half_hour AS (
+  -- A session ends after 30 minutes without an event: what falls into one half hour is of one session, and gaps lie between half hours.
+  SELECT ${browser} AS visitor, ${half(time)} AS half, min(${time}) AS first, max(${time}) AS last FROM ${table.sql} AS e WHERE ${time} IS NOT NULL GROUP BY ALL
+)`,
+    `marked AS (
+  SELECT *, CASE WHEN first - lag(last) OVER (PARTITION BY visitor ORDER BY half) <= ${idle} THEN 0 ELSE 1 END AS begins FROM half_hour
+)`,
+    `half_session AS (
+  SELECT visitor, half, visitor || '/' || sum(begins) OVER (PARTITION BY visitor ORDER BY half) AS session FROM marked
+)`,
+  ];
   const plain = (wanted: readonly string[]) => `plain AS (
   SELECT ${time} AS time, ${firstColumn(table, 'e', ['_position']) ?? '0'} AS tie, ${event} AS event, ${browser} AS visitor,
     ${member === null ? browser : `coalesce(k.member, ${browser})`} AS "user",${session === null ? '' : ` ${session} AS session,`}
@@ -99,19 +108,14 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
     shape: 'flat',
     ctes: (wanted = []) => {
       const found = session === null && wanted.includes('session');
-      const columns = found
-        ? `* EXCLUDE (begins), visitor || '/' || sum(begins) OVER (PARTITION BY visitor ORDER BY time, tie) AS session`
-        : session === null
-          ? '*, NULL::VARCHAR AS session'
-          : '*';
       return [
         ...(member === null ? [] : [known]),
+        ...(found ? sessions : []),
         plain(wanted),
-        ...(found ? [begins] : []),
         `event AS (
-  SELECT ${columns},
+  SELECT ${session === null ? `plain.*, ${found ? 'h.session' : 'NULL::VARCHAR AS session'}` : '*'},
     ${dayOf('time', setting)} AS day
-  FROM ${found ? 'marked' : 'plain'}
+  FROM plain${found ? ` LEFT JOIN half_session AS h ON h.visitor = plain.visitor AND h.half = ${half('plain.time')}` : ''}
 )`,
         usedCte(within),
       ];
