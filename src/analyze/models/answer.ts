@@ -12,6 +12,7 @@ import { checkStatement, readStatement, type Statement, tokens, type Who } from 
 import { name, type Reader, type Transaction, text, type Values } from '#store';
 import { blank, type Call, ctesBefore, findCalls, placeOf } from './calls.ts';
 import { type ModelFunction, modelFunctions } from './functions.ts';
+import type { Insights } from './insights.ts';
 import type { ModelFile, Workshop } from './model.ts';
 import { sourceOf } from './score.ts';
 
@@ -22,6 +23,7 @@ export interface Answering {
   /** The file of `name`, `name@version` or `name@alias`. MODEL_UNKNOWN, MODEL_FILE. */
   readonly open: (model: string) => ModelFile;
   readonly workshop: Pick<Workshop, 'answerer' | 'features'>;
+  readonly insights: Insights;
   readonly pause: () => Promise<void>;
 }
 
@@ -80,6 +82,13 @@ export function planCalls(sent: string): Planned {
 /** Fills the names of the plan. Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_FUNCTION, MODEL_INPUT, and those of the queries inside. */
 export async function answerCalls(planned: Planned, answering: Answering): Promise<void> {
   for (const { call, entry, as } of planned.steps) {
+    const model = call.model.includes('.') ? call.model : `main.${call.model}`;
+    if (entry.answer === null) {
+      await answering.insights.show(model, as, answering);
+      continue;
+    }
+    if (answering.insights.has(model))
+      fail('MODEL_FUNCTION', { call: `ML.${call.name}`, model, problem: 'a contribution analysis answers ML.GET_INSIGHTS alone' });
     const file = answering.open(call.model);
     const input = call.input === null ? null : await keepInput(planned, call, answering);
     const { reader, workshop, pause } = answering;

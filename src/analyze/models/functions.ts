@@ -23,12 +23,13 @@ export interface Asked {
   readonly pause: () => Promise<void>;
 }
 
+/** `answer` is null where there is no file to answer from: the insights of a contribution analysis are a table. */
 export interface ModelFunction {
   readonly name: string;
   readonly summary: string;
   readonly input: 'required' | 'optional' | 'none';
   readonly settings: readonly string[];
-  readonly answer: (asked: Asked) => Promise<void>;
+  readonly answer: ((asked: Asked) => Promise<void>) | null;
 }
 
 export const modelFunctions: readonly ModelFunction[] = [
@@ -67,6 +68,7 @@ export const modelFunctions: readonly ModelFunction[] = [
     settings: [],
     answer: featureImportance,
   },
+  { name: 'GET_INSIGHTS', summary: 'Segments by what they contribute to a change.', input: 'none', settings: [], answer: null },
   { name: 'GLOBAL_EXPLAIN', summary: 'How much each column moves predictions.', input: 'none', settings: [], answer: globalExplain },
 ];
 

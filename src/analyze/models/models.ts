@@ -7,6 +7,7 @@ import { type AlterModelStatement, type CreateModelStatement, type DropModelStat
 import { type AppendColumn, name as quote, type Reader, type Store, type Values } from '#store';
 import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts';
 import { expressionOf, inputsOf } from './columns.ts';
+import { type Insights, openInsights } from './insights.ts';
 import type { Input, ModelEntry, ModelFile, Trained, TrainingOrder, TrainingState, Version, Workshop } from './model.ts';
 import { isAlias, readBroughtOptions, readOptions, readSettings } from './options.ts';
 import { type Naming, openRegistry, spelledAs } from './registry.ts';
@@ -35,13 +36,17 @@ export interface Creating {
 
 export interface Models {
   list(): readonly ModelEntry[];
+  /** Contribution analyses: they have names like models, and no versions. */
+  readonly insights: Insights;
   /** See `answerCalls`. */
-  answer(planned: Planned, answering: Omit<Answering, 'open' | 'workshop'>): Promise<void>;
+  answer(planned: Planned, answering: Omit<Answering, 'open' | 'workshop' | 'insights'>): Promise<void>;
   /** Trains and deploys a version, or null where IF NOT EXISTS finds one. Errors: MODEL_*, LEARN_*. */
   create(
     statement: CreateModelStatement,
     creating: Creating,
   ): Promise<{ model: string; alias: string; version: Version; file: ModelFile } | null>;
+  /** A contribution analysis: what was made as rows, or null where IF NOT EXISTS finds one. Errors: MODEL_EXISTS, those of `Insights.create`. */
+  analyse(statement: CreateModelStatement, creating: Creating): Promise<Awaited<ReturnType<Insights['create']>> | null>;
   drop(statement: DropModelStatement): Promise<void>;
   /** Renames it or sets its options; null where IF EXISTS finds none. Errors: MODEL_UNKNOWN, MODEL_EXISTS, MODEL_OPTION, and those of `promote`. */
   alter(statement: AlterModelStatement, who: string): Promise<ModelEntry | null>;
@@ -63,6 +68,7 @@ export async function openModels(input: {
 }): Promise<Models> {
   const { store, workshop } = input;
   const registry = await openRegistry(store, workshop.find);
+  const insights = await openInsights(store);
   const running = new Map<string, { state: TrainingState; stop: AbortController }>();
   let tail: Promise<unknown> = Promise.resolve();
   let count = 0;
@@ -87,6 +93,7 @@ export async function openModels(input: {
   async function create(statement: CreateModelStatement, creating: Creating) {
     const model = `${statement.target.schema}.${statement.target.name}`;
     const present = registry.find(model) !== null;
+    if (insights.has(model.toLowerCase())) fail('MODEL_EXISTS', { model });
     if (present && statement.ifNotExists) return null;
     if (present && !statement.replace && statement.options['alias'] === undefined) fail('MODEL_EXISTS', { model });
     const { job, who } = creating;
@@ -259,10 +266,19 @@ export async function openModels(input: {
 
   return {
     list: registry.list,
-    answer: (planned, answering) => answerCalls(planned, { ...answering, open, workshop }),
+    insights,
+    answer: (planned, answering) => answerCalls(planned, { ...answering, open, workshop, insights }),
     create,
+    async analyse(statement, creating) {
+      const model = `${statement.target.schema}.${statement.target.name}`.toLowerCase();
+      if (registry.find(model) !== null) fail('MODEL_EXISTS', { model });
+      if (insights.has(model) && statement.ifNotExists) return null;
+      if (insights.has(model) && !statement.replace) fail('MODEL_EXISTS', { model });
+      return insights.create(statement, creating);
+    },
     async drop({ target, ifExists }) {
       const model = `${target.schema}.${target.name}`.toLowerCase();
+      if (insights.has(model)) return insights.drop(model);
       if (registry.find(model) === null) {
         if (ifExists) return;
         fail('MODEL_UNKNOWN', { model });

@@ -1,6 +1,7 @@
 /** The statements about models, as questions see them: what is done, and the rows that tell it. */
 import { type Column, fail, type Principal } from '#core';
 import type { Statement } from '#sql';
+import { isContribution } from './insights.ts';
 import { type Creating, type Models, toldOf } from './models.ts';
 import { spelledAs } from './registry.ts';
 
@@ -18,6 +19,8 @@ export async function modelStatement(
 ): Promise<Told | null> {
   switch (statement.kind) {
     case 'create_model': {
+      if (isContribution(statement))
+        return (await models.analyse(statement, { ...asked, who: who.name })) ?? { columns: texts('model'), rows: [[null]] };
       const created = await models.create(statement, { ...asked, who: who.name });
       return created === null ? { columns: texts('model'), rows: [[null]] } : toldOf(created);
     }
