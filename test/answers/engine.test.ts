@@ -12,6 +12,7 @@ const asked: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   lifetime: { orders: 'main.buyers' },
   segment: { segment: 'again', rows: 'history', grain: 'day' },
   segments: { segments: 'again,all' },
+  lookalike: { segment: 'all', orders: 'main.seen' },
   sample_ratio: { experiment: 'checkout' },
   experiment_plan: { experiment: 'checkout' },
   funnel: { steps: 'view_item,add_to_cart,purchase' },
@@ -31,6 +32,10 @@ describe('every answer', () => {
     await fillShop(warehouse, { seed: 9, users: 120, days: 5, start: '2026-03-27', timeZone: 'Europe/Berlin', currency: 'EUR' });
     await warehouse.make(
       `CREATE TABLE main.buyers AS SELECT 'o' || i AS order_id, 'c' || i % 30 AS customer_id, TIMESTAMPTZ '2026-03-01 12:00:00Z' + to_days(CAST(i * i % 37 AS INTEGER)) AS ordered_at, CAST(10 + i % 13 AS DECIMAL(18,2)) AS amount FROM range(80) AS r(i)`,
+    );
+    // Every other visitor has an order, so that there are members and others among them.
+    await warehouse.make(
+      `CREATE TABLE main.seen AS SELECT 'o' || row_number() OVER (ORDER BY visitor) AS order_id, visitor AS customer_id, TIMESTAMPTZ '2026-03-30 12:00:00Z' AS ordered_at, 10.0 AS amount FROM (SELECT DISTINCT user_pseudo_id AS visitor FROM raw.events) WHERE hash(visitor) % 2 = 0`,
     );
     warehouse.definitions.metrics.set(
       'revenue',

@@ -10,6 +10,7 @@ import { journey } from './journey.ts';
 import type { AnswerKind } from './kind.ts';
 import { lifecycle } from './lifecycle.ts';
 import { lifetime } from './lifetime.ts';
+import { lookalike } from './lookalike.ts';
 import { metric } from './metric.ts';
 import { paths } from './paths.ts';
 import { placements } from './placements.ts';
@@ -35,6 +36,7 @@ export const answers: readonly AnswerKind[] = [
   lifecycle,
   segment,
   segments,
+  lookalike,
   experiment,
   experimentBayes,
   sampleRatio,
