@@ -7,7 +7,7 @@ export { type Explanation, explain } from './explain.ts';
 export { assign, type Centroid, type ClusterOptions, type Clusters, centroids, checkClusters, cluster } from './kmeans.ts';
 export { checkModel, type Model } from './model.ts';
 export type { Plan } from './plan.ts';
-export { columnPredictor, type Prediction, predict, predictor } from './predict.ts';
+export { columnPredictor, type Prediction, predict, predictionOf, predictor } from './predict.ts';
 export type { Card, Figure, MetricName, Report, Trial, Warning } from './report.ts';
 export { train, type World } from './train.ts';
 export { forests } from './trees/boost.ts';

@@ -69,11 +69,15 @@ export function predictor(model: Model): (row: Readonly<Record<string, unknown>>
         expected: `a row with "${model.encoders[0]!.column}"`,
       });
     }
-    const answers = answer(row);
-    if (model.classes === null) return { value: answers[0]!, probabilities: null };
-    const label = model.classes[mostProbable(answers, 0, width)]!;
-    return { value: model.targetKind === 'number' ? Number(label) : label, probabilities: answers };
+    return predictionOf(model, answer(row));
   };
+}
+
+/** What a row's answers [width] say: the value, or the most probable class. */
+export function predictionOf({ classes, targetKind }: Pick<Model, 'classes' | 'targetKind'>, answers: Float64Array): Prediction {
+  if (classes === null) return { value: answers[0]!, probabilities: null };
+  const label = classes[mostProbable(answers, 0, classes.length)]!;
+  return { value: targetKind === 'number' ? Number(label) : label, probabilities: answers };
 }
 
 type RowAnswerer = (row: Readonly<Record<string, unknown>>) => Float64Array;

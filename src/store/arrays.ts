@@ -5,7 +5,6 @@ import {
   DuckDBDataChunk,
   type DuckDBDoubleVector,
   DuckDBInstance,
-  type DuckDBResult,
   type DuckDBType,
   DuckDBTypeId,
   type DuckDBValue,
@@ -47,11 +46,15 @@ let kept = 0;
  */
 export async function* arrayBlocks(connection: DuckDBConnection, sql: string, most: number): AsyncGenerator<ArrayBlock> {
   const table = `arrays_${++kept}`;
-  const list = await spelled(connection, sql, table);
+  const columns = await plainColumns(connection, sql, table);
+  const list = columns.map(({ expression, column }) => `${expression} AS ${name(column)}`).join(', ');
   await connection.run(`CREATE TEMP TABLE ${table} AS SELECT ${list} FROM (${sql})`);
   try {
     for (let from = 0; ; from += most) {
-      const block = await blockOf(await connection.run(`SELECT * FROM ${table} WHERE rowid >= ${from} AND rowid < ${from + most}`));
+      const chunks = await (
+        await connection.run(`SELECT * FROM ${table} WHERE rowid >= ${from} AND rowid < ${from + most}`)
+      ).fetchAllChunks();
+      const block = blockOf(chunks, columns);
       if (block.rows > 0) yield block;
       if (block.rows < most) return;
     }
@@ -60,45 +63,67 @@ export async function* arrayBlocks(connection: DuckDBConnection, sql: string, mo
   }
 }
 
-/** The columns, those with few spellings as ENUM. */
-async function spelled(connection: DuckDBConnection, sql: string, as: string): Promise<string> {
+/** How a column leaves DuckDB: a number, a text, or the number of a text among its spellings. */
+interface Plain {
+  readonly column: string;
+  readonly expression: string;
+  readonly kind: 'number' | 'text';
+  readonly spellings: readonly string[] | null;
+}
+
+/**
+ * The columns, those with few spellings as numbers. What is missing is a number too (NaN, -1): beside a mask of what is valid each
+ * value costs an arithmetic of big integers in the client library.
+ */
+async function plainColumns(connection: DuckDBConnection, sql: string, as: string): Promise<Plain[]> {
   const described = await connection.run(`SELECT * FROM (${sql}) LIMIT 0`);
   const types = described.columnTypes();
-  const columns = described.deduplicatedColumnNames().map((column, k) => ({ column: name(column), type: `${as}_${k}`, own: types[k]! }));
-  const texts = columns.filter(({ own }) => own.typeId === DuckDBTypeId.VARCHAR);
-  if (texts.length === 0) return '*';
-  const counts = texts.map(({ column }) => `approx_count_distinct(${column})`);
+  const columns = described.deduplicatedColumnNames().map((column, k): Plain => {
+    const quoted = name(column);
+    if (types[k]!.typeId !== DuckDBTypeId.DOUBLE) return { column, expression: quoted, kind: 'text', spellings: null };
+    return { column, expression: `coalesce(${quoted}, 'NaN'::DOUBLE)`, kind: 'number', spellings: null };
+  });
+  const texts = columns.filter(({ kind }) => kind === 'text');
+  if (texts.length === 0) return columns;
+  const counts = texts.map(({ expression }) => `approx_count_distinct(${expression})`);
   const [row] = (await connection.runAndReadAll(`SELECT count(*), ${counts.join(', ')} FROM (${sql})`)).getRows();
   const [rows, ...spellings] = row!.map(Number);
-  if (rows! < WORTH) return '*';
-  const few = new Set<unknown>();
-  for (const [k, { column, type }] of texts.entries()) {
+  if (rows! < WORTH) return columns;
+  const few = new Map<Plain, Plain>();
+  for (const [k, text] of texts.entries()) {
     if (spellings[k] === 0 || spellings[k]! > SPELLINGS) continue;
-    await connection.run(`CREATE TEMP TYPE ${type} AS ENUM (SELECT DISTINCT ${column} FROM (${sql}) WHERE ${column} IS NOT NULL)`);
-    few.add(column);
+    const type = `${as}_${k}`;
+    const { expression } = text;
+    await connection.run(`CREATE TEMP TYPE ${type} AS ENUM (SELECT DISTINCT ${expression} FROM (${sql}) WHERE ${expression} IS NOT NULL)`);
+    const told = await connection.runAndReadAll(`SELECT unnest(enum_range(NULL::${type}))::VARCHAR`);
+    const coded = `coalesce(enum_code(${expression}::${type})::DOUBLE, -1)`;
+    few.set(text, { ...text, expression: coded, spellings: told.getRows().map(([spelling]) => String(spelling)) });
   }
-  return columns.map(({ column, type }) => (few.has(column) ? `${column}::${type} AS ${column}` : column)).join(', ');
+  return columns.map((column) => few.get(column) ?? column);
 }
 
-/** All rows of a result. */
-async function blockOf(result: DuckDBResult): Promise<ArrayBlock> {
-  const numeric = result.columnTypes().map((type) => type.typeId === DuckDBTypeId.DOUBLE);
-  const chunks = await result.fetchAllChunks();
+function blockOf(chunks: readonly DuckDBDataChunk[], columns: readonly Pick<Plain, 'column' | 'kind' | 'spellings'>[]): ArrayBlock {
   const rows = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
-  return { rows, columns: result.deduplicatedColumnNames().map((column, k) => columnOf(column, numeric[k]!, chunks, k, rows)) };
+  return { rows, columns: columns.map((column, k) => columnOf(column, chunks, k, rows)) };
 }
 
-function columnOf(column: string, numeric: boolean, chunks: readonly DuckDBDataChunk[], k: number, rows: number): ArrayColumn {
-  const numbers = new Float64Array(numeric ? rows : 0);
-  const texts: (string | null)[] = numeric ? [] : new Array(rows).fill(null);
+function columnOf(
+  { column, kind, spellings }: Pick<Plain, 'column' | 'kind' | 'spellings'>,
+  chunks: readonly DuckDBDataChunk[],
+  k: number,
+  rows: number,
+): ArrayColumn {
+  const numbers = new Float64Array(kind === 'number' ? rows : 0);
+  const texts: (string | null)[] = kind === 'number' ? [] : new Array(rows).fill(null);
   let at = 0;
   for (const chunk of chunks) {
     const vector = chunk.getColumnVector(k);
     const count = vector.itemCount;
-    if (numeric) for (let row = 0; row < count; row++, at++) numbers[at] = (vector.getItem(row) as number | null) ?? Number.NaN;
-    else for (let row = 0; row < count; row++, at++) texts[at] = vector.getItem(row) as string | null;
+    if (kind === 'number') for (let row = 0; row < count; row++, at++) numbers[at] = (vector.getItem(row) as number | null) ?? Number.NaN;
+    else if (spellings === null) for (let row = 0; row < count; row++, at++) texts[at] = vector.getItem(row) as string | null;
+    else for (let row = 0; row < count; row++, at++) texts[at] = spellings[vector.getItem(row) as number] ?? null;
   }
-  return numeric ? { name: column, kind: 'number', values: numbers } : { name: column, kind: 'text', values: texts };
+  return kind === 'number' ? { name: column, kind, values: numbers } : { name: column, kind, values: texts };
 }
 
 const TYPES: Readonly<Record<AppendColumn['kind'], { sql: string; type: () => DuckDBType }>> = {
@@ -150,7 +175,14 @@ export async function readParquetArrays(path: string, folder: string, memory: By
   const connection = await instance.connect();
   try {
     await lockDown(connection, { folders: [folder], temp: folder, threads: 1, memory });
-    return await blockOf(await connection.stream(`SELECT * FROM read_parquet(${text(path)})`));
+    const result = await connection.stream(`SELECT * FROM read_parquet(${text(path)})`);
+    const types = result.columnTypes();
+    const columns = result.deduplicatedColumnNames().map((column, k) => ({
+      column,
+      kind: types[k]!.typeId === DuckDBTypeId.DOUBLE ? ('number' as const) : ('text' as const),
+      spellings: null,
+    }));
+    return blockOf(await result.fetchAllChunks(), columns);
   } finally {
     connection.closeSync();
     instance.closeSync();

@@ -1,8 +1,9 @@
 /** Answers over HTTP in the front: pure JavaScript, from models at hand. A new champion answers the golden rows before it takes over. */
 import type { ExportFormat, ModelEntry, ModelFile } from '#analyze';
-import { fail } from '#core';
-import { explain } from '#learn';
+import { fail, MillraceError } from '#core';
+import { explain, type Prediction, predictionOf } from '#learn';
 import { type RowAnswerer, rowAnswerer } from './answers.ts';
+import { type BatchAnswerer, batchAnswerer, LEAST_TOGETHER } from './batch.ts';
 import { exported } from './exports.ts';
 import { withFeatures } from './features.ts';
 import { modelPath, readModelFile } from './file.ts';
@@ -31,16 +32,18 @@ export interface ModelServer {
 interface Ready {
   readonly file: ModelFile;
   readonly answer: RowAnswerer;
+  readonly together: BatchAnswerer | null;
 }
 
-/** Rows between two looks at what else the loop has to do: a few milliseconds of the slowest models. */
+/** Rows between two looks at what else the loop has to do: a few milliseconds of the slowest models, and of most where many are answered together. */
 const SLICE = 128;
+const SLICE_TOGETHER = 512;
 
 /** `problem` is told of a champion that could not take over; the one before goes on serving. */
 export function openModelServer(dataPath: string, problem: (thrown: unknown) => void): ModelServer {
   const shelf = openShelf<Ready>(dataPath, (file) => {
     replayRows(file);
-    return { file, answer: rowAnswerer(file) };
+    return { file, answer: rowAnswerer(file), together: batchAnswerer(file) };
   });
   /** What serves as the champion of each model, and goes on when its successor can't be read. */
   const serving = new Map<string, { version: number; hash: string; ready: Ready }>();
@@ -90,10 +93,25 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
       const { version, ready } = find(model);
       const { file, answer } = ready;
       if (file.transform !== null) fail('MODEL_TRANSFORM', { model: file.name });
+      const shape = predictedShape(file);
       const predictions: PredictedRow[] = [];
-      for (const row of rows) {
-        if (predictions.length > 0 && predictions.length % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
-        predictions.push(predictedRow(file, answer(row), explained ? row : null));
+      for (let from = 0; from < rows.length; ) {
+        if (from > 0) await new Promise((resolve) => setImmediate(resolve));
+        const many = !explained && rows.length - from >= LEAST_TOGETHER ? rows.slice(from, from + SLICE_TOGETHER) : [];
+        const answers = many.length === 0 ? null : answeredTogether(ready, many);
+        if (answers !== null) {
+          const width = answers.length / many.length;
+          for (let row = 0; row < many.length; row++)
+            predictions.push(shape(predictionOf(file.model, answers.subarray(row * width, (row + 1) * width))));
+          from += many.length;
+        } else {
+          const few = rows.slice(from, from + SLICE);
+          for (const row of few) {
+            const predicted = shape(answer(row));
+            predictions.push(explained ? { ...predicted, explanation: explanationOf(file, row) } : predicted);
+          }
+          from += few.length;
+        }
       }
       return { model: file.name, version, predictions };
     },
@@ -106,19 +124,30 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
   };
 }
 
+/** A row that can't be read is told of by the answerer of single rows, which meets it in its turn. */
+function answeredTogether({ together }: Ready, rows: readonly Readonly<Record<string, unknown>>[]): Float64Array | null {
+  try {
+    return together?.(rows) ?? null;
+  } catch (thrown) {
+    if (thrown instanceof MillraceError && thrown.code === 'MODEL_INPUT') return null;
+    throw thrown;
+  }
+}
+
 /** Named as in SQL: predicted_<target>, and the probability of each class. */
-function predictedRow(
-  file: ModelFile,
-  { value, probabilities }: ReturnType<RowAnswerer>,
-  row: Readonly<Record<string, unknown>> | null,
-): PredictedRow {
+function predictedShape(file: ModelFile): (prediction: Prediction) => PredictedRow {
   const { model } = file;
-  const predicted = { [`predicted_${model.target}`]: isFlag(file) ? value === 1 : value };
-  const chances =
-    probabilities === null || model.classes === null
-      ? {}
-      : { probabilities: Object.fromEntries(model.classes.map((label, k) => [labelOf(file, label), probabilities[k]!])) };
-  return { ...predicted, ...chances, ...(row === null ? {} : { explanation: explanationOf(file, row) }) };
+  const name = `predicted_${model.target}`;
+  const flag = isFlag(file);
+  const labels = model.classes?.map((label) => labelOf(file, label)) ?? null;
+  return ({ value, probabilities }) => {
+    const predicted: Record<string, unknown> = { [name]: flag ? value === 1 : value };
+    if (probabilities === null || labels === null) return predicted;
+    const chances: Record<string, number> = {};
+    for (let k = 0; k < labels.length; k++) chances[labels[k]!] = probabilities[k]!;
+    predicted['probabilities'] = chances;
+    return predicted;
+  };
 }
 
 function explanationOf(file: ModelFile, row: Readonly<Record<string, unknown>>): unknown {

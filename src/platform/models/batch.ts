@@ -1,0 +1,56 @@
+/** Many rows from JSON at once, as columns: half the work of a row at a time, and the same bits. */
+import type { ModelFile } from '#analyze';
+import type { ColumnData } from '#learn';
+import { columnAnswerer } from './answers.ts';
+
+export type JsonRow = Readonly<Record<string, unknown>>;
+
+/** Answers [rows × width], or null where the rows have to be asked one by one, which also says what is wrong with which. */
+export type BatchAnswerer = (rows: readonly JsonRow[]) => Float64Array | null;
+
+/** Fewer rows are answered as fast one by one. */
+export const LEAST_TOGETHER = 256;
+
+/** Null for models that read rows in a way of their own: those that were brought, and those with feature functions. */
+export function batchAnswerer(file: ModelFile): BatchAnswerer | null {
+  const { model, features = [] } = file;
+  if (model.format === 'onnx' || features.length > 0 || model.encoders.length === 0) return null;
+  const answer = columnAnswerer(file);
+  const names = [...new Set(model.encoders.map(({ column }) => column))];
+  const numbers = new Set(model.encoders.filter(({ kind }) => kind === 'number').map(({ column }) => column));
+  return (rows) => {
+    const named = new Uint8Array(rows.length);
+    const columns: ColumnData[] = [];
+    for (const name of names) {
+      const column = columnOf(rows, name, numbers.has(name), named);
+      if (column === null) return null;
+      columns.push(column);
+    }
+    return named.includes(0) ? null : answer(columns);
+  };
+}
+
+/**
+ * A column whose values are all numbers or all texts, beside missing ones; null for any other. Flags are numbers where the model reads
+ * numbers; as categories they have a spelling that only the row's own reader knows. `named` is set for rows that have the name.
+ */
+function columnOf(rows: readonly JsonRow[], name: string, flags: boolean, named: Uint8Array): ColumnData | null {
+  const numbers = new Float64Array(rows.length).fill(Number.NaN);
+  let texts: (string | null)[] | null = null;
+  let numeric = false;
+  for (let at = 0; at < rows.length; at++) {
+    const value = rows[at]![name];
+    if (value === undefined) continue;
+    named[at] = 1;
+    if (value === null) continue;
+    if (typeof value === 'string') {
+      texts ??= new Array<string | null>(rows.length).fill(null);
+      texts[at] = value;
+    } else if (typeof value === 'number' || (flags && typeof value === 'boolean')) {
+      numbers[at] = Number(value);
+      numeric = true;
+    } else return null;
+  }
+  if (texts === null) return { name, kind: 'number', values: numbers };
+  return numeric ? null : { name, kind: 'text', values: texts };
+}
