@@ -10,10 +10,12 @@ export {
 } from './answers/index.ts';
 export { type Journey, parseJourney } from './metrics/journey.ts';
 export { type Metric, type MetricJoin, parseMetric } from './metrics/metric.ts';
+export { clusterFigures, distancesWithin } from './models/clusters.ts';
 export { referenceOf } from './models/drift.ts';
 export type {
   BroughtModel,
   Cell,
+  ClusterModel,
   ExportFormat,
   Feature,
   FeatureCall,

@@ -95,6 +95,24 @@ export function assign(
   return { nearest, distances: squares.map(Math.sqrt) };
 }
 
+/**
+ * How well clusters are told apart (Davies, Bouldin 1979; lower is better): for each, its worst neighbour by the mean distances of both
+ * to their own centroid, over the distance between the two; the mean of all. `scatter` is the mean distance of each cluster's rows, NaN
+ * for one without rows, which is left out.
+ */
+export function daviesBouldin(clusters: Clusters, scatter: ArrayLike<number>): number {
+  const { width } = clusters.design;
+  const at = unpackDoubles(clusters.centroids);
+  const apart = (a: number, b: number): number => {
+    let sum = 0;
+    for (let k = 0; k < width; k++) sum += (at[a * width + k]! - at[b * width + k]!) ** 2;
+    return Math.sqrt(sum);
+  };
+  const held = Array.from(scatter, (_, k) => k).filter((k) => !Number.isNaN(scatter[k]!));
+  const worst = held.map((a) => Math.max(...held.filter((b) => b !== a).map((b) => (scatter[a]! + scatter[b]!) / apart(a, b))));
+  return worst.reduce((sum, each) => sum + each / worst.length, 0);
+}
+
 /** What a cluster is like in one feature: a number's mean in its own unit, or the share of each category. */
 export interface Centroid {
   readonly cluster: number;

@@ -111,7 +111,8 @@ function treesRowAnswerer(learned: Learned & { kind: 'trees' }, encoders: readon
   };
 }
 
-function rowColumn(row: Readonly<Record<string, unknown>>, encoder: Encoder): ColumnData {
+/** A row's value as a column of one. MODEL_INPUT for a value that is none. */
+export function rowColumn(row: Readonly<Record<string, unknown>>, encoder: Encoder): ColumnData {
   const value = cellOf(row[encoder.column], encoder);
   if (typeof value === 'number') return { name: encoder.column, kind: 'number', values: Float64Array.of(value) };
   return { name: encoder.column, kind: 'text', values: [textOf(value)] };

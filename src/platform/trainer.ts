@@ -4,9 +4,17 @@
  */
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { dirname } from 'node:path';
-import { type ModelFile, type Profile, referenceOf, type TrainingOrder } from '#analyze';
+import {
+  type ClusterModel,
+  clusterFigures,
+  distancesWithin,
+  type ModelFile,
+  type Profile,
+  referenceOf,
+  type TrainingOrder,
+} from '#analyze';
 import { asMillraceError, type Bytes, type ErrorBody, fail } from '#core';
-import { type ColumnData, lendHelpers, type Progress, train } from '#learn';
+import { assign, type ColumnData, cluster, lendHelpers, type Model, type Plan, type Progress, train } from '#learn';
 import { startPool } from '#run';
 import { readParquetArrays } from '#store';
 import { readBelow } from './models/exports.ts';
@@ -49,18 +57,9 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
   const columns = order.columns.map((input, k): ColumnData => ({ ...block.columns[k]!, kind: input.kind, name: input.name }) as ColumnData);
   const features = fitFeatures(order.features, columns);
   const learned = withFeatures(features, columns).filter(({ name }) => features.some(({ as }) => as === name) || !order.raw.includes(name));
-  let told = 0;
-  const model = await train(
-    order.plan,
-    learned,
-    (progress) => {
-      if (performance.now() - told < TELL) return;
-      told = performance.now();
-      say({ kind: 'progress', progress });
-    },
-    stop.signal,
-  );
-  const read = new Set(model.encoders.map(({ column }) => column));
+  const model = order.clustering === null ? await trained(order.plan, learned, stop.signal) : clustered(order.clustering, learned);
+  const { encoders } = model.format === 'clusters' ? model.clusters : model;
+  const read = new Set(encoders.map(({ column }) => column));
   const made = features.filter(({ as }) => read.has(as));
   for (const { as } of made) read.delete(as);
   const used = new Set([...read, ...made.flatMap((feature) => feature.columns)]);
@@ -73,7 +72,10 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
     type: order.type,
     plan: order.plan,
     inputs,
-    target: order.columns.find(({ name }) => name === order.plan.target)!,
+    target:
+      model.format === 'clusters'
+        ? { name: model.target, type: 'BIGINT', kind: 'number' }
+        : order.columns.find(({ name }) => name === order.plan.target)!,
     transform: order.transform,
     features: made,
     model,
@@ -81,6 +83,23 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
     profile: columns.filter(({ name }) => used.has(name)).map(profileOf),
   };
   return { kind: 'trained', ...writeAside(order.path, file) };
+}
+
+function trained(plan: Plan, columns: readonly ColumnData[], stop: AbortSignal): Promise<Model> {
+  let told = 0;
+  const tell = (progress: Progress): void => {
+    if (performance.now() - told < TELL) return;
+    told = performance.now();
+    say({ kind: 'progress', progress });
+  };
+  return train(plan, columns, tell, stop);
+}
+
+function clustered(order: NonNullable<TrainingOrder['clustering']>, columns: readonly ColumnData[]): ClusterModel {
+  const clusters = cluster(columns, order);
+  const figures = clusterFigures(clusters, distancesWithin(assign(clusters, columns), clusters.sizes.length));
+  const head = { format: 'clusters', task: 'clustering', target: 'centroid_id', targetKind: 'number', report: null } as const;
+  return { ...head, classes: clusters.sizes.map((_, k) => String(k + 1)), clusters, figures };
 }
 
 /** Read here, where a file that asks for too much memory ends nothing but this process. */

@@ -1,27 +1,15 @@
 /** The ML functions, each in one entry: what it takes, and how its answer becomes a table that only the question sees. */
-import { type Column, fail } from '#core';
+import { fail } from '#core';
 import { type ColumnData, explain, type Model, type Report } from '#learn';
 import { quoteLiteral } from '#sql';
-import { type AppendColumn, name, type Reader, type Weights } from '#store';
-import type { Call } from './calls.ts';
+import { type AppendColumn, name, type Weights } from '#store';
+import { type Asked, beside, misfit, scoredInput } from './asked.ts';
+import { clusterCentroids, evaluateClusters, predictClusters } from './clusters.ts';
 import { counted, driftOf, type Reference } from './drift.ts';
 import { classificationFigures, confusion, confusionFigures, decide, type Judged, regressionFigures, rocPoints } from './judge.ts';
-import type { ModelFile, Workshop } from './model.ts';
-import { EXPLAINED_BLOCK, type Scored, score, transformed } from './score.ts';
+import type { ModelFile } from './model.ts';
+import { EXPLAINED_BLOCK, type Scored } from './score.ts';
 import { weightsOf } from './weights.ts';
-
-export interface Asked {
-  readonly call: Call;
-  readonly file: ModelFile;
-  readonly reader: Reader;
-  /** The rows of the call's table or query. */
-  readonly input: { readonly table: string; readonly columns: readonly Column[] } | null;
-  /** The name that the answer must get. */
-  readonly as: string;
-  readonly workshop: Pick<Workshop, 'answerer' | 'features'>;
-  /** Lets others run; throws when the question was cancelled. */
-  readonly pause: () => Promise<void>;
-}
 
 /** `answer` is null where there is no file to answer from: the insights of a contribution analysis are a table. */
 export interface ModelFunction {
@@ -33,7 +21,13 @@ export interface ModelFunction {
 }
 
 export const modelFunctions: readonly ModelFunction[] = [
-  { name: 'PREDICT', summary: 'Each row with its prediction.', input: 'required', settings: ['threshold'], answer: predictRows },
+  {
+    name: 'PREDICT',
+    summary: 'Each row with its prediction, or its cluster.',
+    input: 'required',
+    settings: ['threshold'],
+    answer: (asked) => (asked.file.model.format === 'clusters' ? predictClusters(asked) : predictRows(asked)),
+  },
   {
     name: 'EXPLAIN_PREDICT',
     summary: 'Each row with what moved its prediction.',
@@ -41,7 +35,14 @@ export const modelFunctions: readonly ModelFunction[] = [
     settings: ['top_k_features'],
     answer: explainRows,
   },
-  { name: 'EVALUATE', summary: 'How good it is.', input: 'optional', settings: ['threshold'], answer: evaluate },
+  {
+    name: 'EVALUATE',
+    summary: 'How good it is.',
+    input: 'optional',
+    settings: ['threshold'],
+    answer: (asked) => (asked.file.model.format === 'clusters' ? evaluateClusters(asked) : evaluate(asked)),
+  },
+  { name: 'CENTROIDS', summary: 'What each cluster is like.', input: 'none', settings: [], answer: clusterCentroids },
   {
     name: 'CONFUSION_MATRIX',
     summary: 'Rows by true and predicted class.',
@@ -72,15 +73,14 @@ export const modelFunctions: readonly ModelFunction[] = [
   { name: 'GLOBAL_EXPLAIN', summary: 'How much each column moves predictions.', input: 'none', settings: [], answer: globalExplain },
 ];
 
-const misfit = ({ call, file }: Asked, problem: string): never =>
-  fail('MODEL_FUNCTION', { call: `ML.${call.name}`, model: file.name, problem });
-
 function trainedModel(asked: Asked): Model {
   const { model } = asked.file;
-  return model.format === 'onnx' ? misfit(asked, 'it was brought as an ONNX file, which says nothing of its parts') : model;
+  if (model.format === 'onnx') return misfit(asked, 'it was brought as an ONNX file, which says nothing of its parts');
+  return model.format === 'clusters' ? misfit(asked, 'it has clusters; see ML.CENTROIDS') : model;
 }
 
 function reportOf(asked: Asked): Report {
+  if (asked.file.model.format === 'clusters') return misfit(asked, 'it has clusters; see ML.EVALUATE and ML.CENTROIDS');
   return asked.file.model.report ?? misfit(asked, 'it was not trained here, so that nothing is known of its training');
 }
 
@@ -89,11 +89,6 @@ function thresholdOf(asked: Asked): number {
   if (typeof value !== 'number' || !(value >= 0 && value <= 1)) return misfit(asked, `the threshold ${String(value)} is not from 0 to 1`);
   if (value !== 0.5 && asked.file.model.classes?.length !== 2) misfit(asked, 'a threshold needs two classes');
   return value;
-}
-
-async function* scoredInput(asked: Asked, withTruth: boolean, most?: number): AsyncGenerator<Scored> {
-  const source = await transformed(asked.reader, asked.file, asked.input!.table);
-  yield* score(asked.reader, asked.file, source, withTruth, asked.workshop.answerer, asked.pause, most);
 }
 
 /** Classes as texts; learning knows true and false as 1 and 0. */
@@ -119,13 +114,6 @@ function classCodes(answers: Float64Array, width: number, threshold: number): Fl
   const codes = new Float64Array(answers.length / width);
   for (let row = 0; row < codes.length; row++) codes[row] = decide(answers, row * width, width, threshold);
   return codes;
-}
-
-/** Columns of the input that stay beside the answer; those of the same name give way. */
-function beside(asked: Asked, own: readonly string[]): string {
-  const taken = asked.input!.columns.filter((column) => own.some((each) => each.toLowerCase() === column.name.toLowerCase()));
-  const kept = asked.input!.columns.length > taken.length;
-  return kept ? `, t.*${taken.length === 0 ? '' : ` EXCLUDE (${taken.map((column) => name(column.name)).join(', ')})`}` : '';
 }
 
 async function predictRows(asked: Asked): Promise<void> {
@@ -242,7 +230,8 @@ function truthOf(asked: Asked, column: ColumnData, row: number, codes: ReadonlyM
 }
 
 function demandClasses(asked: Asked, two = false): readonly string[] {
-  const { classes } = asked.file.model;
+  const { classes, format } = asked.file.model;
+  if (format === 'clusters') return misfit(asked, 'its rows have no labels to compare with');
   if (classes === null) return misfit(asked, 'it predicts a number');
   if (two && classes.length !== 2) misfit(asked, `it has ${classes.length} classes, and two are needed`);
   return classes;

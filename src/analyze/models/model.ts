@@ -1,5 +1,5 @@
 import type { ErrorBody } from '#core';
-import type { ColumnData, Model, Plan, Progress } from '#learn';
+import type { Clusters, ColumnData, Model, Plan, Progress } from '#learn';
 import type { FeatureCall } from '#sql';
 import type { Reference } from './drift.ts';
 
@@ -64,6 +64,19 @@ export interface BroughtModel {
   readonly answers: string;
 }
 
+/** Clusters under the head that a trained model has: its classes are the numbers of the clusters, its answers each row's distances to them. */
+export interface ClusterModel {
+  readonly format: 'clusters';
+  readonly task: 'clustering';
+  readonly target: 'centroid_id';
+  readonly targetKind: 'number';
+  readonly classes: readonly string[];
+  readonly report: null;
+  readonly clusters: Clusters;
+  /** Of the training rows. */
+  readonly figures: { readonly davies_bouldin_index: number; readonly mean_squared_distance: number };
+}
+
 /** A model's file: `<data>/models/<schema.name>/<version>.json`. Its SHA-256 stands in `millrace.model`. */
 export interface ModelFile {
   readonly format: 'millrace-model-file';
@@ -81,7 +94,7 @@ export interface ModelFile {
   readonly transform: readonly string[] | null;
   /** What its feature functions make of the inputs before the model reads them; absent in files that know none. */
   readonly features?: readonly Feature[];
-  readonly model: Model | BroughtModel;
+  readonly model: Model | BroughtModel | ClusterModel;
   readonly golden: Golden;
   readonly profile: readonly Profile[];
 }
@@ -104,6 +117,8 @@ export interface TrainingOrder {
     readonly columns: readonly string[] | null;
     readonly classes: readonly string[] | null;
   } | null;
+  /** Rows are put into clusters; there is nothing to predict. */
+  readonly clustering: { readonly clusters?: number; readonly seed?: number; readonly ignore?: readonly string[] } | null;
 }
 
 export type ExportFormat = 'onnx' | 'json' | 'js';
@@ -133,7 +148,7 @@ export interface Workshop {
   prove(file: ModelFile, inSql: readonly (readonly number[])[]): Promise<void>;
   /** The version that `name`, `schema.name`, `name@2` or `name@alias` means; the champion without either. MODEL_UNKNOWN. */
   find(models: readonly ModelEntry[], spelled: string): { entry: ModelEntry; version: Version };
-  /** Columns [rows] → answers [rows × width]: class probabilities in the model's order, or values. Errors: MODEL_INPUT, MODEL_ONNX. */
+  /** Columns [rows] → answers [rows × width]: class probabilities in the model's order, values, or distances to clusters. Errors: MODEL_INPUT, MODEL_ONNX. */
   answerer(file: ModelFile): (columns: readonly ColumnData[]) => Float64Array;
   /** The columns with those that the model's features make. */
   features(file: ModelFile, columns: readonly ColumnData[]): readonly ColumnData[];
@@ -156,7 +171,7 @@ export interface Version {
   readonly created: string;
   readonly by: string;
   readonly type: string;
-  readonly task: 'regression' | 'classification';
+  readonly task: ModelFile['model']['task'];
   readonly target: string;
   readonly query: string;
   readonly transform: string | null;

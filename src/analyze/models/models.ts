@@ -159,7 +159,7 @@ export async function openModels(input: {
     const described = await reader.stream(`SELECT * FROM ${from} LIMIT 0`, given);
     await described.next();
     const columns = inputsOf(described.columns);
-    const { type, plan, alias } = readOptions(
+    const { type, plan, alias, clustering } = readOptions(
       statement.options,
       columns.map((column) => column.name),
     );
@@ -174,7 +174,7 @@ export async function openModels(input: {
     const expressions = items === null ? null : withoutTarget(items, columns, plan.target);
     const transform = expressions?.every((item) => PLAIN.test(item)) ? null : expressions;
     const { features } = statement;
-    const order: TrainingOrder = { name: model, type, plan, parquet, columns, transform, features, raw, brought: null };
+    const order: TrainingOrder = { name: model, type, plan, parquet, columns, transform, features, raw, brought: null, clustering };
     return { order, alias, batch, rows };
   }
 
@@ -182,8 +182,9 @@ export async function openModels(input: {
     const refuse = (option: string, problem: string): never => fail('MODEL_OPTION', { option, problem });
     if (statement.body !== null) refuse('model_path', 'brings a whole model: leave out AS SELECT');
     if (statement.transform !== null) refuse('TRANSFORM', 'is not for a model that is brought');
-    const { type, plan, alias, brought } = readBroughtOptions(statement.options);
-    const order: TrainingOrder = { name: model, type, plan, parquet: null, columns: [], transform: null, features: [], raw: [], brought };
+    const { type, plan, alias, brought, clustering } = readBroughtOptions(statement.options);
+    const none = { parquet: null, columns: [], transform: null, features: [], raw: [] };
+    const order: TrainingOrder = { name: model, type, plan, ...none, brought, clustering };
     return { order, alias, batch: store.batch(), rows: 0 };
   }
 
@@ -206,7 +207,7 @@ export async function openModels(input: {
           hash: trained.hash,
           bytes: trained.bytes,
         };
-        const row: Version = { ...made, ...about, ...facts, metrics: trained.file.model.report?.scores ?? [] };
+        const row: Version = { ...made, ...about, ...facts, metrics: scoresOf(trained.file) };
         await registry.addVersion(tx, model, row);
         await registry.addNaming(tx, model, { alias: prepared.alias, version: row.version, rolledBack: false }, creating.who);
         // A model that has never served has no champion to be challenged.
@@ -398,6 +399,12 @@ function withoutTarget(items: readonly string[], columns: readonly Input[], targ
   return items.filter((_, k) => columns[k]!.name !== target);
 }
 
+/** The figures that the registry shows. */
+function scoresOf({ model }: ModelFile): Version['metrics'] {
+  if (model.format !== 'clusters') return model.report?.scores ?? [];
+  return Object.entries(model.figures).map(([metric, value]) => ({ metric, value, error: 0 }));
+}
+
 /** The report of a new version as rows: what the asker of CREATE MODEL is told. */
 export function toldOf(created: { model: string; alias: string; version: Version; file: ModelFile }): {
   columns: Column[];
@@ -427,7 +434,10 @@ export function toldOf(created: { model: string; alias: string; version: Version
     columns,
     rows:
       report === null
-        ? [line('inputs', created.file.inputs.length, null, created.file.inputs.map(({ name }) => name).join(', '))]
+        ? [
+            ...created.version.metrics.map(({ metric, value }) => line(metric, value, null, null)),
+            line('inputs', created.file.inputs.length, null, created.file.inputs.map(({ name }) => name).join(', ')),
+          ]
         : [
             ...report.scores.map(({ metric, value, error }) => line(metric, value, error, null)),
             line(`${report.metric} of the simple rule`, report.rule.score, null, report.rule.text),

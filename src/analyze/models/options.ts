@@ -10,6 +10,7 @@ export interface Ordered {
   /** What the new version is to be called; the champion unless said otherwise. */
   readonly alias: string;
   readonly brought: TrainingOrder['brought'];
+  readonly clustering: TrainingOrder['clustering'];
 }
 
 type Draft = { -readonly [K in keyof Omit<Plan, 'trees' | 'linear'>]: Plan[K] } & {
@@ -132,6 +133,7 @@ export const isAlias = (text: string): boolean => /^[a-z][a-z0-9_]{0,62}$/.test(
 /** Errors: MODEL_TYPE, MODEL_OPTION. `columns` are those of the training table: without input_label_cols one of them is named label. */
 export function readOptions(options: Readonly<Record<string, OptionValue>>, columns: readonly string[]): Ordered {
   const type = String(options['model_type'] ?? 'AUTOML').toUpperCase();
+  if (type === 'KMEANS') return readClusterOptions(options);
   const whole = TYPES[type] ?? fail('MODEL_TYPE', { type: type.slice(0, 50) });
   checkMeaning(whole, options);
   const { trees: base, ...kind } = whole;
@@ -151,7 +153,7 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
       option: 'for one learner',
       problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})`,
     });
-  return { type, plan: { ...rest, target: written!, ...settings }, alias, brought: null };
+  return { type, plan: { ...rest, target: written!, ...settings }, alias, brought: null, clustering: null };
 }
 
 /** Options that would be taken and change nothing, or not what their name says. */
@@ -193,6 +195,26 @@ function checkMeaning(kind: Kind, options: Readonly<Record<string, OptionValue>>
     fail('MODEL_OPTION', { option: 'contact_cost', problem: 'needs hit_value, what acting on a right one brings' });
 }
 
+/** Options of clusters; without num_clusters there are as many as the silhouettes say. MODEL_OPTION. */
+function readClusterOptions(options: Readonly<Record<string, OptionValue>>): Ordered {
+  const draft: { -readonly [K in keyof NonNullable<Ordered['clustering']>]: NonNullable<Ordered['clustering']>[K] } = {};
+  let alias = 'champion';
+  for (const [option, value] of Object.entries(options)) {
+    const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
+    const whole = (least: number, most: number) =>
+      typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
+        ? value
+        : refuse(`is a whole number from ${least} to ${most}`);
+    if (option === 'num_clusters') draft.clusters = whole(2, 100);
+    else if (option === 'seed') draft.seed = whole(0, 2 ** 32 - 1);
+    else if (option === 'ignore_cols') draft.ignore = Array.isArray(value) ? value.map(String) : refuse("is a list of columns: ['a', 'b']");
+    else if (option === 'alias')
+      alias = typeof value === 'string' && isAlias(value) ? value : refuse('is a name of a–z, 0–9 and _, such as challenger');
+    else if (option !== 'model_type') refuse('is not for KMEANS; there are num_clusters, ignore_cols, seed and alias');
+  }
+  return { type: 'KMEANS', plan: { target: 'centroid_id' }, alias, brought: null, clustering: draft };
+}
+
 /** Options of a model that is brought: its file, and what the file doesn't say. MODEL_OPTION. */
 export function readBroughtOptions(options: Readonly<Record<string, OptionValue>>): Ordered {
   const draft = {
@@ -215,7 +237,7 @@ export function readBroughtOptions(options: Readonly<Record<string, OptionValue>
   }
   const { path, columns, classes, target, alias } = draft;
   if (path === '') fail('MODEL_OPTION', { option: 'model_path', problem: 'must name a file in the workspace’s folder models' });
-  return { type: 'ONNX', plan: { target }, alias, brought: { path, columns, classes } };
+  return { type: 'ONNX', plan: { target }, alias, brought: { path, columns, classes }, clustering: null };
 }
 
 /** What ALTER MODEL … SET OPTIONS sets, as JSON by name. MODEL_OPTION. */

@@ -1,6 +1,7 @@
 /** How a model answers, whichever kind it is: by columns for SQL, by row for HTTP. */
-import type { ModelFile } from '#analyze';
-import { type ColumnData, columnPredictor, type Prediction, predictor } from '#learn';
+import type { ClusterModel, Feature, ModelFile } from '#analyze';
+import { fail } from '#core';
+import { assign, type ColumnData, columnPredictor, type Prediction, predictor, rowColumn } from '#learn';
 import { rowWithFeatures, withFeatures } from './features.ts';
 import { broughtAnswerer, broughtPredictor } from './onnx/brought.ts';
 
@@ -10,6 +11,7 @@ export type ColumnAnswerer = (columns: readonly ColumnData[]) => Float64Array;
 /** Built once for each model: it is unpacked here. */
 export function rowAnswerer({ model, features = [] }: Pick<ModelFile, 'model' | 'features'>): RowAnswerer {
   if (model.format === 'onnx') return broughtPredictor(model);
+  if (model.format === 'clusters') return clusterPredictor(model, features);
   const answer = predictor(model);
   return features.length === 0 ? answer : (row) => answer(rowWithFeatures(features, row));
 }
@@ -17,6 +19,27 @@ export function rowAnswerer({ model, features = [] }: Pick<ModelFile, 'model' | 
 /** Columns [rows] → answers [rows × width]: class probabilities in the model's order, or values. */
 export function columnAnswerer({ model, features = [] }: ModelFile): ColumnAnswerer {
   if (model.format === 'onnx') return broughtAnswerer(model);
-  const answer = columnPredictor(model);
+  const answer = model.format === 'clusters' ? distancesTo(model) : columnPredictor(model);
   return features.length === 0 ? answer : (columns) => answer(withFeatures(features, columns));
+}
+
+function distancesTo({ clusters }: ClusterModel): ColumnAnswerer {
+  return (columns) => assign(clusters, columns).distances;
+}
+
+/** A row's distances stand where others have probabilities. MODEL_INPUT for a row with none of the columns, or a value of the wrong type. */
+function clusterPredictor({ clusters }: ClusterModel, features: readonly Feature[]): RowAnswerer {
+  const { encoders } = clusters;
+  return (given) => {
+    const row = rowWithFeatures(features, given);
+    if (!encoders.some(({ column }) => column in row)) {
+      const [first] = encoders;
+      fail('MODEL_INPUT', { column: first!.column, value: 'a row with none of its columns', expected: `a row with "${first!.column}"` });
+    }
+    const { nearest, distances } = assign(
+      clusters,
+      encoders.map((encoder) => rowColumn(row, encoder)),
+    );
+    return { value: nearest[0]!, probabilities: distances };
+  };
 }

@@ -11,10 +11,10 @@ export type BatchAnswerer = (rows: readonly JsonRow[]) => Float64Array | null;
 /** Fewer rows are answered as fast one by one. */
 export const LEAST_TOGETHER = 256;
 
-/** Null for models that read rows in a way of their own: those that were brought, and those with feature functions. */
+/** Null for models that read rows in a way of their own: those that were brought, clusters, and those with feature functions. */
 export function batchAnswerer(file: ModelFile): BatchAnswerer | null {
   const { model, features = [] } = file;
-  if (model.format === 'onnx' || features.length > 0 || model.encoders.length === 0) return null;
+  if (model.format !== 'millrace-model' || features.length > 0 || model.encoders.length === 0) return null;
   const answer = columnAnswerer(file);
   const names = [...new Set(model.encoders.map(({ column }) => column))];
   const numbers = new Set(model.encoders.filter(({ kind }) => kind === 'number').map(({ column }) => column));

@@ -41,7 +41,7 @@ export async function exported(file: ModelFile, format: ExportFormat): Promise<B
 
 /** Whether ONNX has operators for it. */
 export function fitsOnnx({ model, transform, features = [] }: ModelFile): boolean {
-  if (transform !== null || features.length > 0 || model.format === 'onnx') return false;
+  if (transform !== null || features.length > 0 || model.format !== 'millrace-model') return false;
   return hasOperators(model.learned) && model.encoders.every(({ kind }) => kind !== 'text');
 }
 

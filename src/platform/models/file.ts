@@ -4,7 +4,7 @@ import { closeSync, cpSync, fsyncSync, mkdirSync, openSync, readFileSync, rename
 import { dirname, join } from 'node:path';
 import type { ModelFile } from '#analyze';
 import { asMillraceError, fail } from '#core';
-import { checkModel } from '#learn';
+import { checkClusters, checkModel } from '#learn';
 import { broughtAnswerer } from './onnx/brought.ts';
 
 export const modelsFolder = (dataPath: string): string => join(dataPath, 'models');
@@ -64,6 +64,7 @@ export function readModelFile(path: string, of: { name: string; version: number;
   if (file.format !== 'millrace-model-file' || file.version !== 1) refuse('is of another program’s version');
   try {
     if (file.model.format === 'onnx') broughtAnswerer(file.model);
+    else if (file.model.format === 'clusters') checkClusters(file.model.clusters);
     else checkModel(file.model);
   } catch (thrown) {
     refuse(`has no sound model: ${asMillraceError(thrown).message}`, thrown);

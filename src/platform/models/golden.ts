@@ -1,5 +1,5 @@
 /** Golden predictions: rows whose answers were recorded in training and must come out the same wherever the model answers. */
-import type { Feature, Golden, Input, ModelFile } from '#analyze';
+import type { ClusterModel, Feature, Golden, Input, ModelFile } from '#analyze';
 import { fail } from '#core';
 import type { ColumnData, Model, Prediction } from '#learn';
 import { rowAnswerer } from './answers.ts';
@@ -12,7 +12,12 @@ const UNSEEN = 40;
 const NEVER_SEEN = '\u{1F33E} a value that was not there';
 
 /** Picks rows of the training table evenly, adds copies with values missing and with categories that were never seen, and records the answers. */
-export function recordGolden(model: Model, features: readonly Feature[], inputs: readonly Input[], columns: readonly ColumnData[]): Golden {
+export function recordGolden(
+  model: Model | ClusterModel,
+  features: readonly Feature[],
+  inputs: readonly Input[],
+  columns: readonly ColumnData[],
+): Golden {
   const used = columns.filter((column) => inputs.some((input) => input.name === column.name));
   const total = columns[0]?.values.length ?? 0;
   const rowAt = (n: number, of: number): Record<string, number | string | null> => {
@@ -24,7 +29,8 @@ export function recordGolden(model: Model, features: readonly Feature[], inputs:
       }),
     );
   };
-  const categories = model.encoders
+  const { encoders } = model.format === 'clusters' ? model.clusters : model;
+  const categories = encoders
     .filter(({ kind }) => kind === 'category' || kind === 'statistics')
     .map(({ column }) => column)
     .filter((column) => inputs.some(({ name }) => name === column));

@@ -17,6 +17,8 @@ import { compareGolden } from './golden.ts';
 export function scriptOf(file: ModelFile): string {
   if (file.model.format === 'onnx')
     return fail('MODEL_EXPORT', { model: file.name, format: 'JS', problem: 'it was brought as an ONNX file' });
+  if (file.model.format === 'clusters')
+    return fail('MODEL_EXPORT', { model: file.name, format: 'JS', problem: 'it has clusters, which are exported as JSON' });
   const { report: _, ...model } = file.model;
   const features = file.features ?? [];
   return `// ${file.name}: predicts "${file.target.name}". Exported by Millrace; needs nothing else.

@@ -137,6 +137,7 @@ function answeredTogether({ together }: Ready, rows: readonly Readonly<Record<st
 /** Named as in SQL: predicted_<target>, and the probability of each class. */
 function predictedShape(file: ModelFile): (prediction: Prediction) => PredictedRow {
   const { model } = file;
+  if (model.format === 'clusters') return clusterShape;
   const name = `predicted_${model.target}`;
   const flag = isFlag(file);
   const labels = model.classes?.map((label) => labelOf(file, label)) ?? null;
@@ -150,9 +151,15 @@ function predictedShape(file: ModelFile): (prediction: Prediction) => PredictedR
   };
 }
 
+/** As ML.PREDICT has it: the nearest first. */
+function clusterShape({ value, probabilities }: Prediction): PredictedRow {
+  const distances = [...probabilities!].map((distance, k) => ({ centroid_id: k + 1, distance }));
+  return { centroid_id: value, nearest_centroids_distance: distances.sort((a, b) => a.distance - b.distance) };
+}
+
 function explanationOf(file: ModelFile, row: Readonly<Record<string, unknown>>): unknown {
   const { model } = file;
-  if (model.format === 'onnx') return fail('MODEL_EXPLAIN', { kind: 'onnx' });
+  if (model.format !== 'millrace-model') return fail('MODEL_EXPLAIN', { kind: model.format });
   const columns = file.inputs.map(({ name, kind }) => {
     const value = row[name] ?? null;
     if (kind === 'text' || typeof value === 'string')

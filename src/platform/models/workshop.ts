@@ -36,7 +36,7 @@ export function openWorkshop(dataPath: string, memory: Bytes, files: string): Wo
       compareGolden(file, 'in SQL', inSql);
       replayRows(file);
       if (fitsOnnx(file)) provenOnnx(file);
-      if (file.transform === null && file.model.format !== 'onnx') await replayScript(file);
+      if (file.transform === null && file.model.format === 'millrace-model') await replayScript(file);
     },
     find: findVersion,
     place: ({ path }, name, version) => moveIntoPlace(path, modelPath(dataPath, name, version)),
