@@ -519,7 +519,7 @@ export interface ModelVersion {
   by: string;
   /** As it was asked for: AUTOML_CLASSIFIER … */
   type: string;
-  task: 'regression' | 'classification';
+  task: 'regression' | 'classification' | 'clustering';
   target: string;
   /** The statement that made it, and the newest batch of the warehouse when its rows were read. */
   query: string;

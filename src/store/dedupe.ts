@@ -20,7 +20,7 @@ export interface Seen {
 }
 
 const PROMPT = 60_000_000n;
-const DAY = 86_400_000_000;
+const DAY = 86_400_000_000n;
 const MOST_RANGES = 64;
 
 /** A part of the id's MD5: DuckDB's own hash may change from version to version, and these tables outlive it. */
@@ -46,33 +46,55 @@ export interface StagedIds {
   readonly received: bigint | null;
   /** Some came late. */
   readonly late: boolean;
-  /** The first and last event time in each minute that has some, in order, and the day it lies in. */
-  readonly minutes: readonly { readonly lo: bigint; readonly hi: bigint; readonly day: number }[];
+  /** Some ids stand in the slice more than once. */
+  readonly repeated: boolean;
+  /** Stretches of event time that hold all event times, in order, each with a day in which some of its times may be. */
+  readonly stretches: readonly Stretch[];
+}
+
+interface Stretch {
+  readonly lo: bigint;
+  readonly hi: bigint;
+  /** Since 1970. */
+  readonly day: number;
 }
 
 const WITH_ID = '_bad < 0 AND i IS NOT NULL';
 
-/** Columns of a query over `staged, ${STAGED_MINUTES}`, which `stagedIdsOf` reads. */
+/** Columns of a query over `staged`, which `stagedIdsOf` reads. */
 export const STAGED_IDS = `count(i) AS ids, count(*) FILTER (WHERE ${WITH_ID} AND t IS NULL) AS timeless, min(r) AS received,
-  coalesce(bool_or(${WITH_ID} AND t IS NOT NULL AND abs(r - t) > ${PROMPT}), false) AS late, any_value(los) AS los, any_value(his) AS his, any_value(days) AS days`;
-export const STAGED_MINUTES = `(SELECT list(lo ORDER BY lo) AS los, list(hi ORDER BY lo) AS his, list(day ORDER BY lo) AS days FROM (
-  SELECT min(t) AS lo, max(t) AS hi, min(t // ${DAY}) AS day FROM staged WHERE ${WITH_ID} AND t IS NOT NULL GROUP BY t // 60000000)) minutes`;
+  coalesce(bool_or(${WITH_ID} AND t IS NOT NULL AND abs(r - t) > ${PROMPT}), false) AS late,
+  count(*) FILTER (WHERE ${WITH_ID}) > count(DISTINCT i) FILTER (WHERE ${WITH_ID}) AS repeated,
+  min(t) FILTER (WHERE ${WITH_ID}) AS first, max(t) FILTER (WHERE ${WITH_ID}) AS last`;
 
-/** Of a row of STAGED_IDS. */
-export function stagedIdsOf(facts: Row): StagedIds {
-  const list = (key: string) => (facts[key] ?? []) as bigint[];
-  const [los, his, days] = [list('los'), list('his'), list('days')];
+/** Of a row of STAGED_IDS. Where the event times lie wide apart, the engine is asked in which minutes they are. */
+export async function stagedIdsOf(tx: Transaction, facts: Row): Promise<StagedIds> {
+  const [lo, hi] = [facts['first'] as bigint | null, facts['last'] as bigint | null];
   return {
     ids: Number(facts['ids']),
     timeless: Number(facts['timeless']),
     received: facts['received'] as bigint | null,
     late: facts['late'] === true,
-    minutes: los.map((lo, k) => ({ lo, hi: his[k]!, day: Number(days[k]) })),
+    repeated: facts['repeated'] === true,
+    stretches: lo === null || hi === null ? [] : hi - lo <= 2n * PROMPT ? byDay(lo, hi) : await minutesOf(tx),
   };
 }
 
-/** The statement that puts into the temporary table `fresh` the positions of those rows of `staged` that were not taken before, neither earlier in the slice nor in the table. */
-export function findFresh(topic: Topic, seen: Seen, staged: StagedIds): string {
+function byDay(lo: bigint, hi: bigint): Stretch[] {
+  // Both round towards zero, as `t // DAY` does in SQL.
+  const days = new Set([Number(lo / DAY), Number(hi / DAY)]);
+  return [...days].map((day) => ({ lo, hi, day }));
+}
+
+async function minutesOf(tx: Transaction): Promise<Stretch[]> {
+  const rows = await tx.rows(
+    `SELECT min(t) AS lo, max(t) AS hi, min(t // ${DAY}) AS day FROM staged WHERE ${WITH_ID} AND t IS NOT NULL GROUP BY t // 60000000 ORDER BY lo`,
+  );
+  return rows.map((row) => ({ lo: row['lo'] as bigint, hi: row['hi'] as bigint, day: Number(row['day']) }));
+}
+
+/** The end of a query over `staged s`, from its WHERE on, which leaves the rows that were not taken before, neither earlier in the slice nor in the table. */
+export function onlyFresh(topic: Topic, seen: Seen, staged: StagedIds): string {
   const prompt = promptSql(topic, seen, staged);
   if (staged.timeless > 0) {
     const since = Number(staged.received) - topic.dedupeWindow * 1000;
@@ -87,11 +109,11 @@ export function findFresh(topic: Topic, seen: Seen, staged: StagedIds): string {
       : [`NOT EXISTS (SELECT 1 FROM (${prompt.join(' UNION ALL ')}) h WHERE h._id = s.i AND h.t IS NOT DISTINCT FROM s.t)`]),
     ...(late.length === 0 ? [] : [`NOT EXISTS (SELECT 1 FROM (${late.join(' UNION ALL ')}) h WHERE h.h = ${HASH} AND h.t = s.t)`]),
   ];
-  return `CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s WHERE _bad < 0 AND ${known.length === 0 ? 'true' : `(i IS NULL OR (${known.join(' AND ')}))`}
-    QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1`;
+  const first = staged.repeated ? 'QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, t ORDER BY p) = 1' : '';
+  return `WHERE _bad < 0${known.length === 0 ? '' : ` AND (i IS NULL OR (${known.join(' AND ')}))`} ${first}`;
 }
 
-/** Remembers the rows of `fresh` that came late. */
+/** Remembers the rows that came late, of those whose positions are in the temporary table `fresh`. */
 export async function rememberLate(tx: Transaction, topic: Topic, seen: Seen, staged: StagedIds): Promise<void> {
   seen.firstReceived ??= staged.received;
   if (!staged.late) return;
@@ -111,13 +133,13 @@ function tableOf(topic: string, day: number): string {
 }
 
 /** The stretches of the table in which a prompt row with one of the slice's times would stand. */
-function promptSql(topic: Topic, seen: Seen, { minutes }: StagedIds): string[] {
+function promptSql(topic: Topic, seen: Seen, { stretches }: StagedIds): string[] {
   const first = seen.firstReceived;
   if (first === null) return [];
-  const ranges = merged(minutes.filter(({ hi }) => hi >= first - PROMPT));
+  const ranges = merged(stretches.filter(({ hi }) => hi >= first - PROMPT));
   return ranges.map(
     ({ lo, hi }) =>
-      `SELECT _id, epoch_us(_time) AS t FROM raw.${name(topic.name)} WHERE _received BETWEEN make_timestamptz(${lo - PROMPT}) AND make_timestamptz(${hi + PROMPT}) AND _time IS NOT NULL`,
+      `SELECT _id, epoch_us(_time) AS t FROM raw.${name(topic.name)} WHERE _received BETWEEN make_timestamptz(${lo - PROMPT}) AND make_timestamptz(${hi + PROMPT}) AND _time BETWEEN make_timestamptz(${lo}) AND make_timestamptz(${hi})`,
   );
 }
 
@@ -134,9 +156,9 @@ function merged(ranges: readonly { lo: bigint; hi: bigint }[]): { lo: bigint; hi
   }
 }
 
-function lateSql(topic: Topic, seen: Seen, { minutes }: StagedIds): string[] {
+function lateSql(topic: Topic, seen: Seen, { stretches }: StagedIds): string[] {
   const days = new Map<number, { lo: bigint; hi: bigint }>();
-  for (const { lo, hi, day } of minutes) {
+  for (const { lo, hi, day } of stretches) {
     if (seen.lateDays.has(day)) days.set(day, { lo: days.get(day)?.lo ?? lo, hi });
   }
   return [...days].map(([day, { lo, hi }]) => `SELECT t, h FROM ${tableOf(topic.name, day)} WHERE t BETWEEN ${lo} AND ${hi}`);

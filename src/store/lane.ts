@@ -5,6 +5,7 @@
  */
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api';
 import type { Position } from '#core';
+import type { Checkpoints } from './checkpoint.ts';
 import { newInterrupter } from './interrupt.ts';
 import { storeFailure } from './open.ts';
 
@@ -46,7 +47,11 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-export async function openLane(instance: DuckDBInstance, onCommit: (changes: readonly Change[], batch: number) => void): Promise<Lane> {
+export async function openLane(
+  instance: DuckDBInstance,
+  checkpoints: Checkpoints,
+  onCommit: (changes: readonly Change[], batch: number) => void,
+): Promise<Lane> {
   const connection = await instance.connect();
   const [last] = await rowsOf(connection, 'SELECT coalesce(max(batch), 0) AS batch FROM millrace.batch');
   const { interrupt, during } = newInterrupter(connection);
@@ -69,14 +74,16 @@ export async function openLane(instance: DuckDBInstance, onCommit: (changes: rea
     await connection.run('BEGIN TRANSACTION');
     try {
       const result = await during(() => work(tx));
-      if (changes.length > 0) await connection.run(recordOf(changes, batch));
-      await connection.run('COMMIT');
+      if (changes.length > 0) await checkpoints.before(changes.every(({ kind }) => kind === 'deliver'));
+      await connection.run(changes.length > 0 ? `${recordOf(changes, batch)}; COMMIT` : 'COMMIT');
+      checkpoints.after();
       if (changes.length > 0) committed = batch;
       onCommit(changes, batch);
       return result;
     } catch (cause) {
       // After a failed commit there is nothing left to roll back, and DuckDB says so; what matters is the first error.
       await connection.run('ROLLBACK').catch(() => {});
+      await checkpoints.undone();
       return storeFailure(cause);
     }
   }
@@ -90,6 +97,7 @@ export async function openLane(instance: DuckDBInstance, onCommit: (changes: rea
     batch: () => committed,
     async close() {
       await tail;
+      await checkpoints.close();
       connection.closeSync();
     },
   };

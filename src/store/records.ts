@@ -20,7 +20,7 @@ import {
   unchanged,
   widened,
 } from './columns.ts';
-import { findFresh, openSeen, rememberLate, type Seen, STAGED_IDS, STAGED_MINUTES, type StagedIds, stagedIdsOf } from './dedupe.ts';
+import { onlyFresh, openSeen, rememberLate, type Seen, STAGED_IDS, type StagedIds, stagedIdsOf } from './dedupe.ts';
 import type { Row, Transaction } from './lane.ts';
 import { name, text } from './names.ts';
 
@@ -42,6 +42,7 @@ export async function deliverQuarantine(tx: Transaction, slices: string, deliver
   return { topic, to: delivery.to, rows, duplicates: 0, quarantined: 0, columns: [] };
 }
 
+/** Whoever reads from it takes all columns: where some are left out, DuckDB (1.5) fails for good on a line that is no UTF-8. */
 function readLines(file: string, longest: number): string {
   return `read_csv(${text(file)}, columns = ${LINE}, delim = '\t', quote = '', escape = '', header = false, auto_detect = false,
     max_line_size = ${Math.max(2_097_152, longest + 1)}, buffer_size = ${Math.max(8_388_608, 4 * longest)})`;
@@ -76,6 +77,8 @@ export interface Shape {
   readonly topic: Topic;
   readonly columns: Promoted[];
   readonly seen: Seen;
+  /** Those of its last slice's lines together: the next one is most likely the same. */
+  flags: number;
 }
 export type Shapes = Map<string, Shape>;
 
@@ -84,16 +87,13 @@ export async function deliverSlice(tx: Transaction, slices: string, shapes: Shap
   const shape = await shapeOf(tx, shapes, topic);
   const file = join(slices, `${topic.name}.tsv`);
   const longest = writeLines(file, delivery.lines);
-  let flags: number;
+  let staged: Staged;
   try {
-    const [found] = await tx.rows(`CREATE OR REPLACE TEMP TABLE slice AS SELECT * FROM ${readLines(file, longest)};
-      SELECT coalesce(bit_or(f), 0)::INTEGER AS flags FROM slice`);
-    flags = Number(found!['flags']);
+    staged = await stageLines(tx, topic, shape, readLines(file, longest));
   } finally {
     unlinkSync(file);
   }
-  if ((flags & UNKNOWN_FIELDS) !== 0) await promote(tx, topic, shape);
-  const counts = await insert(tx, topic, shape, await stage(tx, topic, shape, flags));
+  const counts = await insert(tx, topic, shape, staged);
   for (const { line, reason } of delivery.refused ?? []) await refuse(tx, topic.name, line, reason);
   const quarantined = counts.quarantined + (delivery.refused?.length ?? 0);
   tx.changed({
@@ -168,7 +168,7 @@ export async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Pr
     } else if (columns[at]!.type === wanted.type) columns[at] = wanted;
     else columns[at] = (await retype(tx, topic.name, wanted)) ? wanted : { ...columns[at]!, declared: true };
   }
-  const shape: Shape = { topic, columns, seen: known?.seen ?? (await openSeen(tx, topic.name)) };
+  const shape: Shape = { topic, columns, seen: known?.seen ?? (await openSeen(tx, topic.name)), flags: known?.flags ?? 0 };
   shapes.set(topic.name, shape);
   return shape;
 }
@@ -201,11 +201,30 @@ async function promote(tx: Transaction, topic: Topic, shape: { columns: Promoted
   }
 }
 
-/** Casts the slice into the table's types; a promoted column that can't take a value is widened first. */
-async function stage(tx: Transaction, topic: Topic, shape: { columns: Promoted[] }, flags: number): Promise<Staged> {
+/** The lines as rows of `staged`. They are read as the last slice had to be read; where they turn out to need more, once more with that. */
+async function stageLines(tx: Transaction, topic: Topic, shape: Shape, lines: string): Promise<Staged> {
+  if ((shape.flags & UNKNOWN_FIELDS) === 0) {
+    const staged = await stage(tx, topic, shape, { from: lines, flags: shape.flags });
+    if (staged !== null) return staged;
+  }
+  const [found] = await tx.rows(`CREATE OR REPLACE TEMP TABLE slice AS SELECT * FROM ${lines};
+    SELECT coalesce(bit_or(f), 0)::INTEGER AS flags FROM slice`);
+  shape.flags = Number(found!['flags']);
+  if ((shape.flags & UNKNOWN_FIELDS) !== 0) await promote(tx, topic, shape);
+  return (await stage(tx, topic, shape, { from: 'slice', flags: shape.flags }))!;
+}
+
+/** Casts the lines into the table's types; a promoted column that can't take a value is widened first. Null where some have other flags. */
+async function stage(
+  tx: Transaction,
+  topic: Topic,
+  shape: { columns: Promoted[] },
+  { from, flags }: { from: string; flags: number },
+): Promise<Staged | null> {
   for (;;) {
-    const [facts] = await tx.rows(`${stagingSql(shape.columns, (flags & EXACT) !== 0)}; ${STAGED}`);
-    if (Number(facts!['misfits']) === 0) return stagedOf(facts!);
+    const [facts] = await tx.rows(`${stagingSql(shape.columns, from, (flags & EXACT) !== 0)}; ${STAGED}`);
+    if ((Number(facts!['flags']) & ~flags) !== 0) return null;
+    if (Number(facts!['misfits']) === 0) return await stagedOf(tx, facts!);
     const misfits = await tx.rows(`SELECT _misfit AS k, bool_and(_number) AS numbers FROM staged WHERE _misfit >= 0 GROUP BY 1`);
     for (const misfit of misfits) {
       const column = shape.columns[Number(misfit['k'])]!;
@@ -234,7 +253,7 @@ async function isExactAsDouble(tx: Transaction, topic: string, column: Promoted)
  * `_bad` is the number of the first declared column that a row's value does not fit, `_misfit` of the first promoted one; -1 when there
  * is none. `_value` is that value, `_number` says whether it is a number that a double keeps.
  */
-function stagingSql(columns: readonly Promoted[], exact: boolean): string {
+function stagingSql(columns: readonly Promoted[], from: string, exact: boolean): string {
   const value = (k: number) => {
     const field = `x.${name(columns[k]!.name)}`;
     return exact ? `coalesce(y.${name(columns[k]!.name)}, ${field})` : field;
@@ -254,19 +273,18 @@ function stagingSql(columns: readonly Promoted[], exact: boolean): string {
   };
   const culprit = `CASE greatest(_bad, _misfit) ${columns.map((_, k) => `WHEN ${k} THEN ${value(k)} `).join('')}END`;
   const parsed = [`json_transform(d, ${structure(columns)}) AS x`, ...(exact ? [`json_transform(e, ${structure(columns)}) AS y`] : [])];
-  const read = columns.length === 0 ? 'slice' : `(SELECT *, ${parsed.join(', ')} FROM slice)`;
+  const read = columns.length === 0 ? from : `(SELECT *, ${parsed.join(', ')} FROM ${from})`;
   const shown = columns.length === 0 ? 'NULL::VARCHAR' : culprit;
   return `CREATE OR REPLACE TEMP TABLE staged AS
     SELECT * EXCLUDE (_shown), CASE WHEN _misfit >= 0 THEN TRY_CAST(_shown AS DOUBLE) IS NOT NULL AND length(_shown) < 16 END AS _number, _shown AS _value FROM (
-      SELECT ${['p', 'r', 't', 'i', 'd', ...columns.map((_, k) => `c${k}`)].join(', ')}, _bad, _misfit, CASE WHEN _bad >= 0 OR _misfit >= 0 THEN ${shown} END AS _shown FROM (
+      SELECT ${['p', 'r', 't', 'i', 'f', 'e', 'd', ...columns.map((_, k) => `c${k}`)].join(', ')}, _bad, _misfit, CASE WHEN _bad >= 0 OR _misfit >= 0 THEN ${shown} END AS _shown FROM (
         SELECT *, ${first(true)} AS _bad, ${first(false)} AS _misfit FROM (
           SELECT ${['*', ...casts].join(', ')} FROM ${read})))`;
 }
 
 /** What is to be known of the staged slice, asked in one go: beside questions that compute, each way to the engine and back costs its turn. */
-const STAGED = `SELECT count(*) AS n, count(*) FILTER (WHERE _bad >= 0) AS bad, count(*) FILTER (WHERE _misfit >= 0) AS misfits,
-    CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi, ${STAGED_IDS}
-  FROM staged, ${STAGED_MINUTES}`;
+const STAGED = `SELECT count(*) AS n, coalesce(bit_or(f), 0)::INTEGER AS flags, count(*) FILTER (WHERE _bad >= 0) AS bad, count(*) FILTER (WHERE _misfit >= 0) AS misfits,
+    CAST(make_timestamptz(min(t)) AS VARCHAR) AS lo, CAST(make_timestamptz(max(t)) AS VARCHAR) AS hi, ${STAGED_IDS} FROM staged`;
 
 interface Staged extends StagedIds {
   readonly n: number;
@@ -275,9 +293,9 @@ interface Staged extends StagedIds {
   readonly hi: string | null;
 }
 
-function stagedOf(facts: Row): Staged {
+async function stagedOf(tx: Transaction, facts: Row): Promise<Staged> {
   return {
-    ...stagedIdsOf(facts),
+    ...(await stagedIdsOf(tx, facts)),
     n: Number(facts['n']),
     bad: Number(facts['bad']),
     lo: facts['lo'] as string | null,
@@ -295,11 +313,11 @@ async function insert(
   if (staged.bad > 0) await tx.run(badRows(topic, shape.columns));
   const names = ['_position', '_batch', '_received', '_time', '_id', ...shape.columns.map((column) => name(column.name)), 'data'];
   const values = ['p', `${tx.batch}`, 'make_timestamptz(r)', 'make_timestamptz(t)', 'i', ...shape.columns.map((_, k) => `c${k}`), 'd'];
-  const into = `INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM staged WHERE _bad < 0`;
-  const rows =
-    staged.ids === 0
-      ? await tx.run(`${into} ORDER BY p`)
-      : await tx.run(`${findFresh(topic, shape.seen, staged)}; ${into} AND p IN (SELECT p FROM fresh) ORDER BY p`);
+  const into = `INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM staged s`;
+  const fresh = staged.ids === 0 ? 'WHERE _bad < 0' : onlyFresh(topic, shape.seen, staged);
+  const rows = staged.late
+    ? await tx.run(`CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s ${fresh}; ${into} WHERE p IN (FROM fresh) ORDER BY p`)
+    : await tx.run(`${into} ${fresh} ORDER BY p`);
   if (staged.ids > 0) await rememberLate(tx, topic, shape.seen, staged);
   return { rows, duplicates: staged.n - staged.bad - rows, quarantined: staged.bad, minTime: staged.lo, maxTime: staged.hi };
 }

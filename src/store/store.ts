@@ -1,4 +1,5 @@
-import type { Bytes, Millis, Position, Table, Topic } from '#core';
+import type { Bytes, Position, Table, Topic } from '#core';
+import { openCheckpoints } from './checkpoint.ts';
 import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } from './lane.ts';
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, openEngine } from './open.ts';
@@ -14,6 +15,8 @@ export interface Store {
   prepare(topics: readonly Topic[]): Promise<void>;
   /** Takes slices of topics in one transaction. A slice that does not begin where its topic's last one ended is left out. */
   deliver(deliveries: readonly Delivery[]): Promise<Delivered[]>;
+  /** The delivery that is under way, which what can wait lets by; null when there is none. */
+  delivering(): Promise<unknown> | null;
   /** Would the warehouse take these lines? Null, or the engine's words. Changes nothing. */
   probe(delivery: Delivery): Promise<string | null>;
   load(load: Load): Promise<Loaded>;
@@ -38,15 +41,23 @@ export interface Store {
 /** The system topic that carries what intake rejected. */
 const QUARANTINE_TOPIC = '_quarantine';
 
-/** Errors: STORE_LOCKED, STORE_OPEN. `patience` is how long to wait for a process that still holds the file. */
-export async function openStore(options: { dataPath: string; memory: Bytes; threads: number; patience?: Millis }): Promise<Store> {
+export interface StoreOptions {
+  readonly dataPath: string;
+  readonly memory: Bytes;
+  readonly threads: number;
+  /** How long the write-ahead log may become before a checkpoint. */
+  readonly checkpointAt?: Bytes;
+}
+
+/** Errors: STORE_LOCKED, STORE_OPEN. */
+export async function openStore(options: StoreOptions): Promise<Store> {
   const engine = await openEngine(options);
-  const { instance, readers, slices, spool } = engine;
+  const { instance, readers, slices, spool, wal } = engine;
   /** Tables that were delivered to since the start: another delivery makes no new name. */
   const delivered = new Set<string>();
   const listeners: ((changes: readonly Change[], batch: number) => void)[] = [];
   let names: Promise<ReadonlySet<string>> | null = null;
-  const lane: Lane = await openLane(instance, (changes, batch) => {
+  const lane: Lane = await openLane(instance, await openCheckpoints(instance, wal, options.checkpointAt), (changes, batch) => {
     if (changes.some((change) => change.kind !== 'deliver' || !delivered.has(change.target))) names = null;
     for (const change of changes) if (change.kind === 'deliver') delivered.add(change.target);
     for (const listener of listeners) listener(changes, batch);
@@ -60,6 +71,31 @@ export async function openStore(options: { dataPath: string; memory: Bytes; thre
     positions.set(String(row['topic']), Number(row['position']));
   }
   let shapes: Shapes = new Map();
+  let delivering: Promise<unknown> | null = null;
+
+  async function deliver(deliveries: readonly Delivery[]): Promise<Delivered[]> {
+    try {
+      const taken = await lane.write(async (tx) => {
+        const done = new Map<string, Delivered>();
+        for (const delivery of deliveries) {
+          const { name } = delivery.topic;
+          // Only here, with the lane to itself, is it sure that no other delivery takes the same slice.
+          if (delivery.from !== (done.get(name)?.to ?? positions.get(name) ?? 0)) continue;
+          done.set(
+            name,
+            name === QUARANTINE_TOPIC ? await deliverQuarantine(tx, slices, delivery) : await deliverSlice(tx, slices, shapes, delivery),
+          );
+        }
+        return [...done.values()];
+      });
+      for (const { topic, to } of taken) positions.set(topic, to);
+      return taken;
+    } catch (cause) {
+      // What was learned of the tables inside the transaction went with it.
+      shapes = new Map();
+      throw cause;
+    }
+  }
 
   return {
     positions: () => positions,
@@ -77,29 +113,14 @@ export async function openStore(options: { dataPath: string; memory: Bytes; thre
         throw cause;
       }
     },
-    async deliver(deliveries) {
-      try {
-        const taken = await lane.write(async (tx) => {
-          const done = new Map<string, Delivered>();
-          for (const delivery of deliveries) {
-            const { name } = delivery.topic;
-            // Only here, with the lane to itself, is it sure that no other delivery takes the same slice.
-            if (delivery.from !== (done.get(name)?.to ?? positions.get(name) ?? 0)) continue;
-            done.set(
-              name,
-              name === QUARANTINE_TOPIC ? await deliverQuarantine(tx, slices, delivery) : await deliverSlice(tx, slices, shapes, delivery),
-            );
-          }
-          return [...done.values()];
-        });
-        for (const { topic, to } of taken) positions.set(topic, to);
-        return taken;
-      } catch (cause) {
-        // What was learned of the tables inside the transaction went with it.
-        shapes = new Map();
-        throw cause;
-      }
+    deliver(deliveries) {
+      const under = deliver(deliveries).finally(() => {
+        if (delivering === under) delivering = null;
+      });
+      delivering = under;
+      return under;
     },
+    delivering: () => delivering,
     async probe(delivery) {
       const undo = new Error('undo');
       let problem: string | null = null;

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { openCheckpoints } from '../../src/store/checkpoint.ts';
+import { folder } from './fixture.ts';
+import { killsAmongCheckpoints } from './kills.ts';
+
+async function opened(t: Parameters<typeof folder>[0] & { after(fn: () => unknown): void }) {
+  const file = join(folder(t), 'warehouse.duckdb');
+  const instance = await DuckDBInstance.create(file);
+  t.after(() => instance.closeSync());
+  const connection = await instance.connect();
+  await connection.run(
+    `SET checkpoint_threshold = '1GB'; CREATE SCHEMA millrace; CREATE TABLE millrace.batch (n BIGINT); CREATE TABLE t (n BIGINT)`,
+  );
+  const wal = () => statSync(`${file}.wal`, { throwIfNoEntry: false })?.size ?? 0;
+  const checkpoints = await openCheckpoints(instance, `${file}.wal`, 100_000);
+  /** A write of 100 kB and more, as the lane makes it. */
+  const write = async (appends: boolean, sql = 'INSERT INTO t SELECT range FROM range(20000)') => {
+    await connection.run(`BEGIN; ${sql}`);
+    await checkpoints.before(appends);
+    await connection.run('COMMIT');
+    checkpoints.after();
+  };
+  const rows = async (sql: string) => Number((await connection.runAndReadAll(sql)).getRows()[0]![0]);
+  return { wal, checkpoints, write, rows };
+}
+
+test('what was written is checkpointed beside the writes that follow, and none of them is lost', async (t) => {
+  const { wal, checkpoints, write, rows } = await opened(t);
+  let largest = 0;
+  for (let k = 0; k < 40; k++) {
+    await write(true);
+    largest = Math.max(largest, wal());
+  }
+  await checkpoints.close();
+  assert.ok(largest > 100_000, 'there was something to checkpoint');
+  assert.ok(wal() < 40 * 160_000 * 0.6, `of some 6 MB in all, ${wal()} are still in the write-ahead log`);
+  assert.equal(await rows('SELECT count(*) FROM t'), 800_000);
+});
+
+test('a write that deletes is followed by a checkpoint that gives the room back', async (t) => {
+  const { checkpoints, write, rows } = await opened(t);
+  await write(false, 'INSERT INTO t SELECT random() * 1e15 FROM range(1000000)');
+  await write(false, 'DELETE FROM t');
+  await write(false);
+  await write(false);
+  await checkpoints.close();
+  assert.equal(await rows('SELECT count(*) FROM t'), 40_000);
+  const groups = await rows(`SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('t')`);
+  assert.ok(groups <= 2, `the eight groups of rows that were deleted are still there: ${groups}`);
+});
+
+test('killed among deliveries and checkpoints, the warehouse opens again with every delivery, once', async (t) => {
+  assert.ok((await killsAmongCheckpoints(folder(t), [300, 700, 450])) > 0);
+});
