@@ -419,6 +419,7 @@ export function openAnalyst(input: {
         job.state.progress = reader.progress();
         if (truncated) break;
         await turn.pause();
+        if (rows > LARGE) await letDeliveryBy(store.delivering());
       }
       if (job.stop !== null) throw job.stop;
       spool.write(format.end({ rows, truncated, elapsedMs: Math.round(performance.now() - job.began) }));
@@ -553,6 +554,23 @@ const noModels: Pick<Models, 'answer'> = {
     if (steps[0] !== undefined) fail('MODEL_UNKNOWN', { model: steps[0].call.model });
   },
 };
+
+/** Rows of an answer that is made piece by piece between deliveries. */
+const LARGE = 20_000;
+/** At most so long for each piece, so that it goes on where deliveries follow each other without a pause. */
+const LET_BY: Millis = 25;
+
+/** A large answer is made on the thread that a delivery needs between its statements. */
+async function letDeliveryBy(delivery: Promise<unknown> | null): Promise<void> {
+  if (delivery === null) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, LET_BY);
+  delivery.then(
+    () => resolve(),
+    () => resolve(),
+  );
+  await promise.finally(() => clearTimeout(timer));
+}
 
 /** The text to run for a statement that only reads, or null for one that changes something. */
 function readable(statement: Statement): string | null {
