@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
 import { explainRefusal, type Statement } from '#sql';
-import type { Reader, Store, Values } from '#store';
+import type { Chunk, Reader, Store, Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
 import type { GrantFiles } from './granted.ts';
 import { newGrants } from './grants.ts';
@@ -406,14 +406,15 @@ export function openAnalyst(input: {
         return { result, first: await result.next() };
       };
       const { result, first } = await turn.take(begin, reader.interrupt);
-      spool.write(format.begin(job.state.id, result.columns));
+      format.begin(job.state.id, result.columns, spool.text);
       let rows = 0;
       let truncated = false;
       for (let chunk = first; chunk !== null; chunk = await result.next()) {
         if (job.stop !== null) throw job.stop;
         const take = Math.min(chunk.rows, limit - rows);
         truncated = take < chunk.rows;
-        spool.write(format.piece(chunk, result.columns, take, rows === 0));
+        format.piece(chunk, result.columns, { count: take, first: rows === 0 }, spool.text);
+        spool.settle();
         rows += take;
         job.state.rows = rows;
         job.state.progress = reader.progress();
@@ -422,7 +423,7 @@ export function openAnalyst(input: {
         if (rows > LARGE) await letDeliveryBy(store.delivering());
       }
       if (job.stop !== null) throw job.stop;
-      spool.write(format.end({ rows, truncated, elapsedMs: Math.round(performance.now() - job.began) }));
+      format.end({ rows, truncated, elapsedMs: Math.round(performance.now() - job.began) }, spool.text);
       return { job: job.state.id, contentType: format.contentType, rows, truncated, ...spool.stream() };
     } catch (thrown) {
       spool.drop();
@@ -487,14 +488,18 @@ export function openAnalyst(input: {
   function told({ columns, rows }: { columns: Column[]; rows: (string | number | null)[][] }, asking: Asking, job: Running): Answer {
     const format = textFormats[asking.format === 'parquet' ? 'json' : asking.format];
     const spool = newSpool(store.folders.spool);
-    spool.write(format.begin(job.state.id, columns));
-    const chunk = {
+    format.begin(job.state.id, columns, spool.text);
+    const chunk: Chunk = {
       rows: rows.length,
-      json: (column: number, row: number) => JSON.stringify(rows[row]![column]),
-      text: (column: number, row: number) => (rows[row]![column] === null ? null : String(rows[row]![column])),
+      json: (column, row, to) => to.write(JSON.stringify(rows[row]![column])),
+      text(column, row, to) {
+        const cell = rows[row]![column]!;
+        if (cell !== null) to.write(String(cell));
+        return cell !== null;
+      },
     };
-    spool.write(format.piece(chunk, columns, rows.length, true));
-    spool.write(format.end({ rows: rows.length, truncated: false, elapsedMs: Math.round(performance.now() - job.began) }));
+    format.piece(chunk, columns, { count: rows.length, first: true }, spool.text);
+    format.end({ rows: rows.length, truncated: false, elapsedMs: Math.round(performance.now() - job.began) }, spool.text);
     return { job: job.state.id, contentType: format.contentType, rows: rows.length, truncated: false, ...spool.stream() };
   }
 

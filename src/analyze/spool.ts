@@ -2,8 +2,9 @@ import { closeSync, createReadStream, openSync, unlinkSync, writeSync } from 'no
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fail } from '#core';
+import { newTextBuffer, type TextBuffer } from '#store';
 
-const IN_MEMORY = 512 * 1024;
+const IN_MEMORY = 1024 * 1024;
 const LARGEST = 8 * 1024 * 1024 * 1024;
 
 /**
@@ -11,7 +12,10 @@ const LARGEST = 8 * 1024 * 1024 * 1024;
  * before the first byte is sent, so that no slow client holds a transaction open, and an error is a proper answer.
  */
 export interface Spool {
-  write(text: string): void;
+  /** What is being written. */
+  readonly text: TextBuffer;
+  /** Puts what was written into the file where it is much; called now and then. */
+  settle(): void;
   /** Everything that was written, as a stream; the spool is gone when the stream ends or is destroyed. */
   stream(): { bytes: number; body: Readable };
   drop(): void;
@@ -21,31 +25,27 @@ let count = 0;
 
 /** Errors: QUERY_RESULT_SIZE. */
 export function newSpool(folder: string): Spool {
-  let pieces: string[] = [];
-  let held = 0;
+  const text = newTextBuffer();
   let fd = -1;
   let bytes = 0;
   const path = join(folder, `${process.pid}-${++count}`);
 
   function toFile(): void {
     if (fd < 0) fd = openSync(path, 'wx+', 0o600);
-    const buffer = Buffer.from(pieces.join(''));
-    pieces = [];
-    held = 0;
-    for (let at = 0; at < buffer.length; ) at += writeSync(fd, buffer, at);
-    bytes += buffer.length;
+    for (let at = 0; at < text.end; ) at += writeSync(fd, text.bytes, at, text.end - at);
+    bytes += text.end;
+    text.end = 0;
     if (bytes > LARGEST) fail('QUERY_RESULT_SIZE', { limit: LARGEST });
   }
 
   return {
-    write(text) {
-      pieces.push(text);
-      held += text.length;
-      if (held > IN_MEMORY) toFile();
+    text,
+    settle() {
+      if (text.end > IN_MEMORY) toFile();
     },
     stream() {
-      if (fd < 0) {
-        const body = Buffer.from(pieces.join(''));
+      if (fd < 0 && text.end <= IN_MEMORY) {
+        const body = text.bytes.subarray(0, text.end);
         return { bytes: body.length, body: whole(body) };
       }
       toFile();
@@ -54,7 +54,7 @@ export function newSpool(folder: string): Spool {
       return { bytes, body: createReadStream('', { fd, start: 0, highWaterMark: 256 * 1024 }) };
     },
     drop() {
-      pieces = [];
+      text.end = 0;
       if (fd < 0) return;
       closeSync(fd);
       unlinkSync(path);

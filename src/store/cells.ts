@@ -7,10 +7,6 @@ import {
   DuckDBBlobValue,
   type DuckDBDataChunk,
   DuckDBDateValue,
-  DuckDBDateVector,
-  DuckDBDecimal16Vector,
-  DuckDBDecimal32Vector,
-  DuckDBDecimal64Vector,
   DuckDBDecimalValue,
   DuckDBListValue,
   DuckDBMapValue,
@@ -20,70 +16,42 @@ import {
   type DuckDBType,
   DuckDBTypeId,
   DuckDBUnionValue,
-  type DuckDBVector,
 } from '@duckdb/node-api';
+import type { TextBuffer } from './text-buffer.ts';
+import { dateText, instantText, numberText, vectorText } from './vectors.ts';
 
-/** A piece of a result: `json(column, row)` is a JSON token, `text(column, row)` is null for NULL. */
+/** A piece of a result. */
 export interface Chunk {
   readonly rows: number;
-  json(column: number, row: number): string;
-  text(column: number, row: number): string | null;
+  /** Writes a cell as a JSON token. */
+  json(column: number, row: number, to: TextBuffer): void;
+  /** Writes a cell as plain text; false, and nothing, for NULL. */
+  text(column: number, row: number, to: TextBuffer): boolean;
 }
 
 export function chunkOf(chunk: DuckDBDataChunk, types: readonly DuckDBType[]): Chunk {
-  const vectors = types.map((_, k) => chunk.getColumnVector(k));
-  const plain = vectors.map(plainText);
+  const vectors = types.map((type, k) => vectorText(chunk, k, type));
+  const itemAt = (column: number, row: number) => chunk.getColumnVector(column).getItem(row);
   return {
     rows: chunk.rowCount,
-    json(column, row) {
-      const quick = plain[column];
-      if (quick == null) return toJson(vectors[column]!.getItem(row), types[column]!);
-      const text = quick.text(row);
-      return text === null ? 'null' : quick.quoted ? `"${text}"` : text;
+    json(column, row, to) {
+      const vector = vectors[column]!;
+      if (vector === null) to.write(toJson(itemAt(column, row), types[column]!));
+      else if (vector.isNull(row)) to.write('null');
+      else vector.json(row, to);
     },
-    text: (column, row) => plain[column]?.text(row) ?? toText(vectors[column]!.getItem(row), types[column]!),
-  };
-}
-
-/** Types of which large results are made, without an object for each value; null for the others. */
-function plainText(vector: DuckDBVector): { text(row: number): string | null; quoted: boolean } | null {
-  if (vector instanceof DuckDBDecimal16Vector || vector instanceof DuckDBDecimal32Vector || vector instanceof DuckDBDecimal64Vector) {
-    const { scale } = vector.type;
-    return {
-      quoted: false,
-      text(row) {
-        const scaled = vector.getScaledValue(row);
-        return scaled === null ? null : decimalText(scaled, scale);
-      },
-    };
-  }
-  if (!(vector instanceof DuckDBDateVector)) return null;
-  return {
-    quoted: true,
-    text(row) {
-      const date = vector.getItem(row);
-      return date === null ? null : dateText(date);
+    text(column, row, to) {
+      const vector = vectors[column]!;
+      if (vector === null) {
+        const text = toText(itemAt(column, row), types[column]!);
+        if (text !== null) to.write(text);
+        return text !== null;
+      }
+      if (vector.isNull(row)) return false;
+      vector.text(row, to);
+      return true;
     },
   };
-}
-
-function decimalText(scaled: number | bigint, scale: number): string {
-  if (scale === 0) return String(scaled);
-  const digits = String(scaled < 0 ? -scaled : scaled).padStart(scale + 1, '0');
-  return `${scaled < 0 ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
-}
-
-/** A result's dates repeat. */
-const dates = new Map<number, string>();
-
-function dateText(date: DuckDBDateValue): string {
-  let text = dates.get(date.days);
-  if (text === undefined) {
-    if (dates.size > 10_000) dates.clear();
-    text = date.toString();
-    dates.set(date.days, text);
-  }
-  return text;
 }
 
 function toJson(value: unknown, type: DuckDBType): string {
@@ -133,11 +101,6 @@ function nested(value: unknown): string {
   }
 }
 
-/** -0 is a number of its own; `String` forgets its sign. */
-function numberText(value: number): string {
-  return Object.is(value, -0) ? '-0' : String(value);
-}
-
 function toText(value: unknown, type: DuckDBType): string | null {
   if (value === null || value === undefined) return null;
   if (typeof value === 'string') return value;
@@ -155,30 +118,9 @@ function toText(value: unknown, type: DuckDBType): string | null {
 }
 
 function scalarText(value: object): string {
-  if (value instanceof DuckDBTimestampTZValue) return instant(value.micros, 'Z');
-  if (value instanceof DuckDBTimestampValue) return instant(value.micros, '');
-  if (value instanceof DuckDBDateValue) return value.toString();
+  if (value instanceof DuckDBTimestampTZValue) return instantText(value.micros, 'Z');
+  if (value instanceof DuckDBTimestampValue) return instantText(value.micros, '');
+  if (value instanceof DuckDBDateValue) return dateText(value.days);
   if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString('base64');
   return value.toString();
-}
-
-const DAY = 86_400_000_000n;
-const INFINITE = 9_223_372_036_854_775_807n;
-
-/** Microseconds since 1970 as ISO 8601; fractions only as long as they have to be. */
-function instant(micros: bigint, zone: string): string {
-  if (micros === INFINITE) return 'infinity';
-  if (micros === -INFINITE) return '-infinity';
-  // Beyond ±100 million days Date can't help; DuckDB's own text is exact.
-  if (micros > 8_640_000_000n * DAY || micros < -62_135_596_800_000_000n) return new DuckDBTimestampValue(micros).toString() + zone;
-  let seconds = micros / 1_000_000n;
-  let rest = micros % 1_000_000n;
-  if (rest < 0n) {
-    seconds -= 1n;
-    rest += 1_000_000n;
-  }
-  const iso = new Date(Number(seconds) * 1000).toISOString().slice(0, -5);
-  if (rest === 0n) return iso + zone;
-  const digits = String(rest).padStart(6, '0');
-  return `${iso}.${digits.endsWith('000') ? digits.slice(0, 3) : digits}${zone}`;
 }

@@ -16,3 +16,4 @@ export type { TransferSlice } from './slice.ts';
 export { openStore, type Store } from './store.ts';
 export type { Applied, TransferColumn, TransferState, TransferTarget } from './target.ts';
 export { NEXT, TRANSFER_TABLES, transferStates } from './target.ts';
+export { newTextBuffer, type TextBuffer } from './text-buffer.ts';

@@ -22,7 +22,10 @@ describe('a spooled result', () => {
       ['한글과 English, '.repeat(1000), 400],
     ] as const) {
       const spool = newSpool(path);
-      for (let k = 0; k < times; k++) spool.write(piece);
+      for (let k = 0; k < times; k++) {
+        spool.text.write(piece);
+        spool.settle();
+      }
       const { bytes, body } = spool.stream();
       assert.equal(await text(body), piece.repeat(times));
       assert.equal(bytes, Buffer.byteLength(piece) * times);
@@ -33,12 +36,13 @@ describe('a spooled result', () => {
   test('leaves no file either when it is dropped, or when its reader goes away', async (t) => {
     const path = folder(t);
     const dropped = newSpool(path);
-    dropped.write('x'.repeat(3_000_000));
+    dropped.text.write('x'.repeat(3_000_000));
+    dropped.settle();
     assert.equal(readdirSync(path).length, 1);
     dropped.drop();
     assert.deepEqual(readdirSync(path), []);
     const left = newSpool(path);
-    left.write('x'.repeat(3_000_000));
+    left.text.write('x'.repeat(3_000_000));
     left.stream().body.destroy();
     assert.deepEqual(readdirSync(path), []);
   });

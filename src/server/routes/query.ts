@@ -66,8 +66,6 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
   }
 }
 
-/** Asks why the allow-list refuses a statement: nothing is run. */
-
 function checked(body: unknown): QueryRequest {
   const refuse = (problem: string) => fail('QUERY_BODY', { problem });
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return refuse('it is not a JSON object');
