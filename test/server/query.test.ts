@@ -237,30 +237,32 @@ describe('questions over HTTP', () => {
     assert.equal((await mine).code, 'QUERY_CANCELLED');
   });
 
-  test('beyond a role’s places queries wait, and beyond the queue they are refused with 429 and Retry-After; a waiting one can be cancelled', async () => {
+  test('beyond a role’s places queries wait, and beyond the queue they are refused with 429 and Retry-After; a waiting one can be cancelled', async (t) => {
+    const server = await running(t, { settings: 'roles:\n  viewer: {seconds: 600, rows: 100, concurrency: 1}\n' });
+    const query = (sql: string, more: Record<string, unknown> = {}, token?: string) =>
+      server.call('POST', '/v1/query', { body: { sql, ...more }, ...(token === undefined ? {} : { token }) });
     const viewer = await server.token('viewer');
     const first = query(SLOW, { job: 'first' }, viewer);
     await until(async () => (await server.call('GET', '/v1/jobs/first')).status === 200);
-    const gone = new AbortController();
     const waiting = Array.from({ length: 32 }, (_, k) =>
       fetch(`${server.started.address}/v1/query`, {
         method: 'POST',
-        signal: gone.signal,
         headers: { authorization: `Bearer ${viewer}`, 'content-type': 'application/json' },
         body: JSON.stringify({ sql: 'SELECT 1', job: `w${k}` }),
-      }).then(
-        (response) => response.json() as Promise<{ error?: { code: string } }>,
-        () => null,
-      ),
+      }).then((response) => response.json() as Promise<{ error?: { code: string } }>),
     );
-    await until(async () => (await server.call('GET', '/v1/jobs/w31')).status === 200);
+    await until(
+      async () =>
+        ((await server.call('GET', '/v1/jobs')).json as { state: string }[]).filter(({ state }) => state === 'waiting').length === 32,
+    );
     const refused = await query('SELECT 1', {}, viewer);
     assert.deepEqual([refused.status, refused.code, refused.headers.get('retry-after')], [429, 'QUERY_BUSY', '1']);
     assert.deepEqual(await server.ask('SELECT 1'), [[1]], 'other roles have their own places');
     await server.call('DELETE', '/v1/jobs/w5');
-    assert.equal((await waiting[5])!.error?.code, 'QUERY_CANCELLED');
-    await first;
-    assert.equal((await Promise.all(waiting)).filter((answer) => answer?.error === undefined).length, 31);
+    assert.equal((await waiting[5]!).error?.code, 'QUERY_CANCELLED');
+    await server.call('DELETE', '/v1/jobs/first');
+    assert.equal((await first).code, 'QUERY_CANCELLED');
+    assert.equal((await Promise.all(waiting)).filter((answer) => answer.error === undefined).length, 31);
   });
 
   test('a file is loaded over HTTP, once for each Idempotency-Key, gzip too', async () => {
