@@ -40,7 +40,8 @@ function handOver(path) {
   const child = spawn(path, [...smallHeap, ...nodeArguments, entry, ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     // Unpacking bodies and packing segments must not take all the threads that the log syncs in.
-    env: { UV_THREADPOOL_SIZE: '8', ...process.env, MILLRACE_LAUNCHED: '1' },
+    // glibc keeps freed memory in as many arenas as there are threads.
+    env: { UV_THREADPOOL_SIZE: '8', MALLOC_ARENA_MAX: '2', ...process.env, MILLRACE_LAUNCHED: '1' },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {

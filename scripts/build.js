@@ -19,6 +19,9 @@ for (const name of readdirSync(source, { recursive: true })) {
   if (extname(name) !== '.ts' && statSync(join(source, name)).isFile()) cpSync(join(source, name), join(target, name));
 }
 
+// A running program keeps its source in memory, two bytes a character where one of them is beyond Latin-1.
+const ascii = (text) => text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 // The compiler rewrites imports only; a forked or worker script is named by a URL.
 const scriptUrl = /(new URL\(\s*(['"])\.[^'"]*)\.ts(\2,\s*import\.meta\.url\s*\))/g;
 for (const name of readdirSync(target, { recursive: true })) {
@@ -26,7 +29,7 @@ for (const name of readdirSync(target, { recursive: true })) {
   const path = join(target, name);
   const text = readFileSync(path, 'utf8').replace(scriptUrl, (_all, before, _quote, after) => `${before}.js${after}`);
   for (const [, , , script] of text.matchAll(/(new URL\(\s*(['"])(\.[^'"]*\.js)\2,)/g)) statSync(join(dirname(path), script));
-  writeFileSync(path, text);
+  writeFileSync(path, ascii(text));
 }
 await buildConsole();
 process.stderr.write('dist/ and web/dist/ are built.\n');

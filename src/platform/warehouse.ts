@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DefinitionKind, definitionKinds, openAnalyst, openAnswers, openModels } from '#analyze';
 import { asMillraceError, type ErrorBody, type Topic } from '#core';
 import { openKeeper, openQueries, startDelivery } from '#process';
-import { http } from '#run';
+import { http, tidyAfterStart } from '#run';
 import { isFatal, openStore, type Store } from '#store';
 import { type DefinitionFolder, mostTextBytes, openDefinitions } from '#workspace';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
@@ -89,6 +89,7 @@ async function main(config: ChildConfig): Promise<void> {
   // The front keeps its connections; one that closes under a request would look like a warehouse that is down.
   server.keepAliveTimeout = 0;
   server.listen(config.socket, () => {
+    tidyAfterStart();
     process.send?.({ ready: { positions: Object.fromEntries(store.positions()), models: models.list() } satisfies ChildReady });
   });
 

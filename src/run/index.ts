@@ -1,3 +1,4 @@
+export { tidyAfterStart } from './heap.ts';
 export { http } from './http.ts';
 export { parseBytes, residentBytes, residentTreeBytes } from './memory.ts';
 export type { Pool } from './pool.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fail } from '#core';
-import { parseBytes } from '#run';
+import { parseBytes, tidyAfterStart } from '#run';
 import { workspaceOption } from '../client.ts';
 import type { Command, Input } from '../command.ts';
 import { removeRunning, writeRunning } from '../running.ts';
@@ -36,6 +36,7 @@ export const up: Command = {
     // Loaded only here: the other commands start in a fraction of the time without the server.
     const { startMillrace } = await import('#server');
     const millrace = await startMillrace({ workspace, ...asked });
+    tidyAfterStart();
     writeRunning(workspace, { pid: process.pid, address: millrace.address, token: millrace.adminToken });
     try {
       io.stdout.write(`Millrace is ready at ${millrace.address}\n`);
