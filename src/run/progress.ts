@@ -34,7 +34,7 @@ export function progress(label: string, total: number | null, options: ProgressO
   const line = () => describe({ label, total, done, note, seconds: (clock() - started) / 1000, ended });
   const draw = () => {
     drawn = clock();
-    if (live) stream.write(`\r\x1b[2K${cut(line(), stream.columns ?? 80)}${ended ? '\n' : ''}`);
+    if (live) stream.write(`\r\x1b[2K${cut(line(), stream.columns || 80)}${ended ? '\n' : ''}`);
     else stream.write(`${line()}\n`);
   };
 

@@ -59,6 +59,8 @@ describe('a terminal table', () => {
     const shown = table([text('a'), text('b')], [['가'.repeat(50), 'short']], { width: 30 });
     for (const line of shown.split('\n')) assert.ok(textWidth(line) <= 30, line);
     assert.match(shown, /가… {2}short/);
+    // A terminal that does not know its size says 0.
+    assert.match(table([text('a')], [['x'.repeat(50)]], { width: 0 }), /x{50}/);
   });
 
   test('never lets a cell move the cursor or start a line', () => {

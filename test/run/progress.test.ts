@@ -33,6 +33,14 @@ describe('progress', () => {
     assert.match(written[1]!, /load 500 250\/s 2\.0 s\n$/);
   });
 
+  test('a terminal that does not know its width is taken for one of 80 columns', () => {
+    const { written, options, pass } = recorder(true, 0);
+    const bar = progress('load', 1000, options);
+    pass(2000);
+    bar.update(500, 'orders.csv'.repeat(20));
+    assert.equal(written[0]!.replace('\r\x1b[2K', '').length, 79);
+  });
+
   test('a terminal is drawn at most ten times a second', () => {
     const { written, options, pass } = recorder(true);
     const bar = progress('load', 1000, options);

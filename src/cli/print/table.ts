@@ -20,7 +20,8 @@ export function table(columns: readonly Column[], rows: readonly (readonly unkno
   const cells = rows.map((row) => columns.map((_, at) => cellText(row[at], grouped[at]!)));
   const names = columns.map((column) => oneLine(column.name));
   const natural = names.map((name, at) => Math.min(widestCell, Math.max(textWidth(name), ...cells.map((row) => textWidth(row[at]!)))));
-  const widths = fit(natural, options.width ?? Number.POSITIVE_INFINITY);
+  // A terminal that does not know its size says 0.
+  const widths = fit(natural, options.width || Number.POSITIVE_INFINITY);
   const line = (texts: readonly string[]) =>
     texts
       .map((text, at) => pad(cut(text, widths[at]!), widths[at]!, numeric[at]!))
