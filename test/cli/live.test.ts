@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -19,11 +19,11 @@ async function millrace(words: readonly string[], stdin = '') {
 }
 
 /** A workspace with one topic and Millrace running on it. */
-async function running(t: TestContext): Promise<{ workspace: string; launcher: ChildProcess }> {
+async function running(t: TestContext, topic = 'id: event_id\n'): Promise<{ workspace: string; launcher: ChildProcess }> {
   const workspace = mkdtempSync(join(tmpdir(), 'millrace-live-'));
   t.after(() => rmSync(workspace, { recursive: true, force: true }));
   await millrace(['init', workspace]);
-  await millrace(['topic', 'add', 'events', '-', '--workspace', workspace], 'id: event_id\n');
+  await millrace(['topic', 'add', 'events', '-', '--workspace', workspace], topic);
   const launcher = spawn(process.execPath, [bin, 'up', '--workspace', workspace, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [launcher.stdout!, launcher.stderr!]) stream.on('data', (chunk) => (said += chunk));
@@ -72,6 +72,32 @@ describe('millrace, for real', { timeout: 120_000 }, () => {
     assert.equal((await millrace(['stop', ...at])).code, 0);
     assert.equal(existsSync(join(workspace, '.millrace', 'running.json')), false);
     assert.match((await millrace(['status', ...at])).stderr, /NOT_RUNNING/);
+  });
+
+  test('takes again what it refused, once, when the topic’s file has been corrected', async (t) => {
+    const { workspace, launcher } = await running(t, 'id: event_id\nfields: {event_id: text, n: integer}\n');
+    t.after(() => launcher.kill('SIGTERM'));
+    const at = ['--workspace', workspace];
+    const file = join(workspace, 'topics', 'events.yaml');
+    const refused = await millrace(['send', 'events', ...at], '{"event_id":"b1","n":1.50}');
+    assert.equal(refused.stdout, '0 accepted, 1 rejected (see "millrace quarantine list")\n');
+    writeFileSync(file, 'id: event_id\nfields: {event_id: text, n: "decimal(9,2)"}\n');
+    let said = '';
+    await until(
+      async () => {
+        said = (await millrace(['quarantine', 'replay', '--topic', 'events', ...at])).stdout;
+        return said === '1 tried, 1 accepted, 0 rejected again\n';
+      },
+      () => said,
+    );
+    assert.equal((await millrace(['quarantine', 'replay', '--topic', 'events', ...at])).stdout, '0 tried, 0 accepted, 0 rejected again\n');
+    await until(
+      async () => {
+        said = (await millrace(['sql', "SELECT n FROM raw.events WHERE event_id = 'b1'", '--format', 'csv', ...at])).stdout;
+        return said === 'n\r\n1.50\r\n';
+      },
+      () => said,
+    );
   });
 
   test('stops in good order when the process that was started is killed outright', async (t) => {
