@@ -1,6 +1,6 @@
 /** Small things that we ask the engine ourselves. */
 import { type Node, quoteLiteral, treeText } from '#sql';
-import type { Reader, Values } from '#store';
+import { type Chunk, newTextBuffer, type Reader, type Values } from '#store';
 
 type Cells = (string | null)[];
 
@@ -8,9 +8,14 @@ type Cells = (string | null)[];
 export async function firstRow(reader: Reader, sql: string, values?: Values): Promise<Cells> {
   const result = await reader.stream(sql, values);
   const chunk = await result.next();
-  const cells = chunk === null ? [] : result.columns.map((_, at) => chunk.text(at, 0));
+  const cells = chunk === null ? [] : result.columns.map((_, at) => cellText(chunk, at, 0));
   while ((await result.next()) !== null);
   return cells;
+}
+
+function cellText(chunk: Chunk, column: number, row: number): string | null {
+  const buffer = newTextBuffer();
+  return chunk.text(column, row, buffer) ? buffer.bytes.toString('utf8', 0, buffer.end) : null;
 }
 
 export async function columnNames(reader: Reader, sql: string): Promise<string[]> {
