@@ -1,6 +1,7 @@
 /** What connections to databases have in common. */
 import { readFileSync } from 'node:fs';
 import { MillraceError, type Option } from '#core';
+import { LONGEST_ROW } from './rows.ts';
 import type { Connection, Source } from './source.ts';
 
 /** Options of every database, before and behind those of one. */
@@ -53,6 +54,32 @@ function authority(ca: Connection[string] | undefined): { ca?: string } {
     const problem = `it can't be read (${(thrown as NodeJS.ErrnoException).code ?? 'unknown'})`;
     throw new MillraceError('TRANSFER_OPTION', { source: 'database', option: 'ca', problem }, thrown);
   }
+}
+
+/**
+ * Drivers put a row together before they hand it over, however long it is: `beyond` is called when more has come than a row may have.
+ * `row` is to be called with each that is whole.
+ */
+export function boundRows(socket: NodeJS.ReadableStream, beyond: () => void): { row(): void; end(): void } {
+  let since = 0;
+  const count = (chunk: Buffer) => {
+    since += chunk.length;
+    if (since > LONGEST_ROW) beyond();
+  };
+  socket.on('data', count);
+  return {
+    row() {
+      since = 0;
+    },
+    end() {
+      socket.removeListener('data', count);
+    },
+  };
+}
+
+/** A row that is too long to be read. */
+export function tooLong(table: string): MillraceError {
+  return new MillraceError('TRANSFER_ROW', { table, most: '64 MiB' });
 }
 
 /** A connection from `scheme://user:password@host:port/database`, the password by reference; null for any other address. */

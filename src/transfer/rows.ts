@@ -2,7 +2,8 @@
  * Rows on their way from a source to the warehouse: CSV with exact text, written straight into one buffer so that no value becomes
  * a JavaScript string or a double. NULL is an empty field, '' is `""`; bytes are in hex.
  */
-import type { Bytes } from '#core';
+import { writeFileSync } from 'node:fs';
+import { type Bytes, fail } from '#core';
 
 /** A record that is no row: its line and bytes, and why. */
 export interface Refused {
@@ -25,6 +26,20 @@ export interface Rows {
   readonly refused: readonly (Refused & { readonly before: number })[];
 }
 
+/** A longer row is not read into memory. */
+export const LONGEST_ROW: Bytes = 64 * 1024 * 1024;
+
+/** Errors: TRANSFER_DISK. */
+export function writeSlice(file: string, bytes: Buffer): void {
+  try {
+    writeFileSync(file, bytes, { mode: 0o600 });
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === 'ENOSPC' || code === 'EDQUOT') fail('TRANSFER_DISK', { bytes: bytes.length }, thrown);
+    throw thrown;
+  }
+}
+
 const COMMA = 0x2c;
 const QUOTE = 0x22;
 const LF = 0x0a;
@@ -34,6 +49,21 @@ const SPECIAL = new Uint8Array(256);
 for (const byte of [COMMA, QUOTE, LF, 0x0d, 0x00]) SPECIAL[byte] = 1;
 
 const HEX = Uint8Array.from({ length: 512 }, (_, k) => '0123456789abcdef'.charCodeAt(k % 2 === 0 ? k >> 5 : (k >> 1) & 15));
+
+/** Written out and to be filled again: what lies outside of the heap is collected late, and a batch has megabytes. */
+const spare: Buffer[] = [];
+const MOST_SPARE = 2;
+
+/** A buffer of its own, with whatever stood in it. */
+export function roomFor(capacity: Bytes): Buffer {
+  const found = spare.findIndex((each) => each.length === capacity);
+  return found < 0 ? Buffer.allocUnsafeSlow(capacity) : spare.splice(found, 1)[0]!;
+}
+
+/** The caller gives the rows' bytes up, all views of them included. */
+export function recycle({ bytes }: Rows): void {
+  if (spare.length < MOST_SPARE) spare.push(Buffer.from(bytes.buffer));
+}
 
 export class RowWriter {
   #bytes: Buffer;
@@ -46,7 +76,7 @@ export class RowWriter {
   /** `capacity` is where the buffer begins; it grows for what does not fit. */
   constructor(capacity: Bytes) {
     this.#capacity = capacity;
-    this.#bytes = Buffer.allocUnsafeSlow(capacity);
+    this.#bytes = roomFor(capacity);
   }
 
   get size(): Bytes {
@@ -130,7 +160,7 @@ export class RowWriter {
   /** What was written since the last call; the writer begins anew. */
   take(complete: string | null): Rows {
     const rows = { count: this.#count, bytes: this.#bytes.subarray(0, this.#at), complete, refused: this.#refused };
-    this.#bytes = Buffer.allocUnsafeSlow(this.#capacity);
+    this.#bytes = roomFor(this.#capacity);
     this.#at = 0;
     this.#count = 0;
     this.#refused = [];

@@ -2,7 +2,7 @@
  * One run of a transfer: each table is opened, read, applied in slices and closed, then both sides are compared. Everything that must
  * outlive a kill at any moment is in the warehouse's own transaction (src/store/apply.ts); this side can be started again at will.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   asMillraceError,
@@ -18,7 +18,7 @@ import type { Applied, ChangeSlices, Check, TransferSlice, TransferTarget } from
 import { follow } from './cdc/follow.ts';
 import { since } from './cursor.ts';
 import { compare, type Parity } from './parity.ts';
-import type { Rows } from './rows.ts';
+import { type Rows, recycle, writeSlice } from './rows.ts';
 import type { Opened, Reading, SourceColumn, SourceTable, Span } from './source.ts';
 
 /** The warehouse as a run needs it. Calls may be repeated: each is done once. */
@@ -256,7 +256,9 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
     if (running.signal.aborted) fail('TRANSFER_ENDED', { transfer: target.transfer, problem: 'it was stopped' });
     await timed(waited, 'warehouse', applying);
     const file = join(running.folder, `${++number}.csv`);
-    writeFileSync(file, rows.bytes, { mode: 0o600 });
+    const size = rows.bytes.length;
+    writeSlice(file, rows.bytes);
+    recycle(rows);
     const refused = rows.refused.map(({ line, reason, body, cells, before }) => ({
       line,
       reason,
@@ -264,9 +266,9 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
       cells,
       before,
     }));
-    const slice: TransferSlice = { number, file, rows: rows.count, bytes: rows.bytes.length, complete: rows.complete, refused };
+    const slice: TransferSlice = { number, file, rows: rows.count, bytes: size, complete: rows.complete, refused };
     report.read += rows.count + refused.length;
-    report.bytes += rows.bytes.length;
+    report.bytes += size;
     applying = applied(target, slice, running, report);
     // It is awaited before the next slice; until then a failure must not count as unhandled.
     applying.catch(() => {});

@@ -33,8 +33,8 @@ export interface Ground {
 }
 
 /** A warehouse in a folder of its own, and runs against it in this process. */
-export async function openGround(env: Record<string, string> = {}, reach: Partial<World> = {}): Promise<Ground> {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-transfer-'));
+export async function openGround(env: Record<string, string> = {}, reach: Partial<World> = {}, root = tmpdir()): Promise<Ground> {
+  const folder = mkdtempSync(join(root, 'millrace-transfer-'));
   const store = await openStore({ dataPath: join(folder, 'data'), memory: 400_000_000, threads: 2 });
   await store.write((tx) => tx.run(TRANSFER_TABLES));
   const warehouse = warehouseOf(store);

@@ -135,6 +135,8 @@ export const errorsKo: Readonly<Record<string, string>> = {
   TRANSFER_DENIED: '{source}이(가) 이 사용자를 거부합니다: {problem}.',
   TRANSFER_READ: '{table} 읽기에 실패했습니다: {problem}.',
   TRANSFER_LOCKED: '원본의 {table} 테이블이 잠긴 채로 있습니다.',
+  TRANSFER_ROW: '{table}의 한 행이 {most}보다 큽니다.',
+  TRANSFER_DISK: '디스크가 가득 찼습니다. 웨어하우스로 가던 {bytes}바이트가 들어갈 자리가 없습니다.',
   TRANSFER_CHANGES: '{source}이(가) 변경 내역을 줄 수 없습니다: {problem}.',
   TRANSFER_GAP: '{source}에 {position} 이후의 변경이 다 남아 있지 않습니다: {problem}.',
   TRANSFER_HELD: '이 키의 앞선 변경이 격리되어 있어서 이 변경은 뒤에서 기다립니다.',

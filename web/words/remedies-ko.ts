@@ -151,6 +151,8 @@ export const remediesKo: Readonly<Record<string, string>> = {
   TRANSFER_DENIED: '사용자, 비밀번호, 권한을 확인하세요 (테이블의 SELECT면 됩니다).',
   TRANSFER_READ: '적용한 것은 남고 어디까지인지 기록했습니다. 다시 실행하면 이어 갑니다.',
   TRANSFER_LOCKED: '잠근 세션을 끝내거나 연결의 lock_wait를 늘리세요. 다시 실행하면 이어 갑니다.',
+  TRANSFER_ROW: '긴 열을 빼거나 자르는 뷰를 원본에 만들어 그것을 전송하세요. 적용한 것은 남고, 다시 실행하면 이어 갑니다.',
+  TRANSFER_DISK: '.millrace가 있는 디스크에 자리를 만드세요. 테이블은 온전하고 상태는 그대로이며, 다시 실행하면 이어 갑니다.',
   TRANSFER_CHANGES: 'docs/transfer.md의 “Changes as they happen”대로 서버를 설정하세요.',
   TRANSFER_GAP:
     '테이블마다 “millrace transfer state NAME --table TABLE --cursor none”으로 새로 시작하세요. 다음 실행이 전체를 가져와 이어 갑니다. 그때까지 테이블은 그대로입니다.',

@@ -50,6 +50,18 @@ export const transferErrors = {
     what: (p) => `The table ${p['table']} is locked at the source, and stayed so.`,
     remedy: 'End the session that holds the lock, or raise the connection’s lock_wait; a rerun continues.',
   },
+  TRANSFER_ROW: {
+    status: 409,
+    retryable: false,
+    what: (p) => `A row of ${p['table']} has more than ${p['most']}.`,
+    remedy: 'Transfer a view of the source that leaves its long column out, or cuts it. What was applied stays, and a rerun continues.',
+  },
+  TRANSFER_DISK: {
+    status: 503,
+    retryable: true,
+    what: (p) => `The disk is full: ${p['bytes']} bytes on their way to the warehouse found no room.`,
+    remedy: 'Make room on the disk of .millrace. The table is whole and the state is where it was; a rerun continues.',
+  },
   TRANSFER_CHANGES: {
     status: 409,
     retryable: false,

@@ -2,11 +2,12 @@
  * A run that stays: tables that the warehouse does not have are copied whole as of one moment, then the source's log is followed from
  * there. Changes are gathered while the warehouse writes the ones before; each write has the source's position in its own transaction.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMillraceError, type Bytes, fail, type Millis, type Transfer } from '#core';
 import type { TransferTarget } from '#store';
 import { compare } from '../parity.ts';
+import { writeSlice } from '../rows.ts';
 import type { PlannedTable, Running, TableReport } from '../run.ts';
 import type { Opened, SourceColumn } from '../source.ts';
 import type { Feed, FeedEvent, Followed } from './feed.ts';
@@ -270,7 +271,7 @@ class Follower {
     const changes = touched.map((stream, k) => {
       const { bytes, count, truncate, moved } = stream.pending.take();
       const file = join(running.folder, `c${number}-${k}.csv`);
-      writeFileSync(file, bytes, { mode: 0o600 });
+      writeSlice(file, bytes);
       stream.report.bytes += bytes.length;
       this.#changes += count;
       this.#bytes += bytes.length;

@@ -1,8 +1,9 @@
 /** MySQL and MariaDB, read through the text protocol inside one consistent snapshot per table. */
+import type { Socket } from 'node:net';
 import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
 import { binlogFeed } from '../binlog/feed.ts';
-import { guessDatabase } from '../database.ts';
+import { boundRows, guessDatabase, tooLong } from '../database.ts';
 import { type Rows, RowWriter } from '../rows.ts';
 import type { Connection, Hashed, Opened, Reading, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { type Answer, ask, connect, connectionOptions, id, worded } from './mysql-connection.ts';
@@ -300,17 +301,27 @@ async function* read(
   let failure: unknown = null;
   let ended = false;
   let wake = () => {};
+  // A query without a callback hears nothing of a connection that is lost: the driver tells the connection alone.
+  const lost = (error: unknown) => {
+    failure ??= error;
+    wake();
+  };
+  connection.on('error', lost);
+  const socket = (connection as unknown as { stream: Socket }).stream;
+  const bound = boundRows(socket, () => {
+    failure ??= tooLong(table.name);
+    socket.destroy();
+    wake();
+  });
   eachPacket(query, (packet) => {
+    bound.row();
     rows.take(packet);
     if (rows.writer.size < BATCH) return;
     ready.push(rows.writer.take(rows.complete));
     connection.pause();
     wake();
   });
-  query.once('error', (error: unknown) => {
-    failure = error;
-    wake();
-  });
+  query.once('error', lost);
   query.once('end', () => {
     ended = true;
     wake();
@@ -329,6 +340,8 @@ async function* read(
     // Every row up to the end of the span was given.
     if (rows.writer.count > 0) yield rows.writer.take(span.upTo);
   } finally {
+    bound.end();
+    connection.removeListener('error', lost);
     if (!ended) connection.destroy();
   }
 }

@@ -1,9 +1,10 @@
 /** PostgreSQL: tables by COPY … TO STDOUT, whose CSV is the form of rows.ts already, inside one snapshot per table. */
+import type { Socket } from 'node:net';
 import type { Client } from 'pg';
 import { fail } from '#core';
-import { guessDatabase } from '../database.ts';
+import { boundRows, guessDatabase, tooLong } from '../database.ts';
 import { postgresFeed } from '../pgoutput/feed.ts';
-import type { Rows } from '../rows.ts';
+import { type Rows, roomFor } from '../rows.ts';
 import type { Connection, Hashed, Opened, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { ask, connect, connectionOptions, id, literal, worded } from './postgres-connection.ts';
 import { describe, withNumerics } from './postgres-describe.ts';
@@ -149,14 +150,20 @@ async function* read(client: Client, { table, select, span }: Reading): AsyncGen
   let failure: unknown = null;
   let ended = false;
   let wake = () => {};
-  const socket = (client as unknown as { connection: { stream: { pause(): void; resume(): void } } }).connection.stream;
+  const socket = (client as unknown as { connection: { stream: Socket } }).connection.stream;
   const lost = () => {
     failure ??= new Error('the connection was lost');
     wake();
   };
   client.once('end', lost);
+  const bound = boundRows(socket, () => {
+    failure ??= tooLong(table);
+    socket.destroy();
+    wake();
+  });
   submit(client, `COPY (${select}) TO STDOUT WITH (FORMAT csv)`, {
     take(chunk) {
+      bound.row();
       gathered.add(chunk);
       if (gathered.size < BATCH) return;
       ready.push(gathered.take());
@@ -164,7 +171,7 @@ async function* read(client: Client, { table, select, span }: Reading): AsyncGen
       wake();
     },
     failed(error) {
-      failure = error;
+      failure ??= error;
       wake();
     },
     ended() {
@@ -185,8 +192,9 @@ async function* read(client: Client, { table, select, span }: Reading): AsyncGen
     // Every row up to the end of the span was given.
     if (gathered.count > 0) yield { ...gathered.take(), complete: span.upTo };
   } finally {
+    bound.end();
     client.removeListener('end', lost);
-    if (!ended && failure === null) (socket as unknown as { destroy(): void }).destroy();
+    if (!ended && failure === null) socket.destroy();
     else socket.resume();
   }
 }
@@ -217,7 +225,7 @@ const COMMA = 0x2c;
 class Gathered {
   count = 0;
   size = 0;
-  #bytes = Buffer.allocUnsafeSlow(BATCH + BATCH / 8);
+  #bytes = roomFor(BATCH + BATCH / 8);
   readonly #cursor: boolean;
   #last = Buffer.alloc(0);
   #complete: string | null = null;
@@ -242,7 +250,7 @@ class Gathered {
 
   take(): Rows {
     const rows = { count: this.count, bytes: this.#bytes.subarray(0, this.size), complete: this.#complete, refused: [] };
-    this.#bytes = Buffer.allocUnsafeSlow(BATCH + BATCH / 8);
+    this.#bytes = roomFor(BATCH + BATCH / 8);
     this.size = 0;
     this.count = 0;
     return rows;

@@ -1,0 +1,287 @@
+/** What can go wrong at a source or on the disk: a coded error, the former table, the state where it was, and a rerun that brings the whole. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import type { ErrorCode, Transfer, TransferTable } from '#core';
+import { transferStates } from '#store';
+import type { RunReport } from '#transfer';
+import { zipOf } from '../transfer/files-fixture.ts';
+import { type Ground, openGround, tableOf } from '../transfer/harness.ts';
+import { absent as mariaAbsent, startMariaDb } from '../transfer/mariadb.ts';
+import { absent as postgresAbsent, startPostgres } from '../transfer/postgres-server.ts';
+
+/** A run that fails between two that do not. */
+interface Trouble {
+  readonly ground: Ground;
+  readonly transfer: Transfer;
+  /** What stands there after the first run and, later, after the last. */
+  readonly shown: string;
+  readonly codes: readonly ErrorCode[];
+  /** Runs while the trouble lasts. */
+  during(): Promise<RunReport>;
+  mend(): Promise<unknown> | unknown;
+}
+
+async function survives({ ground, transfer, shown, codes, during, mend }: Trouble): Promise<void> {
+  assert.equal((await ground.run(transfer)).error, null);
+  const state = async () =>
+    (await transferStates((sql) => ground.store.rows(sql)))
+      .filter((each) => each.transfer === transfer.name)
+      .map(({ source, cursor }) => [source, cursor]);
+  const [rows, stood] = [await ground.rows(shown), await state()];
+  const { error } = await during();
+  assert.ok(error !== null && codes.includes(error.code as ErrorCode), JSON.stringify(error));
+  assert.ok(error.remedy.length > 20, error.remedy);
+  assert.deepEqual(await ground.rows(shown), rows, 'the former table stays');
+  assert.deepEqual(await state(), stood, 'the state is where it was');
+  await mend();
+  const { error: none, tables } = await ground.run(transfer);
+  assert.deepEqual([none, tables.map(({ parity }) => parity?.equal)], [null, [true]]);
+  assert.notDeepEqual(await ground.rows(shown), rows, 'the rerun continues');
+}
+
+const LONG = 70 * 1024 * 1024;
+
+for (const [name, start, absent] of [
+  ['MariaDB', () => startMariaDb(['--max-allowed-packet=256M']), mariaAbsent],
+  ['PostgreSQL', startPostgres, postgresAbsent],
+] as const) {
+  describe(`${name} in trouble`, { skip: absent ?? false }, () => {
+    let db: Awaited<ReturnType<typeof startMariaDb>> | Awaited<ReturnType<typeof startPostgres>>;
+    let ground: Ground;
+    before(async () => {
+      db = await start();
+      ground = await openGround({ PW: db.password, WRONG: 'wrong' });
+      await db.ask('CREATE TABLE t (id INT PRIMARY KEY, s TEXT)');
+    });
+    after(async () => {
+      await ground?.close();
+      await db?.stop();
+    });
+
+    const source = name === 'MariaDB' ? 'mysql' : 'postgres';
+    let made = 0;
+    const of = (more: object = {}, table: Partial<TransferTable> = {}): Transfer => ({
+      name: `t${made}`,
+      source,
+      connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database, ...more },
+      tables: [tableOf({ source: 't', target: `shop.t${made}`, ...table })],
+    });
+    /** One row more than before, whatever happens meanwhile. */
+    async function troubled(
+      codes: readonly ErrorCode[],
+      during: () => Promise<RunReport>,
+      mend: Trouble['mend'],
+      table: Partial<TransferTable> = {},
+    ) {
+      made++;
+      await db.ask(`DELETE FROM t`);
+      await db.ask(`INSERT INTO t VALUES (1, 'first')`);
+      await survives({
+        ground,
+        transfer: of({}, table),
+        shown: `SELECT id, left(s, 10) FROM shop.t${made} ORDER BY id`,
+        codes,
+        async during() {
+          await db.ask(`INSERT INTO t VALUES (2, 'second')`);
+          return during();
+        },
+        mend,
+      });
+    }
+    const opening = (change: object) => async (): Promise<RunReport> => {
+      try {
+        return await ground.run(of(change));
+      } catch (thrown) {
+        // A source that can't be opened ends the run before it is one; the transfer's child makes the report.
+        return { error: (thrown as { body: RunReport['error'] }).body } as RunReport;
+      }
+    };
+
+    for (const [what, change, code] of [
+      ['a wrong password', { password: { env: 'WRONG' } }, 'TRANSFER_DENIED'],
+      ['an unknown host', { host: 'no-such-host.invalid' }, 'TRANSFER_CONNECT'],
+      ['a database that is gone', { database: 'gone' }, 'TRANSFER_DENIED'],
+    ] as const)
+      test(`${what}: ${code}`, () => troubled([code], opening(change), () => {}));
+
+    test('a locked table: TRANSFER_LOCKED', () =>
+      troubled(
+        ['TRANSFER_LOCKED'],
+        async () => {
+          await db.ask(source === 'mysql' ? 'LOCK TABLES t WRITE' : 'BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');
+          return ground.run(of({ lock_wait: 1 }));
+        },
+        () => db.ask(source === 'mysql' ? 'UNLOCK TABLES' : 'COMMIT'),
+      ));
+
+    for (const mode of ['full', 'append', 'merge'] as const) {
+      test(`a connection that is cut in the middle of a table, mode ${mode}`, async () => {
+        const rows = source === 'mysql' ? 'seq_10_to_60000' : 'generate_series(10, 60000) seq';
+        await troubled(
+          ['TRANSFER_READ', 'TRANSFER_CONNECT'],
+          async () => {
+            await db.ask(`INSERT INTO t SELECT seq, repeat('x', 400) FROM ${rows}`);
+            let cut = false;
+            const warehouse = {
+              ...ground.warehouse,
+              async apply() {
+                if (!cut)
+                  await db.ask(
+                    source === 'mysql'
+                      ? await killOf('reader')
+                      : `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%'`,
+                  );
+                cut = true;
+                return { rows: 0, replaced: 0, quarantined: 0 };
+              },
+            };
+            return ground.run(of({}, { mode, ...(mode === 'full' ? {} : { cursor: 'id' }) }), { warehouse });
+          },
+          () => {},
+          { mode, ...(mode === 'full' ? {} : { cursor: 'id' }) },
+        );
+      });
+    }
+
+    async function killOf(user: string): Promise<string> {
+      const found = (await db.ask(`SELECT id FROM information_schema.processlist WHERE user = '${user}'`)) as { id: number }[];
+      return found.map(({ id }) => `KILL ${id}`).join('; ');
+    }
+
+    test('a value that is too long to be held in memory: TRANSFER_ROW', () =>
+      troubled(
+        ['TRANSFER_ROW'],
+        async () => {
+          await db.ask(source === 'mysql' ? 'ALTER TABLE t MODIFY s LONGTEXT' : 'SELECT 1');
+          await db.ask(`INSERT INTO t VALUES (3, repeat('x', ${LONG}))`);
+          return ground.run(of());
+        },
+        () => db.ask('DELETE FROM t WHERE id = 3'),
+      ));
+  });
+}
+
+describe('a file in trouble', () => {
+  let ground: Ground;
+  before(async () => {
+    ground = await openGround();
+  });
+  after(() => ground?.close());
+
+  const good = 'id,v\n1,a\n2,b\n';
+  /** A file of two gigabytes that takes no room: all but its ends is a hole. */
+  function hole(path: string): void {
+    const file = openSync(path, 'w');
+    writeSync(file, 'id,v\n1,"');
+    ftruncateSync(file, 2 ** 31);
+    writeSync(file, '"\n', 2 ** 31);
+    closeSync(file);
+  }
+
+  const troubles: [string, ErrorCode, (path: string) => void][] = [
+    ['an unclosed quote at its end', 'TRANSFER_FILE', (path) => writeFileSync(path, `${good}3,"c\n`)],
+    ['a cell of 2 GB', 'TRANSFER_FILE', hole],
+    ['a zip bomb in it', 'TRANSFER_FILE', (path) => writeFileSync(path, gzipSync(Buffer.alloc(300 * 1024 * 1024, 'a,b\n')))],
+    ['half of a zip in it', 'TRANSFER_FILE', (path) => writeFileSync(path, zipOf({ 'a.csv': good }).subarray(0, 60))],
+    ['none there', 'TRANSFER_FILE', (path) => rmSync(path)],
+    [
+      'so many fields that are no row that it is none of this format',
+      'TRANSFER_FILE',
+      (path) => writeFileSync(path, `id,v\n${'1,2,3\n1,2\n'.repeat(10_001)}`),
+    ],
+  ];
+  for (const [k, [what, code, spoil]] of troubles.entries()) {
+    test(`with ${what}: ${code}`, async () => {
+      const path = join(ground.folder, `trouble${k}.csv`);
+      writeFileSync(path, good);
+      const transfer: Transfer = {
+        name: `file${k}`,
+        source: 'csv',
+        // A file of two gigabytes would be looked through for its encoding.
+        connection: { path, encoding: 'utf-8' },
+        tables: [tableOf({ source: `trouble${k}`, target: `shop.trouble${k}` })],
+      };
+      const during = async () => {
+        spoil(path);
+        try {
+          return await ground.run(transfer);
+        } catch (thrown) {
+          return { error: (thrown as { body: RunReport['error'] }).body } as RunReport;
+        }
+      };
+      await survives({
+        ground,
+        transfer,
+        shown: `SELECT id, v FROM shop.trouble${k} ORDER BY id`,
+        codes: [code],
+        during,
+        mend: () => writeFileSync(path, `${good}3,c\n`),
+      });
+    });
+  }
+
+  test('with ragged rows at its end keeps the others, and says which', async () => {
+    const path = join(ground.folder, 'ragged.csv');
+    writeFileSync(path, `${good}3,c,more\n4`);
+    const { error, tables } = await ground.run({
+      name: 'ragged',
+      source: 'csv',
+      connection: { path },
+      tables: [tableOf({ source: 'ragged' })],
+    });
+    assert.deepEqual([error, tables[0]!.quarantined, tables[0]!.parity!.equal], [null, 2, true]);
+    assert.deepEqual(await ground.rows(`SELECT reason FROM millrace.quarantine WHERE topic = 'transfer:shop.ragged' ORDER BY 1`), [
+      ['Line 4: it has 3 fields; the others have 2'],
+      ['Line 5: it has 1 fields; the others have 2'],
+    ]);
+  });
+});
+
+test('a full disk: TRANSFER_DISK; once there is room a rerun brings the whole', async (t: TestContext) => {
+  const disk = mkdtempSync(join(tmpdir(), 'millrace-small-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk], { stdio: 'ignore' });
+  } catch {
+    rmSync(disk, { recursive: true });
+    t.skip('needs root, to mount a small file system');
+    return;
+  }
+  const ground = await openGround({}, {}, disk);
+  t.after(async () => {
+    await ground.close();
+    execFileSync('umount', ['-l', disk]);
+    rmSync(disk, { recursive: true, force: true });
+  });
+  const path = join(disk, 'long.csv.gz');
+  const filler = join(disk, 'filler');
+  const lines = (count: number) => gzipSync(`id,v\n${Array.from({ length: count }, (_, k) => `${k},${'x'.repeat(40)}\n`).join('')}`);
+  writeFileSync(path, lines(10));
+  const transfer: Transfer = { name: 'long', source: 'csv', connection: { path }, tables: [tableOf({ source: 'long' })] };
+  await survives({
+    ground,
+    transfer,
+    shown: 'SELECT count(*) FROM shop.long',
+    codes: ['TRANSFER_DISK'],
+    during() {
+      writeFileSync(path, lines(200_000));
+      mkdirSync(filler);
+      for (let k = 0; ; k++) {
+        try {
+          writeFileSync(join(filler, String(k)), Buffer.alloc(1024 * 1024));
+        } catch {
+          break;
+        }
+      }
+      // Room for the run's own notes, not for a slice.
+      rmSync(join(filler, '0'));
+      rmSync(join(filler, '1'));
+      return ground.run(transfer);
+    },
+    mend: () => rmSync(filler, { recursive: true }),
+  });
+});
