@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferTable } from '#core';
-import { becomes, bringsEveryChange, followed, start } from './following.ts';
+import { becomes, bringsEveryChange, followed, losesNothingAfterACopy, start } from './following.ts';
 import { type Ground, openGround } from './harness.ts';
 import { absent, LOGGING, type MariaDb, startMariaDb } from './mariadb.ts';
 import { TYPES } from './mysql-types.ts';
@@ -57,6 +57,9 @@ describe('MariaDB’s changes', { skip }, () => {
       cursor: /^log\.\d+:\d+$/,
     });
   });
+
+  test('a run that ends when its copy is whole, before it has looked at the log, loses no change', () =>
+    losesNothingAfterACopy(ground, of, db));
 
   test('a run goes on where the last one ended, over a new file of the log, and brings what was changed meanwhile', async () => {
     await db.ask(`INSERT INTO p VALUES (8, 'between')`);

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferTable } from '#core';
 import { setCursor } from '#store';
-import { becomes, bringsEveryChange, followed, start } from './following.ts';
+import { becomes, bringsEveryChange, followed, losesNothingAfterACopy, start } from './following.ts';
 import { type Ground, openGround } from './harness.ts';
 import { absent, type Postgres, startPostgres } from './postgres-server.ts';
 
@@ -36,6 +36,9 @@ describe('PostgreSQL’s changes', { skip: absent ?? false }, () => {
       cursor: /^[0-9A-F]+\/[0-9A-F]+$/,
     });
   });
+
+  test('a run that ends when its copy is whole, before it has looked at the log, loses no change', () =>
+    losesNothingAfterACopy(ground, of, db));
 
   test('a run goes on where the last one ended, and brings what was changed meanwhile', async () => {
     await db.ask('INSERT INTO p VALUES (8, $$between$$)');

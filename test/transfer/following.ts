@@ -37,6 +37,27 @@ export async function becomes(ground: Ground, sql: string, wanted: unknown[][], 
   assert.deepEqual(found, wanted, JSON.stringify(ended[0]?.error ?? 'it did not come'));
 }
 
+/** A run that ends when its copy is whole, and before it has looked at the log. */
+export async function losesNothingAfterACopy(
+  ground: Ground,
+  of: (name: string, ...tables: TransferTable[]) => Transfer,
+  db: { ask(sql: string): Promise<unknown> },
+): Promise<void> {
+  await db.ask('CREATE TABLE gap (id INT PRIMARY KEY, v TEXT)');
+  await db.ask(`INSERT INTO gap VALUES (1, 'deleted'), (2, 'stays')`);
+  const transfer = of('gap', followed('gap'));
+  const cut = await ground.run(transfer, {
+    warehouse: { ...ground.warehouse, checksum: () => Promise.reject(new Error('killed')) },
+  });
+  assert.equal(cut.outcome, 'failed');
+  assert.deepEqual(await ground.rows('SELECT id FROM shop.gap ORDER BY id'), [[1], [2]]);
+  await db.ask('DELETE FROM gap WHERE id = 1');
+  await db.ask('UPDATE gap SET id = -2 WHERE id = 2');
+  const run = start(ground, transfer);
+  await becomes(ground, 'SELECT id, v FROM shop.gap', [[-2, 'stays']], run);
+  assert.equal((await run.stop()).error, null);
+}
+
 /** What every followed database must bring: each kind of change, by key, in order, after a copy without a gap. */
 export async function bringsEveryChange(
   ground: Ground,

@@ -19,6 +19,9 @@ const MOST: Bytes = 16 * 1024 * 1024;
 /** So often a source whose log grows by other tables hears that it may drop it. */
 const IDLE: Millis = 10_000;
 
+/** The number of the write that says where the stream begins. */
+const FIRST = 1;
+
 /** One table that is followed, on both sides. */
 interface Stream {
   readonly followed: Followed;
@@ -57,8 +60,11 @@ export async function follow(following: Following): Promise<void> {
     const stood = known.every((since) => since === null) || position === null || !feed.isPosition(position) ? null : position;
     const followed = plans.map(({ table, key }) => ({ table, key }));
     const from = await feed.prepare(followed, stood);
+    // Before any copy is whole: one without a position of the stream would go on from the log's end of that later moment, over a gap.
+    if (stood === null)
+      await running.warehouse.changes({ transfer: transfer.name, run: running.run, number: FIRST, position: from, changes: [] });
     const streams = await bringIn(following, feed, followed, known);
-    await new Follower(following, feed, streams).run(from, stood === null);
+    await new Follower(following, feed, streams).run(from);
   } finally {
     await feed.close();
   }
@@ -128,7 +134,7 @@ class Follower {
   readonly #following: Following;
   readonly #feed: Feed;
   readonly #streams: readonly Stream[];
-  #number = 0;
+  #number = FIRST;
   /** The end of the last whole transaction that was taken in, and what the warehouse has. */
   #position = '';
   #written = '';
@@ -148,10 +154,10 @@ class Follower {
     this.#streams = streams;
   }
 
-  async run(from: string, isNew: boolean): Promise<void> {
+  async run(from: string): Promise<void> {
     const { running } = this.#following;
     this.#position = from;
-    this.#written = isNew ? '' : from;
+    this.#written = from;
     const events = this.#feed
       .changes(
         this.#streams.map(({ followed }) => followed),
@@ -161,7 +167,6 @@ class Follower {
     const stopped = new Promise<null>((resolve) => running.signal.addEventListener('abort', () => resolve(null), { once: true }));
     const broken = Promise.withResolvers<null>();
     this.#broken = () => broken.resolve(null);
-    if (isNew) await this.#write();
     this.#tell();
     try {
       while (!running.signal.aborted) {
