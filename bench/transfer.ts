@@ -75,6 +75,7 @@ interface Server {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  readonly pid: number | null;
   ask(sql: string): Promise<unknown>;
   stop(): Promise<void>;
 }
@@ -121,7 +122,7 @@ async function fromServer(root: string, db: Server, { name, title, source, peer,
     const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: BENCH_TRANSFER_PASSWORD }, database: ${db.database} }`;
     process.env['BENCH_TRANSFER_PASSWORD'] = db.password;
     define(workspace, `source: ${source}\nconnection: ${connection}\ntables: { lineitem: { target: bench.lineitem } }\n`);
-    const { seconds, above, equal } = await transferred(workspace);
+    const { seconds, above, equal } = await transferred(workspace, db.pid);
     return {
       figures: {
         [`${name}_rows_per_second`]: { value: ROWS / seconds, unit: 'rows/s', title: `${title} → warehouse, until all is visible` },
@@ -168,7 +169,7 @@ async function fromFile(root: string): Promise<Half> {
   writeLines(csv);
   const own = await duckSeconds(root, csv);
   define(workspace, 'source: csv\nconnection: { path: lineitem.csv }\ntables: { lineitem: { target: bench.lineitem } }\n');
-  const { seconds, above, equal } = await transferred(workspace);
+  const { seconds, above, equal } = await transferred(workspace, null);
   return {
     figures: {
       csv_mb_per_second: {
@@ -229,8 +230,9 @@ interface Transferred {
   readonly equal: boolean;
 }
 
-/** One run in a Millrace of its own. */
-async function transferred(workspace: string): Promise<Transferred> {
+/** One run in a Millrace of its own. The source's server, which this process has started, is no part of its memory. */
+async function transferred(workspace: string, server: number | null): Promise<Transferred> {
+  const resident = () => (residentTreeBytes(process.pid) ?? 0) - (server === null ? 0 : (residentTreeBytes(server) ?? 0));
   const millrace = await startMillrace({ workspace, log: null });
   const client = clientFor(millrace.address, millrace.adminToken);
   for (;;) {
@@ -240,10 +242,10 @@ async function transferred(workspace: string): Promise<Transferred> {
     await sleep(100);
   }
   await sleep(1_000);
-  const idle = residentTreeBytes(process.pid) ?? 0;
+  const idle = resident();
   let peak = idle;
   const watch = setInterval(() => {
-    peak = Math.max(peak, residentTreeBytes(process.pid) ?? 0);
+    peak = Math.max(peak, resident());
   }, 50);
   try {
     const began = Date.now();

@@ -14,6 +14,8 @@ export interface MariaDb {
   readonly database: string;
   /** The server's socket, for its own client program; null for one that was not started here. */
   readonly socket: string | null;
+  /** The server's process, where it was started here. */
+  readonly pid: number | null;
   ask(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   kill(): void;
   stop(): Promise<void>;
@@ -45,7 +47,7 @@ async function connected(url: URL): Promise<MariaDb> {
     database: url.pathname.slice(1),
   };
   const connection = await createConnection({ ...of, charset: 'utf8mb4' });
-  return { ...of, socket: null, ask: asker(connection), kill() {}, stop: () => connection.end() };
+  return { ...of, socket: null, pid: null, ask: asker(connection), kill() {}, stop: () => connection.end() };
 }
 
 async function started(program: string, extra: readonly string[]): Promise<MariaDb> {
@@ -90,6 +92,7 @@ async function started(program: string, extra: readonly string[]): Promise<Maria
     password: 'pass word@1',
     database: 'shop',
     socket,
+    pid: server.pid ?? null,
     ask: asker(root),
     kill: () => void server.kill('SIGKILL'),
     async stop() {

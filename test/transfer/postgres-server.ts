@@ -12,6 +12,8 @@ export interface Postgres {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** The server's process. */
+  readonly pid: number | null;
   /** As an administrator; answers are values as text, the way the server prints them. */
   ask(sql: string): Promise<Record<string, unknown>[]>;
   /** Ends the server at once, as a crash would. */
@@ -114,6 +116,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
     user: 'reader',
     password: 'pass word@1',
     database: 'shop',
+    pid: server.child.pid ?? null,
     async ask(sql) {
       const answer = await admin.query(sql);
       return (Array.isArray(answer) ? [] : answer.rows) as Record<string, unknown>[];
