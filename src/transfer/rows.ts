@@ -50,19 +50,22 @@ for (const byte of [COMMA, QUOTE, LF, 0x0d, 0x00]) SPECIAL[byte] = 1;
 
 const HEX = Uint8Array.from({ length: 512 }, (_, k) => '0123456789abcdef'.charCodeAt(k % 2 === 0 ? k >> 5 : (k >> 1) & 15));
 
+/** Rows are handed over once they have so many bytes; a buffer for them has room for the row that goes beyond. */
+export const BATCH: Bytes = 8 * 1024 * 1024;
+export const BATCH_ROOM: Bytes = BATCH + BATCH / 8;
+
 /** Written out and to be filled again: what lies outside of the heap is collected late, and a batch has megabytes. */
 const spare: Buffer[] = [];
 const MOST_SPARE = 2;
 
 /** A buffer of its own, with whatever stood in it. */
 export function roomFor(capacity: Bytes): Buffer {
-  const found = spare.findIndex((each) => each.length === capacity);
-  return found < 0 ? Buffer.allocUnsafeSlow(capacity) : spare.splice(found, 1)[0]!;
+  return (capacity === BATCH_ROOM ? spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(capacity);
 }
 
 /** The caller gives the rows' bytes up, all views of them included. */
 export function recycle({ bytes }: Rows): void {
-  if (spare.length < MOST_SPARE) spare.push(Buffer.from(bytes.buffer));
+  if (bytes.buffer.byteLength === BATCH_ROOM && spare.length < MOST_SPARE) spare.push(Buffer.from(bytes.buffer));
 }
 
 export class RowWriter {

@@ -2,11 +2,10 @@
 import { hash } from 'node:crypto';
 import { fail } from '#core';
 import { canonicalOf } from '../csv/values.ts';
-import { type Refused, type Rows, RowWriter } from '../rows.ts';
+import { BATCH, BATCH_ROOM, type Refused, type Rows, RowWriter } from '../rows.ts';
 import type { Hashed, Opened, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import type { DataFile } from './bytes.ts';
 
-const BATCH = 8 * 1024 * 1024;
 /** So many rows that can't be read are kept with their bytes in one slice; a file with more of them is none of this format. */
 const MOST_REFUSED = 10_000;
 
@@ -197,7 +196,7 @@ function inside({ cursor, after, upTo }: Span, columns: readonly SourceColumn[])
 
 /** The table hands rows over as it reads; a full writer makes it wait until the batch was taken. */
 async function* read(own: FileTable, columns: readonly SourceColumn[], span: Span, limit: number): AsyncGenerator<Rows> {
-  const writer = new RowWriter(BATCH + BATCH / 8);
+  const writer = new RowWriter(BATCH_ROOM);
   const ready: Rows[] = [];
   let wake = () => {};
   let taken = () => {};

@@ -4,11 +4,9 @@ import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
 import { binlogFeed } from '../binlog/feed.ts';
 import { boundRows, guessDatabase, tooLong } from '../database.ts';
-import { type Rows, RowWriter } from '../rows.ts';
+import { BATCH, BATCH_ROOM, type Rows, RowWriter } from '../rows.ts';
 import type { Connection, Hashed, Opened, Reading, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { type Answer, ask, connect, connectionOptions, id, worded } from './mysql-connection.ts';
-
-const BATCH = 8 * 1024 * 1024;
 
 export const mysql: Source = {
   name: 'mysql',
@@ -360,7 +358,7 @@ const ZERO_DATE = Buffer.from('0000-00-00');
 
 /** Rows of the text protocol: each value is a length-encoded string, 0xfb is NULL (dev.mysql.com, "Text Resultset Row"). */
 class PacketRows {
-  readonly writer = new RowWriter(BATCH + BATCH / 8);
+  readonly writer = new RowWriter(BATCH_ROOM);
   /** The newest cursor of which all rows were given; null until one is known. */
   complete: string | null = null;
   readonly #columns: readonly { readonly name: string; readonly bytes: boolean; readonly date: boolean }[];

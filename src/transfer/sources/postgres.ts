@@ -4,13 +4,11 @@ import type { Client } from 'pg';
 import { fail } from '#core';
 import { boundRows, guessDatabase, tooLong } from '../database.ts';
 import { postgresFeed } from '../pgoutput/feed.ts';
-import { type Rows, roomFor } from '../rows.ts';
+import { BATCH, BATCH_ROOM, type Rows, roomFor } from '../rows.ts';
 import type { Connection, Hashed, Opened, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { ask, connect, connectionOptions, id, literal, worded } from './postgres-connection.ts';
 import { describe, withNumerics } from './postgres-describe.ts';
 import { canonical, selected } from './postgres-types.ts';
-
-const BATCH = 8 * 1024 * 1024;
 
 export const postgres: Source = {
   name: 'postgres',
@@ -225,7 +223,7 @@ const COMMA = 0x2c;
 class Gathered {
   count = 0;
   size = 0;
-  #bytes = roomFor(BATCH + BATCH / 8);
+  #bytes = roomFor(BATCH_ROOM);
   readonly #cursor: boolean;
   #last = Buffer.alloc(0);
   #complete: string | null = null;
@@ -250,7 +248,7 @@ class Gathered {
 
   take(): Rows {
     const rows = { count: this.count, bytes: this.#bytes.subarray(0, this.size), complete: this.#complete, refused: [] };
-    this.#bytes = roomFor(BATCH + BATCH / 8);
+    this.#bytes = roomFor(BATCH_ROOM);
     this.size = 0;
     this.count = 0;
     return rows;
