@@ -69,10 +69,10 @@ function deliveryOf(events: readonly NexmarkEvent[]): Parameters<Store['deliver'
   });
 }
 
-/** Every delivery is followed by the refreshes that it makes due: the next begins when all results are fresh. */
-async function nexmarkQuery(name: string): Promise<void> {
-  const [statements, batch] = readFileSync(new URL(name, cases), 'utf8').split('-- BATCH') as [string, string];
-  const query = name.replace('.sql', '');
+/** Every delivery is followed by the refreshes that it makes due: the next begins when all results are fresh. Several at once share what they read. */
+async function nexmarkQueries(query: string, names: readonly string[]): Promise<void> {
+  const texts = names.map((name) => readFileSync(new URL(name, cases), 'utf8').split('-- BATCH') as [string, string]);
+  const statements = texts.map(([statement]) => statement).join(';');
   await withViews(async ({ store, keeper, sql }) => {
     positions.clear();
     const parts = chunks(nexmark({ seed: 1, events: EVENTS, perSecond: 10_000, start: Date.parse('2026-01-01T00:00:00Z') }), DELIVERY);
@@ -92,7 +92,7 @@ async function nexmarkQuery(name: string): Promise<void> {
       refreshing += performance.now() - delivered;
     }
     const began = performance.now();
-    await store.rows(`CREATE TEMP TABLE batch AS (${batch}\n)`);
+    for (const [k, [, batch]] of texts.entries()) await store.rows(`CREATE TEMP TABLE batch${k} AS (${batch}\n)`);
     const once = performance.now() - began;
     const speed = (title: string, millis: number, events = taken): Figure => ({
       title: `${query}: ${title}`,
@@ -102,6 +102,12 @@ async function nexmarkQuery(name: string): Promise<void> {
     figures[`${query}_fresh`] = speed(`delivered, and fresh after every ${DELIVERY.toLocaleString('en-US')}`, delivering + refreshing);
     figures[`${query}_refresh`] = speed('the refreshes alone', refreshing);
     figures[`${query}_batch`] = speed('DuckDB, the same question once in batch, over all rows, its answer kept', once, EVENTS);
+    const [fresh, inBatch] = [figures[`${query}_refresh`]!.value, figures[`${query}_batch`]!.value];
+    figures[`${query}_share`] = {
+      title: `${query}: the refreshes, ${Math.ceil((EVENTS - DELIVERY) / DELIVERY)} times fresh, against one batch`,
+      unit: '×',
+      value: fresh / inBatch,
+    };
   });
 }
 
@@ -177,7 +183,9 @@ async function stackFreshness(): Promise<void> {
 
 const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice(7);
 const wanted = (part: string) => only === undefined || only === part;
-if (wanted('nexmark')) for (const name of readdirSync(cases).filter((file) => file.endsWith('.sql'))) await nexmarkQuery(name);
+const queries = readdirSync(cases).filter((file) => file.endsWith('.sql'));
+if (wanted('nexmark')) for (const name of queries) await nexmarkQueries(name.replace('.sql', ''), [name]);
+if (wanted('nexmark')) await nexmarkQueries('all ten', queries);
 if (wanted('stack')) await stackFreshness();
 report({
   bench: 'stream',
