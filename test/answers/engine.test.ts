@@ -12,7 +12,7 @@ const asked: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   lifetime: { orders: 'main.buyers' },
   segment: { segment: 'again', rows: 'history', grain: 'day' },
   segments: { segments: 'again,all' },
-  lookalike: { segment: 'all', orders: 'main.seen' },
+  lookalike: { segment: 'all', events: 'main.behaviour', orders: 'main.seen' },
   sample_ratio: { experiment: 'checkout' },
   experiment_plan: { experiment: 'checkout' },
   funnel: { steps: 'view_item,add_to_cart,purchase' },
@@ -33,9 +33,11 @@ describe('every answer', () => {
     await warehouse.make(
       `CREATE TABLE main.buyers AS SELECT 'o' || i AS order_id, 'c' || i % 30 AS customer_id, TIMESTAMPTZ '2026-03-01 12:00:00Z' + to_days(CAST(i * i % 37 AS INTEGER)) AS ordered_at, CAST(10 + i % 13 AS DECIMAL(18,2)) AS amount FROM range(80) AS r(i)`,
     );
-    // Every other visitor has an order, so that there are members and others among them.
+    // Enough visitors for a fit; every other one has an order.
     await warehouse.make(
-      `CREATE TABLE main.seen AS SELECT 'o' || row_number() OVER (ORDER BY visitor) AS order_id, visitor AS customer_id, TIMESTAMPTZ '2026-03-30 12:00:00Z' AS ordered_at, 10.0 AS amount FROM (SELECT DISTINCT user_pseudo_id AS visitor FROM raw.events) WHERE hash(visitor) % 2 = 0`,
+      `CREATE TABLE main.behaviour AS SELECT 'v' || i % 200 AS user_pseudo_id, TIMESTAMPTZ '2026-03-28 12:00:00Z' + to_hours(CAST(i % 70 AS INTEGER)) AS time,
+         ['page_view', 'view_item', 'add_to_cart'][1 + CAST(hash(i) % 3 AS BIGINT)] AS event, CASE WHEN i = 7 THEN 'Googlebot' ELSE 'Firefox' END AS user_agent FROM range(900) AS r(i)`,
+      `CREATE TABLE main.seen AS SELECT 'o' || i AS order_id, 'v' || i AS customer_id, TIMESTAMPTZ '2026-03-30 12:00:00Z' AS ordered_at, 10.0 AS amount FROM range(0, 200, 2) AS r(i)`,
     );
     warehouse.definitions.metrics.set(
       'revenue',

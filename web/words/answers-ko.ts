@@ -40,6 +40,10 @@ export const answersKo: Readonly<Record<string, { readonly title: string; readon
     title: '세그먼트는 얼마나 크고 겹치는가',
     summary: '세그먼트 두 개씩의 구성원 수와 둘 다에 든 수를, 비율과 우연의 몇 배인지로 보입니다.',
   },
+  lookalike: {
+    title: '누가 세그먼트의 구성원처럼 움직이는가',
+    summary: '세그먼트 밖의 방문자를 구성원과 닮은 순서로 보입니다. 산 것이 아니라 상점에서 한 일로 판단합니다.',
+  },
   experiment: {
     title: '바꾼 것이 이익이 되었는가',
     summary: 'experiments/*.yaml의 A/B 테스트: 방문자 수, 평균, 언제 보아도 되는 구간 또는 마지막 구간과 차이, 표본 비율 검사입니다.',

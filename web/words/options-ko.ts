@@ -42,6 +42,8 @@ export const optionsKo: Readonly<Record<string, string>> = {
   'segment.rows': '행 하나가 오늘의 구성원인지, 기간인지.',
   'segment.grain': 'history: 기간의 길이. 한 주는 월요일에 시작합니다.',
   'segment.periods': 'history: 거슬러 볼 기간 수, 1~120.',
+  'lookalike.segment': '정의 파일: segments/<이름>.yaml.',
+  'lookalike.top': '보일 방문자의 최대 수.',
   'segments.segments': '정의 파일: segments/<이름>.yaml의 이름들.',
   'experiment_bayes.draws': '사후 분포마다 뽑는 수, 1000~100000.',
   'sample_ratio.least': '방문자가 이보다 적은 값은 뺍니다.',

@@ -39,7 +39,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   MODEL_UNKNOWN: '“millrace model list”를 보세요. 버전과 별칭은 이름@2, 이름@challenger로 적습니다.',
   MODEL_EXISTS: '새 버전이면 CREATE OR REPLACE MODEL(예전 것은 남습니다), 아니면 IF NOT EXISTS나 다른 이름을 쓰세요.',
   MODEL_TYPE:
-    'AUTOML_CLASSIFIER, AUTOML_REGRESSOR, BOOSTED_TREE_CLASSIFIER, BOOSTED_TREE_REGRESSOR, RANDOM_FOREST_CLASSIFIER, RANDOM_FOREST_REGRESSOR, NAIVE_BAYES, LOGISTIC_REG, LINEAR_REG 가운데 하나를 쓰세요.',
+    'AUTOML_CLASSIFIER, AUTOML_REGRESSOR, BOOSTED_TREE_CLASSIFIER, BOOSTED_TREE_REGRESSOR, RANDOM_FOREST_CLASSIFIER, RANDOM_FOREST_REGRESSOR, NAIVE_BAYES, LOGISTIC_REG, LINEAR_REG 가운데 하나를 쓰세요. 무엇이 수치를 움직였는지는 CONTRIBUTION_ANALYSIS로 봅니다.',
   MODEL_OPTION: '옵션을 고치세요. 모두 docs/models.md에 있습니다.',
   MODEL_EMPTY: '질의만 따로 실행해 왜 비었는지 보세요.',
   MODEL_COLUMN: '질의에서 값 하나씩을 꺼내거나 그 열을 빼세요.',
