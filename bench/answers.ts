@@ -55,6 +55,7 @@ const asked: readonly (readonly [answer: string, options: Readonly<Record<string
   ['lifecycle', { orders: 'main.orders', grain: 'day' }],
   ['segment', { orders: 'main.orders', segment: 'own' }],
   ['segments', { orders: 'main.orders', segments: 'own' }],
+  ['lookalike', { orders: 'main.orders', segment: 'own' }],
   ['lifetime', { orders: 'main.buyers', days: 273, rows: 'total' }],
   ['experiment', { experiment: 'own' }],
   ['experiment_bayes', { experiment: 'own' }],
@@ -195,13 +196,17 @@ async function measure(): Promise<void> {
     if (only !== undefined && !only.includes(name)) continue;
     peak = process.memoryUsage.rss();
     const began = performance.now();
+    const spent = process.cpuUsage();
     const body = (await answers.run({ who, answer, options })).body;
     // Rows that nothing is compared with only pass by, as they would on their way to a client.
     const known = truths[name];
     const told = known === undefined ? await drained(body) : ((await json(body)) as { columns: { name: string }[]; rows: unknown[][] });
     const seconds = (performance.now() - began) / 1000;
-    process.stderr.write(`${name} ${seconds.toFixed(1)} s, peak ${Math.round(peak / 1e6)} MB\n`);
+    const { user, system } = process.cpuUsage(spent);
+    const cpu = (user + system) / 1e6;
+    process.stderr.write(`${name} ${seconds.toFixed(1)} s, ${cpu.toFixed(1)} s of processor time, peak ${Math.round(peak / 1e6)} MB\n`);
     figures[`${name}_seconds`] = { title: `${name}: with its evidence`, value: seconds, unit: 's' };
+    figures[`${name}_cpu`] = { title: `${name}: processor time, of both cores`, value: cpu, unit: 's' };
     figures[`${name}_peak`] = { title: `${name}: peak resident memory`, value: peak / 1e6, unit: 'MB' };
     const rows = told === null ? [] : told.rows.map((row) => Object.fromEntries(told.columns.map((column, at) => [column.name, row[at]])));
     for (const [at, { what, told: tell, truth }] of (known ?? []).entries()) {
