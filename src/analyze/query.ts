@@ -224,51 +224,42 @@ export function openAnalyst(input: {
     }
   }
 
-  /** One scan, then each statement on it, in one place and one turn. Throws what `ask` would; what was told stays told. */
+  /**
+   * One scan, then each statement on it, in one place and one turn. Throws what `ask` would; what was told stays told. A question that was
+   * stopped is told so, and all are if they took too much time or memory: what is left is asked alone by the caller.
+   */
   async function sharedScan(
-    { table, scan, members }: Gathering,
+    gathering: Gathering,
     askings: readonly Asking[],
-    told: (at: number, outcome: Answer) => void,
+    told: (at: number, outcome: Answer | MillraceError) => void,
   ): Promise<void> {
-    const { role } = askings[members[0]!.at]!.who;
-    const limits = input.limits[role];
-    const running = members.map(({ at }) => ({ at, asking: askings[at]!, job: register(askings[at]!) }));
-    const [leader] = running;
+    const running = gathering.members.map(({ at }) => ({ at, asking: askings[at]!, job: register(askings[at]!) }));
+    const { asking: first, job: leader } = running[0]!;
+    const { role } = first.who;
+    const done = new Set<Running>();
+    const finish = (at: number, job: Running, outcome: Answer | MillraceError) => {
+      const failed = outcome instanceof MillraceError;
+      job.state.state = failed ? (outcome.code === 'QUERY_CANCELLED' ? 'cancelled' : 'failed') : 'done';
+      job.state.error = failed ? outcome.body : null;
+      done.add(job);
+      told(at, outcome);
+    };
     const stopAll = (why: MillraceError) => {
       for (const { job } of running) stop(job, why);
     };
-    const ids = running.map(({ job }) => job.state.id);
-    leader!.asking.signal?.addEventListener('abort', () => stopAll(new MillraceError('QUERY_CANCELLED', { job: ids[0]! })));
+    first.signal?.addEventListener('abort', () => stopAll(new MillraceError('QUERY_CANCELLED', { job: leader.state.id })));
     for (const { job } of running) log.began(job.state, role);
-    const done = new Set<Running>();
-    let timer: NodeJS.Timeout | undefined;
-    let reader: Reader | null = null;
     try {
-      await place(role, leader!.job);
-      try {
-        reader = await store.reader(true);
-        const seconds = Math.min(limits.seconds, ...running.map(({ asking }) => asking.seconds ?? limits.seconds));
-        timer = setTimeout(() => stopAll(new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
-        for (const { job } of running) Object.assign(job, { reader }).state.state = 'running';
-        const { signal } = leader!.job.stopped;
-        const own = reader;
-        const turn = turns.begin({ sql: JSON.stringify(scan), signal, onWait: () => {} });
-        const fill = () => own.own(`CREATE OR REPLACE TEMP TABLE "${table}" AS ${scan.sql}`, scan.values as never);
-        await turn.take(fill, own.interrupt).finally(turn.end);
-        for (const [k, { at, asking, job }] of running.entries()) {
-          const { sql, values } = members[k]!;
-          const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
-          const answer = await asText(sql, { ...asking, values }, job, { reader: own, turn: noTurn, rows });
-          Object.assign(job.state, { state: 'done', rows: answer.rows });
-          done.add(job);
-          told(at, answer);
-        }
-      } finally {
+      await place(role, leader);
+      await answerAll(gathering, running, { stopAll, finish }).finally(() => {
         active[role]--;
         waiting[role].shift()?.wake?.();
-      }
+      });
+    } catch (thrown) {
+      const memory = running.find(({ job }) => job.stop?.code === 'QUERY_MEMORY')?.job.stop ?? null;
+      for (const { at, job } of running) if (!done.has(job) && (job.stop ?? memory) !== null) finish(at, job, (job.stop ?? memory)!);
+      throw thrown;
     } finally {
-      clearTimeout(timer);
       for (const { job } of running) {
         job.state.elapsed_ms = Math.round(performance.now() - job.began);
         job.reader = null;
@@ -276,7 +267,34 @@ export function openAnalyst(input: {
         // Asked again alone, it begins under its own name.
         else jobs.delete(job.state.id);
       }
-      reader?.close();
+    }
+  }
+
+  async function answerAll(
+    { table, scan, members }: Gathering,
+    running: readonly { at: number; asking: Asking; job: Running }[],
+    { stopAll, finish }: { stopAll: (why: MillraceError) => void; finish: (at: number, job: Running, answer: Answer) => void },
+  ): Promise<void> {
+    const { asking: first, job: leader } = running[0]!;
+    const limits = input.limits[first.who.role];
+    const seconds = Math.min(limits.seconds, ...running.map(({ asking }) => asking.seconds ?? limits.seconds));
+    const reader = await store.reader(true);
+    const timer = setTimeout(() => stopAll(new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
+    for (const { job } of running) Object.assign(job, { reader }).state.state = 'running';
+    try {
+      const turn = turns.begin({ sql: JSON.stringify(scan), signal: leader.stopped.signal, onWait: () => {} });
+      const fill = () => reader.own(`CREATE OR REPLACE TEMP TABLE "${table}" AS ${scan.sql}`, scan.values as never);
+      await turn.take(fill, reader.interrupt).finally(turn.end);
+      for (const [k, { at, asking, job }] of running.entries()) {
+        const { sql, values } = members[k]!;
+        const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
+        const answer = await asText(sql, { ...asking, values }, job, { reader, turn: noTurn, rows });
+        job.state.rows = answer.rows;
+        finish(at, job, answer);
+      }
+    } finally {
+      clearTimeout(timer);
+      reader.close();
     }
   }
 

@@ -1,27 +1,40 @@
 import assert from 'node:assert/strict';
-import { describe, type TestContext, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { type Analyst, openAnalyst } from '#analyze';
 import { MillraceError, type Principal } from '#core';
 import type { Store } from '#store';
 import { newSharing } from '../../src/analyze/together.ts';
+import type { TurnRules } from '../../src/analyze/turns.ts';
 import { freshStore } from '../store/fixture.ts';
 
 const who: Principal = { name: 'test', role: 'viewer', topics: null };
 const limit = { seconds: 60, rows: 10_000_000, concurrency: 4 };
 
-async function filled(t: TestContext): Promise<{ store: Store; analyst: Analyst }> {
-  const store = await freshStore(t);
+let store: Store;
+const ends: (() => unknown)[] = [];
+
+before(async () => {
+  store = await freshStore({ after: (fn) => ends.unshift(fn) });
   await store.write(async (tx) => {
     await tx.run(`CREATE TABLE main.sales AS SELECT DATE '2026-01-01' + (i % 200)::INTEGER AS day, (hash(i) % 7)::INTEGER AS shop,
       CASE WHEN hash(i + 1) % 9 = 0 THEN NULL ELSE 'page ' || (hash(i + 2) % 23) END AS "Page",
       CASE WHEN hash(i + 3) % 11 = 0 THEN NULL ELSE (hash(i + 4) % 90000 / 100)::DECIMAL(9,2) END AS amount,
       (hash(i + 5) % 1000)::DOUBLE / 7 AS weight, hash(i + 6) % 2 = 0 AS paid, i AS id FROM range(300000) r(i)`);
+    await tx.run('CREATE TABLE main.many AS SELECT s.* FROM main.sales s, range(7)');
     tx.changed({ kind: 'statement', target: 'main.sales', rows: 300_000 });
   });
-  const analyst = openAnalyst({ store, limits: { admin: limit, editor: limit, viewer: limit, write: limit }, own: async () => null });
+});
+after(async () => {
+  for (const end of ends) await end();
+});
+
+function opened(t: TestContext, turns?: TurnRules): Analyst {
+  const limits = { admin: limit, editor: limit, viewer: limit, write: limit };
+  const analyst = openAnalyst({ store, limits, own: async () => null, ...(turns && { turns }) });
   t.after(() => analyst.close());
-  return { store, analyst };
+  return analyst;
 }
 
 type Values = Record<string, unknown>;
@@ -80,7 +93,7 @@ function assertSame(got: Rows | string, wanted: Rows | string, sql: string): voi
 }
 
 /** How many of the statements share scans. */
-async function sharing(store: Store, list: readonly string[], values: Values = {}): Promise<number> {
+async function sharing(list: readonly string[], values: Values = {}): Promise<number> {
   const reader = await store.reader(true);
   try {
     const gatherings = await newSharing().gather(
@@ -110,8 +123,8 @@ const tiles = [
 
 describe('questions that come together', () => {
   test('get the answers that each gets alone', async (t) => {
-    const { store, analyst } = await filled(t);
-    assert.equal(await sharing(store, tiles, values), tiles.length - 1, 'all but the one under another name share a scan');
+    const analyst = opened(t);
+    assert.equal(await sharing(tiles, values), tiles.length - 1, 'all but the one under another name share a scan');
     for (const chosen of [values, { from: '2026-01-01', shop: null }, { from: '2099-01-01', shop: null }]) {
       const answers = await together(analyst, tiles, chosen);
       for (const [at, sql] of tiles.entries()) assertSame(answers[at]!, await alone(analyst, sql, chosen), sql);
@@ -120,7 +133,7 @@ describe('questions that come together', () => {
   });
 
   test('do not share what a scan by groups can’t answer, and are answered all the same', async (t) => {
-    const { store, analyst } = await filled(t);
+    const analyst = opened(t);
     const others = [
       'SELECT median(amount) AS m FROM main.sales',
       'SELECT sum(amount) AS s, list(shop ORDER BY id) [1] AS first FROM main.sales',
@@ -136,14 +149,14 @@ describe('questions that come together', () => {
       'SELECT count(*) AS n FROM main.nowhere',
       'DROP TABLE main.sales',
     ];
-    for (const sql of others.slice(0, 11)) assert.equal(await sharing(store, [sql, sql]), 0, sql);
+    for (const sql of others.slice(0, 11)) assert.equal(await sharing([sql, sql]), 0, sql);
     const answers = await together(analyst, others);
     for (const [at, sql] of others.entries()) assertSame(answers[at]!, await alone(analyst, sql), sql);
     assert.equal((await alone(analyst, 'SELECT count(*) AS n FROM main.sales')) instanceof Object, true, 'nothing was dropped');
   });
 
   test('an alias that is called like a column means in each place what it means alone', async (t) => {
-    const { analyst } = await filled(t);
+    const analyst = opened(t);
     const list = [
       `SELECT date_trunc('month', day)::DATE AS day, count(*) AS n FROM main.sales GROUP BY 1 ORDER BY day`,
       `SELECT upper(page) AS page, count(*) AS n FROM main.sales GROUP BY page ORDER BY n, page`,
@@ -156,7 +169,7 @@ describe('questions that come together', () => {
   });
 
   test('whatever the groupings, figures and filters are, sharing changes no answer', async (t) => {
-    const { analyst } = await filled(t);
+    const analyst = opened(t);
     const group = fc.constantFrom(
       'day',
       'page',
@@ -182,7 +195,7 @@ describe('questions that come together', () => {
       ...[
         'count(DISTINCT shop)',
         'sum(amount) / count(*)',
-        'round(avg(weight), 3)',
+        'round(avg(shop), 3)',
         'count(*) FILTER (WHERE shop > 2)',
         'sum(shop) + max(shop)',
       ],
@@ -210,10 +223,7 @@ describe('questions that come together', () => {
   });
 
   test('a scan that is known to be long waits for its turn once, and its statements for none', async (t) => {
-    const { store } = await filled(t);
-    const limits = { admin: limit, editor: limit, viewer: limit, write: limit };
-    const analyst = openAnalyst({ store, limits, own: async () => null, turns: { places: 1, moment: 0, term: 60_000 } });
-    t.after(() => analyst.close());
+    const analyst = opened(t, { places: 1, moment: 0, term: 60_000 });
     // A place that were waited for while it is held would come after a minute.
     for (let round = 0; round < 3; round++) {
       const answers = await together(analyst, tiles, values);
@@ -221,16 +231,36 @@ describe('questions that come together', () => {
     }
   });
 
-  test('one that is stopped ends alone', async (t) => {
-    const { analyst } = await filled(t);
-    const gone = new AbortController();
-    gone.abort();
-    const told: string[] = [];
-    await analyst.together(
-      tiles.slice(0, 3).map((sql) => ({ ...asking(sql, values), signal: gone.signal })),
-      (_, outcome) => told.push(outcome instanceof MillraceError ? outcome.code : 'answered'),
-    );
-    assert.equal(told.length, 3);
+  /** Tiles over so many rows that there is time to stop them. */
+  const slow = tiles.map((sql) => sql.replace('main.sales', 'main.many').replace(' AS s ', ' '));
+
+  async function asked(t: TestContext, stop: (analyst: Analyst) => void): Promise<Map<number, string>> {
+    const analyst = opened(t);
+    const told = new Map<number, string>();
+    const list = slow.slice(0, 6).map((sql, at) => ({ ...asking(sql, values), job: `tile_${at}` }));
+    const all = analyst.together(list, (at, outcome) => told.set(at, outcome instanceof MillraceError ? outcome.code : 'answered'));
+    while (analyst.jobs().filter(({ state }) => state === 'running').length < list.length) await sleep(2);
+    stop(analyst);
+    await all;
+    assert.equal(told.size, list.length);
     assert.ok(analyst.jobs().every(({ state }) => state !== 'running' && state !== 'waiting'));
+    return told;
+  }
+
+  test('one that is stopped while they share ends alone', async (t) => {
+    const told = await asked(t, (analyst) => analyst.cancel('tile_3'));
+    assert.deepEqual(
+      [...told].filter(([, how]) => how !== 'answered'),
+      [[3, 'QUERY_CANCELLED']],
+    );
+  });
+
+  test('that take too much memory all end: asked alone they would take more', async (t) => {
+    // One that has just begun is not what filled the memory.
+    const told = await asked(t, (analyst) => {
+      for (let until = performance.now() + 260; performance.now() < until; );
+      assert.match(analyst.relieve()?.id ?? '', /^tile_/);
+    });
+    assert.deepEqual(new Set(told.values()), new Set(['QUERY_MEMORY']));
   });
 });
