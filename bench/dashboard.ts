@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import { ask, buildProgram, newWorkspace, processTree, query, residentBytes, startProgram, untilReady } from './program.ts';
+import { ask, buildProgram, newWorkspace, processTree, query, type Running, residentBytes, startProgram, untilReady } from './program.ts';
 import { report } from './report.ts';
 
 const TILES = 20;
@@ -33,6 +33,7 @@ async function main(): Promise<void> {
         (hash(range) % ${shops.length})::UTINYINT AS shop, (hash(range + 1) % 50)::UTINYINT AS page, (hash(range + 2) % 90000 / 100)::DECIMAL(9,2) AS amount
         FROM range(${rows})`,
     );
+    const shared = await sharedOrNot(running);
     context = await chromium.launchPersistentContext(profile, {
       executablePath: program,
       args: [
@@ -77,6 +78,9 @@ async function main(): Promise<void> {
       bench: 'dashboard',
       figures: {
         rows: { value: rows, title: 'simulated rows under the dashboard' },
+        alone: { value: Math.round(shared.alone), unit: 'ms', title: `${TILES} statements of the tiles, each asked by itself, at once` },
+        together: { value: Math.round(shared.together), unit: 'ms', title: 'the same in one request, sharing a scan' },
+        ratio: { value: Number((shared.alone / shared.together).toFixed(1)), title: 'alone / together' },
         cold: { value: Math.round(cold), unit: 'ms', title: `${TILES} tiles drawn, the first time` },
         warm_p95: {
           value: Math.round(warm[Math.ceil(warm.length * 0.95) - 1]!),
@@ -99,6 +103,25 @@ async function main(): Promise<void> {
     rmSync(profile, { recursive: true, force: true });
     await stop();
   }
+}
+
+/** What sharing saves: the tiles' statements by the API alone, with other values each time. */
+async function sharedOrNot(running: Running): Promise<{ alone: number; together: number }> {
+  const questions = (shop: number) =>
+    (JSON.parse(dashboard()) as { tiles: { sql: string }[] }).tiles.map(({ sql }) => ({
+      sql,
+      params: { from: '2026-01-03', to: '2027-01-01', shop: String(shop) },
+    }));
+  const timed = async (work: () => Promise<unknown>) => {
+    const began = performance.now();
+    await work();
+    return performance.now() - began;
+  };
+  const post = (path: string, body: unknown) => ask(running, 'POST', path, JSON.stringify(body));
+  await timed(() => post('/v1/questions', { questions: questions(0) }));
+  const together = await timed(() => post('/v1/questions', { questions: questions(1) }));
+  const alone = await timed(() => Promise.all(questions(2).map((question) => post('/v1/query', question))));
+  return { alone, together };
 }
 
 /** Bytes as the browser received them, and the time until Home shows its stages. */

@@ -31,8 +31,6 @@ import { TileView } from './tile.tsx';
 
 // Looking needs neither the editor nor what else editing does.
 const Editing = later(() => import('./editing.tsx'));
-// The first answers come sooner than the engine would if it were asked for by the first chart.
-loadEngine();
 
 /** The file of the dashboard that the address named when the console was opened, asked for while it is still asked who is there. */
 let early: { readonly name: string; readonly file: Promise<DashboardAnswer> } | null = null;
@@ -112,6 +110,10 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
   const [choice, setChoice] = useState(() => readChoice(dashboard, location.search, timeRanges));
   const [round, setRound] = useState(0);
   const [sharing, setSharing] = useState(false);
+  // After the tiles have asked: the engine is read while the warehouse computes, and is there when the first answer comes.
+  useEffect(() => {
+    loadEngine();
+  }, []);
   useEffect(() => history.replaceState(null, '', location.pathname + writeChoice(choice)), [choice]);
   const { refresh } = dashboard;
   const live = useLiveTiles(name, refresh === 'live');
