@@ -1,7 +1,8 @@
 import { fail } from '#core';
 import type { ColumnData } from './columns.ts';
 import { encode } from './encode.ts';
-import { type Model, unpackForest } from './model.ts';
+import { designWriter, widthOf } from './linear/design.ts';
+import { type Learned, type Model, unpackForest, unpackLinear } from './model.ts';
 import { addShapValues, expectedScores } from './trees/shap.ts';
 
 /** What moved one score of each row: the score is `base` plus the row's values in all columns. Scores are before the link: log-odds, logarithms of a count, or the value itself. */
@@ -14,10 +15,20 @@ export interface Explanation {
   readonly columns: readonly ColumnData[];
 }
 
-/** SHAP values by column, for models of trees (MODEL_EXPLAIN for others); the features of one column are added up. Errors as `predict`. Cost a row: trees × leaves × depth². */
+/**
+ * What each column adds to a score, for models of trees and linear ones (MODEL_EXPLAIN for others); the features of one column are added
+ * up. Errors as `predict`. Trees: SHAP values; cost a row: trees × leaves × depth². Linear models: weight times value, from a base of a
+ * row with mean numbers and no categories.
+ */
 export function explain(model: Model, columns: readonly ColumnData[]): Explanation[] {
-  if (model.learned.kind !== 'trees') fail('MODEL_EXPLAIN', { kind: model.learned.kind });
-  const forest = unpackForest(model.learned.forest);
+  const { learned } = model;
+  if (learned.kind === 'trees') return explainTrees(model, learned, columns);
+  if (learned.kind === 'linear') return explainLinear(model, learned, columns);
+  return fail('MODEL_EXPLAIN', { kind: learned.kind });
+}
+
+function explainTrees(model: Model, learned: Learned & { kind: 'trees' }, columns: readonly ColumnData[]): Explanation[] {
+  const forest = unpackForest(learned.forest);
   const { features, rows } = encode(model.encoders, columns);
   const names = [...new Set(features.map((f) => f.column))];
   const place = features.map((f) => names.indexOf(f.column));
@@ -33,9 +44,36 @@ export function explain(model: Model, columns: readonly ColumnData[]): Explanati
       column[i] = column[i]! + value;
     });
   }
-  const base = expectedScores(forest);
+  return told(model, names, values, expectedScores(forest));
+}
+
+function explainLinear(model: Model, learned: Learned & { kind: 'linear' }, columns: readonly ColumnData[]): Explanation[] {
+  const { design, outputs, intercepts, weights } = unpackLinear(learned);
+  const encoded = encode(model.encoders, columns);
+  const sources = [...encoded.features, ...encoded.texts].map(({ column }) => column);
+  const names = [...new Set(sources)];
+  // Which of the names each of the design's columns belongs to.
+  const place = Uint32Array.from(
+    [...design.parts, ...design.texts].flatMap((part, f) => new Array<number>(widthOf(part)).fill(names.indexOf(sources[f]!))),
+  );
+  const table = designWriter(design)(encoded);
+  const values = Array.from({ length: outputs }, () => names.map(() => new Float64Array(encoded.rows)));
+  for (let i = 0; i < encoded.rows; i++)
+    for (let p = table.starts[i]!; p < table.starts[i + 1]!; p++)
+      for (let output = 0; output < outputs; output++)
+        values[output]![place[table.columns[p]!]!]![i]! += table.values[p]! * weights[table.columns[p]! * outputs + output]!;
+  return told(model, names, values, intercepts);
+}
+
+/** `values` is [outputs][names][rows]. */
+function told(
+  model: Model,
+  names: readonly string[],
+  values: readonly (readonly Float64Array<ArrayBuffer>[])[],
+  base: ArrayLike<number>,
+): Explanation[] {
   return values.map((byColumn, output) => ({
-    of: model.classes === null ? null : (model.classes[forest.outputs === 1 ? 1 : output] ?? null),
+    of: model.classes === null ? null : (model.classes[values.length === 1 ? 1 : output] ?? null),
     base: base[output]!,
     columns: names.map((name, c) => ({ name, kind: 'number', values: byColumn[c]! })),
   }));

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MillraceError } from '#core';
-import { explain, predict, train } from '#learn';
+import { type ColumnData, explain, predict, train } from '#learn';
 import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
 import { type Forest, goesLeft, scoreRow } from '../../src/learn/trees/forest.ts';
 import { plainKernel } from '../../src/learn/trees/kernel.ts';
@@ -109,9 +108,40 @@ test('an explanation by column adds up to the prediction, and a model without tr
   const weight = (name: string): number =>
     rows.reduce((s, i) => s + Math.abs(Number(found!.columns.find((c) => c.name === name)!.values[i])), 0);
   assert.ok(weight('a') > 5 * weight('noise') && weight('b') > 5 * weight('noise'));
-  const linear = await train({ target: 'y', learner: 'linear' }, [...columns, target]);
-  assert.throws(
-    () => explain(linear, columns),
-    (thrown) => thrown instanceof MillraceError && thrown.code === 'MODEL_EXPLAIN',
+});
+
+test('of linear models each column is told what it adds; the features of one column are added up', async () => {
+  const rows = Array.from({ length: 400 }, (_, i) => i);
+  const columns: ColumnData[] = [
+    { name: 'a', kind: 'number', values: Float64Array.from(rows, (i) => (i % 17 === 0 ? Number.NaN : (i * 7919) % 100)) },
+    { name: 'kind', kind: 'text', values: rows.map((i) => (i % 23 === 0 ? null : ['x', 'y', 'z'][i % 3]!)) },
+    { name: 'at', kind: 'time', values: Float64Array.from(rows, (i) => i * 3_600_000) },
+    { name: 'said', kind: 'text', values: rows.map((i) => `word${i % 90} then other${(i * 7) % 60} and more${i}`) },
+  ];
+  const score = (i: number) => ((i * 7919) % 100) / 20 + (i % 3) * 2;
+  const value: ColumnData = { name: 'y', kind: 'number', values: Float64Array.from(rows, score) };
+  const sign: ColumnData = {
+    name: 'y',
+    kind: 'text',
+    values: rows.map((i) => ['low', 'mid', 'high'][Math.min(2, Math.floor(score(i) / 4))]!),
+  };
+  const adding = (found: ReturnType<typeof explain>[number], i: number) =>
+    found.columns.reduce((sum, { values }) => sum + Number(values[i]), found.base);
+  const line = await train({ target: 'y', learner: 'linear' }, [...columns, value]);
+  const [found] = explain(line, columns);
+  assert.deepEqual(found!.columns.map(({ name }) => name).sort(), ['a', 'at', 'kind', 'said']);
+  const predicted = predict(line, columns).columns[0]!.values;
+  for (const i of rows) assert.ok(Math.abs(adding(found!, i) - Number(predicted[i])) < 1e-6);
+  const classes = await train({ target: 'y', learner: 'linear' }, [...columns, sign]);
+  const outputs = explain(classes, columns);
+  assert.deepEqual(
+    outputs.map(({ of }) => of),
+    classes.classes,
   );
+  const chances = predict(classes, columns).columns.slice(1);
+  for (const i of rows) {
+    const powers = outputs.map((output) => Math.exp(adding(output, i)));
+    const total = powers.reduce((sum, power) => sum + power, 0);
+    chances.forEach(({ values }, k) => void assert.ok(Math.abs(powers[k]! / total - Number(values[i])) < 1e-9));
+  }
 });

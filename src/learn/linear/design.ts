@@ -51,11 +51,13 @@ export function fitDesign(encoded: Encoded): Design {
     return numberPart(feature.values);
   });
   const texts = encoded.texts.map(({ values }) => textPart(values));
-  const width = parts.reduce((sum, part) => sum + widthOf(part), 0) + texts.reduce((sum, t) => sum + unpackIntegers(t.buckets).length, 0);
+  const width = parts.reduce((sum, part) => sum + widthOf(part), 0) + texts.reduce((sum, part) => sum + widthOf(part), 0);
   return { width, parts, texts };
 }
 
-function widthOf(part: DesignPart): number {
+/** How many columns a part makes. */
+export function widthOf(part: DesignPart | TextPart): number {
+  if ('buckets' in part) return unpackIntegers(part.buckets).length;
   if (part.kind === 'levels') return part.levels;
   return part.missing ? 2 : 1;
 }
