@@ -282,7 +282,7 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     [`SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE ('many' AS pages) FROM visitors))`, 'MODEL_INPUT'],
     ['SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE ([pages] AS pages) FROM visitors))', 'MODEL_COLUMN'],
     [`CREATE MODEL buyers OPTIONS(${TREES}, input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'MODEL_EXISTS'],
-    [`CREATE MODEL m OPTIONS(model_type = 'KMEANS') AS SELECT * FROM visitors`, 'MODEL_TYPE'],
+    [`CREATE MODEL m OPTIONS(model_type = 'ARIMA_PLUS') AS SELECT * FROM visitors`, 'MODEL_TYPE'],
     [`CREATE MODEL m OPTIONS(${TREES}) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
     [`CREATE MODEL m OPTIONS(input_label_cols = ['bought'], budget = 'soon') AS SELECT * FROM visitors`, 'MODEL_OPTION'],
     [`CREATE MODEL m OPTIONS(input_label_cols = ['bought'], learn_rate = 0.1) AS SELECT * FROM visitors`, 'MODEL_OPTION'],

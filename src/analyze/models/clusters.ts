@@ -80,22 +80,12 @@ export async function evaluateClusters(asked: Asked): Promise<void> {
   );
 }
 
-interface CentroidRow {
-  readonly cluster: number;
-  readonly feature: string;
-  readonly mean: number | null;
-  readonly category: string | null;
-  readonly share: number;
-}
-
 /** A row for each cluster and feature; for categories the share of each level in `categorical_value`. */
 export async function clusterCentroids(asked: Asked): Promise<void> {
   const { reader, as } = asked;
   const { clusters } = clustersOf(asked);
-  const rows = centroids(clusters).flatMap(({ cluster, feature, mean, shares }): CentroidRow[] =>
-    shares === null
-      ? [{ cluster, feature, mean, category: null, share: Number.NaN }]
-      : shares.map(({ category, share }) => ({ cluster, feature, mean: null, category, share })),
+  const rows = centroids(clusters).flatMap(({ shares, ...each }) =>
+    (shares ?? [{ category: null, share: Number.NaN }]).map((level) => ({ ...each, ...level })),
   );
   const table = `${as}_c`;
   await reader.append(table, [

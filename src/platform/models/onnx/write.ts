@@ -31,7 +31,7 @@ export function onnxOf(file: ModelFile): OnnxExport {
   const refuse = (problem: string): never => fail('MODEL_EXPORT', { model: file.name, format: 'ONNX', problem });
   const { model } = file;
   if (model.format === 'onnx') return refuse('it was brought as an ONNX file');
-  if (model.format === 'clusters') return refuse('clusters have no operators there');
+  if (model.format === 'clusters') return refuse('it has clusters, which are exported as JSON');
   if (file.transform !== null) refuse('it has a TRANSFORM in SQL');
   if ((file.features ?? []).length > 0) refuse('its TRANSFORM has feature functions');
   if (!hasOperators(model.learned)) refuse('what it learned has no operators there');
