@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelFile, openModels } from '#analyze';
+import { provenOnnx } from '../../src/platform/models/exports.ts';
 import { modelPath, moveIntoPlace, readModelFile, writeAside } from '../../src/platform/models/file.ts';
+import { replayRows } from '../../src/platform/models/golden.ts';
 import { replayScript, scriptOf } from '../../src/platform/models/script.ts';
 import { openModelServer } from '../../src/platform/models/serve.ts';
 import { openWorkshop } from '../../src/platform/models/workshop.ts';
@@ -83,6 +85,15 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     await assert.rejects(replayScript(file, broken), refused('MODEL_GOLDEN', { target: 'as exported JavaScript' }));
     await assert.rejects(replayScript(file, 'export const predict = () => { throw new Error("no"); };'), refused('MODEL_GOLDEN'));
     await replayScript(file, scriptOf(file).replace('Array.from(probabilities)', 'Array.from(probabilities, (p) => p + 1e-8)'));
+    // Each target by itself: what SQL gave, what a row over HTTP gets, what the bytes of the ONNX file say.
+    const workshop = openWorkshop(house.dataPath, 400e6, join(house.dataPath, 'shown'));
+    const off = (by: number) => file.golden.answers.map((answer, row) => (row === 150 ? answer.map((p) => p + by) : answer));
+    await workshop.prove(file, off(1e-8));
+    await assert.rejects(workshop.prove(file, off(2e-6)), refused('MODEL_GOLDEN', { target: 'in SQL', row: 151 }));
+    const otherwise = { ...file, golden: { ...file.golden, answers: off(2e-6) } };
+    assert.throws(() => replayRows(otherwise), refused('MODEL_GOLDEN', { target: 'over HTTP', row: 151 }));
+    assert.throws(() => provenOnnx(otherwise), refused('MODEL_GOLDEN', { target: 'as exported ONNX', row: 151 }));
+    await assert.rejects(replayScript(otherwise, scriptOf(file)), refused('MODEL_GOLDEN', { target: 'as exported JavaScript', row: 151 }));
   });
 
   test('a new version takes over, a challenger waits; both are named, promoted and rolled back', async () => {

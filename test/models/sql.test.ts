@@ -138,6 +138,30 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     assert.deepEqual([half!['true_positives'], half!['false_positives']], [expected!['tp'], expected!['fp']]);
   });
 
+  test('a threshold moves the confusion matrix and the figures, of a table and of the rows held out in training', async () => {
+    const at = 'STRUCT(0.2 AS threshold)';
+    const [no, yes] = await ask(`SELECT * FROM ML.CONFUSION_MATRIX(MODEL buyers, TABLE visitors, ${at})`);
+    const [counted] =
+      await ask(`WITH p AS (SELECT bought, predicted_bought_probs[2].prob >= 0.2 AS hit FROM ML.PREDICT(MODEL buyers, TABLE visitors))
+      SELECT count(*) FILTER (bought = 'no' AND NOT hit) AS tn, count(*) FILTER (bought = 'no' AND hit) AS fp,
+        count(*) FILTER (bought = 'yes' AND NOT hit) AS fn, count(*) FILTER (bought = 'yes' AND hit) AS tp FROM p`);
+    assert.deepEqual(
+      [no!['no'], no!['yes'], yes!['no'], yes!['yes']],
+      ['tn', 'fp', 'fn', 'tp'].map((of) => counted![of]),
+    );
+    const [point] = await ask('SELECT * FROM ML.ROC_CURVE(MODEL buyers) WHERE threshold = 0.2');
+    const [heldNo, heldYes] = await ask(`SELECT * FROM ML.CONFUSION_MATRIX(MODEL buyers, ${at})`);
+    assert.deepEqual(
+      [heldNo!['no'], heldNo!['yes'], heldYes!['no'], heldYes!['yes']],
+      ['true_negatives', 'false_positives', 'false_negatives', 'true_positives'].map((of) => point![of]),
+    );
+    const [figures] = await ask(`SELECT * FROM ML.EVALUATE(MODEL buyers, ${at})`);
+    const [usual] = await ask('SELECT * FROM ML.EVALUATE(MODEL buyers)');
+    assert.ok(Math.abs(figures!['recall'] - point!['recall']) < 1e-12);
+    assert.ok(figures!['recall'] > usual!['recall'] && figures!['log_loss'] === usual!['log_loss']);
+    await assert.rejects(ask('SELECT * FROM ML.EVALUATE(MODEL buyers, STRUCT(0.123 AS threshold))'), refused('MODEL_FUNCTION'));
+  });
+
   test('ML.EXPLAIN_PREDICT adds up from the baseline to the log-odds of the prediction', async () => {
     const rows = await ask(
       'SELECT e.*, p.predicted_bought_probs[2].prob AS p FROM ML.EXPLAIN_PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id < 200), STRUCT(9 AS top_k_features)) e JOIN ML.PREDICT(MODEL buyers, TABLE visitors) p USING (id)',

@@ -241,7 +241,7 @@ async function evaluate(asked: Asked): Promise<void> {
   const threshold = thresholdOf(asked);
   const figures =
     asked.input === null
-      ? reported(asked)
+      ? reported(asked, threshold)
       : asked.file.model.classes === null
         ? regressionFigures(await judged(asked))
         : classificationFigures(await judged(asked), threshold);
@@ -252,7 +252,7 @@ async function evaluate(asked: Asked): Promise<void> {
 }
 
 /** Figures of the rows that were held out in training. */
-function reported(asked: Asked): Readonly<Record<string, number>> {
+function reported(asked: Asked, threshold: number): Readonly<Record<string, number>> {
   const report = reportOf(asked);
   const of = (metric: string) => report.scores.find((score) => score.metric === metric)?.value ?? Number.NaN;
   if (report.confusion === null) {
@@ -265,13 +265,25 @@ function reported(asked: Asked): Readonly<Record<string, number>> {
       explained_variance: Number.NaN,
     };
   }
-  return { ...confusionFigures(report.confusion), log_loss: of('logLoss'), roc_auc: of('auc') };
+  return { ...confusionFigures(reportedConfusion(asked, threshold)), log_loss: of('logLoss'), roc_auc: of('auc') };
+}
+
+/** Rows that were held out, by true (outer) and predicted class; they were counted at each hundredth of a threshold. */
+function reportedConfusion(asked: Asked, threshold: number): readonly (readonly number[])[] {
+  const report = reportOf(asked);
+  if (threshold === 0.5) return report.confusion!;
+  const point = report.thresholds?.find((each) => Math.abs(each.threshold - threshold) < 1e-9);
+  if (point === undefined) return misfit(asked, `the rows held out were not counted at the threshold ${threshold}; give a table`);
+  return [
+    [point.trueNegatives, point.falsePositives],
+    [point.falseNegatives, point.truePositives],
+  ];
 }
 
 async function confusionMatrix(asked: Asked): Promise<void> {
   demandClasses(asked);
   const threshold = thresholdOf(asked);
-  const table = asked.input === null ? reportOf(asked).confusion! : confusion(await judged(asked), threshold);
+  const table = asked.input === null ? reportedConfusion(asked, threshold) : confusion(await judged(asked), threshold);
   const counts = labelsOf(asked.file).map(
     (label, k): AppendColumn => ({ name: label, kind: 'number', values: Float64Array.from(table, (row) => row[k]!) }),
   );
