@@ -8,7 +8,7 @@ import { type DefinitionKind, definitionKinds, openAnalyst, openAnswers, openMod
 import { asMillraceError, type ErrorBody, type Topic } from '#core';
 import { openKeeper, openQueries, startDelivery } from '#process';
 import { http, tidyAfterStart } from '#run';
-import { isFatal, openStore, type Store } from '#store';
+import { openStore, type Store, type StoreOptions } from '#store';
 import { type DefinitionFolder, mostTextBytes, openDefinitions } from '#workspace';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
 import { openWorkshop } from './models/workshop.ts';
@@ -25,13 +25,19 @@ import { viewRoutes } from './warehouse/views.ts';
 
 /** The kernel frees the file of a killed predecessor at once, but its process may take a moment to be gone. */
 const PATIENCE = 10_000;
+const LAST_WORDS = 50;
 
 async function main(config: ChildConfig): Promise<void> {
   process.on('disconnect', () => process.exit(1));
   const topics = new Map<string, Topic>();
   const say = (message: FromChild) => process.send?.(message);
-  const store = await openPatiently(config);
   const problem = (thrown: unknown) => say({ kind: 'problem', message: thrown instanceof Error ? thrown.message : String(thrown) });
+  const onFatal = (cause: unknown) => {
+    problem(cause);
+    // Answers on their way have a moment; the front starts a new process, which opens the file anew.
+    setTimeout(() => process.exit(3), LAST_WORDS);
+  };
+  const store = await openPatiently({ ...config, onFatal });
   const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
   const keeper = await openKeeper({ store, files: viewFiles, onProblem: problem });
   const queryFiles = openDefinitions(config.workspace, 'queries', '.sql', () => void defineViews(), mostTextBytes);
@@ -68,11 +74,7 @@ async function main(config: ChildConfig): Promise<void> {
     logRoot: `${config.dataPath}/log`,
     topic: (name) => topics.get(name),
     onDelivered: (delivered) => say({ kind: 'delivered', topics: delivered.map(({ topic, to, columns }) => ({ topic, to, columns })) }),
-    onProblem(problem) {
-      say({ kind: 'problem', message: problem instanceof Error ? problem.message : String(problem) });
-      // After such an error DuckDB refuses everything until the file is opened anew: a new process does that.
-      if (isFatal(problem) || (problem instanceof Error && isFatal(problem.cause))) process.exit(3);
-    },
+    onProblem: problem,
   });
 
   const routes = {
@@ -131,7 +133,7 @@ async function main(config: ChildConfig): Promise<void> {
 /** A training process's part: its own code and DuckDB's take some 150 MB before any data. */
 const trainerShare = (memory: number): number => Math.max(300_000_000, memory * 0.6);
 
-async function openPatiently(config: ChildConfig): Promise<Store> {
+async function openPatiently(config: StoreOptions): Promise<Store> {
   const deadline = performance.now() + PATIENCE;
   for (;;) {
     try {

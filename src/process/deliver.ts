@@ -57,7 +57,7 @@ export function startDelivery(input: {
     try {
       return await store.deliver(deliveries);
     } catch (cause) {
-      if (isFatal(cause) || (cause instanceof Error && isFatal(cause.cause))) throw cause;
+      if (isFatal(cause)) throw cause;
       if (isOutOfMemory(cause) && sliceBytes > SMALLEST_SLICE) throw cause;
       if (deliveries.length > 1) {
         const each: Delivered[] = [];
@@ -73,7 +73,7 @@ export function startDelivery(input: {
 
   /** What holds up one topic holds up no other. */
   function setBack(cause: unknown): readonly Delivered[] {
-    if (isOutOfMemory(cause) || isFatal(cause) || (cause instanceof Error && isFatal(cause.cause))) throw cause;
+    if (isOutOfMemory(cause) || isFatal(cause)) throw cause;
     input.onProblem(cause);
     return [];
   }

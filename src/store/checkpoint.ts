@@ -24,7 +24,12 @@ export interface Checkpoints {
   close(): Promise<void>;
 }
 
-export async function openCheckpoints(instance: DuckDBInstance, wal: string, due: Bytes = DUE): Promise<Checkpoints> {
+export async function openCheckpoints(
+  instance: DuckDBInstance,
+  wal: string,
+  onError: (cause: unknown) => void,
+  due: Bytes = DUE,
+): Promise<Checkpoints> {
   const [worker, pin] = [await instance.connect(), await instance.connect()];
   let running: Promise<void> | null = null;
   let next: 'none' | 'beside' | 'alone' = 'none';
@@ -34,9 +39,9 @@ export async function openCheckpoints(instance: DuckDBInstance, wal: string, due
     next = 'none';
   };
 
-  /** One that fails (a write was quicker to begin, or a reader is in the way) is due again at the next commit. */
+  /** One that fails (a write was quicker to begin, or a reader is in the way) is due again at the next commit: `onError` decides what else it means. */
   async function checkpoint(): Promise<void> {
-    await worker.run('CHECKPOINT').catch(() => {});
+    await worker.run('CHECKPOINT').catch(onError);
     await release();
   }
 

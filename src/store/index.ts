@@ -13,7 +13,7 @@ export { openParquet, type ParquetFile } from './parquet.ts';
 export type { Reader, Result, Values } from './read.ts';
 export type { Delivered, Delivery } from './records.ts';
 export type { TransferSlice } from './slice.ts';
-export { openStore, type Store } from './store.ts';
+export { openStore, type Store, type StoreOptions } from './store.ts';
 export type { Applied, TransferColumn, TransferState, TransferTarget } from './target.ts';
 export { NEXT, TRANSFER_TABLES, transferStates } from './target.ts';
 export { newTextBuffer, type TextBuffer } from './text-buffer.ts';

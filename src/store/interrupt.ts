@@ -10,7 +10,7 @@ export interface Interrupter {
 }
 
 /** DuckDB forgets an interrupt that comes before a statement's thread has begun, or between two statements: so it is said again until the work is over. */
-export function newInterrupter(connection: DuckDBConnection): Interrupter {
+export function newInterrupter(connection: DuckDBConnection, onError: (cause: unknown) => void = () => {}): Interrupter {
   let under = 0;
   let again: NodeJS.Timeout | undefined;
   const over = () => {
@@ -26,6 +26,9 @@ export function newInterrupter(connection: DuckDBConnection): Interrupter {
       under++;
       try {
         return await work();
+      } catch (cause) {
+        onError(cause);
+        throw cause;
       } finally {
         if (--under === 0) over();
       }

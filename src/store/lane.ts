@@ -50,7 +50,7 @@ export interface Lane {
 export async function openLane(
   instance: DuckDBInstance,
   checkpoints: Checkpoints,
-  onCommit: (changes: readonly Change[], batch: number) => void,
+  hears: { commit(changes: readonly Change[], batch: number): void; error(cause: unknown): void },
 ): Promise<Lane> {
   const connection = await instance.connect();
   const [last] = await rowsOf(connection, 'SELECT coalesce(max(batch), 0) AS batch FROM millrace.batch');
@@ -78,9 +78,10 @@ export async function openLane(
       await connection.run(changes.length > 0 ? `${recordOf(changes, batch)}; COMMIT` : 'COMMIT');
       checkpoints.after();
       if (changes.length > 0) committed = batch;
-      onCommit(changes, batch);
+      hears.commit(changes, batch);
       return result;
     } catch (cause) {
+      hears.error(cause);
       // After a failed commit there is nothing left to roll back, and DuckDB says so; what matters is the first error.
       await connection.run('ROLLBACK').catch(() => {});
       await checkpoints.undone();

@@ -1,5 +1,5 @@
 /** Opens the one DuckDB file, locked down: no file but the slices' folder, no extension, no settings, always UTC. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, fail, MillraceError } from '#core';
@@ -100,8 +100,13 @@ async function connectReaders(instance: DuckDBInstance): Promise<DuckDBConnectio
   return readers;
 }
 
-/** What queries may put aside on disk together; beyond it they fail, and the disk stays free for the log. */
-const SPILL = '20GB';
+/** What queries may put aside on disk together, beside half of what is free at the start; beyond it they fail, and the disk stays free for the log. */
+const MOST_SPILL: Bytes = 20_000_000_000;
+
+function spillOf(folder: string): string {
+  const { bavail, bsize } = statfsSync(folder);
+  return `${Math.floor(Math.min(MOST_SPILL, (bavail * bsize) / 2) / 1_000_000)}MB`;
+}
 
 export async function lockDown(
   connection: DuckDBConnection,
@@ -112,7 +117,7 @@ export async function lockDown(
     `SET threads = ${limits.threads}`,
     memoryLimit(limits.memory),
     `SET temp_directory = ${text(limits.temp)}`,
-    `SET max_temp_directory_size = '${SPILL}'`,
+    `SET max_temp_directory_size = '${spillOf(limits.temp)}'`,
     `SET checkpoint_threshold = '${OVERDUE / 1_000_000}MB'`,
     ...NO_EXTENSIONS,
     `SET allowed_directories = [${limits.folders.map(text).join(', ')}]`,
@@ -151,7 +156,8 @@ export function firstLine(cause: unknown): string {
 
 /** DuckDB refuses everything after an error that leaves the file in doubt (a full disk): the process has to open it anew. */
 export function isFatal(cause: unknown): boolean {
-  return cause instanceof Error && /FATAL|database has been invalidated/i.test(cause.message);
+  // At the beginning: further on may stand what a user has written.
+  return cause instanceof Error && (cause.message.startsWith('FATAL Error') || isFatal(cause.cause));
 }
 
 /** The engine's own memory limit was hit: the same work in smaller parts may pass. */

@@ -34,11 +34,15 @@ export interface Reader {
   close(): void;
 }
 
-/** `giveBack` takes the connection again, with nothing under way on it, or closes it. */
-export function openReader(connection: DuckDBConnection, giveBack: (connection: DuckDBConnection) => void): Reader {
+/** `giveBack` takes the connection again, with nothing under way on it, or closes it; `onError` hears what fails. */
+export function openReader(
+  connection: DuckDBConnection,
+  giveBack: (connection: DuckDBConnection) => void,
+  onError: (cause: unknown) => void,
+): Reader {
   /** A result that was not read to its end keeps its snapshot until the connection's next statement. */
   let open = false;
-  const { interrupt, during } = newInterrupter(connection);
+  const { interrupt, during } = newInterrupter(connection, onError);
   return {
     serialize: (sql) => during(() => serialize(connection, sql)),
     async stream(sql, values) {

@@ -47,6 +47,8 @@ export interface StoreOptions {
   readonly threads: number;
   /** How long the write-ahead log may become before a checkpoint. */
   readonly checkpointAt?: Bytes;
+  /** After an error that leaves the file in doubt (a full disk) the engine refuses everything: it has to be opened anew, by a new process. */
+  readonly onFatal?: (cause: unknown) => void;
 }
 
 /** Errors: STORE_LOCKED, STORE_OPEN. */
@@ -57,10 +59,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const delivered = new Set<string>();
   const listeners: ((changes: readonly Change[], batch: number) => void)[] = [];
   let names: Promise<ReadonlySet<string>> | null = null;
-  const lane: Lane = await openLane(instance, await openCheckpoints(instance, wal, options.checkpointAt), (changes, batch) => {
-    if (changes.some((change) => change.kind !== 'deliver' || !delivered.has(change.target))) names = null;
-    for (const change of changes) if (change.kind === 'deliver') delivered.add(change.target);
-    for (const listener of listeners) listener(changes, batch);
+  const error = (cause: unknown) => {
+    if (isFatal(cause)) options.onFatal?.(cause);
+  };
+  const lane: Lane = await openLane(instance, await openCheckpoints(instance, wal, error, options.checkpointAt), {
+    error,
+    commit(changes, batch) {
+      if (changes.some((change) => change.kind !== 'deliver' || !delivered.has(change.target))) names = null;
+      for (const change of changes) if (change.kind === 'deliver') delivered.add(change.target);
+      for (const listener of listeners) listener(changes, batch);
+    },
   });
   const own = await instance.connect();
   const positions = new Map<string, Position>();
@@ -143,8 +151,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     write: (work) => lane.write(work),
     async reader(temporary = false) {
       const idle = temporary ? undefined : readers.pop();
-      if (idle !== undefined) return openReader(idle, (connection) => readers.push(connection));
-      return openReader(await instance.connect(), (connection) => connection.closeSync());
+      if (idle !== undefined) return openReader(idle, (connection) => readers.push(connection), error);
+      return openReader(await instance.connect(), (connection) => connection.closeSync(), error);
     },
     tables: () => tablesOf((sql) => rowsOf(own, sql)),
     names: () => (names ??= namesOf((sql) => rowsOf(own, sql))),

@@ -16,7 +16,7 @@ async function opened(t: Parameters<typeof folder>[0] & { after(fn: () => unknow
     `SET checkpoint_threshold = '1GB'; CREATE SCHEMA millrace; CREATE TABLE millrace.batch (n BIGINT); CREATE TABLE t (n BIGINT)`,
   );
   const wal = () => statSync(`${file}.wal`, { throwIfNoEntry: false })?.size ?? 0;
-  const checkpoints = await openCheckpoints(instance, `${file}.wal`, 100_000);
+  const checkpoints = await openCheckpoints(instance, `${file}.wal`, () => {}, 100_000);
   /** A write of 100 kB and more, as the lane makes it. */
   const write = async (appends: boolean, sql = 'INSERT INTO t SELECT range FROM range(20000)') => {
     await connection.run(`BEGIN; ${sql}`);

@@ -127,7 +127,7 @@ async function withFiles<T>(
   try {
     return await write(files, false);
   } catch (thrown) {
-    if (!(thrown instanceof MillraceError && thrown.code === 'STORE_WRITE') || isFatal(thrown) || isFatal(thrown.cause)) throw thrown;
+    if (!(thrown instanceof MillraceError && thrown.code === 'STORE_WRITE') || isFatal(thrown)) throw thrown;
     return await write(files, true);
   } finally {
     for (const file of files) rmSync(file, { force: true });
