@@ -15,6 +15,9 @@ const nodeArguments = inCheckout ? ['--conditions=source'] : [];
 // A server that takes records makes little garbage at a time; the 16 MB that Node keeps for it would stay resident.
 const smallHeap = process.argv[2] === 'up' ? ['--max-semi-space-size=1'] : [];
 
+// Unpacking bodies and packing segments must not take all the threads that the log syncs in. libuv reads it when it first starts one.
+process.env.UV_THREADPOOL_SIZE ??= '8';
+
 const node = findNode();
 if (node === null) {
   const install = inCheckout ? 'npm install' : 'npm install node@24    (with -g if Millrace was installed with -g)';
@@ -39,9 +42,8 @@ if (node === null) {
 function handOver(path) {
   const child = spawn(path, [...smallHeap, ...nodeArguments, entry, ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    // Unpacking bodies and packing segments must not take all the threads that the log syncs in.
     // glibc keeps freed memory in as many arenas as there are threads.
-    env: { UV_THREADPOOL_SIZE: '8', MALLOC_ARENA_MAX: '2', ...process.env, MILLRACE_LAUNCHED: '1' },
+    env: { MALLOC_ARENA_MAX: '2', ...process.env, MILLRACE_LAUNCHED: '1' },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {

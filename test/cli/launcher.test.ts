@@ -30,6 +30,7 @@ function checkout(t: TestContext, files: Record<string, string>): string {
 async function launch(folder: string, nodeArguments: string[], words: string[]) {
   const child = spawn(process.execPath, [...nodeArguments, join(folder, 'bin', 'millrace.js'), ...words], {
     cwd: folder,
+    env: { ...process.env, UV_THREADPOOL_SIZE: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
@@ -52,6 +53,17 @@ describe('bin/millrace.js', { timeout: 60_000 }, () => {
     const { stdout, code } = await launch(folder, [], ['up']);
     assert.deepEqual(JSON.parse(stdout), { conditions: [], words: ['up'], packed: true });
     assert.equal(code, 3);
+  });
+
+  test('gives the program as many threads for files, in its own process and in another', async (t) => {
+    // Of libuv's pool, which begins with the first call that needs it.
+    const counts = `const { lstat } = await import('node:fs/promises'); await lstat('/');
+      const { readdirSync, readFileSync } = await import('node:fs');
+      const names = readdirSync('/proc/self/task').map((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim());
+      console.log(names.filter((name) => name === 'libuv-worker').length);`;
+    for (const path of ['src/cli/main.ts', 'dist/cli/main.js']) {
+      assert.equal((await launch(checkout(t, { [path]: counts }), [], ['up'])).stdout, '8\n', path);
+    }
   });
 
   test('finds the Node of the npm package beside it when its own is too old', async (t) => {
