@@ -20,7 +20,12 @@ for (const name of readdirSync(source, { recursive: true })) {
 }
 
 // A running program keeps its source in memory, two bytes a character where one of them is beyond Latin-1.
-const ascii = (text) => text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+// A backslash before such a character stands for the character itself.
+const ascii = (text) =>
+  text.replace(/(\\*)([^\0-\x7f])/g, (_all, before, unit) => {
+    const kept = before.length % 2 === 0 ? before : before.slice(1);
+    return `${kept}\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 
 // The compiler rewrites imports only; a forked or worker script is named by a URL.
 const scriptUrl = /(new URL\(\s*(['"])\.[^'"]*)\.ts(\2,\s*import\.meta\.url\s*\))/g;
