@@ -30,6 +30,8 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
     writeFileSync(join(folder, 'experiments', 'checkout.yaml'), checkout);
     writeFileSync(join(folder, 'experiments', 'over.yaml'), `${checkout}from: 2020-01-01\nto: 2020-01-31\n`);
     writeFileSync(join(folder, 'experiments', 'broken.yaml'), 'exposure: seen\nvariants: { A: 1 }\n');
+    mkdirSync(join(folder, 'segments'));
+    writeFileSync(join(folder, 'segments', 'good.yaml'), 'where: net >= 100\n');
     started = await startMillrace({ workspace: folder, log: null });
     const sql = `CREATE TABLE main.events AS SELECT * FROM (VALUES ('a', 'u1', TIMESTAMPTZ '2026-01-01 15:00:00Z'), ('b', 'u1', TIMESTAMPTZ '2026-01-01 15:01:00Z'), ('a', 'u2', TIMESTAMPTZ '2026-01-01 14:00:00Z')) AS e(event, user_pseudo_id, time)`;
     for (const end = Date.now() + 30_000; !(await post('/v1/query', { sql })).ok; await sleep(100))
@@ -113,6 +115,38 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
       await post('/v1/query', { sql: `SELECT CAST('0x' || left(sha256('checkout:u1'), 13) AS BIGINT) / 4503599627370496` })
     ).json()) as { rows: number[][] };
     assert.equal(inSql.rows[0]![0], 0.31689777825177057);
+  });
+
+  test('a segment leaves as a CSV file, and is kept fresh as a view of the SQL that is shown', async () => {
+    const query = async (sql: string, more = {}) => {
+      const response = await post('/v1/query', { sql, ...more });
+      const text = await response.text();
+      assert.ok(response.ok, text);
+      return text;
+    };
+    await query(
+      `CREATE TABLE main.sales AS SELECT * FROM (VALUES ('o1', 'kim', 80.0), ('o2', 'kim', 40.0), ('o3', 'lee', 90.0)) AS o(order_id, customer_id, amount) CROSS JOIN (SELECT TIMESTAMPTZ '2026-01-01 15:00:00Z' AS ordered_at)`,
+    );
+    const csv = await query(`SELECT customer, orders, net FROM answers.segment(segment := 'good', orders := 'main.sales')`, {
+      format: 'csv',
+    });
+    assert.equal(csv.replaceAll('\r\n', '\n'), 'customer,orders,net\nkim,2,120.0\n');
+
+    const { sql } = (await (
+      await post('/v1/answers/segment', { options: { segment: 'good', orders: 'main.sales' }, show: true })
+    ).json()) as { sql: string };
+    await query(`CREATE MATERIALIZED VIEW mart.good AS ${sql}`);
+    const members = async () =>
+      (JSON.parse(await query('SELECT customer FROM mart.good ORDER BY customer')) as { rows: string[][] }).rows.flat().join();
+    const until = async (wanted: string) => {
+      for (const end = Date.now() + 30_000; (await members()) !== wanted; await sleep(100))
+        assert.ok(Date.now() < end, `${await members()}, not ${wanted}`);
+    };
+    await until('kim');
+    await query(`INSERT INTO main.sales VALUES ('o4', 'lee', 10.0, TIMESTAMPTZ '2026-01-02 15:00:00Z')`);
+    await until('kim,lee');
+    await query(`DELETE FROM main.sales WHERE order_id = 'o1'`);
+    await until('lee');
   });
 
   test('on the command line: list, show, run', async () => {
