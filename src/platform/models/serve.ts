@@ -3,7 +3,7 @@ import type { ExportFormat, ModelEntry, ModelFile } from '#analyze';
 import { fail, MillraceError } from '#core';
 import { explain, type Prediction, predictionOf } from '#learn';
 import { type RowAnswerer, rowAnswerer } from './answers.ts';
-import { type BatchAnswerer, batchAnswerer, LEAST_TOGETHER } from './batch.ts';
+import { type BatchAnswerer, batchAnswerer } from './batch.ts';
 import { exported } from './exports.ts';
 import { withFeatures } from './features.ts';
 import { modelPath, readModelFile } from './file.ts';
@@ -35,9 +35,8 @@ interface Ready {
   readonly together: BatchAnswerer | null;
 }
 
-/** Rows between two looks at what else the loop has to do: a few milliseconds of the slowest models, and of most where many are answered together. */
+/** Rows between two looks at what else the loop has to do: a few milliseconds of the slowest models. */
 const SLICE = 128;
-const SLICE_TOGETHER = 512;
 
 /** `problem` is told of a champion that could not take over; the one before goes on serving. */
 export function openModelServer(dataPath: string, problem: (thrown: unknown) => void): ModelServer {
@@ -95,9 +94,10 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
       if (file.transform !== null) fail('MODEL_TRANSFORM', { model: file.name });
       const shape = predictedShape(file);
       const predictions: PredictedRow[] = [];
+      const { least, most } = ready.together ?? { least: Number.POSITIVE_INFINITY, most: 0 };
       for (let from = 0; from < rows.length; ) {
         if (from > 0) await new Promise((resolve) => setImmediate(resolve));
-        const many = !explained && rows.length - from >= LEAST_TOGETHER ? rows.slice(from, from + SLICE_TOGETHER) : [];
+        const many = !explained && rows.length - from >= least ? rows.slice(from, from + most) : [];
         const answers = many.length === 0 ? null : answeredTogether(ready, many);
         if (answers !== null) {
           const width = answers.length / many.length;
@@ -127,7 +127,7 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
 /** A row that can't be read is told of by the answerer of single rows, which meets it in its turn. */
 function answeredTogether({ together }: Ready, rows: readonly Readonly<Record<string, unknown>>[]): Float64Array | null {
   try {
-    return together?.(rows) ?? null;
+    return together?.answer(rows) ?? null;
   } catch (thrown) {
     if (thrown instanceof MillraceError && thrown.code === 'MODEL_INPUT') return null;
     throw thrown;
