@@ -52,7 +52,9 @@ describe('long questions over the warehouse', () => {
   test('one that waits with rows given is running, and can be ended to free memory', async (t) => {
     const { analyst: it } = await analyst(t);
     const endless = it.ask({ who, sql: long('x').replaceAll(String(N), '1000000'), format: 'ndjson', job: 'endless' });
-    await sleep(100);
+    // It has the only place before the other one asks for it.
+    while (!it.jobs().some(({ id, state }) => id === 'endless' && state === 'running')) await sleep(5);
+    await sleep(200);
     // Small pieces, many of them: it pauses between two.
     const pieces = it.ask({ who, sql: 'SELECT range FROM range(8000000)', format: 'ndjson', job: 'pieces' });
     const ended = Promise.all([endless, pieces].map((asked) => assert.rejects(asked, { code: 'QUERY_MEMORY' })));

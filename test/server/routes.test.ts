@@ -73,6 +73,7 @@ const table: readonly (readonly [method: string, url: string, action: Action | '
   ['GET', '/v1/status', 'status'],
   ['GET', '/metrics', 'metrics'],
   ['POST', '/v1/query', 'query', '/v1/query', {}],
+  ['POST', '/v1/questions', 'query', '/v1/questions', {}],
   ['GET', '/v1/jobs', 'jobs'],
   ['GET', '/v1/jobs/:id', 'jobs', '/v1/jobs/none'],
   ['DELETE', '/v1/jobs/:id', 'jobs', '/v1/jobs/none'],
