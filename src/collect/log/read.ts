@@ -40,6 +40,8 @@ export function readSlice(
     k++
   ) {
     const first = segments[k]!;
+    // Nothing is durable there yet: a power cut may take that segment away, and other records would stand at these positions.
+    if (first >= durable) return { from, to: durable, lines: [], records: 0 };
     at = Math.max(at, first);
     const slice = readSegment(files, folder, { first, next: segments[k + 1] ?? null }, at, durable, maxBytes);
     if (slice !== null) return { ...slice, from };
