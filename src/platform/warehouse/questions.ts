@@ -6,7 +6,6 @@ import { json } from 'node:stream/consumers';
 import { type Analyst, type Answer, type Answers, traceOf } from '#analyze';
 import { asMillraceError, MillraceError } from '#core';
 import type { Store } from '#store';
-import { rewriteInUtf8 } from '#transfer';
 import { goneSignal, type Routes, send } from './http.ts';
 
 interface Asked {
@@ -79,7 +78,11 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
     /** A CSV in another encoding (what Excel writes in Korea is CP949) is written anew beside itself: the engine reads UTF-8. */
     'POST /load': async ({ request }) => {
       const load = (await json(request)) as Parameters<Store['load']>[0];
-      if (load.format === 'csv') await rewriteInUtf8(load.file);
+      if (load.format === 'csv') {
+        // With it come the clients of other databases, which would take 7 MB of every warehouse.
+        const { rewriteInUtf8 } = await import('#transfer');
+        await rewriteInUtf8(load.file);
+      }
       return store.load(load);
     },
     /** All of them for the front itself, what they may read for somebody. */
