@@ -17,7 +17,7 @@ const failing: readonly { readonly name: string; readonly sql: string; readonly 
   },
   {
     name: 'explodes',
-    sql: `PARTITION BY shop OPTIONS (refresh = '100 milliseconds', time_limit = '300 milliseconds') AS
+    sql: `PARTITION BY shop OPTIONS (refresh = '100 milliseconds', time_limit = '2 seconds') AS
       SELECT shop, count(*) AS pairs FROM (SELECT s.shop, hash(s.items, a.i, b.i) % 7 AS h FROM main.sale AS s, range(CASE WHEN s.items = 0 THEN 2000000 ELSE 1 END) AS a(i), range(CASE WHEN s.items = 0 THEN 2000000 ELSE 1 END) AS b(i)) WHERE h >= 0 GROUP BY shop`,
     code: 'VIEW_TIME',
   },
