@@ -29,7 +29,7 @@ test('what is empty, constant, repeated or out of time is named with its column'
       column('b', 'VARCHAR', { filled: 40 }),
       column('c', 'BIGINT', { distinct: 1 }),
       column('id', 'VARCHAR', { distinct: 98 }),
-      column('price', 'VARCHAR', { numbers: 97 }),
+      column('price', 'VARCHAR', { numbers: 97, least: '0.5', most: '99' }),
       column('words', 'VARCHAR', { numbers: 60 }),
       column('day', 'DATE', { least: '1899-12-30', most: '2031-01-01' }),
     ),
@@ -49,6 +49,8 @@ test('what only looks like it is not told: codes of digits, Millrace’s own col
   assert.deepEqual(
     of(
       column('zip_code', 'VARCHAR', { numbers: 100 }),
+      column('visitor', 'VARCHAR', { numbers: 100, least: '0004915997121163857', most: '9997536057704001970' }),
+      column('card', 'VARCHAR', { numbers: 100, least: '4000056655665556', most: '5555555555554444' }),
       column('_id', 'VARCHAR', { filled: 0, distinct: 0, least: null, most: null }),
       column('id', 'BIGINT', { distinct: 10 }),
     ),

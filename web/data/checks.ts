@@ -23,6 +23,10 @@ export interface Finding {
 
 const isTime = /^(DATE|TIMESTAMP)/;
 
+/** Digits that name something: called so, with zeros in front, or more of them than a number keeps. Nobody adds them up. */
+const isName = (column: string, ...values: readonly (string | null)[]): boolean =>
+  /id|code|no|zip|phone/i.test(column) || values.some((value) => value !== null && /^0\d|^\d{16}/.test(value));
+
 /** The gravest first. `today` is an ISO day. */
 export function findings(table: readonly Figures[], today: string): Finding[] {
   if (table[0]?.rows === 0) return [{ kind: 'no_rows', column: null, count: null }];
@@ -36,8 +40,7 @@ export function findings(table: readonly Figures[], today: string): Finding[] {
     // One that is called an id and nearly always differs was meant to.
     if (/^_?id$/i.test(name) && distinct < filled && distinct > filled * 0.9) say('repeated_id', filled - distinct);
     // A few that are none (blanks, a dash) are how a column of numbers became text.
-    if (type === 'VARCHAR' && numbers >= filled * 0.95 && filled > 20 && !/id|code|no|zip|phone/i.test(name))
-      say('numbers_as_text', numbers);
+    if (type === 'VARCHAR' && numbers >= filled * 0.95 && filled > 20 && !isName(name, least, most)) say('numbers_as_text', numbers);
     if (isTime.test(type) && most !== null && most.slice(0, 10) > today) say('future');
     if (isTime.test(type) && least !== null && least.slice(0, 10) < '1970-01-02') say('ancient');
     return found;
