@@ -50,6 +50,23 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     assert.deepEqual([money!.hit, money!.contact, money!.threshold], [50, 10, 0.2]);
   });
 
+  test('with auto_class_weights all classes count alike: the mean score of both together is a half, not the share that bought', async () => {
+    const meanOf = async (model: string) => {
+      const [scores] = await house.ask(
+        `SELECT avg(p) AS mean, avg(p) FILTER (bought = 'yes') / 2 + avg(p) FILTER (bought = 'no') / 2 AS alike
+         FROM (SELECT bought, predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL ${model}, TABLE visitors))`,
+      );
+      return scores as { mean: number; alike: number };
+    };
+    await create('plain', `model_type = 'LOGISTIC_REG'`);
+    await create('alike', `model_type = 'LOGISTIC_REG', auto_class_weights = true`);
+    const [share] = await house.ask(`SELECT avg((bought = 'yes')::INT) AS bought FROM visitors`);
+    // The score equations of a logistic model with an intercept (Hosmer, Lemeshow 2000, 1.2): the weighted mean of p is that of the label.
+    const [plain, alike] = [await meanOf('plain'), await meanOf('alike')];
+    assert.ok(Math.abs(plain.mean - share!['bought']) < 0.01 && plain.alike < 0.47, JSON.stringify(plain));
+    assert.ok(Math.abs(alike.alike - 0.5) < 0.01 && alike.mean > plain.mean + 0.03, JSON.stringify(alike));
+  });
+
   for (const [options, option] of [
     [`model_type = 'RANDOM_FOREST_CLASSIFIER', learn_rate = 0.1`, 'learn_rate'],
     [`model_type = 'RANDOM_FOREST_CLASSIFIER', max_iterations = 10`, 'max_iterations'],
@@ -57,6 +74,8 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     [`model_type = 'BOOSTED_TREE_CLASSIFIER', contact_cost = 10`, 'contact_cost'],
     [`model_type = 'LINEAR_REG', hit_value = 10`, 'hit_value'],
     [`model_type = 'BOOSTED_TREE_REGRESSOR', hit_value = 10, contact_cost = 1`, 'hit_value'],
+    [`model_type = 'BOOSTED_TREE_REGRESSOR', auto_class_weights = true`, 'auto_class_weights'],
+    [`model_type = 'LOGISTIC_REG', auto_class_weights = 'yes'`, 'auto_class_weights'],
     [`model_type = 'LOGISTIC_REG', max_tree_depth = 3`, 'max_tree_depth'],
     [`model_type = 'LINEAR_REG', num_parallel_tree = 3`, 'num_parallel_tree'],
     [`model_type = 'NAIVE_BAYES', l2_reg = 1`, 'for one learner'],

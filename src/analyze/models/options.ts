@@ -77,6 +77,10 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
     if (typeof value !== 'string') refuse('names a column');
     draft.weight = value as string;
   },
+  auto_class_weights: (draft, value, refuse) => {
+    if (typeof value !== 'boolean') refuse('is true or false');
+    if (value === true) draft.classWeights = 'balanced';
+  },
   ignore_cols: (draft, value, refuse) => {
     if (!Array.isArray(value) || value.some((each) => typeof each !== 'string')) refuse("is a list of columns: ['a', 'b']");
     draft.ignore = value as readonly string[];
@@ -179,6 +183,7 @@ const MEANINGLESS: readonly { readonly of: (kind: Kind) => boolean; readonly opt
     options: ['hit_value', 'contact_cost'],
     reason: 'is for a label of two classes; a number is not hit or missed',
   },
+  { of: ({ task }) => task === 'regression', options: ['auto_class_weights'], reason: 'is for classes; a number has none' },
 ];
 
 function isForest({ trees }: Kind): boolean {
