@@ -1,15 +1,31 @@
 /**
  * Arithmetic that gives the same bits on every engine and at any order of rows: exp and log from additions,
- * multiplications and bit moves only (Math.exp and Math.log may differ between engines), and sums of fixed-point numbers.
+ * multiplications and powers of two only (Math.exp and Math.log may differ between engines), and sums of fixed-point numbers.
  */
 
-const bits = new DataView(new ArrayBuffer(8));
+const LEAST_POWER = -1022;
+const MOST_POWER = 1023;
+
+/** 2^k at k + 1022. A table, since reading a double back from bits that were written as integers is not safe from the compiler. */
+const powers = new Float64Array(MOST_POWER - LEAST_POWER + 1);
+powers[-LEAST_POWER] = 1;
+for (let k = 1; k <= MOST_POWER; k++) powers[k - LEAST_POWER] = powers[k - 1 - LEAST_POWER]! * 2;
+for (let k = -1; k >= LEAST_POWER; k--) powers[k - LEAST_POWER] = powers[k + 1 - LEAST_POWER]! / 2;
 
 /** 2^k for -1022 ≤ k ≤ 1023. */
 export function powerOfTwo(k: number): number {
-  bits.setInt32(4, (k + 1023) << 20, true);
-  bits.setInt32(0, 0, true);
-  return bits.getFloat64(0, true);
+  return powers[k - LEAST_POWER]!;
+}
+
+/**
+ * floor(log2(x)) for normal x > 0. By comparison with exact powers: Math.log2 only says where to begin, so engines may round it as they like.
+ * Not from the bits: V8 (Node 24) now and then, depending on when it compiled the loop around it, read them as they were before the last write.
+ */
+function exponent(x: number): number {
+  let k = Math.min(MOST_POWER, Math.max(LEAST_POWER, Math.floor(Math.log2(x))));
+  while (k > LEAST_POWER && powers[k - LEAST_POWER]! > x) k--;
+  while (k < MOST_POWER && powers[k + 1 - LEAST_POWER]! <= x) k++;
+  return k;
 }
 
 const LN2_HIGH = 0.6931471803691238;
@@ -31,17 +47,18 @@ export function exp(x: number): number {
   return (1 - (low - (r * c) / (2 - c) - high)) * powerOfTwo(k);
 }
 
+/** From here on the significand of a logarithm is halved: the first 20 bits of sqrt(2), as e_log.c has it. */
+const HALVED = 1 + 0x6a09c / 0x100000;
+
 /** Natural logarithm within 2 ulp for normal x > 0; x ≤ 0 and subnormal x count as 2^-1022. Method: fdlibm e_log.c. */
 export function log(x: number): number {
   const value = Math.max(x, 2.2250738585072014e-308);
-  bits.setFloat64(0, value, true);
-  let high = bits.getInt32(4, true);
-  let k = (high >> 20) - 1023;
-  high &= 0xfffff;
-  const shift = (high + 0x95f64) & 0x100000;
-  bits.setInt32(4, high | (shift ^ 0x3ff00000), true);
-  k += shift >> 20;
-  const f = bits.getFloat64(0, true) - 1;
+  const low = exponent(value);
+  // Exact: a power of two moves no digit.
+  const significand = low < 0 ? value * powerOfTwo(-low) : value / powerOfTwo(low);
+  const halved = significand >= HALVED;
+  const k = halved ? low + 1 : low;
+  const f = (halved ? significand / 2 : significand) - 1;
   const s = f / (2 + f);
   const z = s * s;
   const w = z * z;
@@ -53,12 +70,6 @@ export function log(x: number): number {
 
 export function sigmoid(x: number): number {
   return x >= 0 ? 1 / (1 + exp(-x)) : 1 - 1 / (1 + exp(x));
-}
-
-/** floor(log2(x)) for normal x > 0, read from the bits. */
-function exponent(x: number): number {
-  bits.setFloat64(0, x, true);
-  return ((bits.getInt32(4, true) >> 20) & 0x7ff) - 1023;
 }
 
 /**
