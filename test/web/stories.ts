@@ -139,7 +139,10 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await sound(story, 'data');
     await page.getByRole('link', { name: /sessions.*landing_page/ }).click();
     const row = page.locator('.profile tbody tr').filter({ hasText: 'landing_page' });
-    await row.filter({ hasText: /varchar.*0%/ }).locator('svg').waitFor();
+    await row
+      .filter({ hasText: /varchar.*0%/ })
+      .locator('svg')
+      .waitFor();
     await page.getByRole('table', { name: words.sample }).waitFor();
     await sound(story, 'table');
     await page.goto(`${address}/data/topics/ga_hits`);
