@@ -17,7 +17,7 @@ let server: Started;
 
 /** How the warehouse ended stands beside a failure, or a restart that was only waited for: one of them is meant (below), any other is a defect. */
 const told = (line: string): void => {
-  if (line.includes('"warehouse.exit"')) process.stderr.write(`the warehouse ended: ${line}`);
+  if (/"(warehouse\.exit|memory\.[a-z_]+)"/.test(line)) process.stderr.write(`the warehouse ended: ${line}`);
 };
 
 /** As a client should: what may be tried again while the warehouse restarts is. */
