@@ -8,7 +8,7 @@ import { go, usePath } from './route.ts';
 import { Shell } from './shell/shell.tsx';
 import { SignIn } from './sign-in.tsx';
 import { Page, Placeholder, Problem } from './states.tsx';
-import { Speaking, useWords } from './words/index.tsx';
+import { type FirstSpeech, Speaking, useWords } from './words/index.tsx';
 import { setZone } from './zone.ts';
 
 const Ask = later(() => import('./ask/ask.tsx'));
@@ -51,10 +51,10 @@ const theme = createTheme({
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
 
-export function App() {
+export function App({ speech }: { speech: FirstSpeech }) {
   return (
     <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
-      <Speaking>
+      <Speaking first={speech}>
         {location.pathname === '/shared' ? (
           <Suspense fallback={<Placeholder />}>
             <Shared />

@@ -6,8 +6,10 @@ import { catalogue, type ErrorEntry } from '#core';
 import { charts } from '#visualize';
 import { answers } from '../../src/analyze/answers/index.ts';
 import { answersKo } from '../../web/words/answers-ko.ts';
+import { phrased } from '../../web/words/book.ts';
 import { en } from '../../web/words/en.ts';
 import { errorsKo } from '../../web/words/errors-ko.ts';
+import { factsKo, factValuesKo } from '../../web/words/facts-ko.ts';
 import { ko } from '../../web/words/ko.ts';
 import { optionsKo } from '../../web/words/options-ko.ts';
 import { remediesKo } from '../../web/words/remedies-ko.ts';
@@ -91,4 +93,40 @@ test('every option of an answer is described in Korean, and nothing else is', ()
     Object.keys(optionsKo).filter((key) => !used.has(key)),
     [],
   );
+});
+
+test('every fact of an answer’s evidence is said in Korean, and no phrase is left over', () => {
+  const folder = join(root, 'src', 'analyze', 'answers');
+  const source = readdirSync(folder)
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('\n');
+  // As they stand in the statements: SELECT 6, 'events of the step ' || …, and the reasons that a row is set aside for.
+  const facts = [...source.matchAll(/SELECT \d(?: AS ord)?, '((?:[^'\\]|\\')+?)'( \|\|)?/g)].map(
+    ([, text, more]) => `${text}${more ? 'x' : ''}`,
+  );
+  const reasons = [...source.matchAll(/THEN '(no [a-z]+|bot|staff)'|\baside\('([^']+)'/g)].map(
+    (match) => `set aside: ${match[1] ?? match[2]}`,
+  );
+  const caveats = [...source.matchAll(/'(caveat: [^'$]+)'/g)].map(([, text]) => text!.replace(/ $/, ' x'));
+  const all = [...facts, ...reasons, ...caveats]
+    .map((text) => text.replace(/\$\{[^}]*\}/g, 'x'))
+    .filter((text) => !/^(x|x of the x|set aside: x|set aside: refunded more than its amount|caveat: |set aside: )$/.test(text));
+  assert.ok(all.length > 60, `${all.length} facts`);
+  assert.deepEqual(
+    [...new Set(all)].filter((text) => phrased(text, factsKo) === text),
+    [],
+  );
+  for (const [english, korean] of [...factsKo, ...factValuesKo]) {
+    assert.deepEqual(braces(korean), braces(english), english);
+    assert.ok(/[가-힣]/.test(korean) || english.startsWith('{width}'), english);
+    // Its parts may come from several places of a statement.
+    for (const word of english.replace(/\{\w+\}/g, ' ').match(/[\w’]{4,}/g) ?? [])
+      assert.ok(source.includes(word), `no answer says “${word}”: ${english}`);
+  }
+});
+
+test('a phrase fits as a whole, and what stands in it stays', () => {
+  assert.equal(phrased('98.2 % (55 of 56)', factValuesKo), '98.2 % (56건 가운데 55건)');
+  assert.equal(phrased('events of the step a {step} of (b)', factsKo), '단계 a {step} of (b)의 이벤트');
+  assert.equal(phrased('events used today', factsKo), 'events used today');
 });

@@ -170,14 +170,15 @@ export function Field({
 }
 
 function Answered({ answer }: { answer: ShopAnswer }) {
-  const { t, inWords, number, duration } = useWords();
+  const { t, inWords, factInWords, number, duration } = useWords();
+  const facts = answer.evidence.facts.map(factInWords);
   const spec = useMemo(() => pick(answer), [answer]);
   const [view, setView] = useState<'chart' | 'table' | 'sql'>(spec.kind === 'table' ? 'table' : 'chart');
   if (answer.rows.length === 0) return <Empty>{t('result_none')}</Empty>;
   return (
     <section aria-label={t('as_table')}>
       <p className="evidence">
-        <strong>{t('evidence')}</strong> {answer.evidence.line}
+        <strong>{t('evidence')}</strong> {facts.map(({ fact, value }) => `${fact}: ${value}`).join('; ')}
       </p>
       <div className="result-bar">
         <SegmentedControl

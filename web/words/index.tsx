@@ -1,18 +1,19 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
 import { workspaceZone } from '../zone.ts';
-import { answersKo } from './answers-ko.ts';
-import { en, type Word, type Words } from './en.ts';
-import { errorsKo } from './errors-ko.ts';
-import { ko } from './ko.ts';
-import { optionsKo } from './options-ko.ts';
-import { remediesKo } from './remedies-ko.ts';
+import { type Book, phrased } from './book.ts';
+import { en, type Word } from './en.ts';
 
 export type { Word } from './en.ts';
 
 export const languages = { en: 'English', ko: '한국어' } as const;
 export type Language = keyof typeof languages;
 
-const books: Readonly<Record<Language, Words>> = { en, ko };
+/** The server speaks English: nothing of it needs other words. */
+const english: Book = { words: en, answers: {}, errors: {}, facts: [], factValues: [], options: {}, remedies: {} };
+const books: Readonly<Record<Language, () => Promise<Book>>> = {
+  en: async () => english,
+  ko: () => import('./korean.ts').then(({ korean }) => korean),
+};
 const kept = 'millrace.language';
 
 interface Titled {
@@ -34,6 +35,8 @@ export interface Speech {
   optionInWords(answer: string, option: { readonly name: string; readonly summary: string }): string;
   /** What an answer is called and tells, in the reader's language. */
   inWords(answer: Titled): Titled;
+  /** A fact of an answer's evidence. */
+  factInWords(fact: { readonly fact: string; readonly value: string }): { readonly fact: string; readonly value: string };
   number(value: number): string;
   /** 1.2K: for narrow places. */
   short(value: number): string;
@@ -48,19 +51,31 @@ export interface Speech {
 
 const Context = createContext<Speech | null>(null);
 
-/** Follows the browser until a language is chosen, and the choice from then on. */
-export function Speaking({ children }: { children: ReactNode }) {
-  const [language, set] = useState<Language>(() => chosen() ?? (navigator.language.startsWith('ko') ? 'ko' : 'en'));
+/** The language that was chosen, else the browser's. */
+const spoken = (): Language => chosen() ?? (navigator.language.startsWith('ko') ? 'ko' : 'en');
+
+/** What can be said from the first picture on. */
+export const firstSpeech = async (): Promise<FirstSpeech> => speechIn(spoken());
+
+export type FirstSpeech = Omit<Speech, 'setLanguage'>;
+
+async function speechIn(language: Language): Promise<FirstSpeech> {
+  return { language, ...speak(language, await books[language]()) };
+}
+
+/** Follows the browser until a language is chosen, and the choice from then on; the words of another one are fetched first. */
+export function Speaking({ first, children }: { first: FirstSpeech; children: ReactNode }) {
+  const [now, set] = useState(first);
   useEffect(() => {
-    document.documentElement.lang = language;
-  }, [language]);
+    document.documentElement.lang = now.language;
+  }, [now.language]);
   const speech = useMemo(() => {
     const setLanguage = (next: Language) => {
       localStorage.setItem(kept, next);
-      set(next);
+      void speechIn(next).then(set);
     };
-    return { language, setLanguage, ...speak(language) };
-  }, [language]);
+    return { ...now, setLanguage };
+  }, [now]);
   return <Context value={speech}>{children}</Context>;
 }
 
@@ -73,8 +88,8 @@ function chosen(): Language | null {
   return word !== null && word in languages ? (word as Language) : null;
 }
 
-function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
-  const book = books[language];
+function speak(language: Language, book: Book): Omit<Speech, 'language' | 'setLanguage'> {
+  const { words: plainWords } = book;
   const plain = new Intl.NumberFormat(language);
   const compact = new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 });
   const percent = new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 1 });
@@ -93,19 +108,24 @@ function speak(language: Language): Omit<Speech, 'language' | 'setLanguage'> {
     return ms < 86_400_000 ? unit(ms / 3_600_000, 'hour', 1) : unit(ms / 86_400_000, 'day', 0);
   };
   return {
-    t: (word, values) => (values === undefined ? book[word] : book[word].replace(/\{(\w+)\}/g, (_all, name) => String(values[name] ?? ''))),
+    t: (word, values) =>
+      values === undefined ? plainWords[word] : plainWords[word].replace(/\{(\w+)\}/g, (_all, name) => String(values[name] ?? '')),
     said: ({ code, message, params }) => {
-      const words = language === 'ko' && Object.hasOwn(errorsKo, code) ? errorsKo[code]! : null;
+      const words = Object.hasOwn(book.errors, code) ? book.errors[code]! : null;
       const complete =
         words !== null && [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => params[name!] !== undefined && params[name!] !== null);
       return complete ? words.replace(/\{(\w+)\}/g, (_all, name) => String(params[name])) : message;
     },
-    remedy: ({ code, remedy }) => (language === 'ko' && Object.hasOwn(remediesKo, code) ? remediesKo[code]! : remedy),
+    remedy: ({ code, remedy }) => (Object.hasOwn(book.remedies, code) ? book.remedies[code]! : remedy),
     optionInWords: (answer, { name, summary }) => {
-      const key = [`${answer}.${name}`, name].find((each) => Object.hasOwn(optionsKo, each));
-      return language === 'ko' && key !== undefined ? optionsKo[key]! : summary;
+      const key = [`${answer}.${name}`, name].find((each) => Object.hasOwn(book.options, each));
+      return key === undefined ? summary : book.options[key]!;
     },
-    inWords: (answer) => ({ ...answer, ...(language === 'ko' && Object.hasOwn(answersKo, answer.name) ? answersKo[answer.name] : {}) }),
+    inWords: (answer) => ({ ...answer, ...(Object.hasOwn(book.answers, answer.name) ? book.answers[answer.name] : {}) }),
+    factInWords: ({ fact, value }) => ({
+      fact: phrased(fact, book.facts),
+      value: /^-?\d{4,15}$/.test(value) && !/batch/.test(fact) ? plain.format(Number(value)) : phrased(value, book.factValues),
+    }),
     number: (value) => plain.format(value),
     short: (value) => compact.format(value),
     bytes: (value) =>
