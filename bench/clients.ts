@@ -15,12 +15,14 @@ export interface Ledger {
   readonly rejected: Map<string, string>;
   /** Answers that are no answer to what was sent. */
   readonly wrong: string[];
+  /** Requests that were refused for now, by code. */
+  readonly refusals: Map<string, number>;
   requests: number;
   retries: number;
 }
 
 export function newLedger(): Ledger {
-  return { accepted: new Map(), rejected: new Map(), wrong: [], requests: 0, retries: 0 };
+  return { accepted: new Map(), rejected: new Map(), wrong: [], refusals: new Map(), requests: 0, retries: 0 };
 }
 
 export interface Client {
@@ -59,6 +61,7 @@ export function startClient(input: {
     for (;;) {
       const answer = await send(agent, input, body).catch(() => null);
       if (answer !== null && answer.status !== 429 && answer.status < 500) return answer;
+      if (answer !== null) countRefusal(ledger, answer.text);
       ledger.retries++;
       await sleep(5 + random() * 40);
     }
@@ -70,6 +73,11 @@ export function startClient(input: {
       stopped = true;
     },
   };
+}
+
+function countRefusal({ refusals }: Ledger, text: string): void {
+  const code = /"code":"(\w+)"/.exec(text)?.[1] ?? 'no code';
+  refusals.set(code, (refusals.get(code) ?? 0) + 1);
 }
 
 function send(agent: Agent, to: { port: number; path: string; token: string }, body: string): Promise<{ status: number; text: string }> {

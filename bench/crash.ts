@@ -1,4 +1,5 @@
-// Real clients that retry, kill -9 of each process at random moments: is every acknowledged record in the warehouse exactly once?
+// Real clients that retry, kill -9 of each process at random moments, and with --faults a machine that fails (bench/faults.ts):
+// is every acknowledged record in the warehouse exactly once?
 import { cpSync, existsSync, readdirSync, readlinkSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Client, type Ledger, type Made, newLedger, startClient } from './clients.ts';
+import { type Fault, type FaultKind, newFaults, smallDisk } from './faults.ts';
 import {
   ask,
   buildProgram,
@@ -32,6 +34,7 @@ interface Kill {
   readonly moment: Moment;
   /** ms after the start, or after the moment was seen. */
   readonly after: number;
+  readonly fault: Fault | null;
 }
 
 /** What the frozen process was doing when it was killed, by what it had left on disk. */
@@ -41,6 +44,8 @@ interface Evidence {
   transaction: boolean;
   checkpoint: boolean;
   recovery: boolean;
+  /** Null as well where the fault of the plan hit nothing. */
+  fault: FaultKind | null;
 }
 
 async function main(): Promise<void> {
@@ -50,15 +55,17 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: '1' },
       quick: { type: 'boolean' },
       long: { type: 'boolean' },
+      faults: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   });
   const kills = Number(values.kills ?? (values.quick ? 10 : values.long ? 1000 : 60));
   const random = newRandom(Number(values.seed));
-  const plan = planOf(kills, random);
-  const house = await newHouse();
   const ledger = newLedger();
+  const house = await newHouse(values.faults ?? values.long ?? false, random, ledger);
+  const plan = planOf(kills, random, house.faultKinds);
   const evidence: Evidence[] = [];
+  const endedAlone: FaultKind[] = [];
 
   await house.start('built');
   const running = await house.listening();
@@ -69,17 +76,24 @@ async function main(): Promise<void> {
   for (const [n, kill] of plan.entries()) {
     if (n % 4 === 3) changeDefinition(house.workspace, n);
     let hit = await house.kill(kill, plan[n + 1]?.target);
-    // It had ended by itself before it could be killed.
-    while (hit === null) hit = await house.kill({ ...kill, moment: 'any' }, plan[n + 1]?.target);
+    // It had ended by itself before it could be killed; of the plan's moments only `stop` asks it to.
+    if (hit === null && kill.fault !== null) endedAlone.push(kill.fault.kind);
+    while (hit === null) hit = await house.kill({ ...kill, moment: 'any', fault: null }, plan[n + 1]?.target);
     evidence.push(hit);
-    if (n % 10 === 9) process.stderr.write(`${n + 1} of ${kills} kills, ${ledger.accepted.size} acknowledged\n`);
+    if (n % 25 === 24) showProgress(n + 1, kills, ledger);
   }
   for (const client of clients) client.stop();
   await house.ensure();
   await Promise.all(clients.map((client) => client.done));
   const found = await compare(await house.settled(), ledger);
   await house.stop();
-  show(ledger, found, evidence, house.cutBytes());
+  show(ledger, found, { evidence, endedAlone, cutBytes: house.cutBytes() });
+}
+
+function showProgress(done: number, kills: number, { accepted, refusals }: Ledger): void {
+  const refused = [...refusals].map(([code, count]) => `${code} ${count}`).join(', ');
+  const seconds = Math.round(performance.now() / 1000);
+  process.stderr.write(`${done} of ${kills} kills in ${seconds} s, ${accepted.size} acknowledged${refused && `; refused: ${refused}`}\n`);
 }
 
 /** mulberry32: 32 bits of state are plenty for a plan. */
@@ -94,7 +108,7 @@ function newRandom(seed: number): () => number {
   };
 }
 
-function planOf(kills: number, random: () => number): Kill[] {
+function planOf(kills: number, random: () => number, faults: readonly FaultKind[]): Kill[] {
   const targets: readonly Target[] = ['front', 'warehouse', 'warehouse', 'front', 'launcher'];
   const moments: readonly Moment[] = [
     'any',
@@ -109,11 +123,22 @@ function planOf(kills: number, random: () => number): Kill[] {
     'transaction',
   ];
   return Array.from({ length: kills }, (_, n) => {
+    // Every third, so that in the course of the run a fault meets what each of the ten moments leaves behind.
+    if (faults.length > 0 && n % 3 === 1) return killWithFault(faults[Math.floor(n / 3) % faults.length]!, random);
     const moment = moments[n % moments.length]!;
     const target = targets[Math.floor(random() * targets.length)]!;
     const longest = moment === 'start' ? 500 : moment === 'any' ? 900 : 8;
-    return { target, moment, after: Math.floor(random() * longest) };
+    return { target, moment, after: Math.floor(random() * longest), fault: null };
   });
+}
+
+function killWithFault(kind: FaultKind, random: () => number): Kill {
+  // Room on the disk is looked at once a second.
+  const lasts = kind === 'full' ? 1200 + random() * 800 : kind === 'standstill' ? 300 + random() * 1700 : 100 + random() * 500;
+  const fault: Fault = { kind, lasts, endsFirst: random() < 0.5 };
+  // The log can be torn only while the front is dead.
+  const target: Target = kind === 'torn' || random() < 0.5 ? 'front' : 'warehouse';
+  return { target, moment: 'any', after: Math.floor(random() * 400), fault };
 }
 
 /** The definition of a topic changes while records come: fields are added, and drift makes columns of those that nobody declared. */
@@ -168,11 +193,16 @@ async function writeKey(running: Running): Promise<string> {
 }
 
 /** The program under the hammer: started, frozen, looked at, killed and started again. */
-async function newHouse() {
+async function newHouse(failing: boolean, random: () => number, ledger: Ledger) {
   const built = buildProgram();
   const source = copySource();
-  const workspace = newWorkspace(built, { orders: definition('evolve', 0), visits: definition('discard', 0) });
+  const disk = failing ? smallDisk() : null;
+  const topics = { orders: definition('evolve', 0), visits: definition('discard', 0) };
+  // A small reserve, so that the last byte is met as well as the refusal before it.
+  const workspace = newWorkspace(built, topics, failing ? 'limits:\n  disk_reserve: 1MiB\n' : '', disk ?? undefined);
   const data = join(workspace, '.millrace');
+  const refusals = () => (ledger.refusals.get('DISK_FULL') ?? 0) + (ledger.refusals.get('LOG_FAILED') ?? 0);
+  const faults = failing ? newFaults(disk, data, random, refusals) : null;
   const port = await freePort();
   const lives: ReturnType<typeof launchProgram>[] = [];
   let launched = false;
@@ -182,7 +212,8 @@ async function newHouse() {
 
   async function start(how: 'built' | 'launcher'): Promise<void> {
     launched = how === 'launcher';
-    lives.push(launchProgram({ home: launched ? source : built, workspace, port, ...(launched ? { launcher: process.execPath } : {}) }));
+    const launcher = launched ? { launcher: process.execPath } : {};
+    lives.push(launchProgram({ home: launched ? source : built, workspace, port, env: faults?.env ?? {}, ...launcher }));
   }
 
   /** Waits until it listens; a predecessor that is still ending holds the workspace for a moment. */
@@ -268,11 +299,21 @@ async function newHouse() {
   return {
     workspace,
     port,
+    faultKinds: faults?.kinds ?? [],
     start,
     listening,
     cutBytes: () => lives.flatMap(({ lines }) => lines.map(cutOf)),
     async kill(kill: Kill, next: Target | undefined): Promise<Evidence | null> {
       await come(kill);
+      const { fault } = kill;
+      let met = 0;
+      if (fault !== null) {
+        await faults!.begin(fault, processes());
+        if (fault.endsFirst && fault.kind !== 'torn') {
+          met = await faults!.end(fault);
+          await sleep(fault.lasts);
+        }
+      }
       const before = processes();
       for (const pid of [before.front, before.warehouse]) if (pid !== null) signal(pid, 'SIGSTOP');
       const target = before[kill.target] !== null ? kill.target : before.front !== null ? 'front' : 'launcher';
@@ -283,11 +324,14 @@ async function newHouse() {
         transaction: before.warehouse !== null && slicing(),
         checkpoint: before.warehouse !== null && !recovering() && wal().checkpointing,
         recovery: recovering(),
+        fault: null,
       };
       if (victim !== null) end(victim);
       for (const pid of [before.front, before.warehouse]) if (pid !== null && pid !== victim) signal(pid, 'SIGCONT');
+      if (target !== 'warehouse') await life().ended;
+      if (fault !== null && (fault.kind === 'torn' || !fault.endsFirst)) met = await faults!.end(fault);
+      if (fault !== null && met > 0) evidence.fault = fault.kind;
       if (target !== 'warehouse') {
-        await life().ended;
         await start(next === 'launcher' ? 'launcher' : 'built');
       }
       return victim === null ? null : evidence;
@@ -406,7 +450,19 @@ function valuesOf(json: string): unknown[] {
   return [n, big, amount, Date.parse(at), note, json];
 }
 
-function show(ledger: Ledger, found: Found, evidence: readonly Evidence[], cutBytes: readonly number[]): void {
+const FAULTS: Readonly<Record<FaultKind, string>> = {
+  full: '  beside a full disk',
+  sync: '  beside syncs that failed',
+  readonly: '  beside files that were read-only',
+  standstill: '  beside a process that stood still',
+  torn: '  with a torn tail put behind the log',
+};
+
+function show(
+  ledger: Ledger,
+  found: Found,
+  { evidence, endedAlone, cutBytes }: { evidence: readonly Evidence[]; endedAlone: readonly FaultKind[]; cutBytes: readonly number[] },
+): void {
   for (const [what, ids] of Object.entries({ ...found, wrong: ledger.wrong })) {
     if (typeof ids !== 'number' && ids.length > 0) process.stderr.write(`${what}: ${ids.slice(0, 10).join('\n  ')}\n`);
   }
@@ -442,6 +498,16 @@ function show(ledger: Ledger, found: Found, evidence: readonly Evidence[], cutBy
       '  that hit a recovery',
       hits(({ recovery }) => recovery),
     ),
+    ...Object.fromEntries(
+      Object.entries(FAULTS).map(([kind, title]) => [
+        `faults_${kind}`,
+        count(
+          title,
+          hits(({ fault }) => fault === kind),
+        ),
+      ]),
+    ),
+    ended_alone: count('programs that a fault ended before the kill', endedAlone.length),
     cut_groups: count('groups torn by a kill and cut at recovery', cutBytes.filter((bytes) => bytes > 0).length),
     requests: count('requests answered', ledger.requests),
     retries: count('requests that had to be sent again', ledger.retries),

@@ -60,6 +60,8 @@ export interface Starting {
   readonly port?: number;
   /** Starts bin/millrace.js with this Node, as a user's shell does, in place of the entry itself. */
   readonly launcher?: string;
+  /** Beside this process's own. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** Starts `millrace up`; `listening` resolves with its address, or rejects with its output when it ends before. */
@@ -72,6 +74,7 @@ export function launchProgram(starting: Starting): Program & { readonly listenin
   const began = performance.now();
   const child = spawn(launcher ?? process.execPath, [...(starting.nodeArguments ?? []), entry, ...up], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...starting.env },
   });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
@@ -200,9 +203,9 @@ function readProc(path: string): string | null {
   }
 }
 
-/** A new workspace with these topics' definitions. */
-export function newWorkspace(home: string, topics: Readonly<Record<string, string>>, settings = ''): string {
-  const workspace = join(tempFolder(), 'workspace');
+/** A new workspace with these topics' definitions, below `folder`. */
+export function newWorkspace(home: string, topics: Readonly<Record<string, string>>, settings = '', folder = tempFolder()): string {
+  const workspace = join(folder, 'workspace');
   execFileSync(process.execPath, [join(home, 'dist', 'cli', 'main.js'), 'init', workspace, '--name', 'bench', '--time-zone', 'UTC']);
   writeTopics(workspace, topics);
   if (settings !== '') appendFileSync(join(workspace, 'millrace.yaml'), settings);

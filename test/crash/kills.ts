@@ -2,10 +2,19 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** Runs the crash bench and returns its figures; what it printed is the message when it promises more than it keeps. */
-export async function figuresOfKills(kills: number, seed: number): Promise<Record<string, number>> {
+/** Runs the crash bench, with the machine's faults (`--faults`) as well where asked, and returns its figures; what it printed is the message when it promises more than it keeps. */
+export async function figuresOfKills(kills: number, seed: number, ...more: readonly string[]): Promise<Record<string, number>> {
   const bench = fileURLToPath(new URL('../../bench/crash.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--conditions=source', bench, '--json', '--kills', String(kills), '--seed', String(seed)]);
+  const child = spawn(process.execPath, [
+    '--conditions=source',
+    bench,
+    '--json',
+    '--kills',
+    String(kills),
+    '--seed',
+    String(seed),
+    ...more,
+  ]);
   let last = '';
   let shown = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (last += text));
