@@ -11,7 +11,7 @@ import { type Figure, report } from './report.ts';
 
 const quick = process.argv.includes('--quick');
 const HISTORY = quick ? [1_000_000, 4_000_000] : [1_000_000, 50_000_000];
-const STEP = 500_000;
+const STEP = 1_000_000;
 /** New rows of one refresh, all in the newest minute. */
 const TOUCH = 4000;
 const REFRESHES = quick ? 7 : 25;
@@ -68,9 +68,12 @@ try {
   reader.close();
   let rows = 0;
   for (const [k, history] of HISTORY.entries()) {
+    const began = performance.now();
     for (; rows < history; rows += STEP) {
       await insert(rows, rows + STEP, `${START} + i * ${MICROS_A_ROW}`);
       await keeper.settle(600_000);
+      const seconds = Math.round((performance.now() - began) / 1000);
+      if ((rows + STEP) % 5e6 === 0) process.stderr.write(`history of ${(rows + STEP) / 1e6} M rows, both views right: ${seconds} s\n`);
     }
     const newest = START + rows * MICROS_A_ROW;
     const times: Record<string, number[]> = { 'mart.minutes': [], 'mart.gaps': [] };

@@ -8,7 +8,7 @@ import { fail } from '#core';
 import { NEXT, quoted, type Row, type Store, type Transaction, text } from '#store';
 import { watermarkAfter } from './late.ts';
 import { forget, record } from './record.ts';
-import { COLUMNS, changeTable, ownColumns, type Refreshed, refreshView, withSources } from './refresh.ts';
+import { COLUMNS, changeTable, ordered, ownColumns, type Refreshed, refreshView, withSources } from './refresh.ts';
 import type { Running } from './running.ts';
 import { type Input, quotedName, sourceParts, timePart, truncatedTime, type View } from './view.ts';
 
@@ -130,7 +130,7 @@ async function begin(tx: Transaction, next: View): Promise<void> {
 
 async function fill(tx: Transaction, next: View, chunk: Chunk): Promise<void> {
   await tx.run(
-    `INSERT INTO ${quoted(next.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${restricted(next, chunk.read)}\n) AS fresh WHERE ${chunk.own(ownColumns(next))}`,
+    `INSERT INTO ${quoted(next.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${restricted(next, chunk.read)}\n) AS fresh WHERE ${chunk.own(ownColumns(next))}${ordered(next)}`,
   );
 }
 

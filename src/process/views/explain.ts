@@ -1,6 +1,6 @@
 /** What a refresh would do now, and why, in words and numbers; nothing is changed. */
 import type { Refreshed } from './refresh.ts';
-import { amongSql, changeTables, restricted, touchedSql } from './refresh.ts';
+import { amongSql, changeTables, touchedRows, touchedSql } from './refresh.ts';
 import { stackFor } from './stack.ts';
 import { type Engine, quotedName, tablesOf, type View } from './view.ts';
 
@@ -73,9 +73,7 @@ async function touchedNow(view: View, since: number, watermark: string | null, e
     const all = await sizeOf(input.table, engine);
     if (input.by !== 'partition') lines.push(`reads ${input.table} (${count(all)} rows) as the join asks for it`);
     else {
-      const [read] = await rows(
-        `SELECT count(*) AS n FROM ${quotedName(input.table)} WHERE ${await restricted(rows, view, input.parts, among)}`,
-      );
+      const [read] = await rows(`SELECT count(*) AS n FROM ${await touchedRows(rows, view, input, among)}`);
       lines.push(`reads ${count(Number(read!['n']))} of ${count(all)} rows of ${input.table}`);
     }
   }

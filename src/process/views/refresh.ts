@@ -6,7 +6,7 @@
 import { name, quoted, type Row, type Transaction, text } from '#store';
 import { frozenSql, setLateAside } from './late.ts';
 import { withSubqueries } from './plain.ts';
-import { type Input, type Part, quotedName, truncatedTime, type View } from './view.ts';
+import { type Input, type Part, quotedName, timePart, type View } from './view.ts';
 
 export interface Refreshed {
   readonly mode: 'partitions' | 'whole' | 'nothing';
@@ -19,7 +19,7 @@ export interface Refreshed {
 /** All columns but the source's own batch number, which a SELECT * would carry along. */
 export const COLUMNS = `COLUMNS(name -> name <> '_batch')`;
 
-/** Time partitions further apart than this are read as separate ranges. */
+/** Time partitions apart from each other are read as so many ranges, split where they are furthest apart. */
 const MAX_RANGES = 16;
 
 const NOTHING: Refreshed = { mode: 'nothing', partitions: 0, rows: 0 };
@@ -54,12 +54,16 @@ export async function refreshView(
   if (partitions === 0) return found === 0 ? NOTHING : { mode: 'partitions', partitions, rows: 0, ...late };
   const among = amongSql(names, sum!['nulls'] === true);
   const own = ownColumns(view);
-  const affected = `${among(own)}${view.lookback === null ? '' : await fromTouched((sql) => tx.rows(sql), `"${view.lookback.column}"`, own)}`;
-  if (options.keepOld) await keepOld(tx, view, affected);
-  const gone = await tx.run(`DELETE FROM ${quoted(view.name)} WHERE ${affected}`);
+  const time = view.lookback === null ? null : name(view.lookback.column);
+  const affected = `${among(own)}${time === null ? '' : fromTouched(time, own)}`;
+  let gone = 0;
+  for (const range of time === null ? ['true'] : fromSql(time, await firstTouched((sql) => tx.rows(sql)))) {
+    if (options.keepOld) await keepOld(tx, view, `${range} AND ${affected}`);
+    gone += await tx.run(`DELETE FROM ${quoted(view.name)} WHERE ${range} AND ${affected}`);
+  }
   // A row of the source may belong to other partitions too (hopping windows, a lookback): those stay as they are.
   const rows = await tx.run(
-    `INSERT INTO ${quoted(view.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${await touchedQuery((sql) => tx.rows(sql), view, among)}\n) AS fresh WHERE ${affected}`,
+    `INSERT INTO ${quoted(view.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${await touchedQuery((sql) => tx.rows(sql), view, among)}\n) AS fresh WHERE ${affected}${ordered(view)}`,
   );
   // Rows that a view leaves out touch partitions of which it has no row: those who stand on it have nothing to do.
   if (gone + rows > 0) tx.changed({ kind: 'view', target: view.full, rows });
@@ -74,16 +78,19 @@ export async function touchedQuery(rows: (sql: string) => Promise<Row[]>, view: 
   const sources = new Map<Input, string>();
   for (const input of view.inputs) {
     if (input.by !== 'partition') continue;
-    sources.set(input, `(SELECT * FROM ${quotedName(input.table)} WHERE ${await restricted(rows, view, input.parts, among)})`);
+    sources.set(input, await touchedRows(rows, view, input, among));
   }
   return withSources(view, sources);
 }
+
+/** Rows with a lookback stand in the order of their time, as a window leaves them by key: a refresh looks for the newest alone. */
+export const ordered = (view: View): string => (view.lookback === null ? '' : ` ORDER BY ${name(view.lookback.column)}`);
 
 /** Readers see the old rows until the transaction commits. Whoever stands on it can't know what went: the record says that all of it changed. */
 async function recompute(tx: Transaction, view: View): Promise<Refreshed> {
   await tx.run(`CREATE SCHEMA IF NOT EXISTS "${view.name.schema}"`);
   await tx.run(
-    `CREATE OR REPLACE TABLE ${quoted(view.name)} AS SELECT ${COLUMNS}, ${tx.batch}::BIGINT AS _batch FROM (${view.query}\n) AS fresh`,
+    `CREATE OR REPLACE TABLE ${quoted(view.name)} AS SELECT ${COLUMNS}, ${tx.batch}::BIGINT AS _batch FROM (${view.query}\n) AS fresh${ordered(view)}`,
   );
   await tx.run(`DROP TABLE IF EXISTS ${changeTable(view.full)}`);
   const [count] = await tx.rows(`SELECT count(*) AS n FROM ${quoted(view.name)}`);
@@ -203,25 +210,39 @@ export function amongSql(names: readonly string[], nulls: boolean): Among {
   };
 }
 
-/** Which rows of a table a refresh reads. */
-export async function restricted(rows: (sql: string) => Promise<Row[]>, view: View, parts: readonly Part[], among: Among): Promise<string> {
+/** The rows of a table that a refresh reads, as a subquery. */
+export async function touchedRows(
+  rows: (sql: string) => Promise<Row[]>,
+  view: View,
+  { table, parts }: Input & { by: 'partition' },
+  among: Among,
+): Promise<string> {
   const [only] = parts;
-  if (parts.length === 1 && only!.list !== null) return `list_has_any(${only!.list}, (SELECT list(_p0) FROM touched))`;
-  const expressions = parts.map((part) => part.sql);
-  if (view.lookback === null) return `${among(expressions)}${parts.length === 1 ? await rangeSql(rows, only!.sql) : ''}`;
-  return `${among(expressions)} AND (_time >= ${await firstTouched(rows)} - to_milliseconds(${view.lookback.span}) OR _time IS NULL)`;
+  if (parts.length === 1 && only!.list !== null)
+    return `(SELECT * FROM ${quotedName(table)} WHERE list_has_any(${only!.list}, (SELECT list(_p0) FROM touched)))`;
+  const ranges =
+    view.lookback === null
+      ? await rangesSql(rows, parts)
+      : fromSql('_time', `${await firstTouched(rows)} - to_milliseconds(${view.lookback.span})`);
+  const read = ranges.map((range) => `SELECT * FROM ${quotedName(table)} WHERE ${range}`).join(' UNION ALL ');
+  return `(SELECT * FROM (${read}) WHERE ${among(parts.map((part) => part.sql))})`;
 }
+
+/**
+ * Rows from a time on, and those without one. They are read one after the other: of ranges that OR joins, DuckDB's zone maps spare none,
+ * and the whole history would be read.
+ */
+const fromSql = (time: string, from: string): readonly string[] => [`${time} >= ${from}`, `${time} IS NULL`];
 
 async function firstTouched(rows: (sql: string) => Promise<Row[]>): Promise<string> {
   const [first] = await rows(`SELECT CAST(min(CASE WHEN _timeless THEN '-infinity' ELSE _from END) AS VARCHAR) AS t FROM touched`);
   return `${text(String(first!['t']))}::TIMESTAMPTZ`;
 }
 
-/** With a lookback only rows from the key's first touched time on can have changed; the plain bound spares DuckDB the older ones. */
-async function fromTouched(rows: (sql: string) => Promise<Row[]>, time: string, own: readonly string[]): Promise<string> {
+/** With a lookback only rows from the key's first touched time on can have changed. */
+function fromTouched(time: string, own: readonly string[]): string {
   const same = own.map((column, k) => `t._p${k} IS NOT DISTINCT FROM ${column}`).join(' AND ');
-  const bound = `(${time} >= ${await firstTouched(rows)} OR ${time} IS NULL)`;
-  return ` AND ${bound} AND EXISTS (SELECT 1 FROM touched AS t WHERE ${same} AND (t._timeless OR ${time} IS NULL OR ${time} >= t._from))`;
+  return ` AND EXISTS (SELECT 1 FROM touched AS t WHERE ${same} AND (t._timeless OR ${time} IS NULL OR ${time} >= t._from))`;
 }
 
 /** The rows that go, for those who stand on this view. */
@@ -231,20 +252,29 @@ async function keepOld(tx: Transaction, view: View, where: string): Promise<void
   await tx.run(`INSERT INTO ${change} SELECT * EXCLUDE (_batch), ${tx.batch} FROM ${quoted(view.name)} AS kept WHERE ${where}`);
 }
 
-/** For time partitions also the plain ranges, so that DuckDB's zone maps let it read only these parts of the history. */
-async function rangeSql(rows: (sql: string) => Promise<Row[]>, expression: string): Promise<string> {
-  const truncated = truncatedTime(expression);
-  if (truncated === null) return '';
-  const { unit, column } = truncated;
-  const touched = (await rows('SELECT CAST(_p0 AS VARCHAR) AS p FROM touched ORDER BY _p0')).map((row) => row['p']);
-  const times = touched.filter((time) => time !== null).map(String);
-  const ranges: string[] = touched.length > times.length ? [`${column} IS NULL`] : [];
-  const step = Math.max(1, Math.ceil(times.length / MAX_RANGES));
-  for (let k = 0; k < times.length; k += step) {
-    const [lo, hi] = [times[k]!, times[Math.min(k + step, times.length) - 1]!];
-    ranges.push(`(${column} >= ${text(lo)}::TIMESTAMPTZ AND ${column} < ${text(hi)}::TIMESTAMPTZ + INTERVAL 1 ${unit})`);
-  }
-  return ` AND (${ranges.join(' OR ')})`;
+/**
+ * For time partitions the plain ranges, none of which overlap, so that DuckDB's zone maps let it read only these parts of the history. Times
+ * that lie close to each other share a range.
+ */
+async function rangesSql(rows: (sql: string) => Promise<Row[]>, parts: readonly Part[]): Promise<readonly string[]> {
+  const time = timePart(parts);
+  if (time === null) return ['true'];
+  const { part, unit, column } = time;
+  const touched = await rows(
+    `SELECT CAST(p AS VARCHAR) AS p, isfinite(p) AS finite, CASE WHEN p > lag(p) OVER before + INTERVAL 1 ${unit} THEN epoch(p) - epoch(lag(p) OVER before) ELSE 0 END AS gap
+     FROM (SELECT DISTINCT _p${part}::TIMESTAMPTZ AS p FROM touched) WINDOW before AS (ORDER BY p) ORDER BY p`,
+  );
+  const times = touched.filter((row) => row['finite'] === true).map((row) => ({ p: text(String(row['p'])), gap: Number(row['gap']) }));
+  const widest = [...times.keys()].filter((k) => k > 0 && times[k]!.gap > 0).sort((a, b) => times[b]!.gap - times[a]!.gap);
+  const starts = times.length === 0 ? [] : [0, ...widest.slice(0, MAX_RANGES - 1).sort((a, b) => a - b)];
+  const ranges = starts.map((start, k) => {
+    const [lo, hi] = [times[start]!.p, times[(starts[k + 1] ?? times.length) - 1]!.p];
+    return `${column} >= ${lo}::TIMESTAMPTZ AND ${column} < ${hi}::TIMESTAMPTZ + INTERVAL 1 ${unit}`;
+  });
+  const others = touched
+    .filter((row) => row['finite'] !== true)
+    .map(({ p }) => (p === null ? `${column} IS NULL` : `${column} = ${text(String(p))}`));
+  return [...ranges, ...others];
 }
 
 /** The query with names of tables replaced by subqueries. */
