@@ -4,7 +4,7 @@
  * of which position its whole copy was taken. A row that does not fit waits in quarantine, and later changes of its key behind it.
  */
 import { type Bytes, catalogue, type ErrorCode, fail } from '#core';
-import { heldKey, heldNames, keyPlaces, release, replayHeld, UNCHANGED, waiting } from './hold.ts';
+import { heldKey, heldNames, keyPlaces, present, release, replayHeld, UNCHANGED, UNDECODED, waiting } from './hold.ts';
 import type { Transaction } from './lane.ts';
 import { name, parseTable, quoted, type TableName, text } from './names.ts';
 import { cast, exactly, READ_AS_ITSELF, reader } from './slice.ts';
@@ -22,9 +22,12 @@ import {
   topicOf,
   typesOf,
 } from './target.ts';
-import { FROM, OP, putChanges, SAME } from './upsert.ts';
+import { FROM, ODD, OP, OVER, putChanges, SAME } from './upsert.ts';
 
-/** The outcome of each key that changed in one table: a file of the columns, then `u` or `d`, the places of values that were left out, and former keys. */
+/**
+ * The outcome of each key that changed in one table: a file of the columns, then `u` or `d`, the places of values that were left out, those of
+ * values whose bytes are no text, and former keys.
+ */
 export interface TableChanges {
   /** Its columns are those of the file. */
   readonly target: TransferTarget;
@@ -37,6 +40,8 @@ export interface TableChanges {
   readonly truncate: boolean;
   /** Are there former keys? They say which row has the values that were left out. */
   readonly moved: boolean;
+  /** Are there values whose bytes are no text? What stands for them only shows them. */
+  readonly undecoded: boolean;
 }
 
 export interface ChangeSlices {
@@ -129,7 +134,7 @@ async function applyTable(tx: Transaction, changes: TableChanges, number: number
   let removed = 0;
   if (changes.truncate) removed = await truncate(tx, table, target);
   const held = await tx.rows(`SELECT 1 FROM millrace.transfer_hold WHERE ${waiting(target)} LIMIT 1`);
-  const withCare = careful || held.length > 0;
+  const withCare = careful || changes.undecoded || held.length > 0;
   const all = [...columns, ...extras(changes, columns)];
   const quarantined = withCare ? await judge(tx, changes, columns, all, number) : 0;
   const own = columns.filter((column) => changes.taken.includes(column.name));
@@ -154,9 +159,10 @@ async function applyTable(tx: Transaction, changes: TableChanges, number: number
 }
 
 /** What stands in the file behind the table's columns. */
-function extras({ moved, target }: TableChanges, columns: readonly TransferColumn[]): TransferColumn[] {
+function extras({ moved, undecoded, target }: TableChanges, columns: readonly TransferColumn[]): TransferColumn[] {
   const from = target.key.map((each, k) => ({ name: `${FROM}${k}`, type: columns.find((column) => column.name === each)!.type }));
-  return [{ name: OP, type: 'VARCHAR' }, { name: SAME, type: 'VARCHAR' }, ...(moved ? from : [])];
+  const plain = [OP, SAME, ...(undecoded ? [ODD] : [])].map((each) => ({ name: each, type: 'VARCHAR' }));
+  return [...plain, ...(moved ? from : [])];
 }
 
 function shown(own: readonly TransferColumn[], all: readonly TransferColumn[], columns: readonly TransferColumn[], prefix: string): string {
@@ -164,7 +170,10 @@ function shown(own: readonly TransferColumn[], all: readonly TransferColumn[], c
   return [...own, ...all.slice(columns.length)].map((column) => `${prefix}${place(column)} AS ${name(column.name)}`).join(', ');
 }
 
-/** The file's rows as values, read straight into their types. */
+/**
+ * The file's rows as values, read straight into their types. Columns that are left out are read as well: DuckDB (1.5.6) looks for the place of a
+ * value it can't read among those that a query takes, and where it is not there the whole database fails.
+ */
 function direct(
   changes: TableChanges,
   own: readonly TransferColumn[],
@@ -173,9 +182,10 @@ function direct(
 ): string {
   const wanted = new Set([...own, ...all.slice(columns.length)].map((column) => column.name));
   const types = all.map((column) => (wanted.has(column.name) && READ_AS_ITSELF.test(column.type) ? column.type : 'VARCHAR'));
-  const values = all.flatMap((column, k) =>
-    wanted.has(column.name) ? [`${types[k] === column.type ? `c${k}` : cast(`c${k}`, column.type, 'CAST')} AS ${name(column.name)}`] : [],
-  );
+  const values = all.map((column, k) => {
+    if (!wanted.has(column.name)) return `c${k} AS ${OVER}${k}`;
+    return `${types[k] === column.type ? `c${k}` : cast(`c${k}`, column.type, 'CAST')} AS ${name(column.name)}`;
+  });
   return `SELECT ${values.join(', ')} FROM ${reader(changes, types)}`;
 }
 
@@ -198,6 +208,7 @@ async function judge(
 ): Promise<number> {
   const { target } = changes;
   const [op, same] = [columns.length, columns.length + 1];
+  const odd = changes.undecoded ? same + 1 : null;
   const casts = all.map((column, k) => `${exactly(`c${k}`, column.type)} AS d${k}`);
   const cases = columns
     .map((column, k) =>
@@ -205,27 +216,40 @@ async function judge(
     )
     .join('');
   const places = keyPlaces(target.key, columns);
-  const former = changes.moved ? `CASE WHEN c${same} IS NOT NULL THEN ${heldKey(places.map((_, k) => same + 1 + k))} END` : 'NULL::VARCHAR';
+  const former = changes.moved
+    ? `CASE WHEN c${same} IS NOT NULL THEN ${heldKey(places.map((_, k) => (odd ?? same) + 1 + k))} END`
+    : 'NULL::VARCHAR';
+  const own = columns.flatMap(({ name: each }, k) => (changes.taken.includes(each) ? [`'${k}'`] : []));
+  // The first of the columns whose text can't be decoded.
+  const unreadable = odd === null ? 'NULL::INTEGER' : `CAST(list_intersect(string_split(c${odd}, ' '), [${own.join(', ')}])[1] AS INTEGER)`;
   const waits = `(SELECT key FROM millrace.transfer_hold WHERE ${waiting(target)})`;
   const read = reader(
     changes,
     all.map(() => 'VARCHAR'),
   );
   await tx.run(`CREATE OR REPLACE TEMP TABLE judged AS
-    SELECT *, CASE WHEN c${op} = 'd' THEN 'apply' WHEN _bad >= 0 THEN 'misfit' WHEN _key IN ${waits} OR coalesce(_former IN ${waits}, false) THEN 'held' ELSE 'apply' END AS _verdict FROM (
-      SELECT *, ${cases === '' ? '-1' : `CASE ${cases}ELSE -1 END`} AS _bad, ${heldKey(places)} AS _key, ${former} AS _former, row_number() OVER () AS _n
+    SELECT *, CASE WHEN c${op} = 'd' THEN CASE WHEN _odd IS NULL THEN 'apply' ELSE 'nothing' END WHEN _bad >= 0 THEN 'misfit' WHEN _key IN ${waits} OR coalesce(_former IN ${waits}, false) THEN 'held' ELSE 'apply' END AS _verdict FROM (
+      SELECT *, ${unreadable} AS _odd, CASE WHEN ${unreadable} IS NOT NULL THEN ${unreadable} ${cases}ELSE -1 END AS _bad, ${heldKey(places)} AS _key, ${former} AS _former, row_number() OVER () AS _n
       FROM (SELECT *, ${casts.join(', ')} FROM ${read}))`);
   await release(tx, target, `key IN (SELECT _key FROM judged WHERE c${op} = 'd')`);
   const prefix = text(`t-${target.run}-${target.source}-c${number}-`);
   const named = (what: (column: TransferColumn, k: number) => string) => `[${columns.map(what).join(', ')}][_bad + 1]`;
   const misfit: ErrorCode = 'RECORD_FIELD';
   const behind: ErrorCode = 'TRANSFER_HELD';
-  const reason = `CASE _verdict WHEN 'held' THEN ${text(catalogue[behind].what())}
-    ELSE 'The value ' || left(${named((_, k) => `c${k}`)}, 200) || ' of "' || ${named((column) => text(column.name))} || '" does not fit ' || ${named((column) => text(column.type))} || '.' END`;
-  const gone = `FROM judged WHERE _verdict <> 'apply'`;
+  const encoding: ErrorCode = 'RECORD_ENCODING';
+  const told = (held: string, unread: string, unfit: string) =>
+    `CASE WHEN _verdict = 'held' THEN ${held} WHEN _odd IS NOT NULL THEN ${unread} ELSE ${unfit} END`;
+  const shownValue = `left(${named((_, k) => `c${k}`)}, 200)`;
+  const shownName = named((column) => text(column.name));
+  const reason = told(
+    text(catalogue[behind].what()),
+    `'The text of "' || ${shownName} || '" is not valid UTF-8: ' || ${shownValue}`,
+    `'The value ' || ${shownValue} || ' of "' || ${shownName} || '" does not fit ' || ${named((column) => text(column.type))} || '.'`,
+  );
+  const gone = `FROM judged WHERE _verdict IN ('held', 'misfit')`;
   const count = await tx.run(`INSERT INTO millrace.quarantine
-    SELECT ${prefix} || _n, ${text(topicOf(target))}, now(), CASE _verdict WHEN 'held' THEN ${text(behind)} ELSE ${text(misfit)} END, ${reason},
-      ${text(target.transfer)}, encode(CAST(${bodyOf(columns, same)} AS VARCHAR)), NULL ${gone}`);
+    SELECT ${prefix} || _n, ${text(topicOf(target))}, now(), ${told(text(behind), text(encoding), text(misfit))}, ${reason},
+      ${text(target.transfer)}, encode(CAST(${bodyOf(columns, same, odd)} AS VARCHAR)), NULL ${gone}`);
   if (count > 0)
     await tx.run(`INSERT INTO millrace.transfer_hold (transfer, source, target, key, seq, quarantine, names)
       SELECT ${text(target.transfer)}, ${text(target.source)}, ${text(target.target)}, _key,
@@ -233,11 +257,15 @@ async function judge(
   return count;
 }
 
-/** A row as JSON of its texts; the columns that the log left out are listed beside. */
-function bodyOf(columns: readonly TransferColumn[], same: number): string {
+/** A row as JSON of its texts; the columns that the log left out, and those whose text can't be decoded, are listed beside. */
+function bodyOf(columns: readonly TransferColumn[], same: number, odd: number | null): string {
   const values = columns.map((column, k) => `${text(column.name)}, c${k}`).join(', ');
-  const absent = columns
-    .map((column, k) => `CASE WHEN list_contains(string_split(c${same}, ' '), '${k}') THEN ${text(column.name)} END`)
-    .join(', ');
-  return `CASE WHEN c${same} IS NULL THEN json_object(${values}) ELSE json_object(${values}, '${UNCHANGED}', list_filter([${absent}], lambda x: x IS NOT NULL)) END`;
+  const listed = (list: string, place: number) => {
+    const names = columns.map((column, k) => `CASE WHEN list_contains(string_split(c${place}, ' '), '${k}') THEN ${text(column.name)} END`);
+    return `, '${list}', ${present(names)}`;
+  };
+  const unchanged = listed(UNCHANGED, same);
+  const body = (more: string) =>
+    `CASE WHEN c${same} IS NULL THEN json_object(${values}${more}) ELSE json_object(${values}${unchanged}${more}) END`;
+  return odd === null ? body('') : `CASE WHEN c${odd} IS NULL THEN ${body('')} ELSE ${body(listed(UNDECODED, odd))} END`;
 }

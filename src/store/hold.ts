@@ -83,18 +83,26 @@ async function quarantineRefused(
   { refused }: TransferSlice,
 ): Promise<number> {
   if (refused.length === 0) return 0;
-  await tx.run('CREATE OR REPLACE TEMP TABLE refused (line BIGINT, reason VARCHAR, body VARCHAR, cells JSON, before BIGINT)');
   await tx.run(
-    `INSERT INTO refused SELECT unnest(from_json($1, '[{"line":"BIGINT","reason":"VARCHAR","body":"VARCHAR","cells":"JSON","before":"BIGINT"}]'), recursive := true)`,
+    'CREATE OR REPLACE TEMP TABLE refused (line BIGINT, reason VARCHAR, body VARCHAR, cells JSON, before BIGINT, undecoded VARCHAR[])',
+  );
+  await tx.run(
+    `INSERT INTO refused SELECT unnest(from_json($1, '[{"line":"BIGINT","reason":"VARCHAR","body":"VARCHAR","cells":"JSON","before":"BIGINT","undecoded":["VARCHAR"]}]'), recursive := true)`,
     [JSON.stringify(refused)],
   );
-  const [misfit, whole]: readonly ErrorCode[] = ['RECORD_FIELD', 'RECORD_UNREADABLE'];
+  const [misfit, whole, encoding]: readonly ErrorCode[] = ['RECORD_FIELD', 'RECORD_UNREADABLE', 'RECORD_ENCODING'];
   const id = `${text(`t-${target.run}-${target.source}-line-`)} || line`;
   const cells = columns.map((_, k) => `json_extract_string(cells, ${pointer(target.columns[k]!.name)})`);
-  const body = `json_object(${columns.map((column, k) => `${text(column.name)}, ${cells[k]}`).join(', ')})`;
+  const values = columns.map((column, k) => `${text(column.name)}, ${cells[k]}`).join(', ');
+  const odd = columns.map(
+    (column, k) => `CASE WHEN list_contains(undecoded, ${text(target.columns[k]!.name)}) THEN ${text(column.name)} END`,
+  );
   const read = `json_type(cells) = 'OBJECT'`;
+  const decoded = `len(undecoded) = 0`;
+  const body = `CASE WHEN ${decoded} THEN json_object(${values}) ELSE json_object(${values}, '${UNDECODED}', ${present(odd)}) END`;
   await tx.run(`INSERT INTO millrace.quarantine
-    SELECT ${id}, ${text(topicOf(target))}, now(), CASE WHEN ${read} THEN ${text(misfit!)} ELSE ${text(whole!)} END, 'Line ' || line || ': ' || reason,
+    SELECT ${id}, ${text(topicOf(target))}, now(), CASE WHEN NOT ${decoded} THEN ${text(encoding!)} WHEN ${read} THEN ${text(misfit!)} ELSE ${text(whole!)} END,
+      CASE WHEN ${decoded} THEN 'Line ' ELSE 'Row ' END || line || ': ' || reason,
       ${text(target.transfer)}, CASE WHEN ${read} THEN encode(CAST(${body} AS VARCHAR)) ELSE from_base64(body) END, NULL FROM refused`);
   const parts = keyPlaces(target.key, columns).map((place) => cells[place]);
   const key = keyed(target) ? `CAST(to_json([${parts.join(', ')}]) AS VARCHAR)` : id;
@@ -186,6 +194,13 @@ export async function releaseUndone(
 
 /** In the body of a change: the columns whose values the log left out. */
 export const UNCHANGED = '_unchanged';
+/** In the body of a row: the columns whose text could not be decoded. It fits nowhere. */
+export const UNDECODED = '_undecoded';
+
+/** Those of the names (SQL, one NULL where it is not meant) that are meant, as a list. */
+export function present(names: readonly string[]): string {
+  return `list_filter([${names.join(', ')}], lambda x: x IS NOT NULL)`;
+}
 
 /**
  * Rows that wait, as far as the table's columns take them now: written, and no longer waiting. Changes of one key are put together in
@@ -232,15 +247,17 @@ async function replayKind(tx: Transaction, { table, of, columns, names, only }: 
 
 /** `standing`: a row for each key that waits, as text and as values; `_bad` is the first column that does not take it, -1 when all do. */
 async function standing(tx: Transaction, { of, columns, names, only }: Replaying): Promise<void> {
-  const unchanged = (column: TransferColumn) =>
-    `coalesce(list_contains(CAST(json_extract(body, '/${UNCHANGED}') AS VARCHAR[]), ${text(column.name)}), false)`;
-  const present = (column: TransferColumn) => `json_exists(body, ${pointer(column.name)}) AND NOT ${unchanged(column)}`;
+  const listed = (list: string) => (column: TransferColumn) =>
+    `coalesce(list_contains(CAST(json_extract(body, '/${list}') AS VARCHAR[]), ${text(column.name)}), false)`;
+  const [unchanged, undecoded] = [listed(UNCHANGED), listed(UNDECODED)];
+  const told = (column: TransferColumn) => `json_exists(body, ${pointer(column.name)}) AND NOT ${unchanged(column)}`;
   const values = columns.flatMap((column, k) => [
-    `arg_max_null(json_extract_string(body, ${pointer(column.name)}), seq) FILTER (${present(column)}) AS c${k}`,
-    `count(*) FILTER (${present(column)}) = 0 AND count(*) FILTER (${unchanged(column)}) > 0 AS s${k}`,
+    `arg_max_null(json_extract_string(body, ${pointer(column.name)}), seq) FILTER (${told(column)}) AS c${k}`,
+    `coalesce(arg_max(${undecoded(column)}, seq) FILTER (${told(column)}), false) AS u${k}`,
+    `count(*) FILTER (${told(column)}) = 0 AND count(*) FILTER (${unchanged(column)}) > 0 AS s${k}`,
   ]);
   const casts = columns.map((column, k) => `${exactly(`c${k}`, column.type)} AS d${k}`);
-  const cases = columns.map((_, k) => `WHEN c${k} IS NOT NULL AND d${k} IS NULL THEN ${k} `).join('');
+  const cases = columns.map((_, k) => `WHEN u${k} OR (c${k} IS NOT NULL AND d${k} IS NULL) THEN ${k} `).join('');
   const absent = columns.map((_, k) => `CASE WHEN s${k} THEN '${k}' END`).join(', ');
   await tx.run(`CREATE OR REPLACE TEMP TABLE standing AS SELECT *, CASE ${cases}ELSE -1 END AS _bad, nullif(concat_ws(' ', ${absent}), '') AS _same FROM (
     SELECT *, ${casts.join(', ')} FROM (

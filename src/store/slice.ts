@@ -26,6 +26,8 @@ export interface RefusedRecord {
   readonly cells: Readonly<Record<string, string | null>> | null;
   /** How many rows of the slice came before it. */
   readonly before: number;
+  /** The columns whose text could not be decoded: what `cells` has of it is shown, and never written. */
+  readonly undecoded: readonly string[];
 }
 
 export const READ_AS_ITSELF = /^(U?(TINY|SMALL|BIG)INT|U?INTEGER|DECIMAL\(.*\)|DATE|TIMESTAMP|VARCHAR)$/;

@@ -4,10 +4,13 @@ import type { Transaction } from './lane.ts';
 import { name, quoted, type TableName, text } from './names.ts';
 import { keepReplaced, type Of, type TransferColumn, topicOf } from './target.ts';
 
-/** Columns of `incoming` beside the table's: `u` or `d`, the places of values that were left out, and former keys. */
+/** Columns of `incoming` beside the table's: `u` or `d`, the places of values that were left out, of such that can't be decoded, and former keys. */
 export const OP = '_millrace_op';
 export const SAME = '_millrace_same';
+export const ODD = '_millrace_undecoded';
 export const FROM = '_millrace_from_';
+/** Columns of the file that are read over: they are nobody's. */
+export const OVER = '_millrace_over_';
 
 export interface Writing {
   readonly table: TableName;

@@ -14,6 +14,8 @@ export interface Refused {
   readonly cells: Readonly<Record<string, string | null>> | null;
   /** The columns of these values. */
   readonly misfits: readonly string[];
+  /** The columns whose text can't be decoded: what stands in `cells` for it only shows its bytes. */
+  readonly undecoded?: readonly string[];
 }
 
 /** A run of rows in the source's order. */
@@ -188,25 +190,41 @@ export class RowWriter {
 /** The first `limit` rows as text, for people to look at. */
 export function decodeRows(bytes: Buffer, limit: number): (string | null)[][] {
   const rows: (string | null)[][] = [];
-  let row: (string | null)[] = [];
   for (let at = 0; at < bytes.length && rows.length < limit; ) {
-    let value: string | null;
-    if (bytes[at] === QUOTE) {
-      let end = at + 1;
-      while (bytes[end] !== QUOTE || bytes[end + 1] === QUOTE) end += bytes[end] === QUOTE ? 2 : 1;
-      value = bytes.toString('utf8', at + 1, end).replaceAll('""', '"');
-      at = end + 1;
-    } else {
-      let end = at;
-      while (bytes[end] !== COMMA && bytes[end] !== LF) end++;
-      value = end === at ? null : bytes.toString('utf8', at, end);
-      at = end;
-    }
-    row.push(value);
-    if (bytes[at++] === LF) {
-      rows.push(row);
-      row = [];
-    }
+    const { cells, end } = recordAt(bytes, at);
+    rows.push(cells.map((cell) => (cell === null ? null : cell.toString())));
+    at = end;
   }
   return rows;
+}
+
+/** The values of the row that begins there, and where the next one does. */
+export function recordAt(bytes: Buffer, from: number): { readonly cells: (Buffer | null)[]; readonly end: number } {
+  const cells: (Buffer | null)[] = [];
+  for (let at = from; ; ) {
+    let end = at;
+    if (bytes[at] === QUOTE) {
+      end++;
+      while (bytes[end] !== QUOTE || bytes[end + 1] === QUOTE) end += bytes[end] === QUOTE ? 2 : 1;
+      cells.push(unquoted(bytes.subarray(at + 1, end)));
+      end++;
+    } else {
+      while (bytes[end] !== COMMA && bytes[end] !== LF) end++;
+      cells.push(end === at ? null : bytes.subarray(at, end));
+    }
+    at = end + 1;
+    if (bytes[end] === LF) return { cells, end: at };
+  }
+}
+
+function unquoted(bytes: Buffer): Buffer {
+  return bytes.includes(QUOTE) ? Buffer.from(bytes.toString('latin1').replaceAll('""', '"'), 'latin1') : bytes;
+}
+
+/** Where the row ends that begins there, its line end included. */
+export function recordEnd(bytes: Buffer, from: number): number {
+  let quoted = false;
+  let at = from;
+  for (; quoted || bytes[at] !== LF; at++) if (bytes[at] === QUOTE) quoted = !quoted;
+  return at + 1;
 }

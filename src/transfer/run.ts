@@ -20,6 +20,7 @@ import { since } from './cursor.ts';
 import { compare, type Parity } from './parity.ts';
 import { type Rows, recycle, writeSlice } from './rows.ts';
 import type { Opened, Reading, SourceColumn, SourceTable, Span } from './source.ts';
+import { withoutUndecodable } from './undecodable.ts';
 
 /** The warehouse as a run needs it. Calls may be repeated: each is done once. */
 export interface Warehouse {
@@ -252,19 +253,22 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
   const waited = { source: 0, warehouse: 0 };
   let number = 0;
   let applying: Promise<void> = Promise.resolve();
-  const apply = async (rows: Rows) => {
+  const names = columns.map(({ name }) => name);
+  const apply = async (read: Rows) => {
     if (running.signal.aborted) fail('TRANSFER_ENDED', { transfer: target.transfer, problem: 'it was stopped' });
     await timed(waited, 'warehouse', applying);
+    const rows = withoutUndecodable(read, names, report.read);
     const file = join(running.folder, `${++number}.csv`);
     const size = rows.bytes.length;
     writeSlice(file, rows.bytes);
     recycle(rows);
-    const refused = rows.refused.map(({ line, reason, body, cells, before }) => ({
+    const refused = rows.refused.map(({ body, line, reason, cells, before, undecoded = [] }) => ({
       line,
       reason,
       body: body.toString('base64'),
       cells,
       before,
+      undecoded,
     }));
     const slice: TransferSlice = { number, file, rows: rows.count, bytes: size, complete: rows.complete, refused };
     report.read += rows.count + refused.length;

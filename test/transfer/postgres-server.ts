@@ -16,6 +16,8 @@ export interface Postgres {
   readonly pid: number | null;
   /** As an administrator; answers are values as text, the way the server prints them. */
   ask(sql: string): Promise<Record<string, unknown>[]>;
+  /** The administrator goes on in another database. */
+  use(database: string): Promise<void>;
   /** Ends the server at once, as a crash would. */
   kill(): void;
   /** Starts it again in the same folder, at the same port. */
@@ -120,6 +122,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
     async ask(sql) {
       const answer = await admin.query(sql);
       return (Array.isArray(answer) ? [] : answer.rows) as Record<string, unknown>[];
+    },
+    async use(database) {
+      await admin.end();
+      admin = await connected(database);
     },
     kill() {
       server.child.kill('SIGQUIT');

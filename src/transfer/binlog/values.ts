@@ -4,6 +4,7 @@
  */
 import { fail } from '#core';
 import type { SourceColumn } from '../source.ts';
+import { undecodable } from '../undecodable.ts';
 
 /** A column of a table map: the wire's type and its two bytes of metadata. */
 export interface WireColumn {
@@ -62,7 +63,7 @@ export function readingOf(column: SourceColumn, charset: string | null, table: s
     column,
     unsigned: column.sourceType.includes('unsigned'),
     members: /^(enum|set)\(/.test(column.sourceType) ? membersOf(column.sourceType) : [],
-    decoder: label === null ? null : new TextDecoder(label),
+    decoder: label === null ? null : new TextDecoder(label, { fatal: true, ignoreBOM: true }),
     padded: padded === undefined ? (kind === 'uuid' ? 16 : null) : Number(padded),
   };
 }
@@ -184,9 +185,9 @@ export class ValueReader {
   #text(length: number, { column, decoder, padded }: Reading): Buffer {
     let bytes = this.bytes(length);
     if (padded !== null && bytes.length < padded) bytes = Buffer.concat([bytes, Buffer.alloc(padded - bytes.length)]);
-    if (column.type === 'UUID') return Buffer.from(uuid(bytes));
-    if (column.type === 'BLOB') return Buffer.from(bytes.toString('hex'));
-    return decoder === null ? bytes : Buffer.from(decoder.decode(bytes));
+    if (column.sourceType === 'uuid') return Buffer.from(uuid(bytes));
+    const text = decoder === null ? bytes : decoded(bytes, decoder);
+    return column.type === 'BLOB' ? Buffer.from(text.toString('hex')) : text;
   }
 
   /** Nine digits in four bytes, fewer in fewer, both before and after the point; the first bit is the sign, negatives are inverted. */
@@ -253,6 +254,14 @@ export class ValueReader {
             .padStart(bytes * 2, '0')
             .slice(0, digits)}`;
     return `${packed < 0 ? '-' : ''}${two((clock >> 12) & 1023)}:${two((clock >> 6) & 63)}:${two(clock & 63)}${fraction}`;
+  }
+}
+
+function decoded(bytes: Buffer, decoder: InstanceType<typeof TextDecoder>): Buffer {
+  try {
+    return Buffer.from(decoder.decode(bytes));
+  } catch {
+    return undecodable(bytes);
   }
 }
 

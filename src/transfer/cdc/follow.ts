@@ -9,7 +9,7 @@ import type { TransferTarget } from '#store';
 import { compare } from '../parity.ts';
 import { writeSlice } from '../rows.ts';
 import type { PlannedTable, Running, TableReport } from '../run.ts';
-import type { Opened, SourceColumn } from '../source.ts';
+import type { Opened, SourceColumn, SourceTable } from '../source.ts';
 import type { Feed, FeedEvent, Followed } from './feed.ts';
 import { Pending } from './pending.ts';
 
@@ -58,7 +58,7 @@ export async function follow(following: Following): Promise<void> {
     });
     // Where no table goes on from before, it does not matter where the stream stood.
     const stood = known.every((since) => since === null) || position === null || !feed.isPosition(position) ? null : position;
-    const followed = plans.map(({ table, key }) => ({ table, key }));
+    const followed = plans.map((plan) => ({ table: asDefined(plan), key: plan.key }));
     const from = await feed.prepare(followed, stood);
     // Before any copy is whole: one without a position of the stream would go on from the log's end of that later moment, over a gap.
     if (stood === null)
@@ -124,6 +124,11 @@ async function reshape(stream: Stream, running: Running): Promise<void> {
   stream.columns = stream.plan.columns.filter(({ name }) => columns.includes(name));
   stream.report.notes.push(...notes, ...(replayed > 0 ? [`${replayed} rows that were held fit now`] : []));
   stream.report.rows += replayed;
+}
+
+/** The definition's types are those of the cells, by the log as by a copy. */
+function asDefined({ table, columns }: PlannedTable): SourceTable {
+  return { ...table, columns };
 }
 
 function pendingOf({ table, key }: PlannedTable): Pending {
@@ -274,7 +279,7 @@ class Follower {
     const number = ++this.#number;
     const touched = this.#streams.filter(({ pending }) => !pending.empty);
     const changes = touched.map((stream, k) => {
-      const { bytes, count, truncate, moved } = stream.pending.take();
+      const { bytes, count, truncate, moved, undecoded } = stream.pending.take();
       const file = join(running.folder, `c${number}-${k}.csv`);
       writeSlice(file, bytes);
       stream.report.bytes += bytes.length;
@@ -283,7 +288,7 @@ class Follower {
       // The file has all of the table's cells; those that the warehouse leaves out by its policy are read over.
       const columns = stream.plan.columns.map(({ name, type }) => ({ name, type }));
       const taken = stream.columns.map(({ name }) => name);
-      return { target: { ...stream.target, columns }, taken, file, rows: count, bytes: bytes.length, truncate, moved };
+      return { target: { ...stream.target, columns }, taken, file, rows: count, bytes: bytes.length, truncate, moved, undecoded };
     });
     try {
       const applied = await running.warehouse.changes({ transfer: transfer.name, run: running.run, number, position, changes });
@@ -314,7 +319,7 @@ class Follower {
     const plan = await this.#following.plan(stream.plan.definition.source);
     stream.plan = plan;
     stream.target = this.#following.targetOf(plan);
-    stream.followed.table = plan.table;
+    stream.followed.table = asDefined(plan);
     stream.pending = pendingOf(plan);
     await reshape(stream, this.#following.running);
   }

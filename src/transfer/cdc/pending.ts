@@ -2,8 +2,10 @@
  * Changes of one table that wait to be written, one for each key: of several changes of a row only the outcome counts. Where the log
  * left a value out (undefined), it is the one of the row that stood under `from` before all of these changes.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Bytes } from '#core';
 import { type Rows, RowWriter } from '../rows.ts';
+import { decodes, escaped } from '../undecodable.ts';
 import type { Cell } from './feed.ts';
 
 interface Outcome {
@@ -18,6 +20,14 @@ export interface Written extends Rows {
   readonly truncate: boolean;
   /** Are there columns with former keys? */
   readonly moved: boolean;
+  /** Is there a column with the places of values whose bytes are no text? */
+  readonly undecoded: boolean;
+}
+
+/** Which columns the rows have beside the table's. */
+interface Beside {
+  readonly moved: boolean;
+  readonly undecoded: boolean;
 }
 
 export class Pending {
@@ -61,13 +71,20 @@ export class Pending {
     this.taken++;
   }
 
-  /** As rows of CSV: the columns, then u or d, the places of values that were left out, and the former key where one moved. */
+  /**
+   * As rows of CSV: the columns, then u or d, the places of values that were left out, those of values that can't be decoded where there are
+   * any, and the former key where one moved.
+   */
   take(): Written {
     const outcomes = [...this.#outcomes.values()];
     const moved = outcomes.some(({ op, cells, from }) => op === 'u' && from !== null && cells.includes(undefined));
-    const writer = new RowWriter(this.size + 64 * outcomes.length + 1024);
-    for (const outcome of outcomes) this.#write(writer, outcome, moved);
-    const written = { ...writer.take(null), truncate: this.#truncate, moved };
+    const rows = (undecoded: boolean) => {
+      const writer = new RowWriter(this.size + 64 * outcomes.length + 1024);
+      for (const outcome of outcomes) this.#write(writer, outcome, { moved, undecoded });
+      return { ...writer.take(null), truncate: this.#truncate, moved, undecoded };
+    };
+    const plain = rows(false);
+    const written = isUtf8(plain.bytes) ? plain : rows(true);
     this.#outcomes = new Map();
     this.#truncate = false;
     this.size = 0;
@@ -75,18 +92,29 @@ export class Pending {
     return written;
   }
 
-  #write(writer: RowWriter, { op, cells, from }: Outcome, moved: boolean): void {
+  #write(writer: RowWriter, { op, cells, from }: Outcome, { moved, undecoded }: Beside): void {
     const absent: number[] = [];
+    const odd: number[] = [];
     for (const [k, cell] of cells.entries()) {
       const value = op === 'd' && !this.#key.includes(k) ? null : cell;
       if (value === undefined) absent.push(k);
-      writeCell(writer, value);
+      else if (undecoded && !decodes(value)) odd.push(k);
+      this.#cell(writer, value, undecoded);
     }
     writer.string(op);
-    if (op === 'd' || absent.length === 0) writer.null();
-    else writer.string(absent.join(' '));
-    if (moved) for (let k = 0; k < this.#key.length; k++) writeCell(writer, op === 'u' ? from?.[k] : null);
+    writePlaces(writer, op === 'd' ? [] : absent);
+    if (undecoded) writePlaces(writer, odd);
+    if (moved) for (let k = 0; k < this.#key.length; k++) this.#cell(writer, op === 'u' ? from?.[k] : null, undecoded);
     writer.endRow();
+  }
+
+  #cell(writer: RowWriter, cell: Cell, undecoded: boolean): void {
+    if (cell === null || cell === undefined) {
+      writer.null();
+      return;
+    }
+    const bytes = undecoded && !decodes(cell) ? escaped(cell) : cell;
+    writer.text(bytes, 0, bytes.length);
   }
 
   #set(key: string, outcome: Outcome): void {
@@ -103,7 +131,7 @@ export class Pending {
   }
 }
 
-function writeCell(writer: RowWriter, cell: Cell): void {
-  if (cell === null || cell === undefined) writer.null();
-  else writer.text(cell, 0, cell.length);
+function writePlaces(writer: RowWriter, places: readonly number[]): void {
+  if (places.length === 0) writer.null();
+  else writer.string(places.join(' '));
 }

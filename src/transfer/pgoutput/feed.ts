@@ -6,6 +6,7 @@ import type { Cell, Feed, FeedEvent, Followed } from '../cdc/feed.ts';
 import type { Connection, SourceColumn } from '../source.ts';
 import { ask, connect, id, literal, worded } from '../sources/postgres-connection.ts';
 import { isTextArray } from '../sources/postgres-types.ts';
+import { decodes } from '../undecodable.ts';
 import { arrayToJson } from './arrays.ts';
 import { decodeMessage, lsnOf, lsnText, type Message, type Relation, statusUpdate, type Value } from './messages.ts';
 
@@ -398,6 +399,7 @@ const BACKSLASH = 0x5c;
 function converted(value: Buffer, column: SourceColumn): Buffer {
   const { type, sourceType } = column;
   if (type === 'BLOB') return value[0] === BACKSLASH ? value.subarray(2) : value;
+  if (!decodes(value)) return value;
   if (sourceType.endsWith('[]')) return Buffer.from(arrayToJson(value.toString(), !isTextArray(column)));
   if (sourceType.startsWith('character(')) {
     let end = value.length;

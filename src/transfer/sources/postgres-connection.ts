@@ -35,6 +35,9 @@ export async function connect(options: Connection, replication = false): Promise
     await client.connect();
     // Instants in UTC and values as text that the warehouse reads, whatever the server's or the role's settings are; a slow reader is waited for.
     for (const setting of SETTINGS) await client.query(`SET ${setting}`);
+    // Such a database has bytes, and no encoding that the server could take them from: it would refuse whole tables for one value.
+    const { rows } = await client.query('SHOW server_encoding');
+    if (rows[0].server_encoding === 'SQL_ASCII') await client.query("SET client_encoding = 'SQL_ASCII'");
     await client.query(`SET lock_timeout = ${Math.max(1, Number(options['lock_wait'])) * 1000}`);
   } catch (thrown) {
     client.end().catch(() => {});
