@@ -2,7 +2,7 @@ import { fail } from '#core';
 import type { LinearOptions } from './linear/linear.ts';
 import { type BoostOptions, boostDefaults } from './trees/boost.ts';
 
-export type SplitKind = 'random' | 'stratified' | 'time' | 'group';
+export type SplitKind = 'random' | 'stratified' | 'time' | 'group' | 'custom' | 'none';
 
 /** What to train: data, so that it can be shown, stored and run again. Everything but `target` is chosen for the data where it is left out. */
 export interface Plan {
@@ -17,13 +17,17 @@ export interface Plan {
   readonly weight?: string;
   /**
    * Classes: what a row of each counts in learning and choosing, by label; `balanced`: all classes alike. Probabilities are then those of a
-   * world in which rows weigh so; counts in the report stay those of real rows. Not with `money`, whose threshold needs honest probabilities.
+   * world in which rows weigh so; figures in the report stay those of real rows. Not with `money`, whose threshold needs honest probabilities.
    */
   readonly classWeights?: 'balanced' | Readonly<Record<string, number>>;
   /** Columns not to learn from. */
   readonly ignore?: readonly string[];
-  /** How rows to learn from are told from rows to judge by; `column` is the time or the group. */
-  readonly split?: { readonly kind: 'auto' | SplitKind; readonly column?: string };
+  /**
+   * How rows to learn from are told from rows to judge by; `column` is the time, the group, or of `custom` the side: 0 or TRAIN is learned
+   * from, EVAL chosen by, anything else judged, and a judged row is never learned from. `none` learns from all rows and judges by none.
+   * `judge` and `choose` are shares of all rows: what is held out (0.2), and what models are chosen by (a fifth of the rest).
+   */
+  readonly split?: { readonly kind: 'auto' | SplitKind; readonly column?: string; readonly judge?: number; readonly choose?: number };
   /** `trials` bounds the number of models tried and makes the result repeatable; `millis` bounds the time. Without either: 6 trials. */
   readonly budget?: { readonly trials?: number; readonly millis?: number };
   readonly seed?: number;
@@ -37,7 +41,8 @@ export interface Plan {
 export function checkPlan(plan: Plan): void {
   oneOf('task', plan.task ?? 'auto', ['auto', 'regression', 'classification']);
   oneOf('learner', plan.learner ?? 'auto', ['auto', 'trees', 'linear', 'bayes']);
-  oneOf('split.kind', plan.split?.kind ?? 'auto', ['auto', 'random', 'stratified', 'time', 'group']);
+  oneOf('split.kind', plan.split?.kind ?? 'auto', ['auto', 'random', 'stratified', 'time', 'group', 'custom', 'none']);
+  checkShares(plan.split);
   inRange('budget.trials', plan.budget?.trials ?? 1, 1, 10_000, true);
   inRange('budget.millis', plan.budget?.millis ?? 1, 1, 7 * 86_400_000, false);
   inRange('seed', plan.seed ?? 1, 0, 2 ** 32 - 1, true);
@@ -50,6 +55,21 @@ export function checkPlan(plan: Plan): void {
   inRange('linear.l1', plan.linear?.l1 ?? 0, 0, 1e12, false);
   inRange('linear.l2', plan.linear?.l2 ?? 0, 0, 1e12, false);
   inRange('linear.iterations', plan.linear?.iterations ?? 1, 1, 100_000, true);
+}
+
+function checkShares(split: Plan['split']): void {
+  const { kind, judge, choose } = split ?? {};
+  for (const [option, share] of [
+    ['split.judge', judge],
+    ['split.choose', choose],
+  ] as const) {
+    if (share === undefined) continue;
+    inRange(option, share, 0.01, 0.9, false);
+    if (kind === 'custom' || kind === 'none')
+      fail('LEARN_PLAN', { option, value: String(share), expected: `left out with the split ${kind}` });
+  }
+  if ((judge ?? 0.2) + (choose ?? 0) > 0.95)
+    fail('LEARN_PLAN', { option: 'split.choose', value: String(choose), expected: 'a share that leaves a twentieth to learn from' });
 }
 
 function checkClassWeights(given: Plan['classWeights']): void {

@@ -42,6 +42,7 @@ export interface Warning {
     | 'duplicates'
     | 'both sides'
     | 'few rows'
+    | 'not judged'
     | 'no better than the rule'
     | 'too good';
   readonly column: string | null;
@@ -84,12 +85,18 @@ export interface Report {
   /** What the trials were ranked by. */
   readonly metric: MetricName;
   readonly trials: readonly Trial[];
-  /** Figures of the blend on rows that nothing was learned from nor chosen by. The final model has then learned from these rows too. */
+  /**
+   * Figures of the blend on rows that nothing was learned from nor chosen by. The final model has then learned from these rows too, unless the
+   * plan says which they are. Empty, and `rule` and `better` null, where no row was held out.
+   */
   readonly scores: readonly Figure[];
-  /** The best simple rule (a constant, or a table of one column) on the same rows; `gain` is what the model improves `metric` by. */
-  readonly rule: { readonly text: string; readonly score: number; readonly gain: number; readonly gainError: number };
+  /**
+   * The best simple rule (a constant, or a table of one column) on the same rows; `gain` is what the model improves `metric` by. Here, in
+   * `importance` and in `slices` classes weigh as in learning: a model that was told that all count alike is held to that.
+   */
+  readonly rule: { readonly text: string; readonly score: number; readonly gain: number; readonly gainError: number } | null;
   /** Whether the gain is beyond two of its errors. */
-  readonly better: boolean;
+  readonly better: boolean | null;
   /** Loss of `metric` when the column's values are shuffled among the judged rows, largest first. */
   readonly importance: readonly { readonly column: string; readonly loss: number }[];
   /** Classification: rows by true (outer) and predicted (inner) class. */

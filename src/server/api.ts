@@ -571,8 +571,9 @@ export interface ModelReport {
   metric: string;
   trials: readonly { candidate: { name: string }; score: number; trainMillis: number; share: number }[];
   scores: readonly { metric: string; value: number; error: number }[];
-  rule: { text: string; score: number; gain: number; gainError: number };
-  better: boolean;
+  /** Null, like `better`, where no row was held out. */
+  rule: { text: string; score: number; gain: number; gainError: number } | null;
+  better: boolean | null;
   importance: readonly { column: string; loss: number }[];
   confusion: readonly (readonly number[])[] | null;
   /** For two classes, on the judged rows: what a threshold on the second class's probability would have got right and wrong. */

@@ -361,13 +361,26 @@ function readOptions(cursor: Cursor): Readonly<Record<string, OptionValue>> {
   return Object.fromEntries(options);
 }
 
-function readList(cursor: Cursor): (string | number | boolean | null)[] {
-  const values: (string | number | boolean | null)[] = [];
+function readList(cursor: Cursor): Extract<OptionValue, readonly unknown[]> {
+  const values: Extract<OptionValue, readonly unknown[]>[number][] = [];
   while (!cursor.isMark(']')) {
-    values.push(readLiteral(cursor));
+    values.push(cursor.isAt('STRUCT') || cursor.isMark('(') ? readStruct(cursor) : readLiteral(cursor));
     if (!cursor.takeMark(',')) break;
   }
   cursor.expectMark(']');
+  return values;
+}
+
+/** STRUCT(literal [AS name], …), or (literal, literal, …) as BigQuery also has it. */
+function readStruct(cursor: Cursor): ReturnType<typeof readLiteral>[] {
+  cursor.take('STRUCT');
+  cursor.expectMark('(');
+  const values: ReturnType<typeof readLiteral>[] = [];
+  do {
+    values.push(readLiteral(cursor));
+    if (cursor.take('AS')) cursor.name();
+  } while (cursor.takeMark(','));
+  cursor.expectMark(')');
   return values;
 }
 

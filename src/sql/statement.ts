@@ -7,7 +7,10 @@ export interface Target {
   readonly position: number;
 }
 
-export type OptionValue = string | number | boolean | null | readonly (string | number | boolean | null)[];
+type Literal = string | number | boolean | null;
+
+/** A literal, or a list of literals and of STRUCT(literal, …), whose names are left out. */
+export type OptionValue = Literal | readonly (Literal | readonly Literal[])[];
 
 interface Common {
   /** What the user sent; positions are indexes into it. */

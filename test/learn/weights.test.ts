@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ColumnData, type Plan, train } from '#learn';
+import { type ColumnData, columnPredictor, type Plan, train } from '#learn';
 import { generator, numbers, texts } from './data.ts';
 
 /** One row in twenty is a "yes", somewhat likelier where x is large. */
@@ -44,6 +44,21 @@ test('balanced classes are both found where the rare one never was; the counts s
   const balanced = await recall({ classWeights: 'balanced' });
   assert.ok(plain.recall < 0.1 && balanced.recall > 0.5, `${plain.recall} and ${balanced.recall}`);
   assert.deepEqual([plain.told, balanced.told], [false, true]);
+});
+
+test('the log-loss of a model with class weights is that of real rows', async () => {
+  const table = rare(3000, 11);
+  const given = await train({ target: 'y', learner: 'linear', classWeights: 'balanced', split: { kind: 'custom', column: 'side' } }, [
+    ...table,
+    numbers('side', table[0]!.values.map((_, row) => Number(row % 3 === 0)) as number[]),
+  ]);
+  const answers = columnPredictor(given)(table);
+  const losses = (table[2]!.values as string[]).flatMap((label, row) =>
+    row % 3 === 0 ? [-Math.log(answers[row * 2 + given.classes!.indexOf(label)]!)] : [],
+  );
+  const logLoss = given.report!.scores.find(({ metric }) => metric === 'logLoss')!.value;
+  assert.ok(Math.abs(logLoss - losses.reduce((sum, loss) => sum + loss / losses.length, 0)) < 1e-9);
+  assert.ok(given.report!.rule!.text.includes('classes weighed'));
 });
 
 const refused: [string, Partial<Plan>][] = [

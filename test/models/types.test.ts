@@ -67,7 +67,84 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     assert.ok(Math.abs(alike.alike - 0.5) < 0.01 && alike.mean > plain.mean + 0.03, JSON.stringify(alike));
   });
 
+  test('class_weights as BigQuery ML writes them: a row of a class that weighs three counts as three rows do', async () => {
+    const scores = async (model: string) =>
+      (await house.ask(`SELECT predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL ${model}, TABLE visitors) LIMIT 500`)).map(
+        (row) => row['p'],
+      );
+    await create('thrice', `model_type = 'LOGISTIC_REG', class_weights = [STRUCT('yes' AS label, 3.0 AS weight), ('no', 1)]`);
+    await house.ask(
+      `CREATE MODEL weighed OPTIONS(model_type = 'LOGISTIC_REG', weight_col = 'w', input_label_cols = ['bought'], ignore_cols = ['id', 'spent'])
+       AS SELECT *, CASE bought WHEN 'yes' THEN 3 ELSE 1 END AS w FROM visitors`,
+    );
+    assert.deepEqual(await scores('thrice'), await scores('weighed'));
+    // The figures are of real rows: they count as many as were held out.
+    const counted = await house.ask('SELECT * FROM ML.CONFUSION_MATRIX(MODEL thrice)');
+    const { report } = modelOf('thrice');
+    assert.equal(
+      counted.reduce((sum, row) => sum + row['no'] + row['yes'], 0),
+      report!.rows.judged,
+    );
+  });
+
+  test('CUSTOM: the report is what ML.EVALUATE says of the rows that the column held out, and the column is no input', async () => {
+    await house.ask(
+      `CREATE MODEL held OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 10, input_label_cols = ['bought'],
+         ignore_cols = ['id', 'spent'], data_split_method = 'CUSTOM', data_split_col = 'later') AS SELECT *, id >= 3000 AS later FROM visitors`,
+    );
+    const [reported] = await house.ask('SELECT * FROM ML.EVALUATE(MODEL held)');
+    const [given] = await house.ask('SELECT * FROM ML.EVALUATE(MODEL held, (SELECT * FROM visitors WHERE id >= 3000))');
+    for (const [figure, value] of Object.entries(given!)) assert.ok(Math.abs(reported![figure] - value) < 1e-9, figure);
+    assert.ok(!fileOf(house, 'main.held', 1).inputs.some(({ name }) => name === 'later'));
+  });
+
+  test('SEQ with a fraction holds out the latest rows; the fractions of a search are those of its test and its choice', async () => {
+    await create(
+      'latest',
+      `model_type = 'LOGISTIC_REG', data_split_method = 'SEQ', data_split_col = 'seen', data_split_eval_fraction = 0.35`,
+    );
+    const { rows, split } = modelOf('latest').report!;
+    assert.equal(split.kind, 'time');
+    assert.ok(Math.abs(rows.judged / rows.known - 0.35) < 0.01, JSON.stringify(rows));
+    await create(
+      'searched',
+      `num_trials = 2, data_split_method = 'RANDOM', data_split_test_fraction = 0.25, data_split_eval_fraction = 0.15`,
+    );
+    const searched = modelOf('searched').report!.rows;
+    assert.ok(Math.abs(searched.judged / searched.known - 0.25) < 0.001, JSON.stringify(searched));
+  });
+
+  test('NO_SPLIT: the model predicts, nothing tells how good it is but other rows, and it is said', async () => {
+    const told = await house.ask(
+      `CREATE MODEL whole OPTIONS(model_type = 'LOGISTIC_REG', data_split_method = 'NO_SPLIT', input_label_cols = ['bought'],
+         ignore_cols = ['id', 'spent']) AS SELECT * FROM visitors WHERE id < 2000`,
+    );
+    assert.ok(
+      told.some(({ note }) => String(note).startsWith('not judged')) && told.every(({ value }) => value === null),
+      JSON.stringify(told),
+    );
+    for (const call of ['EVALUATE', 'CONFUSION_MATRIX', 'ROC_CURVE', 'FEATURE_IMPORTANCE'])
+      await assert.rejects(house.ask(`SELECT * FROM ML.${call}(MODEL whole)`), refused('MODEL_FUNCTION'));
+    const [figures] = await house.ask('SELECT * FROM ML.EVALUATE(MODEL whole, (SELECT * FROM visitors WHERE id >= 2000))');
+    assert.ok(figures!['roc_auc'] > 0.7, JSON.stringify(figures));
+    const skew = await house.ask('SELECT input FROM ML.VALIDATE_DATA_SKEW(MODEL whole, TABLE visitors)');
+    assert.ok(skew.length > 0 && skew.every(({ input }) => input !== '__SCORE__'));
+  });
+
   for (const [options, option] of [
+    [`class_weights = [STRUCT('yes', 2), STRUCT('yes', 3)]`, 'class_weights'],
+    [`class_weights = [STRUCT('yes', 'much')]`, 'class_weights'],
+    [`class_weights = ['yes', 'no']`, 'class_weights'],
+    [`class_weights = [STRUCT('yes', 2)], auto_class_weights = true`, 'class_weights'],
+    [`model_type = 'LINEAR_REG', class_weights = [STRUCT('yes', 2)]`, 'class_weights'],
+    [`data_split_method = 'CUSTOM'`, 'data_split_col'],
+    [`data_split_method = 'CUSTOM', data_split_col = 'nope'`, 'data_split_col'],
+    [`data_split_method = 'RANDOM', data_split_col = 'seen'`, 'data_split_col'],
+    [`data_split_method = 'CUSTOM', data_split_col = 'member', data_split_eval_fraction = 0.1`, 'data_split_eval_fraction'],
+    [`data_split_method = 'NO_SPLIT', data_split_test_fraction = 0.1`, 'data_split_test_fraction'],
+    [`data_split_eval_fraction = 1.5`, 'data_split_eval_fraction'],
+    [`model_type = 'LOGISTIC_REG', data_split_test_fraction = 0.1`, 'data_split_test_fraction'],
+    [`data_split_method = 'HALVES'`, 'data_split_method'],
     [`model_type = 'RANDOM_FOREST_CLASSIFIER', learn_rate = 0.1`, 'learn_rate'],
     [`model_type = 'RANDOM_FOREST_CLASSIFIER', max_iterations = 10`, 'max_iterations'],
     [`model_type = 'BOOSTED_TREE_CLASSIFIER', num_parallel_tree = 10`, 'num_parallel_tree'],
@@ -80,6 +157,5 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     [`model_type = 'LINEAR_REG', num_parallel_tree = 3`, 'num_parallel_tree'],
     [`model_type = 'NAIVE_BAYES', l2_reg = 1`, 'for one learner'],
   ] as const)
-    test(`${options} would change nothing, and is refused`, () =>
-      assert.rejects(create('bad', options), refused('MODEL_OPTION', { option })));
+    test(`${options} means nothing, and is refused`, () => assert.rejects(create('bad', options), refused('MODEL_OPTION', { option })));
 });

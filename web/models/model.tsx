@@ -45,9 +45,13 @@ function Scores({ report }: { report: ModelReport }) {
   return (
     <section className="card">
       <h2>{t('model_scores')}</h2>
-      <p className="faint small">
-        {t('model_scores_on', { n: number(report.rows.judged), split: report.split.kind, why: report.split.why })}
-      </p>
+      {report.rule === null ? (
+        <p className="warn">{t('model_not_judged')}</p>
+      ) : (
+        <p className="faint small">
+          {t('model_scores_on', { n: number(report.rows.judged), split: report.split.kind, why: report.split.why })}
+        </p>
+      )}
       <dl className="figures in-card">
         {report.scores.map(({ metric, value, error }) => (
           <div key={metric}>
@@ -58,14 +62,16 @@ function Scores({ report }: { report: ModelReport }) {
           </div>
         ))}
       </dl>
-      <p className={report.better ? undefined : 'warn'}>
-        {t(report.better ? 'model_better' : 'model_not_better', {
-          rule: report.rule.text,
-          score: number(short(report.rule.score)),
-          metric: report.metric,
-          gain: number(short(report.rule.gain)),
-        })}
-      </p>
+      {report.rule !== null && (
+        <p className={report.better ? undefined : 'warn'}>
+          {t(report.better ? 'model_better' : 'model_not_better', {
+            rule: report.rule.text,
+            score: number(short(report.rule.score)),
+            metric: report.metric,
+            gain: number(short(report.rule.gain)),
+          })}
+        </p>
+      )}
       {report.warnings.length > 0 && (
         <ul className="plain-list small warnings">
           {report.warnings.map(({ text }) => (

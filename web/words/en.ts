@@ -289,6 +289,7 @@ export const en = {
   model_version: 'version {n}',
   model_scores: 'How good it is',
   model_scores_on: 'On {n} rows that nothing was learned from ({split}: {why}).',
+  model_not_judged: 'No rows were held out, so how good it is is not known. Evaluate it on rows that it has not seen.',
   model_better: 'It beats the best simple rule ({rule}: {metric} {score}) by {gain}.',
   model_not_better: 'It does not beat the best simple rule ({rule}: {metric} {score}) by more than chance; the difference is {gain}.',
   model_importance: 'What it looks at',

@@ -290,6 +290,7 @@ export const ko: Words = {
   model_version: '버전 {n}',
   model_scores: '성능',
   model_scores_on: '학습에 쓰지 않은 {n}행에서 잰 값입니다 ({split}: {why}).',
+  model_not_judged: '평가용으로 남겨 둔 행이 없어 얼마나 좋은지 알 수 없습니다. 학습에 쓰지 않은 행으로 평가하세요.',
   model_better: '가장 좋은 단순 규칙({rule}: {metric} {score})보다 {gain}만큼 낫습니다.',
   model_not_better: '가장 좋은 단순 규칙({rule}: {metric} {score})보다 우연을 넘어서 낫지 않습니다. 차이는 {gain}입니다.',
   model_importance: '무엇을 보는지',

@@ -251,9 +251,13 @@ async function evaluate(asked: Asked): Promise<void> {
   );
 }
 
+/** Rows that were learned from would flatter it. */
+const NOTHING_HELD_OUT = 'no rows were held out in training (NO_SPLIT); give a table';
+
 /** Figures of the rows that were held out in training. */
 function reported(asked: Asked, threshold: number): Readonly<Record<string, number>> {
   const report = reportOf(asked);
+  if (report.rows.judged === 0) return misfit(asked, NOTHING_HELD_OUT);
   const of = (metric: string) => report.scores.find((score) => score.metric === metric)?.value ?? Number.NaN;
   if (report.confusion === null) {
     return {
@@ -271,7 +275,8 @@ function reported(asked: Asked, threshold: number): Readonly<Record<string, numb
 /** Rows that were held out, by true (outer) and predicted class; they were counted at each hundredth of a threshold. */
 function reportedConfusion(asked: Asked, threshold: number): readonly (readonly number[])[] {
   const report = reportOf(asked);
-  if (threshold === 0.5) return report.confusion!;
+  if (report.confusion === null) return misfit(asked, NOTHING_HELD_OUT);
+  if (threshold === 0.5) return report.confusion;
   const point = report.thresholds?.find((each) => Math.abs(each.threshold - threshold) < 1e-9);
   if (point === undefined) return misfit(asked, `the rows held out were not counted at the threshold ${threshold}; give a table`);
   return [
@@ -292,7 +297,7 @@ async function confusionMatrix(asked: Asked): Promise<void> {
 
 async function rocCurve(asked: Asked): Promise<void> {
   demandClasses(asked, true);
-  const points = asked.input === null ? reportOf(asked).thresholds! : rocPoints(await judged(asked));
+  const points = asked.input === null ? (reportOf(asked).thresholds ?? misfit(asked, NOTHING_HELD_OUT)) : rocPoints(await judged(asked));
   const column = (as: string, of: (point: (typeof points)[number]) => number): AppendColumn => ({
     name: as,
     kind: 'number',
@@ -461,7 +466,8 @@ async function weights(asked: Asked): Promise<void> {
 }
 
 async function featureImportance(asked: Asked): Promise<void> {
-  const { importance } = reportOf(asked);
+  const { importance, rows } = reportOf(asked);
+  if (rows.judged === 0) misfit(asked, 'no rows were held out in training (NO_SPLIT), and it is told of those');
   await tell(
     asked,
     { feature: importance.map(({ column }) => column), importance: importance.map(({ loss }) => loss) },

@@ -440,7 +440,7 @@ export function toldOf(created: { model: string; alias: string; version: Version
           ]
         : [
             ...report.scores.map(({ metric, value, error }) => line(metric, value, error, null)),
-            line(`${report.metric} of the simple rule`, report.rule.score, null, report.rule.text),
+            ...(report.rule === null ? [] : [line(`${report.metric} of the simple rule`, report.rule.score, null, report.rule.text)]),
             ...report.warnings.map(({ kind, text }) => line('warning', null, null, `${kind}: ${text}`)),
           ],
   };

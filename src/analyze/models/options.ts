@@ -35,17 +35,25 @@ const TYPES: Readonly<Record<string, Kind>> = {
   LINEAR_REG: { task: 'regression', learner: 'linear' },
 };
 
-const SPLITS: Readonly<Record<string, 'auto' | 'random' | 'time' | 'group'>> = {
+const SPLITS: Readonly<Record<string, NonNullable<Plan['split']>['kind']>> = {
   AUTO_SPLIT: 'auto',
   RANDOM: 'random',
+  CUSTOM: 'custom',
   SEQ: 'time',
   GROUP: 'group',
+  NO_SPLIT: 'none',
 };
 
 type Setter = (draft: Draft, value: OptionValue, refuse: (problem: string) => never) => void;
 
 const number: (set: (draft: Draft, value: number) => void) => Setter = (set) => (draft, value, refuse) => {
   if (typeof value !== 'number') refuse(`must be a number, and is ${String(value)}`);
+  set(draft, value as number);
+};
+
+const share: (set: (draft: Draft, value: number) => void) => Setter = (set) => (draft, value, refuse) => {
+  if (typeof value !== 'number' || !(value >= 0.01 && value <= 0.9))
+    refuse(`is a share of the rows from 0.01 to 0.9, and is ${String(value)}`);
   set(draft, value as number);
 };
 
@@ -62,8 +70,15 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
   },
   data_split_col: (draft, value, refuse) => {
     if (typeof value !== 'string') refuse('names a column');
-    draft.split = { kind: draft.split?.kind ?? 'auto', column: value as string };
+    draft.split = { kind: 'auto', ...draft.split, column: value as string };
   },
+  data_split_eval_fraction: share((draft, value) => {
+    // Without a search nothing is chosen: the rows to evaluate by are those that the model is judged on.
+    draft.split = { kind: 'auto', ...draft.split, ...(draft.learner === 'auto' ? { choose: value } : { judge: value }) };
+  }),
+  data_split_test_fraction: share((draft, value) => {
+    draft.split = { kind: 'auto', ...draft.split, judge: value };
+  }),
   budget: (draft, value, refuse) => {
     draft.budget = { ...draft.budget, millis: durationOf(value) ?? refuse("is a time such as '30 seconds', '5m' or a number of seconds") };
   },
@@ -80,6 +95,18 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
   auto_class_weights: (draft, value, refuse) => {
     if (typeof value !== 'boolean') refuse('is true or false');
     if (value === true) draft.classWeights = 'balanced';
+  },
+  class_weights: (draft, value, refuse) => {
+    const problem = "is a list of labels and what a row of each counts: [STRUCT('yes', 3.0), STRUCT('no', 1.0)]";
+    if (!Array.isArray(value) || value.length === 0) refuse(problem);
+    const weights = (value as readonly unknown[]).map((each): [string, number] => {
+      const [label, weight] = Array.isArray(each) && each.length === 2 ? (each as [unknown, unknown]) : refuse(problem);
+      if (label === null || typeof weight !== 'number') refuse(problem);
+      return [typeof label === 'boolean' ? String(Number(label)) : String(label), weight as number];
+    });
+    const twice = weights.find(([label], at) => weights.findIndex(([other]) => other === label) !== at);
+    if (twice !== undefined) refuse(`has "${twice[0]}" twice`);
+    draft.classWeights = Object.fromEntries(weights);
   },
   ignore_cols: (draft, value, refuse) => {
     if (!Array.isArray(value) || value.some((each) => typeof each !== 'string')) refuse("is a list of columns: ['a', 'b']");
@@ -146,7 +173,7 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
     const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
     (OPTIONS[option] ?? refuse(`is not known; options are ${Object.keys(OPTIONS).join(', ')}`))(draft, value, refuse);
   }
-  const { alias, trees, linear, target, ...rest } = draft;
+  const { alias, trees, linear, target, split, ignore, ...rest } = draft;
   const written = columns.find((column) => column === target) ?? columns.find((column) => column.toLowerCase() === target.toLowerCase());
   if (written === undefined)
     fail('MODEL_OPTION', { option: 'input_label_cols', problem: `must name a column of the query; "${target}" is none` });
@@ -157,7 +184,22 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
       option: 'for one learner',
       problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})`,
     });
-  return { type, plan: { ...rest, target: written!, ...settings }, alias, brought: null, clustering: null };
+  const ignored = [...(ignore ?? []), ...splitColumn(split, columns, options)];
+  const parts = { ...(split !== undefined && { split }), ...(ignored.length > 0 && { ignore: ignored }) };
+  return { type, plan: { ...rest, ...parts, target: written!, ...settings }, alias, brought: null, clustering: null };
+}
+
+/** The column that the split was told to go by: it is none to learn from, as in BigQuery ML. MODEL_OPTION where the options don't fit each other. */
+function splitColumn(split: Plan['split'], columns: readonly string[], options: Readonly<Record<string, OptionValue>>): string[] {
+  const refuse = (option: string, problem: string): never => fail('MODEL_OPTION', { option, problem });
+  const method = String(options['data_split_method'] ?? 'AUTO_SPLIT').toUpperCase();
+  const fractions = ['data_split_eval_fraction', 'data_split_test_fraction'].filter((option) => option in options);
+  if (fractions.length > 0 && (method === 'CUSTOM' || method === 'NO_SPLIT')) refuse(fractions[0]!, `says nothing with ${method}`);
+  if (split?.column === undefined) return method === 'CUSTOM' ? refuse('data_split_col', 'must name the column that CUSTOM goes by') : [];
+  if (method === 'NO_SPLIT' || method === 'RANDOM' || method === 'AUTO_SPLIT')
+    refuse('data_split_col', `is for SEQ, GROUP and CUSTOM; ${method} goes by none`);
+  if (!columns.includes(split.column)) refuse('data_split_col', `must name a column of the query; "${split.column}" is none`);
+  return [split.column];
 }
 
 /** Options that would be taken and change nothing, or not what their name says. */
@@ -183,7 +225,16 @@ const MEANINGLESS: readonly { readonly of: (kind: Kind) => boolean; readonly opt
     options: ['hit_value', 'contact_cost'],
     reason: 'is for a label of two classes; a number is not hit or missed',
   },
-  { of: ({ task }) => task === 'regression', options: ['auto_class_weights'], reason: 'is for classes; a number has none' },
+  {
+    of: ({ task }) => task === 'regression',
+    options: ['auto_class_weights', 'class_weights'],
+    reason: 'is for classes; a number has none',
+  },
+  {
+    of: ({ learner }) => learner !== 'auto',
+    options: ['data_split_test_fraction'],
+    reason: 'is for AUTOML*, which chooses by other rows; without a search data_split_eval_fraction says what is held out',
+  },
 ];
 
 function isForest({ trees }: Kind): boolean {
@@ -196,8 +247,15 @@ function checkMeaning(kind: Kind, options: Readonly<Record<string, OptionValue>>
     const option = of(kind) ? these.find((each) => given.includes(each)) : undefined;
     if (option !== undefined) fail('MODEL_OPTION', { option, problem: reason });
   }
+  if (given.includes('class_weights') && options['auto_class_weights'] === true)
+    fail('MODEL_OPTION', { option: 'class_weights', problem: 'stands beside auto_class_weights: give one of them' });
   if (given.includes('contact_cost') && !given.includes('hit_value'))
     fail('MODEL_OPTION', { option: 'contact_cost', problem: 'needs hit_value, what acting on a right one brings' });
+}
+
+/** A list of single values as texts, or null. */
+function wordsOf(value: OptionValue): string[] | null {
+  return Array.isArray(value) && value.every((each) => !Array.isArray(each)) ? value.map(String) : null;
 }
 
 /** Options of clusters; without num_clusters there are as many as the silhouettes say. MODEL_OPTION. */
@@ -212,7 +270,7 @@ function readClusterOptions(options: Readonly<Record<string, OptionValue>>): Ord
         : refuse(`is a whole number from ${least} to ${most}`);
     if (option === 'num_clusters') draft.clusters = whole(2, 100);
     else if (option === 'seed') draft.seed = whole(0, 2 ** 32 - 1);
-    else if (option === 'ignore_cols') draft.ignore = Array.isArray(value) ? value.map(String) : refuse("is a list of columns: ['a', 'b']");
+    else if (option === 'ignore_cols') draft.ignore = wordsOf(value) ?? refuse("is a list of columns: ['a', 'b']");
     else if (option === 'alias')
       alias = typeof value === 'string' && isAlias(value) ? value : refuse('is a name of a–z, 0–9 and _, such as challenger');
     else if (option !== 'model_type') refuse('is not for KMEANS; there are num_clusters, ignore_cols, seed and alias');
@@ -232,7 +290,10 @@ export function readBroughtOptions(options: Readonly<Record<string, OptionValue>
   for (const [option, value] of Object.entries(options)) {
     const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
     const text = () => (typeof value === 'string' ? value : refuse('must be text'));
-    const list = () => (Array.isArray(value) && value.length > 0 ? value.map(String) : refuse("is a list: ['a', 'b']"));
+    const list = () => {
+      const words = wordsOf(value);
+      return words !== null && words.length > 0 ? words : refuse("is a list: ['a', 'b']");
+    };
     if (option === 'model_path') draft.path = text();
     else if (option === 'input_cols') draft.columns = list();
     else if (option === 'classes') draft.classes = list();

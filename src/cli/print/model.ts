@@ -31,35 +31,41 @@ const TAKEN = [0.01, 0.05, 0.1, 0.2, 0.5];
 
 /** A training report for the terminal: in words first (Korean where the language is), then its tables. */
 export function modelReport(report: ModelReport, language: string): string {
-  const { rule } = report;
   const later: Later = report as ModelReport & Later;
   const words = later.card && (language.startsWith('ko') ? later.card.ko : later.card.en);
-  const verdict = `The best simple rule, ${rule.text}: ${report.metric} ${rule.score.toFixed(4)}; the model gains ${rule.gain.toFixed(4)} ± ${rule.gainError.toFixed(4)}${report.better ? '' : ', which is no clear gain'}`;
   const parts = [
     ...(words ? [words.join('\n')] : []),
-    [
-      `Judged on ${report.rows.judged.toLocaleString('en-US')} rows that it did not learn from (${report.split.kind} split: ${report.split.why})`,
-      table(
-        ['metric', 'value', 'error'].map(text),
-        report.scores.map((score) => [score.metric, score.value.toFixed(4), score.error.toFixed(4)]),
-      ),
-      verdict,
-    ].join('\n'),
+    ...judged(report),
     ...reliability(later),
     ...ranking(later),
     ...money(later),
     ...slices(later),
-    [
-      'What is lost when a column is shuffled',
-      table(
-        ['column', report.metric].map(text),
-        report.importance.slice(0, 15).map(({ column, loss }) => [column, loss.toFixed(4)]),
-      ),
-    ].join('\n'),
+    ...importance(report),
     leaderboard(report),
     ...report.warnings.map((warning) => `! ${warning.kind}: ${warning.text}`),
   ];
   return parts.map(withoutControls).join('\n\n');
+}
+
+function judged({ rows, split, scores, rule, metric, better }: ModelReport): string[] {
+  if (rule === null) return [];
+  const figures = table(
+    ['metric', 'value', 'error'].map(text),
+    scores.map((score) => [score.metric, score.value.toFixed(4), score.error.toFixed(4)]),
+  );
+  return [
+    [
+      `Judged on ${rows.judged.toLocaleString('en-US')} rows that it did not learn from (${split.kind} split: ${split.why})`,
+      figures,
+      `The best simple rule, ${rule.text}: ${metric} ${rule.score.toFixed(4)}; the model gains ${rule.gain.toFixed(4)} ± ${rule.gainError.toFixed(4)}${better ? '' : ', which is no clear gain'}`,
+    ].join('\n'),
+  ];
+}
+
+function importance({ importance: found, metric }: ModelReport): string[] {
+  if (found.length === 0) return [];
+  const rows = found.slice(0, 15).map(({ column, loss }) => [column, loss.toFixed(4)]);
+  return [`What is lost when a column is shuffled\n${table(['column', metric].map(text), rows)}`];
 }
 
 /** Names of columns and classes are someone else's text on the user's terminal. */

@@ -20,6 +20,8 @@ const SPLITS = {
   stratified: { en: 'drawn at random, each class with its share', ko: '클래스 비율을 지켜 무작위로 뽑은' },
   time: { en: 'the latest ones', ko: '가장 최근의' },
   group: { en: 'of entities that it had not met', ko: '학습에 없던 대상의' },
+  custom: { en: 'chosen by a column', ko: '열로 지정한' },
+  none: { en: 'none', ko: '없음' },
 } as const;
 
 const INSTEAD = {
@@ -34,8 +36,8 @@ export function cardOf(facts: Facts): Card {
     aim(facts),
     data(facts),
     quality(facts),
-    verdict(facts),
-    drivers(facts),
+    ...verdict(facts),
+    ...drivers(facts),
     ...promises(facts),
     ...money(facts),
     ...weak(facts),
@@ -72,6 +74,11 @@ function data({ rows, columns, trials }: Facts): Line {
 }
 
 function quality({ rows, split, scores }: Facts): Line {
+  if (rows.judged === 0)
+    return {
+      en: 'No rows were held out, so how good it is is NOT known: evaluate it on rows that it has not seen.',
+      ko: '평가용으로 남겨 둔 행이 없어 얼마나 좋은지 알 수 없습니다. 학습에 쓰지 않은 행으로 평가하세요.',
+    };
   const told = (language: 'en' | 'ko'): string =>
     scores.map(({ metric, value, error }) => `${METRICS[metric]?.[language] ?? metric} ${short(value)} ± ${short(error)}`).join(', ');
   return {
@@ -80,31 +87,39 @@ function quality({ rows, split, scores }: Facts): Line {
   };
 }
 
-function verdict({ rule, better, metric }: Facts): Line {
+function verdict({ rule, better, metric }: Facts): Line[] {
+  if (rule === null) return [];
   const { en, ko } = METRICS[metric]!;
   const gain = `${short(rule.gain)} ± ${short(rule.gainError)}`;
   if (better)
-    return {
-      en: `It beats the best simple rule (${rule.text}) by ${gain} of ${en}.`,
-      ko: `가장 좋은 단순 규칙보다 ${ko}이(가) ${gain}만큼 낫습니다.`,
-    };
-  return {
-    en: `It is NOT clearly better than the best simple rule (${rule.text}; ${gain} of ${en}): use the rule.`,
-    ko: `가장 좋은 단순 규칙보다 분명히 낫지 않습니다(${ko} ${gain}). 규칙을 쓰세요.`,
-  };
+    return [
+      {
+        en: `It beats the best simple rule (${rule.text}) by ${gain} of ${en}.`,
+        ko: `가장 좋은 단순 규칙보다 ${ko}이(가) ${gain}만큼 낫습니다.`,
+      },
+    ];
+  return [
+    {
+      en: `It is NOT clearly better than the best simple rule (${rule.text}; ${gain} of ${en}): use the rule.`,
+      ko: `가장 좋은 단순 규칙보다 분명히 낫지 않습니다(${ko} ${gain}). 규칙을 쓰세요.`,
+    },
+  ];
 }
 
-function drivers({ importance }: Facts): Line {
+function drivers({ importance, rows }: Facts): Line[] {
+  if (rows.judged === 0) return [];
   const named = importance
     .filter(({ loss }) => loss > 0)
     .slice(0, 3)
     .map(({ column }) => `"${column}"`)
     .join(', ');
-  if (named === '') return { en: 'No single column matters to it.', ko: '어느 한 열도 크게 영향을 주지 않습니다.' };
-  return {
-    en: `What it goes by most: ${named}. That is what goes together, not what causes.`,
-    ko: `가장 크게 보는 열: ${named}. 함께 움직인다는 뜻이지 원인이라는 뜻은 아닙니다.`,
-  };
+  if (named === '') return [{ en: 'No single column matters to it.', ko: '어느 한 열도 크게 영향을 주지 않습니다.' }];
+  return [
+    {
+      en: `What it goes by most: ${named}. That is what goes together, not what causes.`,
+      ko: `가장 크게 보는 열: ${named}. 함께 움직인다는 뜻이지 원인이라는 뜻은 아닙니다.`,
+    },
+  ];
 }
 
 function promises({ reliability }: Facts): Line[] {

@@ -69,7 +69,7 @@ export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learn
     warnings: [...dataWarnings(study, outer), ...rules.leaks, ...resultWarnings(judged, outer, better, weighty)],
     metric,
     trials: made.trials,
-    scores: figures(study, judged, real),
+    scores: figures(study, real),
     rule: { text: ruleText(rules.best, study), score: measure(ruled), gain: gain.value, gainError: gain.error },
     better,
     importance: weighty,
@@ -88,20 +88,54 @@ export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learn
   return { ...facts, card: cardOf({ ...facts, target: study.plan.target, classes: target.classes }) };
 }
 
+/** The report where no row was held out: of how good the model is, it says nothing. */
+export function unjudged(study: Study, all: Lessons, blend: Learned, made: Made): Report {
+  const { target } = study;
+  const rows = { table: study.columns[0]!.values.length, known: target.rows.length, learned: target.rows.length, judged: 0 };
+  const facts: Omit<Report, 'card'> = {
+    task: target.task,
+    taskWhy: target.why,
+    rows,
+    columns: study.readings,
+    split: study.split,
+    warnings: dataWarnings(study, all),
+    metric: study.metric,
+    trials: made.trials,
+    scores: [],
+    rule: null,
+    better: null,
+    importance: [],
+    confusion: null,
+    thresholds: null,
+    calibration: null,
+    reliability: null,
+    ranking: null,
+    acting: null,
+    money: null,
+    dependence: [],
+    slices: [],
+    cost: {
+      trainMillis: made.millis,
+      predictMicros: made.trials.reduce((sum, t) => sum + t.share * t.predictMicros, 0),
+      bytes: JSON.stringify(blend).length,
+    },
+    stopped: made.stopped,
+  };
+  return { ...facts, card: cardOf({ ...facts, target: study.plan.target, classes: target.classes }) };
+}
+
 function against(lesson: Lesson, answers: Float64Array, width: number): Judged {
   return { truth: lesson.targets, weights: lesson.weights, answers, width };
 }
 
-/** The metric that models are chosen by weighs classes as asked; the others count real rows. */
-function figures(study: Study, judged: Judged, real: Judged): Figure[] {
+/** Of real rows: class weights are for learning and choosing. */
+function figures(study: Study, real: Judged): Figure[] {
   const figure = (metric: MetricName, of: (judged: Judged) => number): Figure => ({ metric, ...withError(real, of, study.seed) });
-  const first: Figure = { metric: study.metric, ...withError(judged, study.measure, study.seed) };
-  if (judged.width === 1)
+  const first = figure(study.metric, study.measure);
+  if (real.width === 1)
     return [first, figure('mae', meanAbsolute), figure('r2', determination)].filter((f, i) => i === 0 || f.metric !== study.metric);
-  const rest = [figure('accuracy', accuracy), figure('f1', judged.width === 2 ? (j) => f1(j, 1) : meanF1)];
-  return judged.width === 2
-    ? [first, figure('auc', areaUnderRoc), ...rest, figure('averagePrecision', averagePrecision)]
-    : [first, ...rest];
+  const rest = [figure('accuracy', accuracy), figure('f1', real.width === 2 ? (j) => f1(j, 1) : meanF1)];
+  return real.width === 2 ? [first, figure('auc', areaUnderRoc), ...rest, figure('averagePrecision', averagePrecision)] : [first, ...rest];
 }
 
 /** F1 averaged over classes, each counting alike. */
@@ -132,6 +166,7 @@ function judgeRules(study: Study, inner: Lessons, outer: Lessons): { best: Rule;
 }
 
 function ruleText(rule: Rule, study: Study): string {
-  if (rule.column !== null) return `the usual answer for each range or value of "${rule.column}"`;
-  return study.target.classes === null ? 'the same value for every row' : "each class's share for every row";
+  const weighed = study.plan.classWeights === undefined ? '' : ', classes weighed as in learning';
+  if (rule.column !== null) return `the usual answer for each range or value of "${rule.column}"${weighed}`;
+  return study.target.classes === null ? 'the same value for every row' : `each class's share for every row${weighed}`;
 }

@@ -14,8 +14,8 @@ import { blendShares } from '../stack.ts';
 import { outcomeOf, readTarget, type Target } from '../target.ts';
 import { type Arrivals, isStamp, readArrivals } from './arrival.ts';
 import { neighbour, portfolio } from './candidates.ts';
-import { judge } from './judge.ts';
-import { chooseSplit, type Division, divide, foldsOf, type SplitDecision } from './split.ts';
+import { judge, unjudged } from './judge.ts';
+import { chooseSplit, type Division, divide, foldsOf, givenChoice, isGiven, type SplitDecision } from './split.ts';
 import { targetCandidates } from './targets.ts';
 import { faster, finishing, isBoosted, PACE_ROUNDS, paceOf, type Time, timeOf } from './time.ts';
 import { readWeights, type Weights } from './weights.ts';
@@ -76,7 +76,7 @@ const ENOUGH_OF_ONE_SETTING = 8;
 const HOPELESS = 3;
 
 /**
- * The whole story of a training: read → split → try → blend → judge → learn from all rows. A generator that yields Progress after each
+ * The whole story of a training: read → split → try → blend → judge → learn from all rows that may be learned from. A generator that yields Progress after each
  * round; `next(true)` stops it: the running trial is dropped and the best finished one becomes the model, trained on the rows tried with
  * (LEARN_STOPPED if there is none); once the chosen models are being trained, that is finished.
  * `now` is a clock in milliseconds.
@@ -84,7 +84,7 @@ const HOPELESS = 3;
 export function* search(plan: Plan, columns: readonly ColumnData[], now: () => number): Generator<Progress, Model, boolean | undefined> {
   const began = now();
   const study = openStudy(plan, columns);
-  const outer = divide(study.split, columns, study.target, JUDGED, study.seed);
+  const outer = divide(study.split, columns, study.target, plan.split?.judge ?? JUDGED, study.seed);
   const folds = innerFolds(study, outer);
   const lessons = folds.map((fold) => lessonsOf(study, fold));
   const time = timeOf(plan, study.target.rows.length, outer, folds, began);
@@ -113,9 +113,10 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
     ({ answers: _answers, calibration, ...trial }, t): Trial => ({ ...trial, calibrated: calibration !== null, share: shares[t]! }),
   );
   const made = { trials: [...trials, ...givenUp], stopped: stopped || blend.stopped, millis: now() - began };
-  const report = judge(study, judging, lessons[0]!, blend.result, made, now);
+  const unseen = outer.judge.length === 0;
+  const report = unseen ? unjudged(study, judging, blend.result, made) : judge(study, judging, lessons[0]!, blend.result, made, now);
   let final = { encoders: judging.encoders, learned: blend.result };
-  if (!report.stopped) {
+  if (!report.stopped && !unseen && !isGiven(study.split)) {
     const all = lessonsOf(study, { learn: study.target.rows, judge: study.target.rows.slice(0, 0) });
     const taught = yield* whileTold(learnAll(chosen, chosenShares, all.learn, study.width), progress('the chosen models on all rows'));
     final = { encoders: all.encoders, learned: taught.result };
@@ -157,10 +158,10 @@ function insteadOf(columns: readonly ColumnData[], readings: readonly Reading[])
   return likely.length === 0 ? '' : `; its likeliest targets are ${likely.map(({ column, why }) => `"${column}" (${why})`).join(', ')}`;
 }
 
-/** A group's name says nothing of a new group, so it is not learned from. */
+/** A group's name says nothing of a new group, and a row's side nothing of the row, so they are not learned from. */
 function isUsed(plan: Plan, split: SplitDecision, column: ColumnData, reading: Reading): boolean {
   if (column.name === plan.target || column.name === plan.weight || plan.ignore?.includes(column.name)) return false;
-  if (split.kind === 'group' && column.name === split.column) return false;
+  if ((split.kind === 'group' || split.kind === 'custom') && column.name === split.column) return false;
   return reading.role !== 'id' && reading.role !== 'constant' && reading.role !== 'empty';
 }
 
@@ -187,22 +188,43 @@ function measureOf(plan: Plan, target: Target): { metric: ChosenBy; measure: (ju
 }
 
 function innerFolds(study: Study, outer: Division): Division[] {
-  demandRows(study, outer);
+  if (study.split.kind !== 'none') demandRows(study, outer);
+  const given = givenChoice(study.split, study.columns, outer.learn);
+  if (given !== null) {
+    demandRows(study, given);
+    return [given];
+  }
   const inside = new Set(outer.learn);
   const positions = Array.from(study.target.rows.keys()).filter((i) => inside.has(study.target.rows[i]!));
   const target = { rows: outer.learn, values: take(study.target.values, positions) };
   const rows = outer.learn.length;
-  const count = rows >= VERY_FEW_ROWS && rows < FEW_ROWS ? 3 : 5;
-  const folds = foldsOf(study.split, study.columns, target, count, mix(study.seed));
-  const wanted = (rows < FEW_ROWS ? folds : folds.slice(0, 1)).filter((f) => f.learn.length > 0 && f.judge.length > 0);
+  const { choose } = study.plan.split ?? {};
+  const share = choose === undefined ? 1 / (rows >= VERY_FEW_ROWS && rows < FEW_ROWS ? 3 : 5) : (choose * study.target.rows.length) / rows;
+  const along = within(study);
+  const [columns, seed] = [study.columns, mix(study.seed)];
+  const folds =
+    rows < FEW_ROWS
+      ? foldsOf(along, columns, target, Math.max(2, Math.round(1 / share)), seed)
+      : [divide(along, columns, target, Math.min(share, 0.9), seed)];
+  const wanted = folds.filter((f) => f.learn.length > 0 && f.judge.length > 0);
   demandRows(study, wanted[0] ?? { learn: outer.learn, judge: outer.learn.slice(0, 0) });
   return wanted;
+}
+
+/** How rows to choose by are told from others: as rows to judge by are, unless that was by a list or not at all. */
+function within({ split, target }: Study): SplitDecision {
+  if (split.kind !== 'custom' && split.kind !== 'none') return split;
+  return { kind: target.classes === null ? 'random' : 'stratified', column: null, why: split.why };
 }
 
 /** A split by time or group can leave a side empty: all rows at one instant, one group. */
 function demandRows({ plan, split }: Study, division: Division): void {
   if (division.learn.length > 0 && division.judge.length > 0) return;
-  fail('LEARN_PLAN', { option: 'split.column', value: split.column ?? plan.target, expected: 'a column with several times or groups' });
+  fail('LEARN_PLAN', {
+    option: 'split.column',
+    value: split.column ?? plan.target,
+    expected: 'a column with several times or groups, or with both sides',
+  });
 }
 
 /** The two sides of a division, encoded by what its learning side shows. */

@@ -1,5 +1,5 @@
 import { fail } from '#core';
-import { type ColumnData, cell } from '../columns.ts';
+import { type Cell, type ColumnData, cell } from '../columns.ts';
 import type { Plan, SplitKind } from '../plan.ts';
 import { hashText, mix, random, shuffled } from '../random.ts';
 import { known, type Reading, timeOf } from '../read.ts';
@@ -55,10 +55,12 @@ export function chooseSplit(plan: Plan, columns: readonly ColumnData[], readings
 
 function askedSplit(kind: SplitKind, plan: Plan, columns: readonly ColumnData[], readings: readonly Reading[]): SplitDecision {
   if (kind === 'random' || kind === 'stratified') return { kind, column: null, why: 'as asked' };
+  if (kind === 'none') return { kind, column: null, why: 'as asked: all rows are learned from, and none is held out' };
   const named = plan.split?.column;
   const at =
     named === undefined ? readings.findIndex((r) => kind === 'time' && r.role === 'time') : columns.findIndex((c) => c.name === named);
-  const fits = at >= 0 && (kind === 'group' || readings[at]!.role === 'time' || columns[at]!.kind === 'number');
+  if (kind === 'custom' && at >= 0) checkSides(columns[at]!);
+  const fits = at >= 0 && (kind !== 'time' || readings[at]!.role === 'time' || columns[at]!.kind === 'number');
   if (!fits)
     fail('LEARN_PLAN', {
       option: 'split.column',
@@ -67,6 +69,41 @@ function askedSplit(kind: SplitKind, plan: Plan, columns: readonly ColumnData[],
     });
   return { kind, column: columns[at]!.name, why: 'as asked' };
 }
+
+type Side = 'learn' | 'choose' | 'judge';
+
+/** BigQuery ML's words: a flag that is true for rows to judge by, or a text for a search's three sides. */
+const SIDES: Readonly<Record<string, Side>> = {
+  '0': 'learn',
+  '1': 'judge',
+  FALSE: 'learn',
+  TRUE: 'judge',
+  TRAIN: 'learn',
+  EVAL: 'choose',
+  VALIDATE: 'choose',
+  TEST: 'judge',
+};
+
+/** A row without a side is judged: what nobody said to learn from is not learned from. */
+function sideOf(value: Cell): Side | null {
+  const given = known(value);
+  return given === null ? 'judge' : (SIDES[String(given).toUpperCase()] ?? null);
+}
+
+function checkSides(column: ColumnData): void {
+  for (let row = 0; row < column.values.length; row++) {
+    const value = cell(column, row);
+    if (sideOf(value) !== null) continue;
+    fail('LEARN_PLAN', {
+      option: 'split.column',
+      value: `"${column.name}" with ${String(value).slice(0, 50)}`,
+      expected: 'a column of true (judged) and false (learned from), or of TRAIN, EVAL and TEST',
+    });
+  }
+}
+
+/** Whether a column says which rows are learned from: then those of the other side never are. */
+export const isGiven = ({ kind }: SplitDecision): boolean => kind === 'custom';
 
 /** Whether the column names something whose rows repeat. */
 export function isEntity(column: ColumnData, reading: Reading, plan: Plan): boolean {
@@ -118,9 +155,26 @@ export function divide(
   share: number,
   seed: number,
 ): Division {
-  const folds = Math.max(2, Math.round(1 / share));
-  if (decision.kind === 'time') return byTime(columns.find((c) => c.name === decision.column)!, target.rows, share);
-  return foldsOf(decision, columns, target, folds, seed)[0]!;
+  const { rows } = target;
+  if (decision.kind === 'none') return { learn: rows, judge: rows.slice(0, 0) };
+  const column = columns.find((c) => c.name === decision.column)!;
+  if (decision.kind === 'custom') return bySide(column, rows, 'judge');
+  if (decision.kind === 'time') return byTime(column, rows, share);
+  if (Number.isInteger(1 / share)) return foldsOf(decision, columns, target, 1 / share, seed)[0]!;
+  const judged = decision.kind === 'group' ? groupShare(column, rows, share, seed) : dealShare(decision, target, share, seed);
+  return { learn: rows.filter((_row, i) => !judged[i]), judge: rows.filter((_row, i) => judged[i]) };
+}
+
+function bySide(column: ColumnData, rows: Uint32Array, side: Side): Division {
+  const there = (row: number) => sideOf(cell(column, row)) === side;
+  return { learn: rows.filter((row) => !there(row)), judge: rows.filter(there) };
+}
+
+/** What models are chosen by among the rows that may be learned from, where the plan's column says it; else null. */
+export function givenChoice(decision: SplitDecision, columns: readonly ColumnData[], rows: Uint32Array): Division | null {
+  if (decision.kind !== 'custom') return null;
+  const division = bySide(columns.find((c) => c.name === decision.column)!, rows, 'choose');
+  return division.judge.length === 0 ? null : division;
 }
 
 /** So many divisions in which each row is judged once. For a time split there is one: the latest part. */
@@ -153,20 +207,39 @@ function byTime(column: ColumnData, rows: Uint32Array, share: number): Division 
 }
 
 function groupFolds(column: ColumnData, rows: Uint32Array, folds: number, seed: number): Uint8Array {
-  return Uint8Array.from(rows, (row) => {
-    const group = known(cell(column, row));
-    const hash = group === null ? mix(row ^ seed) : hashText(String(group), seed);
-    return hash % folds;
-  });
+  return Uint8Array.from(rows, (row) => groupHash(column, row, seed) % folds);
+}
+
+function groupShare(column: ColumnData, rows: Uint32Array, share: number, seed: number): Uint8Array {
+  return Uint8Array.from(rows, (row) => Number(groupHash(column, row, seed) < share * 2 ** 32));
+}
+
+/** The same for all rows of a group. */
+function groupHash(column: ColumnData, row: number, seed: number): number {
+  const group = known(cell(column, row));
+  return group === null ? mix(row ^ seed) : hashText(String(group), seed);
 }
 
 /** Deals shuffled rows to folds in turn; stratified: class by class (a regression's rows are not classed). */
 function dealFolds(decision: SplitDecision, target: Pick<Target, 'values' | 'rows'>, folds: number, seed: number): Uint8Array {
   const fold = new Uint8Array(target.rows.length);
-  const order = Array.from(shuffled(target.rows.length, random(seed)));
-  if (decision.kind === 'stratified') order.sort((a, b) => target.values[a]! - target.values[b]!);
-  order.forEach((i, at) => {
+  dealt(decision, target, seed).forEach((i, at) => {
     fold[i] = at % folds;
   });
   return fold;
+}
+
+/** As many of each class as the share asks for, to within one row. */
+function dealShare(decision: SplitDecision, target: Pick<Target, 'values' | 'rows'>, share: number, seed: number): Uint8Array {
+  const judged = new Uint8Array(target.rows.length);
+  dealt(decision, target, seed).forEach((i, at) => {
+    judged[i] = Number(Math.floor((at + 1) * share) > Math.floor(at * share));
+  });
+  return judged;
+}
+
+function dealt({ kind }: SplitDecision, { rows, values }: Pick<Target, 'values' | 'rows'>, seed: number): number[] {
+  const order = Array.from(shuffled(rows.length, random(seed)));
+  if (kind === 'stratified') order.sort((a, b) => values[a]! - values[b]!);
+  return order;
 }

@@ -45,13 +45,19 @@ export function dataWarnings(study: Study, outer: Lessons): Warning[] {
       column: null,
       text: `${study.target.rows.length} rows are few: expect the score to change with new data.`,
     });
-  return [...warnings, ...reweighted(study), ...imbalance(study), ...duplicates(outer), ...bothSides(study, outer)];
+  const seen = outer.rows.judge.length === 0 ? notJudged() : [...duplicates(outer), ...bothSides(study, outer)];
+  return [...warnings, ...reweighted(study), ...imbalance(study), ...seen];
+}
+
+function notJudged(): Warning[] {
+  const text = 'All rows were learned from and none was held out: nothing here says how good the model is. Evaluate it on other rows.';
+  return [{ kind: 'not judged', column: null, text }];
 }
 
 function reweighted({ plan }: Study): Warning[] {
   if (plan.classWeights === undefined) return [];
   const how = plan.classWeights === 'balanced' ? 'alike' : 'as asked';
-  const text = `Classes weigh ${how} in learning: probabilities are not shares of real rows, and the log-loss is reckoned with these weights.`;
+  const text = `Classes weigh ${how} in learning: probabilities are not shares of real rows. Figures count real rows; the comparison with the simple rule, importance and slices weigh the classes.`;
   return [{ kind: 'class weights', column: null, text }];
 }
 
