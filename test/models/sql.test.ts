@@ -138,6 +138,36 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     assert.deepEqual([half!['true_positives'], half!['false_positives']], [expected!['tp'], expected!['fp']]);
   });
 
+  test('ML.ROC_CURVE at thresholds of one’s own: each as BigQuery writes them, with precision and recall as SQL counts them', async () => {
+    const [list, more] = ['[0.1, 0.333, 0.9]', 'GENERATE_ARRAY(0.4, 0.6, 0.05)'];
+    for (const [array, thresholds] of [
+      [list, [0.1, 0.333, 0.9]],
+      [more, [0.4, 0.45, 0.5, 0.55, 0.6]],
+    ] as const) {
+      const points = await ask(`SELECT *, true_positives / (true_positives + false_positives) AS precision
+        FROM ML.ROC_CURVE(MODEL buyers, (SELECT * FROM visitors WHERE id >= 3000), ${array}) ORDER BY threshold`);
+      assert.deepEqual(
+        points.map((point) => point['threshold']),
+        thresholds,
+      );
+      const expected =
+        await ask(`WITH p AS (SELECT bought = 'yes' AS y, predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL buyers, (SELECT * FROM visitors WHERE id >= 3000)))
+        SELECT count(*) FILTER (y AND p >= t) / count(*) FILTER (p >= t) AS precision, count(*) FILTER (y AND p >= t) / count(*) FILTER (y) AS recall,
+          count(*) FILTER (NOT y AND p >= t) / count(*) FILTER (NOT y) AS false_positive_rate
+        FROM p, (SELECT unnest([${thresholds.join(', ')}]) AS t) GROUP BY t ORDER BY t`);
+      expected.forEach((row, k) => {
+        for (const [figure, value] of Object.entries(row))
+          assert.ok(Math.abs(points[k]![figure] - value) < 1e-12, `${figure} at ${thresholds[k]}`);
+      });
+    }
+    assert.equal((await ask('SELECT * FROM ML.ROC_CURVE(MODEL buyers, TABLE visitors)')).length, 101);
+    const held = await ask(
+      'SELECT recall FROM ML.ROC_CURVE(MODEL buyers, [0.2]) UNION ALL SELECT recall FROM ML.ROC_CURVE(MODEL buyers) WHERE threshold = 0.2',
+    );
+    assert.equal(held[0]!['recall'], held[1]!['recall']);
+    await assert.rejects(ask('SELECT * FROM ML.ROC_CURVE(MODEL buyers, [0.123])'), refused('MODEL_FUNCTION'));
+  });
+
   test('a threshold moves the confusion matrix and the figures, of a table and of the rows held out in training', async () => {
     const at = 'STRUCT(0.2 AS threshold)';
     const [no, yes] = await ask(`SELECT * FROM ML.CONFUSION_MATRIX(MODEL buyers, TABLE visitors, ${at})`);
@@ -298,6 +328,13 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     ['SELECT * FROM ML.GUESS(MODEL buyers, TABLE visitors)', 'MODEL_CALL'],
     ['SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors, STRUCT(1 AS k))', 'MODEL_CALL'],
     ['SELECT * FROM ML.WEIGHTS(MODEL buyers, TABLE visitors)', 'MODEL_CALL'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors, [0.5])', 'MODEL_CALL'],
+    ['SELECT * FROM ML.ROC_CURVE(MODEL buyers, TABLE visitors, [0.5], [0.6])', 'MODEL_CALL'],
+    [`SELECT * FROM ML.ROC_CURVE(MODEL buyers, TABLE visitors, ['half'])`, 'MODEL_CALL'],
+    ['SELECT * FROM ML.ROC_CURVE(MODEL buyers, TABLE visitors, [0.5)', 'MODEL_CALL'],
+    ['SELECT * FROM ML.ROC_CURVE(MODEL buyers, TABLE visitors, [1.5])', 'MODEL_FUNCTION'],
+    ['SELECT * FROM ML.ROC_CURVE(MODEL buyers, TABLE visitors, GENERATE_ARRAY(0, 1, 0))', 'MODEL_CALL'],
+    ['SELECT * FROM ML.ROC_CURVE(MODEL buyers, TABLE visitors, GENERATE_ARRAY(0, 1, 0.00001))', 'MODEL_CALL'],
     ['SELECT * FROM ML.PREDICT(MODEL buyers, TABLE visitors, STRUCT(2 AS threshold))', 'MODEL_FUNCTION'],
     ['SELECT * FROM ML.EVALUATE(MODEL buyers, (SELECT * EXCLUDE (bought) FROM visitors))', 'MODEL_FUNCTION'],
     [`SELECT * FROM ML.EVALUATE(MODEL buyers, (SELECT * REPLACE ('perhaps' AS bought) FROM visitors))`, 'MODEL_FUNCTION'],

@@ -59,6 +59,7 @@ export function planCalls(sent: string): Planned {
     if (entry.input === 'required' && call.input === null) refuse('needs a TABLE name or a query in parentheses');
     if (entry.input === 'none' && call.input !== null) refuse('takes only the model');
     const unknown = Object.keys(call.settings).find((setting) => !entry.settings.includes(setting));
+    if (call.numbers !== null && entry.numbers === undefined) refuse('takes no array');
     if (unknown !== undefined) refuse(`has no setting "${unknown}"`);
     const as = newName();
     text = text.slice(0, call.start) + as + blank(given.slice(call.start + as.length, call.end)) + text.slice(call.end);

@@ -1,5 +1,6 @@
 /**
- * Calls of ML functions in a text: ML.NAME(MODEL model [, TABLE table | (query)] [, STRUCT(literal AS setting, …)]), where a table may stand.
+ * Calls of ML functions in a text: ML.NAME(MODEL model [, TABLE table | (query)] [, GENERATE_ARRAY(from, to, step) | [literal, …]]
+ * [, STRUCT(literal AS setting, …)]), where a table may stand.
  * They are found by their tokens; what the query in them means is left to DuckDB's parser, like every other query.
  */
 import { fail, type Parameters } from '#core';
@@ -12,6 +13,8 @@ export interface Call {
   readonly model: string;
   /** A table's name or a query (without its parentheses), with its place in the text. */
   readonly input: { readonly kind: 'table' | 'query'; readonly start: number; readonly end: number } | null;
+  /** The numbers of an array, or null where there is none. */
+  readonly numbers: readonly number[] | null;
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   readonly start: number;
   readonly end: number;
@@ -72,7 +75,21 @@ function readCall(text: string, own: readonly Token[], first: number): { call: C
     at++;
   }
   let input: Call['input'] = null;
+  let numbers: readonly number[] | null = null;
   const settings: Record<string, string | number | boolean> = {};
+  /** Literals up to the mark that closes them. */
+  const listed = (mark: string): number[] => {
+    const values: number[] = [];
+    while (!is(mark)) {
+      const value = literal(own[at], refuse);
+      if (typeof value !== 'number') refuse('takes numbers in its array');
+      values.push(value as number);
+      at++;
+      if (!take(',')) break;
+    }
+    expect(mark);
+    return values;
+  };
   while (take(',')) {
     if (take('TABLE')) {
       const start = own[at]?.start ?? text.length;
@@ -90,17 +107,32 @@ function readCall(text: string, own: readonly Token[], first: number): { call: C
         if (!take(',')) break;
       }
       expect(')');
+    } else if (is('GENERATE_ARRAY') || is('[')) {
+      if (numbers !== null) refuse('takes one array');
+      const generated = take('GENERATE_ARRAY');
+      expect(generated ? '(' : '[');
+      numbers = generated ? (spaced(listed(')')) ?? refuse('takes GENERATE_ARRAY(from, to, step) of at most 10,000 numbers')) : listed(']');
     } else if (take('(')) {
       const to = closing();
       if (to === at) refuse('has an empty query');
       if (input !== null) refuse('takes one query');
       input = { kind: 'query', start: own[at]!.start, end: own[to - 1]!.end };
       at = to + 1;
-    } else refuse('takes TABLE name, (query) or STRUCT(value AS setting, …) here');
+    } else refuse('takes TABLE name, (query), an array of numbers or STRUCT(value AS setting, …) here');
   }
   expect(')');
-  const call: Call = { name, model: model.toLowerCase(), input, settings, start: own[first]!.start, end: own[at - 1]!.end };
+  const call: Call = { name, model: model.toLowerCase(), input, numbers, settings, start: own[first]!.start, end: own[at - 1]!.end };
   return { call, next: at };
+}
+
+const MOST_NUMBERS = 10_000;
+
+/** GENERATE_ARRAY's numbers, the end among them where a step meets it; null where it has no such numbers. */
+function spaced([from, to, step = 1, ...more]: readonly number[]): number[] | null {
+  if (from === undefined || to === undefined || step === 0 || more.length > 0) return null;
+  const steps = Math.floor((to - from) / step + 1e-9);
+  // Tenths add up to 0.30000000000000004; what is meant is 0.3.
+  return steps < MOST_NUMBERS ? Array.from({ length: Math.max(0, steps + 1) }, (_, k) => Number((from + k * step).toPrecision(12))) : null;
 }
 
 function literal(token: Token | undefined, refuse: (problem: string) => never): string | number | boolean {

@@ -6,7 +6,17 @@ import { type AppendColumn, name, type Weights } from '#store';
 import { type Asked, beside, misfit, scoredInput } from './asked.ts';
 import { clusterCentroids, evaluateClusters, predictClusters } from './clusters.ts';
 import { counted, driftOf, type Reference } from './drift.ts';
-import { classificationFigures, confusion, confusionFigures, decide, type Judged, regressionFigures, rocPoints } from './judge.ts';
+import {
+  classificationFigures,
+  confusion,
+  confusionFigures,
+  decide,
+  HUNDREDTHS,
+  type Judged,
+  type RocPoint,
+  regressionFigures,
+  rocPoints,
+} from './judge.ts';
 import type { ModelFile } from './model.ts';
 import { EXPLAINED_BLOCK, type Scored } from './score.ts';
 import { weightsOf } from './weights.ts';
@@ -17,6 +27,8 @@ export interface ModelFunction {
   readonly summary: string;
   readonly input: 'required' | 'optional' | 'none';
   readonly settings: readonly string[];
+  /** What an array of numbers means to it; absent where it takes none. */
+  readonly numbers?: 'thresholds';
   readonly answer: ((asked: Asked) => Promise<void>) | null;
 }
 
@@ -50,7 +62,7 @@ export const modelFunctions: readonly ModelFunction[] = [
     settings: ['threshold'],
     answer: confusionMatrix,
   },
-  { name: 'ROC_CURVE', summary: 'Counts at each threshold.', input: 'optional', settings: [], answer: rocCurve },
+  { name: 'ROC_CURVE', summary: 'Counts at each threshold.', input: 'optional', settings: [], numbers: 'thresholds', answer: rocCurve },
   {
     name: 'VALIDATE_DATA_SKEW',
     summary: 'Whether rows and their scores are still like those of the training.',
@@ -277,12 +289,18 @@ function reportedConfusion(asked: Asked, threshold: number): readonly (readonly 
   const report = reportOf(asked);
   if (report.confusion === null) return misfit(asked, NOTHING_HELD_OUT);
   if (threshold === 0.5) return report.confusion;
-  const point = report.thresholds?.find((each) => Math.abs(each.threshold - threshold) < 1e-9);
-  if (point === undefined) return misfit(asked, `the rows held out were not counted at the threshold ${threshold}; give a table`);
+  const point = reportedPoint(asked, threshold);
   return [
     [point.trueNegatives, point.falsePositives],
     [point.falseNegatives, point.truePositives],
   ];
+}
+
+function reportedPoint(asked: Asked, threshold: number): RocPoint {
+  const { thresholds } = reportOf(asked);
+  if (thresholds === null) return misfit(asked, NOTHING_HELD_OUT);
+  const point = thresholds.find((each) => Math.abs(each.threshold - threshold) < 1e-9);
+  return point ?? misfit(asked, `the rows held out were not counted at the threshold ${threshold}; give a table`);
 }
 
 async function confusionMatrix(asked: Asked): Promise<void> {
@@ -297,7 +315,11 @@ async function confusionMatrix(asked: Asked): Promise<void> {
 
 async function rocCurve(asked: Asked): Promise<void> {
   demandClasses(asked, true);
-  const points = asked.input === null ? (reportOf(asked).thresholds ?? misfit(asked, NOTHING_HELD_OUT)) : rocPoints(await judged(asked));
+  const { numbers } = asked.call;
+  const wrong = numbers?.find((threshold) => !(threshold >= 0 && threshold <= 1));
+  if (wrong !== undefined) misfit(asked, `the threshold ${wrong} is not from 0 to 1`);
+  const wanted = numbers ?? HUNDREDTHS;
+  const points = asked.input === null ? wanted.map((threshold) => reportedPoint(asked, threshold)) : rocPoints(await judged(asked), wanted);
   const column = (as: string, of: (point: (typeof points)[number]) => number): AppendColumn => ({
     name: as,
     kind: 'number',

@@ -103,16 +103,35 @@ export interface RocPoint {
   readonly falseNegatives: number;
 }
 
-/** Counts at 101 thresholds of the second class, from 0 to 1. */
-export function rocPoints({ truth, answers, width }: Judged): RocPoint[] {
-  return Array.from({ length: 101 }, (_, at) => {
-    const threshold = at / 100;
-    const counts = { truePositives: 0, falsePositives: 0, trueNegatives: 0, falseNegatives: 0 };
-    truth.forEach((actual, row) => {
-      const acted = answers[row * width + 1]! >= threshold;
-      if (actual === 1) counts[acted ? 'truePositives' : 'falseNegatives']++;
-      else counts[acted ? 'falsePositives' : 'trueNegatives']++;
-    });
-    return { threshold, ...counts };
+export const HUNDREDTHS: readonly number[] = Array.from({ length: 101 }, (_, at) => at / 100);
+
+/** Counts at thresholds of the second class: from a threshold on a row is taken for it. Cost: rows × log rows, and little for each threshold. */
+export function rocPoints({ truth, answers, width }: Judged, thresholds: readonly number[]): RocPoint[] {
+  const scoresOf = (label: number) =>
+    Float64Array.from(
+      [...truth.keys()].filter((row) => truth[row] === label),
+      (row) => answers[row * width + 1]!,
+    ).sort();
+  const [negatives, positives] = [scoresOf(0), scoresOf(1)];
+  return thresholds.map((threshold) => {
+    const [trueNegatives, falseNegatives] = [below(negatives, threshold), below(positives, threshold)];
+    return {
+      threshold,
+      truePositives: positives.length - falseNegatives,
+      falsePositives: negatives.length - trueNegatives,
+      trueNegatives,
+      falseNegatives,
+    };
   });
+}
+
+/** How many of the sorted values lie below. */
+function below(sorted: Float64Array, value: number): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (sorted[middle]! < value) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
