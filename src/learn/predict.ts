@@ -150,7 +150,7 @@ function blended(members: readonly { readonly weight: number; readonly answers: 
 }
 
 /** Scores [rows × outputs] → answers [rows × width]. */
-function linked(scores: Float64Array, link: Link, width: number): Float64Array {
+export function linked(scores: Float64Array, link: Link, width: number): Float64Array {
   switch (link) {
     case 'identity':
       return scores.slice();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type ColumnData, explain, predict, train } from '#learn';
+import { type ColumnData, explain, type Model, predict, train } from '#learn';
 import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
 import { type Forest, goesLeft, scoreRow } from '../../src/learn/trees/forest.ts';
 import { plainKernel } from '../../src/learn/trees/kernel.ts';
@@ -143,5 +143,135 @@ test('of linear models each column is told what it adds; the features of one col
     const powers = outputs.map((output) => Math.exp(adding(output, i)));
     const total = powers.reduce((sum, power) => sum + power, 0);
     chances.forEach(({ values }, k) => void assert.ok(Math.abs(powers[k]! / total - Number(values[i])) < 1e-9));
+  }
+});
+
+/** The members of a blend, trained one by one on the same table. */
+async function blendOf(target: ColumnData, columns: readonly ColumnData[]): Promise<Model> {
+  const table = [...columns, target];
+  const trees = await train({ target: 'y', learner: 'trees', trees: { rounds: 25, maxLeaves: 8 } }, table);
+  const linear = await train({ target: 'y', learner: 'linear' }, table);
+  const bayes = trees.classes === null ? [] : [await train({ target: 'y', learner: 'bayes' }, table)];
+  assert.deepEqual(linear.encoders, trees.encoders);
+  const members = [trees, linear, ...bayes].map(({ learned }, m, all) => ({
+    weight: [0.6, 0.3, 0.1][m]! / (all.length === 2 ? 0.9 : 1),
+    learned,
+  }));
+  const flat = {
+    kind: 'constant',
+    link: trees.classes === null ? 'identity' : trees.classes.length === 2 ? 'sigmoid' : 'softmax',
+  } as const;
+  const constant = { ...flat, scores: trees.classes === null || trees.classes.length === 2 ? [0.4] : trees.classes.map((_, k) => k / 3) };
+  // A blend within a blend, and a member that no column moves.
+  const inner = { kind: 'blend', members } as const;
+  return {
+    ...trees,
+    learned: {
+      kind: 'blend',
+      members: [
+        { weight: 0.9, learned: inner },
+        { weight: 0.1, learned: constant },
+      ],
+    },
+  };
+}
+
+const mixedRows = Array.from({ length: 300 }, (_, i) => i);
+const mixedColumns: ColumnData[] = [
+  { name: 'a', kind: 'number', values: Float64Array.from(mixedRows, (i) => (i % 17 === 0 ? Number.NaN : (i * 7919) % 100)) },
+  { name: 'kind', kind: 'text', values: mixedRows.map((i) => (i % 23 === 0 ? null : ['x', 'y', 'z'][i % 3]!)) },
+  { name: 'at', kind: 'time', values: Float64Array.from(mixedRows, (i) => ((i * 31) % 300) * 3_600_000) },
+];
+const mixedScore = (i: number): number => ((i * 7919) % 100) / 20 + (i % 3) * 2 + ((i * 31) % 7) / 3;
+const mixedTargets: readonly [string, ColumnData][] = [
+  ['a number', numbers('y', mixedRows.map(mixedScore))],
+  [
+    'two classes',
+    texts(
+      'y',
+      mixedRows.map((i) => (mixedScore(i) > 5 ? 'yes' : 'no')),
+    ),
+  ],
+  [
+    'four classes',
+    texts(
+      'y',
+      mixedRows.map((i) => ['p', 'q', 'r', 's'][Math.min(3, Math.floor(mixedScore(i) / 2.5))]!),
+    ),
+  ],
+];
+for (const [what, target] of mixedTargets) {
+  test(`blends of ${what}: the columns add up from the base to the answer, for each class`, async () => {
+    const blend = await blendOf(target, mixedColumns);
+    const found = explain(blend, mixedColumns);
+    const answers = predict(blend, mixedColumns).columns.slice(blend.classes === null ? 0 : 1);
+    const told = blend.classes === null ? answers : blend.classes.length === 2 ? [answers[1]!] : answers;
+    assert.deepEqual(
+      found.map(({ of, scale }) => [of, scale]),
+      told.map((_, k) => [blend.classes === null ? null : blend.classes.length === 2 ? blend.classes[1] : blend.classes[k], 'answer']),
+    );
+    found.forEach(({ base, columns }, k) => {
+      for (const i of mixedRows) {
+        const sum = columns.reduce((total, { values }) => total + Number(values[i]), base);
+        assert.ok(Math.abs(sum - Number(told[k]!.values[i])) < 1e-9, `row ${i}: ${sum} and ${told[k]!.values[i]}`);
+      }
+    });
+    // What all classes' probabilities gain from a column is nothing, since they add up to one.
+    if (found.length > 2)
+      for (const [c] of found[0]!.columns.entries())
+        for (const i of mixedRows) assert.ok(Math.abs(found.reduce((sum, { columns }) => sum + Number(columns[c]!.values[i]), 0)) < 1e-9);
+  });
+}
+
+test('a blend of numbers is explained by the weighted sum of what explains its members, and nothing else', async () => {
+  const [, target] = mixedTargets[0]!;
+  const blend = await blendOf(target, mixedColumns);
+  const inner = blend.learned.kind === 'blend' ? blend.learned.members[0]!.learned : null;
+  assert.ok(inner?.kind === 'blend');
+  const parts = inner.members.map(({ weight, learned }) => ({ weight, found: explain({ ...blend, learned }, mixedColumns)[0]! }));
+  const [found] = explain(blend, mixedColumns);
+  for (const { name, values } of found!.columns)
+    for (const i of mixedRows) {
+      const expected = parts.reduce(
+        (sum, part) => sum + 0.9 * part.weight * Number(part.found.columns.find((column) => column.name === name)?.values[i] ?? 0),
+        0,
+      );
+      assert.ok(Math.abs(Number(values[i]) - expected) < 1e-12);
+    }
+});
+
+test('scores are carried to probabilities along the straight line: as the line cut into many small steps says', async () => {
+  for (const [, target] of mixedTargets.slice(1)) {
+    const model = await train({ target: 'y', learner: 'linear' }, [...mixedColumns, target]);
+    const scores = explain(model, mixedColumns);
+    const found = explain({ ...model, learned: { kind: 'blend', members: [{ weight: 1, learned: model.learned }] } }, mixedColumns);
+    const steps = 4000;
+    for (const i of [0, 1, 17, 46]) {
+      const way = scores.map(({ columns }) => columns.map(({ values }) => Number(values[i])));
+      const total = way.map((columns) => columns.reduce((a, b) => a + b, 0));
+      const chances = (t: number): number[] => {
+        const at = scores.map(({ base }, o) => Math.exp(base + t * total[o]!));
+        const powers = at.length === 1 ? [1, at[0]!] : at;
+        const sum = powers.reduce((a, b) => a + b, 0);
+        return powers.map((power) => power / sum);
+      };
+      const expected = found.map(() => way[0]!.map(() => 0));
+      for (let step = 0; step < steps; step++) {
+        const p = chances((step + 0.5) / steps);
+        found.forEach((_, k) => {
+          const own = found.length === 1 ? 1 : k;
+          way.forEach((columns, o) => {
+            const score = way.length === 1 ? 1 : o;
+            const slope = p[own]! * ((own === score ? 1 : 0) - p[score]!);
+            columns.forEach((value, c) => {
+              expected[k]![c]! += (slope * value) / steps;
+            });
+          });
+        });
+      }
+      found.forEach(({ columns }, k) => {
+        columns.forEach(({ values }, c) => void assert.ok(Math.abs(Number(values[i]) - expected[k]![c]!) < 1e-5, `row ${i}, class ${k}`));
+      });
+    }
   }
 });

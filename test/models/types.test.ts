@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Model } from '#learn';
-import { fileOf, type House, openHouse, refused, VISITORS } from './fixture.ts';
+import { openModelServer } from '../../src/platform/models/serve.ts';
+import { fileOf, type House, openHouse, type Row, refused, VISITORS } from './fixture.ts';
 
 describe('random forests, naive Bayes and money in CREATE MODEL', () => {
   let house: House;
@@ -112,6 +113,33 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     );
     const searched = modelOf('searched').report!.rows;
     assert.ok(Math.abs(searched.judged / searched.known - 0.25) < 0.001, JSON.stringify(searched));
+  });
+
+  test('AUTOML’s blend is explained: each row’s columns add up from the baseline to its probability, in SQL and over HTTP', async () => {
+    await create('best', `num_trials = 4`);
+    assert.equal(modelOf('best').learned.kind, 'blend');
+    const rows = await house.ask(
+      `SELECT e.*, p.predicted_bought_probs[2].prob AS p FROM ML.EXPLAIN_PREDICT(MODEL best, (SELECT * FROM visitors WHERE id < 200),
+         STRUCT(9 AS top_k_features)) e JOIN ML.PREDICT(MODEL best, TABLE visitors) p USING (id)`,
+    );
+    assert.equal(rows.length, 200);
+    for (const row of rows) {
+      const moved = row['top_feature_attributions'] as { attribution: number }[];
+      const sum = moved.reduce((total, { attribution }) => total + attribution, row['baseline_prediction_value']);
+      assert.ok(Math.abs(sum - row['p']) < 1e-9 && Math.abs(row['prediction_value'] - row['p']) < 1e-9, JSON.stringify(row));
+    }
+    const told = await house.ask('SELECT feature FROM ML.GLOBAL_EXPLAIN(MODEL best)');
+    assert.equal(told[0]!['feature'], 'pages');
+    const server = openModelServer(house.dataPath, (thrown) => assert.fail(thrown as Error));
+    server.update(house.told());
+    const [{ id: _id, ...asked }] = (await house.ask(
+      'SELECT id, pages, source, member, epoch_ms(seen) AS seen FROM visitors WHERE id = 7',
+    )) as [Row];
+    const { predictions } = await server.predict('best', [{ ...asked, seen: Number(asked['seen']) }], true);
+    const [of] = predictions[0]!['explanation'] as [{ scale: string; base: number; columns: Record<string, number> }];
+    assert.equal(of.scale, 'answer');
+    const sum = Object.values(of.columns).reduce((total, value) => total + value, of.base);
+    assert.ok(Math.abs(sum - (predictions[0]!['probabilities'] as Record<string, number>)['yes']!) < 1e-9);
   });
 
   test('NO_SPLIT: the model predicts, nothing tells how good it is but other rows, and it is said', async () => {

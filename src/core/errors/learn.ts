@@ -65,7 +65,7 @@ export const learnErrors = {
   MODEL_EXPLAIN: {
     status: 400,
     retryable: false,
-    what: (p) => `A model of kind "${p['kind']}" can't be explained row by row; trees and linear models can.`,
+    what: (p) => `A model of kind "${p['kind']}" can't be explained row by row; trees, linear models and blends of them can.`,
     remedy: 'Train a model of trees or a linear one, or read the importance in the report.',
   },
 } as const satisfies Record<string, ErrorEntry>;

@@ -166,8 +166,9 @@ function explanationOf(file: ModelFile, row: Readonly<Record<string, unknown>>):
       return { name, kind: 'text' as const, values: [value === null ? null : String(value)] };
     return { name, kind, values: Float64Array.of(value === null ? Number.NaN : Number(value)) };
   });
-  return explain(model, withFeatures(file.features ?? [], columns)).map(({ of, base, columns: moved }) => ({
+  return explain(model, withFeatures(file.features ?? [], columns)).map(({ of, scale, base, columns: moved }) => ({
     of: of === null ? null : labelOf(file, of),
+    scale,
     base,
     columns: Object.fromEntries(moved.map(({ name, values }) => [name, values[0]])),
   }));
