@@ -93,6 +93,36 @@ export function confusion({ truth, weights, answers, width }: Judged): number[][
   return table;
 }
 
+/** How many values lie below the first edge, between two, from the last on. */
+export interface Spread {
+  readonly edges: readonly number[];
+  readonly counts: readonly number[];
+}
+
+export function spread(values: Float64Array, edges: readonly number[]): Spread {
+  const counts = new Array<number>(edges.length + 1).fill(0);
+  for (const value of values) counts[edges.filter((edge) => value >= edge).length]!++;
+  return { edges, counts };
+}
+
+/** How far from a tenth its gap is looked for, as a share of the values. */
+const NEAR = 0.04;
+
+/**
+ * Edges near the tenths of the values, each in the middle of the widest gap there; none where all values there are equal. A model gives few
+ * values many times, and one that learned from some more rows gives nearly the same: an edge on such a value would part them at random.
+ */
+export function gapEdges(values: Float64Array): number[] {
+  const sorted = values.slice().sort();
+  const edges = Array.from({ length: 9 }, (_, k) => {
+    const [from, to] = [-NEAR, NEAR].map((off) => Math.round(((k + 1) / 10 + off) * (sorted.length - 1)));
+    let at = from!;
+    for (let i = from!; i < to!; i++) if (sorted[i + 1]! - sorted[i]! > sorted[at + 1]! - sorted[at]!) at = i;
+    return sorted[at + 1]! > sorted[at]! ? (sorted[at]! + sorted[at + 1]!) / 2 : Number.NaN;
+  });
+  return [...new Set(edges)].filter((edge) => !Number.isNaN(edge));
+}
+
 /** A point of the threshold slider: what happens when rows with at least this probability are acted on. */
 export interface Threshold {
   readonly threshold: number;

@@ -1,7 +1,7 @@
 import type { Acting, Worth } from './auto/money.ts';
 import type { SplitDecision } from './auto/split.ts';
 import type { Candidate } from './learners.ts';
-import type { RankPoint, ReliabilityBin, Threshold } from './metrics.ts';
+import type { RankPoint, ReliabilityBin, Spread, Threshold } from './metrics.ts';
 import type { Reading } from './read.ts';
 
 /** A figure with its standard error over resampled rows. */
@@ -107,6 +107,11 @@ export interface Report {
   readonly calibration: readonly ReliabilityBin[] | null;
   /** Two classes: the Brier score, the expected calibration error over those bins, and the part of the Brier score that recalibration could take away. */
   readonly reliability: { readonly brier: number; readonly expectedError: number; readonly miscalibration: number } | null;
+  /**
+   * The answers to the judged rows, so that later ones can be held against them. Numbers: some ten parts. More than two classes: how many
+   * rows were given each, and how many had that class's probability in each tenth. Null for two classes, whose thresholds tell it, and where nothing was judged.
+   */
+  readonly answered: { readonly classes: readonly number[] | null; readonly spread: Spread } | null;
   /** Two classes: ROC, precision–recall, gain and lift are drawn from it. */
   readonly ranking: readonly RankPoint[] | null;
   /** Two classes: whom the model and the simple rule would act on, from which `worth` reads what that earns. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { chiSquaredAbove, driftOf } from '../../src/analyze/models/drift.ts';
+import { gapEdges, spread } from '../../src/learn/metrics.ts';
 import { type House, openHouse, refused } from './fixture.ts';
 
 test('tails of the chi-squared distribution are those of scipy.stats.chi2.sf', () => {
@@ -41,6 +42,35 @@ test('of 2,000 A/A windows one in a hundred has p below 0.01, as stated', () => 
   for (let window = 0; window < 2000; window++) if (driftOf(draw(800), draw(300)).p < 0.01) alarms++;
   // Binomial(2000, 0.01): mean 20, deviation 4.4.
   assert.ok(alarms >= 7 && alarms <= 34, `${alarms} alarms`);
+});
+
+test('of 2,000 A/A windows of a number’s scores, in parts that the held-out rows chose, one in a hundred has p below 0.01', () => {
+  const random = randomFrom(2);
+  // A score's usual shape: skewed, and one row in ten the same value.
+  const draw = (rows: number) => Float64Array.from({ length: rows }, () => (random() < 0.1 ? 0.5 : -Math.log(1 - random())));
+  let alarms = 0;
+  for (let window = 0; window < 2000; window++) {
+    const held = draw(600);
+    const edges = gapEdges(held);
+    if (driftOf(spread(held, edges).counts, spread(draw(300), edges).counts).p < 0.01) alarms++;
+  }
+  assert.ok(alarms >= 7 && alarms <= 34, `${alarms} alarms`);
+});
+
+test('scores of few values fall into the same parts when the model moves each by a hair', () => {
+  const random = randomFrom(4);
+  const values = Float64Array.from({ length: 1000 }, () => [1, 2, 5, 5.5, 9][Math.floor(random() * 5)]!);
+  const edges = gapEdges(values);
+  assert.deepEqual(edges, [1.5, 3.5, 5.25, 7.25]);
+  assert.deepEqual(
+    spread(
+      values.map((value) => value - 1e-3),
+      edges,
+    ),
+    spread(values, edges),
+  );
+  assert.deepEqual(gapEdges(new Float64Array(100).fill(3)), []);
+  assert.deepEqual(spread(Float64Array.of(1, 2, 2, 3), [2, 3]).counts, [1, 2, 1]);
 });
 
 let house: House;
@@ -86,6 +116,29 @@ describe('drift', { timeout: 60_000 }, () => {
           .sort(),
         expected,
       );
+    });
+
+  for (const [what, model, scores] of [
+    ['a number', 'amounts', ['__SCORE__']],
+    ['four classes', 'sizes', ['__SCORE__', '__CONFIDENCE__']],
+  ] as const)
+    test(`scores of ${what}: windows like the training raise no alarm, and a shift of what they go by is found`, async () => {
+      await ask(
+        `CREATE MODEL ${model} OPTIONS(model_type = 'BOOSTED_TREE_${model === 'sizes' ? 'CLASSIFIER' : 'REGRESSOR'}', max_iterations = 20, input_label_cols = ['target'])
+         AS SELECT * EXCLUDE (bought), ${model === 'sizes' ? `['s', 'm', 'l', 'xl'][1 + least(3, (amount + (hash(visits) % 30)::INT) // 30)::INT]` : 'amount * 2 + coalesce(visits, 0)'} AS target FROM (${rows(0, 6000)})`,
+      );
+      const found = async (query: string) =>
+        (await ask(`SELECT * FROM ML.VALIDATE_DATA_SKEW(MODEL ${model}, (${query}))`)).filter(({ input }) => input.startsWith('__'));
+      for (let window = 0; window < 10; window++) {
+        const calm = await found(rows(10_000 + window * 1000, 11_000 + window * 1000));
+        assert.deepEqual(calm.map(({ input }) => input).sort(), [...scores].sort());
+        for (const row of calm) assert.equal(row['is_anomaly'], 'no', `window ${window}: ${JSON.stringify(row)}`);
+      }
+      const [moved] = (await found(rows(50_000, 52_000, 'REPLACE (amount + 15 AS amount)'))).filter(({ input }) => input === '__SCORE__');
+      assert.equal(moved!['is_anomaly'], 'yes', JSON.stringify(moved));
+      // A sensor that hangs: every row has the same amount.
+      const still = await found(rows(60_000, 62_000, 'REPLACE (50 AS amount)'));
+      for (const row of still) assert.equal(row['is_anomaly'], 'yes', JSON.stringify(row));
     });
 
   test('PSI is the sum over the bins that SQL counts', async () => {

@@ -252,7 +252,7 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
     assert.deepEqual(await call('POST', '/v1/models/churn/predict', { rows: [row] }), first);
   });
 
-  test('the command line trains, lists, shows, predicts, exports, promotes and rolls back', async () => {
+  test('the command line trains, lists, shows, predicts, compares, exports, promotes and rolls back', async () => {
     const env = { MILLRACE_ADDRESS: server.address, MILLRACE_TOKEN: server.adminToken };
     const run = async (words: string[], stdin?: string) => {
       const done = await millrace(['model', ...words], { env, ...(stdin === undefined ? {} : { stdin }) });
@@ -267,7 +267,12 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
     assert.match(await run(['show', 'churn@2']), /Judged on 1,409 rows/);
     const predicted = JSON.parse(await run(['predict', 'churn@2'], '{"tenure":1,"Contract":"Month-to-month"}\n'));
     assert.equal(typeof predicted['predicted_Churn'], 'boolean');
-    assert.match(await run(['promote', 'churn@challenger']), /champion is version 2/);
+    assert.match(await run(['compare', 'churn@challenger', 'telco', '--baseline', '1']), /roc_auc.*the same rows/);
+    assert.match((await millrace(['model', 'compare', 'churn@challenger', 'nosuch'], { env })).stderr, /^SQL_TABLE/);
+    assert.match(await run(['promote', 'churn@challenger']), /Beside the champion so far.*logLoss.*champion is version 2/s);
+    const shadow = await millrace(['model', 'promote', 'churn@1', '--alias', 'shadow'], { env });
+    assert.match(shadow.stderr, /^Not compared with the shadow so far/);
+    assert.match(shadow.stdout, /shadow is version 1/);
     assert.match(await run(['rollback', 'churn']), /champion is version 1/);
     const portable = join(workspace, 'exported.onnx');
     await run(['export', 'churn', '--format', 'onnx', '--output', portable]);

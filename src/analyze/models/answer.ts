@@ -93,7 +93,8 @@ export async function answerCalls(planned: Planned, answering: Answering): Promi
     const file = answering.open(call.model);
     const input = call.input === null ? null : await keepInput(planned, call, answering);
     const { reader, workshop, pause } = answering;
-    await entry.answer({ call, file, reader, input, as, workshop, pause });
+    const version = (spelled: string) => answering.open(`${call.model.split('@')[0]!}@${spelled.toLowerCase()}`);
+    await entry.answer({ call, file, version, reader, input, as, workshop, pause });
   }
 }
 

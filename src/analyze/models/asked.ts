@@ -11,6 +11,8 @@ export interface Asked {
   readonly reader: Reader;
   /** The rows of the call's table or query. */
   readonly input: { readonly table: string; readonly columns: readonly Column[] } | null;
+  /** Another version of the same model, by its number or alias. MODEL_UNKNOWN, MODEL_FILE. */
+  readonly version: (spelled: string) => ModelFile;
   /** The name that the answer must get. */
   readonly as: string;
   readonly workshop: Pick<Workshop, 'answerer' | 'features'>;

@@ -5,6 +5,7 @@ import { quoteLiteral } from '#sql';
 import { type AppendColumn, name, type Weights } from '#store';
 import { type Asked, beside, misfit, scoredInput } from './asked.ts';
 import { clusterCentroids, evaluateClusters, predictClusters } from './clusters.ts';
+import { type Compared as ComparedFigure, type Pair, pairs, compared as withInterval } from './compare.ts';
 import { counted, driftOf, type Reference } from './drift.ts';
 import {
   classificationFigures,
@@ -63,6 +64,13 @@ export const modelFunctions: readonly ModelFunction[] = [
     answer: confusionMatrix,
   },
   { name: 'ROC_CURVE', summary: 'Counts at each threshold.', input: 'optional', settings: [], numbers: 'thresholds', answer: rocCurve },
+  {
+    name: 'COMPARE',
+    summary: 'Two versions on the same rows, with the interval of their difference.',
+    input: 'optional',
+    settings: ['baseline', 'confidence_level'],
+    answer: compareVersions,
+  },
   {
     name: 'VALIDATE_DATA_SKEW',
     summary: 'Whether rows and their scores are still like those of the training.',
@@ -368,17 +376,47 @@ function comparedBy(file: ModelFile): Compared[] {
       ? []
       : [{ input, reference, column: ({ inputs: read }) => read.find(({ name: own }) => own === input) ?? null }],
   );
-  const scores = scoreReference(file);
-  if (scores === null) return inputs;
-  const width = 2;
-  const values = ({ answers }: Scored) => Float64Array.from({ length: answers.length / width }, (_, row) => answers[row * width + 1]!);
+  return [...comparedScores(file), ...inputs];
+}
+
+/** Scores beside those of the rows that were held out: a number's values, the second of two classes' probability, of more classes which was given and its probability. */
+function comparedScores(file: ModelFile): Compared[] {
+  const { classes, report } = file.model;
+  const numbers = (input: string, reference: Reference, of: (scored: Scored, row: number) => number): Compared => ({
+    input,
+    reference,
+    column: (block) => ({
+      name: input,
+      kind: 'number',
+      values: Float64Array.from({ length: block.answers.length / block.width }, (_, row) => of(block, row)),
+    }),
+  });
+  if (classes?.length === 2) {
+    const reference = scoreReference(file);
+    return reference === null ? [] : [numbers('__SCORE__', reference, ({ answers }, row) => answers[row * 2 + 1]!)];
+  }
+  // Absent in files that know none.
+  const answered = report?.answered ?? null;
+  if (answered === null) return [];
+  const { edges, counts } = answered.spread;
+  const spread: Reference = { kind: 'number', edges, counts: [...counts, 0] };
+  if (classes === null || answered.classes === null) return [numbers('__SCORE__', spread, ({ answers }, row) => answers[row]!)];
+  const given = ({ answers, width }: Scored, row: number) => decide(answers, row * width, width, 0.5);
   return [
-    { input: '__SCORE__', reference: scores, column: (block) => ({ name: 'score', kind: 'number', values: values(block) }) },
-    ...inputs,
+    {
+      input: '__SCORE__',
+      reference: { kind: 'levels', levels: classes, counts: [...answered.classes, 0, 0] },
+      column: (block) => ({
+        name: '__SCORE__',
+        kind: 'text',
+        values: Array.from({ length: block.answers.length / block.width }, (_, row) => classes[given(block, row)]!),
+      }),
+    },
+    numbers('__CONFIDENCE__', spread, (block, row) => block.answers[row * block.width + given(block, row)]!),
   ];
 }
 
-/** Scores of the rows that were held out, in tenths, from the counts at each threshold; null but for two classes. */
+/** Scores of the rows that were held out, in tenths, from the counts at each threshold of two classes. */
 function scoreReference({ model }: ModelFile): Reference | null {
   const thresholds = model.report?.thresholds;
   if (!thresholds || model.classes?.length !== 2) return null;
@@ -424,6 +462,61 @@ async function dataSkew(asked: Asked): Promise<void> {
     { input: 'text', is_anomaly: 'text' },
   );
 }
+
+/** Fewer rows have no interval worth the name. */
+const LEAST_COMPARED = 30;
+
+async function compareVersions(asked: Asked): Promise<void> {
+  const { file, call, input } = asked;
+  const level = call.settings['confidence_level'] ?? 0.95;
+  if (typeof level !== 'number' || !(level >= 0.5 && level <= 0.9999)) misfit(asked, `confidence_level is not from 0.5 to 0.9999`);
+  const spelled = String(call.settings['baseline'] ?? 'champion');
+  const other: Asked = { ...asked, file: asked.version(spelled) };
+  const alike = (of: ModelFile) => JSON.stringify([of.model.task, of.model.target, of.model.classes]);
+  if (file.model.format === 'clusters' || alike(file) !== alike(other.file)) misfit(asked, `"${spelled}" predicts something else`);
+  let rows: number | null = null;
+  let found: readonly Pair[];
+  if (input === null) found = reportedPairs(asked, other);
+  else {
+    const [baseline, candidate] = [await judged(other), await judged(asked)];
+    rows = candidate.truth.length;
+    if (rows < LEAST_COMPARED) misfit(asked, `${rows} rows with a label are too few to compare by; at least ${LEAST_COMPARED} are needed`);
+    found = pairs(baseline, candidate);
+  }
+  const told = found.map((pair) => withInterval(pair, level as number));
+  const each = <K extends keyof ComparedFigure>(of: K) => told.map((figure) => figure[of]);
+  await tell(
+    asked,
+    {
+      metric: each('metric'),
+      baseline: each('baseline'),
+      candidate: each('candidate'),
+      difference: each('difference'),
+      low: each('low'),
+      high: each('high'),
+      p_value: each('p'),
+      better: each('better'),
+      rows: told.map(() => rows),
+      compared_on: told.map(() => (rows === null ? 'the rows that each held out' : 'the same rows')),
+    },
+    { metric: 'text', better: 'text', compared_on: 'text' },
+  );
+}
+
+/** Each on the rows that it held out itself: their errors add up as if the rows were others, which is the wider interval where they are the same. */
+function reportedPairs(asked: Asked, other: Asked): Pair[] {
+  const [candidate, baseline] = [reportOf(asked).scores, reportOf(other).scores];
+  const found = candidate.flatMap(({ metric, value, error }): Pair[] => {
+    const before = baseline.find((score) => score.metric === metric);
+    const lessIsBetter = LESS_IS_BETTER.has(metric);
+    return before === undefined
+      ? []
+      : [{ metric, lessIsBetter, baseline: before.value, candidate: value, variance: error ** 2 + before.error ** 2 }];
+  });
+  return found.length > 0 ? found : misfit(asked, 'not both were judged in training; give a table of rows that neither has seen');
+}
+
+const LESS_IS_BETTER: ReadonlySet<string> = new Set(['logLoss', 'rmse', 'mae', 'pinball']);
 
 async function featureInfo(asked: Asked): Promise<void> {
   const { profile } = asked.file;

@@ -3,7 +3,7 @@ import { createReadStream, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorFromBody, fail } from '#core';
+import { errorFromBody, fail, MillraceError } from '#core';
 import { progress } from '#run';
 import type { ModelAnswer, ModelsAnswer, PredictAnswer, QueryAnswer, TrainingsAnswer } from '#server';
 import { type Client, connect, errorOf, workspaceOption } from '../client.ts';
@@ -11,7 +11,7 @@ import type { Command, Input, Io } from '../command.ts';
 import { modelReport } from '../print/model.ts';
 import { table, text } from '../print/table.ts';
 
-const ACTIONS = { train, list, show, predict, drift, export: exportModel, promote, rollback: rollBack, drop } as const;
+const ACTIONS = { train, list, show, predict, compare, drift, export: exportModel, promote, rollback: rollBack, drop } as const;
 type Action = keyof typeof ACTIONS;
 
 /** Rows sent at a time by predict. */
@@ -27,7 +27,7 @@ export const model: Command = {
     {
       name: 'FILE',
       summary:
-        'predict: NDJSON rows; - or nothing reads them from standard input. drift: the table to compare. Default: the requests that were kept.',
+        'predict: NDJSON rows; - or nothing reads them from standard input. drift: the table to compare. Default: the requests that were kept. compare, promote: a table of rows that neither version has seen. Default: what each held out in training.',
     },
   ],
   options: [
@@ -45,12 +45,14 @@ export const model: Command = {
       summary: 'export: the model’s data, one JavaScript file that needs nothing, or ONNX.',
       default: 'json',
     },
+    { name: 'baseline', type: 'text', summary: 'compare: the version or alias to compare with.', default: 'champion' },
     { name: 'since', type: 'text', summary: 'drift: how far back to look at kept requests, like 24h or 30m.', default: '24h' },
     { name: 'output', type: 'text', summary: 'export: the file to write. Default: standard output.' },
   ],
   usage: [
     '  millrace model drift customers_churned mart.customers_today',
     '  millrace model train mart.customers --predict churned --budget 30s',
+    '  millrace model compare customers_churned@challenger mart.customers_june',
     '  millrace model promote customers_churned@2',
     '  Ctrl-C while training ends the search and keeps the best model so far; a second one gives up.',
   ].join('\n'),
@@ -208,13 +210,26 @@ async function drift(input: Input, io: Io): Promise<number> {
   const name = nameOf(input, 'the model');
   const source = input.positionals[2];
   const from = source === undefined ? await keptRequests(client, input) : `(SELECT * FROM ${quoted(source)})`;
-  const [model, version] = name.split('@') as [string, string?];
-  const spelled = `${quoted(model)}${version === undefined ? '' : `@${version.replaceAll(/[^a-z0-9_]/gi, '')}`}`;
   const { columns, rows } = await client.json<QueryAnswer>('POST', '/v1/query', {
-    sql: `SELECT * FROM ML.VALIDATE_DATA_SKEW(MODEL ${spelled}, ${from}) ORDER BY psi DESC`,
+    sql: `SELECT * FROM ML.VALIDATE_DATA_SKEW(MODEL ${spelled(name)}, ${from}) ORDER BY psi DESC`,
   });
   io.stdout.write(`${table(columns, rows, widthOf(io))}\n`);
   return 0;
+}
+
+/** What the version does better or worse than the baseline, with the interval of the difference. */
+async function compare(input: Input, io: Io): Promise<number> {
+  io.stdout.write(`${await comparison(input, String(input.options['baseline']), io)}\n`);
+  return 0;
+}
+
+async function comparison(input: Input, baseline: string, io: Io): Promise<string> {
+  const source = input.positionals[2];
+  const from = source === undefined ? '' : `, (SELECT * FROM ${quoted(source)})`;
+  const { columns, rows } = await connect(input, io).json<QueryAnswer>('POST', '/v1/query', {
+    sql: `SELECT * FROM ML.COMPARE(MODEL ${spelled(nameOf(input, 'the model'))}${from}, STRUCT(${literal(baseline)} AS baseline))`,
+  });
+  return table(columns, rows, widthOf(io));
 }
 
 /** Rows of the model's topic as its inputs; a value that is not of the column's type counts as missing. */
@@ -253,8 +268,17 @@ async function exportModel(input: Input, io: Io): Promise<number> {
 }
 
 async function promote(input: Input, io: Io): Promise<number> {
+  const alias = String(input.options['alias']);
+  try {
+    io.stdout.write(`Beside the ${alias} so far\n${await comparison(input, alias, io)}\n`);
+  } catch (thrown) {
+    // It is for information: only a table that was named has to be readable.
+    if (!(thrown instanceof MillraceError) || (thrown.code !== 'MODEL_UNKNOWN' && thrown.code !== 'MODEL_FUNCTION')) throw thrown;
+    if (input.positionals[2] !== undefined && thrown.code === 'MODEL_FUNCTION') throw thrown;
+    io.stderr.write(`Not compared with the ${alias} so far: ${thrown.message}\n`);
+  }
   const entry = await connect(input, io).json<ModelsAnswer['models'][number]>('POST', `${pathOf(input)}/promote`, {
-    alias: input.options['alias'],
+    alias,
   });
   return told(entry, io);
 }
@@ -281,6 +305,12 @@ function nameOf({ positionals }: Input, what: string): string {
 }
 
 const pathOf = (input: Input): string => `/v1/models/${encodeURIComponent(nameOf(input, 'the model'))}`;
+/** As ML functions take it. */
+function spelled(name: string): string {
+  const [model, version] = name.split('@') as [string, string?];
+  return `${quoted(model)}${version === undefined ? '' : `@${version.replaceAll(/[^a-z0-9_]/gi, '')}`}`;
+}
+
 const literal = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 const quoted = (name: string): string =>
   name

@@ -10,15 +10,17 @@ import {
   confusion,
   determination,
   f1,
+  gapEdges,
   type Judged,
   meanAbsolute,
   miscalibration,
   ranking,
+  spread,
   thresholds,
   withError,
 } from '../metrics.ts';
 import type { Learned } from '../model.ts';
-import { answerer } from '../predict.ts';
+import { answerer, mostProbable } from '../predict.ts';
 import type { Figure, MetricName, Report, Trial, Warning } from '../report.ts';
 import { cardOf } from './card.ts';
 import { dependence, importance, slices } from './inspect.ts';
@@ -77,6 +79,7 @@ export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learn
     thresholds: binary ? thresholds(real) : null,
     calibration: bins,
     reliability: bins && { brier: brier(real), expectedError: calibrationError(bins), miscalibration: miscalibration(real) },
+    answered: binary ? null : answered(real),
     ranking: binary ? ranking(real) : null,
     acting: points,
     money: points && study.plan.money ? worth(points, study.plan.money) : null,
@@ -109,6 +112,7 @@ export function unjudged(study: Study, all: Lessons, blend: Learned, made: Made)
     thresholds: null,
     calibration: null,
     reliability: null,
+    answered: null,
     ranking: null,
     acting: null,
     money: null,
@@ -126,6 +130,23 @@ export function unjudged(study: Study, all: Lessons, blend: Learned, made: Made)
 
 function against(lesson: Lesson, answers: Float64Array, width: number): Judged {
   return { truth: lesson.targets, weights: lesson.weights, answers, width };
+}
+
+/** Rows count alike here: what comes later has no weights. */
+function answered({ answers, width }: Judged): NonNullable<Report['answered']> {
+  if (width === 1) return { classes: null, spread: spread(answers, gapEdges(answers)) };
+  const given = Uint32Array.from({ length: answers.length / width }, (_, row) => mostProbable(answers, row * width, width));
+  const classes = new Array<number>(width).fill(0);
+  for (const k of given) classes[k]!++;
+  // Tenths of the probability, not of the rows: a model that is always sure has them all within a hair of each other.
+  const sure = Float64Array.from(given, (k, row) => answers[row * width + k]!);
+  return {
+    classes,
+    spread: spread(
+      sure,
+      Array.from({ length: 9 }, (_, k) => (k + 1) / 10),
+    ),
+  };
 }
 
 /** Of real rows: class weights are for learning and choosing. */
