@@ -23,7 +23,7 @@ export interface Explanation {
  * What each column adds to a score, for models of trees and linear ones, and to an answer, for blends of them (MODEL_EXPLAIN for others); the
  * features of one column are added up. Errors as `predict`. Trees: SHAP values; cost a row: trees × leaves × depth². Linear models: weight
  * times value, from a base of a row with mean numbers and no categories. Blends: the weighted sum of the members' explanations, each carried
- * from its scores to its answers (`carried`); exact for numbers, and adding up to the answer always.
+ * from its scores to its answers (`carried`): exact where scores are answers, and adding up to the answer always.
  */
 export function explain(model: Model, columns: readonly ColumnData[]): Explanation[] {
   const { learned } = model;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type ColumnData, explain, type Model, predict, train } from '#learn';
+import { type ColumnData, explain, type Model, type Plan, predict, train } from '#learn';
 import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
 import { type Forest, goesLeft, scoreRow } from '../../src/learn/trees/forest.ts';
 import { plainKernel } from '../../src/learn/trees/kernel.ts';
@@ -147,13 +147,19 @@ test('of linear models each column is told what it adds; the features of one col
 });
 
 /** The members of a blend, trained one by one on the same table. */
-async function blendOf(target: ColumnData, columns: readonly ColumnData[]): Promise<Model> {
+async function blendOf(target: ColumnData, columns: readonly ColumnData[], counts = false): Promise<Model> {
   const table = [...columns, target];
   const trees = await train({ target: 'y', learner: 'trees', trees: { rounds: 25, maxLeaves: 8 } }, table);
   const linear = await train({ target: 'y', learner: 'linear' }, table);
-  const bayes = trees.classes === null ? [] : [await train({ target: 'y', learner: 'bayes' }, table)];
+  const third: Partial<Plan>[] =
+    trees.classes !== null
+      ? [{ learner: 'bayes' }]
+      : counts
+        ? [{ learner: 'trees', trees: { rounds: 40, maxLeaves: 8, loss: 'poisson' } }]
+        : [];
+  const more = await Promise.all(third.map((plan) => train({ target: 'y', ...plan }, table)));
   assert.deepEqual(linear.encoders, trees.encoders);
-  const members = [trees, linear, ...bayes].map(({ learned }, m, all) => ({
+  const members = [trees, linear, ...more].map(({ learned }, m, all) => ({
     weight: [0.6, 0.3, 0.1][m]! / (all.length === 2 ? 0.9 : 1),
     learned,
   }));
@@ -200,9 +206,9 @@ const mixedTargets: readonly [string, ColumnData][] = [
     ),
   ],
 ];
-for (const [what, target] of mixedTargets) {
+for (const [what, target, counts] of [...mixedTargets, ['a number, one with a logarithmic link', mixedTargets[0]![1], true] as const]) {
   test(`blends of ${what}: the columns add up from the base to the answer, for each class`, async () => {
-    const blend = await blendOf(target, mixedColumns);
+    const blend = await blendOf(target, mixedColumns, counts);
     const found = explain(blend, mixedColumns);
     const answers = predict(blend, mixedColumns).columns.slice(blend.classes === null ? 0 : 1);
     const told = blend.classes === null ? answers : blend.classes.length === 2 ? [answers[1]!] : answers;

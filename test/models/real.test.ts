@@ -202,7 +202,7 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
     assert.ok(figures!['roc_auc'] > 0.88 && figures!['accuracy'] > 0.8, JSON.stringify(figures));
     const predicted = await sql(`SELECT * FROM ML.PREDICT(MODEL census_model, (SELECT * FROM input_data WHERE dataframe = 'prediction'))`);
     assert.ok(predicted.length > 3000 && predicted.every((row) => ['<=50K', '>50K'].includes(row['predicted_income_bracket'])));
-    const weights = await sql(`SELECT * FROM ML.WEIGHTS(MODEL census_model) WHERE processed_input = 'education_num' AND category IS NULL`);
+    const weights = await sql(`SELECT * FROM ML.WEIGHTS(MODEL census_model) WHERE processed_input = 'education_num'`);
     assert.ok(weights[0]!['weight'] > 0);
   });
 

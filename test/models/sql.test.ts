@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type House, openHouse, refused, TREES, VISITORS } from './fixture.ts';
+import { type House, openHouse, type Row, refused, TREES, VISITORS } from './fixture.ts';
 
 let house: House;
 const ask: House['ask'] = (sql, more) => house.ask(sql, more);
@@ -218,8 +218,15 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     );
     for (const [figure, value] of Object.entries(pages!)) assert.ok(Math.abs(features[1]![figure] - value) < 1e-6, figure);
     assert.equal((await ask('SELECT * FROM ML.TRAINING_INFO(MODEL buyers)')).length, 1);
+    assert.ok(features.every((row) => row['dimension'] === null));
     const [trial] = await ask('SELECT * FROM ML.TRIAL_INFO(MODEL buyers)');
     assert.equal(JSON.parse(trial!['hyperparameters']).rounds, 20);
+    assert.deepEqual([trial!['trial_id'], trial!['is_optimal'], trial!['error_message']], [1, true, null]);
+    const [round] = await ask('SELECT * FROM ML.TRAINING_INFO(MODEL buyers)');
+    assert.deepEqual(
+      [round!['iteration'], round!['loss'], round!['learning_rate'], round!['eval_loss']],
+      [0, null, 0.1, trial!['eval_loss']],
+    );
     const importance = await ask('SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL buyers)');
     assert.equal(importance[0]!['feature'], 'pages');
     assert.equal((await ask('SELECT * FROM ML.GLOBAL_EXPLAIN(MODEL buyers)'))[0]!['feature'], 'pages');
@@ -230,17 +237,27 @@ describe('models in SQL', { timeout: 120_000 }, () => {
       `CREATE MODEL line OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['spent']) AS SELECT pages, source, spent FROM visitors WHERE pages IS NOT NULL`,
     );
     const weights = await ask('SELECT * FROM ML.WEIGHTS(MODEL line)');
-    const of = (input: string, category: string | null) =>
-      weights.find((row) => row['processed_input'] === input && row['category'] === category)!['weight'];
+    assert.deepEqual(Object.keys(weights[0]!), ['processed_input', 'weight', 'category_weights']);
+    const read = (rows: Row[], input: string, category?: string) => {
+      const row = rows.find((each) => each['processed_input'] === input)!;
+      return category === undefined ? row['weight'] : row['category_weights'].find((each: Row) => each['category'] === category)['weight'];
+    };
+    const standard = await ask('SELECT * FROM ML.WEIGHTS(MODEL line, STRUCT(true AS standardize))');
     const [stats] = await ask('SELECT avg(pages) AS mean, stddev_pop(pages) AS deviation FROM visitors');
     const rows = await ask('SELECT * FROM ML.PREDICT(MODEL line, (SELECT * FROM visitors WHERE pages IS NOT NULL LIMIT 50))');
     for (const row of rows) {
-      const expected =
-        of('__INTERCEPT__', null) +
-        (of('pages', null) * (row['pages'] - stats!['mean'])) / stats!['deviation'] +
-        of('source', row['source']);
-      assert.ok(Math.abs(row['predicted_spent'] - expected) < 1e-5, `${row['predicted_spent']} and ${expected}`);
+      const own = read(weights, '__INTERCEPT__') + read(weights, 'pages') * row['pages'] + read(weights, 'source', row['source']);
+      const scaled =
+        read(standard, '__INTERCEPT__') +
+        (read(standard, 'pages') * (row['pages'] - stats!['mean'])) / stats!['deviation'] +
+        read(standard, 'source', row['source']);
+      for (const expected of [own, scaled])
+        assert.ok(Math.abs(row['predicted_spent'] - expected) < 1e-5, `${row['predicted_spent']} and ${expected}`);
     }
+    // A number that is missing counts what its row says of that.
+    const [lost] = await ask(`SELECT * FROM ML.PREDICT(MODEL line, (SELECT NULL::BIGINT AS pages, 'mail' AS source))`);
+    const missing = read(weights, '__INTERCEPT__') + read(weights, 'pages', 'missing') + (read(weights, 'source', 'mail') ?? 0);
+    assert.ok(Math.abs(lost!['predicted_spent'] - missing) < 1e-5, `${lost!['predicted_spent']} and ${missing}`);
     await assert.rejects(ask('SELECT * FROM ML.WEIGHTS(MODEL buyers)'), refused('MODEL_FUNCTION'));
     await assert.rejects(ask('SELECT * FROM ML.CONFUSION_MATRIX(MODEL line)'), refused('MODEL_FUNCTION'));
   });

@@ -45,7 +45,7 @@ export const modelFunctions: readonly ModelFunction[] = [
     name: 'EXPLAIN_PREDICT',
     summary: 'Each row with what moved its prediction.',
     input: 'required',
-    settings: ['top_k_features'],
+    settings: ['top_k_features', 'threshold'],
     answer: explainRows,
   },
   {
@@ -81,7 +81,7 @@ export const modelFunctions: readonly ModelFunction[] = [
   { name: 'FEATURE_INFO', summary: 'What the columns held in training.', input: 'none', settings: [], answer: featureInfo },
   { name: 'TRAINING_INFO', summary: 'The models tried, with their loss.', input: 'none', settings: [], answer: trainingInfo },
   { name: 'TRIAL_INFO', summary: 'The models tried, with their settings.', input: 'none', settings: [], answer: trialInfo },
-  { name: 'WEIGHTS', summary: 'Weights of a linear model.', input: 'none', settings: [], answer: weights },
+  { name: 'WEIGHTS', summary: 'Weights of a linear model.', input: 'none', settings: ['standardize'], answer: weights },
   {
     name: 'FEATURE_IMPORTANCE',
     summary: 'What is lost when a column is shuffled.',
@@ -174,12 +174,13 @@ function predictionColumns(file: ModelFile, answers: Float64Array, threshold: nu
 async function explainRows(asked: Asked): Promise<void> {
   const { file, reader, as } = asked;
   const { target, classes } = file.model;
+  const threshold = thresholdOf(asked);
   const top = Number(asked.call.settings['top_k_features'] ?? 5);
   if (!(top >= 1)) misfit(asked, 'top_k_features must be at least 1');
   const model = trainedModel(asked);
   const answers = `${as}_p`;
   const explained = (block: Scored | null): AppendColumn[] => {
-    const codes = block === null ? new Float64Array(0) : classCodes(block.answers, block.width, 0.5);
+    const codes = block === null ? new Float64Array(0) : classCodes(block.answers, block.width, threshold);
     const rows = [...codes.keys()];
     const outputs = block === null ? [] : explain(model, asked.workshop.features(file, block.inputs));
     const scoreOf = (row: number) => (outputs.length === 1 ? outputs[0]! : outputs[codes[row]!]!);
@@ -344,14 +345,18 @@ async function rocCurve(asked: Asked): Promise<void> {
   ]);
 }
 
-/** Rows of plain values as the answer; the columns are those named, texts or numbers. */
+/** Rows of plain values as the answer; the columns are those named, texts or numbers, or what `shown` selects of them. */
 async function tell(
   asked: Asked,
   columns: Readonly<Record<string, readonly (string | null)[] | readonly (number | null)[]>>,
   kinds: Readonly<Record<string, AppendColumn['kind']>>,
+  shown?: string,
+  more = '',
 ): Promise<void> {
-  await asked.reader.append(
-    asked.as,
+  const { reader, as } = asked;
+  const rows = shown === undefined ? as : `${as}_r`;
+  await reader.append(
+    rows,
     Object.entries(columns).map(([column, values]): AppendColumn => {
       if (kinds[column] === 'text') return { name: column, kind: 'text', values: [...(values as readonly (string | null)[])] };
       return {
@@ -361,6 +366,7 @@ async function tell(
       };
     }),
   );
+  if (shown !== undefined) await reader.own(`CREATE TEMP VIEW ${name(as)} AS SELECT ${shown} FROM ${name(rows)} ${more}`);
 }
 
 /** What is compared: the scores first, where their counts on held-out rows are known, then each input. */
@@ -528,28 +534,37 @@ async function featureInfo(asked: Asked): Promise<void> {
       ...Object.fromEntries(figures.map((figure) => [figure, profile.map((each) => each[figure])])),
     },
     { input: 'text' },
+    // Of arrays only, which are no input here.
+    '*, NULL::BIGINT AS dimension',
   );
 }
 
 async function trainingInfo(asked: Asked): Promise<void> {
   const { trials } = reportOf(asked);
+  const shown =
+    'training_run::BIGINT AS training_run, iteration::BIGINT AS iteration, NULL::DOUBLE AS loss, eval_loss, learning_rate, duration_ms::BIGINT AS duration_ms, learner, rounds::BIGINT AS rounds';
   await tell(
     asked,
     {
       training_run: trials.map(() => 0),
-      iteration: trials.map((_, n) => n + 1),
+      iteration: trials.map((_, n) => n),
       learner: trials.map(({ candidate }) => candidate.name),
       rounds: trials.map(({ rounds }) => rounds),
       eval_loss: trials.map(({ score: loss }) => loss),
+      learning_rate: trials.map(({ candidate }) => (candidate.learner === 'trees' ? candidate.options.learningRate : null)),
       duration_ms: trials.map(({ trainMillis }) => Math.round(trainMillis)),
     },
     { learner: 'text' },
+    shown,
   );
 }
 
 async function trialInfo(asked: Asked): Promise<void> {
   const { trials, metric } = reportOf(asked);
-  const best = Math.max(...trials.map(({ share }) => share));
+  const least = Math.min(...trials.map(({ score }) => score));
+  const optimal = trials.findIndex(({ score }) => score === least);
+  const shown =
+    'trial_id::BIGINT AS trial_id, trial, hyperparameters, metric, NULL::DOUBLE AS training_loss, eval_loss, share, status, NULL::VARCHAR AS error_message, is_optimal = 1 AS is_optimal';
   await tell(
     asked,
     {
@@ -560,23 +575,34 @@ async function trialInfo(asked: Asked): Promise<void> {
       eval_loss: trials.map(({ score: loss }) => loss),
       share: trials.map(({ share }) => share),
       status: trials.map(() => 'SUCCEEDED'),
-      is_optimal: trials.map(({ share }) => Number(share === best)),
+      is_optimal: trials.map((_, n) => Number(n === optimal)),
     },
     { trial: 'text', hyperparameters: 'text', metric: 'text', status: 'text' },
+    shown,
   );
 }
 
 async function weights(asked: Asked): Promise<void> {
-  const rows = weightsOf(trainedModel(asked)) ?? misfit(asked, 'it is not one linear model; ML.FEATURE_IMPORTANCE answers for every kind');
+  const standardised = asked.call.settings['standardize'] ?? false;
+  if (typeof standardised !== 'boolean') misfit(asked, 'standardize is neither true nor false');
+  const rows =
+    weightsOf(trainedModel(asked), standardised === true) ??
+    misfit(asked, 'it is not one linear model; ML.FEATURE_IMPORTANCE answers for every kind');
+  const several = rows.some(({ label }) => label !== null);
+  const shown = `processed_input, max(weight) FILTER (category IS NULL) AS weight,
+    coalesce(list({'category': category, 'weight': weight} ORDER BY place) FILTER (category IS NOT NULL), []) AS category_weights${several ? ', class_label' : ''}`;
   await tell(
     asked,
     {
+      place: rows.map((_, n) => n),
       processed_input: rows.map(({ input }) => input),
       category: rows.map(({ category }) => category),
-      class: rows.map(({ label }) => label),
+      class_label: rows.map(({ label }) => label),
       weight: rows.map(({ weight }) => weight),
     },
-    { processed_input: 'text', category: 'text', class: 'text' },
+    { processed_input: 'text', category: 'text', class_label: 'text' },
+    shown,
+    'GROUP BY processed_input, class_label ORDER BY min(place)',
   );
 }
 

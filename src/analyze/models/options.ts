@@ -57,6 +57,11 @@ const share: (set: (draft: Draft, value: number) => void) => Setter = (set) => (
   set(draft, value as number);
 };
 
+const weightColumn: Setter = (draft, value, refuse) => {
+  if (typeof value !== 'string') refuse('names a column');
+  draft.weight = value as string;
+};
+
 /** Every option; ranges are the plan's own (LEARN_PLAN). */
 const OPTIONS: Readonly<Record<string, Setter>> = {
   model_type: () => {},
@@ -88,10 +93,8 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
   num_trials: number((draft, value) => {
     draft.budget = { ...draft.budget, trials: value };
   }),
-  weight_col: (draft, value, refuse) => {
-    if (typeof value !== 'string') refuse('names a column');
-    draft.weight = value as string;
-  },
+  weight_col: weightColumn,
+  instance_weight_col: weightColumn,
   auto_class_weights: (draft, value, refuse) => {
     if (typeof value !== 'boolean') refuse('is true or false');
     if (value === true) draft.classWeights = 'balanced';
@@ -133,6 +136,9 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
   }),
   colsample_bytree: number((draft, value) => {
     draft.trees['columnSample'] = value;
+  }),
+  colsample_bynode: number((draft, value) => {
+    draft.trees['splitColumnSample'] = value;
   }),
   min_split_loss: number((draft, value) => {
     draft.trees['minGain'] = value;
@@ -217,7 +223,15 @@ const MEANINGLESS: readonly { readonly of: (kind: Kind) => boolean; readonly opt
   },
   {
     of: ({ learner }) => learner === 'linear',
-    options: ['learn_rate', 'max_tree_depth', 'subsample', 'colsample_bytree', 'min_split_loss', 'min_tree_child_weight'],
+    options: [
+      'learn_rate',
+      'max_tree_depth',
+      'subsample',
+      'colsample_bytree',
+      'colsample_bynode',
+      'min_split_loss',
+      'min_tree_child_weight',
+    ],
     reason: 'is for trees; a linear model has max_iterations, l1_reg and l2_reg',
   },
   {
@@ -247,6 +261,8 @@ function checkMeaning(kind: Kind, options: Readonly<Record<string, OptionValue>>
     const option = of(kind) ? these.find((each) => given.includes(each)) : undefined;
     if (option !== undefined) fail('MODEL_OPTION', { option, problem: reason });
   }
+  if (given.includes('weight_col') && given.includes('instance_weight_col'))
+    fail('MODEL_OPTION', { option: 'instance_weight_col', problem: 'is weight_col by BigQuery’s name: give one of them' });
   if (given.includes('class_weights') && options['auto_class_weights'] === true)
     fail('MODEL_OPTION', { option: 'class_weights', problem: 'stands beside auto_class_weights: give one of them' });
   if (given.includes('contact_cost') && !given.includes('hit_value'))

@@ -2,7 +2,7 @@ import type { Model } from '#learn';
 
 export interface Weight {
   readonly input: string;
-  /** The level of a category, `missing` for the indicator of a missing number, null for the number itself. */
+  /** The level of a category, `missing` for what a missing number counts, null for the number itself. */
   readonly category: string | null;
   /** The class whose score it moves; null where there is one score. */
   readonly label: string | null;
@@ -10,31 +10,39 @@ export interface Weight {
 }
 
 /**
- * The weights of a linear model by column, or null for other models. A number's weight is for one standard deviation of it. Weights of words
- * and letters of free texts are left out: there are up to 150,000.
+ * The weights of a linear model by column, or null for other models: for one of the column's own unit, or where they are standardised for
+ * one standard deviation from the mean. Weights of words and letters of free texts are left out: there are up to 150,000.
  */
-export function weightsOf(model: Model): Weight[] | null {
+export function weightsOf(model: Model, standardised: boolean): Weight[] | null {
   const { learned } = model;
   if (learned.kind !== 'linear') return null;
   const { design, outputs } = learned;
   const values = new Float32Array(Uint8Array.from(Buffer.from(learned.weights, 'base64')).buffer);
+  const intercepts = [...learned.intercepts];
   const rows: Weight[] = [];
-  const add = (input: string, category: string | null, at: number): void => {
+  const labelOf = (output: number): string | null => (outputs === 1 ? null : (model.classes?.[output] ?? null));
+  const at = (column: number, output: number): number => values[column * outputs + output]!;
+  let column = 0;
+  design.parts.forEach((part, k) => {
+    const { input, levels } = featuresOf(model)[k]!;
     for (let output = 0; output < outputs; output++) {
-      const label = outputs === 1 ? null : (model.classes?.[output] ?? null);
-      rows.push({ input, category, label, weight: values[at * outputs + output]! });
+      const label = labelOf(output);
+      if (part.kind === 'levels') {
+        for (let level = 0; level < part.levels; level++)
+          rows.push({ input, category: levels?.[level] ?? String(level), label, weight: at(column + level, output) });
+        continue;
+      }
+      const own = at(column, output);
+      // What a row with the mean has of it: in the column's own unit that is part of the intercept, which a missing value gives back.
+      const atMean = standardised ? 0 : (own * part.mean) / part.deviation;
+      intercepts[output] = intercepts[output]! - atMean;
+      rows.push({ input, category: null, label, weight: standardised ? own : own / part.deviation });
+      if (part.missing) rows.push({ input, category: 'missing', label, weight: at(column + 1, output) + atMean });
+      else if (!standardised) rows.push({ input, category: 'missing', label, weight: atMean });
     }
-  };
-  let at = 0;
-  for (const [part, { input, levels }] of design.parts.map((each, k) => [each, featuresOf(model)[k]!] as const)) {
-    if (part.kind === 'number') {
-      add(input, null, at++);
-      if (part.missing) add(input, 'missing', at++);
-    } else for (let level = 0; level < part.levels; level++) add(input, levels?.[level] ?? String(level), at++);
-  }
-  learned.intercepts.forEach((weight, output) => {
-    rows.push({ input: '__INTERCEPT__', category: null, label: outputs === 1 ? null : (model.classes?.[output] ?? null), weight });
+    column += part.kind === 'levels' ? part.levels : part.missing ? 2 : 1;
   });
+  intercepts.forEach((weight, output) => void rows.push({ input: '__INTERCEPT__', category: null, label: labelOf(output), weight }));
   return rows;
 }
 

@@ -23,11 +23,13 @@ FROM ML.EVALUATE(MODEL penguins_model, (SELECT * FROM penguins WHERE body_mass_g
 SELECT count(*) = (SELECT count(*) FROM penguins WHERE island = 'Biscoe') AS every_row, count(predicted_body_mass_g) = count(*) AS every_prediction
 FROM ML.PREDICT(MODEL penguins_model, (SELECT * FROM penguins WHERE island = 'Biscoe'));
 
--- A gram of flipper is worth what was planted: a number's weight is for one standard deviation.
+-- A millimetre of flipper is worth what was planted, and a standard deviation of it as many times more.
 -- holds
-SELECT abs((SELECT weight FROM ML.WEIGHTS(MODEL penguins_model) WHERE processed_input = 'flipper_length_mm' AND category IS NULL)
-    / (SELECT stddev_pop(flipper_length_mm) FROM penguins WHERE body_mass_g IS NOT NULL) - 20) < 1 AS slope,
-  abs((SELECT max(weight) - min(weight) FROM ML.WEIGHTS(MODEL penguins_model) WHERE processed_input = 'species') - 1050) < 40 AS species;
+SELECT abs((SELECT weight FROM ML.WEIGHTS(MODEL penguins_model) WHERE processed_input = 'flipper_length_mm') - 20) < 1 AS slope,
+  abs((SELECT weight FROM ML.WEIGHTS(MODEL penguins_model, STRUCT(true AS standardize)) WHERE processed_input = 'flipper_length_mm')
+    / (SELECT stddev_pop(flipper_length_mm) FROM penguins WHERE body_mass_g IS NOT NULL) - 20) < 1 AS standardized,
+  abs((SELECT list_max([c.weight FOR c IN category_weights]) - list_min([c.weight FOR c IN category_weights])
+    FROM ML.WEIGHTS(MODEL penguins_model) WHERE processed_input = 'species') - 1050) < 40 AS species;
 
 -- holds
 SELECT bool_and(abs(baseline_prediction_value + list_sum([a.attribution FOR a IN top_feature_attributions]) - prediction_value) < 1e-6) AS adds_up,
