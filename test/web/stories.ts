@@ -289,6 +289,8 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await page.getByRole('textbox', { name: 'channel' }).fill('Referral');
     await page.getByRole('button', { name: words.model_predict, exact: true }).click();
     await page.locator('.predicted').waitFor();
+    await page.getByRole('button', { name: words.model_compare, exact: true }).click();
+    await page.locator('.compared tbody tr').nth(2).waitFor();
     await sound(story, 'model');
   },
 
@@ -433,12 +435,14 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
   },
 };
 
-/** What the stories need beside the main job: a model, trained in a second. */
+/** What the stories need beside the main job: a model and one that challenges it, trained in a second. */
 async function train(address: string, token: string): Promise<void> {
-  const sql = `CREATE MODEL main.stays OPTIONS(input_label_cols = ['stays'], model_type = 'LOGISTIC_REG')
-    AS SELECT hits > 1 AS stays, channel, device, country FROM mart.sessions`;
-  const made = await send(address, 'POST', '/v1/query', { authorization: `Bearer ${token}` }, { sql });
-  assert.equal(made.status, 200, made.text);
+  for (const more of ['', `, alias = 'challenger', ignore_cols = ['country']`]) {
+    const sql = `CREATE OR REPLACE MODEL main.stays OPTIONS(input_label_cols = ['stays'], model_type = 'LOGISTIC_REG'${more})
+      AS SELECT hits > 1 AS stays, channel, device, country FROM mart.sessions`;
+    const made = await send(address, 'POST', '/v1/query', { authorization: `Bearer ${token}` }, { sql });
+    assert.equal(made.status, 200, made.text);
+  }
 }
 
 /** A real file as a browser gets it dropped: the first lines of the UK shop's order lines. */

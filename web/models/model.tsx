@@ -1,7 +1,7 @@
 import { Button, NumberInput, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import type { Data } from '#visualize';
-import type { ModelAnswer, ModelReport, PredictAnswer, SessionAnswer } from '../../src/server/api.ts';
+import type { ModelAnswer, ModelReport, PredictAnswer, QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
 import { ask, call, Trouble } from '../api.ts';
 import { Chart } from '../chart/chart.tsx';
 import { Copied } from '../copy.tsx';
@@ -293,10 +293,61 @@ function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
 
 const numberOr = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
 
+/** Figures of a version beside the champion's, and whether they differ by more than chance. */
+function Compared({ version, rows }: { version: number; rows: QueryAnswer['rows'] }) {
+  const { t, number } = useWords();
+  const says = { candidate: t('model_version', { n: version }), baseline: t('model_champion'), unclear: t('model_unclear') };
+  return (
+    <Sideways label={t('model_compare')}>
+      <p className="faint small">{t('model_compare_lead')}</p>
+      <table className="plain compared">
+        <thead>
+          <tr>
+            <th />
+            <th className="end">{t('model_champion')}</th>
+            <th className="end">{t('model_version', { n: version })}</th>
+            <th className="end">{t('model_difference')}</th>
+            <th>{t('model_which_better')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([metric, baseline, candidate, difference, low, high, better]) => (
+            <tr key={String(metric)}>
+              <th scope="row">{String(metric)}</th>
+              <td className="end tabular">{number(short(Number(baseline)))}</td>
+              <td className="end tabular">{number(short(Number(candidate)))}</td>
+              <td className="end tabular">
+                {number(short(Number(difference)))}{' '}
+                <span className="faint small">
+                  {number(short(Number(low)))} – {number(short(Number(high)))}
+                </span>
+              </td>
+              <td>{says[better as keyof typeof says]}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Sideways>
+  );
+}
+
 function Registry({ model, who, onChange }: { model: ModelAnswer; who: SessionAnswer; onChange: () => void }) {
   const { t, instant, number } = useWords();
   const { name, versions, aliases } = model.model;
   const [trouble, setTrouble] = useState<Trouble | null>(null);
+  const [compared, setCompared] = useState<{ readonly version: number; readonly rows: QueryAnswer['rows'] } | null>(null);
+  const compare = async (version: number) => {
+    try {
+      const { rows } = await ask({
+        sql: `SELECT metric, baseline, candidate, difference, low, high, better FROM ML.COMPARE(MODEL ${name}@${version})`,
+      });
+      setCompared({ version, rows });
+      setTrouble(null);
+    } catch (thrown) {
+      if (!(thrown instanceof Trouble)) throw thrown;
+      setTrouble(thrown);
+    }
+  };
   const promote = async (version: number) => {
     try {
       await call('POST', `/v1/models/${encodeURIComponent(`${name}@${version}`)}/promote`, { body: { alias: 'champion' } });
@@ -331,14 +382,22 @@ function Registry({ model, who, onChange }: { model: ModelAnswer; who: SessionAn
                   .join(' · ')}
               </p>
             </div>
-            {who.role !== 'viewer' && aliases['champion'] !== version && (
-              <Button variant="default" onClick={() => promote(version)}>
-                {t('model_promote')}
-              </Button>
+            {aliases['champion'] !== version && (
+              <div className="try-row">
+                <Button variant="default" onClick={() => compare(version)}>
+                  {t('model_compare')}
+                </Button>
+                {who.role !== 'viewer' && (
+                  <Button variant="default" onClick={() => promote(version)}>
+                    {t('model_promote')}
+                  </Button>
+                )}
+              </div>
             )}
           </li>
         ))}
       </ul>
+      {compared !== null && <Compared version={compared.version} rows={compared.rows} />}
       <Copied text={versions.find(({ version }) => version === model.version)!.query} />
     </section>
   );

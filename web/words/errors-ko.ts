@@ -35,7 +35,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   LEARN_STOPPED: '첫 모델이 나오기 전에 학습을 멈췄습니다.',
   MODEL_INVALID: '올바른 모델 파일이 아닙니다: {problem}.',
   MODEL_INPUT: '“{column}”에 {value}을(를) 받을 수 없습니다. 학습할 때는 {expected}이었습니다.',
-  MODEL_EXPLAIN: '“{kind}” 모델은 행마다 설명할 수 없습니다. 트리 모델은 됩니다.',
+  MODEL_EXPLAIN: '“{kind}” 모델은 행마다 설명할 수 없습니다. 트리와 선형 모델, 그리고 이들을 섞은 모델은 됩니다.',
   MODEL_UNKNOWN: '“{model}” 모델이 없습니다.',
   MODEL_EXISTS: '“{model}” 모델이 이미 있습니다.',
   MODEL_TYPE: '{type} 모델은 여기서 학습할 수 없습니다.',

@@ -35,7 +35,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   LEARN_STOPPED: '다시 학습하세요. 시간이 다 되었다면 budget을 늘리세요.',
   MODEL_INVALID: '내보낸 그대로의 파일을 쓰세요. 바뀌거나 잘렸다면 다시 내보내거나 학습하세요.',
   MODEL_INPUT: '학습한 열을 그 타입대로 보내세요. 모르는 값은 빼세요.',
-  MODEL_EXPLAIN: 'learner: trees로 학습하거나, 보고서의 중요도를 보세요.',
+  MODEL_EXPLAIN: '트리나 선형 모델을 학습하거나, 보고서의 중요도를 보세요.',
   MODEL_UNKNOWN: '“millrace model list”를 보세요. 버전과 별칭은 이름@2, 이름@challenger로 적습니다.',
   MODEL_EXISTS: '새 버전이면 CREATE OR REPLACE MODEL(예전 것은 남습니다), 아니면 IF NOT EXISTS나 다른 이름을 쓰세요.',
   MODEL_TYPE:
