@@ -1,12 +1,13 @@
 /** The ML functions, each in one entry: what it takes, and how its answer becomes a table that only the question sees. */
 import { fail } from '#core';
-import { type ColumnData, explain, type Model, type Report } from '#learn';
+import type { ColumnData, Explanation, Model, Report } from '#learn';
 import { quoteLiteral } from '#sql';
 import { type AppendColumn, name, type Weights } from '#store';
 import { type Asked, beside, misfit, scoredInput } from './asked.ts';
 import { clusterCentroids, evaluateClusters, predictClusters } from './clusters.ts';
 import { type Compared as ComparedFigure, type Pair, pairs, compared as withInterval } from './compare.ts';
 import { counted, driftOf, type Reference } from './drift.ts';
+import { explained } from './explained.ts';
 import {
   classificationFigures,
   confusion,
@@ -179,10 +180,9 @@ async function explainRows(asked: Asked): Promise<void> {
   if (!(top >= 1)) misfit(asked, 'top_k_features must be at least 1');
   const model = trainedModel(asked);
   const answers = `${as}_p`;
-  const explained = (block: Scored | null): AppendColumn[] => {
+  const told = (block: Scored | null, outputs: readonly Explanation[]): AppendColumn[] => {
     const codes = block === null ? new Float64Array(0) : classCodes(block.answers, block.width, threshold);
     const rows = [...codes.keys()];
-    const outputs = block === null ? [] : explain(model, asked.workshop.features(file, block.inputs));
     const scoreOf = (row: number) => (outputs.length === 1 ? outputs[0]! : outputs[codes[row]!]!);
     const moved = (row: number): Weights =>
       scoreOf(row).columns.map((column) => ({ feature: column.name, attribution: (column.values as Float64Array)[row]! }));
@@ -205,8 +205,9 @@ async function explainRows(asked: Asked): Promise<void> {
       numbers('score', (row) => scoreOf(row).base + sum(attributions[row]!)),
     ];
   };
-  await reader.append(answers, explained(null));
-  for await (const block of scoredInput(asked, false, EXPLAINED_BLOCK)) await reader.append(answers, explained(block));
+  await reader.append(answers, told(null, []));
+  for await (const block of scoredInput(asked, false, EXPLAINED_BLOCK))
+    await reader.append(answers, told(block, await explained(model, asked.workshop.features(file, block.inputs), asked.pause)));
   const own = {
     predicted: `predicted_${target}`,
     probability: 'probability',
@@ -624,7 +625,7 @@ async function globalExplain(asked: Asked): Promise<void> {
     if (kind === 'text') return { name: column, kind, values: rows.map((row) => row[column] as string | null) };
     return { name: column, kind, values: Float64Array.from(rows, (row) => (row[column] as number | null) ?? Number.NaN) };
   });
-  const outputs = explain(trainedModel(asked), asked.workshop.features(file, columns));
+  const outputs = await explained(trainedModel(asked), asked.workshop.features(file, columns), asked.pause);
   const features = outputs[0]!.columns.map((column, c) => {
     const all = outputs.flatMap((output) => [...(output.columns[c]!.values as Float64Array)]);
     return { feature: column.name, attribution: all.reduce((sum, value) => sum + Math.abs(value) / all.length, 0) };

@@ -66,6 +66,8 @@ const JUDGED = 0.2;
 /** Below this many rows one part is too small to choose by: each row is judged once, in three or five folds. */
 const FEW_ROWS = 5000;
 const VERY_FEW_ROWS = 2000;
+/** Each fold is a training, however small a share was asked for. */
+const MOST_FOLDS = 10;
 /** Neighbours come from so many of the best. */
 const PARENTS = 5;
 /** The search ends when so many in turn were no better than the best, */
@@ -204,7 +206,7 @@ function innerFolds(study: Study, outer: Division): Division[] {
   const [columns, seed] = [study.columns, mix(study.seed)];
   const folds =
     rows < FEW_ROWS
-      ? foldsOf(along, columns, target, Math.max(2, Math.round(1 / share)), seed)
+      ? foldsOf(along, columns, target, Math.min(MOST_FOLDS, Math.max(2, Math.round(1 / share))), seed)
       : [divide(along, columns, target, Math.min(share, 0.9), seed)];
   const wanted = folds.filter((f) => f.learn.length > 0 && f.judge.length > 0);
   demandRows(study, wanted[0] ?? { learn: outer.learn, judge: outer.learn.slice(0, 0) });

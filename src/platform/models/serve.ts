@@ -108,6 +108,8 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
           const few = rows.slice(from, from + SLICE);
           for (const row of few) {
             const predicted = shape(answer(row));
+            // A row of a large blend takes some tens of milliseconds, in which nothing else runs.
+            if (explained && predictions.length > 0) await new Promise((resolve) => setImmediate(resolve));
             predictions.push(explained ? { ...predicted, explanation: explanationOf(file, row) } : predicted);
           }
           from += few.length;
