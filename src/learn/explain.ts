@@ -5,7 +5,7 @@ import { exp, sigmoid } from './exact.ts';
 import { designWriter, widthOf } from './linear/design.ts';
 import { type Learned, type Link, type Model, unpackForest, unpackLinear } from './model.ts';
 import { linked } from './predict.ts';
-import { addShapValues, expectedScores } from './trees/shap.ts';
+import { expectedScores, shapAdder } from './trees/shap.ts';
 
 /** What moved one score or answer of each row: it is `base` plus the row's values in all columns. */
 export interface Explanation {
@@ -39,12 +39,13 @@ function explainTrees(model: Model, learned: Learned & { kind: 'trees' }, column
   const names = [...new Set(features.map((f) => f.column))];
   const place = features.map((f) => names.indexOf(f.column));
   const values = Array.from({ length: forest.outputs }, () => names.map(() => new Float64Array(rows)));
+  const addShapValues = shapAdder(forest);
   const row = new Float64Array(features.length);
   const shap = new Float64Array(forest.outputs * features.length);
   for (let i = 0; i < rows; i++) {
     for (let f = 0; f < features.length; f++) row[f] = features[f]!.values[i]!;
     shap.fill(0);
-    addShapValues(forest, row, shap);
+    addShapValues(row, shap);
     shap.forEach((value, at) => {
       const column = values[Math.floor(at / features.length)]![place[at % features.length]!]!;
       column[i] = column[i]! + value;

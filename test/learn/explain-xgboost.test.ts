@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addLeaf, type Forest, type ForestBuilder, finishForest, newForest, scoreRow } from '../../src/learn/trees/forest.ts';
-import { addShapValues, expectedScores } from '../../src/learn/trees/shap.ts';
+import { expectedScores, shapAdder } from '../../src/learn/trees/shap.ts';
 
 /*
  * cases/xgboost-shap.json was written by XGBoost 3.2.0:
@@ -70,7 +70,7 @@ test("SHAP values of a model that XGBoost trained are XGBoost's own, missing val
   given.rows.forEach((row, i) => {
     const values = Float64Array.from(row, (v) => v ?? Number.NaN);
     const shap = new Float64Array(4);
-    addShapValues(forest, values, shap);
+    shapAdder(forest)(values, shap);
     shap.forEach((value, f) => {
       assert.ok(Math.abs(value - given.contributions[i]![f]!) < 1e-4, `row ${i}, f${f}: ${value} against ${given.contributions[i]![f]}`);
     });

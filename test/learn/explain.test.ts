@@ -5,7 +5,7 @@ import { type ColumnData, explain, type Model, type Plan, predict, train } from 
 import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
 import { type Forest, goesLeft, scoreRow } from '../../src/learn/trees/forest.ts';
 import { plainKernel } from '../../src/learn/trees/kernel.ts';
-import { addShapValues, expectedScores } from '../../src/learn/trees/shap.ts';
+import { expectedScores, shapAdder } from '../../src/learn/trees/shap.ts';
 import { generator, numbers, texts } from './data.ts';
 
 const FEATURES = 4;
@@ -64,7 +64,7 @@ test("SHAP values are Shapley's sum over all subsets, and add up to the score", 
       const { forest, rows } = grow(seed);
       const row = rows[at]!;
       const values = new Float64Array(FEATURES);
-      addShapValues(forest, row, values);
+      shapAdder(forest)(row, values);
       values.forEach((value, f) => {
         const exact = shapley(forest, row, f);
         assert.ok(Math.abs(value - exact) < 1e-9, `x${f}: ${value} against ${exact}`);

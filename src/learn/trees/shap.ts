@@ -1,16 +1,19 @@
 import { type Forest, goesLeft } from './forest.ts';
 
 /**
- * SHAP values of one row for every output, added to `into` [outputs × features]: how much each feature moved the score from its expectation,
- * where an unknown feature sends the row down both branches by their cover (path-dependent TreeSHAP, Lundberg et al. 2020, algorithm 2).
- * They add up to the score minus `expectedScores`. Cost: trees × leaves × depth².
+ * A function that adds SHAP values of one row for every output to `into` [outputs × features]: how much each feature moved the score from its
+ * expectation, where an unknown feature sends the row down both branches by their cover (path-dependent TreeSHAP, Lundberg et al. 2020,
+ * algorithm 2). They add up to the score minus `expectedScores`. Cost: trees × leaves × depth².
  */
-export function addShapValues(forest: Forest, row: Float64Array, into: Float64Array): void {
+export function shapAdder(forest: Forest): (row: Float64Array, into: Float64Array) => void {
   const features = forest.categorical.length;
-  forest.roots.forEach((root, t) => {
-    const sink = into.subarray((t % forest.outputs) * features, ((t % forest.outputs) + 1) * features);
-    descend(forest, row, sink, root, [], 1, 1, -1);
-  });
+  const paths = pathsOf(forest);
+  return (row, into) => {
+    forest.roots.forEach((root, t) => {
+      const sink = into.subarray((t % forest.outputs) * features, ((t % forest.outputs) + 1) * features);
+      descend({ forest, row, sink, paths }, root, 0, 0, 1, 1, -1);
+    });
+  };
 }
 
 /** The score of each output with every feature unknown: base and cover-weighted leaves. */
@@ -29,76 +32,126 @@ function expectedValue(forest: Forest, node: number): number {
   return (a * expectedValue(forest, left) + b * expectedValue(forest, left + 1)) / (a + b);
 }
 
-/** A feature on the path: the share of rows that flow on when it is unknown, whether the row does when it is known (1 or 0), and the weight of subsets of that size. */
-interface Element {
-  readonly feature: number;
-  readonly zero: number;
-  readonly one: number;
-  weight: number;
+/**
+ * Paths from a root, one behind another: a node's path is its parent's and one element more. Of an element: the feature, the share of rows
+ * that flow on when it is unknown, whether the row does when it is known (1 or 0), and the weight of subsets of that size.
+ */
+interface Paths {
+  readonly feature: Int32Array;
+  readonly zero: Float64Array;
+  readonly one: Float64Array;
+  readonly weight: Float64Array;
 }
 
-function descend(
-  forest: Forest,
-  row: Float64Array,
-  sink: Float64Array,
-  node: number,
-  above: readonly Element[],
-  zero: number,
-  one: number,
-  feature: number,
-): void {
-  let path = extend(above, zero, one, feature);
+/** Room for the paths of every node above a leaf: of lengths 1 to the depth and 1. */
+function pathsOf(forest: Forest): Paths {
+  const depth = new Int32Array(forest.feature.length);
+  let deepest = 0;
+  // Children come after their parent.
+  forest.feature.forEach((feature, node) => {
+    deepest = Math.max(deepest, depth[node]!);
+    if (feature < 0) return;
+    const left = forest.left[node]!;
+    depth[left] = depth[node]! + 1;
+    depth[left + 1] = depth[node]! + 1;
+  });
+  const room = ((deepest + 2) * (deepest + 3)) / 2;
+  return { feature: new Int32Array(room), zero: new Float64Array(room), one: new Float64Array(room), weight: new Float64Array(room) };
+}
+
+/** A walk down one tree with one row. */
+interface Walk {
+  readonly forest: Forest;
+  readonly row: Float64Array;
+  readonly sink: Float64Array;
+  readonly paths: Paths;
+}
+
+/** `above` and `length` are where the parent's path lies; this node's is written behind it, so that its sibling finds the parent's as it was. */
+function descend(walk: Walk, node: number, above: number, length: number, zero: number, one: number, feature: number): void {
+  const { forest, row, sink, paths } = walk;
+  const at = above + length;
+  extend(paths, above, length, zero, one, feature);
   const split = forest.feature[node]!;
   if (split < 0) {
-    for (let i = 1; i < path.length; i++) {
-      const element = path[i]!;
-      sink[element.feature]! += unwoundSum(path, i) * (element.one - element.zero) * forest.threshold[node]!;
-    }
+    for (let i = 1; i <= length; i++)
+      sink[paths.feature[at + i]!]! +=
+        unwoundSum(paths, at, length, i) * (paths.one[at + i]! - paths.zero[at + i]!) * forest.threshold[node]!;
     return;
   }
   const left = forest.left[node]!;
   const hot = left + (goesLeft(forest, node, row[split]!) ? 0 : 1);
   const cold = hot === left ? left + 1 : left;
   const total = forest.cover[left]! + forest.cover[left + 1]!;
-  let [zeroBefore, oneBefore] = [1, 1];
-  const seen = path.findIndex((e) => e.feature === split);
-  if (seen >= 0) {
-    zeroBefore = path[seen]!.zero;
-    oneBefore = path[seen]!.one;
-    path = unwind(path, seen);
+  let [zeroBefore, oneBefore, own] = [1, 1, length + 1];
+  let seen = 0;
+  while (seen <= length && paths.feature[at + seen] !== split) seen++;
+  if (seen <= length) {
+    zeroBefore = paths.zero[at + seen]!;
+    oneBefore = paths.one[at + seen]!;
+    unwind(paths, at, length, seen);
+    own--;
   }
-  descend(forest, row, sink, hot, path, (zeroBefore * forest.cover[hot]!) / total, oneBefore, split);
-  descend(forest, row, sink, cold, path, (zeroBefore * forest.cover[cold]!) / total, 0, split);
+  descend(walk, hot, at, own, (zeroBefore * forest.cover[hot]!) / total, oneBefore, split);
+  descend(walk, cold, at, own, (zeroBefore * forest.cover[cold]!) / total, 0, split);
 }
 
-function extend(above: readonly Element[], zero: number, one: number, feature: number): Element[] {
-  const path = above.map((e) => ({ ...e }));
-  const depth = path.length;
-  path.push({ feature, zero, one, weight: depth === 0 ? 1 : 0 });
-  for (let i = depth - 1; i >= 0; i--) {
-    path[i + 1]!.weight += (one * path[i]!.weight * (i + 1)) / (depth + 1);
-    path[i]!.weight = (zero * path[i]!.weight * (depth - i)) / (depth + 1);
+/** Writes the path and one element more behind it. */
+function extend(
+  { feature: features, zero: zeros, one: ones, weight }: Paths,
+  above: number,
+  length: number,
+  zero: number,
+  one: number,
+  feature: number,
+): void {
+  const at = above + length;
+  // Paths are short: a loop is faster than copyWithin.
+  for (let i = 0; i < length; i++) {
+    features[at + i] = features[above + i]!;
+    zeros[at + i] = zeros[above + i]!;
+    ones[at + i] = ones[above + i]!;
+    weight[at + i] = weight[above + i]!;
   }
-  return path;
+  features[at + length] = feature;
+  zeros[at + length] = zero;
+  ones[at + length] = one;
+  weight[at + length] = length === 0 ? 1 : 0;
+  for (let i = length - 1; i >= 0; i--) {
+    weight[at + i + 1] = weight[at + i + 1]! + (one * weight[at + i]! * (i + 1)) / (length + 1);
+    weight[at + i] = (zero * weight[at + i]! * (length - i)) / (length + 1);
+  }
 }
 
-/** The path as if element `at` had never been added. */
-function unwind(path: readonly Element[], at: number): Element[] {
-  const depth = path.length - 1;
-  const { zero, one } = path[at]!;
-  const weights = path.map((e) => e.weight);
-  let next = weights[depth]!;
-  for (let i = depth - 1; i >= 0; i--) {
+/** The path as if that element had never been added, in its place. `last` is the index of its last element. */
+function unwind({ feature, zero: zeros, one: ones, weight }: Paths, at: number, last: number, element: number): void {
+  const [zero, one] = [zeros[at + element]!, ones[at + element]!];
+  let next = weight[at + last]!;
+  for (let i = last - 1; i >= 0; i--) {
     if (one !== 0) {
-      const kept = weights[i]!;
-      weights[i] = (next * (depth + 1)) / ((i + 1) * one);
-      next = kept - (weights[i]! * zero * (depth - i)) / (depth + 1);
-    } else weights[i] = (weights[i]! * (depth + 1)) / (zero * (depth - i));
+      const kept = weight[at + i]!;
+      weight[at + i] = (next * (last + 1)) / ((i + 1) * one);
+      next = kept - (weight[at + i]! * zero * (last - i)) / (last + 1);
+    } else weight[at + i] = (weight[at + i]! * (last + 1)) / (zero * (last - i));
   }
-  const rest = path.filter((_, i) => i !== at);
-  return rest.map((e, i) => ({ ...e, weight: weights[i]! }));
+  for (let i = at + element; i < at + last; i++) {
+    feature[i] = feature[i + 1]!;
+    zeros[i] = zeros[i + 1]!;
+    ones[i] = ones[i + 1]!;
+  }
 }
 
-function unwoundSum(path: readonly Element[], at: number): number {
-  return unwind(path, at).reduce((sum, e) => sum + e.weight, 0);
+/** The sum of the weights that `unwind` would leave. */
+function unwoundSum({ zero: zeros, one: ones, weight }: Paths, at: number, last: number, element: number): number {
+  const [zero, one] = [zeros[at + element]!, ones[at + element]!];
+  let sum = 0;
+  let next = weight[at + last]!;
+  for (let i = last - 1; i >= 0; i--) {
+    if (one !== 0) {
+      const unwound = (next * (last + 1)) / ((i + 1) * one);
+      sum += unwound;
+      next = weight[at + i]! - (unwound * zero * (last - i)) / (last + 1);
+    } else sum += (weight[at + i]! * (last + 1)) / (zero * (last - i));
+  }
+  return sum;
 }
