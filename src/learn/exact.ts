@@ -6,7 +6,7 @@
 const LEAST_POWER = -1022;
 const MOST_POWER = 1023;
 
-/** 2^k at k + 1022. A table, since reading a double back from bits that were written as integers is not safe from the compiler. */
+/** 2^k at k + 1022. A table: no double is read back from bits that were written as integers. */
 const powers = new Float64Array(MOST_POWER - LEAST_POWER + 1);
 powers[-LEAST_POWER] = 1;
 for (let k = 1; k <= MOST_POWER; k++) powers[k - LEAST_POWER] = powers[k - 1 - LEAST_POWER]! * 2;
@@ -19,7 +19,8 @@ export function powerOfTwo(k: number): number {
 
 /**
  * floor(log2(x)) for normal x > 0. By comparison with exact powers: Math.log2 only says where to begin, so engines may round it as they like.
- * Not from the bits: V8 (Node 24) now and then, depending on when it compiled the loop around it, read them as they were before the last write.
+ * Not from the bits: while they were read, 4 of some 150 trainings on a busy machine came out otherwise from the same data and seed, and none of
+ * 368 since. That the bits were the cause is not proven: 240 more of the old way did not differ either.
  */
 function exponent(x: number): number {
   let k = Math.min(MOST_POWER, Math.max(LEAST_POWER, Math.floor(Math.log2(x))));
