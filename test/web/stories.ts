@@ -273,7 +273,7 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await sound(story, 'answers');
     await page.goto(`${address}/answers/retention`);
     await page.getByRole('button', { name: words.answer_run, exact: true }).click();
-    await page.getByText('events used: 13233', { exact: false }).waitFor();
+    await page.getByText(look.language === 'ko' ? '쓴 이벤트: 13,233' : 'events used: 13,233', { exact: false }).waitFor();
     await page.locator('.canvas[data-drawn]').waitFor();
     await sound(story, 'answer');
   },
