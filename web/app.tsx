@@ -14,6 +14,7 @@ import { setZone } from './zone.ts';
 const Ask = later(() => import('./ask/ask.tsx'));
 const Catalog = later(() => import('./data/catalog.tsx'));
 const TablePage = later(() => import('./data/table.tsx'));
+const ConnectPage = later(() => import('./data/connect.tsx'));
 const TransferPage = later(() => import('./data/transfer.tsx'));
 const TopicPage = later(() => import('./data/topic.tsx'));
 const Dashboards = later(() => import('./dashboards/list.tsx'));
@@ -152,6 +153,7 @@ function pageAt(path: string, who: SessionAnswer): ReactNode {
       return <Ask who={who} />;
     case 'data':
       if (rest.length === 0) return <Catalog who={who} />;
+      if (rest[0] === 'connect' && rest.length === 1) return <ConnectPage who={who} />;
       if (rest[0] === 'transfers' && rest.length === 2) return <TransferPage name={rest[1]!} who={who} />;
       if (rest[0] === 'topics' && rest.length === 2) return <TopicPage name={rest[1]!} who={who} />;
       return rest.length === 2 ? <TablePage schema={rest[0]!} name={rest[1]!} /> : <Unknown />;

@@ -7,6 +7,7 @@ export const actions = [
   'write_table',
   'load',
   'define',
+  'connect',
   'quarantine_read',
   'quarantine_bytes',
   'replay',
@@ -29,6 +30,8 @@ export const policy: Readonly<Record<Action, Readonly<Record<Role, Reach>>>> = {
   write_table: { admin: 'all', editor: 'all', viewer: 'none', write: 'none' },
   load: { admin: 'all', editor: 'all', viewer: 'none', write: 'none' },
   define: { admin: 'all', editor: 'all', viewer: 'none', write: 'none' },
+  // Whoever defines a transfer chooses where a secret of this machine is sent.
+  connect: { admin: 'all', editor: 'none', viewer: 'none', write: 'none' },
   quarantine_read: { admin: 'all', editor: 'all', viewer: 'none', write: 'none' },
   quarantine_bytes: { admin: 'all', editor: 'none', viewer: 'none', write: 'none' },
   replay: { admin: 'all', editor: 'all', viewer: 'none', write: 'none' },

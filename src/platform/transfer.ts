@@ -28,7 +28,7 @@ import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
 
 /** What the child is to do. `folder` is where relative paths stand, `anywhere` whether files may lie outside of it. */
 export type TransferJob = { readonly folder: string; readonly anywhere: boolean; readonly rules?: Rules } & (
-  | { readonly kind: 'guess'; readonly address: string }
+  | { readonly kind: 'guess'; readonly address: string; readonly kept?: string }
   | { readonly kind: 'preview'; readonly transfer: Transfer; readonly rows: number }
   | { readonly kind: 'plan'; readonly transfer: Transfer }
   | { readonly kind: 'look'; readonly path: string; readonly choice: FileChoice; readonly rows: number }
@@ -73,7 +73,7 @@ async function main(): Promise<void> {
 async function doJob(job: TransferJob, signal: AbortSignal): Promise<unknown> {
   const world = worldOf(job);
   if (job.kind === 'guess') {
-    const { text, secrets } = await guess(job.address, world);
+    const { text, secrets } = await guess(job.address, world, job.kept);
     return { text, secrets };
   }
   if (job.kind === 'look') return lookAtFile(job.path, job.choice, world, job.rows);

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asMillraceError, type ErrorBody, errorFromBody, fail, type Millis, MillraceError, type Transfer } from '#core';
 import type { Progress, Rules, RunReport } from '#transfer';
@@ -25,6 +25,11 @@ export interface Transfers {
   list(): { transfers: Transfer[]; problems: ErrorBody[] };
   /** Errors: TRANSFER_UNKNOWN, DEFINITION_*. */
   get(name: string): Transfer;
+  /**
+   * Writes a first definition. A password goes into the file `secretFile(name)`, which only this user can read, for the definition to
+   * name. Errors: TRANSFER_EXISTS, DEFINITION_*.
+   */
+  create(name: string, text: string, password: string | null): Transfer;
   last(name: string): TransferRun | null;
   /** Begins a run and gives its id. Errors: TRANSFER_UNKNOWN, TRANSFER_BUSY, DEFINITION_*. */
   start(name: string, kind: 'run' | 'verify'): string;
@@ -35,7 +40,7 @@ export interface Transfers {
   /** Asks the running child to end between two slices. False when none runs. */
   cancel(name: string): boolean;
   /** A look at the source that writes nothing. */
-  ask(job: Extract<TransferJob, { kind: 'preview' | 'plan' | 'look' }>): Promise<unknown>;
+  ask(job: Extract<TransferJob, { kind: 'guess' | 'preview' | 'plan' | 'look' }>): Promise<unknown>;
   /** The processes that run now. */
   pids(): readonly number[];
   stop(): Promise<void>;
@@ -99,6 +104,19 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     return parsed(name, found.text, found.file);
   }
 
+  function create(name: string, text: string, password: string | null): Transfer {
+    if (files.list().some((each) => each.name === name)) fail('TRANSFER_EXISTS', { transfer: name });
+    const transfer = parseTransfer(name, text, `transfers/${name}.yaml`);
+    files.save(name, text);
+    try {
+      if (password !== null) keepSecret(join(workspace, secretFile(name)), password);
+    } catch (thrown) {
+      files.remove(name);
+      throw thrown;
+    }
+    return transfer;
+  }
+
   async function finished(name: string, run: TransferRun, child: Child): Promise<RunReport> {
     let report: RunReport;
     try {
@@ -156,6 +174,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
   return {
     list,
     get,
+    create,
     last: (name) => runs.get(name) ?? null,
     start: (name, kind) => begin(get(name), kind).run,
     begin,
@@ -176,6 +195,16 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
       clearTimeout(late);
     },
   };
+}
+
+/** Where a password stands that came with a definition, from the workspace. */
+export const secretFile = (name: string): string => `secrets/${name}`;
+
+/** For this user alone, and never in git. */
+function keepSecret(path: string, secret: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileSync(join(dirname(path), '.gitignore'), '*\n');
+  writeFileSync(path, secret, { mode: 0o600 });
 }
 
 /** Slices of runs that were killed: the warehouse has none of them, and the next run reads them again. */

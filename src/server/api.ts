@@ -331,7 +331,14 @@ export interface TransfersAnswer {
   problems: ErrorBody[];
 }
 
-/** GET /v1/transfers/:name. The connection stays out of it. */
+/** POST /v1/transfers/guess {address, name?}: a first definition. With a name it reads the address's password from a file of that name. */
+export interface TransferGuessAnswer {
+  text: string;
+  /** Environment variables that must be set where Millrace runs. */
+  secrets: string[];
+}
+
+/** GET /v1/transfers/:name; PUT {definition, password?} makes a new one. The connection stays out of the answer. */
 export interface TransferAnswer {
   name: string;
   source: string;

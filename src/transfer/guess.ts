@@ -16,8 +16,11 @@ export interface Guess {
   readonly secrets: readonly string[];
 }
 
-/** Looks at an address or a file. A password in the address is used for this look only. Errors: TRANSFER_OPTION and those of opening. */
-export async function guess(address: string, world: World): Promise<Guess> {
+/**
+ * Looks at an address or a file. A password in the address is used for this look only; the definition reads it from the file `kept`, else
+ * from an environment variable. Errors: TRANSFER_OPTION and those of opening.
+ */
+export async function guess(address: string, world: World, kept: string | null = null): Promise<Guess> {
   for (const source of sources) {
     const found = source.guess(address);
     if (found === null) continue;
@@ -27,10 +30,16 @@ export async function guess(address: string, world: World): Promise<Guess> {
     );
     try {
       const tables = await opened.describe();
+      const connection = Object.fromEntries(
+        Object.entries(found.connection).map(([name, value]) => {
+          const known = kept !== null && typeof value === 'object' && 'env' in value && value.env in found.secrets;
+          return [name, known ? { file: kept } : value];
+        }),
+      );
       return {
-        text: definitionText(source.name, found.connection, tables),
+        text: definitionText(source.name, connection, tables),
         tables,
-        secrets: Object.values(found.connection).flatMap((value) => (typeof value === 'object' && 'env' in value ? [value.env] : [])),
+        secrets: Object.values(connection).flatMap((value) => (typeof value === 'object' && 'env' in value ? [value.env] : [])),
       };
     } finally {
       await opened.close();

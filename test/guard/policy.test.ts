@@ -22,6 +22,7 @@ const expected: Readonly<Record<string, string>> = {
   metrics: 'AAA.',
   catalog: 'AAA.',
   assign: 'AAAA',
+  connect: 'A...',
 };
 
 test('every role may do exactly what the policy grants it, on what it grants', () => {

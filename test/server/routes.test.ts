@@ -49,6 +49,8 @@ GET /v1/transfers/:name/runs catalog
 GET /v1/transfers/:name/state catalog
 PUT /v1/transfers/:name/state define
 POST /v1/transfers/:name/:verb load
+POST /v1/transfers/guess connect
+PUT /v1/transfers/:name connect
 DELETE /v1/transfers/:name/run load
 GET /v1/transfers/runs/:run load
 GET /v1/uploads load

@@ -5,6 +5,7 @@ import type { CatalogAnswer, SessionAnswer, TransfersAnswer } from '../../src/se
 import { call } from '../api.ts';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
+import { go } from '../route.ts';
 import { loadable, loadFile } from '../shell/drop.tsx';
 import { icons } from '../shell/icons.tsx';
 import { Empty, Page, Problem } from '../states.tsx';
@@ -28,9 +29,16 @@ export default function Catalog({ who }: { who: SessionAnswer }) {
       lead={t('catalog_lead')}
       action={
         (who.role === 'admin' || who.role === 'editor') && (
-          <FileButton onChange={(file) => file && loadFile(file)} accept={loadable}>
-            {(props) => <Button {...props}>{t('first_load')}</Button>}
-          </FileButton>
+          <div className="page-actions">
+            {who.role === 'admin' && (
+              <Button variant="default" onClick={() => go('/data/connect')}>
+                {t('connect')}
+              </Button>
+            )}
+            <FileButton onChange={(file) => file && loadFile(file)} accept={loadable}>
+              {(props) => <Button {...props}>{t('first_load')}</Button>}
+            </FileButton>
+          </div>
         )
       }
     >

@@ -15,18 +15,13 @@ import { call } from '../api.ts';
 import { Copied } from '../copy.tsx';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
+import { go } from '../route.ts';
 import { loadable, loadFile } from '../shell/drop.tsx';
 import { icons } from '../shell/icons.tsx';
 import { useStatus } from '../shell/shell.tsx';
 import { Page, Problem, Sideways } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { Spark } from './spark.tsx';
-
-/** transfers/shop.yaml, to be begun from. */
-const mysqlFile = `source: mysql
-connection: { host: db.example.com, user: reader, password: { env: SHOP_PASSWORD }, database: shop }
-tables:
-  orders: { target: shop.orders, mode: merge, cursor: updated_at }`;
 
 /** Quarantine is listed up to this many; above it the count says "more than". */
 const mostListed = 1000;
@@ -407,8 +402,8 @@ function FirstSteps({ who }: { who: SessionAnswer }) {
         <div className="card">
           <h3>{t('first_mysql')}</h3>
           <p className="faint">{t('first_mysql_text')}</p>
-          <Copied text={mysqlFile} />
-          <Copied text="millrace transfer run shop" />
+          {who.role === 'admin' && <Button onClick={() => go('/data/connect')}>{t('connect')}</Button>}
+          <Copied text="millrace transfer guess mysql://reader@db.example.com/shop --save shop" />
         </div>
         <div className="card">
           <h3>{t('first_demo')}</h3>

@@ -161,6 +161,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   TRANSFER_TABLE: '이름을 고치거나 사용자에게 SELECT 권한을 주세요.',
   TRANSFER_COLUMN: '정의를 고치세요. 쓸 수 있는 것은 “millrace transfer guess”가 보여 줍니다.',
   TRANSFER_DRIFT: '정의를 evolve나 discard로 바꾸거나, 테이블을 바꾸세요.',
+  TRANSFER_EXISTS: '다른 이름을 쓰거나 transfers/의 파일을 고치세요.',
   TRANSFER_BUSY: '기다리거나 멈추세요.',
   TRANSFER_SUPERSEDED: '잃은 것은 없습니다. 더 새로운 실행이 같은 상태에서 이어 갑니다.',
   TRANSFER_ENDED: '테이블은 온전하고 상태는 그대로입니다. 다시 실행하면 이어 갑니다.',

@@ -8,6 +8,12 @@ export const transferErrors = {
     what: (p) => `There is no transfer "${p['transfer']}".`,
     remedy: 'See "millrace transfer list"; "millrace transfer guess" writes a first definition.',
   },
+  TRANSFER_EXISTS: {
+    status: 409,
+    retryable: false,
+    what: (p) => `There is a transfer "${p['transfer']}" already.`,
+    remedy: 'Take another name, or edit its file in transfers/.',
+  },
   TRANSFER_RUN_UNKNOWN: {
     status: 404,
     retryable: false,

@@ -1,7 +1,15 @@
 import type { FastifyInstance } from 'fastify';
-import { fail } from '#core';
-import type { Front } from '#platform';
-import type { TransferAnswer, TransferRun, TransferRunAnswer, TransferRunsAnswer, TransferStateAnswer, TransfersAnswer } from '../api.ts';
+import { fail, isTableWord } from '#core';
+import { type Front, secretFile } from '#platform';
+import type {
+  TransferAnswer,
+  TransferGuessAnswer,
+  TransferRun,
+  TransferRunAnswer,
+  TransferRunsAnswer,
+  TransferStateAnswer,
+  TransfersAnswer,
+} from '../api.ts';
 
 const ROWS = 20;
 
@@ -20,6 +28,38 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
       problems,
     };
   });
+
+  app.post<{ Body: { address?: unknown; name?: unknown } | null }>(
+    '/v1/transfers/guess',
+    { config: { action: 'connect' } },
+    async ({ body }): Promise<TransferGuessAnswer> => {
+      const { address, name } = body ?? {};
+      if (typeof address !== 'string')
+        return fail('QUERY_BODY', { problem: 'address is a text, like mysql://user:password@host/database' });
+      const kept = name === undefined ? {} : { kept: secretFile(checkedName(name)) };
+      return transfers.ask({
+        kind: 'guess',
+        folder: front.workspace.path,
+        anywhere: false,
+        address,
+        ...kept,
+      }) as Promise<TransferGuessAnswer>;
+    },
+  );
+
+  app.put<{ Params: { name: string }; Body: { definition?: unknown; password?: unknown } | null }>(
+    '/v1/transfers/:name',
+    { config: { action: 'connect' } },
+    async (request): Promise<TransferAnswer> => {
+      const name = checkedName(request.params.name);
+      const { definition, password = null } = request.body ?? {};
+      if (typeof definition !== 'string') return fail('QUERY_BODY', { problem: 'definition is the text of transfers/NAME.yaml' });
+      if (password !== null && typeof password !== 'string') return fail('QUERY_BODY', { problem: 'password is a text' });
+      const { source, tables } = transfers.create(name, definition, password);
+      guard.audit({ who: request.principal.name, action: 'connect', on: `transfer ${name}`, outcome: 'done', from: request.ip });
+      return { name, source, tables, last: null };
+    },
+  );
 
   app.get<{ Params: { run: string } }>(
     '/v1/transfers/runs/:run',
@@ -107,4 +147,10 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
       return warehouse.json('GET', `/transfer/runs?transfer=${encodeURIComponent(name)}`);
     },
   );
+}
+
+/** It becomes a file's name. */
+function checkedName(name: unknown): string {
+  if (typeof name === 'string' && isTableWord(name)) return name;
+  return fail('QUERY_BODY', { problem: 'the name of a transfer is letters (no capitals), digits and _, at most 63' });
 }
