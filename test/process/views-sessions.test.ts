@@ -308,6 +308,73 @@ describe('the person behind an id', () => {
   });
 });
 
+describe('ids that aliases join', () => {
+  let views: Views;
+  let query: string;
+  before(async () => {
+    views = await openViews();
+    const { sql } = sessionViews({ topic: 'x', rule: 'ga4', timeZone: ZONE, fields, schema: 'groups' }).find(({ name }) =>
+      name.endsWith('.alias_groups'),
+    )!;
+    query = sql.slice(sql.indexOf('\nAS ') + 4);
+    await views.store.write((tx) => tx.run('CREATE SCHEMA groups'));
+  });
+  after(() => views.close());
+
+  async function grouped(links: readonly (readonly [string, string])[]): Promise<Map<string, string>> {
+    const values =
+      links.length === 0 ? `SELECT '' AS a, '' AS b WHERE false` : `VALUES ${links.map(([a, b]) => `('${a}', '${b}')`).join(', ')}`;
+    await views.store.write((tx) =>
+      tx.run(`CREATE OR REPLACE TABLE groups.alias_links AS SELECT a AS anonymous_id, b AS alias_id FROM (${values}) AS v(a, b)`),
+    );
+    return new Map((await views.store.rows(query)).map((row) => [String(row['anonymous_id']), String(row['group_id'])]));
+  }
+
+  /** Union and find. */
+  function least(links: readonly (readonly [string, string])[]): Map<string, string> {
+    const parent = new Map<string, string>();
+    const find = (id: string): string => {
+      let root = id;
+      while (parent.get(root) !== root) root = parent.get(root)!;
+      for (let at = id; at !== root; ) [at] = [parent.get(at)!, parent.set(at, root)];
+      return root;
+    };
+    for (const id of links.flat()) parent.set(id, id);
+    for (const [a, b] of links) {
+      const [one, other] = [find(a), find(b)].sort();
+      parent.set(other!, one!);
+    }
+    return new Map([...parent.keys()].map((id) => [id, find(id)]));
+  }
+
+  test('are grouped as union and find groups them', async () => {
+    const link = (most: number) => fc.tuple(fc.nat(most), fc.nat(most)).filter(([a, b]) => a !== b);
+    const links = fc.nat(40).chain((most) => fc.array(link(most + 1), { maxLength: 60 }));
+    await fc.assert(
+      fc.asyncProperty(links, fc.nat(), async (numbers, seed) => {
+        // Names in no order that the links know of.
+        const names = shuffled([...Array(42).keys()], seed);
+        const spelled = numbers.map(([a, b]) => [`n${names[a]}`, `n${names[b]}`] as const);
+        assert.deepEqual(sorted(await grouped(spelled)), sorted(least(spelled)));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('are followed through a chain of 3,000 in a few rounds, whatever their names', async () => {
+    for (const names of [shuffled([...Array(3001).keys()], 7), [...Array(3001).keys()], [...Array(3001).keys()].reverse()]) {
+      const chain = Array.from({ length: 3000 }, (_, k) => [`c${names[k]}`, `c${names[k + 1]}`] as const);
+      assert.deepEqual(sorted(await grouped(chain)), sorted(least(chain)));
+      const [rounds] = await views.store.rows(
+        query.replace(/SELECT id AS anonymous_id.*/s, `SELECT max(n) AS n FROM (SELECT count(*) AS n FROM grouped GROUP BY id)`),
+      );
+      assert.ok(Number(rounds!['n']) < 40, `${rounds!['n']} rounds`);
+    }
+  });
+
+  const sorted = (groups: ReadonlyMap<string, string>) => [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
+});
+
 test('with a lateness, an event that comes later changes no session and stands among the late rows', async () => {
   const views = await openViews();
   try {

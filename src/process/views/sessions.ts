@@ -194,15 +194,23 @@ function aliases(options: SessionOptions, schema: string): [string, string | nul
 SELECT ${anonymous} AS anonymous_id, ${alias} AS alias_id, min(_time) AS since
 FROM ${eventsOf({ ...options, schema })} WHERE ${anonymous} <> ${alias} AND _time IS NOT NULL GROUP BY ${anonymous}, ${alias}`;
   const groups = `-- Every id that is joined to another, directly or through others, under the least of them. Computed as a whole, from the links alone;
--- whoever reads it is told only what came out differently.
-WITH RECURSIVE edges AS (
+-- whoever reads it is told only what came out differently. Each round an id takes the least of what its neighbours stand under two steps
+-- on, and so does what it stands under itself (Zhang, Azad, Hu: FastSV, 2020): a chain of n links takes some log n rounds.
+WITH RECURSIVE edges AS MATERIALIZED (
   SELECT anonymous_id AS here, alias_id AS there FROM ${schema}.alias_links UNION SELECT alias_id, anonymous_id FROM ${schema}.alias_links
-), reached(id, least_id) AS (
-  SELECT here, least(here, min(there)) FROM edges GROUP BY here
-  UNION
-  SELECT e.here, min(r.least_id) FROM reached AS r JOIN edges AS e ON e.there = r.id WHERE r.least_id < e.here GROUP BY e.here
+), grouped(id, least_id, moves) AS (
+  SELECT here, least(here, min(there)), true FROM edges GROUP BY here
+  UNION ALL
+  SELECT id, least_id, bool_or(least_id < was) OVER () FROM (
+    SELECT id, min(least_id) AS least_id, max(was) AS was FROM (
+      SELECT unnest([e.here, h.least_id]) AS id, g.least_id, NULL AS was
+      FROM edges AS e JOIN grouped AS h ON h.id = e.here JOIN grouped AS t ON t.id = e.there JOIN grouped AS g ON g.id = t.least_id WHERE h.moves
+      UNION ALL
+      SELECT o.id, g.least_id, o.least_id FROM grouped AS o JOIN grouped AS g ON g.id = o.least_id WHERE o.moves
+    ) AS offered GROUP BY id
+  ) AS taken
 )
-SELECT id AS anonymous_id, min(least_id) AS group_id FROM reached GROUP BY id`;
+SELECT id AS anonymous_id, min(least_id) AS group_id FROM grouped GROUP BY id`;
   const users = `-- Whose a group of joined ids is: the first user that was seen with any of them.
 SELECT g.group_id, arg_min(i.user_id, (i.since, i.position)) AS user_id
 FROM ${schema}.alias_groups AS g JOIN ${schema}.identities AS i ON i.anonymous_id = g.anonymous_id GROUP BY g.group_id`;
