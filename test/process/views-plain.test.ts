@@ -65,7 +65,30 @@ describe('a materialized view over a plain view', () => {
     await plain('CREATE VIEW main.today AS SELECT *, today() AS day FROM main.sale');
     await assert.rejects(views.sql('CREATE MATERIALIZED VIEW mart.x AS SELECT day, count(*) AS n FROM main.today GROUP BY day'), {
       code: 'VIEW_NOT_DETERMINISTIC',
+      message: /today.*\(in the view main\.today\)/,
     });
+  });
+
+  test('is refused with the place in its own text, or with the plain view in which the reason stands', async () => {
+    const query = `SELECT a.store, b.n
+  FROM (SELECT store, worth FROM main.dear) AS a, (SELECT shop, 1 AS n FROM main.dearer) AS b, main.dear AS c
+  WHERE a.worth > random()`;
+    const wanted = query.split('\n')[2]!.indexOf('random') + 1;
+    await assert.rejects(views.sql(`CREATE MATERIALIZED VIEW mart.x AS\n${query}`), {
+      code: 'VIEW_NOT_DETERMINISTIC',
+      message: new RegExp(`\\(line 4, column ${wanted}\\)`),
+    });
+    await plain('CREATE VIEW main.counted AS SELECT count(*) AS n, min(shop) AS shop FROM main.dearer');
+    const reasons = async (of: string) => {
+      await views.sql(`CREATE MATERIALIZED VIEW mart.x PARTITION BY shop AS ${of}`);
+      const { reasons } = state('mart.x');
+      await views.sql('DROP MATERIALIZED VIEW mart.x');
+      return reasons.join('; ');
+    };
+    assert.match(await reasons('SELECT shop, n FROM main.counted'), /\(in the view main\.counted\)/);
+    const own = 'SELECT max(shop) AS shop FROM main.dearer';
+    assert.match(await reasons(own), /\(line 1, column \d+\)/);
+    await plain('DROP VIEW main.counted');
   });
 
   test('is not held up by a plain view whose text is too long to be read', async () => {

@@ -1,7 +1,8 @@
 import type { ErrorEntry, Parameters } from './entry.ts';
 
 /** Where in a statement, for the end of a sentence; nothing where it is not known. */
-export const at = (p: Parameters) => (p['line'] ? ` (line ${p['line']}, column ${p['column']})` : '');
+export const at = (p: Parameters) =>
+  p['line'] ? ` (line ${p['line']}, column ${p['column']})` : p['through'] ? ` (in the view ${p['through']})` : '';
 
 /** Errors of asking: a statement that can't be parsed, isn't allowed, or hits a limit. `position` counts characters from 0. */
 export const queryErrors = {

@@ -14,9 +14,24 @@ interface Engine {
 /** More views on each other than these stand in a circle. */
 const DEEPEST = 20;
 
-/** The query with every plain view in it spelled out, and the names of these, schema.name in lower case. Errors: VIEW_CYCLE. */
-export async function spelledOut(query: string, engine: Engine): Promise<{ query: string; through: readonly string[] }> {
+/** Where in the spelled-out query a stretch of text is from: from that place of the query on as it was written, or from a plain view. */
+interface Stretch {
+  readonly length: number;
+  readonly from: { readonly index: number } | { readonly view: string };
+}
+
+export interface Spelled {
+  readonly query: string;
+  /** The plain views that were spelled out, schema.name in lower case. */
+  readonly through: readonly string[];
+  /** Where a place of it is from. */
+  origin(index: number): Stretch['from'];
+}
+
+/** The query with every plain view in it spelled out. Errors: VIEW_CYCLE. */
+export async function spelledOut(query: string, engine: Engine): Promise<Spelled> {
   const through = new Set<string>();
+  let stretches: readonly Stretch[] = [{ length: query.length, from: { index: 0 } }];
   for (let depth = 0; depth < DEEPEST; depth++) {
     const tables = (await readStatement(query, engine.serialize)).reads.tables.map((table) => ({
       full: `${table.schema ?? 'main'}.${table.name}`.toLowerCase(),
@@ -26,12 +41,38 @@ export async function spelledOut(query: string, engine: Engine): Promise<{ query
       tables.map(({ full }) => full),
       engine,
     );
-    const replaced = tables.flatMap(({ full, at }) => (views.has(full) ? [{ at, subquery: views.get(full)! }] : []));
-    if (replaced.length === 0) return { query, through: [...through] };
+    const replaced = tables.flatMap(({ full, at }) => (views.has(full) ? [{ at, view: full, subquery: views.get(full)! }] : []));
+    if (replaced.length === 0) return { query, through: [...through], origin: (index) => originIn(stretches, index) };
     for (const full of views.keys()) through.add(full);
-    query = withSubqueries(query, replaced);
+    for (const { at, view, subquery } of replaced.sort((a, b) => b.at - a.at)) {
+      const after = withSubqueries(query, [{ at, subquery }]);
+      const rest = query.length - at - reference(query.slice(at)).length;
+      stretches = [
+        ...stretchesOf(stretches, 0, at),
+        { length: after.length - at - rest, from: { view } },
+        ...stretchesOf(stretches, query.length - rest, query.length),
+      ];
+      query = after;
+    }
   }
   return fail('VIEW_CYCLE', { path: [...through].join(' → ') });
+}
+
+/** The stretches of the text between two places. */
+function stretchesOf(all: readonly Stretch[], start: number, end: number): Stretch[] {
+  let at = 0;
+  return all.flatMap(({ length, from }) => {
+    const [first, last] = [Math.max(at, start), Math.min(at + length, end)];
+    const skipped = first - at;
+    at += length;
+    return last <= first ? [] : [{ length: last - first, from: 'view' in from ? from : { index: from.index + skipped } }];
+  });
+}
+
+function originIn(all: readonly Stretch[], index: number): Stretch['from'] {
+  const end = all.reduce((sum, { length }) => sum + length, 0);
+  const [stretch] = stretchesOf(all, index, end);
+  return stretch?.from ?? { index };
 }
 
 /** The query behind each of the names that is a plain view, in parentheses. */

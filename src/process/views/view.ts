@@ -15,7 +15,7 @@ import {
   sameText,
 } from '#sql';
 import { quoted, type Row, type TableName, text } from '#store';
-import { spelledOut } from './plain.ts';
+import { type Spelled, spelledOut } from './plain.ts';
 import { type Planning, planPartition, type Reading, type Reason, WHOLE } from './plan.ts';
 
 /** What reading a definition needs of the warehouse. */
@@ -118,10 +118,10 @@ export async function readView(
 
 export async function viewOf(statement: CreateMaterializedViewStatement, engine: Engine): Promise<View> {
   const options = optionsOf(statement.options);
-  const { query: body, through } = await spelledOut(statement.body, engine);
+  const spelled = await spelledOut(statement.body, engine);
+  const { query: body, through } = spelled;
   const query = await readStatement(body, engine.serialize);
-  // Of a query with plain views spelled out nothing stands where it was written.
-  const written = through.length === 0 ? placesIn(statement.text, body) : () => null;
+  const written = placesIn(statement.text, statement.body, spelled);
   for (const { name, position } of query.reads.functions)
     if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name, ...written(position) });
   const tables = query.reads.tables.map((table) => ({
@@ -153,7 +153,7 @@ export async function checkRuns(view: View, { rows }: Engine): Promise<void> {
       .replace(/^(?:Binder|Catalog|Parser) Error: /, '')
       .split('\n');
     const index = indexShown(shown, `DESCRIBE ${view.query}`);
-    const written = view.through.length === 0 ? placesIn(view.definition, view.query) : () => null;
+    const written = view.through.length === 0 ? placesIn(view.definition, view.query, { origin: (index) => ({ index }) }) : () => null;
     const place = index === null ? null : written(index - 'DESCRIBE '.length);
     fail('VIEW_QUERY', { view: view.full, problem: problem!.replace(/[.!]+$/, ''), ...place }, thrown);
   }
@@ -175,10 +175,14 @@ function indexShown(shown: readonly string[], statement: string): number | null 
 /** It comes in parentheses that close on a line of their own. */
 const partitionText = (partitionBy: string) => partitionBy.replace(/^\(([\s\S]*)\n\)$/, '$1');
 
-/** Where in the definition a place of its query is; null where the query does not stand in it as it is. */
-function placesIn(definition: string, query: string): (index: number) => Parameters | null {
-  const from = definition.lastIndexOf(query.trimEnd());
-  return (index) => (from < 0 ? null : placeIn(definition, from + index));
+/** Where in the definition a place of its spelled-out query is, or in which plain view; null where the query does not stand in it as it is. */
+function placesIn(definition: string, query: string, { origin }: Pick<Spelled, 'origin'>): (index: number) => Parameters | null {
+  const start = definition.lastIndexOf(query.trimEnd());
+  return (index) => {
+    const from = origin(index);
+    if ('view' in from) return { through: from.view };
+    return start < 0 ? null : placeIn(definition, start + from.index);
+  };
 }
 
 type Planned = Pick<View, 'columns' | 'plan' | 'inputs' | 'source'>;
@@ -204,7 +208,10 @@ async function planOf(
   const plans: Planned[] = [];
   const said = ({ words, at }: Reason) => {
     const place = at === null ? null : written(charOf(body, at));
-    return place === null ? words : `${words} (line ${place['line']}, column ${place['column']})`;
+    if (place === null) return words;
+    return 'through' in place
+      ? `${words} (in the view ${place['through']})`
+      : `${words} (line ${place['line']}, column ${place['column']})`;
   };
   for (const candidate of names) plans.push(await planBy({ ...planning, source: candidate, said }, body, tables, engine));
   const kept = plans.filter((plan) => plan.columns !== null);
