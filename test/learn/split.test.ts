@@ -100,6 +100,26 @@ test('TRAIN, EVAL and TEST: the trials are scored on EVAL, the report on TEST', 
   assert.ok(other.report!.trials[0]!.score > only.report!.trials[0]!.score + 0.1);
 });
 
+test('a side without a class is told of, and no figure is none', async () => {
+  const made = table(600);
+  const labels = made[1]!.values as string[];
+  const plan: Plan = { ...trees, split: { kind: 'custom', column: 'side' } };
+  const told = async (side: (row: number) => number) => {
+    const { report } = await train(plan, [
+      ...made,
+      numbers(
+        'side',
+        labels.map((_, row) => side(row)),
+      ),
+    ]);
+    for (const { value, error } of report!.scores) assert.ok(Number.isFinite(value) && Number.isFinite(error));
+    return report!.warnings.filter(({ kind }) => kind === 'imbalance').map(({ text }) => text.split(':')[0]);
+  };
+  assert.deepEqual(await told((row) => Number(labels[row] === 'yes' || row % 5 === 0)), ['No row that was learned from is "yes"']);
+  assert.deepEqual(await told((row) => Number(labels[row] === 'yes' && row % 2 === 0)), ['No row that was held out is "no"']);
+  assert.deepEqual(await told((row) => Number(row % 5 === 0)), []);
+});
+
 test('without a split all rows are learned from, and the report has no figure that could be taken for an honest one', async () => {
   const made = table(600);
   const { report } = await train({ ...trees, split: { kind: 'none' } }, made);

@@ -12,6 +12,8 @@ test('replacing calls moves nothing: neither what follows nor a line', () => {
     'ML.WEIGHTS(MODEL m)',
     'ml . predict(\nMODEL\nm, (SELECT $1\n, 2))',
     'ML.PREDICT(MODEL s.m@2, TABLE t, STRUCT(0.5 AS threshold))',
+    'ML.ROC_CURVE(MODEL m, (SELECT [1, 2]), GENERATE_ARRAY(0.1, 0.9, 0.1))',
+    'ML.ROC_CURVE(MODEL m, [0.1,\n0.5])',
   );
   fc.assert(
     fc.property(fc.array(fc.tuple(filler, call), { minLength: 1, maxLength: 3 }), (parts) => {

@@ -149,8 +149,12 @@ function answered({ answers, width }: Judged): NonNullable<Report['answered']> {
   };
 }
 
-/** Of real rows: class weights are for learning and choosing. */
+/** Of real rows: class weights are for learning and choosing. Those that these rows have (one class has no area under a curve). */
 function figures(study: Study, real: Judged): Figure[] {
+  return allFigures(study, real).filter(({ value }) => !Number.isNaN(value));
+}
+
+function allFigures(study: Study, real: Judged): Figure[] {
   const figure = (metric: MetricName, of: (judged: Judged) => number): Figure => ({ metric, ...withError(real, of, study.seed) });
   const first = figure(study.metric, study.measure);
   if (real.width === 1)

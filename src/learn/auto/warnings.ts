@@ -46,12 +46,28 @@ export function dataWarnings(study: Study, outer: Lessons): Warning[] {
       text: `${study.target.rows.length} rows are few: expect the score to change with new data.`,
     });
   const seen = outer.rows.judge.length === 0 ? notJudged() : [...duplicates(outer), ...bothSides(study, outer)];
-  return [...warnings, ...reweighted(study), ...imbalance(study), ...seen];
+  return [...warnings, ...reweighted(study), ...imbalance(study), ...absent(study, outer), ...seen];
 }
 
 function notJudged(): Warning[] {
   const text = 'All rows were learned from and none was held out: nothing here says how good the model is. Evaluate it on other rows.';
   return [{ kind: 'not judged', column: null, text }];
+}
+
+/** Classes of which one side has no row: they can't be learned, or are not judged. */
+function absent({ target, plan }: Study, { learn, judge: judged }: Lessons): Warning[] {
+  if (target.classes === null) return [];
+  const without = (targets: Float64Array): string => {
+    const there = new Set(targets);
+    const labels = target.classes!.filter((_, k) => !there.has(k)).map((label) => `"${label}"`);
+    return labels.slice(0, 3).join(', ') + (labels.length > 3 ? ` … (${labels.length})` : '');
+  };
+  const tell = (labels: string, text: string): Warning[] => (labels === '' ? [] : [{ kind: 'imbalance', column: plan.target, text }]);
+  const [unlearned, unjudged] = [without(learn.targets), judged.targets.length === 0 ? '' : without(judged.targets)];
+  return [
+    ...tell(unlearned, `No row that was learned from is ${unlearned}: the figures are of a model that can't know it.`),
+    ...tell(unjudged, `No row that was held out is ${unjudged}: the figures say nothing of it.`),
+  ];
 }
 
 function reweighted({ plan }: Study): Warning[] {
