@@ -3,8 +3,10 @@ import type { ColumnData } from './columns.ts';
 import { encode } from './encode.ts';
 import { exp, sigmoid } from './exact.ts';
 import { designWriter, widthOf } from './linear/design.ts';
+import type { Linear } from './linear/linear.ts';
 import { type Learned, type Link, type Model, unpackForest, unpackLinear } from './model.ts';
 import { linked } from './predict.ts';
+import type { Forest } from './trees/forest.ts';
 import { expectedScores, shapAdder } from './trees/shap.ts';
 
 /** What moved one score or answer of each row: it is `base` plus the row's values in all columns. */
@@ -26,20 +28,38 @@ export interface Explanation {
  * from its scores to its answers (`carried`): exact where scores are answers, and adding up to the answer always.
  */
 export function explain(model: Model, columns: readonly ColumnData[]): Explanation[] {
+  return explainer(model)(columns);
+}
+
+/** `explain` of rows that come by and by; building it unpacks the model. */
+export type Explainer = (columns: readonly ColumnData[]) => Explanation[];
+
+export function explainer(model: Model): Explainer {
   const { learned } = model;
-  if (learned.kind === 'trees') return explainTrees(model, learned, columns);
-  if (learned.kind === 'linear') return explainLinear(model, learned, columns);
-  if (learned.kind === 'blend') return explainBlend(model, learned, columns);
+  if (learned.kind === 'trees') return treesExplainer(model, learned);
+  if (learned.kind === 'linear') return linearExplainer(model, learned);
+  if (learned.kind === 'blend') return blendExplainer(model, learned);
   return fail('MODEL_EXPLAIN', { kind: learned.kind });
 }
 
-function explainTrees(model: Model, learned: Learned & { kind: 'trees' }, columns: readonly ColumnData[]): Explanation[] {
+function treesExplainer(model: Model, learned: Learned & { kind: 'trees' }): Explainer {
   const forest = unpackForest(learned.forest);
+  const expected = expectedScores(forest);
+  const addShapValues = shapAdder(forest);
+  return (columns) => explainTrees(model, forest, expected, addShapValues, columns);
+}
+
+function explainTrees(
+  model: Model,
+  forest: Forest,
+  expected: Float64Array,
+  addShapValues: ReturnType<typeof shapAdder>,
+  columns: readonly ColumnData[],
+): Explanation[] {
   const { features, rows } = encode(model.encoders, columns);
   const names = [...new Set(features.map((f) => f.column))];
   const place = features.map((f) => names.indexOf(f.column));
   const values = Array.from({ length: forest.outputs }, () => names.map(() => new Float64Array(rows)));
-  const addShapValues = shapAdder(forest);
   const row = new Float64Array(features.length);
   const shap = new Float64Array(forest.outputs * features.length);
   for (let i = 0; i < rows; i++) {
@@ -51,11 +71,21 @@ function explainTrees(model: Model, learned: Learned & { kind: 'trees' }, column
       column[i] = column[i]! + value;
     });
   }
-  return told(model, names, values, expectedScores(forest));
+  return told(model, names, values, expected);
 }
 
-function explainLinear(model: Model, learned: Learned & { kind: 'linear' }, columns: readonly ColumnData[]): Explanation[] {
-  const { design, outputs, intercepts, weights } = unpackLinear(learned);
+function linearExplainer(model: Model, learned: Learned & { kind: 'linear' }): Explainer {
+  const linear = unpackLinear(learned);
+  const write = designWriter(linear.design);
+  return (columns) => explainLinear(model, linear, write, columns);
+}
+
+function explainLinear(
+  model: Model,
+  { design, outputs, intercepts, weights }: Linear,
+  write: ReturnType<typeof designWriter>,
+  columns: readonly ColumnData[],
+): Explanation[] {
   const encoded = encode(model.encoders, columns);
   const sources = [...encoded.features, ...encoded.texts].map(({ column }) => column);
   const names = [...new Set(sources)];
@@ -63,7 +93,7 @@ function explainLinear(model: Model, learned: Learned & { kind: 'linear' }, colu
   const place = Uint32Array.from(
     [...design.parts, ...design.texts].flatMap((part, f) => new Array<number>(widthOf(part)).fill(names.indexOf(sources[f]!))),
   );
-  const table = designWriter(design)(encoded);
+  const table = write(encoded);
   const values = Array.from({ length: outputs }, () => names.map(() => new Float64Array(encoded.rows)));
   for (let i = 0; i < encoded.rows; i++)
     for (let p = table.starts[i]!; p < table.starts[i + 1]!; p++)
@@ -72,13 +102,22 @@ function explainLinear(model: Model, learned: Learned & { kind: 'linear' }, colu
   return told(model, names, values, intercepts);
 }
 
-function explainBlend(model: Model, blend: Learned & { kind: 'blend' }, columns: readonly ColumnData[]): Explanation[] {
+function blendExplainer(model: Model, blend: Learned & { kind: 'blend' }): Explainer {
+  const members = blend.members.map(({ weight, learned }) => ({ weight, explain: memberExplainer(model, learned) }));
+  return (columns) => explainBlend(model, members, columns);
+}
+
+function explainBlend(
+  model: Model,
+  members: readonly { readonly weight: number; readonly explain: Explainer }[],
+  columns: readonly ColumnData[],
+): Explanation[] {
   const width = model.classes?.length ?? 1;
   const rows = encode(model.encoders, columns).rows;
   const bases = new Float64Array(width === 2 ? 1 : width);
   const sums = Array.from(bases, () => new Map<string, Float64Array<ArrayBuffer>>());
-  for (const { weight, learned } of blend.members) {
-    memberAnswers(model, learned, columns).forEach(({ base, columns: moved }, output) => {
+  for (const { weight, explain } of members) {
+    explain(columns).forEach(({ base, columns: moved }, output) => {
       bases[output] = bases[output]! + weight * base;
       for (const { name, values } of moved) {
         const sum = sums[output]!.get(name) ?? new Float64Array(rows);
@@ -93,20 +132,22 @@ function explainBlend(model: Model, blend: Learned & { kind: 'blend' }, columns:
 }
 
 /** What moved a member's answers: of the second class alone where there are two. */
-function memberAnswers(model: Model, learned: Learned, columns: readonly ColumnData[]): Explanation[] {
+function memberExplainer(model: Model, learned: Learned): Explainer {
   const width = model.classes?.length ?? 1;
   if (learned.kind === 'constant') {
     const answers = linked(Float64Array.from(learned.scores), learned.link, width);
-    return told(
+    const shown = width === 2 ? answers.slice(1) : answers;
+    const found = told(
       model,
       [],
-      Array.from(width === 2 ? [1] : answers, () => []),
-      width === 2 ? answers.slice(1) : answers,
+      Array.from(shown, () => []),
+      shown,
       'answer',
     );
+    return () => found;
   }
-  const found = explain({ ...model, learned }, columns);
-  return learned.kind === 'blend' ? found : carried(model, found, learned.link);
+  const own = explainer({ ...model, learned });
+  return learned.kind === 'blend' ? own : (columns) => carried(model, own(columns), learned.link);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Answers over HTTP in the front: pure JavaScript, from models at hand. A new champion answers the golden rows before it takes over. */
 import type { ExportFormat, ModelEntry, ModelFile } from '#analyze';
 import { fail, MillraceError } from '#core';
-import { explain, type Prediction, predictionOf } from '#learn';
+import { type Explainer, explainer, type Prediction, predictionOf } from '#learn';
 import { type RowAnswerer, rowAnswerer } from './answers.ts';
 import { type BatchAnswerer, batchAnswerer } from './batch.ts';
 import { exported } from './exports.ts';
@@ -33,6 +33,8 @@ interface Ready {
   readonly file: ModelFile;
   readonly answer: RowAnswerer;
   readonly together: BatchAnswerer | null;
+  /** Unpacked when it is first asked for. MODEL_EXPLAIN. */
+  readonly explain: () => Explainer;
 }
 
 /** Rows between two looks at what else the loop has to do: a few milliseconds of the slowest models. */
@@ -42,7 +44,8 @@ const SLICE = 128;
 export function openModelServer(dataPath: string, problem: (thrown: unknown) => void): ModelServer {
   const shelf = openShelf<Ready>(dataPath, (file) => {
     replayRows(file);
-    return { file, answer: rowAnswerer(file), together: batchAnswerer(file) };
+    let own: Explainer | undefined;
+    return { file, answer: rowAnswerer(file), together: batchAnswerer(file), explain: () => (own ??= explainerOf(file)) };
   });
   /** What serves as the champion of each model, and goes on when its successor can't be read. */
   const serving = new Map<string, { version: number; hash: string; ready: Ready }>();
@@ -110,7 +113,7 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
             const predicted = shape(answer(row));
             // A row of a large blend takes some tens of milliseconds, in which nothing else runs.
             if (explained && predictions.length > 0) await new Promise((resolve) => setImmediate(resolve));
-            predictions.push(explained ? { ...predicted, explanation: explanationOf(file, row) } : predicted);
+            predictions.push(explained ? { ...predicted, explanation: explanationOf(ready, row) } : predicted);
           }
           from += few.length;
         }
@@ -159,16 +162,18 @@ function clusterShape({ value, probabilities }: Prediction): PredictedRow {
   return { centroid_id: value, nearest_centroids_distance: distances.sort((a, b) => a.distance - b.distance) };
 }
 
-function explanationOf(file: ModelFile, row: Readonly<Record<string, unknown>>): unknown {
-  const { model } = file;
-  if (model.format !== 'millrace-model') return fail('MODEL_EXPLAIN', { kind: model.format });
+const explainerOf = ({ model }: ModelFile): Explainer =>
+  model.format === 'millrace-model' ? explainer(model) : fail('MODEL_EXPLAIN', { kind: model.format });
+
+function explanationOf({ file, explain }: Ready, row: Readonly<Record<string, unknown>>): unknown {
+  const ask = explain();
   const columns = file.inputs.map(({ name, kind }) => {
     const value = row[name] ?? null;
     if (kind === 'text' || typeof value === 'string')
       return { name, kind: 'text' as const, values: [value === null ? null : String(value)] };
     return { name, kind, values: Float64Array.of(value === null ? Number.NaN : Number(value)) };
   });
-  return explain(model, withFeatures(file.features ?? [], columns)).map(({ of, scale, base, columns: moved }) => ({
+  return ask(withFeatures(file.features ?? [], columns)).map(({ of, scale, base, columns: moved }) => ({
     of: of === null ? null : labelOf(file, of),
     scale,
     base,
