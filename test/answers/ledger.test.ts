@@ -267,3 +267,22 @@ describe('what can’t be a silent number', () => {
     assert.equal(facts['caveat: events timed after their arrival (clock ahead)'], '1');
   });
 });
+
+test('draws many users by random groups of them: the interval of a share is as wide as over users', async () => {
+  const users = 12_000;
+  await warehouse.make(
+    `CREATE OR REPLACE TABLE main.events AS SELECT event, 'u' || u AS user_pseudo_id, TIMESTAMPTZ '2026-01-02 10:00:00Z' + to_seconds(CASE event WHEN 'purchase' THEN 60 ELSE 0 END) AS time,
+      CASE WHEN event <> 'purchase' THEN CASE WHEN u % 2 = 0 THEN 'top' ELSE 'side' END END AS placement, CASE WHEN event = 'purchase' THEN 'o' || u END AS order_id,
+      CASE WHEN event = 'purchase' THEN CAST(1 AS DECIMAL(18,2)) END AS value
+     FROM range(${users}) AS r(u) CROSS JOIN (VALUES ('select_promotion'), ('purchase')) AS k(event) WHERE event <> 'purchase' OR u % 3 = 0`,
+    `CREATE OR REPLACE TABLE main.orders AS SELECT 'o' || u AS order_id, TIMESTAMPTZ '2026-01-02 10:01:00Z' AS ordered_at, CAST(1 AS DECIMAL(18,2)) AS amount FROM range(0, ${users}, 3) AS r(u)`,
+  );
+  const { rows } = await warehouse.run('placements', { ...given, bootstrap: 400 });
+  const top = rows.find((row) => row['placement'] === 'top')!;
+  const orders = users / 3;
+  // Journeys of one click: the share is that of the purchases after it, with the spread of a binomial.
+  assert.equal(Number(top['modelled']), orders / 2);
+  const wide = 2 * 1.96 * Math.sqrt(0.25 / orders) * orders;
+  const told = Number(top['modelled_high']) - Number(top['modelled_low']);
+  assert.ok(told > 0.8 * wide && told < 1.2 * wide, `${told} beside ${wide}`);
+});

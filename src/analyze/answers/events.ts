@@ -1,6 +1,7 @@
 /**
  * Events of either shape that Millrace knows as one relation, so that each answer is written once. Another shape is mapped by a view
- * with the names of `flat`. The CTEs: `event` has every row with the reason for which it is set aside, `used` those that count.
+ * with the names of `flat`. The CTEs: `event` has every row with the reason for which it is set aside, `used` those that count. Neither is
+ * materialized as a rule: each reader scans the columns and events that it asks for, where a copy of all would outgrow the memory.
  */
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
@@ -23,9 +24,14 @@ export interface Events {
   /**
    * `event`, `used`: time, tie (order within one time), day, event, user, session, order_id, value, aside, and the wanted columns.
    * `session` is NULL unless it is wanted: to find sessions costs one aggregation and a join of all events.
+   * Where they are found and several CTEs read the events, `only`, a condition over `plain`, names those that are joined and kept.
    * Errors: ANSWER_COLUMN for a wanted column that the table has not.
    */
-  ctes(wanted?: readonly string[]): string[];
+  ctes(wanted?: readonly string[], only?: string): string[];
+  /** The CTE with the time and `aside` of every event, before anything is joined to them. */
+  readonly bare: 'plain' | 'event';
+  /** A subquery of all events of the sessions that `relation` names by `session`: only these are joined. For CTEs with sessions. */
+  ofSessions(relation: string): string;
   /** `purchase`, after `used`: an order once, at its highest value, where it was first reported; with its lines if their column was wanted. */
   purchase(withLines?: boolean): string;
   /** The column with the lines of an order as JSON, or null: {item, price, quantity}. */
@@ -92,10 +98,10 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   SELECT *, CASE WHEN first - lag(last) OVER (PARTITION BY visitor ORDER BY half) <= ${idle} THEN 0 ELSE 1 END AS begins FROM half_hour
 )`,
     `half_session AS (
-  SELECT visitor, half, visitor || '/' || sum(begins) OVER (PARTITION BY visitor ORDER BY half) AS session FROM marked
+  SELECT visitor, half, CAST(sum(begins) OVER (PARTITION BY visitor ORDER BY half) AS INTEGER) AS nth FROM marked
 )`,
   ];
-  const plain = (wanted: readonly string[]) => `plain AS (
+  const plain = (wanted: readonly string[]) => `plain AS NOT MATERIALIZED (
   SELECT ${time} AS time, ${firstColumn(table, 'e', ['_position']) ?? '0'} AS tie, ${event} AS event, ${browser} AS visitor,
     ${member === null ? browser : `coalesce(k.member, ${browser})`} AS "user",${session === null ? '' : ` ${session} AS session,`}
     ${firstColumn(table, 'e', ['order_id']) ?? 'NULL::VARCHAR'} AS order_id, ${firstColumn(table, 'e', ['value']) ?? 'NULL::DECIMAL(18,2)'} AS value,
@@ -106,20 +112,27 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   return {
     table,
     shape: 'flat',
-    ctes: (wanted = []) => {
+    ctes: (wanted = [], only) => {
       const found = session === null && wanted.includes('session');
       return [
         ...(member === null ? [] : [known]),
         ...(found ? sessions : []),
         plain(wanted),
-        `event AS (
-  SELECT ${session === null ? `plain.*, ${found ? 'h.session' : 'NULL::VARCHAR AS session'}` : '*'},
+        `event AS ${found && only !== undefined ? '' : 'NOT '}MATERIALIZED (
+  SELECT ${session === null ? `plain.*, ${found ? `plain.visitor || '/' || h.nth AS session` : 'NULL::VARCHAR AS session'}` : '*'},
     ${dayOf('time', setting)} AS day
-  FROM plain${found ? ` LEFT JOIN half_session AS h ON h.visitor = plain.visitor AND h.half = ${half('plain.time')}` : ''}
+  FROM plain${found ? ` LEFT JOIN half_session AS h ON h.visitor = plain.visitor AND h.half = ${half('plain.time')}${only === undefined ? '' : ` WHERE ${only}`}` : ''}
 )`,
         usedCte(within),
       ];
     },
+    bare: 'plain',
+    ofSessions: (relation) =>
+      session === null
+        ? `(SELECT plain.*, h.session FROM plain JOIN (
+    SELECT visitor, half, visitor || '/' || nth AS session FROM half_session WHERE visitor || '/' || nth IN (SELECT session FROM ${relation})
+  ) AS h ON h.visitor = plain.visitor AND h.half = ${half('plain.time')})`
+        : sessionsAmong(relation),
     purchase: (withLines = false) =>
       purchaseCte(items === null || !withLines ? null : 'items', "event = 'purchase' AND order_id IS NOT NULL"),
     lines: items === null ? null : { column: 'items', item: 'item_id' },
@@ -137,7 +150,7 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
     table,
     shape: 'ga_hits',
     ctes: (wanted = []) => [
-      `event AS (
+      `event AS NOT MATERIALIZED (
   SELECT ${time} AS time, e.hit_number AS tie, ${dayOf(time, setting)} AS day, e.full_visitor_id AS "user", e.session_id AS session, e.full_visitor_id AS visitor,
     CASE WHEN e.order_id IS NOT NULL THEN 'purchase'
       WHEN e.action = 'view' THEN 'view_item' WHEN e.action = 'click' THEN 'select_item' WHEN e.action = 'checkout' THEN 'begin_checkout'
@@ -148,6 +161,8 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
 )`,
       usedCte(within),
     ],
+    bare: 'event',
+    ofSessions: sessionsAmong,
     purchase: (withLines = false) => purchaseCte(withLines ? 'products' : null, 'order_id IS NOT NULL'),
     lines: { column: 'products', item: 'sku' },
     caveats: skew(table),
@@ -162,8 +177,10 @@ function wantedColumns(table: Found, wanted: readonly string[]): string {
   return extra.map((name) => `,\n    ${needColumn(table, 'e', `"${name}"`, [name])} AS ${quote(name)}`).join('');
 }
 
+const sessionsAmong = (relation: string): string => `(SELECT * FROM event WHERE session IN (SELECT session FROM ${relation}))`;
+
 function usedCte(within: readonly string[]): string {
-  return `used AS (SELECT * FROM event WHERE ${['aside IS NULL', ...within].join(' AND ')})`;
+  return `used AS NOT MATERIALIZED (SELECT * FROM event WHERE ${['aside IS NULL', ...within].join(' AND ')})`;
 }
 
 function purchaseCte(lines: string | null, condition: string): string {

@@ -16,6 +16,7 @@ export const journey: AnswerKind = {
   ],
   sql(given, setting) {
     const { events, flow, columns } = parts(given, setting);
+    const examples = Math.min(20, given['examples'] as number);
     const designed = flow.steps.flatMap((step) => step.next.map((next) => `(${literal(step.name)}, ${literal(next)})`));
     const starts = flow.steps.filter((step) => step.start).map((step) => `('(start)', ${literal(step.name)})`);
     return `WITH ${events.ctes(columns).join(',\n')},
@@ -25,23 +26,28 @@ step AS (
 changed AS (
   SELECT * FROM step WHERE step IS NOT NULL QUALIFY step IS DISTINCT FROM lag(step) OVER (PARTITION BY session ORDER BY time, tie)
 ),
-moved AS (
-  SELECT session, coalesce(lag(step) OVER (PARTITION BY session ORDER BY time, tie), '(start)') AS source, step AS target FROM changed
-  UNION ALL
-  SELECT session, arg_max(step, (time, tie)), '(end)' FROM changed GROUP BY session
+chained AS (
+  SELECT session, step, lag(step) OVER own AS before, lead(step) OVER own AS after FROM changed WINDOW own AS (PARTITION BY session ORDER BY time, tie)
 ),
+moved AS (
+  SELECT session, coalesce(before, '(start)') AS source, step AS target FROM chained
+  UNION ALL
+  SELECT session, step, '(end)' FROM chained WHERE after IS NULL
+),
+often AS (SELECT source, target, session, count(*) AS times FROM moved GROUP BY ALL),
 design(source, target) AS (VALUES ${[...starts, ...designed].join(', ')})
-SELECT m.source, m.target, d.source IS NOT NULL AS designed, count(DISTINCT m.session) AS sessions, count(*) AS transitions,
-  round(count(*) / sum(count(*)) OVER (PARTITION BY m.source), 6) AS of_source,
-  list_slice(list_sort(list_distinct(list(m.session))), 1, ${Math.min(20, given['examples'] as number)}) AS examples
-FROM moved AS m LEFT JOIN design AS d ON d.source = m.source AND d.target = m.target
+SELECT m.source, m.target, d.source IS NOT NULL AS designed, count(m.session) AS sessions, CAST(sum(m.times) AS BIGINT) AS transitions,
+  round(sum(m.times) / sum(sum(m.times)) OVER (PARTITION BY m.source), 6) AS of_source,
+  list_slice(min(m.session, ${Math.max(1, examples)}), 1, ${examples}) AS examples
+FROM often AS m LEFT JOIN design AS d ON d.source = m.source AND d.target = m.target
 GROUP BY m.source, m.target, d.source ORDER BY designed, transitions DESC, m.source, m.target`;
   },
   evidence(given, setting) {
     const { events, flow, columns } = parts(given, setting);
     const any = flow.steps.map((step) => `(${condition(step)})`).join(' OR ');
     const more = [
-      `SELECT 6, 'sessions with a step', CAST(count(DISTINCT session) FILTER (WHERE ${any}) AS VARCHAR) || ' of ' || CAST(count(DISTINCT session) AS VARCHAR) FROM used`,
+      `SELECT 6, 'sessions with a step', CAST(count(session) FILTER (WHERE stepped) AS VARCHAR) || ' of ' || CAST(count(session) AS VARCHAR)
+        FROM (SELECT session, bool_or(${any}) AS stepped FROM used GROUP BY session)`,
     ];
     return eventEvidence('journey', events, given, setting, more, [], columns);
   },

@@ -274,13 +274,17 @@ function ctes(events: Events, given: Given, setting: Setting): string[] {
   const { kinds, asOf, costs, tests } = parts(given, setting);
   const window =
     given['window'] === 'session' ? 't.session = p.session' : `t."user" = p."user" AND t.time >= p.time - INTERVAL ${given['days']} DAY`;
+  const wanted = [
+    ...(given['window'] === 'session' ? ['session'] : []),
+    ...seenColumns(events, kinds),
+    ...tests.flatMap(({ columns }) => columns),
+    ...(lines === null ? [] : [lines.column]),
+  ];
+  // A page is left by any event, all else is told by its own.
+  const told = ['view_promotion', 'select_promotion', 'view_item_list', 'select_item', 'purchase'].map(literal).join(', ');
+  const only = kinds.includes('page') ? 'true' : [`event IN (${told})`, ...tests.map(({ condition }) => `(${condition})`)].join(' OR ');
   return [
-    ...events.ctes([
-      ...(given['window'] === 'session' ? ['session'] : []),
-      ...seenColumns(events, kinds),
-      ...tests.flatMap(({ columns }) => columns),
-      ...(lines === null ? [] : [lines.column]),
-    ]),
+    ...events.ctes(wanted, only),
     events.purchase(true),
     ...offeredCtes(events, kinds),
     `seen AS (SELECT * EXCLUDE (visible) FROM offered WHERE visible OR click)`,

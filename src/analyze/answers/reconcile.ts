@@ -51,7 +51,8 @@ function ctes(given: Given, setting: Setting): string[] {
   const orders = needOrders(given, setting);
   const optional = (name: string) => events.table.column(name) !== null;
   const channel = optional('channel') ? ['channel'] : ['source', 'medium'].every(optional) ? ['source', 'medium'] : [];
-  const wanted = ['session', ...channel, ...['browser', 'device', 'payment_type'].filter(optional)];
+  const about = ['browser', 'device', 'payment_type'].filter(optional);
+  const wanted = ['session', ...channel, ...about];
   // Within a session the source stands on the first event alone.
   const channelSql =
     channel.length === 1 ? 'any_value(channel)' : channel.length === 2 ? `any_value(source || ' / ' || medium)` : 'NULL::VARCHAR';
@@ -62,26 +63,30 @@ function ctes(given: Given, setting: Setting): string[] {
   return [
     ...events.ctes(wanted),
     orders.cte,
-    `session AS (SELECT session, ${channelSql} AS channel FROM event GROUP BY session)`,
+    `deal AS MATERIALIZED (
+  SELECT event, time, "user", visitor, session, order_id, value, aside${about.map((column) => `, ${column}`).join('')}
+  FROM event WHERE event IN ('begin_checkout', 'purchase')
+)`,
     `reported AS (
   -- Test and bot orders too: they are a reason, not nothing.
   SELECT order_id, max(coalesce(value, 0)) AS value, min(time) AS time, arg_min(session, time) AS session, count(*) AS reports, any_value(aside) AS aside,
     ${item} AS browser, ${optional('device') ? 'any_value(device)' : 'NULL::VARCHAR'} AS device, ${optional('payment_type') ? 'any_value(payment_type)' : 'NULL::VARCHAR'} AS payment
-  FROM event WHERE event = 'purchase' AND order_id IS NOT NULL${within} GROUP BY order_id
+  FROM deal WHERE event = 'purchase' AND order_id IS NOT NULL${within} GROUP BY order_id
 )`,
+    `session AS (SELECT session, ${channelSql} AS channel FROM ${events.ofSessions('reported')} GROUP BY session)`,
     `checkout AS (
   -- The last one of a session, and the purchase that followed it, if one did.
   SELECT c."user", c.visitor, c.session, c.time, c.value, p.value AS paid
   FROM (SELECT session, any_value("user") AS "user", any_value(visitor) AS visitor, max(time) AS time, arg_max(value, time) AS value
-    FROM event WHERE event = 'begin_checkout' AND aside IS NULL GROUP BY session) AS c
-  LEFT JOIN (SELECT session, max(time) AS time, arg_max(value, time) AS value FROM event WHERE event = 'purchase' GROUP BY session) AS p
+    FROM deal WHERE event = 'begin_checkout' AND aside IS NULL GROUP BY session) AS c
+  LEFT JOIN (SELECT session, max(time) AS time, arg_max(value, time) AS value FROM deal WHERE event = 'purchase' GROUP BY session) AS p
     ON p.session = c.session AND p.time >= c.time
 )`,
     `fee AS (
   -- What orders cost beyond their checkout's value (shipping, mostly), as orders of both sides show it.
   SELECT DISTINCT paid - value AS fee FROM checkout WHERE paid IS NOT NULL
 )`,
-    `began AS (SELECT min(time) AS first_event, (SELECT max(time) FROM shop_order) AS last_order, (SELECT count(customer) > 0 FROM shop_order) AS has_customers FROM event)`,
+    `began AS (SELECT min(time) AS first_event, (SELECT max(time) FROM shop_order) AS last_order, (SELECT count(customer) > 0 FROM shop_order) AS has_customers FROM ${events.bare})`,
     `unreported AS (SELECT o.* FROM shop_order AS o LEFT JOIN reported AS r USING (order_id) WHERE r.order_id IS NULL${within.replaceAll(/\btime\b/g, 'o.time')})`,
     `redirected AS (
   -- An open checkout stands for one order, the nearest; a member's is never a guest's.
@@ -94,7 +99,7 @@ function ctes(given: Given, setting: Setting): string[] {
 )`,
     `present AS (
   -- Customers of whom something was collected around the order.
-  SELECT DISTINCT o.order_id FROM unreported AS o JOIN event AS e ON e."user" = o.customer
+  SELECT DISTINCT o.order_id FROM unreported AS o JOIN ${events.bare} AS e ON e."user" = o.customer
     AND e.time BETWEEN o.time - INTERVAL 30 MINUTE AND o.time + INTERVAL 30 MINUTE
 )`,
     `judged AS (

@@ -26,18 +26,18 @@ export const retention: AnswerKind = {
     const { events, start, back, columns, periods } = parts(given, setting);
     const grain = String(given['grain']);
     return `WITH ${events.ctes(columns).join(',\n')},
-cohort AS (
-  SELECT "user", CAST(date_trunc('${grain}', min(day)) AS DATE) AS cohort FROM used${start === null ? '' : ` WHERE ${start}`} GROUP BY "user"
+active AS MATERIALIZED (
+  SELECT "user", CAST(date_trunc('${grain}', day) AS DATE) AS period, bool_or(${start ?? 'true'}) AS begins, bool_or(${back ?? 'true'}) AS returns, max(day) AS day
+  FROM used GROUP BY ALL
 ),
-came AS (
-  SELECT DISTINCT "user", CAST(date_trunc('${grain}', day) AS DATE) AS period FROM used${back === null ? '' : ` WHERE ${back}`}
-),
+cohort AS (SELECT "user", min(period) AS cohort FROM active WHERE begins GROUP BY "user"),
+came AS (SELECT "user", period FROM active WHERE returns),
 size AS (SELECT cohort, count(*) AS users FROM cohort GROUP BY cohort),
 returned AS (
   SELECT c.cohort, date_diff('${grain}', c.cohort, v.period) AS period, count(*) AS users
   FROM cohort AS c JOIN came AS v USING ("user") WHERE v.period >= c.cohort GROUP BY ALL
 ),
-last AS (SELECT max(day) AS day FROM used)
+last AS (SELECT max(day) AS day FROM active)
 SELECT s.cohort, s.users AS size, p.period, coalesce(r.users, 0) AS users, round(coalesce(r.users, 0) / s.users, 6) AS share,
   s.cohort + to_${grain}s(CAST(p.period AS INTEGER) + 1) - INTERVAL 1 DAY <= l.day AS complete
 FROM size AS s CROSS JOIN range(${periods} + 1) AS p(period) CROSS JOIN last AS l
