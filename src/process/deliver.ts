@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QUARANTINE, readSlice } from '#collect';
 import type { Millis, Position, Topic } from '#core';
-import { type Delivered, type Delivery, isFatal, isOutOfMemory, type Store } from '#store';
+import { type Delivered, type Delivery, isFatal, isMachineFault, isOutOfMemory, type Store } from '#store';
 
 const TICK: Millis = 100;
 /** JSON takes about twelve times its size while it is read, so a slice is small; behind, slices follow each other without a pause. */
@@ -65,7 +65,7 @@ export function startDelivery(input: {
         return each;
       }
       const only = deliveries[0]!;
-      if (only.topic.name === QUARANTINE) throw cause;
+      if (only.topic.name === QUARANTINE || isMachineFault(cause)) throw cause;
       input.onProblem(cause);
       return await store.deliver([await withoutCulprits(store, only)]);
     }

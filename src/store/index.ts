@@ -7,7 +7,7 @@ export { replayQuarantined } from './hold.ts';
 export type { Change, Row, Transaction } from './lane.ts';
 export type { Load, Loaded, LoadFormat, LoadMode } from './load.ts';
 export { name, OWN_SCHEMAS, parseTable, quoted, type TableName, text } from './names.ts';
-export { isFatal, isOutOfMemory } from './open.ts';
+export { isFatal, isMachineFault, isOutOfMemory } from './open.ts';
 export { type Check, checksum, hashes } from './parity.ts';
 export { openParquet, type ParquetFile } from './parquet.ts';
 export type { Reader, Result, Values } from './read.ts';

@@ -165,6 +165,17 @@ export function isOutOfMemory(cause: unknown): boolean {
   return cause instanceof Error && (/^Out of Memory Error/i.test(cause.message) || isOutOfMemory(cause.cause));
 }
 
+/** The machine failed (a file could not be written, read or opened), whatever the work was: the same may pass later, and no record is to blame. */
+export function isMachineFault(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  const { code } = cause as NodeJS.ErrnoException;
+  return (
+    (typeof code === 'string' && /^E[A-Z]+$/.test(code)) ||
+    /^(IO|TransactionContext) Error/.test(cause.message) ||
+    isMachineFault(cause.cause)
+  );
+}
+
 export function storeFailure(cause: unknown): never {
   if (cause instanceof MillraceError) throw cause;
   return fail('STORE_WRITE', { detail: firstLine(cause) }, cause);

@@ -2,7 +2,7 @@ import type { Bytes, Position, Table, Topic } from '#core';
 import { openCheckpoints } from './checkpoint.ts';
 import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } from './lane.ts';
 import { type Load, type Loaded, loadFile } from './load.ts';
-import { firstLine, isFatal, openEngine } from './open.ts';
+import { firstLine, isFatal, isMachineFault, openEngine } from './open.ts';
 import { openReader, type Reader } from './read.ts';
 import { type Delivered, type Delivery, deliverQuarantine, deliverSlice, type Shapes, shapeOf } from './records.ts';
 import { NEXT } from './target.ts';
@@ -137,7 +137,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           try {
             await deliverSlice(tx, slices, new Map(), delivery);
           } catch (cause) {
-            if (isFatal(cause)) throw cause;
+            if (isFatal(cause) || isMachineFault(cause)) throw cause;
             problem = firstLine(cause);
           }
           throw undo;

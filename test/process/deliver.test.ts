@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -140,6 +140,34 @@ describe('delivery', () => {
     assert.equal(real.positions().has('orders'), false);
     assert.match(String(problems[0]), /no orders today/);
     assert.equal(await count(real, 'millrace.quarantine'), 0, 'no record is blamed');
+  });
+
+  test('blames no record for what the machine does: a full disk puts nothing into quarantine, and later all is taken', async (t) => {
+    const store = await freshStore(t);
+    const collect = collecting(t);
+    await collect.send(orders, '{"id":"a","n":1}\n{"id":"b","n":2}');
+    let full = 3;
+    const failing: Store = {
+      ...store,
+      async deliver(deliveries) {
+        if (full-- > 0)
+          throw new Error('The warehouse could not write', {
+            cause: Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }),
+          });
+        return store.deliver(deliveries);
+      },
+      // As on a disk where nothing more than an empty file has room.
+      probe: async ({ lines }) => (lines.length === 0 ? null : 'ENOSPC: no space left on device'),
+    };
+    const { running, problems } = delivering(t, { store: failing, log: collect.log });
+    running.news(collect.log.durable());
+    await running.settle(10_000);
+    assert.deepEqual(await column(store, 'SELECT id FROM raw.orders ORDER BY _position'), ['a', 'b']);
+    assert.equal(await count(store, 'millrace.quarantine'), 0);
+    assert.equal(problems.length, 3);
+    // The store's own probe, where the lines can't be written down.
+    mkdirSync(join(store.folders.slices, 'orders.tsv'));
+    await assert.rejects(store.probe({ topic: orders, from: 0, to: 1, lines: [Buffer.from('x\n')] }), /EISDIR/);
   });
 
   test('steps over the gap that an abandoned segment leaves, and does not wait for it for ever', async (t) => {
