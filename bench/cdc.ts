@@ -10,7 +10,7 @@ import { asMillraceError } from '#core';
 import { residentTreeBytes } from '#run';
 import { type QueryAnswer, startMillrace } from '#server';
 import { type Client, clientFor } from '../src/cli/client.ts';
-import { LOGGING, absent as mariaAbsent, startMariaDb } from '../test/transfer/mariadb.ts';
+import { absent as mariaAbsent, startLoggedMariaDb } from '../test/transfer/mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from '../test/transfer/postgres-server.ts';
 import { type Figure, type Goal, report } from './report.ts';
 
@@ -43,8 +43,7 @@ async function postgres(): Promise<Side> {
 }
 
 async function mariadb(): Promise<Side> {
-  const db = await startMariaDb(LOGGING);
-  await db.ask(`GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO reader@'127.0.0.1'`);
+  const db = await startLoggedMariaDb();
   process.env['BENCH_CDC_PASSWORD'] = db.password;
   const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: BENCH_CDC_PASSWORD }, database: ${db.database} }`;
   return { source: 'mysql', ask: db.ask, stop: db.stop, connection };

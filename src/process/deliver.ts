@@ -67,7 +67,7 @@ export function startDelivery(input: {
       const only = deliveries[0]!;
       if (only.topic.name === QUARANTINE || isMachineFault(cause)) throw cause;
       input.onProblem(cause);
-      return await store.deliver([await withoutCulprits(store, only)]);
+      return await store.deliver([await withoutCulprits(store, only, cause)]);
     }
   }
 
@@ -124,9 +124,9 @@ export function startDelivery(input: {
 
 /**
  * The same slice with the lines that the engine can't read set aside. If it refuses even nothing at all, the fault is not the
- * records' and no one of them is blamed.
+ * records' and no one of them is blamed; nor is a small one for memory that others hold: then `cause` is thrown, and all is tried again.
  */
-async function withoutCulprits(store: Store, delivery: Delivery): Promise<Delivery> {
+async function withoutCulprits(store: Store, delivery: Delivery, cause: unknown): Promise<Delivery> {
   const empty = await store.probe({ ...delivery, lines: [] });
   if (empty !== null) return delivery;
   const lines = delivery.lines.flatMap(splitLines);
@@ -135,8 +135,10 @@ async function withoutCulprits(store: Store, delivery: Delivery): Promise<Delive
   const search = async (some: readonly Buffer[]): Promise<void> => {
     const reason = await store.probe({ ...delivery, lines: some });
     if (reason === null) good.push(...some);
-    else if (some.length === 1) refused.push({ line: some[0]!, reason });
-    else {
+    else if (some.length === 1) {
+      if (isOutOfMemory(cause) && some[0]!.length <= SMALLEST_SLICE) throw cause;
+      refused.push({ line: some[0]!, reason });
+    } else {
       const half = Math.ceil(some.length / 2);
       await search(some.slice(0, half));
       await search(some.slice(half));

@@ -91,7 +91,8 @@ export function guessDatabase(address: string, schemes: readonly string[], port:
   const password = decodeURIComponent(url.password);
   return {
     connection: {
-      host: url.hostname,
+      // An address of IPv6 stands in brackets only there.
+      host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? port : Number(url.port),
       user: decodeURIComponent(url.username),
       password: { env: secretName },

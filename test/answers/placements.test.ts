@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { randomFrom } from '../random.ts';
 import { absent, fillGoogle, fillShop, openWarehouse, type Ran, type Warehouse } from './fixture.ts';
 
 const models = ['last_click', 'first_click', 'linear', 'position', 'time_decay', 'item_bought'] as const;
@@ -241,7 +242,7 @@ describe('attribution', () => {
 test('the modelled interval is that of a bootstrap over users', async (t) => {
   const warehouse = await openWarehouse();
   t.after(() => warehouse.close());
-  const draw = uniform(7);
+  const draw = randomFrom(7);
   const users = Array.from({ length: 150 }, (_, at) => `u${at}`);
   const clicks = users.flatMap((user) =>
     Array.from({ length: 1 + Math.floor(draw() * 3) }, (_, hour): Click => ({ user, hour, placement: 'pqr'[Math.floor(draw() * 3)]! })),
@@ -271,17 +272,6 @@ test('the modelled interval is that of a bootstrap over users', async (t) => {
     near(row['modelled_high'], high);
   }
 });
-
-/** mulberry32. */
-function uniform(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** The inverse of the distribution of Poisson(1). */
 function poisson(u: number): number {

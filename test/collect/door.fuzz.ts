@@ -6,21 +6,8 @@ import type { TestContext } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { type DoorContext, doors, readSlice } from '#collect';
 import { catalogue } from '#core';
+import { type Below, belowFrom } from '../random.ts';
 import { collecting, linesOf, NOW, topicOf } from './fixture.ts';
-
-export type Random = (below: number) => number;
-
-/** mulberry32: 32 bits of state are plenty for a plan. */
-export function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
 
 /** What is sent, and what must come of it where that is known: per record whether it is taken; null for bytes that were broken. */
 export interface Input {
@@ -37,7 +24,7 @@ const DEPTH = 12;
 export const TOPIC =
   'id: id\ntime: {field: at, required: false}\nfields: {id: text, n: integer, big: integer, amount: "decimal(18,2)", ok: boolean}';
 
-const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)]!;
+const pick = <T>(random: Below, from: readonly T[]): T => from[random(from.length)]!;
 const strings = [
   '""',
   '"a"',
@@ -66,7 +53,7 @@ const numbers = [
 ];
 
 /** Any JSON value, at most `depth` levels deep. */
-function value(random: Random, depth: number): string {
+function value(random: Below, depth: number): string {
   const kind = random(depth > 0 ? 9 : 6);
   if (kind < 2) return pick(random, strings);
   if (kind < 4) return pick(random, numbers);
@@ -80,7 +67,7 @@ function value(random: Random, depth: number): string {
 }
 
 /** A record that the topic takes. Line breaks stand between tokens only where the frame allows them. */
-function goodRecord(random: Random, id: string, breaks: boolean): string {
+function goodRecord(random: Below, id: string, breaks: boolean): string {
   const members = [`"id":"${id}"`];
   if (random(2) === 0) members.push(`"n":${pick(random, ['0', '-5', '2147483647', 'null'])}`);
   if (random(3) === 0) members.push(`"big":${pick(random, ['9223372036854775807', '-9223372036854775808', '1'])}`);
@@ -99,7 +86,7 @@ function goodRecord(random: Random, id: string, breaks: boolean): string {
 }
 
 /** One defect each; the brackets stay balanced, so that the records around it can be told apart in any frame. */
-const defects: readonly ((random: Random, good: string) => string)[] = [
+const defects: readonly ((random: Below, good: string) => string)[] = [
   (_, good) => good.replace('{', '{"n":1.5,"n2":0,').replace(/,\s*"n":(-?\d+|null)/, ''),
   (_, good) => good.replace('{', '{"twice":1,"twice":2,'),
   (_, good) => good.replace('{', '{"nul":"a\\u0000b",'),
@@ -120,7 +107,7 @@ const defects: readonly ((random: Random, good: string) => string)[] = [
 ];
 
 /** `ids` are the records' ids; a broken one is none of another record's, since a random number stands in each. */
-export function makeInput(random: Random, name: string): Input & { readonly ids: readonly string[] } {
+export function makeInput(random: Below, name: string): Input & { readonly ids: readonly string[] } {
   const frame = pick(random, ['single', 'array', 'lines', 'lines'] as const);
   const count = frame === 'single' ? 1 : 1 + random(random(10) === 0 ? BATCH + 20 : 8);
   const records: string[] = [];
@@ -151,7 +138,7 @@ export function makeInput(random: Random, name: string): Input & { readonly ids:
   return { ...encoded(random, body, known), ids };
 }
 
-function broken(random: Random, body: Buffer): Buffer {
+function broken(random: Below, body: Buffer): Buffer {
   const at = random(body.length + 1);
   const to = at + random(Math.min(40, body.length - at + 1));
   const insert = (bytes: readonly number[] | Buffer) => Buffer.concat([body.subarray(0, at), Buffer.from(bytes), body.subarray(at)]);
@@ -186,7 +173,7 @@ function broken(random: Random, body: Buffer): Buffer {
   }
 }
 
-function encoded(random: Random, body: Buffer, taken: readonly boolean[] | null): Input {
+function encoded(random: Below, body: Buffer, taken: readonly boolean[] | null): Input {
   const fits = body.length <= BODY_BYTES ? taken : null;
   switch (random(12)) {
     case 0:
@@ -283,7 +270,7 @@ class Answering extends EventEmitter {
 }
 
 /** Gives a body to the records door in pieces, without a socket. */
-function knock(context: DoorContext, { body, headers }: Input, random: Random): Promise<Said> {
+function knock(context: DoorContext, { body, headers }: Input, random: Below): Promise<Said> {
   const [door] = doors;
   const request = Object.assign(new EventEmitter(), { headers, complete: true, resume() {} });
   const response = new Answering();
@@ -298,7 +285,7 @@ function knock(context: DoorContext, { body, headers }: Input, random: Random): 
 
 /** `inputs` bodies through the door into a real log; then the log is read back and compared with what was said. */
 export async function fuzzDoor(t: TestContext, inputs: number, seed: number): Promise<Sums> {
-  const random = randomFrom(seed);
+  const random = belowFrom(seed);
   const topic = topicOf('orders', TOPIC);
   let now = NOW;
   const to = collecting(t, { limits: { recordBytes: RECORD_BYTES, batchRecords: BATCH, depth: DEPTH }, now: () => now });

@@ -4,19 +4,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
-import {
-  BATCH,
-  BODY_BYTES,
-  fuzzDoor,
-  judge,
-  makeInput,
-  newSums,
-  type Random,
-  RECORD_BYTES,
-  randomFrom,
-  type Said,
-  TOPIC,
-} from '../collect/door.fuzz.ts';
+import { BATCH, BODY_BYTES, fuzzDoor, judge, makeInput, newSums, RECORD_BYTES, type Said, TOPIC } from '../collect/door.fuzz.ts';
+import { type Below, belowFrom } from '../random.ts';
 import { type Running, running } from '../server/fixture.ts';
 
 /** Another one each time; it stands in every message. */
@@ -30,7 +19,7 @@ test(`a hundred thousand hostile bodies (seed ${seed}): each is accepted or reje
 test(`six thousand hostile requests over HTTP (seed ${seed}), every seventh of them broken as a request: the sums balance in the warehouse`, async (t) => {
   const settings = `limits: {record_bytes: ${RECORD_BYTES}, body_bytes: ${BODY_BYTES}, batch_records: ${BATCH}, depth: 12}\n`;
   const server = await running(t, { settings, topics: { orders: TOPIC.replace('id: id\n', '') } });
-  const random = randomFrom(seed + 1);
+  const random = belowFrom(seed + 1);
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   t.after(() => agent.destroy());
   const sums = newSums();
@@ -75,7 +64,7 @@ function post(to: Running, agent: Agent, body: Buffer, headers: Readonly<Record<
 }
 
 /** A request that promises more than it sends, or is none: it stores nothing, whatever is answered. */
-function knockBadly(to: Running, random: Random): Promise<void> {
+function knockBadly(to: Running, random: Below): Promise<void> {
   const { hostname, port } = new URL(to.started.address);
   const record = '{"id":"never","n":1}';
   const head = (line: string, ...headers: string[]) =>

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Drift, Transfer, TransferTable } from '#core';
 import { becomes, followed, start } from '../transfer/following.ts';
 import { type Ground, openGround, tableOf } from '../transfer/harness.ts';
-import { absent, LOGGING, type MariaDb, startMariaDb } from '../transfer/mariadb.ts';
+import { absent, type MariaDb, startLoggedMariaDb } from '../transfer/mariadb.ts';
 
 interface Outcome {
   readonly columns: string;
@@ -166,9 +166,8 @@ describe('a column of a database that is', { skip: absent ?? false }, () => {
   let db: MariaDb;
   let ground: Ground;
   before(async () => {
-    db = await startMariaDb([...LOGGING, '--binlog-row-metadata=FULL']);
+    db = await startLoggedMariaDb(['--binlog-row-metadata=FULL']);
     ground = await openGround({ PW: db.password });
-    await db.ask(`GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO reader@'127.0.0.1'`);
   });
   after(async () => {
     await ground?.close();

@@ -3,18 +3,8 @@ import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { compared, pairs } from '../../src/analyze/models/compare.ts';
 import type { Judged } from '../../src/analyze/models/judge.ts';
+import { randomFrom } from '../random.ts';
 import { type House, openHouse, refused, VISITORS } from './fixture.ts';
-
-/** Numbers from 0 to 1 that a seed decides (Mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** Two classes: the chance of the second. */
 function twoClasses(truth: readonly number[], chances: readonly number[]): Judged {
@@ -172,4 +162,12 @@ describe('ML.COMPARE', { timeout: 120_000 }, () => {
     [`ML.COMPARE(MODEL m@challenger, (SELECT * EXCLUDE (bought) FROM visitors))`, 'MODEL_FUNCTION'],
   ] as const)
     test(`${sql} is refused as ${code}`, () => assert.rejects(ask(`SELECT * FROM ${sql}`), refused(code)));
+});
+
+test('of one row of a class there is no variance, so its area under the curve is not compared', () => {
+  const judged = (labels: readonly number[]) => twoClasses(labels, [0.2, 0.4, 0.6, 0.8]);
+  const metrics = (labels: readonly number[]) => pairs(judged(labels), judged(labels)).map(({ metric }) => metric);
+  assert.deepEqual(metrics([0, 0, 0, 1]), ['log_loss', 'accuracy']);
+  assert.deepEqual(metrics([1, 0, 1, 1]), ['log_loss', 'accuracy']);
+  assert.deepEqual(metrics([0, 1, 0, 1]), ['log_loss', 'accuracy', 'roc_auc']);
 });

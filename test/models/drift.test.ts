@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { chiSquaredAbove, driftOf } from '../../src/analyze/models/drift.ts';
 import { gapEdges, spread } from '../../src/learn/metrics.ts';
+import { randomFrom } from '../random.ts';
 import { type House, openHouse, refused } from './fixture.ts';
 
 test('tails of the chi-squared distribution are those of scipy.stats.chi2.sf', () => {
@@ -15,17 +16,6 @@ test('tails of the chi-squared distribution are those of scipy.stats.chi2.sf', (
   ] as const)
     assert.ok(Math.abs(chiSquaredAbove(x, degrees) - expected) < 1e-6, `${x}, ${degrees}: ${chiSquaredAbove(x, degrees)}`);
 });
-
-/** Numbers from 0 to 1 that a seed decides (Mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 test('of 2,000 A/A windows one in a hundred has p below 0.01, as stated', () => {
   const random = randomFrom(1);

@@ -170,6 +170,28 @@ describe('delivery', () => {
     await assert.rejects(store.probe({ topic: orders, from: 0, to: 1, lines: [Buffer.from('x\n')] }), /EISDIR/);
   });
 
+  test('blames no small record for memory that others hold: it is tried until there is some', async (t) => {
+    const store = await freshStore(t);
+    const collect = collecting(t);
+    await collect.send(orders, '{"id":"a","n":1}\n{"id":"b","n":2}');
+    const short = 'Out of Memory Error: failed to pin block of size 256.0 KiB';
+    // More often than it takes to come to the smallest slice.
+    let busy = 6;
+    const failing: Store = {
+      ...store,
+      async deliver(deliveries) {
+        if (busy-- > 0) throw new Error('The warehouse could not write', { cause: new Error(short) });
+        return store.deliver(deliveries);
+      },
+      probe: async ({ lines }) => (lines.length === 0 ? null : short),
+    };
+    const { running } = delivering(t, { store: failing, log: collect.log });
+    running.news(collect.log.durable());
+    await running.settle(15_000);
+    assert.deepEqual(await column(store, 'SELECT id FROM raw.orders ORDER BY _position'), ['a', 'b']);
+    assert.equal(await count(store, 'millrace.quarantine'), 0);
+  });
+
   test('steps over the gap that an abandoned segment leaves, and does not wait for it for ever', async (t) => {
     const store = await freshStore(t);
     const path = (await import('../collect/fixture.ts')).folder(t);

@@ -12,9 +12,9 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { MillraceError, type Role } from '#core';
 import { checkStatement, readStatement } from '#sql';
 import { newGrants } from '../../src/analyze/grants.ts';
-import { type Random, randomFrom } from '../collect/door.fuzz.ts';
+import { type Below, belowFrom } from '../random.ts';
 
-const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)]!;
+const pick = <T>(random: Below, from: readonly T[]): T => from[random(from.length)]!;
 const MARK = 'CANARY7';
 
 /** Everything that is there, and everything that tells whether it was touched. */
@@ -113,7 +113,7 @@ async function openWorld() {
 type World = Awaited<ReturnType<typeof openWorld>>;
 
 /** Makes one statement. `reach` is what reaches out, used at most once, at whatever place comes up. */
-function statementOf(random: Random, world: Pick<World, 'folder' | 'address'>): string {
+function statementOf(random: Below, world: Pick<World, 'folder' | 'address'>): string {
   const file = join(world.folder, 'canary.csv');
   const url = `${world.address}/x.csv`;
   const evil = random(2) === 0;
@@ -286,7 +286,7 @@ function statementOf(random: Random, world: Pick<World, 'folder' | 'address'>): 
 }
 
 /** Words moved, doubled or left out; spaces that are others to a lexer. */
-function spoiled(random: Random, text: string): string {
+function spoiled(random: Below, text: string): string {
   const words = text.split(' ');
   const at = random(words.length);
   const other = random(words.length);
@@ -342,7 +342,7 @@ export async function silentCanaries(): Promise<string[]> {
 
 /** Every statement is refused with a code, or touches nothing. Each fifth of the refused is run as well, in a world of its own. */
 export async function fuzzSql(statements: number, seed: number): Promise<Fuzzed> {
-  const random = randomFrom(seed);
+  const random = belowFrom(seed);
   const world = await openWorld();
   const found: Fuzzed = { admitted: 0, refused: 0, heldBack: 0, tried: 0 };
   let open: World | null = null;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryAnswer } from '../../src/server/api.ts';
-import { LOGGING, absent as mysqlAbsent, startMariaDb } from './mariadb.ts';
+import { absent as mysqlAbsent, startLoggedMariaDb } from './mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 import { childOf, type Program, startProgram } from './program.ts';
 
@@ -32,8 +32,7 @@ async function postgres(): Promise<Database> {
 }
 
 async function mariadb(): Promise<Database> {
-  const db = await startMariaDb(LOGGING);
-  await db.ask(`GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO reader@'127.0.0.1'`);
+  const db = await startLoggedMariaDb();
   await db.ask('CREATE TABLE live (id BIGINT PRIMARY KEY AUTO_INCREMENT, v BIGINT, s TEXT)');
   await db.ask(`INSERT INTO live (v, s) SELECT 0, REPEAT('x', 300) FROM seq_1_to_20000`);
   const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: PW }, database: ${db.database} }`;

@@ -9,7 +9,7 @@ import { decodeRows, RowWriter } from '../../src/transfer/rows.ts';
 import { withoutUndecodable } from '../../src/transfer/undecodable.ts';
 import { becomes, followed, start } from './following.ts';
 import { type Ground, openGround, tableOf } from './harness.ts';
-import { LOGGING, type MariaDb, absent as mariadbAbsent, startMariaDb } from './mariadb.ts';
+import { type MariaDb, absent as mariadbAbsent, startLoggedMariaDb } from './mariadb.ts';
 import { type Postgres, absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 
 const entries = (target: string) =>
@@ -133,9 +133,8 @@ describe('text columns of MariaDB', { skip: mariadbAbsent ?? false }, () => {
     tables,
   });
   before(async () => {
-    db = await startMariaDb([...LOGGING, '--binlog-row-metadata=FULL']);
+    db = await startLoggedMariaDb(['--binlog-row-metadata=FULL']);
     ground = await openGround({ PW: db.password });
-    await db.ask(`GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO reader@'127.0.0.1'`);
   });
   after(async () => {
     await ground?.close();

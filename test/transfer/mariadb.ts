@@ -38,6 +38,13 @@ export async function startMariaDb(extra: readonly string[] = []): Promise<Maria
   return given === undefined ? started(PROGRAM!, extra) : connected(new URL(given));
 }
 
+/** A server that writes its log of changes as rows, and whose reader may follow it. */
+export async function startLoggedMariaDb(extra: readonly string[] = []): Promise<MariaDb> {
+  const db = await startMariaDb([...LOGGING, ...extra]);
+  await db.ask(`GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO reader@'127.0.0.1'`);
+  return db;
+}
+
 async function connected(url: URL): Promise<MariaDb> {
   const of = {
     host: url.hostname,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openSource, sources } from '#transfer';
+import { guessDatabase } from '../../src/transfer/database.ts';
 import { escaped, serial, workbookOf } from './files-fixture.ts';
 import { openGround } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
@@ -177,4 +178,9 @@ test('every source of the registry goes through the suite', () => {
     covered,
     sources.map((source) => source.name),
   );
+});
+
+test('an address of IPv6, which stands in brackets in a URL, is a host without them', () => {
+  const found = guessDatabase('postgres://reader:secret@[::1]:5433/shop', ['postgres:'], 5432);
+  assert.deepEqual([found!.connection['host'], found!.connection['port']], ['::1', 5433]);
 });

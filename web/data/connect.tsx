@@ -1,10 +1,11 @@
-import { Button, PasswordInput, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, PasswordInput, Select, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { SessionAnswer, TransferGuessAnswer } from '../../src/server/api.ts';
 import { call, Trouble } from '../api.ts';
 import { go } from '../route.ts';
 import { Empty, Page, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
+import { FileText } from './definition.tsx';
 
 const systems = [
   { value: 'mysql', label: 'MySQL, MariaDB', port: '3306' },
@@ -94,14 +95,7 @@ export default function ConnectPage({ who }: { who: SessionAnswer }) {
         {definition !== null && (
           <>
             <p className="faint small">{t('connect_proposed', { file: `transfers/${name}.yaml` })}</p>
-            <Textarea
-              aria-label={`transfers/${name}.yaml`}
-              value={definition}
-              onChange={({ currentTarget: { value } }) => setDefinition(value)}
-              rows={20}
-              spellCheck={false}
-              styles={{ input: { fontFamily: 'var(--mono)', fontSize: 13, lineHeight: '20px' } }}
-            />
+            <FileText file={`transfers/${name}.yaml`} text={definition} onText={setDefinition} />
           </>
         )}
         {trouble !== null && <Problem trouble={trouble} compact />}
@@ -118,7 +112,8 @@ export default function ConnectPage({ who }: { who: SessionAnswer }) {
 /** The password goes in the body of the request, never into the browser's own address. */
 function addressOf({ system, host, port, user, password, database }: typeof blank): string {
   const who = `${encodeURIComponent(user)}${password === '' ? '' : `:${encodeURIComponent(password)}`}`;
-  return `${system}://${who}@${host.trim()}${port.trim() === '' ? '' : `:${port.trim()}`}/${encodeURIComponent(database)}`;
+  const place = host.includes(':') ? `[${host.trim()}]` : host.trim();
+  return `${system}://${who}@${place}${port.trim() === '' ? '' : `:${port.trim()}`}/${encodeURIComponent(database)}`;
 }
 
 /** As names of tables are written. */

@@ -48,14 +48,7 @@ export function Definition({ name, text, who, onSaved }: { name: string; text: s
       ) : (
         <div className="stack">
           <p className="faint small">{t('definition_lead')}</p>
-          <Textarea
-            aria-label={`topics/${name}.yaml`}
-            value={typed}
-            onChange={({ currentTarget: { value } }) => setTyped(value)}
-            rows={18}
-            spellCheck={false}
-            styles={{ input: { fontFamily: 'var(--mono)', fontSize: 13, lineHeight: '20px' } }}
-          />
+          <FileText file={`topics/${name}.yaml`} text={typed} onText={setTyped} />
           {trouble !== null && <Problem trouble={trouble} compact />}
           <div className="end-row">
             <Button
@@ -74,5 +67,19 @@ export function Definition({ name, text, who, onSaved }: { name: string; text: s
         </div>
       )}
     </section>
+  );
+}
+
+/** A definition's file, to be edited as it stands. */
+export function FileText({ file, text, onText }: { file: string; text: string; onText: (text: string) => void }) {
+  return (
+    <Textarea
+      aria-label={file}
+      value={text}
+      onChange={({ currentTarget: { value } }) => onText(value)}
+      rows={18}
+      spellCheck={false}
+      styles={{ input: { fontFamily: 'var(--mono)', fontSize: 13, lineHeight: '20px' } }}
+    />
   );
 }

@@ -52,7 +52,8 @@ export function pairs(baseline: Judged, candidate: Judged): Pair[] {
   ];
   if (width > 2) return means;
   const positives = truth.reduce((count, label) => count + label, 0);
-  return positives === 0 || positives === truth.length ? means : [...means, areas(baseline, candidate)];
+  // Of one row of a class nothing can be said of how it varies.
+  return Math.min(positives, truth.length - positives) < 2 ? means : [...means, areas(baseline, candidate)];
 }
 
 /** With its interval: normal, since each figure is a mean of many rows or a U-statistic of them. `level` is the interval's confidence, 0–1. */

@@ -4,6 +4,7 @@
  * take a fixed share of the traffic; prices are 10^(6u) dollars in cents. Deterministic in the seed.
  */
 import type { Topic } from '#core';
+import { randomFrom } from '../../random.ts';
 
 export interface NexmarkEvent {
   readonly topic: 'person' | 'auction' | 'bid';
@@ -67,13 +68,7 @@ export function* nexmark({
   perSecond: number;
   start: number;
 }): Generator<NexmarkEvent> {
-  let state = seed >>> 0 || 1;
-  const unit = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const unit = randomFrom(seed);
   const below = (limit: number): number => Math.floor(unit() * limit);
   const pick = <T>(from: readonly T[]): T => from[below(from.length)]!;
   const price = (): number => Math.round(10 ** (unit() * 6) * 100);
