@@ -107,6 +107,11 @@ function speak(language: Language, book: Book): Omit<Speech, 'language' | 'setLa
     if (ms < 3_600_000) return unit(ms / 60_000, 'minute', 0);
     return ms < 86_400_000 ? unit(ms / 3_600_000, 'hour', 1) : unit(ms / 86_400_000, 'day', 0);
   };
+  const valueInWords = (fact: string, value: string): string => {
+    // A user's own words, and numbers that count nothing: a batch, an order's id, a visitor's.
+    if (/^rule\b|\(batch\)$|: one (order|visitor) /.test(fact)) return value;
+    return /^-?\d{4,15}$/.test(value) ? plain.format(Number(value)) : phrased(value, book.factValues);
+  };
   return {
     t: (word, values) =>
       values === undefined ? plainWords[word] : plainWords[word].replace(/\{(\w+)\}/g, (_all, name) => String(values[name] ?? '')),
@@ -122,10 +127,7 @@ function speak(language: Language, book: Book): Omit<Speech, 'language' | 'setLa
       return key === undefined ? summary : book.options[key]!;
     },
     inWords: (answer) => ({ ...answer, ...(Object.hasOwn(book.answers, answer.name) ? book.answers[answer.name] : {}) }),
-    factInWords: ({ fact, value }) => ({
-      fact: phrased(fact, book.facts),
-      value: /^-?\d{4,15}$/.test(value) && !/batch/.test(fact) ? plain.format(Number(value)) : phrased(value, book.factValues),
-    }),
+    factInWords: ({ fact, value }) => ({ fact: phrased(fact, book.facts), value: valueInWords(fact, value) }),
     number: (value) => plain.format(value),
     short: (value) => compact.format(value),
     bytes: (value) =>
