@@ -165,7 +165,7 @@ export function openFront(options: FrontOptions): Front {
     say,
   });
   const watching = setInterval(tellDurable, WATCH);
-  const memoryWatch = watchMemory({ child, jobs: () => transfers.pids(), memory, say });
+  const memoryWatch = watchMemory({ child, ready: () => state === 'ready', jobs: () => transfers.pids(), memory, say });
   const unwatch = workspace.onChange(() => {
     sendTopics();
     for (const problem of workspace.problems()) say('warn', 'definition.problem', { code: problem.code, message: problem.message });

@@ -21,10 +21,10 @@ export function warehouseShare(memory: Bytes): Bytes {
   return Math.max(128_000_000, Math.floor((memory - BASE) * 0.5));
 }
 
-/** What one process holds. A job is a child that trains, transfers or looks at a file. */
+/** What one process holds. A job is a child that trains, transfers or looks at a file; a warehouse is `opening` until it says that it is ready. */
 export interface Resident {
   readonly pid: number;
-  readonly kind: 'front' | 'warehouse' | 'job';
+  readonly kind: 'front' | 'warehouse' | 'opening' | 'job';
   readonly bytes: Bytes;
 }
 
@@ -34,7 +34,8 @@ export type Relief = { readonly kind: 'relieve' | 'restart' } | { readonly kind:
 /**
  * What to do about memory, asked again and again with what all processes hold and the time (ms, monotonic); null: nothing.
  * Near the limit queries are stopped one by one; at the limit, where the next look would be beyond it, or when memory is not given
- * back, the largest process but the front goes.
+ * back, the largest process goes: never the front, nor a warehouse that is still opening. What that one replays, the next would
+ * have to replay again, and so on for ever.
  */
 export function newMemoryRule(memory: Bytes): (residents: readonly Resident[], now: Millis) => Relief | null {
   let relieved = Number.NEGATIVE_INFINITY;
@@ -51,7 +52,7 @@ export function newMemoryRule(memory: Bytes): (residents: readonly Resident[], n
     highSince ??= now;
     if (sum + growth > memory || now - highSince > HELD) {
       highSince = null;
-      const [largest] = residents.filter(({ kind }) => kind !== 'front').sort((a, b) => b.bytes - a.bytes);
+      const [largest] = residents.filter(({ kind }) => kind === 'warehouse' || kind === 'job').sort((a, b) => b.bytes - a.bytes);
       if (largest === undefined) return null;
       return largest.kind === 'job' ? { kind: 'end', pid: largest.pid } : { kind: 'restart' };
     }
@@ -73,19 +74,21 @@ interface Child {
  */
 export function watchMemory(input: {
   child: Child;
+  /** Whether the warehouse is ready. */
+  ready: () => boolean;
   /** Processes that the front has started beside the warehouse. */
   jobs: () => readonly number[];
   memory: Bytes;
   say: (level: 'warn', event: string, facts: Record<string, unknown>) => void;
 }): { stop(): void } {
-  const { child, jobs, memory, say } = input;
+  const { child, ready, jobs, memory, say } = input;
   const rule = newMemoryRule(memory);
   /** Ended already: it may take a moment to be gone, and is not the largest any more. */
   const ended = new Set<number>();
   let timer = setTimeout(look, CALM);
 
   function look(): void {
-    const residents = residentsOf(child.pid, jobs()).filter(({ pid }) => !ended.has(pid));
+    const residents = residentsOf(child.pid, jobs(), ready()).filter(({ pid }) => !ended.has(pid));
     const sum = residents.reduce((all, { bytes }) => all + bytes, 0);
     timer = setTimeout(look, sum > memory * WARY_FROM ? WARY : CALM);
     const relief = rule(residents, performance.now());
@@ -119,11 +122,11 @@ export function watchMemory(input: {
  * This process, the warehouse and what it has started, and the jobs. Other children of this process are none of Millrace's: a program
  * that runs the front within itself may have started anything.
  */
-export function residentsOf(warehouse: number | null, jobs: readonly number[]): Resident[] {
+export function residentsOf(warehouse: number | null, jobs: readonly number[], ready: boolean): Resident[] {
   const pids = new Set([process.pid, ...(warehouse === null ? [] : [warehouse, ...childrenOf(warehouse)]), ...jobs]);
   return [...pids].flatMap((pid) => {
     const bytes = residentBytes(pid);
-    const kind = pid === process.pid ? 'front' : pid === warehouse ? 'warehouse' : 'job';
+    const kind = pid === process.pid ? 'front' : pid !== warehouse ? 'job' : ready ? 'warehouse' : 'opening';
     return bytes === null ? [] : [{ pid, bytes, kind }];
   });
 }

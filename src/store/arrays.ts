@@ -16,7 +16,7 @@ import {
 } from '@duckdb/node-api';
 import type { Bytes } from '#core';
 import { name, text } from './names.ts';
-import { lockDown } from './open.ts';
+import { lockDown, optionsOf } from './open.ts';
 
 /** All rows of one column: numbers with NaN for NULL, or texts. */
 export type ArrayColumn =
@@ -171,10 +171,10 @@ function valuesOf(column: Exclude<AppendColumn, { kind: 'number' }>, from: numbe
 
 /** The rows of a Parquet file that `Reader.toParquet` wrote, read by a DuckDB of its own in this process. */
 export async function readParquetArrays(path: string, folder: string, memory: Bytes): Promise<ArrayBlock> {
-  const instance = await DuckDBInstance.create(':memory:');
+  const instance = await DuckDBInstance.create(':memory:', optionsOf({ temp: folder, threads: 1, memory }));
   const connection = await instance.connect();
   try {
-    await lockDown(connection, { folders: [folder], temp: folder, threads: 1, memory });
+    await lockDown(connection, [folder]);
     const result = await connection.stream(`SELECT * FROM read_parquet(${text(path)})`);
     const types = result.columnTypes();
     const columns = result.deduplicatedColumnNames().map((column, k) => ({

@@ -8,7 +8,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, type Column, fail, MillraceError } from '#core';
 import type { Lane } from './lane.ts';
 import { name, parseTable, quoted, text } from './names.ts';
-import { firstLine, lockDown } from './open.ts';
+import { firstLine, lockDown, optionsOf } from './open.ts';
 
 export type LoadFormat = 'csv' | 'ndjson' | 'parquet';
 export type LoadMode = 'append' | 'replace' | 'create';
@@ -91,10 +91,10 @@ async function columnsOf(rows: (sql: string) => Promise<Record<string, unknown>[
 }
 
 async function toParquet(load: Load, target: string, memory: Bytes): Promise<void> {
-  const parser = await DuckDBInstance.create(':memory:');
+  const parser = await DuckDBInstance.create(':memory:', optionsOf({ temp: dirname(target), threads: 2, memory }));
   const connection = await parser.connect();
   try {
-    await lockDown(connection, { folders: [dirname(load.file), dirname(target)], temp: dirname(target), threads: 2, memory });
+    await lockDown(connection, [dirname(load.file), dirname(target)]);
     await connection.run(
       `COPY (SELECT * FROM ${READ[load.format](text(load.file))}) TO ${text(target)} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 20480)`,
     );

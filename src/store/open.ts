@@ -33,24 +33,24 @@ export async function openEngine(opening: Opening): Promise<Engine> {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
+  const limits = { temp, threads: opening.threads, memory: opening.memory };
   const file = join(opening.dataPath, 'warehouse.duckdb');
-  const instance = await create(file, opening.memory);
+  const instance = await create(file, limits);
   const connection = await instance.connect();
   const readers = await connectReaders(instance);
-  await lockDown(connection, { folders: [slices], temp, threads: opening.threads, memory: opening.memory });
+  await lockDown(connection, [slices]);
   await connection.run(SCHEMA);
   connection.closeSync();
   return { instance, readers, slices, spool, wal: `${file}.wal` };
 }
 
 /** Errors: STORE_LOCKED, STORE_OPEN. */
-async function create(path: string, memory: Bytes): Promise<DuckDBInstance> {
-  const open = (file: string) => DuckDBInstance.create(file);
+async function create(path: string, limits: Limits): Promise<DuckDBInstance> {
   try {
-    return await open(path).catch(async (cause: unknown) => {
+    return await DuckDBInstance.create(path, optionsOf(limits)).catch(async (cause: unknown) => {
       if (!/replaying WAL/.test(String(cause))) throw cause;
-      await replay(path, memory);
-      return open(path);
+      await replay(path, limits);
+      return DuckDBInstance.create(path, optionsOf(limits));
     });
   } catch (cause) {
     const detail = firstLine(cause);
@@ -61,29 +61,55 @@ async function create(path: string, memory: Bytes): Promise<DuckDBInstance> {
 /**
  * Replays the log of a process that was killed, from another database. While DuckDB (1.5) opens a file it can't bind a function or an
  * operator, and so not replay an ALTER whose USING or DEFAULT has one: after a kill the file could never be opened again. In a
- * database that is open already, it can.
+ * database that is open already, it can. And what is replayed is held in memory, some of it fast: where the share is too small for
+ * that, a larger one is tried, since a warehouse that does not open serves nobody.
  */
-async function replay(path: string, memory: Bytes): Promise<void> {
-  const instance = await DuckDBInstance.create(':memory:');
+async function replay(path: string, limits: Limits): Promise<void> {
+  for (let { memory } = limits; ; memory *= 2) {
+    try {
+      return await replayWithin(path, { ...limits, memory });
+    } catch (cause) {
+      if (!isOutOfMemory(cause) || memory >= 4 * limits.memory) throw cause;
+    }
+  }
+}
+
+async function replayWithin(path: string, limits: Limits): Promise<void> {
+  const instance = await DuckDBInstance.create(':memory:', optionsOf(limits));
   try {
     const connection = await instance.connect();
-    const settings = [`SET TimeZone = 'UTC'`, memoryLimit(memory), ...NO_EXTENSIONS];
-    for (const statement of [...settings, `ATTACH ${text(path)} AS killed`, 'CHECKPOINT killed', 'DETACH killed']) {
-      await connection.run(statement);
-    }
+    const statements = [`SET TimeZone = 'UTC'`, `ATTACH ${text(path)} AS killed`, 'CHECKPOINT killed', 'DETACH killed'];
+    for (const statement of statements) await connection.run(statement);
     connection.closeSync();
   } finally {
     instance.closeSync();
   }
 }
 
-const memoryLimit = (memory: Bytes): string => `SET memory_limit = '${Math.floor(memory / 1_000_000)}MB'`;
+/** What a database may take. */
+export interface Limits {
+  /** Where it puts aside what does not fit in memory. */
+  readonly temp: string;
+  readonly threads: number;
+  readonly memory: Bytes;
+}
 
-const NO_EXTENSIONS = [
-  `SET autoinstall_known_extensions = false`,
-  `SET autoload_known_extensions = false`,
-  `SET allow_community_extensions = false`,
-];
+/**
+ * Given as it is opened, not set afterwards: a write-ahead log is replayed before any statement runs, and without a limit takes
+ * whatever the machine has (a block of each column of each table that it touches).
+ */
+export function optionsOf({ temp, threads, memory }: Limits): Record<string, string> {
+  return {
+    threads: `${threads}`,
+    memory_limit: `${Math.floor(memory / 1_000_000)}MB`,
+    temp_directory: temp,
+    max_temp_directory_size: spillOf(temp),
+    checkpoint_threshold: `${OVERDUE / 1_000_000}MB`,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    allow_community_extensions: 'false',
+  };
+}
 
 /** More than run at once with the limits that roles have by default. */
 const READERS = 16;
@@ -108,19 +134,11 @@ function spillOf(folder: string): string {
   return `${Math.floor(Math.min(MOST_SPILL, (bavail * bsize) / 2) / 1_000_000)}MB`;
 }
 
-export async function lockDown(
-  connection: DuckDBConnection,
-  limits: { folders: readonly string[]; temp: string; threads: number; memory: Bytes },
-): Promise<void> {
+/** From here on it reads and writes in these folders only, and nobody can change a setting. */
+export async function lockDown(connection: DuckDBConnection, folders: readonly string[]): Promise<void> {
   const settings = [
     `SET GLOBAL TimeZone = 'UTC'`,
-    `SET threads = ${limits.threads}`,
-    memoryLimit(limits.memory),
-    `SET temp_directory = ${text(limits.temp)}`,
-    `SET max_temp_directory_size = '${spillOf(limits.temp)}'`,
-    `SET checkpoint_threshold = '${OVERDUE / 1_000_000}MB'`,
-    ...NO_EXTENSIONS,
-    `SET allowed_directories = [${limits.folders.map(text).join(', ')}]`,
+    `SET allowed_directories = [${folders.map(text).join(', ')}]`,
     `SET enable_external_access = false`,
     `SET lock_configuration = true`,
   ];

@@ -6,7 +6,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, type Column, fail } from '#core';
 import { type Row, rowsOf } from './lane.ts';
 import { name, text } from './names.ts';
-import { firstLine, lockDown } from './open.ts';
+import { firstLine, lockDown, optionsOf } from './open.ts';
 
 export interface ParquetFile {
   /** Types as the warehouse keeps them: nested ones are JSON. */
@@ -25,7 +25,7 @@ const MEMORY: Bytes = 768_000_000;
 /** Errors: TRANSFER_FILE. */
 export async function openParquet(file: string, shown: string): Promise<ParquetFile> {
   const temp = mkdtempSync(join(tmpdir(), 'millrace-parquet-'));
-  const instance = await DuckDBInstance.create(':memory:');
+  const instance = await DuckDBInstance.create(':memory:', optionsOf({ temp, threads: 1, memory: MEMORY }));
   const connection = await instance.connect();
   const close = () => {
     connection.closeSync();
@@ -36,7 +36,7 @@ export async function openParquet(file: string, shown: string): Promise<ParquetF
     fail('TRANSFER_FILE', { file: shown, format: 'parquet', problem: firstLine(cause).replaceAll(file, 'the file') }, cause);
   const source = `read_parquet(${text(file)})`;
   try {
-    await lockDown(connection, { folders: [dirname(file)], temp, threads: 1, memory: MEMORY });
+    await lockDown(connection, [dirname(file)]);
     const described = await rowsOf(connection, `DESCRIBE SELECT * FROM ${source}`);
     const [count] = await rowsOf(connection, `SELECT count(*) AS n FROM ${source}`);
     const columns = described.map((row) => {

@@ -51,6 +51,16 @@ test('trainers and transfers are in the sum, and where one of them holds the mos
   assert.deepEqual(newMemoryRule(LIMIT)(held(100, 600, 200, 150), 1000), { kind: 'restart' });
 });
 
+test('a warehouse that is still opening is never ended: the next would need as much', () => {
+  const opening: Resident[] = [
+    { pid: 1, kind: 'front', bytes: 100 * MB },
+    { pid: 2, kind: 'opening', bytes: 2 * LIMIT },
+  ];
+  assert.equal(newMemoryRule(LIMIT)(opening, 1000), null);
+  const job: Resident = { pid: 10, kind: 'job', bytes: 200 * MB };
+  assert.deepEqual(newMemoryRule(LIMIT)([...opening, job], 1000), { kind: 'end', pid: 10 }, 'a job makes room');
+});
+
 test('the front is never ended, even where it alone is beyond the limit', () => {
   assert.equal(newMemoryRule(LIMIT)([{ pid: 1, kind: 'front', bytes: 2 * LIMIT }], 1000), null);
 });
@@ -69,7 +79,7 @@ async function started(t: TestContext, child = false): Promise<{ process: ChildP
 
 test('only Millrace’s own processes are looked at: a child that something else in this process has started is left alone', async (t) => {
   const [foreign, job, warehouse] = [await started(t), await started(t), await started(t, true)];
-  const residents = residentsOf(warehouse.process.pid!, [job.process.pid!]);
+  const residents = residentsOf(warehouse.process.pid!, [job.process.pid!], true);
   assert.deepEqual(
     residents.map(({ pid, kind }) => [pid, kind]),
     [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -58,7 +58,7 @@ for (const { name, before, first, after, second, type, values } of changes) {
     const child = fork(fileURLToPath(new URL('./killed-child.ts', import.meta.url)), [dataPath], { serialization: 'advanced' });
     t.after(() => child.kill('SIGKILL'));
     await said(child, 'open');
-    child.send(delivery(topicOf(after), earlier.to, [second]));
+    child.send([delivery(topicOf(after), earlier.to, [second])]);
     await said(child, 'delivered');
     child.kill('SIGKILL');
     await once(child, 'exit');
@@ -72,6 +72,33 @@ for (const { name, before, first, after, second, type, values } of changes) {
     ]);
   });
 }
+
+test('killed with news of many tables, the warehouse opens again within its memory: what they take by the block goes aside on disk', async (t) => {
+  const dataPath = folder(t);
+  const fields = Array.from({ length: 40 }, (_, k) => `  f${k}: integer\n`).join('');
+  const topics = Array.from({ length: 40 }, (_, k) =>
+    parseTopic(`visits_${k}`, `id: id\nfields:\n  id: text\n${fields}`, 'topics/visits.yaml'),
+  );
+  const first = topics.map((topic) => delivery(topic, 0, [{ json: '{"id":"a","f0":1}', id: 'a' }]));
+  const store = await openStore(opening(dataPath));
+  await store.deliver(first);
+  // What is added to tables that stand in the file takes whole blocks.
+  await store.close();
+  const child = fork(fileURLToPath(new URL('./killed-child.ts', import.meta.url)), [dataPath], { serialization: 'advanced' });
+  t.after(() => child.kill('SIGKILL'));
+  await said(child, 'open');
+  child.send(topics.map((topic, k) => delivery(topic, first[k]!.to, [{ json: '{"id":"b","f0":1}', id: 'b' }])));
+  await said(child, 'delivered');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const again = fork(fileURLToPath(new URL('./killed-child.ts', import.meta.url)), [dataPath, '128000000'], { serialization: 'advanced' });
+  t.after(() => again.kill('SIGKILL'));
+  await said(again, 'open');
+  const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${again.pid}/status`, 'utf8'))![1]) * 1024;
+  assert.ok(peak < 400_000_000, `${peak} bytes`);
+  again.kill('SIGKILL');
+  await once(again, 'exit');
+});
 
 async function said(child: ChildProcess, word: string): Promise<void> {
   const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
