@@ -1,6 +1,7 @@
 /**
- * Deliver: what is durable in the log goes into the warehouse, all topics with news in one transaction, at most every
- * `TICK` ms. A slice that the engine refuses is bisected, and the culprits are quarantined in the transaction that takes the rest.
+ * Deliver: what is durable in the log goes into the warehouse. Topics with news come in turn, as many in one transaction as a round has
+ * room for, and all of them at most every `TICK` ms. A slice that the engine refuses is bisected, and the culprits are quarantined in
+ * the transaction that takes the rest.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QUARANTINE, readSlice } from '#collect';
@@ -8,8 +9,10 @@ import type { Millis, Position, Topic } from '#core';
 import { type Delivered, type Delivery, isFatal, isMachineFault, isOutOfMemory, type Store } from '#store';
 
 const TICK: Millis = 100;
-/** JSON takes about twelve times its size while it is read, so a slice is small; behind, slices follow each other without a pause. */
-const SLICE_BYTES = 4 * 1024 * 1024;
+/** JSON takes about twelve times its size while it is read, so a round is small; behind, rounds follow each other without a pause. */
+const ROUND_BYTES = 4 * 1024 * 1024;
+/** Each takes a few milliseconds however little there is, and blocks of memory for its columns. Where more have news, each has gathered more when its turn comes. */
+const ROUND_TOPICS = 32;
 const SMALLEST_SLICE = 64 * 1024;
 const RETRY: Millis = 500;
 
@@ -32,25 +35,42 @@ export function startDelivery(input: {
   const durable = new Map<string, Position>();
   let wake: () => void = () => {};
   let stopping = false;
-  /** Halved when the engine runs out of memory, and doubled back with each slice that passes. */
-  let sliceBytes = SLICE_BYTES;
+  /** Quartered when the engine runs out of memory, and doubled back with each slice that passes. */
+  let roundBytes = ROUND_BYTES;
+  /** Topics with news, the one that has waited longest first. */
+  const waiting = new Set<string>();
 
-  const pending = (): string[] => [...durable].filter(([topic, to]) => to > (store.positions().get(topic) ?? 0)).map(([topic]) => topic);
+  const lagOf = (topic: string): number => (durable.get(topic) ?? 0) - (store.positions().get(topic) ?? 0);
 
-  function read(names: readonly string[]): Delivery[] {
+  /** Takes topics from the line until the round is full. */
+  function next(): { names: readonly string[]; deliveries: readonly Delivery[] } {
+    const names: string[] = [];
     const deliveries: Delivery[] = [];
-    for (const name of names) {
+    let room = roundBytes;
+    for (const name of waiting) {
+      if (room <= 0 || names.length === ROUND_TOPICS) break;
+      names.push(name);
       const topic = name === QUARANTINE ? quarantineTopic : input.topic(name);
       if (topic === undefined) continue;
       try {
-        const slice = readSlice(logRoot, name, store.positions().get(name) ?? 0, durable.get(name)!, sliceBytes);
-        if (slice !== null) deliveries.push({ topic, from: slice.from, to: slice.to, lines: slice.lines });
+        const slice = readSlice(logRoot, name, store.positions().get(name) ?? 0, durable.get(name)!, room);
+        if (slice === null) continue;
+        deliveries.push({ topic, from: slice.from, to: slice.to, lines: slice.lines });
+        room -= slice.to - slice.from;
       } catch (cause) {
         // A damaged log holds up its own topic only.
         input.onProblem(cause);
       }
     }
-    return deliveries;
+    return { names, deliveries };
+  }
+
+  /** They had their turn; those with more stand behind all others. */
+  function turnEnds(names: readonly string[]): void {
+    for (const name of names) {
+      waiting.delete(name);
+      if (lagOf(name) > 0) waiting.add(name);
+    }
   }
 
   async function deliverAll(deliveries: readonly Delivery[]): Promise<readonly Delivered[]> {
@@ -58,7 +78,7 @@ export function startDelivery(input: {
       return await store.deliver(deliveries);
     } catch (cause) {
       if (isFatal(cause)) throw cause;
-      if (isOutOfMemory(cause) && sliceBytes > SMALLEST_SLICE) throw cause;
+      if (isOutOfMemory(cause) && roundBytes > SMALLEST_SLICE) throw cause;
       if (deliveries.length > 1) {
         const each: Delivered[] = [];
         for (const delivery of deliveries) each.push(...(await deliverAll([delivery]).catch(setBack)));
@@ -80,26 +100,28 @@ export function startDelivery(input: {
 
   async function run(): Promise<void> {
     while (!stopping) {
-      const names = pending();
-      if (names.length === 0) {
+      if (waiting.size === 0) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
         continue;
       }
       const began = performance.now();
+      const { names, deliveries } = next();
+      const others = waiting.size > names.length;
       let pause: Millis = TICK;
       try {
-        const delivered = await deliverAll(read(names));
-        sliceBytes = Math.min(SLICE_BYTES, sliceBytes * 2);
+        const delivered = await deliverAll(deliveries);
+        roundBytes = Math.min(ROUND_BYTES, roundBytes * 2);
         if (delivered.length > 0) input.onDelivered(delivered);
-        else pause = RETRY;
+        else if (!others) pause = RETRY;
       } catch (cause) {
         input.onProblem(cause);
-        if (isOutOfMemory(cause)) sliceBytes = Math.max(SMALLEST_SLICE, sliceBytes / 4);
+        if (isOutOfMemory(cause)) roundBytes = Math.max(SMALLEST_SLICE, roundBytes / 4);
         pause = RETRY;
       }
-      const behind = pending().length > 0 && [...durable].some(([topic, to]) => to - (store.positions().get(topic) ?? 0) > SLICE_BYTES / 4);
+      turnEnds(names);
+      const behind = others || [...waiting].some((name) => lagOf(name) > ROUND_BYTES / 4);
       if (!behind || pause === RETRY) await sleep(Math.max(0, pause - (performance.now() - began)));
     }
   }
@@ -107,12 +129,15 @@ export function startDelivery(input: {
   const running = run();
   return {
     news(watermarks) {
-      for (const [topic, to] of Object.entries(watermarks)) durable.set(topic, to);
+      for (const [topic, to] of Object.entries(watermarks)) {
+        durable.set(topic, to);
+        if (lagOf(topic) > 0) waiting.add(topic);
+      }
       wake();
     },
     async settle(patience) {
       const deadline = performance.now() + patience;
-      while (pending().length > 0 && performance.now() < deadline) await sleep(20);
+      while (waiting.size > 0 && performance.now() < deadline) await sleep(20);
     },
     async stop() {
       stopping = true;

@@ -10,6 +10,9 @@ import type { Bytes } from '#core';
 
 /** Of write-ahead log. */
 const DUE: Bytes = 16_000_000;
+/** A checkpoint rewrites the end of every table that it touches: where that takes long, for there are many, the next one waits until this one was a fifth of the time, or until so many times as much is due. */
+const PRESSING = 3;
+const PAUSES = 4;
 /** Beyond it DuckDB does it by itself, within a commit: only where ours fail, as beside a reader that holds what was updated since. */
 export const OVERDUE: Bytes = 64_000_000;
 
@@ -33,6 +36,8 @@ export async function openCheckpoints(
   const [worker, pin] = [await instance.connect(), await instance.connect()];
   let running: Promise<void> | null = null;
   let next: 'none' | 'beside' | 'alone' = 'none';
+  /** When the next one may begin, by performance.now(). */
+  let rested = 0;
 
   const release = async (): Promise<void> => {
     if (next === 'beside') await pin.run('ROLLBACK');
@@ -41,13 +46,18 @@ export async function openCheckpoints(
 
   /** One that fails (a write was quicker to begin, or a reader is in the way) is due again at the next commit: `onError` decides what else it means. */
   async function checkpoint(): Promise<void> {
+    const began = performance.now();
     await worker.run('CHECKPOINT').catch(onError);
+    const ended = performance.now();
+    rested = ended + PAUSES * (ended - began);
     await release();
   }
 
   return {
     async before(appends) {
-      if (running !== null || sizeOf(wal) < due) return;
+      if (running !== null) return;
+      const size = sizeOf(wal);
+      if (size < due || (performance.now() < rested && size < PRESSING * due)) return;
       if (appends) await pin.run('BEGIN TRANSACTION; SELECT 1 FROM millrace.batch LIMIT 1');
       next = appends ? 'beside' : 'alone';
     },
