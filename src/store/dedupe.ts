@@ -9,6 +9,7 @@
  */
 import type { Topic } from '#core';
 import type { Row, Transaction } from './lane.ts';
+import type { Stamps } from './lines.ts';
 import { name, text } from './names.ts';
 
 /** What is known of a topic's rows before a slice comes. */
@@ -77,6 +78,21 @@ export async function stagedIdsOf(tx: Transaction, facts: Row): Promise<StagedId
     late: facts['late'] === true,
     repeated: facts['repeated'] === true,
     stretches: lo === null || hi === null ? [] : hi - lo <= 2n * PROMPT ? byDay(lo, hi) : await minutesOf(tx),
+  };
+}
+
+/** The same from the lines' stamps. Null where some came late or the event times lie wide apart: then the engine is asked. */
+export function stampedIdsOf(stamps: Stamps): StagedIds | null {
+  const { first, last, ids, timeless, repeated, received } = stamps;
+  const [lo, hi] = [first === null ? null : BigInt(first), last === null ? null : BigInt(last)];
+  if (stamps.apart > PROMPT || (lo !== null && hi! - lo > 2n * PROMPT)) return null;
+  return {
+    ids,
+    timeless,
+    repeated,
+    late: false,
+    received: received === null ? null : BigInt(received),
+    stretches: lo === null ? [] : byDay(lo, hi!),
   };
 }
 

@@ -20,8 +20,9 @@ import {
   unchanged,
   widened,
 } from './columns.ts';
-import { onlyFresh, openSeen, rememberLate, type Seen, STAGED_IDS, type StagedIds, stagedIdsOf } from './dedupe.ts';
+import { onlyFresh, openSeen, rememberLate, type Seen, STAGED_IDS, type StagedIds, stagedIdsOf, stampedIdsOf } from './dedupe.ts';
 import type { Row, Transaction } from './lane.ts';
+import { stampsOf } from './lines.ts';
 import { name, text } from './names.ts';
 
 /** Rejected records on their way into quarantine: lines of the log whose JSON has topic, code, reason, sender and the client's bytes in base64. */
@@ -79,6 +80,8 @@ export interface Shape {
   readonly seen: Seen;
   /** Those of its last slice's lines together: the next one is most likely the same. */
   flags: number;
+  /** Whether all of its last slice's lines became rows: most likely the next one's do. */
+  whole: boolean;
 }
 export type Shapes = Map<string, Shape>;
 
@@ -86,14 +89,13 @@ export async function deliverSlice(tx: Transaction, slices: string, shapes: Shap
   const { topic } = delivery;
   const shape = await shapeOf(tx, shapes, topic);
   const file = join(slices, `${topic.name}.tsv`);
-  const longest = writeLines(file, delivery.lines);
-  let staged: Staged;
+  const lines = readLines(file, writeLines(file, delivery.lines));
+  let counts: Counts;
   try {
-    staged = await stageLines(tx, topic, shape, readLines(file, longest));
+    counts = (shape.whole ? await insertWhole(tx, shape, delivery, lines) : null) ?? (await insert(tx, topic, shape, lines));
   } finally {
     unlinkSync(file);
   }
-  const counts = await insert(tx, topic, shape, staged);
   for (const { line, reason } of delivery.refused ?? []) await refuse(tx, topic.name, line, reason);
   const quarantined = counts.quarantined + (delivery.refused?.length ?? 0);
   tx.changed({
@@ -168,7 +170,13 @@ export async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Pr
     } else if (columns[at]!.type === wanted.type) columns[at] = wanted;
     else columns[at] = (await retype(tx, topic.name, wanted)) ? wanted : { ...columns[at]!, declared: true };
   }
-  const shape: Shape = { topic, columns, seen: known?.seen ?? (await openSeen(tx, topic.name)), flags: known?.flags ?? 0 };
+  const shape: Shape = {
+    topic,
+    columns,
+    seen: known?.seen ?? (await openSeen(tx, topic.name)),
+    flags: known?.flags ?? 0,
+    whole: known?.whole ?? true,
+  };
   shapes.set(topic.name, shape);
   return shape;
 }
@@ -250,36 +258,42 @@ async function isExactAsDouble(tx: Transaction, topic: string, column: Promoted)
 }
 
 /**
- * `_bad` is the number of the first declared column that a row's value does not fit, `_misfit` of the first promoted one; -1 when there
- * is none. `_value` is that value, `_number` says whether it is a number that a double keeps.
+ * The lines with the promoted columns' values cast, `c0` and so on. `_bad` is the number of the first declared column that a row's value
+ * does not fit, `_misfit` of the first promoted one; -1 when there is none.
  */
-function stagingSql(columns: readonly Promoted[], from: string, exact: boolean): string {
-  const value = (k: number) => {
-    const field = `x.${name(columns[k]!.name)}`;
-    return exact ? `coalesce(y.${name(columns[k]!.name)}, ${field})` : field;
-  };
-  const cast = (column: Promoted, k: number) => {
+function castSql(columns: readonly Promoted[], from: string, exact: boolean): string {
+  const cast = (column: Promoted) => {
     if (column.eventTime) return 'make_timestamptz(t)';
-    return column.declared ? lossless(value(k), column.type) : unchanged(value(k), column.type);
+    return (column.declared ? lossless : unchanged)(valueSql(column, exact), column.type);
   };
-  const casts = columns.map((column, k) => `${cast(column, k)} AS c${k}`);
+  const casts = columns.map((column, k) => `${cast(column)} AS c${k}`);
   const first = (declared: boolean) => {
     const cases = columns.map((column, k) =>
       column.declared === declared && column.type !== 'VARCHAR' && !column.eventTime
-        ? `WHEN c${k} IS NULL AND ${value(k)} IS NOT NULL THEN ${k} `
+        ? `WHEN c${k} IS NULL AND ${valueSql(column, exact)} IS NOT NULL THEN ${k} `
         : '',
     );
     return cases.every((text) => text === '') ? '-1' : `CASE ${cases.join('')}ELSE -1 END`;
   };
-  const culprit = `CASE greatest(_bad, _misfit) ${columns.map((_, k) => `WHEN ${k} THEN ${value(k)} `).join('')}END`;
   const parsed = [`json_transform(d, ${structure(columns)}) AS x`, ...(exact ? [`json_transform(e, ${structure(columns)}) AS y`] : [])];
   const read = columns.length === 0 ? from : `(SELECT *, ${parsed.join(', ')} FROM ${from})`;
+  return `SELECT *, ${first(true)} AS _bad, ${first(false)} AS _misfit FROM (SELECT ${['*', ...casts].join(', ')} FROM ${read})`;
+}
+
+/** A column's text in a record, in a query over what `castSql` reads. */
+function valueSql(column: Promoted, exact: boolean): string {
+  const field = `x.${name(column.name)}`;
+  return exact ? `coalesce(y.${name(column.name)}, ${field})` : field;
+}
+
+/** `_value` is the value that does not fit, `_number` says whether it is a number that a double keeps. */
+function stagingSql(columns: readonly Promoted[], from: string, exact: boolean): string {
+  const culprit = `CASE greatest(_bad, _misfit) ${columns.map((column, k) => `WHEN ${k} THEN ${valueSql(column, exact)} `).join('')}END`;
   const shown = columns.length === 0 ? 'NULL::VARCHAR' : culprit;
   return `CREATE OR REPLACE TEMP TABLE staged AS
     SELECT * EXCLUDE (_shown), CASE WHEN _misfit >= 0 THEN TRY_CAST(_shown AS DOUBLE) IS NOT NULL AND length(_shown) < 16 END AS _number, _shown AS _value FROM (
-      SELECT ${['p', 'r', 't', 'i', 'f', 'e', 'd', ...columns.map((_, k) => `c${k}`)].join(', ')}, _bad, _misfit, CASE WHEN _bad >= 0 OR _misfit >= 0 THEN ${shown} END AS _shown FROM (
-        SELECT *, ${first(true)} AS _bad, ${first(false)} AS _misfit FROM (
-          SELECT ${['*', ...casts].join(', ')} FROM ${read})))`;
+      SELECT ${['p', 'r', 't', 'i', 'f', 'e', 'd', ...columns.map((_, k) => `c${k}`)].join(', ')}, _bad, _misfit, CASE WHEN _bad >= 0 OR _misfit >= 0 THEN ${shown} END AS _shown
+      FROM (${castSql(columns, from, exact)}))`;
 }
 
 /** What is to be known of the staged slice, asked in one go: beside questions that compute, each way to the engine and back costs its turn. */
@@ -303,22 +317,63 @@ async function stagedOf(tx: Transaction, facts: Row): Promise<Staged> {
   };
 }
 
-async function insert(
-  tx: Transaction,
-  topic: Topic,
-  shape: Shape,
-  staged: Staged,
-): Promise<{ rows: number; duplicates: number; quarantined: number; minTime: string | null; maxTime: string | null }> {
-  const table = `raw.${name(topic.name)}`;
+interface Counts {
+  readonly rows: number;
+  readonly duplicates: number;
+  readonly quarantined: number;
+  readonly minTime: string | null;
+  readonly maxTime: string | null;
+}
+
+/** The columns of the topic's table, and what goes into them of a query over lines that are cast, with the rest of that query. */
+function insertSql(tx: Transaction, { topic, columns }: Shape, rest: string): string {
+  const names = ['_position', '_batch', '_received', '_time', '_id', ...columns.map((column) => name(column.name)), 'data'];
+  const values = ['p', `${tx.batch}`, 'make_timestamptz(r)', 'make_timestamptz(t)', 'i', ...columns.map((_, k) => `c${k}`), 'd'];
+  return `INSERT INTO raw.${name(topic.name)} (${names.join(', ')}) SELECT ${values.join(', ')} FROM ${rest} ORDER BY p`;
+}
+
+/**
+ * All lines into the table by one statement, which is most of what a delivery beside questions costs. Null where they can't be, or
+ * where not all of them became rows: then none has.
+ */
+async function insertWhole(tx: Transaction, shape: Shape, { topic, from, lines }: Delivery, read: string): Promise<Counts | null> {
+  const stamps = stampsOf(lines);
+  const ids = stamps === null ? null : stampedIdsOf(stamps);
+  if (stamps === null || ids === null || stamps.n === 0 || (stamps.flags & UNKNOWN_FIELDS) !== 0) return null;
+  const fresh = ids.ids === 0 ? 'WHERE _bad < 0' : onlyFresh(topic, shape.seen, ids);
+  const cast = castSql(shape.columns, read, (stamps.flags & EXACT) !== 0);
+  // All columns of the lines are used, as whoever reads them must.
+  const fits = '_misfit < 0 AND f IS NOT NULL AND (e IS NULL OR length(e) >= 0)';
+  const rows = await tx.run(insertSql(tx, shape, `(SELECT * FROM (${cast}) WHERE ${fits}) s ${fresh}`));
+  if (rows < stamps.n) {
+    const since = `_received >= make_timestamptz(${stamps.received}::BIGINT)`;
+    if (rows > 0) await tx.run(`DELETE FROM raw.${name(topic.name)} WHERE _batch = ${tx.batch} AND _position >= ${from} AND ${since}`);
+    return null;
+  }
+  if (ids.ids > 0) await rememberLate(tx, topic, shape.seen, ids);
+  return { rows, duplicates: 0, quarantined: 0, minTime: timeText(stamps.lo), maxTime: timeText(stamps.hi) };
+}
+
+/** As the engine writes it. */
+function timeText(micros: number | null): string | null {
+  if (micros === null) return null;
+  const [seconds, fraction] = [Math.floor(micros / 1e6), micros % 1e6];
+  const whole = new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
+  return `${whole}${fraction === 0 ? '' : `.${String(fraction).padStart(6, '0').replace(/0+$/, '')}`}+00`;
+}
+
+/** The lines that fit and were not taken before into the table, those that don't fit into quarantine. */
+async function insert(tx: Transaction, topic: Topic, shape: Shape, lines: string): Promise<Counts> {
+  const staged = await stageLines(tx, topic, shape, lines);
   if (staged.bad > 0) await tx.run(badRows(topic, shape.columns));
-  const names = ['_position', '_batch', '_received', '_time', '_id', ...shape.columns.map((column) => name(column.name)), 'data'];
-  const values = ['p', `${tx.batch}`, 'make_timestamptz(r)', 'make_timestamptz(t)', 'i', ...shape.columns.map((_, k) => `c${k}`), 'd'];
-  const into = `INSERT INTO ${table} (${names.join(', ')}) SELECT ${values.join(', ')} FROM staged s`;
   const fresh = staged.ids === 0 ? 'WHERE _bad < 0' : onlyFresh(topic, shape.seen, staged);
   const rows = staged.late
-    ? await tx.run(`CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s ${fresh}; ${into} WHERE p IN (FROM fresh) ORDER BY p`)
-    : await tx.run(`${into} ${fresh} ORDER BY p`);
+    ? await tx.run(
+        `CREATE OR REPLACE TEMP TABLE fresh AS SELECT p FROM staged s ${fresh}; ${insertSql(tx, shape, 'staged s WHERE p IN (FROM fresh)')}`,
+      )
+    : await tx.run(insertSql(tx, shape, `staged s ${fresh}`));
   if (staged.ids > 0) await rememberLate(tx, topic, shape.seen, staged);
+  shape.whole = rows === staged.n;
   return { rows, duplicates: staged.n - staged.bad - rows, quarantined: staged.bad, minTime: staged.lo, maxTime: staged.hi };
 }
 

@@ -34,9 +34,9 @@ function delivering(t: TestContext, { store, log, topics = [orders, other] }: Gi
 }
 
 /** A line as it should never come out of intake: bytes that the engine can't read. */
-function putRaw(log: Log, topic: string, json: Buffer, id: string): void {
+function putRaw(log: Log, topic: string, json: Buffer, id: string, flags = 1): void {
   const writer = log.topic(topic);
-  const line = Buffer.concat([Buffer.from(`${writer.position()}\t1772323200000000\t\t${id}\t1\t\t`), json, Buffer.from('\n')]);
+  const line = Buffer.concat([Buffer.from(`${writer.position()}\t1772323200000000\t\t${id}\t${flags}\t\t`), json, Buffer.from('\n')]);
   writer.room(line.length);
   writer.used += line.copy(writer.buffer, writer.used);
   writer.count++;
@@ -76,33 +76,34 @@ describe('delivery', () => {
     assert.deepEqual(await column(store, 'SELECT id FROM raw.orders'), ['a']);
   });
 
-  test('sets aside the lines that the engine can not read, each with its bytes, and delivers all others', async (t) => {
-    const store = await freshStore(t);
-    const log = openLog((await import('../collect/fixture.ts')).folder(t));
-    const bad = [Buffer.from('{"id":"bad1","t":"\xff\xfe"}', 'latin1'), Buffer.from('{"id":"bad2","t":"\xc3"}', 'latin1')];
-    for (let k = 0; k < 50; k++) {
-      if (k === 7) putRaw(log, 'orders', bad[0]!, 'bad1');
-      if (k === 40) putRaw(log, 'orders', bad[1]!, 'bad2');
-      putRaw(log, 'orders', Buffer.from(`{"id":"good${k}","n":${k}}`), `good${k}`);
-    }
-    await committed(log);
-    const { running, problems } = delivering(t, { store, log });
-    running.news(log.durable());
-    await running.settle(10_000);
-    assert.equal(await count(store, 'raw.orders'), 50);
-    assert.deepEqual(
-      await column(store, 'SELECT n FROM raw.orders ORDER BY _position'),
-      Array.from({ length: 50 }, (_, k) => BigInt(k)),
-    );
-    const rows = await store.rows('SELECT topic, code, hex(body) AS body FROM millrace.quarantine ORDER BY octet_length(body) DESC');
-    assert.deepEqual(
-      rows.map((row) => [row['topic'], row['code'], row['body']]),
-      bad.map((bytes) => ['orders', 'RECORD_UNREADABLE', bytes.toString('hex').toUpperCase()]),
-    );
-    assert.equal(problems.length, 1);
-    const [batch] = await store.rows(`SELECT rows, quarantined FROM millrace.batch WHERE topic = 'orders'`);
-    assert.deepEqual(batch, { rows: 50n, quarantined: 2n });
-  });
+  for (const flags of [0, 1])
+    test(`sets aside the lines that the engine can not read, each with its bytes, and delivers all others (flags ${flags})`, async (t) => {
+      const store = await freshStore(t);
+      const log = openLog((await import('../collect/fixture.ts')).folder(t));
+      const bad = [Buffer.from('{"id":"bad1","t":"\xff\xfe"}', 'latin1'), Buffer.from('{"id":"bad2","t":"\xc3"}', 'latin1')];
+      for (let k = 0; k < 50; k++) {
+        if (k === 7) putRaw(log, 'orders', bad[0]!, 'bad1', flags);
+        if (k === 40) putRaw(log, 'orders', bad[1]!, 'bad2', flags);
+        putRaw(log, 'orders', Buffer.from(`{"id":"good${k}","n":${k}}`), `good${k}`, flags);
+      }
+      await committed(log);
+      const { running, problems } = delivering(t, { store, log });
+      running.news(log.durable());
+      await running.settle(10_000);
+      assert.equal(await count(store, 'raw.orders'), 50);
+      assert.deepEqual(
+        await column(store, 'SELECT n FROM raw.orders ORDER BY _position'),
+        Array.from({ length: 50 }, (_, k) => BigInt(k)),
+      );
+      const rows = await store.rows('SELECT topic, code, hex(body) AS body FROM millrace.quarantine ORDER BY octet_length(body) DESC');
+      assert.deepEqual(
+        rows.map((row) => [row['topic'], row['code'], row['body']]),
+        bad.map((bytes) => ['orders', 'RECORD_UNREADABLE', bytes.toString('hex').toUpperCase()]),
+      );
+      assert.equal(problems.length, 1);
+      const [batch] = await store.rows(`SELECT rows, quarantined FROM millrace.batch WHERE topic = 'orders'`);
+      assert.deepEqual(batch, { rows: 50n, quarantined: 2n });
+    });
 
   test('goes on with the other topics when the log of one is damaged, and says so', async (t) => {
     const store = await freshStore(t);
