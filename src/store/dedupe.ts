@@ -11,9 +11,11 @@ import type { Topic } from '#core';
 import type { Row, Transaction } from './lane.ts';
 import type { Stamps } from './lines.ts';
 import { name, text } from './names.ts';
+import { newRecent, type Recent, type RecentRoom } from './recent.ts';
 
 /** What is known of a topic's rows before a slice comes. */
 export interface Seen {
+  readonly recent: Recent;
   /** When its first row was received, in microseconds; null while it has none. */
   firstReceived: bigint | null;
   /** The tables of late rows, by day of event time since 1970. */
@@ -27,13 +29,15 @@ const MOST_RANGES = 64;
 /** A part of the id's MD5: DuckDB's own hash may change from version to version, and these tables outlive it. */
 const HASH = 'md5_number_lower(i)';
 
-export async function openSeen(tx: Transaction, topic: string): Promise<Seen> {
-  const [first] = await tx.rows(`SELECT epoch_us(min(_received)) AS first FROM raw.${name(topic)}`);
+export async function openSeen(tx: Transaction, topic: string, room: RecentRoom): Promise<Seen> {
+  const [stored] = await tx.rows(`SELECT epoch_us(min(_received)) AS first, epoch_us(max(_received)) AS last FROM raw.${name(topic)}`);
+  const [first, last] = [stored!['first'] as bigint | null, stored!['last'] as bigint | null];
   const days = await tx.rows(
     `SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'late' AND starts_with(table_name, ${text(`${topic} `)})`,
   );
   return {
-    firstReceived: (first!['first'] as bigint | null) ?? null,
+    recent: newRecent(room, last === null ? null : Number(last)),
+    firstReceived: first,
     lateDays: new Set(days.map((row) => Number(String(row['name']).slice(topic.length + 1)))),
   };
 }
@@ -51,6 +55,8 @@ export interface StagedIds {
   readonly repeated: boolean;
   /** Stretches of event time that hold all event times, in order, each with a day in which some of its times may be. */
   readonly stretches: readonly Stretch[];
+  /** None of those that came promptly stands in the table. */
+  readonly news?: boolean;
 }
 
 interface Stretch {
@@ -82,7 +88,7 @@ export async function stagedIdsOf(tx: Transaction, facts: Row): Promise<StagedId
 }
 
 /** The same from the lines' stamps. Null where some came late or the event times lie wide apart: then the engine is asked. */
-export function stampedIdsOf(stamps: Stamps): StagedIds | null {
+export function stampedIdsOf(stamps: Stamps, { recent }: Seen): StagedIds | null {
   const { first, last, ids, timeless, repeated, received } = stamps;
   const [lo, hi] = [first === null ? null : BigInt(first), last === null ? null : BigInt(last)];
   if (stamps.apart > PROMPT || (lo !== null && hi! - lo > 2n * PROMPT)) return null;
@@ -93,6 +99,7 @@ export function stampedIdsOf(stamps: Stamps): StagedIds | null {
     late: false,
     received: received === null ? null : BigInt(received),
     stretches: lo === null ? [] : byDay(lo, hi!),
+    news: first === null || (recent.since() <= first - Number(PROMPT) && recent.isNews(stamps)),
   };
 }
 
@@ -149,9 +156,9 @@ function tableOf(topic: string, day: number): string {
 }
 
 /** The stretches of the table in which a prompt row with one of the slice's times would stand. */
-function promptSql(topic: Topic, seen: Seen, { stretches }: StagedIds): string[] {
+function promptSql(topic: Topic, seen: Seen, { stretches, news }: StagedIds): string[] {
   const first = seen.firstReceived;
-  if (first === null) return [];
+  if (first === null || news === true) return [];
   const ranges = merged(stretches.filter(({ hi }) => hi >= first - PROMPT));
   return ranges.map(
     ({ lo, hi }) =>

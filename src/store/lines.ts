@@ -14,21 +14,25 @@ export interface Stamps {
   readonly repeated: boolean;
   readonly first: number | null;
   readonly last: number | null;
-  /** The longest from event time to receipt, or back. */
+  /** The longest from event time to receipt, or back; Infinity where an event time is before 1970 or beyond what a double holds. */
   readonly apart: number;
-  /** When the first line was received; null without lines. */
+  /** When the first line was received, and the last; null without lines. */
   readonly received: number | null;
+  readonly until: number | null;
+  /** A hash of id and event time for each line that has both: two words each. */
+  readonly keys: readonly number[];
 }
 
 const [TAB, NEWLINE, ZERO] = [0x09, 0x0a, 0x30];
 /** Until the year 2255 a double holds microseconds exactly. */
 const MOST_DIGITS = 16;
 
-/** Null where a time is before 1970 or beyond what a double holds: the engine tells. Cost: some 0.3 µs a line. */
+/** Null where a line is none. */
 export function stampsOf(lines: readonly Buffer[]): Stamps | null {
   let [n, flags, ids, timeless, apart] = [0, 0, 0, 0, 0];
   let [lo, hi, first, last] = [Infinity, -Infinity, Infinity, -Infinity];
-  let received = Infinity;
+  let [received, until] = [Infinity, -Infinity];
+  const keys: number[] = [];
   const seen = new Set<string>();
   for (const buffer of lines) {
     let at = 0;
@@ -50,19 +54,24 @@ export function stampsOf(lines: readonly Buffer[]): Stamps | null {
       const time = digits();
       const id = at;
       at = buffer.indexOf(TAB, at);
-      const named = at > id;
+      const [named, idEnd] = [at > id, at];
       if (named) {
         seen.add(buffer.toString('latin1', id, at));
         ids++;
       }
       at++;
       const flag = digits();
-      if (end < 0 || taken === null || flag === null || Number.isNaN(taken + flag) || Number.isNaN(time)) return null;
+      if (end < 0 || taken === null || flag === null || Number.isNaN(taken + flag)) return null;
       n++;
       flags |= flag;
       received = Math.min(received, taken);
+      until = Math.max(until, taken);
       if (time === null) {
         if (named) timeless++;
+        continue;
+      }
+      if (Number.isNaN(time)) {
+        apart = Number.POSITIVE_INFINITY;
         continue;
       }
       lo = Math.min(lo, time);
@@ -71,6 +80,7 @@ export function stampsOf(lines: readonly Buffer[]): Stamps | null {
       first = Math.min(first, time);
       last = Math.max(last, time);
       apart = Math.max(apart, Math.abs(taken - time));
+      key(keys, buffer, id, idEnd, time);
     }
   }
   const known = (value: number): number | null => (Number.isFinite(value) ? value : null);
@@ -86,5 +96,23 @@ export function stampsOf(lines: readonly Buffer[]): Stamps | null {
     last: known(last),
     apart,
     received: known(received),
+    until: known(until),
+    keys,
   };
+}
+
+/** Two words of a hash (FNV-1a twice, mixed as MurmurHash3 ends). The second is odd, so that steps of it reach every bit of a filter. */
+function key(into: number[], buffer: Buffer, from: number, to: number, time: number): void {
+  let [a, b] = [0x811c9dc5 ^ time, 0x9e3779b9 ^ (time / 2 ** 32)];
+  for (let at = from; at < to; at++) {
+    a = Math.imul(a ^ buffer[at]!, 0x01000193);
+    b = Math.imul(b ^ buffer[at]!, 0x85ebca6b) ^ (b >>> 15);
+  }
+  into.push(mixed(a), mixed(b) | 1);
+}
+
+function mixed(word: number): number {
+  let h = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
 }

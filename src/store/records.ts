@@ -22,8 +22,9 @@ import {
 } from './columns.ts';
 import { onlyFresh, openSeen, rememberLate, type Seen, STAGED_IDS, type StagedIds, stagedIdsOf, stampedIdsOf } from './dedupe.ts';
 import type { Row, Transaction } from './lane.ts';
-import { stampsOf } from './lines.ts';
+import { type Stamps, stampsOf } from './lines.ts';
 import { name, text } from './names.ts';
+import { newRecentRoom, type RecentRoom } from './recent.ts';
 
 /** Rejected records on their way into quarantine: lines of the log whose JSON has topic, code, reason, sender and the client's bytes in base64. */
 export async function deliverQuarantine(tx: Transaction, slices: string, delivery: Delivery): Promise<Delivered> {
@@ -83,19 +84,28 @@ export interface Shape {
   /** Whether all of its last slice's lines became rows: most likely the next one's do. */
   whole: boolean;
 }
-export type Shapes = Map<string, Shape>;
+export interface Shapes {
+  readonly known: Map<string, Shape>;
+  readonly room: RecentRoom;
+}
+
+export const newShapes = (): Shapes => ({ known: new Map(), room: newRecentRoom() });
 
 export async function deliverSlice(tx: Transaction, slices: string, shapes: Shapes, delivery: Delivery): Promise<Delivered> {
   const { topic } = delivery;
   const shape = await shapeOf(tx, shapes, topic);
   const file = join(slices, `${topic.name}.tsv`);
   const lines = readLines(file, writeLines(file, delivery.lines));
+  const stamps = stampsOf(delivery.lines);
   let counts: Counts;
   try {
-    counts = (shape.whole ? await insertWhole(tx, shape, delivery, lines) : null) ?? (await insert(tx, topic, shape, lines));
+    counts =
+      (stamps === null ? null : await insertWhole(tx, shape, { stamps, from: delivery.from }, lines)) ?? (await insert(tx, shape, lines));
   } finally {
     unlinkSync(file);
   }
+  if (stamps !== null) shape.seen.recent.add(stamps);
+  else shapes.known.delete(topic.name);
   for (const { line, reason } of delivery.refused ?? []) await refuse(tx, topic.name, line, reason);
   const quarantined = counts.quarantined + (delivery.refused?.length ?? 0);
   tx.changed({
@@ -151,7 +161,7 @@ function writeLines(file: string, lines: readonly Buffer[]): number {
 
 /** Makes the topic's table, or brings it up to the topic's definition. A column whose declared type changed keeps its old type if its values don't fit the new one. */
 export async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Promise<Shape> {
-  const known = shapes.get(topic.name);
+  const known = shapes.known.get(topic.name);
   if (known !== undefined && known.topic === topic) return known;
   const declared = declaredOf(topic);
   await tx.run(createTable(topic.name, declared));
@@ -173,11 +183,11 @@ export async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Pr
   const shape: Shape = {
     topic,
     columns,
-    seen: known?.seen ?? (await openSeen(tx, topic.name)),
+    seen: known?.seen ?? (await openSeen(tx, topic.name, shapes.room)),
     flags: known?.flags ?? 0,
     whole: known?.whole ?? true,
   };
-  shapes.set(topic.name, shape);
+  shapes.known.set(topic.name, shape);
   return shape;
 }
 
@@ -336,10 +346,15 @@ function insertSql(tx: Transaction, { topic, columns }: Shape, rest: string): st
  * All lines into the table by one statement, which is most of what a delivery beside questions costs. Null where they can't be, or
  * where not all of them became rows: then none has.
  */
-async function insertWhole(tx: Transaction, shape: Shape, { topic, from, lines }: Delivery, read: string): Promise<Counts | null> {
-  const stamps = stampsOf(lines);
-  const ids = stamps === null ? null : stampedIdsOf(stamps);
-  if (stamps === null || ids === null || stamps.n === 0 || (stamps.flags & UNKNOWN_FIELDS) !== 0) return null;
+async function insertWhole(
+  tx: Transaction,
+  shape: Shape,
+  { stamps, from }: { stamps: Stamps; from: Position },
+  read: string,
+): Promise<Counts | null> {
+  const { topic } = shape;
+  const ids = stampedIdsOf(stamps, shape.seen);
+  if (!shape.whole || ids === null || stamps.n === 0 || (stamps.flags & UNKNOWN_FIELDS) !== 0) return null;
   const fresh = ids.ids === 0 ? 'WHERE _bad < 0' : onlyFresh(topic, shape.seen, ids);
   const cast = castSql(shape.columns, read, (stamps.flags & EXACT) !== 0);
   // All columns of the lines are used, as whoever reads them must.
@@ -363,7 +378,8 @@ function timeText(micros: number | null): string | null {
 }
 
 /** The lines that fit and were not taken before into the table, those that don't fit into quarantine. */
-async function insert(tx: Transaction, topic: Topic, shape: Shape, lines: string): Promise<Counts> {
+async function insert(tx: Transaction, shape: Shape, lines: string): Promise<Counts> {
+  const { topic } = shape;
   const staged = await stageLines(tx, topic, shape, lines);
   if (staged.bad > 0) await tx.run(badRows(topic, shape.columns));
   const fresh = staged.ids === 0 ? 'WHERE _bad < 0' : onlyFresh(topic, shape.seen, staged);

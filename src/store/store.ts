@@ -4,7 +4,7 @@ import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } 
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, isMachineFault, openEngine } from './open.ts';
 import { openReader, type Reader } from './read.ts';
-import { type Delivered, type Delivery, deliverQuarantine, deliverSlice, type Shapes, shapeOf } from './records.ts';
+import { type Delivered, type Delivery, deliverQuarantine, deliverSlice, newShapes, shapeOf } from './records.ts';
 import { NEXT } from './target.ts';
 
 /** The warehouse behind one small contract. All writes go through one lane, in order; readers never wait for it. */
@@ -78,7 +78,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   )) {
     positions.set(String(row['topic']), Number(row['position']));
   }
-  let shapes: Shapes = new Map();
+  let shapes = newShapes();
   let delivering: Promise<unknown> | null = null;
 
   async function deliver(deliveries: readonly Delivery[]): Promise<Delivered[]> {
@@ -100,7 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       return taken;
     } catch (cause) {
       // What was learned of the tables inside the transaction went with it.
-      shapes = new Map();
+      shapes = newShapes();
       throw cause;
     }
   }
@@ -109,7 +109,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     positions: () => positions,
     folders: { slices, spool },
     async prepare(topics) {
-      const fresh = topics.filter((topic) => shapes.get(topic.name)?.topic !== topic);
+      const fresh = topics.filter((topic) => shapes.known.get(topic.name)?.topic !== topic);
       if (fresh.length === 0) return;
       try {
         await lane.write(async (tx) => {
@@ -117,7 +117,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         });
         names = null;
       } catch (cause) {
-        shapes = new Map();
+        shapes = newShapes();
         throw cause;
       }
     },
@@ -135,7 +135,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       await lane
         .write(async (tx) => {
           try {
-            await deliverSlice(tx, slices, new Map(), delivery);
+            await deliverSlice(tx, slices, newShapes(), delivery);
           } catch (cause) {
             if (isFatal(cause) || isMachineFault(cause)) throw cause;
             problem = firstLine(cause);

@@ -48,16 +48,19 @@ test('the stamps of lines are what the engine reads of them', async (t) => {
           FROM read_csv('${file}', columns = {'p': 'BIGINT', 'r': 'BIGINT', 't': 'BIGINT', 'i': 'VARCHAR', 'f': 'INTEGER', 'e': 'VARCHAR', 'd': 'VARCHAR'},
             delim = '\t', quote = '', escape = '', header = false, auto_detect = false)`)
       ).getRowObjects();
-      assert.deepEqual(stampsOf(lines), row);
+      const { keys, until, ...stamps } = stampsOf(lines)!;
+      assert.deepEqual(stamps, row);
+      assert.equal(keys.length, 2 * ((row!['ids'] as number) - (row!['timeless'] as number)));
+      assert.equal(until === null, stamps.n === 0);
     }),
     { numRuns: 200 },
   );
 });
 
-test('what a double does not hold, and lines that are none, are left to the engine', () => {
+test('event times that a double does not hold are far from receipt, and lines that are none are left to the engine', () => {
   const of = (text: string) => stampsOf([Buffer.from(text)]);
-  assert.equal(of('0\t1\t-5\ta\t0\t\t{}\n'), null);
-  assert.equal(of('0\t1\t12345678901234567\ta\t0\t\t{}\n'), null);
+  assert.equal(of('0\t1\t-5\ta\t0\t\t{}\n')!.apart, Number.POSITIVE_INFINITY);
+  assert.equal(of('0\t1\t12345678901234567\ta\t0\t\t{}\n')!.apart, Number.POSITIVE_INFINITY);
   assert.equal(of('0\t1\t5\ta\t0\t\t{}'), null);
   assert.equal(of('0\t1\n'), null);
   assert.equal(of('no line at all'), null);
