@@ -28,25 +28,30 @@ const PATIENCE = 10_000;
 const LAST_WORDS = 50;
 
 async function main(config: ChildConfig): Promise<void> {
-  process.on('disconnect', () => process.exit(1));
+  // Not by an exit, which waits for the engine's threads: one that waits for a function of ours, on this thread, would wait for ever.
+  const leave = () => process.kill(process.pid, 'SIGKILL');
+  process.on('disconnect', leave);
   const topics = new Map<string, Topic>();
   const say = (message: FromChild) => process.send?.(message);
   const problem = (thrown: unknown) => say({ kind: 'problem', message: thrown instanceof Error ? thrown.message : String(thrown) });
   const onFatal = (cause: unknown) => {
     problem(cause);
     // Answers on their way have a moment; the front starts a new process, which opens the file anew.
-    setTimeout(() => process.exit(3), LAST_WORDS);
+    setTimeout(leave, LAST_WORDS);
   };
   const store = await openPatiently({ ...config, onFatal });
-  const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
-  const keeper = await openKeeper({ store, files: viewFiles, onProblem: problem });
-  const queryFiles = openDefinitions(config.workspace, 'queries', '.sql', () => void defineViews(), mostTextBytes);
-  const queries = await openQueries({ store, files: queryFiles, timeZone: config.timeZone, onProblem: problem });
   const models = await openModels({
     store,
     workshop: openWorkshop(config.dataPath, trainerShare(config.memory), join(config.workspace, 'models')),
-    onChange: (list) => say({ kind: 'models', models: list }),
+    onChange(list) {
+      say({ kind: 'models', models: list });
+      keeper.modelsChanged();
+    },
   });
+  const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
+  const keeper = await openKeeper({ store, files: viewFiles, calls: models.calls, onProblem: problem });
+  const queryFiles = openDefinitions(config.workspace, 'queries', '.sql', () => void defineViews(), mostTextBytes);
+  const queries = await openQueries({ store, files: queryFiles, timeZone: config.timeZone, onProblem: problem });
   // Read at each question: an edit needs no listening to.
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),
@@ -79,7 +84,7 @@ async function main(config: ChildConfig): Promise<void> {
 
   const routes = {
     ...questionRoutes({ store, analyst, answers, views: () => ({ views: keeper.states(), problems: broken }) }),
-    ...viewRoutes({ store, keeper, blast, timeZone: config.timeZone }),
+    ...viewRoutes({ store, keeper, blast, models, timeZone: config.timeZone }),
     ...lineageRoutes({ store, keeper, queries, readers }),
     ...quarantineRoutes(store),
     ...(await transferRoutes(store)),

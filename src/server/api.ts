@@ -643,6 +643,8 @@ export interface ViewsAnswer {
     mode: 'partitions' | 'whole';
     reasons: string[];
     plan: string[];
+    /** The versions of models that score its rows; `spelled` is how the view names each. */
+    models: { model: string; spelled: string; version: number }[];
     state: 'fresh' | 'behind' | 'paused';
     /** Chunks of a build beside the rows that are shown meanwhile. */
     building: { done: number; of: number } | null;
@@ -665,7 +667,7 @@ export interface ViewAuditAnswer {
   audited: { at: string; partitions: number | null; differences: number } | null;
 }
 
-/** GET /v1/views/blast?table=schema.name[&columns=a,b]: what reads the table (and names one of the columns), however many views deep. */
+/** GET /v1/views/blast?table=schema.name[&columns=a,b]: what reads the table (and names one of the columns), however many views deep; of a model, the views that call it and what reads those. */
 export interface BlastAnswer {
   table: string;
   /** `goes`: DROP … CASCADE drops it too; else it stays and says what it misses. */

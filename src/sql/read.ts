@@ -196,8 +196,8 @@ async function readDrop(cursor: Cursor): Promise<Found> {
   if (!model && what === 'view' && !cursor.take('VIEW')) refuseKind(cursor, 'DROP');
   const ifExists = cursor.take('IF', 'EXISTS');
   const target = cursor.target();
-  if (model) return { kind: 'drop_model', target, ifExists, reads: noReads };
   const cascade = readCascade(cursor);
+  if (model) return { kind: 'drop_model', target, ifExists, reads: noReads, ...cascade };
   const sql = `DROP ${what.toUpperCase()} ${ifExists ? 'IF EXISTS ' : ''}${printTarget(target)}`;
   return { kind: 'drop', what, target, ifExists, reads: noReads, sql, ...cascade };
 }
@@ -226,10 +226,11 @@ async function readCreateMaterializedView(
   const partitionBy = cursor.take('PARTITION', 'BY') ? await parseExpression(source, cursor.until(['OPTIONS'], ['AS'])) : null;
   const options = readOptions(cursor);
   cursor.expect('AS');
+  const bodyAt = cursor.position;
   const body = await parseQuery(source, cursor.rest());
   const reads = mergeReads(body.reads, readsIn(partitionBy));
   const kind = 'create_materialized_view';
-  return { kind, target, replace, ifNotExists, partitionBy: partitionBy?.sql ?? null, options, body: body.sql, reads };
+  return { kind, target, replace, ifNotExists, partitionBy: partitionBy?.sql ?? null, options, body: body.sql, bodyAt, reads };
 }
 
 async function readAboutView(

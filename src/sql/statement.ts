@@ -98,6 +98,8 @@ export interface CreateMaterializedViewStatement extends Common {
   readonly partitionBy: string | null;
   readonly options: Readonly<Record<string, OptionValue>>;
   readonly body: string;
+  /** Where in the text the body begins. */
+  readonly bodyAt: number;
 }
 
 export interface MaterializedViewStatement extends Common {
@@ -164,6 +166,8 @@ export interface DropModelStatement extends Common {
   readonly kind: 'drop_model';
   readonly target: Target;
   readonly ifExists: boolean;
+  /** Said: views that call it don't hold it back. */
+  readonly cascade?: true;
 }
 
 /** `version` is what stands behind @: a number or an alias, or null. */

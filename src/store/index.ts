@@ -3,6 +3,7 @@ export { type AppendColumn, type ArrayBlock, type ArrayColumn, readParquetArrays
 export type { Chunk } from './cells.ts';
 export type { ChangeSlices, TableChanges } from './changes.ts';
 export { applyChanges, closeStream, openStream, reshapeTarget } from './changes.ts';
+export type { OwnFunction } from './functions.ts';
 export { replayQuarantined } from './hold.ts';
 export type { Change, Row, Transaction } from './lane.ts';
 export type { Load, Loaded, LoadFormat, LoadMode } from './load.ts';

@@ -1,5 +1,6 @@
 import type { Bytes, Position, Table, Topic } from '#core';
 import { openCheckpoints } from './checkpoint.ts';
+import { addFunction, type OwnFunction } from './functions.ts';
 import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } from './lane.ts';
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, isMachineFault, openEngine } from './open.ts';
@@ -29,6 +30,8 @@ export interface Store {
   names(): Promise<ReadonlySet<string>>;
   /** Rows for Millrace's own use. */
   rows(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Makes a function that SQL of Millrace's own may call from the next statement on; nothing where one of that name is there. Gone with the process. */
+  addFunction(own: OwnFunction): void;
   /** The newest committed batch. */
   batch(): number;
   /** Listens to every commit's change records. */
@@ -71,6 +74,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     },
   });
   const own = await instance.connect();
+  const makesFunctions = await instance.connect();
+  const functions = new Set<string>();
   const positions = new Map<string, Position>();
   for (const row of await rowsOf(
     own,
@@ -157,6 +162,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     tables: () => tablesOf((sql) => rowsOf(own, sql)),
     names: () => (names ??= namesOf((sql) => rowsOf(own, sql))),
     rows: (sql, values) => rowsOf(own, sql, values),
+    addFunction(made) {
+      if (!functions.has(made.name)) addFunction(makesFunctions, made);
+      functions.add(made.name);
+    },
     batch: () => lane.batch(),
     onCommit: (listener) => listeners.push(listener),
     async close() {
@@ -165,6 +174,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         // A reader is still open: the WAL stays, and the next start replays it.
       });
       for (const reader of readers) reader.closeSync();
+      makesFunctions.closeSync();
       own.closeSync();
       instance.closeSync();
     },

@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import { type Column, fail } from '#core';
 import { checkStatement, readStatement, type Statement, tokens, type Who } from '#sql';
 import { name, type Reader, type Transaction, text, type Values } from '#store';
-import { blank, type Call, ctesBefore, findCalls, placeOf } from './calls.ts';
+import { blank, type Call, ctesBefore, findCalls, placeOf, writeInto } from './calls.ts';
 import { type ModelFunction, modelFunctions } from './functions.ts';
+import { definesView, readable } from './inline.ts';
 import type { Insights } from './insights.ts';
 import type { ModelFile, Workshop } from './model.ts';
 import { sourceOf } from './score.ts';
@@ -48,9 +49,10 @@ export interface WritingAnswers {
   drop(): void;
 }
 
-/** Costs one look at the text where it has no calls. MODEL_CALL for one that is not written as it must be. */
+/** Costs one look at the text where it has no calls. MODEL_CALL for one that is not written as it must be. The calls of a view's definition are answered whenever it is refreshed: it is checked with their queries in their place. */
 export function planCalls(sent: string): Planned {
   const calls = findCalls(sent);
+  if (calls.length > 0 && definesView(sent)) return { ...planCalls(''), given: sent, text: readable(sent) };
   const given = calls.length === 0 ? sent : withNamedParameters(sent);
   let text = given;
   const steps = calls.map((call) => {
@@ -123,20 +125,6 @@ async function filesOf(names: ReadonlySet<string>, reader: Reader, folder: strin
 
 /** Shorter than the shortest call, ML.WEIGHTS(MODEL m). */
 const newName = (): string => `ml_${randomBytes(6).toString('hex')}`;
-
-/**
- * Puts the words into spaces without moving a line. There is room: "ML.PREDICT(MODEL m," is longer than "SELECT*FROM("; a call that
- * breaks its line at every word only loses the true place of its errors.
- */
-function writeInto(spaces: string, words: readonly string[]): string {
-  let done = '';
-  for (const word of words) {
-    const room = spaces.slice(done.length).search(new RegExp(` {${word.length}}`));
-    if (room < 0) return `${words.join(' ')} `;
-    done += spaces.slice(done.length, done.length + room) + word;
-  }
-  return `${done}${spaces.slice(done.length) || ' '}`;
-}
 
 /**
  * Parts of a statement have not all of its parameters, and DuckDB binds $2 only beside $1, so $1 becomes $b and so on, as long as before.

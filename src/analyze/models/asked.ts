@@ -20,7 +20,7 @@ export interface Asked {
   readonly pause: () => Promise<void>;
 }
 
-export const misfit = ({ call, file }: Asked, problem: string): never =>
+export const misfit = ({ call, file }: Pick<Asked, 'call' | 'file'>, problem: string): never =>
   fail('MODEL_FUNCTION', { call: `ML.${call.name}`, model: file.name, problem });
 
 export async function* scoredInput(asked: Asked, withTruth: boolean, most?: number): AsyncGenerator<Scored> {
@@ -29,7 +29,7 @@ export async function* scoredInput(asked: Asked, withTruth: boolean, most?: numb
 }
 
 /** Columns of the input that stay beside the answer; those of the same name give way. */
-export function beside(asked: Asked, own: readonly string[]): string {
+export function beside(asked: { readonly input: Pick<NonNullable<Asked['input']>, 'columns'> | null }, own: readonly string[]): string {
   const taken = asked.input!.columns.filter((column) => own.some((each) => each.toLowerCase() === column.name.toLowerCase()));
   const kept = asked.input!.columns.length > taken.length;
   return kept ? `, t.*${taken.length === 0 ? '' : ` EXCLUDE (${taken.map((column) => name(column.name)).join(', ')})`}` : '';

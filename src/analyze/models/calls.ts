@@ -175,3 +175,17 @@ export function ctesBefore(text: string, place: number): { start: number; end: n
 
 /** The same length and lines, nothing but spaces. */
 export const blank = (text: string): string => text.replace(/[^\n]/g, ' ');
+
+/**
+ * Puts the words into spaces without moving a line. There is room: "ML.PREDICT(MODEL m," is longer than "SELECT*FROM("; a call that
+ * breaks its line at every word only loses the true place of its errors.
+ */
+export function writeInto(spaces: string, words: readonly string[]): string {
+  let done = '';
+  for (const word of words) {
+    const room = spaces.slice(done.length).search(new RegExp(` {${word.length}}`));
+    if (room < 0) return `${words.join(' ')} `;
+    done += spaces.slice(done.length, done.length + room) + word;
+  }
+  return `${done}${spaces.slice(done.length) || ' '}`;
+}

@@ -53,15 +53,23 @@ export async function predictClusters(asked: Asked): Promise<void> {
     }));
   await reader.append(answers, columns(new Float64Array(0)));
   for await (const block of scoredInput(asked, false)) await reader.append(answers, columns(block.answers));
-  const own = ['centroid_id', 'nearest_centroids_distance'];
-  // A list is sorted by its structs' first field: the distance leads while it is sorted.
-  const led = Array.from({ length: count }, (_, k) => `{'distance': p.d${k}, 'centroid_id': ${k + 1}::BIGINT}`);
-  const sorted = `list_sort([${led.join(', ')}])`;
+  const own = clusterSql(count, (k) => `p.d${k}`);
+  const names = own.map((column) => column.name);
   await reader.own(
-    `CREATE TEMP VIEW ${name(as)} AS SELECT ${sorted}[1].centroid_id AS centroid_id,
-      [{'centroid_id': each.centroid_id, 'distance': each.distance} FOR each IN ${sorted}] AS nearest_centroids_distance${beside(asked, own)}
+    `CREATE TEMP VIEW ${name(as)} AS SELECT ${own.map((column) => `${column.sql} AS ${column.name}`).join(', ')}${beside(asked, names)}
       FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,
   );
+}
+
+/** The columns of a row's cluster, over its distances to all. */
+export function clusterSql(count: number, distance: (k: number) => string): { name: string; sql: string }[] {
+  // A list is sorted by its structs' first field: the distance leads while it is sorted.
+  const led = Array.from({ length: count }, (_, k) => `{'distance': ${distance(k)}, 'centroid_id': ${k + 1}::BIGINT}`);
+  const sorted = `list_sort([${led.join(', ')}])`;
+  return [
+    { name: 'centroid_id', sql: `${sorted}[1].centroid_id` },
+    { name: 'nearest_centroids_distance', sql: `[{'centroid_id': each.centroid_id, 'distance': each.distance} FOR each IN ${sorted}]` },
+  ];
 }
 
 export async function evaluateClusters(asked: Asked): Promise<void> {

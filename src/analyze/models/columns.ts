@@ -32,22 +32,36 @@ export function expressionOf(column: Column, as: Input['kind']): string {
   return kind === 'number' && column.type !== 'BOOLEAN' ? `${quoted}::DOUBLE` : `${quoted}::VARCHAR`;
 }
 
-/** `SELECT` list that gives the inputs that the table has, under the model's names, in the model's order. */
-export function selectInputs(inputs: readonly Input[], columns: readonly Column[]): { list: string; found: Input[] } {
-  const found: Input[] = [];
-  const list: string[] = [];
-  for (const input of inputs) {
+/** One of the model's inputs that the table has. Its `kind` is that of the table's column; `sql` gives it as a DOUBLE or VARCHAR. */
+export interface Selected {
+  readonly input: Input;
+  readonly sql: string;
+  readonly as: 'number' | 'text';
+}
+
+/** In the model's order. MODEL_COLUMN. */
+export function selectedInputs(inputs: readonly Input[], columns: readonly Column[]): Selected[] {
+  return inputs.flatMap((input): Selected[] => {
     const column =
       columns.find((each) => each.name === input.name) ?? columns.find((each) => each.name.toLowerCase() === input.name.toLowerCase());
-    if (column === undefined) continue;
-    found.push({ ...input, kind: kindOf(column.type) ?? 'text' });
-    list.push(`${expressionOf(column, input.kind)} AS ${name(input.name)}`);
-  }
-  return { list: list.join(', '), found };
+    if (column === undefined) return [];
+    const sql = expressionOf(column, input.kind);
+    const kind = kindOf(column.type) ?? 'text';
+    return [{ input: { ...input, kind }, sql, as: sql.endsWith('::VARCHAR') ? 'text' : 'number' }];
+  });
+}
+
+/** `SELECT` list that gives the inputs that the table has, under the model's names, in the model's order. */
+export function selectInputs(inputs: readonly Input[], columns: readonly Column[]): { list: string; found: Input[] } {
+  const selected = selectedInputs(inputs, columns);
+  return {
+    list: selected.map(({ sql, input }) => `${sql} AS ${name(input.name)}`).join(', '),
+    found: selected.map(({ input }) => input),
+  };
 }
 
 /** A block of arrays as columns: times are numbers until here. */
-export function dataOf(block: ArrayBlock, inputs: readonly Input[]): ColumnData[] {
+export function dataOf(block: Pick<ArrayBlock, 'columns'>, inputs: readonly Input[]): ColumnData[] {
   return block.columns.map((column, k): ColumnData => {
     if (column.kind === 'text') return column;
     return { ...column, name: inputs[k]!.name, kind: inputs[k]!.kind === 'time' ? 'time' : 'number' };

@@ -105,7 +105,7 @@ function reportOf(asked: Asked): Report {
   return asked.file.model.report ?? misfit(asked, 'it was not trained here, so that nothing is known of its training');
 }
 
-function thresholdOf(asked: Asked): number {
+export function thresholdOf(asked: Pick<Asked, 'call' | 'file'>): number {
   const value = asked.call.settings['threshold'] ?? 0.5;
   if (typeof value !== 'number' || !(value >= 0 && value <= 1)) return misfit(asked, `the threshold ${String(value)} is not from 0 to 1`);
   if (value !== 0.5 && asked.file.model.classes?.length !== 2) misfit(asked, 'a threshold needs two classes');
@@ -123,15 +123,24 @@ function labelType(file: ModelFile): string {
   return file.model.targetKind === 'text' ? 'VARCHAR' : file.target.type;
 }
 
-/** What stands in the column `predicted` of an answer: the value, or the label of the class whose number it is. */
-function predictedAs(file: ModelFile): string {
+/** What the number `predicted` means: the value, or the label of the class that it counts. */
+function predictedAs(file: ModelFile, predicted = 'p.predicted'): string {
   const { classes } = file.model;
-  if (classes === null) return 'p.predicted';
-  return `[${classes.map((label) => `${quoteLiteral(label)}::${labelType(file)}`).join(', ')}][p.predicted::BIGINT + 1]`;
+  if (classes === null) return predicted;
+  return `[${classes.map((label) => `${quoteLiteral(label)}::${labelType(file)}`).join(', ')}][${predicted}::BIGINT + 1]`;
+}
+
+/** The columns of a prediction, over the value or the number of its class, and the probabilities of the classes. */
+export function predictionSql(file: ModelFile, predicted: string, chance: (k: number) => string): { name: string; sql: string }[] {
+  const { classes, target } = file.model;
+  const own = [{ name: `predicted_${target}`, sql: predictedAs(file, predicted) }];
+  if (classes === null) return own;
+  const list = classes.map((label, k) => `{'label': ${quoteLiteral(label)}::${labelType(file)}, 'prob': ${chance(k)}}`);
+  return [...own, { name: `predicted_${target}_probs`, sql: `[${list.join(', ')}]` }];
 }
 
 /** The number of the class of each row. */
-function classCodes(answers: Float64Array, width: number, threshold: number): Float64Array {
+export function classCodes(answers: Float64Array, width: number, threshold: number): Float64Array {
   const codes = new Float64Array(answers.length / width);
   for (let row = 0; row < codes.length; row++) codes[row] = decide(answers, row * width, width, threshold);
   return codes;
@@ -139,22 +148,16 @@ function classCodes(answers: Float64Array, width: number, threshold: number): Fl
 
 async function predictRows(asked: Asked): Promise<void> {
   const { file, reader, as } = asked;
-  const { classes, target } = file.model;
   const threshold = thresholdOf(asked);
   const answers = `${as}_p`;
   // The table is there even if there is no row to append.
   await reader.append(answers, predictionColumns(file, new Float64Array(0), threshold));
   for await (const block of scoredInput(asked, false)) await reader.append(answers, predictionColumns(file, block.answers, threshold));
-  const predicted = `predicted_${target}`;
-  const probabilities = `${predicted}_probs`;
-  const own = [`${predictedAs(file)} AS ${name(predicted)}`];
-  if (classes !== null) {
-    const list = classes.map((label, k) => `{'label': ${quoteLiteral(label)}::${labelType(file)}, 'prob': p.p${k}}`);
-    own.push(`[${list.join(', ')}] AS ${name(probabilities)}`);
-  }
+  const own = predictionSql(file, 'p.predicted', (k) => `p.p${k}`);
+  const names = own.map((column) => column.name);
   // Both were filled in the same order, and the reader keeps the order of insertion.
   await reader.own(
-    `CREATE TEMP VIEW ${name(as)} AS SELECT ${own.join(', ')}${beside(asked, [predicted, probabilities])} FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,
+    `CREATE TEMP VIEW ${name(as)} AS SELECT ${own.map((column) => `${column.sql} AS ${name(column.name)}`).join(', ')}${beside(asked, names)} FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,
   );
 }
 

@@ -7,6 +7,7 @@ import { type AlterModelStatement, type CreateModelStatement, type DropModelStat
 import { type AppendColumn, name as quote, type Reader, type Store, type Values } from '#store';
 import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts';
 import { expressionOf, inputsOf } from './columns.ts';
+import { type ModelCalls, openModelCalls } from './inline.ts';
 import { type Insights, openInsights } from './insights.ts';
 import type { Input, ModelEntry, ModelFile, Trained, TrainingOrder, TrainingState, Version, Workshop } from './model.ts';
 import { isAlias, readBroughtOptions, readOptions, readSettings } from './options.ts';
@@ -38,6 +39,8 @@ export interface Models {
   list(): readonly ModelEntry[];
   /** Contribution analyses: they have names like models, and no versions. */
   readonly insights: Insights;
+  /** What views need of models. */
+  readonly calls: ModelCalls;
   /** See `answerCalls`. */
   answer(planned: Planned, answering: Omit<Answering, 'open' | 'workshop' | 'insights'>): Promise<void>;
   /** Trains and deploys a version, or null where IF NOT EXISTS finds one. Errors: MODEL_*, LEARN_*. */
@@ -268,6 +271,7 @@ export async function openModels(input: {
   return {
     list: registry.list,
     insights,
+    calls: openModelCalls({ store, workshop, find: registry.version }),
     answer: (planned, answering) => answerCalls(planned, { ...answering, open, workshop, insights }),
     create,
     async analyse(statement, creating) {

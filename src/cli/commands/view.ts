@@ -13,7 +13,7 @@ export const view: Command = {
     'Lists, explains, refreshes, pauses, resumes, audits or drops materialized views; says what reads a table; writes the views of sessions.',
   positionals: [
     { name: 'ACTION', summary: 'What to do.', required: true, choices: ACTIONS },
-    { name: 'VIEW', summary: 'schema.view (all but list and sessions); blast takes any table.' },
+    { name: 'VIEW', summary: 'schema.view (all but list and sessions); blast takes any table or model.' },
   ],
   options: [
     workspaceOption,
@@ -90,6 +90,7 @@ async function show(input: Input, io: Io, name: string): Promise<number> {
     `${name} is ${stateText(found)}, kept ${found.mode === 'whole' ? 'as a whole' : `by partition ${found.partition}`}`,
     ...found.reasons.map((reason) => `  because ${reason}`),
     ...found.plan.map((line) => `  ${line}`),
+    ...found.models.map(({ spelled, version }) => `  scored by version ${version} of ${spelled}`),
     found.refreshed === null ? 'never built' : `right up to batch ${found.batch}, refreshed ${found.refreshed}`,
     `${found.refreshes} refreshes since the start${found.last_ms === null ? '' : `, the last one took ${found.last_ms} ms`}`,
     ...(late === null ? [] : [`frozen after ${late.after_ms} ms; watermark ${late.watermark ?? 'none'}; ${late.rows} rows came late`]),

@@ -15,8 +15,10 @@ export interface Affected {
 export interface Blast {
   /** Of a table (schema.name); with `columns`, those only that name one of them or stand on something that does. */
   of(table: string, columns?: readonly string[]): Promise<readonly Affected[]>;
+  /** Of a model (schema.name): nothing that stands on it goes with it. */
+  ofModel(model: string): Promise<readonly Affected[]>;
   /**
-   * Before a statement: VIEW_READ for a drop without CASCADE of what something reads, VIEW_DRIFT for a CREATE OR REPLACE that takes away
+   * Before a statement: VIEW_READ for a drop without CASCADE of what something reads or calls, VIEW_DRIFT for a CREATE OR REPLACE that takes away
    * or changes a column that a view or a scheduled query names.
    */
   check(statement: Statement): Promise<void>;
@@ -34,18 +36,10 @@ export function openBlast(input: {
 
   async function of(asked: string, columns?: readonly string[]): Promise<readonly Affected[]> {
     const table = asked.toLowerCase();
-    const views = keeper.readersOf(table);
     const plain = await keeper.plainReadersOf(table);
-    const gone = [table, ...views.map((view) => view.toLowerCase()), ...plain];
-    const list = (kind: Affected['kind'], names: readonly string[]) => names.map((name) => ({ kind, name, goes: true }));
     const tables = await store.tables();
     const definitions = readers();
-    const all: Affected[] = [
-      ...list('materialized view', views),
-      ...list('view', plain),
-      ...list('scheduled query', queries.readersOf(gone)),
-      ...definitions.filter(({ sql }) => readsOne(sql, gone, tables)).map(({ kind, name }) => ({ kind, name, goes: false })),
-    ];
+    const all = standing([table], keeper.readersOf(table), plain, definitions, tables);
     if (columns === undefined) return all;
     const plainTexts = await keeper.plainTexts();
     const hit = [table];
@@ -58,7 +52,36 @@ export function openBlast(input: {
     });
   }
 
+  async function ofModel(model: string): Promise<readonly Affected[]> {
+    const views = keeper.readersOfModel(model);
+    const plain = new Set((await Promise.all(views.map((view) => keeper.plainReadersOf(view)))).flat());
+    return standing([], views, [...plain], readers(), await store.tables()).map((each) => ({ ...each, goes: false }));
+  }
+
+  /** What stands on some tables and on the views that were found to. */
+  function standing(
+    below: readonly string[],
+    views: readonly string[],
+    plain: readonly string[],
+    definitions: readonly Reader[],
+    tables: readonly Table[],
+  ): Affected[] {
+    const gone = [...below, ...views.map((view) => view.toLowerCase()), ...plain];
+    const list = (kind: Affected['kind'], names: readonly string[]) => names.map((name) => ({ kind, name, goes: true }));
+    return [
+      ...list('materialized view', views),
+      ...list('view', plain),
+      ...list('scheduled query', queries.readersOf(gone)),
+      ...definitions.filter(({ sql }) => readsOne(sql, gone, tables)).map(({ kind, name }) => ({ kind, name, goes: false })),
+    ];
+  }
+
   async function check(statement: Statement): Promise<void> {
+    if (statement.kind === 'drop_model' && statement.cascade !== true) {
+      const model = `${statement.target.schema}.${statement.target.name}`;
+      const affected = await ofModel(model);
+      if (affected.length > 0) fail('VIEW_READ', { table: model, readers: told(affected) });
+    }
     if (statement.kind === 'drop' || statement.kind === 'drop_materialized_view') {
       if (statement.cascade === true) return;
       const table = `${statement.target.schema}.${statement.target.name}`;
@@ -87,7 +110,7 @@ export function openBlast(input: {
     return new Map(rows.map((row, k) => [(names?.[k] ?? String(row['column_name'])).toLowerCase(), String(row['column_type'])]));
   }
 
-  return { of, check };
+  return { of, ofModel, check };
 }
 
 function readsOne(sql: string, gone: readonly string[], tables: readonly Table[]): boolean {

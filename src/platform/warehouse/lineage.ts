@@ -46,7 +46,10 @@ export function lineageRoutes(input: {
       if (table.origin === 'topic') edge(graph, nodeAs('topic', table.name), node);
     }
     for (const { name, targets } of transfers) for (const target of targets) edge(graph, nodeAs('transfer', name), at(target));
-    for (const { name, reads } of keeper.states()) for (const read of reads) edge(graph, at(read), at(name));
+    for (const { name, reads, models } of keeper.states()) {
+      for (const read of reads) edge(graph, at(read), at(name));
+      for (const { model } of models) edge(graph, nodeAs('model', model), at(name));
+    }
     for (const [name, sql] of await keeper.plainTexts())
       for (const table of named(sql, tables).found) edge(graph, at(fullName(table)), at(name));
     for (const { name, reads } of queries.states()) for (const read of reads) edge(graph, at(read), at(name));

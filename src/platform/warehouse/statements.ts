@@ -1,6 +1,6 @@
 import { type Models, modelStatement, type OwnStatements } from '#analyze';
 import type { Keeper, Queries, ViewState } from '#process';
-import type { Statement } from '#sql';
+import type { ExplainMaterializedViewStatement, Statement } from '#sql';
 import type { Blast } from './blast.ts';
 
 /** Statements about views, scheduled queries and models, as questions see them. */
@@ -26,7 +26,7 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Bla
   return async (statement, who, asked) => {
     switch (statement.kind) {
       case 'create_materialized_view': {
-        const view = await keeper.create(statement, asked.cancel);
+        const view = await keeper.create({ ...statement, text: asked.text }, asked.cancel);
         return {
           columns: text('view', 'mode', 'reasons'),
           rows: [[view.full, view.plan.column === null ? 'whole' : 'partitions', view.plan.reasons.join('; ')]],
@@ -43,7 +43,7 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Bla
       case 'explain_materialized_view':
         return {
           columns: text('aspect', 'detail'),
-          rows: (await keeper.explain(statement)).map(({ aspect, detail }) => [aspect, detail]),
+          rows: (await keeper.explain(asSent(statement, asked.text))).map(({ aspect, detail }) => [aspect, detail]),
         };
       case 'show_materialized_views':
         return { columns: shownColumns, rows: keeper.states().map(shown) };
@@ -66,19 +66,28 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Bla
               ...[query.last?.due ?? null, query.last?.outcome ?? null, query.last?.error ?? null],
             ]),
         };
+      case 'drop_model':
+        await blast.check(statement);
+        return modelStatement(models, statement, who, asked);
       default:
         return modelStatement(models, statement, who, asked);
     }
   };
 }
 
+/** What was read had the queries of its calls of models in their place. */
+const asSent = (statement: ExplainMaterializedViewStatement, text: string): ExplainMaterializedViewStatement =>
+  statement.create === null ? statement : { ...statement, create: { ...statement.create, text } };
+
 const shownColumns = [
   ...['view', 'source', 'mode', 'state', 'reasons', 'error', 'building', 'refreshed'].map((name) => ({ name, type: 'VARCHAR' })),
   ...['late_rows', 'audit_differences'].map((name) => ({ name, type: 'BIGINT' })),
+  { name: 'models', type: 'VARCHAR' },
 ];
 
 function shown(view: ViewState): (string | number | null)[] {
   const building = view.building === null ? null : `${view.building.done} of ${view.building.of} chunks`;
   const words = [view.reasons.join('; '), view.error?.message ?? null, building, view.refreshed];
-  return [view.name, view.source, view.mode, view.state, ...words, view.late?.rows ?? null, view.audit?.found ?? null];
+  const models = view.models.map(({ spelled, version }) => `${spelled}: version ${version}`).join('; ') || null;
+  return [view.name, view.source, view.mode, view.state, ...words, view.late?.rows ?? null, view.audit?.found ?? null, models];
 }

@@ -1,5 +1,6 @@
 /** The warehouse child's side of views: the ready-made definitions, as text or as files of the workspace. */
 import { json } from 'node:stream/consumers';
+import type { Models } from '#analyze';
 import { fail } from '#core';
 import { type Keeper, sessionFields, sessionViews } from '#process';
 import { type Store, text } from '#store';
@@ -22,9 +23,10 @@ export function viewRoutes(input: {
   readonly store: Store;
   readonly keeper: Keeper;
   readonly blast: Blast;
+  readonly models: Pick<Models, 'list'>;
   readonly timeZone: string;
 }): Routes {
-  const { store, keeper, blast } = input;
+  const { store, keeper, blast, models } = input;
   return {
     'POST /views/sessions': async ({ request }) => {
       const asked = (await json(request)) as AskedSessions;
@@ -50,8 +52,9 @@ export function viewRoutes(input: {
     },
     'POST /views/blast': async ({ request }) => {
       const { table, columns } = (await json(request)) as { table: string; columns?: readonly string[] };
-      if (!(await store.names()).has(table.toLowerCase())) fail('TABLE_UNKNOWN', { table });
-      return { table, affected: await blast.of(table, columns) };
+      if ((await store.names()).has(table.toLowerCase())) return { table, affected: await blast.of(table, columns) };
+      if (!models.list().some(({ name }) => name === table.toLowerCase())) fail('TABLE_UNKNOWN', { table });
+      return { table, affected: await blast.ofModel(table) };
     },
     'POST /views/cancel/': async ({ name }) => {
       keeper.cancel(name);

@@ -34,6 +34,10 @@ export async function explainView(view: View, standing: Standing | null, engine:
   say('kept', view.columns === null ? 'as a whole' : `by partition ${view.partition}`);
   say('because', ...view.plan.reasons);
   say('change', ...planText(view));
+  say(
+    'model',
+    ...view.models.map(({ spelled, version }) => `${spelled} scores with version ${version}; another one recomputes the whole view`),
+  );
   if (view.lateness !== null)
     say('lateness', `a partition is frozen ${view.lateness.span} ms after its ${view.lateness.unit}; later rows go to millrace.late`);
   if (standing === null || standing.batch === null) say('build', ...(await readWhole(view, engine)));

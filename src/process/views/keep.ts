@@ -22,7 +22,19 @@ import { type News, type Refreshed, refreshView } from './refresh.ts';
 import { openRunning } from './running.ts';
 import { sharedTables, shareNews } from './share.ts';
 import { isOfMachine, troubleOf } from './trouble.ts';
-import { checkRuns, type Engine, inOrder, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
+import {
+  checkRuns,
+  type Engine,
+  inOrder,
+  type ModelCalls,
+  noCalls,
+  quotedName,
+  readView,
+  tablesOf,
+  type UsedModel,
+  type View,
+  viewOf,
+} from './view.ts';
 
 /** Where definitions live: files in the workspace. */
 export interface ViewFiles {
@@ -41,6 +53,8 @@ export interface ViewState {
   readonly reasons: readonly string[];
   /** What a change of each table that it reads costs, in words. */
   readonly plan: readonly string[];
+  /** The versions of models that score its rows. */
+  readonly models: readonly Omit<UsedModel, 'hash'>[];
   readonly state: 'fresh' | 'behind' | 'paused';
   /** Chunks of a build beside it. */
   readonly building: { readonly done: number; readonly of: number } | null;
@@ -76,6 +90,10 @@ export interface Keeper {
   before(statement: Statement): Promise<void>;
   /** Names of the views that read a table (schema.name), directly or through others, each after those that it reads. */
   readersOf(table: string): readonly string[];
+  /** Names of the views whose rows a model scores, and of those that read them, in the same order. */
+  readersOfModel(model: string): readonly string[];
+  /** A model came, went, or has another version under one of its names: views that call models are read anew, and computed anew where another version answers. */
+  modelsChanged(): void;
   /** Names of the plain views (CREATE VIEW) that read a table or a view that reads it. */
   plainReadersOf(table: string): Promise<readonly string[]>;
   /** What each plain view is defined by, by schema.name in lower case. */
@@ -106,7 +124,7 @@ interface Kept {
   dirty: boolean;
   /** Something changed that can't be told by partition. */
   whole: boolean;
-  /** A plain view behind it was changed, or it was paused: its definition must be read anew. */
+  /** A plain view behind it or a model was changed, or it was paused: its definition must be read anew. */
   reread: boolean;
   dueAt: Millis;
   refreshes: number;
@@ -129,6 +147,8 @@ export interface KeeperOptions {
   readonly store: Store;
   readonly files: ViewFiles;
   readonly onProblem: (problem: unknown) => void;
+  /** Without it no view can call a model. */
+  readonly calls?: ModelCalls;
   /** A view over more rows than this is built beside in chunks of so many. */
   readonly chunkRows?: number;
   /** How often, while nothing is behind, a view is audited; 0: never by itself. */
@@ -176,7 +196,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     }
   };
 
-  const engine: Engine = { serialize, rows: (sql) => store.rows(sql) };
+  const engine: Engine = { serialize, rows: (sql) => store.rows(sql), calls: input.calls ?? noCalls };
 
   async function check(definition: string): Promise<View> {
     const names = await store.names();
@@ -193,7 +213,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   /** As the warehouse remembers it: right up to a batch if it was built by this definition. */
   async function keptOf(view: View): Promise<Kept> {
     const recorded = await recordOf(engine.rows, view.full);
-    const same = recorded?.definition === view.definition ? recorded : null;
+    const same = recorded?.definition === view.definition && isSame(recorded.models, view.models) ? recorded : null;
     const batch = same?.batch ?? null;
     const wholly = await readWholly(view);
     const whole = batch !== null && (await changedWhole(view, batch, wholly));
@@ -260,7 +280,9 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const recorded = await recordOf(engine.rows, full);
     if (recorded === null) return;
     try {
-      kept.set(full, await keptOf(await check(recorded.definition)));
+      const former = await keptOf(await check(recorded.definition));
+      // Not where other versions of models scored the rows that stand there.
+      if (former.batch !== null) kept.set(full, former);
     } catch (thrown) {
       // It can't be kept by a definition that no longer holds: its rows stay as they are until the new ones come.
       input.onProblem(thrown);
@@ -484,17 +506,27 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
 
   /** False when it holds no longer: then it is paused. */
   async function reread(own: Kept): Promise<boolean> {
+    own.reread = false;
     try {
-      own.view = await check(own.view.definition);
-      own.wholly = await readWholly(own.view);
-      own.reread = false;
+      const view = await check(own.view.definition);
+      // As with another definition, nothing that stands there is right, nor late any more.
+      if (!isSame(view.models, own.view.models)) Object.assign(own, { batch: null, watermark: null, late: 0, differences: 0, whole: true });
+      own.view = view;
+      own.wholly = await readWholly(view);
       return true;
     } catch (thrown) {
+      own.reread = true;
       const error = troubleOf(own.view.full, thrown, readersOf);
       await pause(own, error.body);
       input.onProblem(error);
       return false;
     }
+  }
+
+  function modelsChanged(): void {
+    for (const own of [...kept.values(), ...[...builds.values()].map((building) => building.own)])
+      if (own.view.models.length > 0) Object.assign(own, { dirty: true, reread: true });
+    schedule();
   }
 
   async function keptAnew(view: View): Promise<Kept> {
@@ -518,11 +550,15 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     await forgetPause(store, own.view.full);
   }
 
-  function readersOf(table: string): readonly string[] {
-    const below = new Set([table.toLowerCase()]);
+  const readersOf = (table: string) => readersWhere(table.toLowerCase(), () => false);
+
+  const readersOfModel = (model: string) => readersWhere('', (view) => view.models.some((used) => used.model === model.toLowerCase()));
+
+  function readersWhere(table: string, isFirst: (view: View) => boolean): readonly string[] {
+    const below = new Set([table]);
     const found: string[] = [];
     for (const own of order) {
-      if (![...tablesOf(own.view)].some((read) => below.has(read))) continue;
+      if (!isFirst(own.view) && ![...tablesOf(own.view)].some((read) => below.has(read))) continue;
       below.add(own.view.full.toLowerCase());
       found.push(own.view.full);
     }
@@ -751,6 +787,8 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       if (statement.kind === 'drop') await release(table, statement.cascade === true);
     },
     readersOf,
+    readersOfModel,
+    modelsChanged,
     plainReadersOf: plainReaders,
     plainTexts: () => plainTexts(engine.rows),
     definitionOf: (name) => kept.get(name)?.view.query,
@@ -800,6 +838,7 @@ function stateOf(own: Kept, progress: Progress | null): ViewState {
     mode: view.columns === null ? 'whole' : 'partitions',
     reasons: view.plan.reasons,
     plan: planText(view),
+    models: view.models.map(({ model, spelled, version }) => ({ model, spelled, version })),
     state: own.paused ? 'paused' : own.dirty ? 'behind' : 'fresh',
     building: progress === null ? null : { done: progress.done, of: progress.of },
     batch: own.batch,
@@ -817,6 +856,8 @@ function stateOf(own: Kept, progress: Progress | null): ViewState {
     error: own.error,
   };
 }
+
+const isSame = (some: readonly UsedModel[], others: readonly UsedModel[]): boolean => JSON.stringify(some) === JSON.stringify(others);
 
 /** Differences that an earlier run found. */
 const UNSEEN: Audited = { at: '', partitions: null, differences: 0 };

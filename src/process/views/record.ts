@@ -2,7 +2,7 @@
 import { type Row, type Store, type Transaction, text } from '#store';
 import { LATE_TABLE } from './late.ts';
 import { PAUSE_TABLE } from './pause.ts';
-import type { View } from './view.ts';
+import type { UsedModel, View } from './view.ts';
 
 type Rows = (sql: string) => Promise<Row[]>;
 
@@ -13,12 +13,15 @@ export interface Recorded {
   readonly refreshed: string;
   readonly watermark: string | null;
   readonly late: number;
+  /** The versions that scored its rows. */
+  readonly models: readonly UsedModel[];
 }
 
 /** `audit` has a row for each audit that found a difference, with both results as JSON; `mended` is when the view was computed anew. */
 const TABLES = [
   'CREATE TABLE IF NOT EXISTS millrace.view (name VARCHAR NOT NULL, definition VARCHAR NOT NULL, batch BIGINT NOT NULL, refreshed TIMESTAMPTZ NOT NULL)',
   'ALTER TABLE millrace.view ADD COLUMN IF NOT EXISTS watermark TIMESTAMPTZ',
+  'ALTER TABLE millrace.view ADD COLUMN IF NOT EXISTS models JSON',
   LATE_TABLE,
   'ALTER TABLE millrace.late ADD COLUMN IF NOT EXISTS gone BOOLEAN',
   PAUSE_TABLE,
@@ -36,14 +39,14 @@ export async function openRecords(store: Store): Promise<void> {
 
 export async function record(tx: Transaction, view: View, batch: number, watermark: string | null): Promise<void> {
   await tx.run(
-    `INSERT INTO millrace.view (name, definition, batch, refreshed, watermark) VALUES (${text(view.full)}, ${text(view.definition)}, ${batch}, now(), ${watermark === null ? 'NULL' : text(watermark)})`,
+    `INSERT INTO millrace.view (name, definition, batch, refreshed, watermark, models) VALUES (${text(view.full)}, ${text(view.definition)}, ${batch}, now(), ${watermark === null ? 'NULL' : text(watermark)}, ${text(JSON.stringify(view.models))})`,
   );
 }
 
 /** Null for a view that was never built. */
 export async function recordOf(rows: Rows, full: string): Promise<Recorded | null> {
   const [row] = await rows(
-    `SELECT definition, batch, strftime(refreshed, '%Y-%m-%dT%H:%M:%S.%gZ') AS refreshed, CAST(watermark AS VARCHAR) AS watermark,
+    `SELECT definition, batch, strftime(refreshed, '%Y-%m-%dT%H:%M:%S.%gZ') AS refreshed, CAST(watermark AS VARCHAR) AS watermark, coalesce(models, '[]') AS models,
        (SELECT count(*) FROM millrace.late WHERE view = ${text(full)}) AS late
      FROM millrace.view WHERE name = ${text(full)} ORDER BY batch DESC, refreshed DESC LIMIT 1`,
   );
@@ -54,6 +57,7 @@ export async function recordOf(rows: Rows, full: string): Promise<Recorded | nul
     refreshed: String(row['refreshed']),
     watermark: row['watermark'] as string | null,
     late: Number(row['late']),
+    models: JSON.parse(String(row['models'])) as UsedModel[],
   };
 }
 

@@ -1,5 +1,5 @@
 /** A materialized view from its definition's text: checked, with its plan, before anything of it is run. */
-import { fail, type Millis, type Parameters, type Role } from '#core';
+import { fail, type Millis, MillraceError, type Parameters, type Role } from '#core';
 import {
   type CreateMaterializedViewStatement,
   checkStatement,
@@ -13,6 +13,7 @@ import {
   readStatement,
   type Serialize,
   sameText,
+  tokens,
 } from '#sql';
 import { quoted, type Row, type TableName, text } from '#store';
 import { type Spelled, spelledOut } from './plain.ts';
@@ -22,7 +23,26 @@ import { type Planning, planPartition, type Reading, type Reason, WHOLE } from '
 export interface Engine {
   readonly serialize: Serialize;
   rows(sql: string): Promise<Row[]>;
+  readonly calls: ModelCalls;
 }
+
+/** A version of a model that a view scores with. `spelled` is how the view names it: main.churn, main.churn@challenger, main.churn@2. */
+export interface UsedModel {
+  readonly model: string;
+  readonly spelled: string;
+  readonly version: number;
+  readonly hash: string;
+}
+
+/** What views need of models: calls of them, which DuckDB can't parse, become SQL. */
+export interface ModelCalls {
+  /** The text with each call's own query in its place: it reads what the view will read. */
+  readable(text: string): string;
+  /** The query with functions of the warehouse in place of its calls. Errors: those of models, and DuckDB's own for a query that it would not run. */
+  spelled(query: string): Promise<{ readonly query: string; readonly models: readonly UsedModel[] }>;
+}
+
+export const noCalls: ModelCalls = { readable: (text) => text, spelled: async (query) => ({ query, models: [] }) };
 
 /** How a refresh reads one table of the query, in SQL over that table's columns. */
 export type Input = {
@@ -53,8 +73,10 @@ export interface View {
   readonly full: string;
   /** The whole statement, as it stands in the file. */
   readonly definition: string;
-  /** Plain views in it are spelled out. */
+  /** Plain views and calls of models in it are spelled out. */
   readonly query: string;
+  /** The versions that score its rows; another one makes other rows. */
+  readonly models: readonly UsedModel[];
   /** The plain views that the definition names, directly or through each other. */
   readonly through: readonly string[];
   /** What was written after PARTITION BY, or null. */
@@ -110,18 +132,20 @@ export async function readView(
     mayWrite: (schema: string, name: string | null) => boolean;
   },
 ): Promise<View> {
-  const statement = await readStatement(definition, engine.serialize);
+  const statement = await readStatement(engine.calls.readable(definition), engine.serialize);
   if (statement.kind !== 'create_materialized_view') return fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') });
   checkStatement(statement, who);
-  return viewOf(statement, engine);
+  return viewOf({ ...statement, text: definition }, engine);
 }
 
+/** `statement` was read from its text as `readable` gives it, which is the same before the body. */
 export async function viewOf(statement: CreateMaterializedViewStatement, engine: Engine): Promise<View> {
   const options = optionsOf(statement.options);
-  const spelled = await spelledOut(statement.body, engine);
+  const scored = await withScores(statement, engine);
+  const spelled = await spelledOut(scored.query, engine);
   const { query: body, through } = spelled;
   const query = await readStatement(body, engine.serialize);
-  const written = placesIn(statement.text, statement.body, spelled);
+  const written = scored.models.length > 0 ? () => null : placesIn(statement.text, statement.body, spelled);
   for (const { name, position } of query.reads.functions)
     if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name, ...written(position) });
   const tables = query.reads.tables.map((table) => ({
@@ -134,6 +158,7 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     full: `${statement.target.schema}.${statement.target.name}`,
     definition: statement.text,
     query: body,
+    models: scored.models,
     through,
     partition: statement.partitionBy === null ? null : partitionText(statement.partitionBy),
     ...planned,
@@ -144,16 +169,38 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
   return { ...view, lookback, lateness: await latenessOf(options.lateness, { ...view, lookback }, engine) };
 }
 
+/** The body with SQL in place of its calls of models. Errors: those of models, VIEW_QUERY. */
+async function withScores({ text: definition, body, bodyAt, target }: CreateMaterializedViewStatement, { calls }: Engine) {
+  const last = tokens(definition).findLast((token) => token.kind !== 'space' && token.kind !== 'comment' && token.text !== ';');
+  try {
+    const scored = await calls.spelled(definition.slice(bodyAt, last!.end));
+    return scored.models.length === 0 ? { ...scored, query: body } : scored;
+  } catch (thrown) {
+    if (thrown instanceof MillraceError) throw thrown;
+    const problem = String((thrown as Error).message)
+      .split('\n', 1)[0]!
+      .replace(ENGINE, '')
+      .replace(/[.!]+$/, '');
+    return fail('VIEW_QUERY', { view: `${target.schema}.${target.name}`, problem }, thrown);
+  }
+}
+
+/** The engine's kinds of errors before their words. */
+const ENGINE = /^(?:Binder|Catalog|Parser) Error: /;
+
 /** Would the engine run it? Errors: VIEW_QUERY with the place where it would not. Cost: none of its rows is read. */
 export async function checkRuns(view: View, { rows }: Engine): Promise<void> {
   try {
     await rows(`DESCRIBE ${view.query}`);
   } catch (thrown) {
     const [problem, ...shown] = String((thrown as Error).message)
-      .replace(/^(?:Binder|Catalog|Parser) Error: /, '')
+      .replace(ENGINE, '')
       .split('\n');
     const index = indexShown(shown, `DESCRIBE ${view.query}`);
-    const written = view.through.length === 0 ? placesIn(view.definition, view.query, { origin: (index) => ({ index }) }) : () => null;
+    const written =
+      view.through.length + view.models.length === 0
+        ? placesIn(view.definition, view.query, { origin: (index) => ({ index }) })
+        : () => null;
     const place = index === null ? null : written(index - 'DESCRIBE '.length);
     fail('VIEW_QUERY', { view: view.full, problem: problem!.replace(/[.!]+$/, ''), ...place }, thrown);
   }

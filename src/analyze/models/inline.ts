@@ -1,0 +1,158 @@
+/**
+ * Calls of models in views. A question's calls are answered before it runs; a view is kept by the parts of its query, so there a call
+ * becomes SQL: its own query, with a function of the warehouse over it that scores the rows as they pass.
+ *
+ *   ML.PREDICT(MODEL m, (query))  ──►  (SELECT … AS predicted_y, t.* FROM (SELECT t.*, ml_…(a, b) AS _scored FROM (query) AS t) AS t)
+ */
+import { createHash } from 'node:crypto';
+import { type Column, fail } from '#core';
+import { tokens } from '#sql';
+import { type ArrayColumn, name, type Store } from '#store';
+import { beside, misfit } from './asked.ts';
+import { blank, type Call, ctesBefore, findCalls, placeOf, writeInto } from './calls.ts';
+import { clusterSql } from './clusters.ts';
+import { dataOf, selectedInputs } from './columns.ts';
+import { classCodes, predictionSql, thresholdOf } from './functions.ts';
+import type { ModelEntry, Version, Workshop } from './model.ts';
+
+/** A version that a view scores with. `spelled` is how the view names it: main.churn, main.churn@challenger, main.churn@2. */
+export interface UsedModel {
+  readonly model: string;
+  readonly spelled: string;
+  readonly version: number;
+  readonly hash: string;
+}
+
+/** What a view needs of models. */
+export interface ModelCalls {
+  /** The text with each call's own query in its place, as long as before: DuckDB can parse it, and it reads what the view will read. MODEL_CALL. */
+  readable(text: string): string;
+  /** The query with SQL in place of its calls, and the versions that answer. Errors: MODEL_*, and DuckDB's own for a query that it would not run. */
+  spelled(query: string): Promise<{ readonly query: string; readonly models: readonly UsedModel[] }>;
+}
+
+/** CREATE MATERIALIZED VIEW, EXPLAIN CREATE MATERIALIZED VIEW. */
+export function definesView(text: string): boolean {
+  const words = tokens(text).filter(({ kind }) => kind !== 'space' && kind !== 'comment');
+  const first = words.slice(0, 6).map((token) => (token.kind === 'word' ? token.text.toUpperCase() : token.text));
+  return /^(EXPLAIN )?CREATE (OR REPLACE )?MATERIALIZED VIEW\b/.test(first.join(' '));
+}
+
+type ViewCall = Call & { readonly input: NonNullable<Call['input']> };
+
+export function readable(text: string): string {
+  return viewCalls(text).reduceRight((whole, { start, end, input }) => {
+    const inner = readable(text.slice(input.start, input.end));
+    const [before, after] = input.kind === 'table' ? [[], [')']] : [['('], [')', ')']];
+    const lead = writeInto(blank(text.slice(start, input.start)), ['(', 'SELECT', '*', 'FROM', ...before]);
+    return whole.slice(0, start) + lead + inner + writeInto(blank(text.slice(input.end, end)), after) + whole.slice(end);
+  }, text);
+}
+
+function viewCalls(text: string): ViewCall[] {
+  return findCalls(text).map((call) => {
+    const refuse = (problem: string): never => fail('MODEL_CALL', { call: `ML.${call.name}`, problem, ...placeOf(text, call.start) });
+    if (call.name !== 'PREDICT') refuse("can't stand in a view, only ML.PREDICT can");
+    if (call.numbers !== null) refuse('takes no array');
+    const unknown = Object.keys(call.settings).find((setting) => setting !== 'threshold');
+    if (unknown !== undefined) refuse(`has no setting "${unknown}"`);
+    return { ...call, input: call.input ?? refuse('needs a TABLE name or a query in parentheses') };
+  });
+}
+
+export function openModelCalls(input: {
+  readonly store: Pick<Store, 'rows' | 'addFunction'>;
+  readonly workshop: Pick<Workshop, 'open' | 'answerer'>;
+  /** MODEL_UNKNOWN. */
+  readonly find: (spelled: string) => { entry: ModelEntry; version: Version };
+}): ModelCalls {
+  const { store, workshop, find } = input;
+
+  /** `before` is what the text stands behind: it may name the CTEs in that. */
+  async function spelledBehind(before: string, text: string, models: Map<string, UsedModel>): Promise<string> {
+    let done = before;
+    let at = 0;
+    for (const call of viewCalls(text)) {
+      done += text.slice(at, call.start);
+      at = call.end;
+      const ctes = ctesBefore(done, done.length);
+      const lead = `${ctes === null ? '' : done.slice(ctes.start, ctes.end)} SELECT * FROM (`;
+      const { kind, start, end } = call.input;
+      const query = await spelledBehind(lead, (kind === 'table' ? 'FROM ' : '') + text.slice(start, end), models);
+      const described = await store.rows(`DESCRIBE ${lead}${query}\n)`);
+      const columns = described.map((row) => ({ name: String(row['column_name']), type: String(row['column_type']) }));
+      done += scoredSql(call, query, columns, used(call.model, models));
+    }
+    return done.slice(before.length) + text.slice(at);
+  }
+
+  function used(written: string, models: Map<string, UsedModel>): UsedModel {
+    const spelled = written.includes('.') ? written : `main.${written}`;
+    const { entry, version } = find(spelled);
+    const model = { model: entry.name, spelled, version: version.version, hash: version.hash };
+    models.set(spelled, model);
+    return model;
+  }
+
+  function scoredSql(call: ViewCall, query: string, columns: readonly Column[], { model, version, hash }: UsedModel): string {
+    const open = () => workshop.open(model, version, hash);
+    const file = open();
+    if (file.transform !== null) misfit({ call, file }, 'its TRANSFORM has SQL of its own, which must stand in the query of the view');
+    const threshold = thresholdOf({ call, file });
+    const selected = selectedInputs(file.inputs, columns);
+    const inputs = selected.map((each) => each.input);
+    const kinds = selected.map(({ as }) => as);
+    const named = (block: readonly ArrayColumn[]) => block.map((column, k) => ({ ...column, name: inputs[k]!.name }));
+    // A column that is absent is told here, not by the first row.
+    workshop.answerer(file)(dataOf({ columns: named(kinds.map((kind) => noRows[kind])) }, inputs));
+    const own = `ml_${createHash('sha256')
+      .update(JSON.stringify([model, hash, inputs, kinds]))
+      .digest('hex')
+      .slice(0, 20)}`;
+    const counts = file.model.format === 'clusters' || file.model.classes === null;
+    const width = (file.model.classes?.length ?? 1) + (counts ? 0 : 1);
+    store.addFunction({
+      name: own,
+      takes: ['number', ...kinds],
+      width,
+      answer([given, ...block]) {
+        // Opened for each block, so that a model that nothing calls any more leaves memory like any other.
+        const answers = workshop.answerer(open())(dataOf({ columns: named(block) }, inputs));
+        return counts ? answers : withCodes(answers, width - 1, (given as ArrayColumn & { kind: 'number' }).values[0]!);
+      },
+    });
+    const scored = (k: number) => `_scored[${k + 1}]`;
+    const made = file.model.format === 'clusters' ? clusterSql(width, scored) : predictionSql(file, scored(0), (k) => scored(k + 1));
+    const parameters = selected.map(({ sql, as }) => (as === 'text' ? sql : `coalesce(${sql}, 'NaN'::DOUBLE)`));
+    const list = made.map((column) => `${column.sql} AS ${name(column.name)}`).join(', ');
+    const besides = beside({ input: { columns: [...columns, { name: '_scored', type: '' }] } }, [
+      '_scored',
+      ...made.map((column) => column.name),
+    ]);
+    return `(SELECT ${list}${besides} FROM (SELECT t.*, ${own}(${[`${threshold}::DOUBLE`, ...parameters].join(', ')}) AS _scored FROM (${query}\n) AS t) AS t)`;
+  }
+
+  return {
+    readable,
+    async spelled(query) {
+      const models = new Map<string, UsedModel>();
+      return { query: await spelledBehind('', query, models), models: [...models.values()] };
+    },
+  };
+}
+
+const noRows: Readonly<Record<ArrayColumn['kind'], ArrayColumn>> = {
+  number: { name: '', kind: 'number', values: new Float64Array(0) },
+  text: { name: '', kind: 'text', values: [] },
+};
+
+/** Before the probabilities of each row the number of its class. */
+function withCodes(answers: Float64Array, classes: number, threshold: number): Float64Array {
+  const codes = classCodes(answers, classes, threshold);
+  const told = new Float64Array(codes.length * (classes + 1));
+  for (let row = 0; row < codes.length; row++) {
+    told[row * (classes + 1)] = codes[row]!;
+    told.set(answers.subarray(row * classes, (row + 1) * classes), row * (classes + 1) + 1);
+  }
+  return told;
+}
