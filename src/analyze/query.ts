@@ -12,6 +12,7 @@ import { type TextFormat, textFormats } from './formats.ts';
 import type { GrantFiles } from './granted.ts';
 import { newGrants } from './grants.ts';
 import { planCalls, valuesOf, type WritingAnswers } from './models/answer.ts';
+import { spellFeatures } from './models/feature-sql.ts';
 import type { Creating, Models } from './models/models.ts';
 import { openQueryLog } from './query-log.ts';
 import { newSpool } from './spool.ts';
@@ -207,7 +208,7 @@ export function openAnalyst(input: {
     const serialize = (sql: string) => reader.serialize(sql);
     const candidate = async (at: number): Promise<Candidate[]> => {
       const asking = askings[at]!;
-      const planned = planCalls(asking.sql);
+      const planned = planCalls(spellFeatures(asking.sql).text);
       if (planned.names.size > 0) return [];
       const statement = await statements.read(planned.text, serialize);
       planned.check(statement, await grants.of(asking.who, serialize));
@@ -345,8 +346,18 @@ export function openAnalyst(input: {
     active[role]++;
   }
 
-  async function run(asking: Asking, job: Running): Promise<Answer> {
-    if (asking.explain_refusal) return explain(asking, job);
+  async function run(sent: Asking, job: Running): Promise<Answer> {
+    const features = spellFeatures(sent.sql);
+    const asking = { ...sent, sql: features.text };
+    try {
+      return await (asking.explain_refusal ? explain(asking, job) : answered(asking, sent.sql, job));
+    } catch (thrown) {
+      throw features.placed(thrown instanceof MillraceError ? thrown : queryError(thrown, asking.sql));
+    }
+  }
+
+  /** `sent` is what was sent, its feature functions not yet spelled out: what is kept of it is that. */
+  async function answered(asking: Asking, sent: string, job: Running): Promise<Answer> {
     const planned = planCalls(asking.sql);
     const reader = await store.reader(planned.names.size > 0);
     job.reader = reader;
@@ -384,7 +395,7 @@ export function openAnalyst(input: {
       };
       return 'sql' in statement
         ? await change(statement, given, job, await planned.forWriting(reader, store.folders.slices))
-        : await carryOut(statement, given, job, { reader, read });
+        : await carryOut(statement, given, job, { reader, read, text: sent });
     } finally {
       clearTimeout(timer);
     }
@@ -470,8 +481,13 @@ export function openAnalyst(input: {
   }
 
   /** A statement of Millrace's own. */
-  async function carryOut(statement: Statement, asking: Asking, job: Running, own: Pick<Creating, 'reader' | 'read'>): Promise<Answer> {
-    const asked = { ...own, values: asking.values, text: asking.sql, job: job.state.id, cancel: job.stopped.signal };
+  async function carryOut(
+    statement: Statement,
+    asking: Asking,
+    job: Running,
+    own: Pick<Creating, 'reader' | 'read' | 'text'>,
+  ): Promise<Answer> {
+    const asked = { ...own, values: asking.values, job: job.state.id, cancel: job.stopped.signal };
     const done = await input.own(statement, asking.who, asked);
     return done === null ? fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') }) : told(done, asking, job);
   }

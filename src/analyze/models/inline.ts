@@ -12,6 +12,7 @@ import { beside, misfit } from './asked.ts';
 import { blank, type Call, ctesBefore, findCalls, placeOf, writeInto } from './calls.ts';
 import { clusterSql } from './clusters.ts';
 import { dataOf, selectedInputs } from './columns.ts';
+import { spellFeatures } from './feature-sql.ts';
 import { classCodes, predictionSql, thresholdOf } from './functions.ts';
 import type { ModelEntry, Version, Workshop } from './model.ts';
 
@@ -25,6 +26,8 @@ export interface UsedModel {
 
 /** What a view needs of models. */
 export interface ModelCalls {
+  /** The text with its feature functions spelled out in SQL. MODEL_CALL. */
+  plain(text: string): string;
   /** The text with each call's own query in its place, as long as before: DuckDB can parse it, and it reads what the view will read. MODEL_CALL. */
   readable(text: string): string;
   /** The query with SQL in place of its calls, and the versions that answer. Errors: MODEL_*, and DuckDB's own for a query that it would not run. */
@@ -133,6 +136,7 @@ export function openModelCalls(input: {
   }
 
   return {
+    plain: (text) => spellFeatures(text).text,
     readable,
     async spelled(query) {
       const models = new Map<string, UsedModel>();

@@ -36,13 +36,15 @@ export interface UsedModel {
 
 /** What views need of models: calls of them, which DuckDB can't parse, become SQL. */
 export interface ModelCalls {
+  /** The text with feature functions as the SQL that they mean; the rest is done with that. */
+  plain(text: string): string;
   /** The text with each call's own query in its place: it reads what the view will read. */
   readable(text: string): string;
   /** The query with functions of the warehouse in place of its calls. Errors: those of models, and DuckDB's own for a query that it would not run. */
   spelled(query: string): Promise<{ readonly query: string; readonly models: readonly UsedModel[] }>;
 }
 
-export const noCalls: ModelCalls = { readable: (text) => text, spelled: async (query) => ({ query, models: [] }) };
+export const noCalls: ModelCalls = { plain: (text) => text, readable: (text) => text, spelled: async (query) => ({ query, models: [] }) };
 
 /** How a refresh reads one table of the query, in SQL over that table's columns. */
 export type Input = {
@@ -132,13 +134,13 @@ export async function readView(
     mayWrite: (schema: string, name: string | null) => boolean;
   },
 ): Promise<View> {
-  const statement = await readStatement(engine.calls.readable(definition), engine.serialize);
+  const statement = await readStatement(engine.calls.readable(engine.calls.plain(definition)), engine.serialize);
   if (statement.kind !== 'create_materialized_view') return fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') });
   checkStatement(statement, who);
   return viewOf({ ...statement, text: definition }, engine);
 }
 
-/** `statement` was read from its text as `readable` gives it, which is the same before the body. */
+/** `statement` was read from its text as `plain` and `readable` give it; `readable` leaves what is before the body. */
 export async function viewOf(statement: CreateMaterializedViewStatement, engine: Engine): Promise<View> {
   const options = optionsOf(statement.options);
   const scored = await withScores(statement, engine);
@@ -170,7 +172,8 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
 }
 
 /** The body with SQL in place of its calls of models. Errors: those of models, VIEW_QUERY. */
-async function withScores({ text: definition, body, bodyAt, target }: CreateMaterializedViewStatement, { calls }: Engine) {
+async function withScores({ text: written, body, bodyAt, target }: CreateMaterializedViewStatement, { calls }: Engine) {
+  const definition = calls.plain(written);
   const last = tokens(definition).findLast((token) => token.kind !== 'space' && token.kind !== 'comment' && token.text !== ';');
   try {
     const scored = await calls.spelled(definition.slice(bodyAt, last!.end));
