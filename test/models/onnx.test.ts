@@ -13,7 +13,7 @@ import { modelPath, readModelFile } from '../../src/platform/models/file.ts';
 import { bring, broughtAnswerer } from '../../src/platform/models/onnx/brought.ts';
 import { readOnnx, writeOnnx } from '../../src/platform/models/onnx/proto.ts';
 import { onnxOf } from '../../src/platform/models/onnx/write.ts';
-import { type House, openHouse, refused, TREES, VISITORS } from './fixture.ts';
+import { fileOf as fileIn, type House, openHouse, refused, TREES, VISITORS } from './fixture.ts';
 
 const PYTHON = process.env['MILLRACE_PYTHON'] ?? 'python3';
 const withoutRuntime: string | false =
@@ -103,7 +103,7 @@ feeds = {}
 for given in session.get_inputs():
     cells = case['columns'][given.name]
     feeds[given.name] = (np.array(['' if c is None else c.strip() for c in cells], dtype=object) if 'string' in given.type
-                         else np.array([np.nan if c is None else c for c in cells])).reshape(-1, 1)
+                         else np.array([np.nan if c is None else c for c in cells], dtype=float)).reshape(-1, 1)
 outputs = dict(zip([o.name for o in session.get_outputs()], session.run(None, feeds)))
 got = outputs.get('probabilities', outputs.get('prediction'))
 expected = np.array(case['answers'])
@@ -118,7 +118,7 @@ function inRuntime(
   const folder = mkdtempSync(join(tmpdir(), 'millrace-onnx-'));
   try {
     writeFileSync(join(folder, 'model.onnx'), bytes);
-    const columns = Object.fromEntries(Object.keys(KINDS).map((name) => [name, rows.map((row) => row[name])]));
+    const columns = Object.fromEntries(Object.keys(rows[0]!).map((name) => [name, rows.map((row) => row[name])]));
     writeFileSync(join(folder, 'case.json'), JSON.stringify({ columns, answers }));
     const run = spawnSync(PYTHON, ['-c', RUNTIME, folder], { encoding: 'utf8', maxBuffer: 1 << 26 });
     assert.equal(run.status, 0, run.stderr);
@@ -245,6 +245,68 @@ describe('ONNX models of others', () => {
 let house: House;
 const ask: House['ask'] = (sql, more) => house.ask(sql, more);
 const shown = (name: string) => join(house.dataPath, 'shown', name);
+
+/** Every feature function that has operators, over numbers with holes, texts, flags and times. */
+const FEATURES = `ML.STANDARD_SCALER(pages) OVER () AS scaled, ML.MIN_MAX_SCALER(pages) OVER () AS ranged, ML.MAX_ABS_SCALER(seen) OVER () AS late,
+  ML.ROBUST_SCALER(pages) OVER () AS pages, ML.BUCKETIZE(pages, [20, 50]) AS part, ML.QUANTILE_BUCKETIZE(pages, 4) OVER () AS quarter,
+  ML.IMPUTER(pages, 'median') OVER () AS filled, ML.IMPUTER(source, 'most_frequent') OVER () AS known, ML.ONE_HOT_ENCODER(source, 'none', 2) OVER () AS few,
+  ML.LABEL_ENCODER(member, 1) OVER () AS flag, ML.ONE_HOT_ENCODER(pages, 'none', 30) OVER () AS often, source`;
+
+describe('feature functions of TRANSFORM in ONNX', { timeout: 120_000 }, () => {
+  const kinds: readonly (readonly [string, string, string])[] = [
+    ['trees', "model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 15", 'bought'],
+    ['a line', "model_type = 'LOGISTIC_REG'", 'bought'],
+    ['a line through a value', "model_type = 'LINEAR_REG'", 'spent'],
+  ];
+  for (const [name, options, label] of kinds)
+    test(`${name}: the exported file answers as SQL does, from the raw columns, here and in onnxruntime`, async (t) => {
+      const own = await openHouse();
+      t.after(() => own.close());
+      await own.ask(VISITORS);
+      await own.ask('UPDATE visitors SET source = NULL WHERE id % 17 = 0');
+      await own.ask(
+        `CREATE MODEL made TRANSFORM(${FEATURES}, ${label}) OPTIONS(${options}, input_label_cols = ['${label}']) AS SELECT * FROM visitors`,
+      );
+      const file = fileIn(own, 'main.made', 1);
+      const { graph, inputs } = onnxOf(file);
+      assert.deepEqual(inputs.map((input) => `${input.name} ${input.type}`).sort(), [
+        'member double',
+        'pages double',
+        'seen double',
+        'source string',
+      ]);
+      const answer =
+        label === 'bought' ? 'predicted_bought_probs[1].prob AS a, predicted_bought_probs[2].prob AS b' : 'predicted_spent AS a';
+      const asked = await own.ask(`SELECT pages, source, member::INT AS member, epoch_ms(seen) AS seen, ${answer}
+        FROM ML.PREDICT(MODEL made, (SELECT * REPLACE (CASE WHEN id % 19 = 0 THEN 'never seen' ELSE source END AS source, CASE WHEN id % 23 = 0 THEN 5000 ELSE pages END AS pages) FROM visitors))`);
+      const rows = asked.map(({ a: _a, b: _b, ...row }) => row);
+      const answers = asked.map(({ a, b }) => (b === undefined ? [a] : [a, b]));
+      const bytes = writeOnnx(graph, ABOUT);
+      replayOnnx({ ...file, golden: { rows, answers } }, bytes);
+      if (withoutRuntime !== false) return t.diagnostic(withoutRuntime);
+      const { worst } = inRuntime(bytes, rows, answers);
+      assert.ok(worst < 1e-6, `differs by ${worst}`);
+    });
+
+  test('texts that are joined, and such with blanks that the graph does not see, are refused; the model serves all the same', async (t) => {
+    const own = await openHouse();
+    t.after(() => own.close());
+    await own.ask(VISITORS);
+    const train = (transform: string, from: string) =>
+      own.ask(
+        `CREATE OR REPLACE MODEL made TRANSFORM(${transform}, bought) OPTIONS(${TREES.replace(", ignore_cols = ['id', 'spent']", '')}, input_label_cols = ['bought']) AS SELECT * FROM ${from}`,
+      );
+    await train('ML.FEATURE_CROSS(STRUCT(source, member)) AS crossed', 'visitors');
+    await assert.rejects(own.ask("EXPORT MODEL made OPTIONS(uri = 'a.onnx')"), refused('MODEL_EXPORT'));
+    await train(
+      "ML.IMPUTER(source, 'most_frequent') OVER () AS known",
+      "(SELECT * REPLACE (CASE WHEN id % 3 = 0 THEN ' mail' WHEN id % 3 = 1 THEN '' ELSE source END AS source) FROM visitors)",
+    );
+    await assert.rejects(own.ask("EXPORT MODEL made OPTIONS(uri = 'a.onnx')"), refused('MODEL_EXPORT'));
+    const [row] = await own.ask('SELECT predicted_bought AS p FROM ML.PREDICT(MODEL made, (SELECT * FROM visitors LIMIT 1))');
+    assert.ok(['yes', 'no'].includes(row!['p']));
+  });
+});
 
 describe('ONNX in SQL', { timeout: 120_000 }, () => {
   before(async () => {

@@ -16,6 +16,7 @@ import { dirname, join, sep } from 'node:path';
 import type { ExportFormat, ModelFile } from '#analyze';
 import { type Bytes, fail } from '#core';
 import { compareGolden } from './golden.ts';
+import { featureProblem } from './onnx/columns.ts';
 import { readOnnx, writeOnnx } from './onnx/proto.ts';
 import { runnerOf } from './onnx/run.ts';
 import { hasOperators, onnxOf, onnxRows } from './onnx/write.ts';
@@ -40,8 +41,10 @@ export async function exported(file: ModelFile, format: ExportFormat): Promise<B
 }
 
 /** Whether ONNX has operators for it. */
-export function fitsOnnx({ model, transform, features = [] }: ModelFile): boolean {
-  if (transform !== null || features.length > 0 || model.format !== 'millrace-model') return false;
+export function fitsOnnx(file: ModelFile): boolean {
+  const { model, transform, features = [] } = file;
+  if (transform !== null || model.format !== 'millrace-model') return false;
+  if (features.some((feature) => featureProblem(file, feature) !== null)) return false;
   return hasOperators(model.learned) && model.encoders.every(({ kind }) => kind !== 'text');
 }
 

@@ -6,7 +6,9 @@
 import type { Cell, ModelFile } from '#analyze';
 import { fail } from '#core';
 import type { Model } from '#learn';
-import { type Attribute, doubles, type Graph, integers, ML, type Node, type Port, type Tensor, texts } from './graph.ts';
+import { codeOf, featureProblem, inputFor, madeColumn, type OnnxColumn, type OnnxInput } from './columns.ts';
+import { type Attribute, doubles, type Graph, integers, ML, type Port, type Tensor, texts } from './graph.ts';
+import { int, newSheet, number, type Sheet, tensor } from './sheet.ts';
 
 type Encoder = Model['encoders'][number];
 type Learned = Model['learned'];
@@ -14,32 +16,36 @@ type Learned = Model['learned'];
 /** A feature as the learner takes it, [rows, 1]. A code is an int64 of 0 … levels, the last for all that is not known. */
 type Feature = { readonly numbers: string } | { readonly code: string; readonly levels: number };
 
-/** What is read of each column; ONNX can't cut blanks, so whoever asks does. */
-export interface OnnxInput {
-  readonly name: string;
-  readonly type: 'double' | 'string';
-  readonly as: 'number' | 'text' | 'time';
-}
-
 export interface OnnxExport {
   readonly graph: Graph;
   readonly inputs: readonly OnnxInput[];
 }
 
-/** Errors: MODEL_EXPORT for a model that ONNX has no operators for: free texts and transformations in SQL. */
+/** Errors: MODEL_EXPORT for a model that ONNX has no operators for: free texts, transformations in SQL, texts that a feature joins. */
 export function onnxOf(file: ModelFile): OnnxExport {
   const refuse = (problem: string): never => fail('MODEL_EXPORT', { model: file.name, format: 'ONNX', problem });
   const { model } = file;
   if (model.format === 'onnx') return refuse('it was brought as an ONNX file');
   if (model.format === 'clusters') return refuse('it has clusters, which are exported as JSON');
   if (file.transform !== null) refuse('it has a TRANSFORM in SQL');
-  if ((file.features ?? []).length > 0) refuse('its TRANSFORM has feature functions');
+  const made = file.features ?? [];
+  for (const feature of made) {
+    const problem = featureProblem(file, feature);
+    if (problem !== null) refuse(problem);
+  }
   if (!hasOperators(model.learned)) refuse('what it learned has no operators there');
   const sheet = newSheet();
   const inputs: OnnxInput[] = [];
+  const taken = (input: OnnxInput): OnnxInput => {
+    const same = inputs.find(({ name }) => name === input.name);
+    if (same === undefined) inputs.push(input);
+    else if (same.type !== input.type) refuse(`the column "${input.name}" is read as numbers and as texts`);
+    return input;
+  };
   const features = model.encoders.flatMap((encoder): Feature[] => {
-    const input = inputOf(encoder, file);
-    inputs.push(input);
+    const own = made.find(({ as }) => as === encoder.column);
+    const input: OnnxColumn =
+      own === undefined ? taken(inputOf(encoder, file)) : madeColumn(sheet, own, taken(inputFor(file, own.columns[0]!)));
     if (encoder.kind === 'text') return refuse(`the column "${encoder.column}" is free text, whose words ONNX can't hash`);
     return featuresOf(sheet, encoder, input);
   });
@@ -82,39 +88,7 @@ function inputOf(encoder: Encoder, file: ModelFile): OnnxInput {
   return stored?.kind === 'number' ? { name, type: 'double', as: 'number' } : { name, type: 'string', as: 'text' };
 }
 
-/** A graph that is being written: nodes in their order, names made as they are needed. */
-interface Sheet {
-  readonly nodes: Node[];
-  readonly constants: Record<string, Tensor>;
-  constant(tensor: Tensor): string;
-  /** Appends a node with one output and names that. */
-  op(op: string, inputs: readonly string[], attributes?: Readonly<Record<string, Attribute>>, domain?: string, output?: string): string;
-}
-
-function newSheet(): Sheet {
-  const nodes: Node[] = [];
-  const constants: Record<string, Tensor> = {};
-  let count = 0;
-  return {
-    nodes,
-    constants,
-    constant(tensor) {
-      const name = `_c${++count}`;
-      constants[name] = tensor;
-      return name;
-    },
-    op(op, inputs, attributes = {}, domain = '', output = `_t${++count}`) {
-      nodes.push({ op, domain, inputs, outputs: [output], attributes });
-      return output;
-    },
-  };
-}
-
-const int = (value: number): Attribute => ({ kind: 'int', value });
-const tensor = (value: Tensor): Attribute => ({ kind: 'tensor', value });
-const number = (sheet: Sheet, value: number): string => sheet.constant(doubles([], [value]));
-
-function featuresOf(sheet: Sheet, encoder: Exclude<Encoder, { kind: 'text' }>, input: OnnxInput): Feature[] {
+function featuresOf(sheet: Sheet, encoder: Exclude<Encoder, { kind: 'text' }>, input: OnnxColumn): Feature[] {
   switch (encoder.kind) {
     case 'number':
       return [{ numbers: input.name }];
@@ -131,30 +105,6 @@ function featuresOf(sheet: Sheet, encoder: Exclude<Encoder, { kind: 'text' }>, i
     case 'time':
       return timeFeatures(sheet, input.name, encoder.hours);
   }
-}
-
-/** The level's number; the count of levels for all others, missing ones among them. */
-function codeOf(sheet: Sheet, { name, type }: OnnxInput, levels: readonly string[]): string {
-  if (type === 'string') {
-    const keys: Attribute = { kind: 'texts', value: levels };
-    const values: Attribute = { kind: 'ints', value: levels.map((_, code) => code) };
-    return sheet.op('LabelEncoder', [name], { keys_strings: keys, values_int64s: values, default_int64: int(levels.length) }, ML);
-  }
-  const codes = doubles(
-    [levels.length],
-    levels.map((_, code) => code),
-  );
-  const encoded = sheet.op(
-    'LabelEncoder',
-    [name],
-    {
-      keys_tensor: tensor(doubles([levels.length], levels.map(Number))),
-      values_tensor: tensor(codes),
-      default_tensor: tensor(doubles([1], [levels.length])),
-    },
-    ML,
-  );
-  return sheet.op('Cast', [encoded], { to: int(7) });
 }
 
 /**
