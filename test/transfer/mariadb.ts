@@ -45,6 +45,25 @@ export async function startLoggedMariaDb(extra: readonly string[] = []): Promise
   return db;
 }
 
+/** From here on, all that the primary writes comes to the replica too; what was made with the servers both have already. */
+export async function replicate(replica: MariaDb, primary: MariaDb): Promise<void> {
+  await primary.ask(`GRANT REPLICATION SLAVE ON *.* TO reader@'127.0.0.1'`);
+  await replica.ask('RESET MASTER');
+  const [at] = await primary.ask('SELECT @@gtid_binlog_pos AS gtids');
+  await replica.ask(`SET GLOBAL gtid_slave_pos = '${at!['gtids']}'`);
+  await replica.ask(
+    `CHANGE MASTER TO MASTER_HOST = '${primary.host}', MASTER_PORT = ${primary.port}, MASTER_USER = '${primary.user}',
+       MASTER_PASSWORD = '${primary.password}', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1`,
+  );
+  await replica.ask('START SLAVE');
+}
+
+/** It follows nobody any more. */
+export async function promote(replica: MariaDb): Promise<void> {
+  await replica.ask('STOP SLAVE');
+  await replica.ask('RESET SLAVE ALL');
+}
+
 async function connected(url: URL): Promise<MariaDb> {
   const of = {
     host: url.hostname,

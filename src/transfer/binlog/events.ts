@@ -1,11 +1,13 @@
 /** Events of the binary log (MySQL internals, "Binlog Event"; mariadb.com, "2 - Binlog Event Header" and on). */
 import { crc32, inflateSync } from 'node:zlib';
+import type { Bytes } from '#core';
 import { ValueReader, type WireColumn } from './values.ts';
 
 export interface Header {
   /** Seconds since 1970. */
   readonly time: number;
   readonly type: number;
+  readonly size: Bytes;
   /** Where the next event begins; 0 in events that stand in no file. */
   readonly end: number;
 }
@@ -13,7 +15,7 @@ export interface Header {
 export const HEADER = 19;
 
 export function headerOf(event: Buffer): Header {
-  return { time: event.readUInt32LE(0), type: event[4]!, end: event.readUInt32LE(13) };
+  return { time: event.readUInt32LE(0), type: event[4]!, size: event.readUInt32LE(9), end: event.readUInt32LE(13) };
 }
 
 /** Its last four bytes are a CRC of the others, unless the server writes none; events that stand in no file may lack it in either case. */

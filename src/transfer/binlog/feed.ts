@@ -1,12 +1,14 @@
-/** Changes of MySQL and MariaDB: the binary log in row format, by file and position. */
+/** Changes of MySQL and MariaDB: the binary log in row format, by the names of transactions, else by file and offset on the same server. */
 import { randomInt } from 'node:crypto';
 import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
-import type { Cell, Feed, FeedEvent, Followed } from '../cdc/feed.ts';
+import type { Feed, FeedEvent, Followed } from '../cdc/feed.ts';
 import type { Connection, SourceTable } from '../source.ts';
 import { ask, connect, worded } from '../sources/mysql-connection.ts';
-import { bits, headerOf, isRows, queryOf, type RowsEvent, rotateOf, rowsOf, type TableMap, tableMapOf, withoutChecksum } from './events.ts';
-import { type Reading, readingOf, ValueReader } from './values.ts';
+import { encodeGtids, isWithin } from './gtid.ts';
+import { isBefore, isPosition, type Place, placeOf, positionOf } from './place.ts';
+import { LogReader } from './reader.ts';
+import { type Reading, readingOf } from './values.ts';
 
 export interface BinlogFeed {
   readonly options: Connection;
@@ -14,8 +16,6 @@ export interface BinlogFeed {
   readonly client: MysqlConnection;
   readonly database: string;
 }
-
-const POSITION = /^(.+\.(\d{6,})):(\d+)$/;
 
 export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
   let stream: Dump | null = null;
@@ -34,7 +34,30 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
         : denied(thrown),
     );
     const row = rows[0] ?? refuse('its binary log is off');
-    return `${row['File']}:${row['Position']}`;
+    return placed(String(row['File']), Number(row['Position']), row['Executed_Gtid_Set']);
+  }
+
+  /** `executed` is MySQL's word for what was committed, which it says with the end of its log alone. */
+  async function placed(file: string, offset: number, executed: unknown): Promise<string> {
+    const { kind, id: server, names } = await serverOf(client);
+    if (kind === 'mariadb') return positionOf({ file, offset, server, gtids: await gtidsAt(client, file, offset) });
+    return positionOf({ file, offset, server, gtids: names ? String(executed).replace(/\s/g, '') : null });
+  }
+
+  /** Where a stream that stood there begins: by name, if transactions have names, else in that file, if this is the server that wrote it. */
+  async function goesOn(position: string): Promise<string> {
+    const server = await serverOf(client);
+    const place = placeOf(position);
+    const gap = (problem: string) => fail('TRANSFER_GAP', { source: 'mysql', position, problem });
+    if (server.names && place.gtids) {
+      await holds(client, server, place.gtids, gap);
+      return position;
+    }
+    if (place.server !== null && place.server !== server.id)
+      gap('this is another server, and no transactions are named by which it could be told where to begin (gtid_mode)');
+    const logs = await ask(client, 'SHOW BINARY LOGS').catch(() => null);
+    if (logs !== null && !logs.some((log) => log['Log_name'] === place.file)) gap(`the file ${place.file} was purged`);
+    return positionOf({ ...place, server: server.id, gtids: null });
   }
 
   return {
@@ -45,12 +68,7 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
       if (set!['image'] === 'MINIMAL' && tables.some(({ table, key }) => table.key.join() !== key.join()))
         refuse('binlog_row_image is MINIMAL, which logs former values of the primary key only; take it as the key, or set FULL');
       for (const { table } of tables) await readingsOf(client, database, table);
-      if (position === null) return here();
-      const logs = await ask(client, 'SHOW BINARY LOGS').catch(() => null);
-      const file = POSITION.exec(position)![1];
-      if (logs !== null && !logs.some((log) => log['Log_name'] === file))
-        fail('TRANSFER_GAP', { source: 'mysql', position, problem: `the file ${file} was purged` });
-      return position;
+      return position === null ? here() : goesOn(position);
     },
     async freeze() {
       await ask(client, 'COMMIT');
@@ -61,7 +79,7 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
       const status = await ask(client, `SHOW STATUS LIKE 'binlog_snapshot_%'`);
       const value = (name: string) => status.find((row) => String(row['Variable_name']).toLowerCase() === name)?.['Value'];
       const file = value('binlog_snapshot_file');
-      return file ? `${file}:${value('binlog_snapshot_position')}` : before;
+      return file ? placed(String(file), Number(value('binlog_snapshot_position')), null) : before;
     },
     async thaw() {
       await ask(client, 'COMMIT');
@@ -72,16 +90,61 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
     },
     // The server keeps its log by its own rule (binlog_expire_logs_seconds) and needs no word of ours.
     confirm() {},
-    compare(a, b) {
-      const [, , fileA, atA] = POSITION.exec(a)!;
-      const [, , fileB, atB] = POSITION.exec(b)!;
-      return Number(fileA) - Number(fileB) || Number(atA) - Number(atB);
-    },
-    isPosition: (text) => POSITION.test(text),
+    isBefore,
+    isPosition,
     async close() {
       stream?.close();
     },
   };
+}
+
+interface Server {
+  readonly kind: 'mariadb' | 'mysql';
+  /** No other server has it. */
+  readonly id: string;
+  /** Does each transaction have a name? */
+  readonly names: boolean;
+}
+
+async function serverOf(client: MysqlConnection): Promise<Server> {
+  const [own] = await ask(client, 'SELECT VERSION() AS version, @@server_id AS id');
+  if (/mariadb/i.test(String(own!['version']))) {
+    // Older servers have their number alone.
+    const [uid] = await ask(client, `SHOW VARIABLES LIKE 'server_uid'`);
+    return { kind: 'mariadb', id: String(uid?.['Value'] || own!['id']), names: true };
+  }
+  const [set] = await ask(client, 'SELECT @@server_uuid AS id, @@gtid_mode AS mode');
+  return { kind: 'mysql', id: String(set!['id']), names: String(set!['mode']).startsWith('ON') };
+}
+
+/** Null where no transaction ends there. Cost: the server reads the file up to there. */
+async function gtidsAt(client: MysqlConnection, file: string, offset: number): Promise<string | null> {
+  const [row] = await ask(client, `SELECT BINLOG_GTID_POS(${client.escape(file)}, ${offset}) AS gtids`);
+  const gtids = row!['gtids'];
+  return gtids === null ? null : String(gtids);
+}
+
+/** Has the server all of these transactions, and does its log still have the later ones? Of MariaDB the latter is seen when its log is taken up. */
+async function holds(client: MysqlConnection, server: Server, gtids: string, gap: (problem: string) => never): Promise<void> {
+  const lacks = 'its server lacks transactions that are here already (it was promoted before it had them, or is no replica)';
+  if (server.kind === 'mariadb') {
+    // The state has the last one of each domain and server: a transaction that another server gave with the same number is another one.
+    const [row] = await ask(client, 'SELECT @@global.gtid_binlog_state AS state');
+    const state = String(row!['state']).split(',');
+    const known = (gtid: string) => {
+      const origin = gtid.slice(0, gtid.lastIndexOf('-') + 1);
+      return state.some((last) => last.startsWith(origin) && isWithin(gtid, last));
+    };
+    if (!gtids.split(',').every(known)) gap(lacks);
+    return;
+  }
+  const set = client.escape(gtids);
+  const [row] = await ask(
+    client,
+    `SELECT GTID_SUBSET(${set}, @@global.gtid_executed) AS has, GTID_SUBSET(@@global.gtid_purged, ${set}) AS kept`,
+  );
+  if (Number(row!['has']) !== 1) gap(lacks);
+  if (Number(row!['kept']) !== 1) gap('its log was purged');
 }
 
 /** How each column of the table is read from the log. Errors: TRANSFER_COLUMN. */
@@ -124,20 +187,56 @@ interface Packet {
   asError(encoding: string): Error;
 }
 
-/** COM_BINLOG_DUMP with its packet header. The driver's own command can't write a file's name, and parses four kinds of events only. */
-function dumpRequest(file: string, at: number, serverId: number): Buffer {
-  const name = Buffer.from(file);
-  const bytes = Buffer.alloc(15 + name.length);
-  bytes.writeUIntLE(11 + name.length, 0, 3);
-  bytes[4] = 0x12;
-  bytes.writeUInt32LE(at, 5);
-  bytes.writeUInt32LE(serverId, 11);
-  name.copy(bytes, 15);
-  return bytes;
+const BINLOG_DUMP = 0x12;
+const BINLOG_DUMP_GTID = 0x1e;
+const THROUGH_GTID = 4;
+/** Where the first event of a file stands. */
+const FIRST_EVENT = 4;
+
+/** COM_BINLOG_DUMP. The driver's own command can't write a file's name, and parses four kinds of events only. */
+export function dumpRequest(file: string, offset: number, serverId: number): Buffer {
+  const fixed = Buffer.alloc(11);
+  fixed[0] = BINLOG_DUMP;
+  fixed.writeUInt32LE(offset, 1);
+  fixed.writeUInt32LE(serverId, 7);
+  return command(fixed, Buffer.from(file));
+}
+
+/** COM_BINLOG_DUMP_GTID, which MySQL has and MariaDB has not: all transactions but these. */
+export function gtidDumpRequest(gtids: string, serverId: number): Buffer {
+  const set = encodeGtids(gtids);
+  const fixed = Buffer.alloc(23);
+  fixed[0] = BINLOG_DUMP_GTID;
+  fixed.writeUInt16LE(THROUGH_GTID, 1);
+  fixed.writeUInt32LE(serverId, 3);
+  // No file's name, so its length is 0.
+  fixed.writeBigUInt64LE(BigInt(FIRST_EVENT), 11);
+  fixed.writeUInt32LE(set.length, 19);
+  return command(fixed, set);
+}
+
+function command(...parts: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(parts);
+  const header = Buffer.alloc(4);
+  header.writeUIntLE(body.length, 0, 3);
+  return Buffer.concat([header, body]);
+}
+
+/** What the server is asked, after the session was told what it has to know. */
+async function requestOf(connection: MysqlConnection, { file, offset, gtids }: Place, serverId: number): Promise<Buffer> {
+  if (!gtids) return dumpRequest(file, offset, serverId);
+  const { kind } = await serverOf(connection);
+  if (kind === 'mysql') return gtidDumpRequest(gtids, serverId);
+  // Strict: where a transaction of ours is not in its log, the server says so instead of beginning behind it.
+  await ask(
+    connection,
+    `SET @slave_connect_state = ${connection.escape(gtids)}, @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0`,
+  );
+  return dumpRequest('', FIRST_EVENT, serverId);
 }
 
 async function openDump({ options, client, database }: BinlogFeed, tables: readonly Followed[], from: string): Promise<Dump> {
-  const [, file, , at] = POSITION.exec(from)!;
+  const place = placeOf(from);
   const connection = await connect(options);
   // Checksums are understood, MariaDB's events come as they are, and a sign of life when nothing happens.
   for (const setting of [
@@ -146,7 +245,14 @@ async function openDump({ options, client, database }: BinlogFeed, tables: reado
     '@master_heartbeat_period = 2000000000',
   ])
     await ask(connection, `SET ${setting}`);
-  const reader = new LogReader(database, tables, (table) => readingsOf(client, database, table), file!);
+  const server = await serverOf(client);
+  const gtids = place.gtids ?? (server.kind === 'mariadb' ? await gtidsAt(client, place.file, place.offset) : null);
+  const reader = new LogReader({
+    database,
+    tables,
+    learn: (table) => readingsOf(client, database, table),
+    from: { ...place, server: server.id, gtids },
+  });
   await reader.learn();
   let queued: Buffer[] = [];
   let size = 0;
@@ -157,7 +263,7 @@ async function openDump({ options, client, database }: BinlogFeed, tables: reado
     wake();
   };
   const queue = connection as unknown as Queue;
-  const request = dumpRequest(file!, Number(at), Number(options['server_id'] ?? randomInt(2 ** 30, 2 ** 31 - 1)));
+  const request = await requestOf(connection, place, Number(options['server_id'] ?? randomInt(2 ** 30, 2 ** 31 - 1)));
   queue.addCommand({
     execute(packet) {
       if (packet === undefined) {
@@ -228,191 +334,4 @@ function lost(thrown: unknown, position: string): MillraceError {
   return own.code === 'TRANSFER_DENIED'
     ? new MillraceError('TRANSFER_CHANGES', { source: 'mysql', problem: 'this user may not read the log; grant REPLICATION SLAVE' }, thrown)
     : own;
-}
-
-const FORMAT = { query: 2, rotate: 4, xid: 16, tableMap: 19, heartbeat: 27, gtid: [33, 34, 162], queryCompressed: 165, payload: 40 };
-
-interface Mapped {
-  readonly map: TableMap;
-  readonly table: number;
-  /** For each column of the log its place in the followed table; -1 where it has none. */
-  readonly places: readonly number[];
-}
-
-/**
- * Events of the log as events of the feed. A transaction is contiguous:
- *
- *   gtid or BEGIN ──► table maps, rows … ──► xid or COMMIT        a statement of its own (DDL) is one as well
- */
-class LogReader {
-  readonly #database: string;
-  readonly #tables: readonly Followed[];
-  readonly #learn: (table: SourceTable) => Promise<Reading[]>;
-  readonly #maps = new Map<number, Mapped | null>();
-  #readings: Reading[][] = [];
-  #file: string;
-  /** Where the event before ended. */
-  #end = 0;
-  #within = false;
-
-  constructor(database: string, tables: readonly Followed[], learn: (table: SourceTable) => Promise<Reading[]>, file: string) {
-    this.#database = database;
-    this.#tables = tables;
-    this.#learn = learn;
-    this.#file = file;
-  }
-
-  /** The tables as they are now. */
-  async learn(): Promise<void> {
-    this.#readings = [];
-    for (const { table } of this.#tables) this.#readings.push(await this.#learn(table));
-    this.#maps.clear();
-  }
-
-  /** True when the last event asks for a table's new columns: nothing may be decoded before they are known. */
-  take(received: Buffer, out: FeedEvent[]): boolean {
-    const event = withoutChecksum(received);
-    const { type, time, end } = headerOf(event);
-    if (type === FORMAT.rotate) {
-      const { file, position } = rotateOf(event);
-      this.#file = file;
-      this.#end = position;
-      return false;
-    }
-    const began = this.#end;
-    if (end > 0) this.#end = end;
-    if (type === FORMAT.heartbeat) {
-      if (!this.#within && end > 0) out.push({ kind: 'idle', position: this.#at(end) });
-      return false;
-    }
-    if (FORMAT.gtid.includes(type)) this.#begin(began, out);
-    else if (type === FORMAT.query || type === FORMAT.queryCompressed)
-      return this.#statement(queryOf(event, type === FORMAT.queryCompressed), { began, time }, out);
-    else if (type === FORMAT.xid) this.#commit(time, out);
-    else if (type === FORMAT.tableMap) this.#map(tableMapOf(event));
-    else if (isRows(type)) this.#rows(rowsOf(type, event), out);
-    else if (type === FORMAT.payload)
-      fail('TRANSFER_CHANGES', { source: 'mysql', problem: 'binlog_transaction_compression is on; it has to be off' });
-    return false;
-  }
-
-  #at(position: number): string {
-    return `${this.#file}:${position}`;
-  }
-
-  #begin(began: number, out: FeedEvent[]): void {
-    if (this.#within) return;
-    this.#within = true;
-    out.push({ kind: 'begin', position: this.#at(began) });
-  }
-
-  #commit(time: number, out: FeedEvent[]): void {
-    this.#within = false;
-    this.#maps.clear();
-    out.push({ kind: 'commit', position: this.#at(this.#end), at: time * 1000 });
-  }
-
-  #statement(
-    { database, sql }: { database: string; sql: string },
-    { began, time }: { began: number; time: number },
-    out: FeedEvent[],
-  ): boolean {
-    const said = withoutComments(sql);
-    this.#begin(began, out);
-    if (/^(BEGIN|START TRANSACTION|SAVEPOINT|XA START)\b/i.test(said)) return false;
-    if (/^(COMMIT|ROLLBACK)\b/i.test(said)) {
-      this.#commit(time, out);
-      return false;
-    }
-    const table = this.#named(said, database);
-    if (table >= 0 && /^(INSERT|UPDATE|DELETE|REPLACE|LOAD)\b/i.test(said))
-      fail('TRANSFER_CHANGES', { source: 'mysql', problem: 'a session wrote statements to the log instead of rows (binlog_format)' });
-    if (table >= 0 && /^TRUNCATE\b/i.test(said)) out.push({ kind: 'truncate', table });
-    this.#commit(time, out);
-    if (table < 0 || !/^(ALTER|RENAME|CREATE)\b/i.test(said)) return false;
-    out.push({ kind: 'shape', table });
-    return true;
-  }
-
-  /** The followed table that a statement is about. */
-  #named(sql: string, database: string): number {
-    const name =
-      /^(?:TRUNCATE|ALTER|RENAME|CREATE|INSERT|UPDATE|DELETE|REPLACE|LOAD)\s+[^`"\w]*((?:(?:TABLE|IGNORE|INTO|FROM|ONLINE|OR|REPLACE|IF|NOT|EXISTS|LOW_PRIORITY)\s+)*)((?:`(?:[^`]|``)+`|[\w$\u0080-\uffff]+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|[\w$\u0080-\uffff]+))?)/i.exec(
-        sql,
-      )?.[2];
-    if (name === undefined) return -1;
-    const parts = [...name.matchAll(/`((?:[^`]|``)+)`|([\w$\u0080-\uffff]+)/g)].map(
-      ([, quoted, plain]) => quoted?.replaceAll('``', '`') ?? plain!,
-    );
-    const [schema, table] = parts.length === 2 ? parts : [database, parts[0]];
-    return schema === this.#database ? this.#tables.findIndex((each) => each.table.name === table) : -1;
-  }
-
-  #map(map: TableMap): void {
-    const table = map.database === this.#database ? this.#tables.findIndex(({ table: own }) => own.name === map.table) : -1;
-    if (table < 0) {
-      this.#maps.set(map.id, null);
-      return;
-    }
-    const { columns, name } = this.#tables[table]!.table;
-    if (map.names === null && map.columns.length !== columns.length)
-      fail('TRANSFER_DRIFT', {
-        table: name,
-        problem: `the log has ${map.columns.length} columns where the table has ${columns.length} now; set binlog_row_metadata=FULL, or begin the table anew`,
-      });
-    const places = map.columns.map((_, k) => (map.names === null ? k : columns.findIndex((column) => column.name === map.names![k])));
-    this.#maps.set(map.id, { map, table, places });
-  }
-
-  #rows(event: RowsEvent, out: FeedEvent[]): void {
-    const mapped = this.#maps.get(event.table);
-    if (mapped === undefined || mapped === null) return;
-    const { table } = mapped;
-    const reader = new ValueReader(event.rows, 0);
-    while (reader.at < event.rows.length) {
-      const cells = this.#row(reader, event.present, mapped, event.op === 'insert' ? null : undefined);
-      if (event.op === 'delete') out.push({ kind: 'delete', table, cells });
-      else if (event.op === 'insert') out.push({ kind: 'upsert', table, cells, before: null });
-      else {
-        const after = this.#row(reader, event.presentAfter, mapped, undefined);
-        // Of a minimal image the key stands only before.
-        for (const [k, cell] of after.entries()) if (cell === undefined && this.#isKey(table, k)) after[k] = cells[k];
-        out.push({ kind: 'upsert', table, cells: after, before: cells });
-      }
-    }
-  }
-
-  #isKey(table: number, place: number): boolean {
-    const { table: own, key } = this.#tables[table]!;
-    return key.includes(own.columns[place]!.name);
-  }
-
-  #row(reader: ValueReader, present: readonly boolean[], { map, table, places }: Mapped, absent: null | undefined): Cell[] {
-    const readings = this.#readings[table]!;
-    const count = present.filter(Boolean).length;
-    const nulls = bits(reader.bytes((count + 7) >> 3), count);
-    const cells: Cell[] = new Array(readings.length).fill(absent);
-    let bit = 0;
-    for (const [k, column] of map.columns.entries()) {
-      if (!present[k]) continue;
-      const place = places[k]!;
-      const isNull = nulls[bit++]!;
-      const value = isNull ? null : reader.value(column, readings[place] ?? UNKNOWN);
-      if (place >= 0) cells[place] = value;
-    }
-    return cells;
-  }
-}
-
-/** A column that the table no longer has: its bytes are passed over. */
-const UNKNOWN: Reading = {
-  column: { name: '', sourceType: '', type: 'BLOB', cursor: null, long: true, note: null },
-  unsigned: false,
-  members: [],
-  decoder: null,
-  padded: null,
-};
-
-function withoutComments(sql: string): string {
-  return sql.replace(/^(\s|\/\*[\s\S]*?\*\/|--[^\n]*\n|#[^\n]*\n)+/, '');
 }

@@ -46,8 +46,8 @@ export interface Feed {
   changes(tables: readonly Followed[], from: string): AsyncIterable<readonly FeedEvent[]>;
   /** Everything up to there is in the warehouse for good. */
   confirm(position: string): void;
-  /** Below 0 where `a` is before `b`. */
-  compare(a: string, b: string): number;
+  /** Is all that was committed up to `a` in what was up to `b`? Of a transaction's beginning: is the transaction itself? False where nothing tells. */
+  isBefore(a: string, b: string): boolean;
   /** Is it a position of this feed? A table that was brought in by another mode has a state of another kind. */
   isPosition(text: string): boolean;
   close(): Promise<void>;

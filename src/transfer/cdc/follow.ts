@@ -30,8 +30,8 @@ interface Stream {
   target: TransferTarget;
   columns: readonly SourceColumn[];
   pending: Pending;
-  /** The position of its whole copy: what was committed before is in it. */
-  since: string;
+  /** The position of its whole copy: what was committed before is in it. Null where the stream was there already. */
+  since: string | null;
 }
 
 export interface Following {
@@ -64,6 +64,7 @@ export async function follow(following: Following): Promise<void> {
     if (stood === null)
       await running.warehouse.changes({ transfer: transfer.name, run: running.run, number: FIRST, position: from, changes: [] });
     const streams = await bringIn(following, feed, followed, known);
+    for (const stream of streams) if (stream.since !== null && stood !== null && feed.isBefore(stream.since, stood)) stream.since = null;
     await new Follower(following, feed, streams).run(from);
   } finally {
     await feed.close();
@@ -92,10 +93,10 @@ async function bringIn(
       target,
       columns: plan.columns,
       pending: pendingOf(plan),
-      since: known[k] ?? '',
+      since: known[k]!,
     };
   });
-  const fresh = streams.filter(({ since }) => since === '');
+  const fresh = streams.filter(({ since }) => since === null);
   if (fresh.length > 0) {
     const position = await feed.freeze();
     for (const stream of fresh) {
@@ -211,7 +212,7 @@ class Follower {
         return this.#reshape(event.table);
       default: {
         const stream = this.#streams[event.table]!;
-        if (this.#feed.compare(this.#begin, stream.since) < 0) return;
+        if (stream.since !== null && this.#feed.isBefore(this.#begin, stream.since)) return;
         stream.report.read++;
         if (event.kind === 'upsert') stream.pending.upsert(event.cells, event.before);
         else if (event.kind === 'delete') stream.pending.delete(event.cells);

@@ -90,7 +90,7 @@ export function postgresFeed({ transfer, connection, client, schema, begin }: Po
       yield* stream.events();
     },
     confirm: (position) => stream?.confirm(lsnOf(position)),
-    compare: (a, b) => Number(lsnOf(a) - lsnOf(b)),
+    isBefore: (a, b) => lsnOf(a) < lsnOf(b),
     isPosition: (text) => LSN.test(text),
     async close() {
       await freezer?.end().catch(() => {});
