@@ -19,6 +19,7 @@ export interface BinlogFeed {
 
 export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
   let stream: Dump | null = null;
+  let closed = false;
   const refuse = (problem: string, cause?: unknown) => fail('TRANSFER_CHANGES', { source: 'mysql', problem }, cause);
 
   async function here(): Promise<string> {
@@ -86,6 +87,8 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
     },
     async *changes(tables, from) {
       stream = await openDump({ options, client, database }, tables, from);
+      // A run may end while its stream begins.
+      if (closed) return stream.close();
       yield* stream.events();
     },
     // The server keeps its log by its own rule (binlog_expire_logs_seconds) and needs no word of ours.
@@ -93,6 +96,7 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
     isBefore,
     isPosition,
     async close() {
+      closed = true;
       stream?.close();
     },
   };

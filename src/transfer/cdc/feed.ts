@@ -30,7 +30,9 @@ export type FeedEvent =
 /** A table that is followed. Cells are in the order of `table.columns`. */
 export interface Followed {
   table: SourceTable;
-  readonly key: readonly string[];
+  key: readonly string[];
+  /** Was it followed before? */
+  readonly known: boolean;
 }
 
 export interface Feed {

@@ -58,7 +58,7 @@ export async function follow(following: Following): Promise<void> {
     });
     // Where no table goes on from before, it does not matter where the stream stood.
     const stood = known.every((since) => since === null) || position === null || !feed.isPosition(position) ? null : position;
-    const followed = plans.map((plan) => ({ table: asDefined(plan), key: plan.key }));
+    const followed = plans.map((plan, k) => ({ table: asDefined(plan), key: plan.key, known: known[k] !== null }));
     const from = await feed.prepare(followed, stood);
     // Before any copy is whole: one without a position of the stream would go on from the log's end of that later moment, over a gap.
     if (stood === null)
@@ -321,6 +321,7 @@ class Follower {
     stream.plan = plan;
     stream.target = this.#following.targetOf(plan);
     stream.followed.table = asDefined(plan);
+    stream.followed.key = plan.key;
     stream.pending = pendingOf(plan);
     await reshape(stream, this.#following.running);
   }

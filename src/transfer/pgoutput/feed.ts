@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { fail, MillraceError } from '#core';
 import type { Cell, Feed, FeedEvent, Followed } from '../cdc/feed.ts';
-import type { Connection, SourceColumn } from '../source.ts';
+import type { Connection, SourceColumn, SourceTable } from '../source.ts';
 import { ask, connect, id, literal, worded } from '../sources/postgres-connection.ts';
+import { describe } from '../sources/postgres-describe.ts';
 import { isTextArray } from '../sources/postgres-types.ts';
 import { decodes } from '../undecodable.ts';
 import { arrayToJson } from './arrays.ts';
@@ -22,6 +23,8 @@ export interface PostgresFeed {
 
 const LSN = /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/;
 const STATUS = 5_000;
+/** So often it is looked whether the tables are still published: of one that was dropped nothing is ever told. */
+const WATCH = 5_000;
 /** An ended session's slot is free a moment later. */
 const PATIENCE = 50;
 
@@ -32,6 +35,8 @@ export function postgresFeed({ transfer, connection, client, schema, begin }: Po
     fail('TRANSFER_OPTION', { source: 'postgres', option: 'slot', problem: 'a slot’s name has lower-case letters, digits and _' });
   let freezer: Client | null = null;
   let stream: Stream | null = null;
+  let closed = false;
+  let watch: NodeJS.Timeout | undefined;
   const refuse = (problem: string, cause?: unknown) => fail('TRANSFER_CHANGES', { source: 'postgres', problem }, cause);
 
   return {
@@ -40,7 +45,7 @@ export function postgresFeed({ transfer, connection, client, schema, begin }: Po
       if (level!['wal_level'] !== 'logical') refuse(`wal_level is ${level!['wal_level']}; it has to be logical`);
       await checkIdentity(client, schema, tables);
       // Before the slot: a stream can't name a publication that came later.
-      await publish(client, { publication, schema, tables }, refuse);
+      await publish(client, { publication, schema, tables, position }, refuse);
       const [own] = await ask(
         client,
         `SELECT confirmed_flush_lsn::text AS confirmed, wal_status, plugin, database = current_database() AS here, active FROM pg_replication_slots WHERE slot_name = ${literal(slot)}`,
@@ -86,13 +91,27 @@ export function postgresFeed({ transfer, connection, client, schema, begin }: Po
       freezer = null;
     },
     async *changes(tables, from) {
-      stream = await startStream({ connection, slot, publication, schema }, tables, from);
+      // Before the columns: what is altered in between is told by the first message about the table.
+      const shapes = await shapesOf(client, schema, tables);
+      const altered = await alteredOf(client, schema, tables);
+      if (closed) return;
+      stream = await startStream({ connection, slot, publication, schema, shapes }, tables, from);
+      // A run may end while its stream begins.
+      if (closed) return stream.close();
+      watch = setInterval(
+        () => void published(client, { publication, schema, tables, from }).catch((thrown) => stream?.fail(thrown)),
+        WATCH,
+      );
+      watch.unref();
+      if (altered.length > 0) yield altered.map((table) => ({ kind: 'shape' as const, table }));
       yield* stream.events();
     },
     confirm: (position) => stream?.confirm(lsnOf(position)),
     isBefore: (a, b) => lsnOf(a) < lsnOf(b),
     isPosition: (text) => LSN.test(text),
     async close() {
+      closed = true;
+      clearInterval(watch);
       await freezer?.end().catch(() => {});
       await stream?.close();
     },
@@ -120,9 +139,64 @@ async function checkIdentity(client: Client, schema: string, tables: readonly Fo
   }
 }
 
+interface Published {
+  readonly publication: string;
+  readonly schema: string;
+  readonly tables: readonly Followed[];
+}
+
+async function unpublishedOf(client: Client, { publication, schema, tables }: Published): Promise<Followed[]> {
+  const rows = await ask(
+    client,
+    `SELECT tablename AS name FROM pg_publication_tables WHERE pubname = ${literal(publication)} AND schemaname = ${literal(schema)}`,
+  );
+  return tables.filter(({ table }) => !rows.some(({ name }) => name === table.name));
+}
+
+/** A table that is dropped leaves the publication without a word; one of its name that comes later is another one. */
+async function published(client: Client, { from, ...of }: Published & { readonly from: string }): Promise<void> {
+  const [gone] = await unpublishedOf(client, of);
+  if (gone === undefined) return;
+  const { name } = gone.table;
+  const [found] = await ask(client, `SELECT to_regclass(${literal(`${id(of.schema)}.${id(name)}`)})::text AS name`);
+  if (found!['name'] === null) fail('TRANSFER_TABLE', { table: name });
+  throw notPublished(name, of.publication, from);
+}
+
+function notPublished(table: string, publication: string, position: string): MillraceError {
+  const problem = `"${table}" is not in the publication "${publication}" any more: it was made anew, or taken out`;
+  return new MillraceError('TRANSFER_GAP', { source: 'postgres', position, problem });
+}
+
+/** What the first message about each table says if nothing was altered since, by the table's number. Generated columns are not told. */
+async function shapesOf(client: Client, schema: string, tables: readonly Followed[]): Promise<Shapes> {
+  const rows = await ask(
+    client,
+    `SELECT c.oid::text AS id, c.relname AS name, array_to_json(array_agg(a.attname || ' ' || a.atttypid || ' ' || a.atttypmod ORDER BY a.attnum))::text AS columns
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE n.nspname = ${literal(schema)} AND c.relname IN (${tables.map(({ table }) => literal(table.name)).join(', ')})
+       AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY 1, 2`,
+  );
+  return new Map(
+    rows.map((row) => [Number(row['id']), { name: String(row['name']), columns: (JSON.parse(String(row['columns'])) as string[]).join() }]),
+  );
+}
+
+type Shapes = ReadonlyMap<number, { readonly name: string; readonly columns: string }>;
+
+/** The tables that are no longer as they were described. */
+async function alteredOf(client: Client, schema: string, tables: readonly Followed[]): Promise<number[]> {
+  const now = await describe(client, schema);
+  const shape = ({ key, columns }: SourceTable) => JSON.stringify([key, columns.map(({ name, sourceType }) => [name, sourceType])]);
+  return tables.flatMap(({ table }, k) => {
+    const found = now.find(({ name }) => name === table.name);
+    return found === undefined || shape(found) === shape(table) ? [] : [k];
+  });
+}
+
 async function publish(
   client: Client,
-  { publication, schema, tables }: { publication: string; schema: string; tables: readonly Followed[] },
+  { publication, schema, tables, position }: Published & { position: string | null },
   refuse: Refuse,
 ): Promise<void> {
   const names = tables.map(({ table }) => `${id(schema)}.${id(table.name)}`);
@@ -137,11 +211,10 @@ async function publish(
     await ask(client, createSql).catch((thrown: unknown) => denied(thrown, 'is missing'));
     return;
   }
-  const rows = await ask(
-    client,
-    `SELECT tablename AS name FROM pg_publication_tables WHERE pubname = ${literal(publication)} AND schemaname = ${literal(schema)}`,
-  );
-  const missing = names.filter((_, k) => !rows.some(({ name }) => name === tables[k]!.table.name));
+  const unpublished = await unpublishedOf(client, { publication, schema, tables });
+  const gone = position === null ? undefined : unpublished.find(({ known }) => known);
+  if (gone !== undefined) throw notPublished(gone.table.name, publication, position!);
+  const missing = unpublished.map(({ table }) => `${id(schema)}.${id(table.name)}`);
   if (missing.length > 0)
     await ask(client, `ALTER PUBLICATION ${id(publication)} ADD TABLE ${missing.join(', ')}`).catch((thrown: unknown) =>
       denied(thrown, `lacks ${missing.join(', ')}`),
@@ -160,10 +233,13 @@ interface Streaming {
   readonly slot: string;
   readonly publication: string;
   readonly schema: string;
+  readonly shapes: Shapes;
 }
 
 interface Stream {
   events(): AsyncGenerator<readonly FeedEvent[]>;
+  /** The events end with this error. */
+  fail(thrown: unknown): void;
   confirm(lsn: bigint): void;
   close(): Promise<void>;
 }
@@ -177,14 +253,11 @@ interface Wire {
 
 const SOCKET = 4 * 1024 * 1024;
 
-async function startStream(
-  { connection, slot, publication, schema }: Streaming,
-  tables: readonly Followed[],
-  from: string,
-): Promise<Stream> {
+async function startStream({ connection, ...streaming }: Streaming, tables: readonly Followed[], from: string): Promise<Stream> {
   for (let tries = 0; ; tries++) {
     const client = await connect(connection, true);
-    const opened = openStream(client, { slot, publication, schema }, tables, from);
+    const { slot } = streaming;
+    const opened = openStream(client, streaming, tables, from);
     const failure = await opened.started;
     if (failure === null) return opened.stream;
     await opened.stream.close();
@@ -205,7 +278,7 @@ function startFailure(thrown: unknown, position: string): MillraceError {
 
 function openStream(
   client: Client,
-  { slot, publication, schema }: Omit<Streaming, 'connection'>,
+  { slot, publication, schema, shapes }: Omit<Streaming, 'connection'>,
   tables: readonly Followed[],
   from: string,
 ): { stream: Stream; started: Promise<unknown> } {
@@ -242,7 +315,7 @@ function openStream(
   client.query(sql).then(() => broken(new Error('the server ended the stream')), broken);
 
   async function* events(): AsyncGenerator<readonly FeedEvent[]> {
-    const decoder = new Decoder(schema, tables);
+    const decoder = new Decoder(schema, tables, shapes);
     for (;;) {
       const some = queued;
       queued = [];
@@ -268,6 +341,7 @@ function openStream(
     started: started.promise,
     stream: {
       events,
+      fail: broken,
       confirm(lsn) {
         confirmed = lsn;
         tell();
@@ -294,13 +368,16 @@ interface Shown {
 class Decoder {
   readonly #schema: string;
   readonly #tables: readonly Followed[];
+  readonly #shapes: Shapes;
   readonly #shown = new Map<number, Shown | null>();
   #at = 0;
+  #begin = '';
   #within = false;
 
-  constructor(schema: string, tables: readonly Followed[]) {
+  constructor(schema: string, tables: readonly Followed[], shapes: Shapes) {
     this.#schema = schema;
     this.#tables = tables;
+    this.#shapes = shapes;
   }
 
   /** True when the last event asks for a table's new columns: nothing may be decoded before they are known. */
@@ -318,7 +395,8 @@ class Decoder {
       case 'begin':
         this.#at = Number(message.at / 1000n);
         this.#within = true;
-        out.push({ kind: 'begin', position: lsnText(message.commit) });
+        this.#begin = lsnText(message.commit);
+        out.push({ kind: 'begin', position: this.#begin });
         return false;
       case 'commit':
         this.#within = false;
@@ -345,15 +423,23 @@ class Decoder {
   #relation(relation: Relation, out: FeedEvent[]): boolean {
     const table = this.#tables.findIndex(({ table: own }) => relation.schema === this.#schema && own.name === relation.name);
     const before = this.#shown.get(relation.id);
+    // The tables are told by their numbers, and keep them under another name.
+    const former = before?.relation.name ?? this.#shapes.get(relation.id)?.name;
+    if (table < 0 && this.#tables.some(({ table: own }) => own.name === former)) fail('TRANSFER_TABLE', { table: former });
     this.#shown.set(relation.id, table < 0 ? null : this.#map(table, relation));
     if (table < 0) return false;
-    const known = this.#tables[table]!.table.columns;
-    const signature = ({ columns }: Relation) => columns.map(({ name, type, typmod }) => `${name} ${type} ${typmod}`).join();
-    const changed = before
-      ? signature(before.relation) !== signature(relation)
-      : relation.columns.some(({ name }) => !known.some((column) => column.name === name));
+    const changed = before ? told(before.relation) !== told(relation) : this.#shapes.get(relation.id)?.columns !== columnsOf(relation);
     if (changed) out.push({ kind: 'shape', table });
     return changed;
+  }
+
+  /** Former rows are told by the identity of their time, which may be another one than the key of now. */
+  #checkKey({ table, relation }: Shown): void {
+    const { key, table: own } = this.#tables[table]!;
+    const other = key.find((name) => !relation.columns.some((column) => column.name === name && column.key));
+    if (other === undefined) return;
+    const problem = `changes of "${own.name}" are told by another key than "${other}"`;
+    fail('TRANSFER_GAP', { source: 'postgres', position: this.#begin, problem });
   }
 
   #map(table: number, relation: Relation): Shown {
@@ -371,6 +457,7 @@ class Decoder {
   #change(message: Extract<Message, { kind: 'insert' | 'update' | 'delete' }>, out: FeedEvent[]): void {
     const shown = this.#shown.get(message.relation);
     if (!shown) return;
+    if (message.kind !== 'insert') this.#checkKey(shown);
     if (message.kind === 'delete') {
       out.push({ kind: 'delete', table: shown.table, cells: cellsOf(message.old, shown, null) });
       return;
@@ -384,6 +471,10 @@ class Decoder {
     out.push({ kind: 'upsert', table: shown.table, cells, before });
   }
 }
+
+const columnsOf = ({ columns }: Relation) => columns.map(({ name, type, typmod }) => `${name} ${type} ${typmod}`).join();
+const told = (relation: Relation) =>
+  `${columnsOf(relation)} ${relation.identity} ${relation.columns.map(({ key }) => Number(key)).join('')}`;
 
 /** `absent` is for columns that the relation does not have (yet). */
 function cellsOf(values: readonly Value[], { places, columns }: Shown, absent: null | undefined): Cell[] {
