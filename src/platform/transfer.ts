@@ -5,7 +5,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asMillraceError, type ErrorBody, type Transfer } from '#core';
+import { asMillraceError, type ErrorBody, fail, type Transfer } from '#core';
 import type { TransferState } from '#store';
 import {
   compare,
@@ -45,7 +45,14 @@ export interface PlannedStep {
   readonly columns: readonly { name: string; source_type: string; type: string; note: string | null }[];
 }
 
+/** Compare both sides while the run goes on; the answer has the same number. */
+export interface Comparison {
+  readonly kind: 'compare';
+  readonly run: string;
+}
+
 export type TransferMessage =
+  | { readonly kind: 'compared'; readonly report: RunReport }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'done'; readonly result: unknown }
   | { readonly kind: 'failed'; readonly error: ErrorBody };
@@ -61,6 +68,7 @@ async function main(): Promise<void> {
   process.on('SIGINT', () => {});
   // Over the channel: a definition may be longer than an argument, and arguments can be read by others.
   const job = await new Promise<TransferJob>((resolve) => process.once('message', (message) => resolve(message as TransferJob)));
+  process.on('message', (asked: Comparison) => void compared(asked, 'transfer' in job ? job.transfer.name : job.kind));
   let last: TransferMessage;
   try {
     last = { kind: 'done', result: await doJob(job, stop.signal) };
@@ -122,6 +130,9 @@ async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<R
               warehouse,
               folder: job.slices,
               signal,
+              onFollowing: (compareNow) => {
+                following = { transfer: job.transfer.name, compareNow };
+              },
               onProgress: (progress) => process.send?.({ kind: 'progress', progress } satisfies TransferMessage),
             });
     } finally {
@@ -136,6 +147,22 @@ async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<R
   if (job.kind === 'run') await patiently(() => client.json('POST', '/transfer/report', report));
   client.close();
   return report;
+}
+
+/** The run of this process, once it follows its source's log. */
+let following: { readonly transfer: string; readonly compareNow: () => Promise<RunReport['tables']> } | null = null;
+
+async function compared({ run }: Comparison, transfer: string): Promise<void> {
+  const began = new Date().toISOString();
+  const end = (outcome: RunReport['outcome'], tables: RunReport['tables'], error: ErrorBody | null) => {
+    const report: RunReport = { run, transfer, began, ended: new Date().toISOString(), outcome, tables, error };
+    process.send?.({ kind: 'compared', report } satisfies TransferMessage);
+  };
+  try {
+    end('done', (await following?.compareNow()) ?? fail('TRANSFER_BUSY', { transfer }), null);
+  } catch (thrown) {
+    end('failed', [], asMillraceError(thrown).body);
+  }
 }
 
 /** What the source may take for done. A verification looks at everything. */

@@ -7,7 +7,7 @@ import { asMillraceError, type ErrorBody, errorFromBody, fail, type Millis, Mill
 import type { Progress, Rules, RunReport } from '#transfer';
 import { openDefinitions, parseTransfer } from '#workspace';
 import { type Alert, openSchedule } from './schedule.ts';
-import type { TransferJob, TransferMessage } from './transfer.ts';
+import type { Comparison, TransferJob, TransferMessage } from './transfer.ts';
 import type { WarehouseClient } from './warehouse-client.ts';
 
 /** The newest run of a transfer in this process. */
@@ -31,6 +31,8 @@ export interface Transfers {
    */
   create(name: string, text: string, password: string | null): Transfer;
   last(name: string): TransferRun | null;
+  /** The newest comparison that was made beside a run that follows its source's log. */
+  comparison(name: string): TransferRun | null;
   /** Begins a run and gives its id. Errors: TRANSFER_UNKNOWN, TRANSFER_BUSY, DEFINITION_*. */
   start(name: string, kind: 'run' | 'verify'): string;
   /** The same for a transfer that no file defines; `ended` never rejects. */
@@ -66,6 +68,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
   removeLeftovers(join(dataPath, 'tmp'));
   const definitions = new Map<string, { readonly text: string; readonly transfer: Transfer }>();
   const runs = new Map<string, TransferRun>();
+  const comparisons = new Map<string, TransferRun>();
   const children = new Map<string, Child>();
   /** Looks at sources, which are no runs, too. */
   const processes = new Set<ChildProcess>();
@@ -122,9 +125,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     try {
       report = (await child.result) as RunReport;
     } catch (thrown) {
-      const error = asMillraceError(thrown).body;
-      const now = new Date().toISOString();
-      report = { run: run.run, transfer: name, began: now, ended: now, outcome: 'failed', tables: [], error };
+      report = failedReport(name, run.run, thrown);
       if (run.kind === 'run')
         await warehouse
           .json('POST', '/transfer/report', report)
@@ -144,7 +145,9 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
 
   function begin(transfer: Transfer, kind: 'run' | 'verify', folder = workspace): { run: string; ended: Promise<RunReport> } {
     const { name } = transfer;
-    if (children.has(name)) fail('TRANSFER_BUSY', { transfer: name });
+    const going = children.get(name);
+    if (going !== undefined && kind === 'verify' && transfer.tables.some(({ mode }) => mode === 'cdc')) return compareBeside(name, going);
+    if (going !== undefined) fail('TRANSFER_BUSY', { transfer: name });
     const run: TransferRun = { run: randomUUID(), kind, state: 'running', progress: null, report: null };
     runs.set(name, run);
     const slices = join(dataPath, 'tmp', `transfer-${run.run}`);
@@ -153,6 +156,22 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     );
     children.set(name, child);
     return { run: run.run, ended: finished(name, run, child) };
+  }
+
+  /** The run that follows goes on, and compares both sides itself: only it knows when they stand at the same position. */
+  function compareBeside(name: string, child: Child): { run: string; ended: Promise<RunReport> } {
+    if (comparisons.get(name)?.state === 'running') fail('TRANSFER_BUSY', { transfer: name });
+    const run: TransferRun = { run: randomUUID(), kind: 'verify', state: 'running', progress: null, report: null };
+    comparisons.set(name, run);
+    const ended = child
+      .compare(run.run)
+      .catch((thrown: unknown) => failedReport(name, run.run, thrown))
+      .then((report) => {
+        comparisons.set(name, { ...run, state: report.outcome, report });
+        log('info', `transfer.compared`, { transfer: name, run: run.run, outcome: report.outcome });
+        return report;
+      });
+    return { run: run.run, ended };
   }
 
   function cancel(name: string): boolean {
@@ -176,9 +195,10 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     get,
     create,
     last: (name) => runs.get(name) ?? null,
+    comparison: (name) => comparisons.get(name) ?? null,
     start: (name, kind) => begin(get(name), kind).run,
     begin,
-    run: (id) => [...runs.values()].find(({ run }) => run === id) ?? null,
+    run: (id) => [...runs.values(), ...comparisons.values()].find(({ run }) => run === id) ?? null,
     cancel,
     ask: (asked) => job({ ...asked, rules: rules() }).result,
     pids: () => [...processes].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
@@ -215,6 +235,13 @@ function removeLeftovers(folder: string): void {
 interface Child {
   readonly process: ChildProcess;
   readonly result: Promise<unknown>;
+  /** Of a run that follows. Errors: TRANSFER_ENDED when the child is gone before it answered. */
+  compare(run: string): Promise<RunReport>;
+}
+
+function failedReport(transfer: string, run: string, thrown: unknown): RunReport {
+  const now = new Date().toISOString();
+  return { run, transfer, began: now, ended: now, outcome: 'failed', tables: [], error: asMillraceError(thrown).body };
 }
 
 /** Runs one job in a child of its own. Errors: the job's, TRANSFER_ENDED when the child is gone before it answered. */
@@ -225,9 +252,11 @@ function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = ()
     // Buffers of rows live outside of the heap; what is inside is small.
     execArgv: [...process.execArgv, '--max-old-space-size=160'],
   });
+  const comparisons = new Map<string, PromiseWithResolvers<RunReport>>();
   const result = new Promise<unknown>((resolve, reject) => {
     child.on('message', (message: TransferMessage) => {
       if (message.kind === 'progress') onProgress(message.progress);
+      else if (message.kind === 'compared') comparisons.get(message.report.run)?.resolve(message.report);
       else if (message.kind === 'done') resolve(message.result);
       else reject(errorFromBody(message.error));
     });
@@ -239,7 +268,18 @@ function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = ()
   // Whoever awaits it gets the rejection.
   result.catch(() => {});
   child.send(job);
-  return { process: child, result };
+  const compare = async (run: string): Promise<RunReport> => {
+    const comparison = Promise.withResolvers<RunReport>();
+    comparisons.set(run, comparison);
+    child.send({ kind: 'compare', run } satisfies Comparison, (error) => error && comparison.reject(error));
+    const gone = result.then(() => fail('TRANSFER_ENDED', { transfer: jobName(job), problem: 'its run ended' }));
+    try {
+      return await Promise.race([comparison.promise, gone]);
+    } finally {
+      comparisons.delete(run);
+    }
+  };
+  return { process: child, result, compare };
 }
 
 function jobName(job: TransferJob): string {

@@ -344,6 +344,8 @@ export interface TransferAnswer {
   source: string;
   tables: readonly TransferTable[];
   last: TransferRun | null;
+  /** The newest comparison beside a run that follows its source's log; each other one is a run. */
+  comparison: TransferRun | null;
 }
 
 /** POST /v1/transfers/:name/run and …/verify begin and answer at once; GET /v1/transfers/:name shows how far it is, DELETE …/run stops it. */

@@ -87,6 +87,8 @@ export interface Running {
   readonly folder: string;
   readonly onProgress: (progress: Progress) => void;
   readonly signal: AbortSignal;
+  /** A run that follows a log can compare both sides from now on. */
+  readonly onFollowing?: (compare: () => Promise<TableReport[]>) => void;
 }
 
 /** The first table that fails ends the run; the report says what was done. Never throws for what can go wrong outside. */
@@ -177,7 +179,7 @@ function planOf(definition: TransferTable, table: SourceTable): PlannedTable {
   return { definition, table, columns, key, cursor };
 }
 
-function emptyReport({ definition }: PlannedTable): TableReport {
+export function emptyReport({ definition }: PlannedTable): TableReport {
   const { source, target, mode } = definition;
   return {
     source,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { QueryAnswer } from '../../src/server/api.ts';
+import type { QueryAnswer, TransferAnswer, TransferReport, TransferRunAnswer } from '../../src/server/api.ts';
 import { absent as mysqlAbsent, startLoggedMariaDb } from './mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 import { childOf, type Program, startProgram } from './program.ts';
@@ -43,6 +43,25 @@ const SOURCES = [
   ['PostgreSQL', postgres, postgresAbsent],
   ['MariaDB', mariadb, mysqlAbsent ?? (process.env['MILLRACE_TEST_MYSQL'] === undefined ? null : 'it may write no log of rows')],
 ] as const;
+
+/** Both sides while the run goes on and the source is written to; a first copy may still be under way. */
+async function comparison({ client }: Program): Promise<TransferReport> {
+  for (let tries = 0; ; tries++) {
+    assert.ok(tries < 300, 'it was not compared');
+    const { run } = await client.json<TransferRunAnswer>('POST', '/v1/transfers/live/verify', {});
+    for (;;) {
+      const { last, comparison: beside } = await client.json<TransferAnswer>('GET', '/v1/transfers/live');
+      const found = [last, beside].find((each) => each?.run === run);
+      if (found?.report?.error?.retryable === true) break;
+      if (found?.report) {
+        assert.deepEqual([found, last!.kind, last!.state], [beside, 'run', 'running']);
+        return found.report;
+      }
+      await sleep(50);
+    }
+    await sleep(100);
+  }
+}
 
 const SUMS = 'SELECT count(*) AS n, count(DISTINCT id) AS d, sum(id) AS i, sum(v) AS v, sum(v * id) AS vi FROM';
 
@@ -91,6 +110,8 @@ for (const [name, open, absent] of SOURCES) {
         program = await startProgram(workspace, db.env);
       }
       await sleep(500);
+      const compared = await comparison(program);
+      assert.deepEqual([compared.error, compared.tables[0]?.parity?.differences, compared.tables[0]?.parity?.equal], [null, [], true]);
       writing = false;
       await writer;
       const [there] = await db.ask(`${SUMS} live`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferTable } from '#core';
-import { becomes, bringsEveryChange, followed, losesNothingAfterACopy, start } from './following.ts';
+import { becomes, bringsEveryChange, comparesWhileItIsWrittenTo, followed, losesNothingAfterACopy, start } from './following.ts';
 import { type Ground, openGround } from './harness.ts';
 import { absent, type MariaDb, startLoggedMariaDb } from './mariadb.ts';
 import { TYPES } from './mysql-types.ts';
@@ -57,6 +57,9 @@ describe('MariaDB’s changes', { skip }, () => {
       cursor: /^log\.\d+:\d+@[\w+/=]+#0-1-\d+$/,
     });
   });
+
+  test('both sides are compared at one position while the source is written to and the run goes on', () =>
+    comparesWhileItIsWrittenTo(ground, of, db, 'SELECT seq, 0 FROM seq_1_to_1000'));
 
   test('a run that ends when its copy is whole, before it has looked at the log, loses no change', () =>
     losesNothingAfterACopy(ground, of, db));

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferTable } from '#core';
 import { setCursor } from '#store';
-import { becomes, bringsEveryChange, followed, losesNothingAfterACopy, start } from './following.ts';
+import { becomes, bringsEveryChange, comparesWhileItIsWrittenTo, followed, losesNothingAfterACopy, start } from './following.ts';
 import { type Ground, openGround } from './harness.ts';
 import { absent, type Postgres, startPostgres } from './postgres-server.ts';
 
@@ -36,6 +36,9 @@ describe('PostgreSQL’s changes', { skip: absent ?? false }, () => {
       cursor: /^[0-9A-F]+\/[0-9A-F]+$/,
     });
   });
+
+  test('both sides are compared at one position while the source is written to and the run goes on', () =>
+    comparesWhileItIsWrittenTo(ground, of, db, 'SELECT k, 0 FROM generate_series(1, 1000) k'));
 
   test('a run that ends when its copy is whole, before it has looked at the log, loses no change', () =>
     losesNothingAfterACopy(ground, of, db));

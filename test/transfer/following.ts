@@ -1,20 +1,24 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferTable } from '#core';
-import type { RunReport } from '#transfer';
+import type { RunReport, TableReport } from '#transfer';
 import { type Ground, tableOf } from './harness.ts';
 
 /** A run that goes on until it is stopped. */
 export interface Run {
   readonly report: Promise<RunReport>;
+  /** Both sides at one moment, once it follows. */
+  compare(): Promise<TableReport[]>;
   stop(): Promise<RunReport>;
 }
 
 export function start(ground: Ground, transfer: Transfer): Run {
   const stop = new AbortController();
-  const report = ground.run(transfer, { signal: stop.signal });
+  const following = Promise.withResolvers<() => Promise<TableReport[]>>();
+  const report = ground.run(transfer, { signal: stop.signal, onFollowing: following.resolve });
   return {
     report,
+    compare: async () => (await following.promise)(),
     stop() {
       stop.abort();
       return report;
@@ -93,4 +97,56 @@ export async function bringsEveryChange(
   assert.equal(report.error, null);
   assert.equal(report.tables[0]!.parity!.equal, true);
   assert.match(report.tables[0]!.cursor!, own.cursor);
+}
+
+/** Both sides are compared while the source is written to and the run goes on: equal at each time, and different where something is. */
+export async function comparesWhileItIsWrittenTo(
+  ground: Ground,
+  of: (name: string, ...tables: TransferTable[]) => Transfer,
+  db: { ask(sql: string): Promise<unknown> },
+  thousand: string,
+): Promise<void> {
+  await db.ask('CREATE TABLE busy (id INT PRIMARY KEY, v INT)');
+  await db.ask('CREATE TABLE quiet (id INT PRIMARY KEY, v INT)');
+  await db.ask(`INSERT INTO busy ${thousand}`);
+  await db.ask('INSERT INTO quiet VALUES (1, 1)');
+  const run = start(ground, of('busy', followed('busy'), followed('quiet')));
+  let written = 0;
+  let writing = true;
+  const writer = (async () => {
+    for (let k = 1; writing; k++, written++) {
+      await db.ask(`UPDATE busy SET v = v + 1 WHERE id % 7 = ${k % 7}`);
+      await db.ask(`BEGIN; INSERT INTO busy VALUES (${1000 + k}, ${k}); DELETE FROM busy WHERE id = ${1000 + k - 3}; COMMIT`);
+    }
+  })();
+  try {
+    const rows = new Set<string>();
+    for (let k = 0; k < 5; k++) {
+      const before = written;
+      const reports = await run.compare();
+      for (const { source, parity } of reports) assert.deepEqual([source, parity!.differences, parity!.equal], [source, [], true]);
+      rows.add(reports[0]!.parity!.source.sum);
+      while (written < before + 3) await sleep(5);
+    }
+    assert.equal(rows.size, 5, 'the source was written to between any two');
+    await ground.store.write((tx) => tx.run('UPDATE shop.quiet SET v = 2'));
+    const [busy, quiet] = await run.compare();
+    assert.equal(busy!.parity!.equal, true);
+    assert.deepEqual(quiet!.parity!.differences, [{ key: ['1'], kind: 'different' }]);
+  } finally {
+    writing = false;
+    await writer;
+  }
+  // Nothing is written any more, and the source says so by itself.
+  assert.equal((await run.compare())[0]!.parity!.equal, true);
+  const both = await Promise.allSettled([run.compare(), run.compare()]);
+  assert.deepEqual(
+    both.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  );
+  const left = run.compare();
+  const ended = assert.rejects(left, { code: 'TRANSFER_ENDED' });
+  const report = await run.stop();
+  await ended;
+  assert.equal(report.error, null);
 }

@@ -19,14 +19,14 @@ import {
   type Store,
   TRANSFER_TABLES,
 } from '#store';
-import { openSource, type RunReport, runTransfer, type Warehouse, type World } from '#transfer';
+import { openSource, type Running, type RunReport, runTransfer, type Warehouse, type World } from '#transfer';
 
 export interface Ground {
   readonly folder: string;
   readonly store: Store;
   readonly warehouse: Warehouse;
   /** One run from the definition to the report. */
-  run(transfer: Transfer, world?: { warehouse?: Warehouse; signal?: AbortSignal }): Promise<RunReport>;
+  run(transfer: Transfer, world?: { warehouse?: Warehouse } & Partial<Pick<Running, 'signal' | 'onFollowing'>>): Promise<RunReport>;
   /** Rows as plain values, 64-bit integers as numbers. */
   rows(sql: string): Promise<unknown[][]>;
   close(): Promise<void>;
@@ -55,6 +55,7 @@ export async function openGround(env: Record<string, string> = {}, reach: Partia
           folder: slices,
           onProgress() {},
           signal: world.signal ?? new AbortController().signal,
+          ...(world.onFollowing === undefined ? {} : { onFollowing: world.onFollowing }),
         });
       } finally {
         await source.close();

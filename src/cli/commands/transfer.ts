@@ -148,12 +148,12 @@ async function run(client: Client, path: string, verb: 'run' | 'verify', input: 
   const { run: id } = await client.json<{ run: string }>('POST', `${path}/${verb}`, {});
   let shown: { readonly table: string; readonly bar: Progress } | null = null;
   for (;;) {
-    const { last } = await client.json<TransferAnswer>('GET', path);
-    if (last?.run !== id) fail('TRANSFER_SUPERSEDED', { transfer: path });
-    shown = show(last, shown, io);
-    if (last.report !== null) {
+    const { last, comparison } = await client.json<TransferAnswer>('GET', path);
+    const own = [last, comparison].find((each) => each?.run === id) ?? fail('TRANSFER_SUPERSEDED', { transfer: path });
+    shown = show(own, shown, io);
+    if (own.report !== null) {
       shown?.bar.end();
-      return report(last.report, input, io);
+      return report(own.report, input, io);
     }
     await sleep(POLL);
   }

@@ -57,7 +57,7 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
       if (password !== null && typeof password !== 'string') return fail('QUERY_BODY', { problem: 'password is a text' });
       const { source, tables } = transfers.create(name, definition, password);
       guard.audit({ who: request.principal.name, action: 'connect', on: `transfer ${name}`, outcome: 'done', from: request.ip });
-      return { name, source, tables, last: null };
+      return { name, source, tables, last: null, comparison: null };
     },
   );
 
@@ -73,7 +73,7 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
     { config: { action: 'catalog' } },
     async ({ params }): Promise<TransferAnswer> => {
       const { name, source, tables } = transfers.get(params.name);
-      return { name, source, tables, last: transfers.last(name) };
+      return { name, source, tables, last: transfers.last(name), comparison: transfers.comparison(name) };
     },
   );
 

@@ -4,11 +4,11 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { asMillraceError, type Bytes, fail, type Millis, type Transfer } from '#core';
+import { asMillraceError, type Bytes, fail, type Millis, MillraceError, type Transfer } from '#core';
 import type { TransferTarget } from '#store';
 import { compare } from '../parity.ts';
 import { writeSlice } from '../rows.ts';
-import type { PlannedTable, Running, TableReport } from '../run.ts';
+import { emptyReport, type PlannedTable, type Running, type TableReport } from '../run.ts';
 import type { Opened, SourceColumn, SourceTable } from '../source.ts';
 import type { Feed, FeedEvent, Followed } from './feed.ts';
 import { Pending } from './pending.ts';
@@ -19,8 +19,20 @@ const MOST: Bytes = 16 * 1024 * 1024;
 /** So often a source whose log grows by other tables hears that it may drop it. */
 const IDLE: Millis = 10_000;
 
+const CALLED = Symbol('called');
+
 /** The number of the write that says where the stream begins. */
 const FIRST = 1;
+
+/**
+ * Both sides at one moment, while they go on: the source is read as of a position, and the warehouse once it has all changes up to there
+ * and none beyond. Changes wait from then until the comparison is done.
+ */
+interface Meeting {
+  /** Null until the source is read as of it. */
+  position: string | null;
+  readonly done: PromiseWithResolvers<TableReport[]>;
+}
 
 /** One table that is followed, on both sides. */
 interface Stream {
@@ -173,13 +185,22 @@ class Follower {
     const stopped = new Promise<null>((resolve) => running.signal.addEventListener('abort', () => resolve(null), { once: true }));
     const broken = Promise.withResolvers<null>();
     this.#broken = () => broken.resolve(null);
+    this.#stopped = stopped;
     this.#tell();
+    running.onFollowing?.(() => this.#compare());
+    let coming: Promise<IteratorResult<readonly FeedEvent[]>> | null = null;
     try {
       while (!running.signal.aborted) {
-        const next = await Promise.race([events.next(), stopped, broken.promise]);
+        coming ??= events.next();
+        const next = await Promise.race([coming, stopped, broken.promise, this.#called.promise]);
         if (this.#failure !== null) throw this.#failure;
-        if (next === null || next.done === true) break;
-        for (const event of next.value) await this.#take(event);
+        if (next === CALLED) this.#called = Promise.withResolvers();
+        else {
+          coming = null;
+          if (next === null || next.done === true) break;
+          for (const event of next.value) await this.#take(event);
+        }
+        if (!this.#within) await this.#meet(this.#position);
         await this.#offer();
       }
       // What is whole is written; the rest comes again.
@@ -188,16 +209,77 @@ class Follower {
     } finally {
       if (this.#timer !== null) clearTimeout(this.#timer);
       await this.#writing?.catch(() => {});
+      this.#over = true;
+      this.#meeting?.done.reject(this.#ended());
+      this.#meeting = null;
       events.return?.().catch(() => {});
     }
     await running.warehouse.pause({ transfer: this.#following.transfer.name, run: running.run });
   }
 
   #broken = () => {};
+  #stopped: Promise<null> = Promise.resolve(null);
+  #called = Promise.withResolvers<typeof CALLED>();
+  #meeting: Meeting | null = null;
+  #over = false;
+
+  /** Each table's report with its parity. Errors: TRANSFER_BUSY, TRANSFER_ENDED, TRANSFER_READ, TRANSFER_CONNECT. */
+  async #compare(): Promise<TableReport[]> {
+    if (this.#over) throw this.#ended();
+    if (this.#meeting !== null) fail('TRANSFER_BUSY', { transfer: this.#following.transfer.name });
+    this.#meeting = { position: null, done: Promise.withResolvers() };
+    const { promise } = this.#meeting.done;
+    this.#called.resolve(CALLED);
+    return promise;
+  }
+
+  /** Between two transactions: everything before `position` was taken in, and nothing beyond. */
+  async #meet(position: string): Promise<void> {
+    const meeting = this.#meeting;
+    if (meeting === null) return;
+    try {
+      // Nothing is taken in meanwhile: it might be beyond what the source is read as of.
+      meeting.position ??= await this.#unlessStopped(this.#feed.freeze());
+    } catch (thrown) {
+      this.#meeting = null;
+      meeting.done.reject(thrown);
+      return;
+    }
+    if (this.#feed.isBefore(position, meeting.position)) return;
+    await this.#settle();
+    if (this.#streams.some(({ pending }) => !pending.empty)) await this.#write();
+    if (this.#failure !== null) throw this.#failure;
+    this.#meeting = null;
+    await this.#unlessStopped(this.#parities()).then(meeting.done.resolve, meeting.done.reject);
+    // The reading that goes on ends with the connection.
+    if (!this.#following.running.signal.aborted) await this.#feed.thaw();
+  }
+
+  async #parities(): Promise<TableReport[]> {
+    const { run, source, warehouse } = this.#following.running;
+    const span = { cursor: null, after: null, upTo: null };
+    const reports: TableReport[] = [];
+    for (const { plan, columns } of this.#streams) {
+      const parity = await compare({ plan: { ...plan, columns }, span, run, source, warehouse });
+      reports.push({ ...emptyReport(plan), parity });
+    }
+    return reports;
+  }
+
+  async #unlessStopped<T>(work: Promise<T>): Promise<T> {
+    const done = await Promise.race([work, this.#stopped]);
+    if (done === null) throw this.#ended();
+    return done;
+  }
+
+  #ended(): MillraceError {
+    return new MillraceError('TRANSFER_ENDED', { transfer: this.#following.transfer.name, problem: 'its run ended' });
+  }
 
   async #take(event: FeedEvent): Promise<void> {
     switch (event.kind) {
       case 'begin':
+        await this.#meet(event.position);
         this.#begin = event.position;
         this.#within = true;
         return;

@@ -142,7 +142,10 @@ export function lsnOf(text: string): bigint {
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
 
-/** The standby's answer: everything up to `lsn` has been written for good (manual, "Standby status update"). */
+/**
+ * The standby's answer: everything up to `lsn` has been written for good (manual, "Standby status update"). It is answered at once with how far
+ * the server's log is, so that a quiet stream moves on too.
+ */
 export function statusUpdate(lsn: bigint, now: number): Buffer {
   const bytes = Buffer.alloc(34);
   bytes[0] = 0x72;
@@ -150,5 +153,6 @@ export function statusUpdate(lsn: bigint, now: number): Buffer {
   bytes.writeBigUInt64BE(lsn, 9);
   bytes.writeBigUInt64BE(lsn, 17);
   bytes.writeBigInt64BE(BigInt(now) * 1000n - EPOCH, 25);
+  bytes[33] = 1;
   return bytes;
 }
