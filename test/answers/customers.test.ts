@@ -186,4 +186,70 @@ describe('drivers', () => {
     assert.equal(facts['revenue of the period'], '70.00');
     await assert.rejects(warehouse.run('drivers', { metric: 'revenue', ...days, order: 4 }), { code: 'ANSWER_OPTION' });
   });
+
+  test('shares the change of a ratio out, and sets a figure by category beside that of all', async () => {
+    // KR falls from 10 to 5 an order, US stays at 20; of four orders on each day KR has one, then two.
+    const sales = [
+      [1, 'KR', 'a', 10],
+      [1, 'US', 'b', 20],
+      [1, 'US', 'b', 20],
+      [1, 'US', 'c', 20],
+      [2, 'KR', 'a', 5],
+      [2, 'KR', 'b', 5],
+      [2, 'US', 'c', 20],
+      [2, 'US', 'c', 20],
+    ].map(([day, country, buyer, amount]) => `(TIMESTAMPTZ '2026-01-0${day} 12:00:00Z', '${country}', '${buyer}', ${amount})`);
+    await warehouse.make(
+      `CREATE OR REPLACE TABLE main.sale AS SELECT * FROM (VALUES ${sales.join(', ')}) AS s(sold_at, country, buyer, amount)`,
+    );
+    const define = (name: string, expression: string) =>
+      warehouse.definitions.metrics.set(name, `table: main.sale\nexpression: ${expression}\ntime: sold_at\ndimensions: [country]\n`);
+    define('order_value', 'avg(amount)');
+    define('buyer_value', 'sum(amount) / nullif(count(DISTINCT buyer), 0)');
+    const { rows: shares, facts } = await warehouse.run('drivers', { metric: 'order_value', ...days });
+    assert.deepEqual(facts['order_value of the period before'], '17.5');
+    // The divisor stays at 4, so that a segment's part is (ΔN − mean ratio · ΔD) / 4 with the mean of 17.5 and 12.5.
+    assert.deepEqual(
+      shares.map((row) =>
+        ['segment', 'after', 'before', 'attributed', 'of_change', 'relative', 'after_over_others', 'support'].map((name) => row[name]),
+      ),
+      [
+        ['country = KR', 5, 10, -3.75, 0.75, -0.5, 0.25, 0.2],
+        ['country = US', 20, 20, -1.25, 0.25, 0, 4, 0.857143],
+      ],
+    );
+    const { rows: categories } = await warehouse.run('drivers', { metric: 'buyer_value', ...days });
+    assert.deepEqual(
+      categories.map((row) =>
+        ['segment', 'after', 'before', 'difference', 'relative', 'after_over_all', 'before_over_all', 'support'].map((name) => row[name]),
+      ),
+      [
+        ['country = US', 40, 30, 10, 0.333333, 2.4, 1.285714, 0.857143],
+        ['country = KR', 5, 10, -5, -0.5, 0.3, 0.428571, 0.2],
+      ],
+    );
+  });
+
+  test('refuses a figure that does not come apart, and says when there is nothing to compare or shares are none', async () => {
+    for (const expression of [
+      'median(amount)',
+      'count(DISTINCT buyer)',
+      'sum(amount) + 1',
+      'max(amount) / count(*)',
+      'count(DISTINCT buyer) / count(DISTINCT country)',
+    ]) {
+      warehouse.definitions.metrics.set('odd', `table: main.sale\nexpression: ${expression}\ntime: sold_at\ndimensions: [country]\n`);
+      await assert.rejects(warehouse.run('drivers', { metric: 'odd', ...days }), { code: 'ANSWER_OPTION' }, expression);
+    }
+    const { facts } = await warehouse.run('drivers', {
+      metric: 'order_value',
+      ...days,
+      before_from: '2025-12-01',
+      before_to: '2025-12-31',
+    });
+    assert.equal(facts['caveat: there are no rows in the period before'], 'nothing is compared with nothing');
+    await warehouse.make(`INSERT INTO main.sale VALUES (TIMESTAMPTZ '2026-01-02 13:00:00Z', 'JP', 'd', -8)`);
+    const { facts: below } = await warehouse.run('drivers', { metric: 'order_value', ...days });
+    assert.equal(below['caveat: segments below zero, whose support is no share'], '1');
+  });
 });

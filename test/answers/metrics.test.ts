@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { parseMetric } from '#analyze';
+import { measureOf } from '../../src/analyze/metrics/measure.ts';
 import { openWarehouse, type Warehouse } from './fixture.ts';
 
 const revenue = `title: Revenue
@@ -106,4 +107,48 @@ describe('the answer "metric"', () => {
     warehouse.definitions.metrics.set('files', `table: main.sale\nexpression: (SELECT count(*) FROM read_csv('x'))\n`);
     await assert.rejects(rows({ metric: 'files' }), { code: 'SQL_FUNCTION' });
   });
+});
+
+test('an expression comes apart into sums and counts, or not at all', () => {
+  const parts = (expression: string) => {
+    const measure = measureOf(expression);
+    return measure === null ? null : [measure.kind, measure.sum, measure.over];
+  };
+  for (const [expression, ...expected] of [
+    ['sum(amount) - sum(refund)', 'sum', 'sum(amount) - sum(refund)', null],
+    ['coalesce(sum(a), 0) / 1000', 'sum', 'coalesce(sum(a), 0) / 1000', null],
+    ['-count(*)', 'sum', '-count(*)', null],
+    ['100.0 * sum(a) / nullif(sum(b), 0)', 'ratio', '100.0 * sum(a)', 'nullif(sum(b), 0)'],
+    ['sum(a) / sum(b) * 100', 'ratio', 'sum(a) * 100', 'sum(b)'],
+    ['((sum(a) - sum(b)) -- margin\n / (sum(a) + sum(c)))', 'ratio', '(sum(a) - sum(b))', '(sum(a) + sum(c))'],
+    ["count(*) FILTER (WHERE x = ')') / count(*)", 'ratio', "count(*) FILTER (WHERE x = ')')", 'count(*)'],
+    ['avg(a) FILTER (WHERE b)', 'ratio', 'sum(a) FILTER (WHERE b)', 'count(a) FILTER (WHERE b)'],
+    ['CAST(sum(a) AS DECIMAL(18,2)) / sum(b)::DOUBLE', 'ratio', 'CAST(sum(a) AS DECIMAL(18,2))', 'sum(b)::DOUBLE'],
+    ['sum(a) / count(DISTINCT b)', 'by category', 'sum(a)', 'count(DISTINCT b)'],
+  ] as const)
+    assert.deepEqual(parts(expression), expected, expression);
+  for (const whole of [
+    ...[
+      'median(a)',
+      'max(a)',
+      'sum(DISTINCT a)',
+      'count(DISTINCT a)',
+      'sum(a) * sum(b)',
+      'sum(a) + 1',
+      '1 / sum(a)',
+      'sum(a) / sum(b) / sum(c)',
+    ],
+    ...[
+      'coalesce(sum(a), 5)',
+      'round(sum(a), 2)',
+      'sum(a) OVER ()',
+      'sum(a) / sum(b) + sum(c)',
+      'avg(a) - avg(b)',
+      'a',
+      '',
+      'sum(a',
+      "sum('a",
+    ],
+  ])
+    assert.equal(parts(whole), null, whole);
 });

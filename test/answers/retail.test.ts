@@ -209,4 +209,42 @@ describe('the UCI online retail data', { skip: absent(path) }, () => {
     );
     assert.ok(rows.length > 20 && sums.size > 10 * rows.length, `${rows.length} of ${sums.size}`);
   });
+
+  test('drivers of what an invoice is worth: a count of distinct invoices is taken anew in each country', async () => {
+    warehouse.definitions.metrics.set(
+      'invoice_value',
+      'table: main.line\nexpression: sum(amount) / count(DISTINCT invoice)\ntime: sold_at\ndimensions: [country, hour]\n',
+    );
+    const [after, before] = [
+      ['2011-11-01', '2011-11-30'],
+      ['2011-10-01', '2011-10-31'],
+    ] as const;
+    const asked = {
+      metric: 'invoice_value',
+      from: after[0],
+      to: after[1],
+      before_from: before[0],
+      before_to: before[1],
+      by: 'country',
+      support: 0,
+    };
+    const { rows, facts } = await warehouse.run('drivers', asked);
+    const both = lines.filter(({ day }) => day >= before[0] && day <= after[1]);
+    const value = (country: string | null, [from, to]: readonly [string, string]) => {
+      const own = both.filter((line) => line.day >= from && line.day <= to && (country === null || line.country === country));
+      return own.reduce((sum, { amount }) => sum + amount, 0) / 1000 / new Set(own.map(({ invoice }) => invoice)).size;
+    };
+    const close = (told: unknown, expected: number) =>
+      assert.ok(Math.abs(Number(told) - expected) < 1e-6, `${told} where ${expected} is true`);
+    close(facts['invoice_value of the period'], value(null, after));
+    assert.ok(rows.length > 15);
+    for (const row of rows) {
+      const country = row['segment'].slice('country = '.length);
+      const [now, then] = [value(country, after), value(country, before)];
+      // A country that sold in one month only has no figure in the other.
+      if (Number.isNaN(now) || Number.isNaN(then)) assert.equal(row['difference'], null);
+      else close(row['difference'], now - then);
+      if (!Number.isNaN(now)) close(row['after_over_all'], now / value(null, after));
+    }
+  });
 });

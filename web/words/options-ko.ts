@@ -54,7 +54,8 @@ export const optionsKo: Readonly<Record<string, string>> = {
   'aa_replay.splits': '무작위로 나누는 횟수, 100~10000.',
   'metric.by': '지표의 차원.',
   'metric.grain': '기간마다 행 하나. 한 주는 월요일에 시작합니다.',
-  'drivers.metric': '정의 파일: metrics/<이름>.yaml. 시간이 있는 합계나 개수여야 합니다.',
+  'drivers.metric':
+    '시간이 있는 정의 파일: metrics/<이름>.yaml. 합계나 개수, 또는 그것을 다른 합계나 서로 다른 값의 개수로 나눈 것이어야 합니다.',
   'drivers.from': '기간의 첫날(YYYY-MM-DD).',
   'drivers.to': '그 기간의 마지막 날.',
   'drivers.before_from': '비교할 기간의 첫날.',

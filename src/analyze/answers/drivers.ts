@@ -1,4 +1,5 @@
 import { fail } from '#core';
+import { type Measure, measureOf } from '../metrics/measure.ts';
 import { combinations, contributionSql } from './contribution.ts';
 import { orderMatch } from './evidence.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
@@ -9,16 +10,21 @@ const MOST_SETS = 200;
 
 /**
  * A metric in the asked days beside the days before, for every combination of up to `order` dimensions. Columns are those of BigQuery's
- * contribution analysis: `unexpected` is what the change is beyond that of all other rows (complement's ratio), `support` the larger of
- * the segment's shares in the two periods. A combination that says the same as one with fewer dimensions is left out. The expression
- * should be a sum or a count: other figures don't add up over segments.
+ * contribution analysis for that kind of metric, by shorter names: `unexpected` is what the change is beyond that of all other rows
+ * (complement's ratio), `attributed` a segment's part of the change of a ratio (Aumann–Shapley), `support` the larger of the segment's
+ * shares in the two periods. A combination that says the same as one with fewer dimensions is left out.
  */
 export const drivers: AnswerKind = {
   name: 'drivers',
   title: 'What made the figure move?',
   summary: 'Segments of a metric by how much they contribute to its change between two periods.',
   options: [
-    { name: 'metric', type: 'text', required: true, summary: 'The definition: metrics/<name>.yaml, a sum or a count with a time.' },
+    {
+      name: 'metric',
+      type: 'text',
+      required: true,
+      summary: 'The definition: metrics/<name>.yaml with a time: sums and counts, or such over another or over a count of distinct values.',
+    },
     { name: 'from', type: 'text', required: true, summary: 'The first day of the period, YYYY-MM-DD.' },
     { name: 'to', type: 'text', required: true, summary: 'Its last day.' },
     { name: 'before_from', type: 'text', required: true, summary: 'The first day of the period that it is compared with.' },
@@ -30,7 +36,7 @@ export const drivers: AnswerKind = {
     { name: 'top', type: 'integer', default: 50, summary: 'At most so many segments.' },
   ],
   sql(given, setting) {
-    const { definition, by } = parts(given, setting);
+    const { definition, by, measure } = parts(given, setting);
     const time = timeOf(definition, given);
     const [after, before] = periods(given, setting, time);
     const source = fromSql(definition, by, { ...given, from: null, to: null }, setting, [`((${after}) OR (${before}))`]).replace(
@@ -40,29 +46,38 @@ export const drivers: AnswerKind = {
     const insights = contributionSql({
       source,
       dimensions: by.map((dimension) => ({ name: dimension, sql: dimensionColumn(definition, dimension) })),
-      metric: definition.expression,
+      measure,
       isTest: `(${after})`,
       order: given['order'] as number,
       minSupport: given['support'] as number,
-      pruneRedundant: given['redundant'] !== true,
+      keep: given['redundant'] === true ? 'all' : 'shorter',
     });
-    return `SELECT array_to_string(list_transform(contributors, lambda x: regexp_replace(x, '=', ' = ')), ' and ') AS segment, metric_test AS after, metric_control AS before, difference,
-  round(of_change, 6) AS of_change, round(relative_difference, 6) AS relative, round(unexpected_difference, 2) AS unexpected,
-  round(relative_unexpected_difference, 6) AS relative_unexpected, round(apriori_support, 6) AS support
-FROM (${insights}) WHERE contributors <> ['all'] ORDER BY contribution DESC, segment LIMIT ${given['top']}`;
+    return `SELECT array_to_string(list_transform(contributors, lambda x: regexp_replace(x, '=', ' = ')), ' and ') AS segment, metric_test AS after, metric_control AS before,
+  ${shown[measure.kind]}, round(apriori_support, 6) AS support
+FROM (${insights.sql}) WHERE contributors <> ['all'] ORDER BY contribution DESC NULLS LAST, segment LIMIT ${given['top']}`;
   },
   evidence(given, setting) {
-    const { definition } = parts(given, setting);
+    const { definition, by, measure } = parts(given, setting);
     const [after, before] = periods(given, setting, timeOf(definition, given));
+    const from = (dimensions: readonly string[], condition: string) =>
+      fromSql(definition, dimensions, { ...given, from: null, to: null }, setting, [condition]);
     const rows = (what: string, condition: string) =>
-      `SELECT 1 AS ord, 'rows of the ${what}' AS fact, CAST(count(*) AS VARCHAR) AS value ${fromSql(definition, [], { ...given, from: null, to: null }, setting, [condition])}`;
+      `SELECT 1 AS ord, 'rows of the ${what}' AS fact, CAST(count(*) AS VARCHAR) AS value ${from([], condition)}`;
     const value = (what: string, condition: string) =>
-      `SELECT 2, '${definition.name} of the ${what}', CAST(${definition.expression} AS VARCHAR) ${fromSql(definition, [], { ...given, from: null, to: null }, setting, [condition])}`;
+      `SELECT 2, '${definition.name} of the ${what}', CAST(${definition.expression} AS VARCHAR) ${from([], condition)}`;
+    const empty = (what: string, condition: string) =>
+      `SELECT 8, 'caveat: there are no rows in the ${what}', 'nothing is compared with nothing' ${from([], condition)} HAVING count(*) = 0`;
+    const columns = by.map((dimension) => dimensionColumn(definition, dimension));
+    const below = `SELECT 8, 'caveat: segments below zero, whose support is no share', CAST(count(*) AS VARCHAR) FROM (
+    SELECT ${measure.sum} AS part ${from(by, `((${after}) OR (${before}))`)} GROUP BY GROUPING SETS (${columns.map((column) => `(${column}, (${after}))`).join(', ')})) WHERE part < 0 HAVING count(*) > 0`;
     const selects = [
       rows('period', after),
       rows('period before', before),
       value('period', after),
       value('period before', before),
+      empty('period', after),
+      empty('period before', before),
+      below,
       ...orderMatch('drivers', given, setting),
     ];
     return `SELECT fact, value FROM (\n  ${[...selects, `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`].join('\n  UNION ALL ')}\n) ORDER BY ord, fact`;
@@ -71,6 +86,15 @@ FROM (${insights}) WHERE contributors <> ['all'] ORDER BY contribution DESC, seg
     const { definition, by } = parts(given, setting);
     return joinsOf(definition, by).map((join) => uniqueness(definition, join, setting));
   },
+};
+
+const shown: Readonly<Record<Measure['kind'], string>> = {
+  sum: `difference, round(of_change, 6) AS of_change, round(relative_difference, 6) AS relative, round(unexpected_difference, 2) AS unexpected,
+  round(relative_unexpected_difference, 6) AS relative_unexpected`,
+  ratio: `aumann_shapley_attribution AS attributed, round(of_change, 6) AS of_change, round(metric_test_over_metric_control - 1, 6) AS relative,
+  round(metric_test_over_complement, 6) AS after_over_others, round(metric_control_over_complement, 6) AS before_over_others`,
+  'by category': `difference, round(relative_difference, 6) AS relative,
+  round(metric_test_over_population, 6) AS after_over_all, round(metric_control_over_population, 6) AS before_over_all`,
 };
 
 function periods(given: Given, setting: Setting, time: string): [after: string, before: string] {
@@ -84,10 +108,16 @@ function parts(given: Given, setting: Setting) {
   const asked = given['by'] as readonly string[];
   const { by } = metricOf({ ...given, by: asked.length > 0 ? asked : definition.dimensions }, setting);
   const order = given['order'] as number;
-  const refuse = (option: string, problem: string) => fail('ANSWER_OPTION', { answer: drivers.name, option, problem });
+  const refuse = (option: string, problem: string): never => fail('ANSWER_OPTION', { answer: drivers.name, option, problem });
   if (by.length === 0) refuse('by', `the metric "${definition.name}" has no dimensions`);
   if (order < 1 || order > 3) refuse('order', 'it is from 1 to 3');
   const sets = combinations(by, order).length;
   if (sets > MOST_SETS) refuse('by', `${sets} combinations of dimensions are too many; name fewer, or a lower order`);
-  return { definition, by };
+  const measure =
+    measureOf(definition.expression) ??
+    refuse(
+      'metric',
+      `"${definition.expression}" is neither sums and counts nor such over another or over count(DISTINCT …): it can’t be taken apart`,
+    );
+  return { definition, by, measure };
 }

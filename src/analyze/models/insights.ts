@@ -52,20 +52,25 @@ export async function openInsights(store: Store): Promise<Insights> {
       const given = valuesOf(values, statement.parameters);
       const described = await reader.stream(`SELECT * FROM ${from} LIMIT 0`, given);
       await described.next();
-      const { sql, dimensions } = analysisOf(statement.options, described.columns, from);
+      const { sql, columns, dimensions } = analysisOf(statement.options, described.columns, from);
       const path = join(store.folders.slices, `insight-${process.hrtime.bigint()}.parquet`);
       const batch = store.batch();
       const insights = await reader.toParquet(sql, given, path);
       read();
       try {
-        // The row of all rows is there even of none.
         const [all] = await store.rows(
-          `SELECT metric_test IS NULL AND metric_control IS NULL AS empty FROM read_parquet(${text(path)}) WHERE contributors = ['all']`,
+          `SELECT rows_test = 0 AS no_test, rows_control = 0 AS no_control, lowest < 0 AS below FROM read_parquet(${text(path)}) WHERE contributors = ['all']`,
         );
-        if (all === undefined || all['empty'] === true) fail('MODEL_EMPTY', { what: `the model "${model}"` });
+        if (all === undefined) fail('MODEL_EMPTY', { what: `the model "${model}"` });
+        if (all['no_test'] === true || all['no_control'] === true)
+          refuseOption('is_test_col', `is ${all['no_test'] === true ? 'true' : 'false'} in no row: there is nothing to compare`);
+        if (all['below'] === true && statement.options['min_apriori_support'] !== 0)
+          refuseOption('min_apriori_support', 'must be 0 where the metric has values below zero: shares of such a sum are none');
         const reads = statement.reads.tables.map(({ schema, name }) => ({ schema, name }));
         await store.write(async (tx) => {
-          await tx.run(`CREATE OR REPLACE TABLE ${tableOf(model)} AS SELECT * FROM read_parquet(${text(path)})`);
+          await tx.run(
+            `CREATE OR REPLACE TABLE ${tableOf(model)} AS SELECT ${columns.map(quote).join(', ')} FROM read_parquet(${text(path)})`,
+          );
           await tx.run('DELETE FROM millrace.insight WHERE model = $1', [model]);
           await tx.run('INSERT INTO millrace.insight VALUES ($1, now(), $2, $3, $4, $5, $6::BIGINT, $7::BIGINT)', [
             ...[model, who, query, JSON.stringify(statement.options), JSON.stringify(reads), batch, insights],
@@ -94,7 +99,9 @@ export async function openInsights(store: Store): Promise<Insights> {
           model,
           problem: 'it was made of a table that does not exist any more, or is not yours to read',
         });
-      await reader.own(`CREATE TEMP VIEW ${quote(as)} AS SELECT * FROM ${tableOf(model)} ORDER BY contribution DESC, contributors`);
+      await reader.own(
+        `CREATE TEMP VIEW ${quote(as)} AS SELECT * FROM ${tableOf(model)} ORDER BY contribution DESC NULLS LAST, contributors`,
+      );
     },
     async drop(model) {
       await store.write(async (tx) => {
@@ -112,10 +119,16 @@ const OPTIONS = [
   ...['model_type', 'contribution_metric', 'is_test_col', 'dimension_id_cols', 'min_apriori_support'],
   ...['top_k_insights_by_apriori_support', 'pruning_method'],
 ];
+const COLUMN = '([\\p{L}\\p{N}_]+|"(?:[^"]|"")+"|`[^`]+`)';
+const METRIC = new RegExp(
+  `^\\s*sum\\s*\\(\\s*${COLUMN}\\s*\\)\\s*(?:/\\s*(?:sum\\s*\\(\\s*${COLUMN}|count\\s*\\(\\s*distinct\\s+${COLUMN})\\s*\\)\\s*)?$`,
+  'iu',
+);
 const NUMBER = /^(DECIMAL\(|DOUBLE|FLOAT|REAL|U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER)/;
+const CATEGORY = /^(VARCHAR|BOOLEAN|DATE|TIME|U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER)/;
 const DIMENSION = /^(VARCHAR|BOOLEAN|DATE|U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER)/;
 
-/** The query of the insights, as BigQuery's options ask for it. `top_k…` counts what pruning has left, the row of all rows besides. */
+/** The query of the insights, as BigQuery's options ask for it. `top_k…` counts what pruning has left, the row of all rows among it. */
 function analysisOf(options: Readonly<Record<string, OptionValue>>, columns: readonly Column[], source: string) {
   for (const option of Object.keys(options))
     if (!OPTIONS.includes(option)) refuseOption(option, `is not for CONTRIBUTION_ANALYSIS; there are ${OPTIONS.join(', ')}`);
@@ -125,17 +138,31 @@ function analysisOf(options: Readonly<Record<string, OptionValue>>, columns: rea
     return types.test(found.type) ? found : refuseOption(option, `"${found.name}" is ${found.type}; it must be ${needs}`);
   };
   const test = columnOf('is_test_col', options['is_test_col'], /^BOOLEAN$/, 'BOOLEAN');
-  const spelled = /^\s*sum\s*\(\s*(\w+|"(?:[^"]|"")+"|`[^`]+`)\s*\)\s*$/i.exec(String(options['contribution_metric'] ?? ''))?.[1];
-  if (spelled === undefined) refuseOption('contribution_metric', "is 'SUM(column)'; ratios and metrics by category are not there yet");
-  const bare = spelled!.replace(/^(["`])(.*)\1$/s, (_, mark: string, inner: string) => inner.replaceAll(mark + mark, mark));
-  const metric = columnOf('contribution_metric', bare, NUMBER, 'a number');
-  const others = columns.filter((column) => column !== test && column !== metric).map((column) => column.name);
+  const [, of, over, distinct] = METRIC.exec(String(options['contribution_metric'] ?? '')) ?? [];
+  if (of === undefined)
+    refuseOption('contribution_metric', "is 'SUM(column)', 'SUM(column)/SUM(column)' or 'SUM(column)/COUNT(DISTINCT column)'");
+  const metric = (spelled: string, types: RegExp, needs: string) =>
+    columnOf(
+      'contribution_metric',
+      spelled.replace(/^(["`])(.*)\1$/s, (_, mark: string, inner: string) => inner.replaceAll(mark + mark, mark)),
+      types,
+      needs,
+    );
+  const summed = [of!, ...(over === undefined ? [] : [over])].map((spelled) => metric(spelled, NUMBER, 'a number'));
+  const category = distinct === undefined ? null : metric(distinct, CATEGORY, 'a text, a whole number, a day, a time, true or false');
+  const others = columns
+    .filter((column) => column !== test && column !== category && !summed.includes(column))
+    .map((column) => column.name);
   const asked = options['dimension_id_cols'] ?? others;
   if (!Array.isArray(asked) || asked.length === 0) return refuseOption('dimension_id_cols', "is a list of columns: ['country', 'product']");
   const dimensions = asked.map(
     (each) => columnOf('dimension_id_cols', each, DIMENSION, 'a text, a whole number, a day, true or false').name,
   );
-  if (new Set(dimensions).size < dimensions.length || dimensions.includes(test.name) || dimensions.includes(metric.name))
+  if (
+    new Set(dimensions).size < dimensions.length ||
+    dimensions.includes(test.name) ||
+    summed.some(({ name }) => dimensions.includes(name))
+  )
     refuseOption('dimension_id_cols', 'names each dimension once, and neither the metric nor is_test_col');
   if (combinations(dimensions, dimensions.length).length > MOST_SEGMENTS)
     refuseOption('dimension_id_cols', `names at most ${Math.log2(MOST_SEGMENTS)} dimensions`);
@@ -149,18 +176,23 @@ function analysisOf(options: Readonly<Record<string, OptionValue>>, columns: rea
   const pruning = String(options['pruning_method'] ?? 'NO_PRUNING').toUpperCase();
   if (pruning !== 'NO_PRUNING' && pruning !== 'PRUNE_REDUNDANT_INSIGHTS')
     refuseOption('pruning_method', "is 'NO_PRUNING' or 'PRUNE_REDUNDANT_INSIGHTS'");
+  const sums = summed.map(({ name }) => `sum(${quote(name)})`) as [string, string?];
   const insights = contributionSql({
     source: `(SELECT * FROM ${source} WHERE ${quote(test.name)} IS NOT NULL) AS own`,
     dimensions: dimensions.map((dimension) => ({ name: dimension, sql: quote(dimension) })),
-    metric: `sum(${quote(metric.name)})`,
+    measure:
+      category !== null
+        ? { kind: 'by category', sum: sums[0], over: `count(DISTINCT ${quote(category.name)})` }
+        : { kind: sums[1] === undefined ? 'sum' : 'ratio', sum: sums[0], over: sums[1] ?? null },
+    lowest: `least(${summed.map(({ name }) => `min(${quote(name)})`).join(', ')})`,
     isTest: quote(test.name),
     order: dimensions.length,
     minSupport: Number(support),
-    pruneRedundant: pruning === 'PRUNE_REDUNDANT_INSIGHTS',
+    keep: pruning === 'PRUNE_REDUNDANT_INSIGHTS' ? 'longer' : 'all',
   });
   const kept =
     top === undefined
       ? ''
-      : ` QUALIFY contributors = ['all'] OR row_number() OVER (PARTITION BY contributors = ['all'] ORDER BY apriori_support DESC, contribution DESC, contributors) <= ${top}`;
-  return { sql: `SELECT * EXCLUDE (of_change) FROM (${insights})${kept}`, dimensions };
+      : ` QUALIFY row_number() OVER (ORDER BY contributors = ['all'] DESC, apriori_support DESC, contribution DESC NULLS LAST, contributors) <= ${top}`;
+  return { sql: `SELECT * FROM (${insights.sql})${kept}`, columns: insights.columns, dimensions };
 }
