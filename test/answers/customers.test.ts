@@ -247,7 +247,7 @@ describe('drivers', () => {
       before_from: '2025-12-01',
       before_to: '2025-12-31',
     });
-    assert.equal(facts['caveat: there are no rows in the period before'], 'nothing is compared with nothing');
+    assert.equal(facts['caveat: there are no rows in the period before'], 'there is nothing to compare');
     await warehouse.make(`INSERT INTO main.sale VALUES (TIMESTAMPTZ '2026-01-02 13:00:00Z', 'JP', 'd', -8)`);
     const { facts: below } = await warehouse.run('drivers', { metric: 'order_value', ...days });
     assert.equal(below['caveat: segments below zero, whose support is no share'], '1');

@@ -8,6 +8,9 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['{metric} of the period before', '이전 기간의 {metric}'],
   ['{metric} of the period', '기간의 {metric}'],
   ['rows of {table}', '{table}의 행'],
+  ['caveat: there are no rows in the period before', '주의: 이전 기간에 행이 없음'],
+  ['caveat: there are no rows in the period', '주의: 기간에 행이 없음'],
+  ['caveat: segments below zero, whose support is no share', '주의: 0보다 작아 support가 몫이 되지 못하는 부분'],
   ['orders', '주문'],
   ['orders in the table', '테이블의 주문'],
   ['orders in the events', '이벤트의 주문'],
@@ -86,6 +89,7 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
 /** The values that are words. */
 export const factValuesKo: readonly (readonly [english: string, korean: string])[] = [
   ['none to match', '맞출 것이 없음'],
+  ['there is nothing to compare', '견줄 것이 없음'],
   ['not known: there is no table of orders', '알 수 없음: 주문 테이블이 없음'],
   ['not known: there are no events', '알 수 없음: 이벤트가 없음'],
   ['not known: the events can’t be read', '알 수 없음: 이벤트를 읽을 수 없음'],

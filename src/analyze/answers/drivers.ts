@@ -66,7 +66,7 @@ FROM (${insights.sql}) WHERE contributors <> ['all'] ORDER BY contribution DESC 
     const value = (what: string, condition: string) =>
       `SELECT 2, '${definition.name} of the ${what}', CAST(${definition.expression} AS VARCHAR) ${from([], condition)}`;
     const empty = (what: string, condition: string) =>
-      `SELECT 8, 'caveat: there are no rows in the ${what}', 'nothing is compared with nothing' ${from([], condition)} HAVING count(*) = 0`;
+      `SELECT 8, 'caveat: there are no rows in the ${what}', 'there is nothing to compare' ${from([], condition)} HAVING count(*) = 0`;
     const columns = by.map((dimension) => dimensionColumn(definition, dimension));
     const below = `SELECT 8, 'caveat: segments below zero, whose support is no share', CAST(count(*) AS VARCHAR) FROM (
     SELECT ${measure.sum} AS part ${from(by, `((${after}) OR (${before}))`)} GROUP BY GROUPING SETS (${columns.map((column) => `(${column}, (${after}))`).join(', ')})) WHERE part < 0 HAVING count(*) > 0`;
