@@ -519,6 +519,8 @@ export interface ShownAnswer {
   answer: Entry;
   sql: string;
   evidence_sql: string;
+  /** Statements that keep the answer as views at the least cost, each after those that it reads; none where `sql` is all there is. */
+  views: string[];
 }
 
 /** One version of a model in GET /v1/models. */

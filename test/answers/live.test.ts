@@ -149,6 +149,20 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
     await until('lee');
   });
 
+  test('on the command line: the views of a segment are printed, and made', async () => {
+    const asked = ['answer', 'show', 'segment', 'segment=good', 'orders=main.sales', '--views'];
+    assert.match((await cli(...asked)).stdout, /^CREATE OR REPLACE MATERIALIZED VIEW mart\.segment_orders PARTITION BY order_id AS\n/);
+    const made = await cli(...asked, '--write');
+    assert.equal(
+      made.stdout,
+      ['orders', 'customers', 'good', 'good_moves'].map((name) => `made mart.segment_${name}\n`).join(''),
+      made.stderr,
+    );
+    const view = await cli('view', 'show', 'mart.segment_good');
+    assert.match(view.stdout, /^mart\.segment_good is \w+, kept by partition customer/);
+    assert.equal((await cli('answer', 'show', 'rfm', 'orders=main.sales', '--views')).code, 2);
+  });
+
   test('on the command line: list, show, run', async () => {
     assert.match((await cli('answer', 'list')).stdout, /^reconcile +Do the collected/m);
     assert.match((await cli('answer', 'show', 'funnel')).stdout, /^steps +list, required/m);

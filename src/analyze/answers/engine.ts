@@ -8,7 +8,7 @@ import { type Metric, parseMetric } from '../metrics/metric.ts';
 import { parseSegment } from '../metrics/segment.ts';
 import type { Analyst, Answer } from '../query.ts';
 import { expandCalls } from './call.ts';
-import type { AnswerKind, Given, Setting } from './kind.ts';
+import type { AnswerKind, Given, NamedView, Setting } from './kind.ts';
 import { checkOptions } from './options.ts';
 
 /** Definition files of one kind as text. */
@@ -36,6 +36,8 @@ export interface Shown {
   readonly answer: Entry;
   readonly sql: string;
   readonly evidence_sql: string;
+  /** Statements that keep the answer as views, each after those that it reads. */
+  readonly views: readonly string[];
 }
 
 export interface Answers {
@@ -122,7 +124,8 @@ export function newAnswers(
       }),
     async show(asked) {
       const { kind, given, setting } = await plan(asked);
-      return { answer: entryOf(kind), sql: kind.sql(given, setting), evidence_sql: kind.evidence(given, setting) };
+      const views = (kind.views?.(given, setting) ?? []).map(viewStatement);
+      return { answer: entryOf(kind), sql: kind.sql(given, setting), evidence_sql: kind.evidence(given, setting), views };
     },
     async run({ who, answer, options, ...limits }) {
       const planned = await plan({ who, answer, options });
@@ -148,6 +151,9 @@ export function newAnswers(
       }),
   };
 }
+
+const viewStatement = ({ name, partition, sql }: NamedView) =>
+  `CREATE OR REPLACE MATERIALIZED VIEW ${name}${partition === null ? '' : ` PARTITION BY ${partition}`} AS\n${sql}`;
 
 const entryOf = ({ name, title, summary, options }: AnswerKind): Entry => ({ name, title, summary, options });
 

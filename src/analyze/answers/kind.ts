@@ -33,6 +33,13 @@ export interface Fit {
   made(rows: readonly Readonly<Record<string, unknown>>[]): Given;
 }
 
+/** A materialized view. `partition` is what it is kept by; null: recomputed as a whole. */
+export interface NamedView {
+  readonly name: string;
+  readonly partition: string | null;
+  readonly sql: string;
+}
+
 /**
  * A question that the shop asks, as an entry of the registry: options in, readable SQL out. `sql` is what a user can open and fork;
  * `evidence` gives rows (fact, value) that say on what the answer stands. Both are pure and read only what `setting` names.
@@ -43,6 +50,8 @@ export interface AnswerKind extends Entry {
   evidence(given: Given, setting: Setting): string;
   guards?(given: Given, setting: Setting): readonly Guard[];
   fit?(given: Given, setting: Setting): Fit;
+  /** The views that keep the answer fresh at the least cost, each after those that it reads; absent: its own statement as one view. */
+  views?(given: Given, setting: Setting): readonly NamedView[];
 }
 
 /** Options that all answers about events have. */

@@ -3,6 +3,7 @@ import { asides, factCte, saleCtes } from './customer.ts';
 import { orderEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { needOrders } from './orders.ts';
+import { segmentViews } from './segment-views.ts';
 import { literal } from './tables.ts';
 
 const orderOptions = eventOptions.filter(({ name }) => name === 'orders' || name === 'to');
@@ -60,6 +61,7 @@ FROM period AS p LEFT JOIN moved AS m ON m.as_of = p.day LEFT JOIN gone AS g ON 
       `SELECT 6, 'rule', ${literal(where)}`,
     ]);
   },
+  views: segmentViews,
 };
 
 /** The ends of the newest periods; the last one ends with the data. */

@@ -1,5 +1,5 @@
 import { fail, type Option } from '#core';
-import type { AnswersAnswer, ShopAnswer, ShownAnswer } from '#server';
+import type { AnswersAnswer, QueryAnswer, ShopAnswer, ShownAnswer } from '#server';
 import { connect, errorOf, workspaceOption } from '../client.ts';
 import type { Command, Input, Io } from '../command.ts';
 import { readExactJson } from '../print/json.ts';
@@ -18,12 +18,15 @@ export const answer: Command = {
   options: [
     workspaceOption,
     { name: 'sql', type: 'boolean', summary: 'show: prints the statement that the answer is made of, to open and to change.' },
+    { name: 'views', type: 'boolean', summary: 'show: prints the views that keep the answer fresh.' },
+    { name: 'write', type: 'boolean', summary: 'show --views: makes them.' },
     { name: 'format', type: 'choice', choices: ['table', 'json'], summary: 'run: how the answer is written.', default: 'table' },
   ],
   usage: [
     '  millrace answer run funnel steps=view_item,add_to_cart,purchase window=1d',
     '  millrace answer run placements by=placement',
     '  millrace answer show reconcile --sql',
+    '  millrace answer show segment segment=good --views --write',
   ].join('\n'),
   run(input, io) {
     const [action, name] = input.positionals;
@@ -41,10 +44,23 @@ async function list(input: Input, io: Io): Promise<number> {
 }
 
 async function show(name: string, input: Input, io: Io): Promise<number> {
-  if (input.options['sql'] === true) {
-    const shown = await connect(input, io).json<ShownAnswer>('POST', pathOf(name), { show: true, options: optionsOf(input) });
-    io.stdout.write(`${shown.sql}\n`);
+  if (input.options['sql'] === true || input.options['views'] === true) {
+    const server = connect(input, io);
+    const shown = await server.json<ShownAnswer>('POST', pathOf(name), { show: true, options: optionsOf(input) });
+    if (input.options['sql'] === true) io.stdout.write(`${shown.sql}\n`);
+    else if (shown.views.length === 0)
+      fail('OPTION_VALUE', {
+        option: '--views',
+        value: name,
+        problem: 'it has none; put CREATE MATERIALIZED VIEW before what --sql prints',
+      });
+    else for (const sql of shown.views) await keep(sql);
     return 0;
+
+    async function keep(sql: string): Promise<void> {
+      if (input.options['write'] === true) await server.json<QueryAnswer>('POST', '/v1/query', { sql });
+      io.stdout.write(input.options['write'] === true ? `made ${/ VIEW (\S+)/.exec(sql)![1]}\n` : `${sql};\n\n`);
+    }
   }
   const { answers } = await connect(input, io).json<AnswersAnswer>('GET', '/v1/answers');
   const found =
