@@ -46,7 +46,8 @@ const kindNames = ['event', 'event_name'];
 const defaults = ['raw.events', 'raw.ga_hits', 'main.events'];
 
 const bots = '(?i)bot|crawl|spider|headless';
-const idle = 'INTERVAL 30 MINUTE';
+/** Instants are counted in whole microseconds: DuckDB subtracts TIMESTAMPTZ by the calendar, at some 4 µs a row. */
+const idle = 1_800_000_000;
 
 /** `unit` visitor: "user" is the browser, also where a member is known. Errors: ANSWER_TABLE, ANSWER_COLUMN, ANSWER_OPTION. */
 export function eventsOf(answer: string, given: Given, setting: Setting, unit: 'user' | 'visitor' = 'user'): Events {
@@ -79,7 +80,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   if (internal !== null) requireType(table, internal, 'whether it is staff', /^BOOLEAN$/, 'BOOLEAN');
   requireMoney(table, firstColumn(table, 'e', ['value']), 'the value of an order');
   const aside = [
-    `WHEN ${time} IS NULL THEN 'no time'`,
+    `WHEN ${time} IS NULL OR NOT isfinite(${time}) THEN 'no time'`,
     `WHEN ${browser} IS NULL THEN 'no visitor'`,
     ...(agent === null ? [] : [`WHEN regexp_matches(CAST(${agent} AS VARCHAR), '${bots}') THEN 'bot'`]),
     ...(internal === null ? [] : [`WHEN ${internal} THEN 'staff'`]),
@@ -88,11 +89,11 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   -- A browser is the member who identified in it, whenever that was.
   SELECT ${browser} AS visitor, max(${member}) AS member FROM ${table.sql} AS e WHERE ${member} IS NOT NULL GROUP BY ALL
 )`;
-  const half = (time: string) => `time_bucket(${idle}, ${time})`;
+  const half = (time: string) => `CAST(floor(epoch_us(${time}) / ${idle}) AS BIGINT)`;
   const sessions = [
     `half_hour AS (
   -- A session ends after 30 minutes without an event: what falls into one half hour is of one session, and gaps lie between half hours.
-  SELECT ${browser} AS visitor, ${half(time)} AS half, min(${time}) AS first, max(${time}) AS last FROM ${table.sql} AS e WHERE ${time} IS NOT NULL GROUP BY ALL
+  SELECT ${browser} AS visitor, ${half(time)} AS half, epoch_us(min(${time})) AS first, epoch_us(max(${time})) AS last FROM ${table.sql} AS e WHERE isfinite(${time}) GROUP BY ALL
 )`,
     `marked AS (
   SELECT *, CASE WHEN first - lag(last) OVER (PARTITION BY visitor ORDER BY half) <= ${idle} THEN 0 ELSE 1 END AS begins FROM half_hour

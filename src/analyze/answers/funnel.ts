@@ -129,7 +129,7 @@ function timesWithin(count: number, seconds: number, anyOrder: boolean): string 
 }
 
 function countStep(step: Step, k: number, by: string | null): string {
-  const took = k === 1 ? 'NULL::DOUBLE' : `date_diff('millisecond', times[${k - 1}], times[${k}]) / 1000`;
+  const took = k === 1 ? 'NULL::DOUBLE' : `(epoch_ms(times[${k}]) - epoch_ms(times[${k - 1}])) / 1000`;
   const quantile = (share: string) =>
     k === 1 ? 'NULL::DOUBLE' : `round(quantile_cont(${took}, ${share}) FILTER (WHERE len(times) >= ${k}), 3)`;
   return `  SELECT ${k} AS step, ${literal(step.name)} AS name, ${by === null ? '' : '"by", '}count(*) FILTER (WHERE len(times) >= ${k}) AS entered,

@@ -320,7 +320,7 @@ function ctes(events: Events, given: Given, setting: Setting): string[] {
       WHEN 'first_click' THEN CAST(k = 1 AS BIGINT)
       WHEN 'linear' THEN 1
       WHEN 'position' THEN CASE WHEN k IN (1, m) THEN greatest(2 * (m - 2), 1) ELSE 1 END
-      WHEN 'time_decay' THEN greatest(1, CAST(round(1073741824 * pow(0.5, date_diff('second', pair.time, ordered) / 604800)) AS BIGINT))
+      WHEN 'time_decay' THEN greatest(1, CAST(round(1073741824 * pow(0.5, (epoch_ms(ordered) // 1000 - epoch_ms(pair.time) // 1000) / 604800)) AS BIGINT))
       ELSE CAST(k = m AS BIGINT) END AS HUGEINT) AS weight
   FROM pair JOIN sale AS s USING (order_id)
   CROSS JOIN (VALUES ${[...models, 'refunds', ...(asOf === null ? [] : ['refunds_later']), ...(costs === null ? [] : ['cost'])].map((model) => `('${model}')`).join(', ')}) AS v(model)

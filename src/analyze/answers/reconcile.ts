@@ -94,8 +94,8 @@ function ctes(given: Given, setting: Setting): string[] {
   JOIN checkout AS c ON c.paid IS NULL AND c.time BETWEEN o.time - INTERVAL 30 MINUTE AND o.time
     AND (c.value IS NULL OR o.amount - c.value IN (SELECT fee FROM fee))
     AND (o.customer = c."user" OR (o.customer IS NULL AND (c."user" = c.visitor OR NOT b.has_customers)))
-  QUALIFY row_number() OVER (PARTITION BY c.session ORDER BY o.time - c.time, o.order_id) = 1
-    AND row_number() OVER (PARTITION BY o.order_id ORDER BY o.time - c.time, c.session) = 1
+  QUALIFY row_number() OVER (PARTITION BY c.session ORDER BY o.time, o.order_id) = 1
+    AND row_number() OVER (PARTITION BY o.order_id ORDER BY c.time DESC, c.session) = 1
 )`,
     `present AS (
   -- Customers of whom something was collected around the order.

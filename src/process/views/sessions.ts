@@ -252,7 +252,8 @@ function sessionEvents(rule: SessionRule, { timeZone, fields }: SessionOptions, 
   const zone = text(timeZone);
   const begins = [
     'previous IS NULL',
-    `time - previous > ${interval(rule.idle)}`,
+    // Not as a difference: DuckDB subtracts instants by the calendar, at some 4 µs a row.
+    `time > previous + ${interval(rule.idle)}`,
     ...(rule.midnight ? [`CAST(timezone(${zone}, time) AS DATE) <> CAST(timezone(${zone}, previous) AS DATE)`] : []),
     // Events of one instant are never parted: their order is not known.
     ...(rule.campaign ? ['(time > previous AND touch IS NOT NULL AND touch IS DISTINCT FROM last_touch)'] : []),
@@ -294,7 +295,7 @@ SELECT
   person, person || '.' || epoch_us(session_started) AS session_id, session_number, session_started, event_number,
   event_id, time, position, anonymous_id, user_id, event, page, order_id, revenue, touch,
   -- Event scope: the last touch at or before the event, for 90 days.
-  CASE WHEN time - latest.time <= INTERVAL '90 days' THEN latest.touch END AS event_touch
+  CASE WHEN time <= latest.time + INTERVAL '2160 hours' THEN latest.touch END AS event_touch
 FROM attributed`;
 }
 
@@ -303,7 +304,7 @@ function cappedStarts(cap: Millis): string {
   return `capped AS (
   SELECT person, stretch, list_reduce(list([epoch_us(time)] ORDER BY time),
     lambda starts, next: CASE WHEN next[1] - starts[-1] > ${cap * 1000} THEN list_concat(starts, next) ELSE starts END) AS starts
-  FROM stretches GROUP BY person, stretch HAVING max(time) - min(time) > ${interval(cap)}
+  FROM stretches GROUP BY person, stretch HAVING max(time) > min(time) + ${interval(cap)}
 ), `;
 }
 
