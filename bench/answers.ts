@@ -87,6 +87,10 @@ const namedAs: Readonly<Record<string, readonly [outcome: string, reason: string
 };
 
 type Row = Readonly<Record<string, unknown>>;
+interface Told {
+  readonly columns: { readonly name: string }[];
+  readonly rows: unknown[][];
+}
 interface Truth {
   readonly what: string;
   told(rows: readonly Row[]): number;
@@ -174,7 +178,9 @@ async function drained(body: Readable): Promise<null> {
 }
 
 async function measure(): Promise<void> {
-  const { events, made } = JSON.parse(readFileSync(noted, 'utf8')) as { events: number; made: Made };
+  const kept = JSON.parse(readFileSync(noted, 'utf8')) as { events: number; made: Made };
+  if (values.events !== undefined && kept.events !== Number(values.events)) throw new Error(`${folder} holds ${kept.events} events`);
+  const { events, made } = kept;
   const store = await open(folder);
   const analyst = openAnalyst({ store, limits: { admin: limit, editor: limit, viewer: limit, write: limit }, own: async () => null });
   const files = (kind: keyof typeof definitions) => ({ list: () => [{ name: 'own', file: `${kind}/own.yaml`, text: definitions[kind] }] });
@@ -197,10 +203,17 @@ async function measure(): Promise<void> {
     peak = process.memoryUsage.rss();
     const began = performance.now();
     const spent = process.cpuUsage();
-    const body = (await answers.run({ who, answer, options })).body;
-    // Rows that nothing is compared with only pass by, as they would on their way to a client.
     const known = truths[name];
-    const told = known === undefined ? await drained(body) : ((await json(body)) as { columns: { name: string }[]; rows: unknown[][] });
+    // Rows that nothing is compared with only pass by, as they would on their way to a client.
+    const asking = answers
+      .run({ who, answer, options })
+      .then(({ body }) => (known === undefined ? drained(body) : (json(body) as Promise<Told>)));
+    const told = await asking.catch((thrown: Error) => {
+      // The others are still of use to whoever let it run for an hour.
+      process.stderr.write(`${name} FAILED: ${thrown.message}\n`);
+      return thrown;
+    });
+    if (told instanceof Error) figures[`${name}_failed`] = { title: `${name}: failed (${told.message})`, value: 1 };
     const seconds = (performance.now() - began) / 1000;
     const { user, system } = process.cpuUsage(spent);
     const cpu = (user + system) / 1e6;
@@ -208,6 +221,7 @@ async function measure(): Promise<void> {
     figures[`${name}_seconds`] = { title: `${name}: with its evidence`, value: seconds, unit: 's' };
     figures[`${name}_cpu`] = { title: `${name}: processor time, of both cores`, value: cpu, unit: 's' };
     figures[`${name}_peak`] = { title: `${name}: peak resident memory`, value: peak / 1e6, unit: 'MB' };
+    if (told instanceof Error) continue;
     const rows = told === null ? [] : told.rows.map((row) => Object.fromEntries(told.columns.map((column, at) => [column.name, row[at]])));
     for (const [at, { what, told: tell, truth }] of (known ?? []).entries()) {
       const said = tell(rows);
@@ -225,7 +239,7 @@ async function measure(): Promise<void> {
     bench: 'answers',
     figures,
     goals: Object.keys(figures)
-      .filter((name) => name.endsWith('_peak'))
-      .map((figure) => ({ figure, at: 'most', value: memory / 1e6 })),
+      .filter((name) => /_(peak|failed)$/.test(name))
+      .map((figure) => ({ figure, at: 'most', value: figure.endsWith('_peak') ? memory / 1e6 : 0 })),
   });
 }

@@ -17,7 +17,9 @@ export async function makeShop(store: Store, events: number, customers: number):
     await tx.run(eventsTable(events));
     await tx.run(truthTable(events));
     await tx.run(ordersTable);
-    await tx.run('CREATE TABLE main.buyers (order_id VARCHAR, customer_id VARCHAR, ordered_at TIMESTAMPTZ, amount DECIMAL(18,2))');
+    await tx.run(
+      'CREATE OR REPLACE TABLE main.buyers (order_id VARCHAR, customer_id VARCHAR, ordered_at TIMESTAMPTZ, amount DECIMAL(18,2))',
+    );
     for (const sql of buyers.sql) await tx.run(sql);
     tx.changed({ kind: 'statement', target: 'main.events', rows: events });
     const fates = await tx.rows('SELECT fate, count(*) AS orders FROM main.truth GROUP BY fate');
@@ -47,7 +49,7 @@ const made = (events: number) => `made AS (
 /** 2026-02-25 06:13:20 UTC: no event is earlier. */
 const start = 1_772_000_000;
 const timeOf = `make_timestamptz(${start}000000 + (hash(u, v) % 2592000)::BIGINT * 1000000 + j * 40000000)`;
-const eventsTable = (events: number) => `CREATE TABLE main.events AS
+const eventsTable = (events: number) => `CREATE OR REPLACE TABLE main.events AS
 WITH ${made(events)}, sent AS (SELECT *, buys AND fate NOT IN ('payment redirect', 'unknown') AS reports FROM fated)
 SELECT CASE j WHEN 0 THEN 'page_view' WHEN 1 THEN 'view_promotion' WHEN 2 THEN 'view_item_list'
     WHEN 3 THEN CASE WHEN dice < 50 THEN 'select_item' ELSE 'select_promotion' END WHEN 4 THEN 'view_item'
@@ -64,7 +66,7 @@ SELECT CASE j WHEN 0 THEN 'page_view' WHEN 1 THEN 'view_promotion' WHEN 2 THEN '
   CASE WHEN j = 6 AND dice < 30 THEN CASE WHEN u % 2 = 0 THEN 'A' ELSE 'B' END END AS variant
 FROM sent`;
 /** Every order that was made, also those that one of the two tables lacks. */
-const truthTable = (events: number) => `CREATE TABLE main.truth AS
+const truthTable = (events: number) => `CREATE OR REPLACE TABLE main.truth AS
 WITH ${made(events)}
 SELECT 'o' || n AS order_id, ${timeOf} AS time, u, dice, 21 + n % 50 AS value, fate FROM fated WHERE j = 7 AND buys
 UNION ALL
@@ -72,7 +74,7 @@ UNION ALL
 SELECT 'b' || i, make_timestamptz(${start - 100_000}000000 - i * 1000000), -2 * i - 1, 0, 30, 'before tracking' FROM range(${Math.floor(events / 5000)}) AS r(i)
 UNION ALL
 SELECT 'c' || i, make_timestamptz(${start + 86_400}000000 + i * 100000000 % 2000000000000), -2 * i - 2, 0, 30, 'consent' FROM range(${Math.floor(events / 5000)}) AS r(i)`;
-const ordersTable = `CREATE TABLE main.orders AS
+const ordersTable = `CREATE OR REPLACE TABLE main.orders AS
 SELECT order_id, time AS ordered_at, CAST(value + CASE WHEN fate = 'amount differs' THEN 5 ELSE 0 END AS DECIMAL(18,2)) AS amount, 'u' || u AS customer_id,
   CASE WHEN u % 4 = 0 THEN 'bank' ELSE 'card' END AS payment_type, CASE fate WHEN 'cancelled' THEN 'cancelled' WHEN 'never paid' THEN 'awaiting_payment' ELSE 'paid' END AS status,
   CAST(CASE WHEN fate IN ('refund', 'cancelled') THEN value ELSE 0 END AS DECIMAL(18,2)) AS refund_amount, fate = 'test' AS is_test

@@ -34,6 +34,8 @@ export interface Events {
   ofSessions(relation: string): string;
   /** `purchase`, after `used`: an order once, at its highest value, where it was first reported; with its lines if their column was wanted. */
   purchase(withLines?: boolean): string;
+  /** The same for evidence, over `bare`: without session, day and lines, and so without finding sessions. */
+  readonly bought: string;
   /** The column with the lines of an order as JSON, or null: {item, price, quantity}. */
   readonly lines: { readonly column: string; readonly item: string } | null;
   /** Facts that weaken the answer, as rows of evidence. */
@@ -136,6 +138,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
         : sessionsAmong(relation),
     purchase: (withLines = false) =>
       purchaseCte(items === null || !withLines ? null : 'items', "event = 'purchase' AND order_id IS NOT NULL"),
+    bought: boughtCte('plain', within, "event = 'purchase' AND order_id IS NOT NULL"),
     lines: items === null ? null : { column: 'items', item: 'item_id' },
     caveats: [...skew(table), ...doubts(table)],
   };
@@ -165,6 +168,7 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
     bare: 'event',
     ofSessions: sessionsAmong,
     purchase: (withLines = false) => purchaseCte(withLines ? 'products' : null, 'order_id IS NOT NULL'),
+    bought: boughtCte('event', within, 'order_id IS NOT NULL'),
     lines: { column: 'products', item: 'sku' },
     caveats: skew(table),
   };
@@ -180,8 +184,10 @@ function wantedColumns(table: Found, wanted: readonly string[]): string {
 
 const sessionsAmong = (relation: string): string => `(SELECT * FROM event WHERE session IN (SELECT session FROM ${relation}))`;
 
+const counts = (within: readonly string[]) => ['aside IS NULL', ...within].join(' AND ');
+
 function usedCte(within: readonly string[]): string {
-  return `used AS NOT MATERIALIZED (SELECT * FROM event WHERE ${['aside IS NULL', ...within].join(' AND ')})`;
+  return `used AS NOT MATERIALIZED (SELECT * FROM event WHERE ${counts(within)})`;
 }
 
 function purchaseCte(lines: string | null, condition: string): string {
@@ -190,6 +196,12 @@ function purchaseCte(lines: string | null, condition: string): string {
   SELECT order_id, max(coalesce(value, 0)) AS value, min(time) AS time, arg_min("user", time) AS "user", arg_min(session, time) AS session,
     arg_min(day, time) AS day, count(*) AS reports${lines === null ? '' : `, arg_min(${lines}, time) FILTER (WHERE ${lines} IS NOT NULL) AS lines`}
   FROM used WHERE ${condition} GROUP BY order_id
+)`;
+}
+
+function boughtCte(bare: Events['bare'], within: readonly string[], condition: string): string {
+  return `purchase AS (
+  SELECT order_id, max(coalesce(value, 0)) AS value, min(time) AS time, arg_min("user", time) AS "user" FROM ${bare} WHERE ${counts(within)} AND ${condition} GROUP BY order_id
 )`;
 }
 

@@ -36,7 +36,7 @@ export function eventEvidence(
   const tally = `tally AS MATERIALIZED (
   SELECT aside, (${inDays(answer, given, setting)}) AS asked, count(*) AS events, min(time) AS first, max(time) AS last FROM ${events.bare} GROUP BY ALL
 )`;
-  const needs = [...events.ctes(wanted), tally, events.purchase(), ...(orders === null ? [] : [orders.cte]), ...ctes];
+  const needs = [...events.ctes(wanted), tally, events.bought, ...(orders === null ? [] : [orders.cte]), ...ctes];
   return `WITH ${needs.join(',\n')}
 SELECT fact, value FROM (
   ${parts.join('\n  UNION ALL ')}
@@ -76,7 +76,7 @@ export function orderMatch(answer: string, given: Given, setting: Setting): stri
 function matching(answer: string, given: Given, setting: Setting): { readonly ctes: readonly string[]; readonly fact: string } {
   try {
     const events = eventsOf(answer, { ...given, events: null }, setting);
-    return { ctes: [...events.ctes(), events.purchase()], fact: matched(answer, given, setting) };
+    return { ctes: [...events.ctes(), events.bought], fact: matched(answer, given, setting) };
   } catch (thrown) {
     // The answer stands without events; that they can't be read is part of its evidence.
     if (!(thrown instanceof MillraceError) || !['ANSWER_TABLE', 'ANSWER_COLUMN', 'ANSWER_TYPE'].includes(thrown.body.code)) throw thrown;
