@@ -100,6 +100,21 @@ describe('every answer', () => {
     assert.ok(Number(facts['set aside: outside the asked days']) > 0);
   });
 
+  test('an event that nobody sent is said in the evidence, where the answer would only be empty', async () => {
+    for (const [answer, options] of [
+      ['aa_replay', { event: 'purchas' }],
+      ['retention', { start: 'purchas' }],
+      ['retention', { return: 'purchas' }],
+      ['paths', { start: 'purchas' }],
+      ['paths', { start: 'purchas', by: 'event' }],
+    ] as const) {
+      const { facts } = await warehouse.run(answer, options);
+      assert.equal(facts['caveat: no event is purchas'], '0', answer);
+    }
+    const { facts } = await warehouse.run('paths', { start: 'view_item:device=mobile' });
+    assert.ok(!Object.keys(facts).some((fact) => fact.startsWith('caveat: no event')));
+  });
+
   test('text in an option is never SQL', async () => {
     const steps = [`view_item' OR true --`, `x:page='); DROP TABLE shop.orders; --`];
     const { rows } = await warehouse.run('funnel', { steps });

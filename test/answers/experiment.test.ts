@@ -56,12 +56,14 @@ describe('an experiment on data made by hand', () => {
     /** Orders before and after the exposure, in cents. */
     readonly before: number;
     readonly after: number;
+    /** Seen for the first time at the exposure. */
+    readonly isNew?: boolean;
   }
 
   async function put(visitors: readonly Visitor[], more: readonly string[] = []): Promise<void> {
-    const rows = visitors.flatMap(({ variant, before, after }, at) => [
-      `('home', 'u${at}', 5, NULL, NULL, NULL)`,
-      ...(before > 0 ? [`('purchase', 'u${at}', 6, NULL, 'b${at}', ${before} * 0.01)`] : []),
+    const rows = visitors.flatMap(({ variant, before, after, isNew }, at) => [
+      ...(isNew === true ? [] : [`('home', 'u${at}', 5, NULL, NULL, NULL)`]),
+      ...(before > 0 && isNew !== true ? [`('purchase', 'u${at}', 6, NULL, 'b${at}', ${before} * 0.01)`] : []),
       `('seen', 'u${at}', 10, '${variant}', NULL, NULL)`,
       ...(after > 0 ? [`('purchase', 'u${at}', 20, NULL, 'a${at}', ${after} * 0.01)`] : []),
     ]);
@@ -77,39 +79,51 @@ describe('an experiment on data made by hand', () => {
     variant: fc.constantFrom('A' as const, 'B' as const),
     before: fc.integer({ min: 0, max: 5000 }),
     after: fc.integer({ min: 0, max: 9000 }),
+    isNew: fc.integer({ min: 0, max: 3 }).map((of4) => of4 === 0),
   });
   const group = fc
     .array(visitor, { minLength: 6, maxLength: 40 })
     .filter((all) => ['A', 'B'].every((variant) => all.filter((each) => each.variant === variant).length >= 3));
 
-  test('its final figures are those of CUPED and Welch worked out by hand', async () => {
-    define('to: 2026-01-31\nmetrics:\n  - { name: revenue, kind: revenue, role: primary }\n');
+  test('its final figures are those of CUPED and Welch worked out by hand, money as it is and with its highest values capped', async () => {
+    define('to: 2026-01-31\nwinsorise: 0.9\nmetrics:\n  - { name: revenue, kind: revenue, role: primary }\n');
+    const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    const near = (got: number, wanted: number, what: string) =>
+      assert.ok(Math.abs(got - wanted) < 1e-6 * Math.max(1, Math.abs(wanted)), `${what}: ${got} for ${wanted}`);
     await fc.assert(
       fc.asyncProperty(group, async (visitors) => {
         await put(visitors);
         const { rows } = await run();
-        const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-        const all = visitors.map((each) => ({ ...each, x: each.before / 100, y: each.after / 100 }));
-        const [mx, my] = [mean(all.map(({ x }) => x)), mean(all.map(({ y }) => y))];
-        const variance = mean(all.map(({ x }) => (x - mx) ** 2));
-        const theta = variance === 0 ? 0 : mean(all.map(({ x, y }) => (x - mx) * (y - my))) / variance;
-        const arm = (variant: string) => {
-          const own = all.filter((each) => each.variant === variant).map(({ x, y }) => y - theta * (x - mx));
-          return {
-            mean: mean(own),
-            n: own.length,
-            variance: own.reduce((sum, value) => sum + (value - mean(own)) ** 2, 0) / (own.length - 1),
+        const spent = visitors.map(({ after }) => after / 100).sort((a, b) => a - b);
+        // The 0.9 quantile between the two values around it, of all variants together.
+        const place = 0.9 * (spent.length - 1);
+        const cap = spent[Math.floor(place)]! + (place % 1) * ((spent[Math.floor(place) + 1] ?? 0) - spent[Math.floor(place)]!);
+        for (const [metric, capped] of [
+          ['revenue', (y: number) => y],
+          ['revenue, capped at the 0.9 quantile', (y: number) => Math.min(y, cap)],
+        ] as const) {
+          const all = visitors.map((each) => ({ ...each, x: each.isNew === true ? null : each.before / 100, y: capped(each.after / 100) }));
+          const known = all.flatMap(({ x, y }) => (x === null ? [] : [{ x, y }]));
+          const [mx, my] = known.length === 0 ? [0, 0] : [mean(known.map(({ x }) => x)), mean(known.map(({ y }) => y))];
+          const variance = known.length === 0 ? 0 : mean(known.map(({ x }) => (x - mx) ** 2));
+          const theta = variance === 0 ? 0 : mean(known.map(({ x, y }) => (x - mx) * (y - my))) / variance;
+          const arm = (variant: string) => {
+            // A visitor without a past has the mean one.
+            const own = all.filter((each) => each.variant === variant).map(({ x, y }) => y - theta * ((x ?? mx) - mx));
+            return {
+              mean: mean(own),
+              n: own.length,
+              variance: own.reduce((sum, value) => sum + (value - mean(own)) ** 2, 0) / (own.length - 1),
+            };
           };
-        };
-        const [a, b] = [arm('A'), arm('B')];
-        const se = Math.sqrt(a.variance / a.n + b.variance / b.n);
-        const row = rows.find((each) => each['variant'] === 'B')!;
-        const near = (got: number, wanted: number, what: string) =>
-          assert.ok(Math.abs(got - wanted) < 1e-6 * Math.max(1, Math.abs(wanted)), `${what}: ${got} for ${wanted}`);
-        near(row['difference'], b.mean - a.mean, 'difference');
-        near(row['high'] - row['difference'], 1.959963984540054 * se, 'half width');
-        if (se > 0) near(row['p'], 2 * (1 - phi(Math.abs((b.mean - a.mean) / se))), 'p');
-        assert.equal(row['interval'], 'final');
+          const [a, b] = [arm('A'), arm('B')];
+          const se = Math.sqrt(a.variance / a.n + b.variance / b.n);
+          const row = rows.find((each) => each['variant'] === 'B' && each['metric'] === metric)!;
+          near(row['difference'], b.mean - a.mean, 'difference');
+          near(row['high'] - row['difference'], 1.959963984540054 * se, 'half width');
+          if (se > 0) near(row['p'], 2 * (1 - phi(Math.abs((b.mean - a.mean) / se))), 'p');
+          assert.equal(row['interval'], 'final');
+        }
       }),
       { numRuns: 25 },
     );

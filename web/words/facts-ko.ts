@@ -8,6 +8,7 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['{metric} of the period before', '이전 기간의 {metric}'],
   ['{metric} of the period', '기간의 {metric}'],
   ['rows of {table}', '{table}의 행'],
+  ['caveat: no event is {step}', '주의: {step}에 맞는 이벤트가 없음'],
   ['caveat: there are no rows in the period before', '주의: 이전 기간에 행이 없음'],
   ['caveat: there are no rows in the period', '주의: 기간에 행이 없음'],
   ['caveat: segments below zero, whose support is no share', '주의: 0보다 작아 support가 몫이 되지 못하는 부분'],

@@ -2,7 +2,7 @@ import { fail } from '#core';
 import { eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
-import { readStep } from './steps.ts';
+import { readStep, unseen } from './steps.ts';
 
 /** Two-sided normal quantile at 5 %, and with the quantile of 80 % power added to it. */
 const [z, zPower] = [1.959963984540054, 1.959963984540054 + 0.8416212335729143];
@@ -59,7 +59,7 @@ FROM tested GROUP BY metric ORDER BY metric`;
       events,
       given,
       setting,
-      [`SELECT 6, 'visitors', CAST(count(DISTINCT "user") AS VARCHAR) FROM used`],
+      [`SELECT 6, 'visitors', CAST(count(DISTINCT "user") AS VARCHAR) FROM used`, unseen(step)],
       [],
       step.columns,
     );

@@ -2,7 +2,7 @@ import { fail } from '#core';
 import { eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
-import { readStep } from './steps.ts';
+import { readStep, unseen } from './steps.ts';
 import { quote } from './tables.ts';
 
 /** Sessions as sequences of pages or events; what repeats in a row counts once. A row is one transition, as a Sankey diagram wants it. */
@@ -38,15 +38,15 @@ QUALIFY row_number() OVER (PARTITION BY step ORDER BY sessions DESC, source, tar
 ORDER BY step, sessions DESC, source, target`;
   },
   evidence(given, setting) {
-    const { events } = parts(given, setting);
+    const { events, start } = parts(given, setting);
     return eventEvidence(
       'paths',
       events,
       given,
       setting,
-      [`SELECT 6, 'sessions', CAST(count(DISTINCT session) AS VARCHAR) FROM used`],
+      [`SELECT 6, 'sessions', CAST(count(DISTINCT session) AS VARCHAR) FROM used`, ...(start === null ? [] : [unseen(start)])],
       [],
-      ['session'],
+      ['session', ...(start?.columns ?? [])],
     );
   },
 };

@@ -103,7 +103,7 @@ FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
   evidence(given, setting) {
     const { events, kinds, costs, asOf } = parts(given, setting);
     const orders = (fact: string, condition: string) =>
-      `SELECT 6, '${fact}', CAST(count(*) AS VARCHAR) || ' worth ' || CAST(coalesce(sum(value), 0) AS VARCHAR) FROM purchase${condition}`;
+      `SELECT 6, '${fact}', CAST(count(*) AS VARCHAR) || ' worth ' || CAST(CAST(coalesce(sum(value), 0) AS DECIMAL(38,${digits})) AS VARCHAR) FROM purchase${condition}`;
     const more = [
       orders('orders shared out', ''),
       orders('caveat: orders of negative value', ' WHERE value < 0 HAVING count(*) > 0'),

@@ -2,7 +2,7 @@ import { fail } from '#core';
 import { eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
-import { readStep } from './steps.ts';
+import { readStep, unseen } from './steps.ts';
 
 /** Periods that the data does not cover wholly are marked: their share can only grow. */
 export const retention: AnswerKind = {
@@ -45,13 +45,13 @@ LEFT JOIN returned AS r ON r.cohort = s.cohort AND r.period = p.period
 WHERE s.cohort + to_${grain}s(CAST(p.period AS INTEGER)) <= l.day ORDER BY s.cohort, p.period`;
   },
   evidence(given, setting) {
-    const { events, columns } = parts(given, setting);
+    const { events, asked, columns } = parts(given, setting);
     return eventEvidence(
       'retention',
       events,
       given,
       setting,
-      [`SELECT 6, 'visitors', CAST(count(DISTINCT "user") AS VARCHAR) FROM used`],
+      [`SELECT 6, 'visitors', CAST(count(DISTINCT "user") AS VARCHAR) FROM used`, ...asked.map(unseen)],
       [],
       columns,
     );
@@ -66,6 +66,7 @@ function parts(given: Given, setting: Setting) {
   if (periods < 1 || periods > 60) fail('ANSWER_OPTION', { answer: 'retention', option: 'periods', problem: 'it is from 1 to 60' });
   return {
     events,
+    asked: [start, back].filter((step) => step !== null),
     start: start?.condition ?? null,
     back: back?.condition ?? null,
     columns: [...(start?.columns ?? []), ...(back?.columns ?? [])],

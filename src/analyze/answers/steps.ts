@@ -10,6 +10,10 @@ export interface Step {
   readonly columns: readonly string[];
 }
 
+/** A caveat where none of the events that count is the one that was asked for: mistyped, or not collected. */
+export const unseen = ({ name, condition }: Step): string =>
+  `SELECT 8, 'caveat: no event is ' || ${literal(name)}, '0' FROM used WHERE ${condition} HAVING count(*) = 0`;
+
 /** Errors: ANSWER_OPTION, ANSWER_COLUMN. */
 export function readStep(answer: string, option: string, text: string, { table }: Events): Step {
   const match = /^([^:=]+?)(?::([A-Za-z_][\w]*)=(.*))?$/s.exec(text);
