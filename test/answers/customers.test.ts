@@ -111,6 +111,20 @@ describe('dropoff', () => {
       [-3.162, 3.162],
     );
     assert.equal(facts['reached step 1'], '40');
+    // Three of a kind say nothing, however they left: fewer than 5 of them could be expected to leave or to stay.
+    const few = Array.from({ length: 3 }, (_, at) => `('a', 'v${at}', 0, 'watch')`);
+    await warehouse.make(
+      `INSERT INTO main.events SELECT event, u, TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_minutes(m), device FROM (VALUES ${few.join(', ')}) AS e(event, u, m, device)`,
+    );
+    const { rows: more } = await warehouse.run('dropoff', { events: 'main.events', steps: 'a,b' });
+    assert.deepEqual(
+      more.map((row) => [row['value'], row['reached'], row['z'] === null]),
+      [
+        ['desk', 20, false],
+        ['phone', 20, false],
+        ['watch', 3, true],
+      ],
+    );
     await assert.rejects(warehouse.run('dropoff', { events: 'main.events', steps: 'a,b', step: 2 }), { code: 'ANSWER_OPTION' });
   });
 });

@@ -8,7 +8,8 @@ const usual = ['device', 'browser', 'country', 'source', 'medium', 'channel', 'o
 
 /**
  * Those who reached a step and left there beside those who went on, by their properties (a unit's first value). z compares the share that
- * leaves among a value's units with that of all others (two proportions, pooled): above 3 it is hardly chance, whatever its cause.
+ * leaves among a value's units with that of all others (two proportions, pooled): above 3 it is hardly chance, whatever its cause. Where
+ * fewer than 5 would be expected in any of the four cells it says nothing (Cochran 1954) and is NULL.
  */
 export const dropoff: AnswerKind = {
   name: 'dropoff',
@@ -37,9 +38,9 @@ compared AS (
 )
 SELECT property, value, reached, gone AS left_here, reached - gone AS stayed, round(gone / reached, 6) AS share_left,
   round((all_gone - gone) / nullif(all_reached - reached, 0), 6) AS share_left_others,
-  round((gone / reached - (all_gone - gone) / nullif(all_reached - reached, 0))
-    / nullif(sqrt(all_gone / all_reached * (1 - all_gone / all_reached) * (1 / reached + 1 / nullif(all_reached - reached, 0))), 0), 3) AS z
-FROM compared ORDER BY abs(z) DESC NULLS LAST, property, value`;
+  CASE WHEN least(reached, all_reached - reached) * least(all_gone, all_reached - all_gone) / all_reached >= 5 THEN round((gone / reached - (all_gone - gone) / nullif(all_reached - reached, 0))
+    / nullif(sqrt(all_gone / all_reached * (1 - all_gone / all_reached) * (1 / reached + 1 / nullif(all_reached - reached, 0))), 0), 3) END AS z
+FROM compared ORDER BY abs(z) DESC NULLS LAST, reached DESC, property, value`;
   },
   evidence(given, setting) {
     const { step, properties } = parts(given, setting);

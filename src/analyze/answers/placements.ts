@@ -101,7 +101,7 @@ SELECT ${list}, impressions, clicks, round(clicks / nullif(impressions, 0), 6) A
 FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
   },
   evidence(given, setting) {
-    const { events, kinds, costs, asOf } = parts(given, setting);
+    const { events, kinds, costs, asOf, digits } = parts(given, setting);
     const orders = (fact: string, condition: string) =>
       `SELECT 6, '${fact}', CAST(count(*) AS VARCHAR) || ' worth ' || CAST(CAST(coalesce(sum(value), 0) AS DECIMAL(38,${digits})) AS VARCHAR) FROM purchase${condition}`;
     const more = [
