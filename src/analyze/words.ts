@@ -6,7 +6,7 @@ export function queryError(thrown: unknown, sql: string): MillraceError {
   const problem = message
     .split('\n', 1)[0]!
     .replace(/^[A-Za-z ]*Error: /, '')
-    .replace(/[.\s]+$/, '')
+    .replace(/[.!\s]+$/, '')
     .slice(0, 1000);
   if (/^Out of Memory Error/i.test(message)) return new MillraceError('QUERY_MEMORY', {}, thrown);
   if (

@@ -512,6 +512,8 @@ export interface ShopAnswer extends QueryAnswer {
     /** The same in one line. */
     line: string;
   };
+  /** How the rows are best drawn, in the words of a dashboard's tile; null where their types say it. */
+  chart: { kind: string; x: string; y: readonly string[]; series?: string; unit?: string } | null;
 }
 
 /** POST /v1/answers/:name with `show`. */
@@ -568,6 +570,8 @@ export interface ModelAnswer {
     stddev: number | null;
     category_count: number | null;
     null_count: number;
+    /** Of text: the most frequent values in training, the most frequent first; of numbers: the edges of tenths. */
+    reference?: { levels?: readonly string[]; edges?: readonly number[] };
   }[];
   /** How it was made and how good it is. */
   report: ModelReport | null;
@@ -597,6 +601,10 @@ export interface ModelReport {
         trueNegatives: number;
       }[]
     | null;
+  /** What acting on a right one brings and acting on any costs, where the training was told. */
+  money?: { hit: number; contact: number } | null;
+  /** The report in sentences. */
+  card?: { readonly en: readonly string[]; readonly ko: readonly string[] };
   stopped: boolean;
 }
 

@@ -6,7 +6,8 @@ const known = new Map<string, Intl.NumberFormat>();
 /** Numbers as the reader's language writes them, with the unit. `short` is for axes and big numbers: 1.2M. */
 export function formatter(look: Look, unit: string | undefined, short = false): Format {
   const options: Intl.NumberFormatOptions = short
-    ? { notation: 'compact', maximumFractionDigits: 1 }
+    ? // Korean counts in ten thousands, so that four digits are usual: 1,247.8만.
+      { notation: 'compact', maximumFractionDigits: 1, useGrouping: true }
     : { maximumFractionDigits: unit === '%' ? 1 : 2 };
   if (unit === '%') return wrap(numbers(look.locale, { style: 'percent', maximumFractionDigits: 1 }));
   if (unit !== undefined && isCurrency(unit))

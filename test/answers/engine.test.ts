@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { answers } from '#analyze';
+import { defaultLook, draw, pick } from '#visualize';
 import { fillShop, openWarehouse, type Row, type Warehouse } from './fixture.ts';
 
 /** What each answer is asked with in the checks that hold for all of them. */
@@ -65,6 +66,11 @@ describe('every answer', () => {
       const literal = (value: unknown) => (typeof value === 'number' ? String(value) : `'${value}'`);
       const call = Object.entries(given).map(([key, value]) => `${key} := ${literal(value)}`);
       assert.deepEqual(settled(await warehouse.ask(`FROM answers.${name}(${call.join(', ')}) AS own`)), settled(ran.rows));
+    });
+
+    test(`${name}: the chart that it names, or else the one that fits, can be drawn from its rows`, async () => {
+      const { chart, data } = await warehouse.run(name, asked[name]);
+      assert.ok(['option', 'table', 'number'].includes(draw(chart ?? pick(data), data, defaultLook).kind));
     });
 
     test(`${name}: says on what it stands`, async () => {

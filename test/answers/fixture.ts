@@ -6,6 +6,7 @@ import { type Answers, type DefinitionKind, openAnalyst, openAnswers } from '#an
 import type { Principal, Topic } from '#core';
 import { recogniseExport, type ShopOptions, shopDataset, simulateShop, type Truth } from '#simulate';
 import { openStore, type Store } from '#store';
+import type { ChartSpec, Data } from '#visualize';
 import { parseTopic } from '#workspace';
 
 // biome-ignore lint/suspicious/noExplicitAny: a row's cells are whatever the answer gives.
@@ -16,13 +17,18 @@ export interface Ran {
   readonly rows: readonly Row[];
   readonly facts: Readonly<Record<string, string>>;
   readonly sql: string;
+  /** The chart that the answer names. */
+  readonly chart: ChartSpec | null;
+  /** The rows as they were answered. */
+  readonly data: Data;
 }
 
 interface Body {
-  readonly columns: { name: string }[];
+  readonly columns: Data['columns'] & { name: string }[];
   readonly rows: unknown[][];
   readonly evidence: { facts: { fact: string; value: string }[] };
   readonly sql: string;
+  readonly chart: ChartSpec | null;
 }
 
 export interface Warehouse {
@@ -73,6 +79,8 @@ export async function openWarehouse(timeZone = 'UTC'): Promise<Warehouse> {
         rows: named(body),
         facts: Object.fromEntries(body.evidence.facts.map(({ fact, value }) => [fact, value])),
         sql: body.sql,
+        chart: body.chart,
+        data: { columns: body.columns, rows: body.rows },
       };
     },
     async ask(sql) {

@@ -34,6 +34,7 @@ SELECT s.cohort, s.customers AS size, date_diff('${grain}', s.cohort, o.period) 
 FROM sale AS o JOIN first AS f USING (customer) JOIN size AS s USING (cohort)
 GROUP BY s.cohort, s.customers, o.period ORDER BY s.cohort, o.period`;
   },
+  chart: () => ({ kind: 'cohort', x: 'cohort', series: 'period', y: ['net'] }),
   evidence(given, setting) {
     const aside = (reason: string, condition: string) =>
       `SELECT 2, 'set aside: ${reason}', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${condition} HAVING count(*) > 0`;

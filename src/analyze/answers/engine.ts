@@ -46,7 +46,7 @@ export interface Answers {
   metrics(): readonly Metric[];
   /** Errors: ANSWER_*, METRIC_*, JOURNEY_UNKNOWN, DEFINITION_*. */
   show(asked: Pick<Asked, 'who' | 'answer' | 'options'>): Promise<Shown>;
-  /** JSON: the analyst's answer with `answer`, `sql` and `evidence` before it. Errors: those of `show`, METRIC_JOIN, SQL_*, QUERY_*. */
+  /** JSON: the analyst's answer with `answer`, `sql`, `evidence` and `chart` before it. Errors: those of `show`, METRIC_JOIN, SQL_*, QUERY_*. */
   run(asked: Asked): Promise<Answer>;
   /** A statement with its calls of answers.NAME(…) replaced by their queries; guards run first. */
   expand(sql: string, who: Principal): Promise<string>;
@@ -139,7 +139,7 @@ export function newAnswers(
       if (store.batch() !== before) facts.push({ fact: 'caveat: records arrived meanwhile (batch)', value: String(store.batch()) });
       const line = facts.map(({ fact, value }) => `${fact}: ${value}`).join('; ');
       const head = Buffer.from(
-        `{"answer":${JSON.stringify(kind.name)},"sql":${JSON.stringify(sql)},"evidence":${JSON.stringify({ facts, line })},`,
+        `{"answer":${JSON.stringify(kind.name)},"sql":${JSON.stringify(sql)},"evidence":${JSON.stringify({ facts, line })},"chart":${JSON.stringify(kind.chart?.(given) ?? null)},`,
       );
       return { ...result, bytes: result.bytes - 1 + head.length, body: Readable.from(spliced(head, result.body)) };
     },

@@ -46,6 +46,11 @@ SELECT step, name, ${by === null ? '' : '"by", '}entered,
   median_seconds, p90_seconds
 FROM counted ORDER BY ${by === null ? '' : '"by", '}step`;
   },
+  chart: (given) => ({
+    ...(given['by'] === null ? { kind: 'funnel' } : { kind: 'bar', series: 'by' }),
+    x: 'name',
+    y: ['entered'],
+  }),
   evidence(given, setting) {
     const { events, steps } = funnelOf(given, setting);
     const more = steps.map(

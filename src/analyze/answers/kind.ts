@@ -40,6 +40,15 @@ export interface NamedView {
   readonly sql: string;
 }
 
+/** How an answer's rows are best drawn, in the words of a dashboard's tile. */
+export interface AnswerChart {
+  readonly kind: string;
+  readonly x: string;
+  readonly y: readonly string[];
+  readonly series?: string;
+  readonly unit?: string;
+}
+
 /**
  * A question that the shop asks, as an entry of the registry: options in, readable SQL out. `sql` is what a user can open and fork;
  * `evidence` gives rows (fact, value) that say on what the answer stands. Both are pure and read only what `setting` names.
@@ -52,12 +61,19 @@ export interface AnswerKind extends Entry {
   fit?(given: Given, setting: Setting): Fit;
   /** The views that keep the answer fresh at the least cost, each after those that it reads; absent: its own statement as one view. */
   views?(given: Given, setting: Setting): readonly NamedView[];
+  /** Where the columns' types alone do not say it; null where they do. */
+  chart?(given: Given): AnswerChart | null;
 }
 
 /** Options that all answers about events have. */
 export const eventOptions: readonly Option[] = [
-  { name: 'events', type: 'text', summary: 'The table of events, schema.name. Default: raw.events, else raw.ga_hits.' },
-  { name: 'orders', type: 'text', summary: 'The table of orders. Default: shop.orders, else main.orders, where there is one.' },
-  { name: 'from', type: 'text', summary: 'The first day, YYYY-MM-DD in the workspace’s zone.' },
-  { name: 'to', type: 'text', summary: 'The last day.' },
+  { name: 'events', type: 'text', of: 'table', summary: 'The table of events, schema.name. Default: raw.events, else raw.ga_hits.' },
+  {
+    name: 'orders',
+    type: 'text',
+    of: 'table',
+    summary: 'The table of orders. Default: shop.orders, else main.orders, where there is one.',
+  },
+  { name: 'from', type: 'text', of: 'day', summary: 'The first day, YYYY-MM-DD in the workspace’s zone.' },
+  { name: 'to', type: 'text', of: 'day', summary: 'The last day.' },
 ];

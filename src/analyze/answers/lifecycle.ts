@@ -52,5 +52,6 @@ staged AS (
 )
 ${shown}`;
   },
+  chart: (given) => (given['rows'] === 'customers' ? null : { kind: 'stacked', x: 'period', series: 'stage', y: ['customers'] }),
   evidence: (given, setting) => orderEvidence('lifecycle', needOrders(given, setting), given, setting, asides('lifecycle', given, setting)),
 };

@@ -10,7 +10,7 @@ export const metric: AnswerKind = {
   title: 'A figure that is defined once',
   summary: 'A metric of metrics/*.yaml, by time and by its dimensions.',
   options: [
-    { name: 'metric', type: 'text', required: true, summary: 'The definition: metrics/<name>.yaml.' },
+    { name: 'metric', type: 'text', of: 'metric', required: true, summary: 'The definition: metrics/<name>.yaml.' },
     { name: 'by', type: 'list', summary: 'Dimensions of the metric.' },
     {
       name: 'grain',

@@ -37,6 +37,7 @@ FROM numbered WHERE step <= ${depth} GROUP BY step, node, target
 QUALIFY row_number() OVER (PARTITION BY step ORDER BY sessions DESC, source, target) <= ${top}
 ORDER BY step, sessions DESC, source, target`;
   },
+  chart: () => ({ kind: 'sankey', x: 'source', series: 'target', y: ['sessions'] }),
   evidence(given, setting) {
     const { events, start } = parts(given, setting);
     return eventEvidence(

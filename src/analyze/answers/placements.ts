@@ -38,7 +38,7 @@ export const placements: AnswerKind = {
     { name: 'days', type: 'integer', default: 30, summary: 'How many, with window=days.' },
     { name: 'kinds', type: 'list', default: 'promotion,list', summary: 'Which places: any of promotion, list, page.' },
     { name: 'experiments', type: 'list', summary: 'Experiments whose definition names a placement, for `randomised` (by=placement).' },
-    { name: 'as_of', type: 'text', summary: 'A day, YYYY-MM-DD: what was known then stands beside what is known now.' },
+    { name: 'as_of', type: 'text', of: 'day', summary: 'A day, YYYY-MM-DD: what was known then stands beside what is known now.' },
     { name: 'digits', type: 'integer', default: 2, summary: 'Decimal digits of the currency (0 for KRW).' },
     {
       name: 'bootstrap',

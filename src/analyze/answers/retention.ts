@@ -44,6 +44,7 @@ FROM size AS s CROSS JOIN range(${periods} + 1) AS p(period) CROSS JOIN last AS 
 LEFT JOIN returned AS r ON r.cohort = s.cohort AND r.period = p.period
 WHERE s.cohort + to_${grain}s(CAST(p.period AS INTEGER)) <= l.day ORDER BY s.cohort, p.period`;
   },
+  chart: () => ({ kind: 'cohort', x: 'cohort', series: 'period', y: ['share'], unit: '%' }),
   evidence(given, setting) {
     const { events, asked, columns } = parts(given, setting);
     return eventEvidence(

@@ -22,6 +22,13 @@ export const cohort: Chart = {
     if (picture.kind !== 'option') return picture;
     const format = formatter(look, spec.unit, true);
     const [series] = picture.option.series as { data: (number | null)[][] }[];
+    const [low, high] = extent(series!.data.map((cell) => cell[2] ?? null));
+    // On a strong shade the figure takes the ground's colour.
+    const strong = (value: number | null) => value !== null && high > low && (value - low) / (high - low) > 0.55;
+    const cells = series!.data.map((value) => ({
+      value,
+      ...(strong(value[2] ?? null) && { label: { color: look.dark ? ink(look).ground : '#ffffff' } }),
+    }));
     const few = new Set(data.rows.map((row) => label(row[period]))).size * 44 < look.width;
     const values = {
       show: few,
@@ -29,6 +36,11 @@ export const cohort: Chart = {
       color: ink(look).text,
       formatter: (cell: { value: (number | null)[] }) => format(number(cell.value[2])),
     };
-    return { ...picture, option: { ...picture.option, series: [{ ...series, label: values }] as never } };
+    return { ...picture, option: { ...picture.option, series: [{ ...series, data: cells, label: values }] as never } };
   },
 };
+
+/** As the shades go: from 0, or from what is below it. */
+function extent(values: readonly (number | null)[]): [number, number] {
+  return values.reduce<[number, number]>(([low, high], value) => [Math.min(low, value ?? low), Math.max(high, value ?? high)], [0, 0]);
+}

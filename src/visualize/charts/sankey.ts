@@ -6,11 +6,14 @@ import { base, plain, tooltip } from '../frame.ts';
 import { ink } from '../theme.ts';
 
 const mostLinks = 60;
+/** A node's name needs so many px. */
+const nodeRoom = 18;
 
 export const sankey: Chart = {
   name: 'sankey',
   title: 'Paths',
-  summary: 'How much flows from one step to the next: source, target, amount. The largest sixty flows are drawn.',
+  summary:
+    'How much flows from one step to the next: source, target, amount. The largest flows are drawn, at most sixty, as far as their names find room.',
   options: [],
   fit: ({ categories, times, measures, negative, rows }) =>
     categories === 2 && times === 0 && measures === 1 && !negative && rows > 2 ? 0.4 : 0,
@@ -24,7 +27,7 @@ export const sankey: Chart = {
       .map((row) => ({ source: `${label(row[x])} `, target: ` ${label(row[series])}`, value: number(row[column]) ?? 0 }))
       .filter(({ value }) => value > 0)
       .sort((a, b) => b.value - a.value);
-    const links = all.slice(0, mostLinks);
+    const links = inSight(all, Math.max(4, Math.floor(look.height / nodeRoom)));
     const whole = formatter(look, spec.unit);
     return {
       kind: 'option',
@@ -55,7 +58,7 @@ export const sankey: Chart = {
             top: 8,
             bottom: 8,
             nodeWidth: 10,
-            nodeGap: 8,
+            nodeGap: 10,
             label: {
               color: ink(look).text,
               fontSize: 12,
@@ -71,3 +74,23 @@ export const sankey: Chart = {
     };
   },
 };
+
+interface Flow {
+  readonly source: string;
+  readonly target: string;
+  readonly value: number;
+}
+
+/** The first flows whose nodes find room on both sides: later ones between nodes that stand there already are taken too. */
+function inSight(flows: readonly Flow[], most: number): Flow[] {
+  const [sources, targets] = [new Set<string>(), new Set<string>()];
+  const fits = (side: Set<string>, name: string) => side.has(name) || side.size < most;
+  return flows
+    .filter(({ source, target }) => {
+      if (!fits(sources, source) || !fits(targets, target)) return false;
+      sources.add(source);
+      targets.add(target);
+      return true;
+    })
+    .slice(0, mostLinks);
+}
