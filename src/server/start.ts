@@ -10,6 +10,7 @@ import { checkListen } from '#guard';
 import { openFront } from '#platform';
 import { http } from '#run';
 import { guarded } from './guarded.ts';
+import { sendPage } from './routes/console.ts';
 import { routes } from './routes/index.ts';
 
 /** How long a stop waits for bodies that are being sent. */
@@ -57,7 +58,12 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
   app.decorate('uptime', () => (performance.now() - began) / 1000);
   guarded(app, front.guard);
   for (const route of routes) route(app, front);
-  app.setNotFoundHandler((request) => fail('ROUTE_UNKNOWN', { method: request.method, path: request.url.slice(0, 200) }));
+  app.setNotFoundHandler((request, reply) => {
+    // A person who mistyped an address gets the console, which says so; programs get the error.
+    const isPage = request.method === 'GET' && !/^\/(v1|assets)\//.test(request.url);
+    if (isPage && /\btext\/html\b/.test(request.headers.accept ?? '')) return sendPage(reply.code(404));
+    return fail('ROUTE_UNKNOWN', { method: request.method, path: request.url.slice(0, 200) });
+  });
   app.setErrorHandler((thrown, request, reply) => {
     const error = worded(thrown);
     if (error.code === 'INTERNAL') logger.error({ event: 'internal', method: request.method, url: request.url, err: thrown });

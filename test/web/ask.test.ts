@@ -234,7 +234,7 @@ describe('questions on one workspace', () => {
         await form.getByRole('textbox', { name: 'Title' }).fill(`By ${kind}`);
         await form.getByRole('combobox', { name: kind }).click();
         await page.getByRole('option', { name: option }).click();
-        if (kind === 'Answer') await form.getByRole('textbox', { name: 'metric' }).fill('revenue');
+        if (kind === 'Answer') await form.locator('.options').getByLabel('Metric').fill('revenue');
         await shot(`tile-form-${kind.toLowerCase()}`);
         await form.getByRole('button', { name: 'Apply' }).click();
         await form.waitFor({ state: 'detached' });

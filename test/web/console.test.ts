@@ -304,6 +304,70 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('the settings open by the keyboard, are sound, and change the language at once', async (t) => {
+    const { address, adminToken } = server();
+    const { page, complaints, violations, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    const button = page.getByRole('button', { name: 'Settings' });
+    await button.press('Enter');
+    await page.getByText('한국어', { exact: true }).waitFor();
+    assert.deepEqual(await violations(), []);
+    await page.getByText('한국어', { exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: '홈' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByText('한국어', { exact: true }).waitFor({ state: 'hidden' });
+    assert.deepEqual(complaints, []);
+  });
+
+  test('an address that is no page says so in the console; a program gets the error', async (t) => {
+    const { address, adminToken } = server();
+    const { page, complaints, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/dashbords`);
+    await page.getByRole('heading', { level: 1, name: 'There is no such page.' }).waitFor();
+    await page.getByRole('button', { name: 'Home' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
+    assert.deepEqual(complaints, []);
+    for (const [path, accept] of [
+      ['/dashbords', '*/*'],
+      ['/v1/nothing', 'text/html'],
+      ['/assets/nothing.js', 'text/html'],
+    ] as const) {
+      const { status, text } = await send(address, 'GET', path, { accept });
+      assert.equal(status, 404, path);
+      assert.match(text, /ROUTE_UNKNOWN/, path);
+    }
+  });
+
+  test('the answer before stays in sight while the next one is waited for', async (t) => {
+    const { address, adminToken } = server();
+    const { page, complaints, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/ask#${new URLSearchParams({ sql: 'SELECT 41 AS before' })}`);
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.getByRole('cell', { name: '41' }).waitFor();
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route('**/v1/query', async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.locator('.cm-content').click();
+    await page.keyboard.press('Control+a');
+    // Typed over what is selected, Chromium itself would keep its look in a style attribute, which the policy refuses.
+    await page.keyboard.press('Delete');
+    await page.keyboard.insertText('SELECT 42 AS after');
+    await page.keyboard.press('Control+Enter');
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    assert.equal(await page.locator('[aria-busy="true"]').getByRole('cell', { name: '41' }).count(), 1);
+    answer();
+    await page.getByRole('cell', { name: '42' }).waitFor();
+    assert.equal(await page.getByRole('cell', { name: '41' }).count(), 0);
+    assert.deepEqual(complaints, []);
+  });
+
   test('everything is reached by the keyboard: skip link, find, and back to the page', async (t) => {
     const { address, adminToken } = server();
     const { page, complaints, enter } = await visit(t, { language: 'en', scheme: 'dark', width: 1440 });

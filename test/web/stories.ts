@@ -286,7 +286,11 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await page.getByRole('link', { name: 'main.stays' }).click();
     await page.getByRole('heading', { name: words.model_confusion }).waitFor();
     await page.locator('.narrow tbody tr').nth(1).waitFor();
-    await page.getByRole('textbox', { name: 'channel' }).fill('Referral');
+    const channel = page.locator('.inputs').getByLabel('channel', { exact: true });
+    // It begins with the most frequent one, and offers the others.
+    assert.equal(await channel.inputValue(), 'Organic Search');
+    await channel.click();
+    await page.getByRole('option', { name: 'Referral' }).click();
     await page.getByRole('button', { name: words.model_predict, exact: true }).click();
     await page.locator('.predicted').waitFor();
     await page.getByRole('button', { name: words.model_compare, exact: true }).click();

@@ -11,8 +11,10 @@ import { en } from '../../web/words/en.ts';
 import { errorsKo } from '../../web/words/errors-ko.ts';
 import { factsKo, factValuesKo } from '../../web/words/facts-ko.ts';
 import { ko } from '../../web/words/ko.ts';
-import { optionsKo } from '../../web/words/options-ko.ts';
+import { optionNamesKo, optionsKo } from '../../web/words/options-ko.ts';
+import { reasonsKo } from '../../web/words/reasons-ko.ts';
 import { remediesKo } from '../../web/words/remedies-ko.ts';
+import { reportKo } from '../../web/words/report-ko.ts';
 import { root } from './server.ts';
 
 const braces = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
@@ -80,19 +82,70 @@ test('every answer has a title and a summary in Korean, and nothing else has', (
   for (const { title, summary } of Object.values(answersKo)) assert.ok(/[가-힣]/.test(title) && /[가-힣]/.test(summary), title);
 });
 
-test('every option of an answer is described in Korean, and nothing else is', () => {
-  const used = new Set<string>();
-  for (const { name: answer, options } of answers) {
-    for (const { name } of options) {
-      const key = [`${answer}.${name}`, name].find((each) => each in optionsKo);
-      assert.ok(key !== undefined && /[가-힣]/.test(optionsKo[key]!), `${answer}.${name}`);
-      used.add(key);
+test('every option of an answer is called and described in Korean, and nothing else is', () => {
+  for (const words of [optionsKo, optionNamesKo]) {
+    const used = new Set<string>();
+    for (const { name: answer, options } of answers) {
+      for (const { name } of options) {
+        const key = [`${answer}.${name}`, name].find((each) => each in words);
+        assert.ok(key !== undefined && /[가-힣]/.test(words[key]!), `${answer}.${name}`);
+        used.add(key);
+      }
     }
+    assert.deepEqual(
+      Object.keys(words).filter((key) => !used.has(key)),
+      [],
+    );
   }
+});
+
+test('whatever a record is refused for is said in Korean', () => {
+  for (const [code, { what }] of Object.entries(catalogue) as [string, ErrorEntry][]) {
+    if (!code.startsWith('RECORD_')) continue;
+    // Of the id one of the problems that it is refused for: others are said in English.
+    const said = what(new Proxy({}, { get: (_all, key) => (code === 'RECORD_ID' && key === 'problem' ? 'is empty' : 'x') }));
+    assert.match(phrased(said, reasonsKo), /[가-힣]/, said);
+  }
+  for (const [english, korean] of reasonsKo) assert.deepEqual(braces(korean), braces(english), english);
+});
+
+test('every sentence of a model’s report is said in Korean, and no phrase is left over', () => {
+  const folder = join(root, 'src', 'learn');
+  const source = ['auto/warnings.ts', 'auto/arrival.ts', 'auto/split.ts', 'auto/judge.ts', 'read.ts']
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('\n');
+  const filled = (text: string) => text.replace(/\$\{how\}/g, 'alike').replace(/\$\{[^}]*\}/g, 'x');
+  const warnings = [...source.matchAll(/text:\s*(?:`([^`]+)`|'([^']+)')|const text =\s*(?:`([^`]+)`|'([^']+)');/g)]
+    .map(([, ...found]) => filled(found.find((each) => each !== undefined)!))
+    // Put together from parts, below.
+    .filter((text) => !/^("x" is not learned from: x|x: it is not known|"x" alone x)/.test(text));
+  const told = [...source.matchAll(/tell\(\w+, `([^`]+)`\)/g)].map(([, text]) => filled(text!));
+  const splits = [...source.matchAll(/why: (?:`([^`]+)`|'([^']+)')/g)].map(([, a, b]) => filled((a ?? b)!));
+  const whys = splits.filter((text) => /^(rows look|as asked|"x" repeats)/.test(text));
+  // Of columns that are left out: those without a role in learning.
+  const dropped = [...source.matchAll(/role: '(?:id|constant|empty)', why: '([^']+)'/g)].map(
+    ([, why]) => `"x" is not learned from: ${why}.`,
+  );
+  const leaks = [...source.matchAll(/\? `(tells [^`]+)`|: `(tells [^`]+)`/g)].map(
+    ([, a, b]) => `"x" alone ${filled((a ?? b)!)}. If it is only known after the answer, leave it out (ignore) and train again.`,
+  );
+  const late = ['holds times', 'was written'].map((what) => `"x" ${what} after "x" in x of its rows`);
+  const lateText = [...late, '"x" is only filled where "x" is, which came too late'].map(
+    (text) => `${text}: it is not known when the answer is needed. Leave it out (ignore) and train again.`,
+  );
+  const time =
+    'neighbouring rows have similar answers (autocorrelation x) along "x", so a random split would let the model look into the future';
+  const all = [...warnings, ...told, ...whys, ...dropped, ...leaks, ...lateText, time];
+  assert.ok(all.length > 22, all.join('\n'));
   assert.deepEqual(
-    Object.keys(optionsKo).filter((key) => !used.has(key)),
+    all.filter((text) => phrased(text, reportKo) === text),
     [],
   );
+  for (const [english, korean] of reportKo) {
+    assert.deepEqual(braces(korean), braces(english), english);
+    for (const word of english.replace(/\{\w+\}/g, ' ').match(/[\w’]{4,}/g) ?? [])
+      assert.ok(source.includes(word), `no report says “${word}”: ${english}`);
+  }
 });
 
 test('every fact of an answer’s evidence is said in Korean, and no phrase is left over', () => {

@@ -125,6 +125,7 @@ function Tokens({ who }: { who: SessionAnswer }) {
         </Button>
       </div>
       {tokens.error !== null && <Problem trouble={tokens.error} onRetry={tokens.refresh} compact />}
+      {tokens.data?.length === 0 && <p className="faint calm">{t('tokens_none')}</p>}
       <ul className="items">
         {(tokens.data ?? []).map(({ name, role, topics, created, expires }) => (
           <li key={name} className="item">

@@ -1,8 +1,8 @@
-import { Button, Checkbox, NumberInput, SegmentedControl, Select, TextInput } from '@mantine/core';
-import { useMemo, useState } from 'react';
+import { Autocomplete, Button, Checkbox, NumberInput, SegmentedControl, Select, TextInput } from '@mantine/core';
+import { type ReactNode, useMemo, useState } from 'react';
 import type { Entry } from '#core';
-import { pick } from '#visualize';
-import type { AnswersAnswer, ShopAnswer } from '../../src/server/api.ts';
+import { type ChartSpec, pick } from '#visualize';
+import type { AnswersAnswer, CatalogAnswer, MetricsAnswer, ShopAnswer } from '../../src/server/api.ts';
 import { call, isAbort, Trouble } from '../api.ts';
 import { Chart } from '../chart/chart.tsx';
 import { Copied } from '../copy.tsx';
@@ -49,6 +49,9 @@ function Asking({ entry }: { entry: Entry }) {
   const { t, inWords } = useWords();
   const [values, setValues] = useState<Values>({});
   const [state, setState] = useState<State>({ kind: 'nothing' });
+  // Which tables are read is seldom for the asker to say.
+  const more = entry.options.filter(({ of, required }) => of === 'table' && required !== true);
+  const main = entry.options.filter((option) => !more.includes(option));
   const missing = entry.options.filter(({ name, required }) => required === true && (values[name] ?? '') === '');
   const run = async () => {
     const stop = new AbortController();
@@ -65,6 +68,15 @@ function Asking({ entry }: { entry: Entry }) {
       setState({ kind: 'failed', trouble: thrown });
     }
   };
+  const field = (option: Entry['options'][number]) => (
+    <Field
+      key={option.name}
+      answer={entry.name}
+      option={option}
+      value={values[option.name] ?? null}
+      onValue={(value) => setValues((held) => ({ ...held, [option.name]: value }))}
+    />
+  );
   return (
     <Page
       title={inWords(entry).title}
@@ -82,15 +94,13 @@ function Asking({ entry }: { entry: Entry }) {
           run();
         }}
       >
-        {entry.options.map((option) => (
-          <Field
-            key={option.name}
-            answer={entry.name}
-            option={option}
-            value={values[option.name] ?? null}
-            onValue={(value) => setValues((held) => ({ ...held, [option.name]: value }))}
-          />
-        ))}
+        {main.map(field)}
+        {more.length > 0 && (
+          <details className="more-options">
+            <summary>{t('answer_more')}</summary>
+            <div className="options">{more.map(field)}</div>
+          </details>
+        )}
         <div className="end-row">
           {state.kind === 'asking' ? (
             <Button variant="default" onClick={() => state.stop.abort()}>
@@ -123,15 +133,21 @@ export function Field({
   onValue: (value: Values[string]) => void;
 }) {
   const { optionInWords } = useWords();
-  const { name, required = false, choices } = option;
-  const summary = optionInWords(answer, option);
+  const { required = false, choices } = option;
+  const { name, summary } = optionInWords(answer, option);
   const usual = option.default === undefined || option.default === null ? '' : String(option.default);
-  const about = { label: name, description: summary, required, placeholder: usual };
+  const about = {
+    // What it is called in SQL, on the command line and over HTTP.
+    label: <span title={option.name}>{name}</span>,
+    description: summary,
+    required,
+    placeholder: usual,
+  };
   switch (option.type) {
     case 'boolean':
       return (
         <Checkbox
-          label={name}
+          label={about.label}
           description={summary}
           checked={String(value ?? option.default) === 'true'}
           onChange={({ currentTarget: { checked } }) => onValue(checked)}
@@ -159,9 +175,13 @@ export function Field({
         />
       );
     default:
+      if (option.of === 'table' || option.of === 'metric')
+        return <Named {...about} of={option.of} value={value === null ? '' : String(value)} onChange={onValue} />;
       return (
         <TextInput
           {...about}
+          // A tile's option may name a parameter of the dashboard ($from), which is no day.
+          type={option.of === 'day' && !String(value ?? '').startsWith('$') ? 'date' : 'text'}
           value={value === null ? '' : String(value)}
           onChange={({ currentTarget: { value: next } }) => onValue(next)}
         />
@@ -169,10 +189,33 @@ export function Field({
   }
 }
 
+/** A name among those that there are; others may be written too. */
+function Named({
+  of,
+  ...field
+}: {
+  of: 'table' | 'metric';
+  label: ReactNode;
+  description: string;
+  required: boolean;
+  placeholder: string;
+  value: string;
+  onChange: (value: string) => void;
+}) {
+  const names = useLive(`names of ${of}`, async (signal) =>
+    of === 'metric'
+      ? (await call<MetricsAnswer>('GET', '/v1/metrics', { signal })).metrics.map(({ name }) => name)
+      : (await call<CatalogAnswer>('GET', '/v1/catalog', { signal })).tables
+          .filter(({ origin }) => origin !== 'system')
+          .map(({ schema, name }) => `${schema}.${name}`),
+  );
+  return <Autocomplete {...field} data={names.data ?? []} limit={50} />;
+}
+
 function Answered({ answer }: { answer: ShopAnswer }) {
   const { t, inWords, factInWords, number, duration } = useWords();
   const facts = answer.evidence.facts.map(factInWords);
-  const spec = useMemo(() => pick(answer), [answer]);
+  const spec = useMemo<ChartSpec>(() => answer.chart ?? pick(answer), [answer]);
   const [view, setView] = useState<'chart' | 'table' | 'sql'>(spec.kind === 'table' ? 'table' : 'chart');
   if (answer.rows.length === 0) return <Empty>{t('result_none')}</Empty>;
   return (

@@ -1,4 +1,4 @@
-import { Button, Menu, SegmentedControl, Select, TextInput } from '@mantine/core';
+import { Button, Menu, SegmentedControl, Select, Skeleton, TextInput } from '@mantine/core';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { type ChartSpec, type Data, pick, previousOf, asked as statementOf, type Tile, type Values, valuesOf } from '#visualize';
 import type {
@@ -13,6 +13,7 @@ import type {
 import { ask, call, isAbort, Trouble } from '../api.ts';
 import { Chart } from '../chart/chart.tsx';
 import { ChartPicker } from '../chart/picker.tsx';
+import { commandKey } from '../command-key.ts';
 import { Copied } from '../copy.tsx';
 import { filledIn } from '../dashboards/tile.tsx';
 import { Why, type Wondered } from '../dashboards/why.tsx';
@@ -31,13 +32,17 @@ import { firstMetricQuestion, firstQuestion, metricSql, type Question, tableSql,
 import { queryPath, SaveQuery, SaveTile } from './save.tsx';
 
 const mostRows = 1_000_000;
+/** An answer of up to so many rows stays in sight while the next one is waited for: two large ones would fill the page's memory. */
+const mostKept = 50_000;
 const draft = 'millrace.draft';
 const lastWay = 'millrace.ask';
 
+type Answered = { kind: 'answered'; answer: QueryAnswer; sql: string; statement: string; params: Values };
+
 type State =
   | { kind: 'nothing' }
-  | { kind: 'running'; job: string; since: number; stop: AbortController }
-  | { kind: 'answered'; answer: QueryAnswer; sql: string; statement: string; params: Values }
+  | { kind: 'running'; job: string; since: number; stop: AbortController; before: Answered | null }
+  | Answered
   | { kind: 'stopped' }
   | { kind: 'failed'; trouble: Trouble };
 
@@ -53,7 +58,7 @@ function useAsking(): { state: State; run: (sql: string, values: Values) => Prom
     const stop = new AbortController();
     running.current = stop;
     const job = `console_${crypto.randomUUID()}`;
-    setState({ kind: 'running', job, since: Date.now(), stop });
+    setState((now) => ({ kind: 'running', job, since: Date.now(), stop, before: keptOf(now) }));
     try {
       const { sql: statement, params } = statementOf(sql, values);
       const sent = Object.keys(params).length > 0 ? { params } : {};
@@ -70,6 +75,12 @@ function useAsking(): { state: State; run: (sql: string, values: Values) => Prom
     }
   }, []);
   return { state, run, asked };
+}
+
+/** The answer that is in sight. */
+function keptOf(state: State): Answered | null {
+  if (state.kind === 'running') return state.before;
+  return state.kind === 'answered' && state.answer.row_count <= mostKept ? state : null;
 }
 
 /** What the address names is opened, also where only its last part changes. */
@@ -110,6 +121,7 @@ function Desk({ who }: { who: SessionAnswer }) {
     setHeld(opened.data);
   }, [opened.data]);
   const edits = who.role !== 'viewer';
+  const shown = state.kind === 'answered' ? state : state.kind === 'running' ? state.before : null;
   const open = (next: string, values: Readonly<Record<string, string>> = {}) => {
     setSql(next);
     setGiven(values);
@@ -172,7 +184,12 @@ function Desk({ who }: { who: SessionAnswer }) {
           onTile={edits ? () => setSaving({ kind: 'tile', tile: tileOf('', sql.trim().replace(/;$/, ''), null, null) }) : null}
         />
       )}
-      {state.kind === 'answered' && <Result answered={state} key={state.answer.job} first={way === 'click' ? 'chart' : 'table'} />}
+      {shown !== null && (
+        <div className={state.kind === 'running' ? 'stale' : undefined} aria-busy={state.kind === 'running'}>
+          <Result answered={shown} key={shown.answer.job} first={way === 'click' ? 'chart' : 'table'} />
+        </div>
+      )}
+      {state.kind === 'running' && shown === null && <ResultToCome />}
       {saving?.kind === 'tile' && <SaveTile tile={saving.tile} title={saving.tile.title} onClose={() => setSaving(null)} />}
       {saving?.kind === 'query' && (
         <SaveQuery
@@ -250,12 +267,12 @@ function Writing({
                   {t('save_query')}
                 </Button>
               )}
-              {onTile !== null && state.kind === 'answered' && (
-                <Button variant="default" onClick={onTile}>
+              {onTile !== null && (
+                <Button variant="default" onClick={onTile} disabled={state.kind !== 'answered'}>
                   {t('save_tile')}
                 </Button>
               )}
-              <Button onClick={runNow} disabled={sql.trim() === ''} rightSection={<kbd>⌘↵</kbd>}>
+              <Button className="ask-run" onClick={runNow} disabled={sql.trim() === ''} rightSection={<kbd>{commandKey}↵</kbd>}>
                 {t('run')}
               </Button>
             </>
@@ -484,7 +501,19 @@ function Running({ job, since, onStop }: { job: string; since: number; onStop: (
   );
 }
 
-function Result({ answered, first }: { answered: State & { kind: 'answered' }; first: 'table' | 'chart' }) {
+function ResultToCome() {
+  const { t } = useWords();
+  return (
+    <div role="status" aria-busy="true" aria-label={t('loading')}>
+      <Skeleton className="result-bar" height={40} width={280} />
+      <div className="result-body">
+        <Skeleton height="100%" />
+      </div>
+    </div>
+  );
+}
+
+function Result({ answered, first }: { answered: Answered; first: 'table' | 'chart' }) {
   const { answer, statement, params } = answered;
   const [wondering, setWondering] = useState<Wondered | null>(null);
   const { t, number, duration } = useWords();

@@ -1,5 +1,5 @@
 import { Menu, Skeleton, UnstyledButton, useComputedColorScheme } from '@mantine/core';
-import { type CSSProperties, type ReactNode, useMemo, useState } from 'react';
+import { type CSSProperties, type ReactNode, useEffect, useMemo, useState } from 'react';
 import {
   type ChartSpec,
   type Choice,
@@ -172,9 +172,9 @@ export function TileFrame({
         {error !== null ? (
           <Problem trouble={error} onRetry={answer.refresh} compact />
         ) : data === null || spec === null ? (
-          <Skeleton height="100%" />
+          <Waiting />
         ) : isBlank(data) ? (
-          <p className="faint tile-empty">{t('tile_empty')}</p>
+          <p className="faint tile-empty">{t(data.rows.length === 0 ? 'tile_empty' : 'tile_no_value')}</p>
         ) : (
           <Chart spec={spec} data={data} label={tile.title} previous={previous} marks={marks} onPick={onPick} onCell={onCell} />
         )}
@@ -182,6 +182,25 @@ export function TileFrame({
       {tools}
       {children}
     </section>
+  );
+}
+
+/** What takes long says that it still lives. */
+function Waiting() {
+  const { t, duration } = useWords();
+  const [since] = useState(Date.now);
+  const [now, setNow] = useState(since);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <div className="tile-waiting">
+      <Skeleton height="100%" />
+      {now - since > 2500 && (
+        <span className="small tabular">{t('running_for', { time: duration(Math.round((now - since) / 1000) * 1000) })}</span>
+      )}
+    </div>
   );
 }
 

@@ -100,7 +100,8 @@ function Source({ source }: { source: WhyTable }) {
   if (source.rows !== null) facts.push([t('why_rows'), number(source.rows)]);
   if (batches !== null) {
     const at = Date.parse(batches.committed);
-    facts.push([t('why_batches'), t('why_batch_range', { n: number(batches.count), first: batches.first, last: batches.last })]);
+    const { count, first, last } = batches;
+    facts.push([t('why_batches'), count === 1 ? t('why_batch_one', { first }) : t('why_batch_range', { n: number(count), first, last })]);
     facts.push([t('why_written'), ago(at), instant(at)]);
     if (batches.quarantined > 0 || batches.duplicates > 0)
       facts.push([

@@ -10,7 +10,7 @@ const listed = 200;
 
 /** What was refused, of one topic or of all (null), with the reason, and sending it through again. */
 export function Quarantine({ name, who }: { name: string | null; who: SessionAnswer }) {
-  const { t, ago, instant } = useWords();
+  const { t, ago, instant, reasonInWords } = useWords();
   const sees = who.role === 'admin' || who.role === 'editor';
   const rows = useLive(
     sees ? `quarantine ${name}` : null,
@@ -72,7 +72,7 @@ export function Quarantine({ name, who }: { name: string | null; who: SessionAns
               .map((row) => (
                 <li key={row.id}>
                   <div>
-                    <p>{row.reason}</p>
+                    <p>{reasonInWords(row.reason)}</p>
                     <p className="faint small">
                       {name === null && `${row.topic} · `}
                       <code>{row.code}</code> · <span title={instant(Date.parse(row.received))}>{ago(Date.parse(row.received))}</span>

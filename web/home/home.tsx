@@ -314,7 +314,7 @@ function Attention({
           title={t('attention_view', { name })}
           text={error === null ? t('attention_view_paused') : said(error)}
           href={`/data/${name.split('.').map(encodeURIComponent).join('/')}`}
-          action={t('look')}
+          action={t('open')}
         />
       )),
     ...(transfers?.transfers ?? [])
@@ -325,7 +325,7 @@ function Attention({
           title={t('attention_transfer', { name })}
           text={last!.report?.error ? said(last!.report.error) : ''}
           href={`/data/transfers/${encodeURIComponent(name)}`}
-          action={t('look')}
+          action={t('open')}
         />
       )),
     ...[...topics.data.problems, ...(views?.problems ?? []), ...(transfers?.problems ?? [])].map((problem) => (
@@ -402,7 +402,11 @@ function FirstSteps({ who }: { who: SessionAnswer }) {
         <div className="card">
           <h3>{t('first_mysql')}</h3>
           <p className="faint">{t('first_mysql_text')}</p>
-          {who.role === 'admin' && <Button onClick={() => go('/data/connect')}>{t('connect')}</Button>}
+          {who.role === 'admin' && (
+            <Button variant="default" onClick={() => go('/data/connect')}>
+              {t('connect')}
+            </Button>
+          )}
           <Copied text="millrace transfer guess mysql://reader@db.example.com/shop --save shop" />
         </div>
         <div className="card">

@@ -1,4 +1,4 @@
-import { Button, NumberInput, TextInput } from '@mantine/core';
+import { Autocomplete, Button, NumberInput, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import type { Data } from '#visualize';
 import type { ModelAnswer, ModelReport, PredictAnswer, QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
@@ -8,6 +8,7 @@ import { Copied } from '../copy.tsx';
 import { useLive } from '../live.ts';
 import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
+import { useMetric } from './metric.ts';
 
 /** How good a model is, by which columns, and what it says of a row that you type in. */
 export default function ModelPage({ name, who }: { name: string; who: SessionAnswer }) {
@@ -31,7 +32,9 @@ export default function ModelPage({ name, who }: { name: string; who: SessionAns
       <TryIt name={name} model={model.data} />
       {report !== null && <Importance report={report} />}
       {report?.confusion != null && <Confusion name={name} />}
-      {report?.thresholds != null && report.thresholds.length > 0 && <Money thresholds={report.thresholds} target={shown.target} />}
+      {report?.thresholds != null && report.thresholds.length > 0 && (
+        <Money thresholds={report.thresholds} target={shown.target} worth={report.money ?? null} />
+      )}
       {report !== null && <Leaderboard report={report} />}
       <Registry model={model.data} who={who} onChange={model.refresh} />
     </Page>
@@ -41,7 +44,8 @@ export default function ModelPage({ name, who }: { name: string; who: SessionAns
 const short = (value: number) => Number(value.toPrecision(4));
 
 function Scores({ report }: { report: ModelReport }) {
-  const { t, number } = useWords();
+  const { t, number, reportInWords, language } = useWords();
+  const metricOf = useMetric();
   return (
     <section className="card">
       <h2>{t('model_scores')}</h2>
@@ -49,15 +53,21 @@ function Scores({ report }: { report: ModelReport }) {
         <p className="warn">{t('model_not_judged')}</p>
       ) : (
         <p className="faint small">
-          {t('model_scores_on', { n: number(report.rows.judged), split: report.split.kind, why: report.split.why })}
+          {t('model_scores_on', {
+            n: number(report.rows.judged),
+            split: reportInWords(report.split.kind),
+            why: reportInWords(report.split.why),
+          })}
         </p>
       )}
       <dl className="figures in-card">
         {report.scores.map(({ metric, value, error }) => (
           <div key={metric}>
-            <dt className="faint small">{metric}</dt>
+            <dt className="faint small" title={metricOf(metric).about}>
+              {metricOf(metric).name}
+            </dt>
             <dd className="figure">
-              {number(short(value))} <span className="faint small">± {number(Number(error.toPrecision(2)))}</span>
+              {number(short(value))} <span className="faint small nowrap">± {number(Number(error.toPrecision(2)))}</span>
             </dd>
           </div>
         ))}
@@ -65,9 +75,9 @@ function Scores({ report }: { report: ModelReport }) {
       {report.rule !== null && (
         <p className={report.better ? undefined : 'warn'}>
           {t(report.better ? 'model_better' : 'model_not_better', {
-            rule: report.rule.text,
+            rule: reportInWords(report.rule.text),
             score: number(short(report.rule.score)),
-            metric: report.metric,
+            metric: metricOf(report.metric).name,
             gain: number(short(report.rule.gain)),
           })}
         </p>
@@ -75,9 +85,19 @@ function Scores({ report }: { report: ModelReport }) {
       {report.warnings.length > 0 && (
         <ul className="plain-list small warnings">
           {report.warnings.map(({ text }) => (
-            <li key={text}>{text}</li>
+            <li key={text}>{reportInWords(text)}</li>
           ))}
         </ul>
+      )}
+      {report.card !== undefined && (
+        <details className="in-words">
+          <summary>{t('model_in_words')}</summary>
+          <ul className="plain-list small">
+            {report.card[language].map((line) => (
+              <li key={line}>{line}</li>
+            ))}
+          </ul>
+        </details>
       )}
     </section>
   );
@@ -85,6 +105,7 @@ function Scores({ report }: { report: ModelReport }) {
 
 function Importance({ report }: { report: ModelReport }) {
   const { t } = useWords();
+  const metricOf = useMetric();
   const data = useMemo<Data>(
     () => ({
       columns: [
@@ -99,7 +120,7 @@ function Importance({ report }: { report: ModelReport }) {
   return (
     <section className="card">
       <h2>{t('model_importance')}</h2>
-      <p className="faint small">{t('model_importance_lead', { metric: report.metric })}</p>
+      <p className="faint small">{t('model_importance_lead', { metric: metricOf(report.metric).name })}</p>
       <div style={{ height: 60 + data.rows.length * 22 }}>
         <Chart spec={{ kind: 'bar', x: 'column', y: ['loss'] }} data={data} label={t('model_importance')} />
       </div>
@@ -153,11 +174,19 @@ function Confusion({ name }: { name: string }) {
   );
 }
 
-/** Which threshold earns the most, at what a right and a wrong yes are worth. */
-function Money({ thresholds, target }: { thresholds: NonNullable<ModelReport['thresholds']>; target: string }) {
+/** Which threshold earns the most, at what a right and a wrong yes are worth: at first as the training was told. */
+function Money({
+  thresholds,
+  target,
+  worth,
+}: {
+  thresholds: NonNullable<ModelReport['thresholds']>;
+  target: string;
+  worth: { hit: number; contact: number } | null;
+}) {
   const { t, number, share } = useWords();
-  const [gain, setGain] = useState<number | string>(100);
-  const [cost, setCost] = useState<number | string>(20);
+  const [gain, setGain] = useState<number | string>(worth === null ? 100 : worth.hit - worth.contact);
+  const [cost, setCost] = useState<number | string>(worth?.contact ?? 20);
   const data = useMemo<Data>(
     () => ({
       columns: [
@@ -176,7 +205,7 @@ function Money({ thresholds, target }: { thresholds: NonNullable<ModelReport['th
     <section className="card">
       <h2>{t('model_money')}</h2>
       <p className="faint small">{t('model_money_lead', { target })}</p>
-      <div className="filters">
+      <div className="filters money">
         <NumberInput label={t('model_gain')} value={gain} onChange={setGain} w={160} />
         <NumberInput label={t('model_cost')} value={cost} onChange={setCost} w={160} />
         <p role="status">{t('model_money_best', { threshold: share(Number(best[0])), profit: number(Number(best[1])) })}</p>
@@ -190,6 +219,7 @@ function Money({ thresholds, target }: { thresholds: NonNullable<ModelReport['th
 
 function Leaderboard({ report }: { report: ModelReport }) {
   const { t, number, duration } = useWords();
+  const metricOf = useMetric();
   const trials = useMemo(() => [...report.trials].sort((a, b) => a.score - b.score).slice(0, 20), [report]);
   return (
     <section className="card">
@@ -199,7 +229,7 @@ function Leaderboard({ report }: { report: ModelReport }) {
           <thead>
             <tr>
               <th>{t('model_trial')}</th>
-              <th className="end">{report.metric}</th>
+              <th className="end">{metricOf(report.metric).name}</th>
               <th className="end">{t('model_time')}</th>
             </tr>
           </thead>
@@ -219,14 +249,14 @@ function Leaderboard({ report }: { report: ModelReport }) {
   );
 }
 
-/** A row to try: it begins with the usual values. */
+/** A row to try: it begins with the usual values, the median of numbers and the most frequent text. */
 function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
   const { t, share, number } = useWords();
   const [values, setValues] = useState<Record<string, string>>(() =>
     Object.fromEntries(
       model.inputs.map(({ name: input }) => {
-        const { median, mean } = model.profile.find((each) => each.input === input) ?? { median: null, mean: null };
-        return [input, (median ?? mean) === null ? '' : String(median ?? mean)];
+        const known = model.profile.find((each) => each.input === input);
+        return [input, String(known?.median ?? known?.mean ?? known?.reference?.levels?.[0] ?? '')];
       }),
     ),
   );
@@ -260,15 +290,16 @@ function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
         }}
       >
         <div className="inputs">
-          {model.inputs.map(({ name: input, type }) => (
-            <TextInput
-              key={input}
-              label={input}
-              placeholder={type.toLowerCase()}
-              value={values[input] ?? ''}
-              onChange={({ currentTarget: { value: next } }) => setValues((held) => ({ ...held, [input]: next }))}
-            />
-          ))}
+          {model.inputs.map(({ name: input, type }) => {
+            const levels = model.profile.find((each) => each.input === input)?.reference?.levels ?? [];
+            const set = (next: string) => setValues((held) => ({ ...held, [input]: next }));
+            const field = { label: input, placeholder: type.toLowerCase(), value: values[input] ?? '' };
+            return levels.length > 0 ? (
+              <Autocomplete key={input} {...field} onChange={set} data={levels} filter={({ options }) => options} />
+            ) : (
+              <TextInput key={input} {...field} onChange={({ currentTarget: { value: next } }) => set(next)} />
+            );
+          })}
         </div>
         <div className="try-row">
           <Button type="submit">{t('model_predict')}</Button>
@@ -296,6 +327,7 @@ const numberOr = (text: string) => (Number.isNaN(Number(text)) ? text : Number(t
 /** Figures of a version beside the champion's, and whether they differ by more than chance. */
 function Compared({ version, rows }: { version: number; rows: QueryAnswer['rows'] }) {
   const { t, number } = useWords();
+  const metricOf = useMetric();
   const says = { candidate: t('model_version', { n: version }), baseline: t('model_champion'), unclear: t('model_unclear') };
   return (
     <Sideways label={t('model_compare')}>
@@ -313,12 +345,14 @@ function Compared({ version, rows }: { version: number; rows: QueryAnswer['rows'
         <tbody>
           {rows.map(([metric, baseline, candidate, difference, low, high, better]) => (
             <tr key={String(metric)}>
-              <th scope="row">{String(metric)}</th>
+              <th scope="row" title={metricOf(String(metric)).about}>
+                {metricOf(String(metric)).name}
+              </th>
               <td className="end tabular">{number(short(Number(baseline)))}</td>
               <td className="end tabular">{number(short(Number(candidate)))}</td>
               <td className="end tabular">
                 {number(short(Number(difference)))}{' '}
-                <span className="faint small">
+                <span className="faint small nowrap">
                   {number(short(Number(low)))} – {number(short(Number(high)))}
                 </span>
               </td>
@@ -333,6 +367,8 @@ function Compared({ version, rows }: { version: number; rows: QueryAnswer['rows'
 
 function Registry({ model, who, onChange }: { model: ModelAnswer; who: SessionAnswer; onChange: () => void }) {
   const { t, instant, number } = useWords();
+  const metricOf = useMetric();
+  const called: Readonly<Record<string, string>> = { champion: t('model_champion'), challenger: t('model_challenger') };
   const { name, versions, aliases } = model.model;
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [compared, setCompared] = useState<{ readonly version: number; readonly rows: QueryAnswer['rows'] } | null>(null);
@@ -363,41 +399,43 @@ function Registry({ model, who, onChange }: { model: ModelAnswer; who: SessionAn
       {trouble !== null && <Problem trouble={trouble} compact />}
       <ul className="items">
         {versions.map(({ version, created, by, metrics }) => (
-          <li key={version} className="item">
-            <div>
-              <p>
-                {t('model_version', { n: version })}{' '}
-                <span className="faint small">
-                  {Object.entries(aliases)
-                    .filter(([, its]) => its === version)
-                    .map(([alias]) => alias)
-                    .join(', ')}
-                </span>
-              </p>
-              <p className="faint small tabular">
-                {instant(Date.parse(created))} · {by} ·{' '}
-                {metrics
-                  .slice(0, 2)
-                  .map(({ metric, value }) => `${metric} ${number(short(value))}`)
-                  .join(' · ')}
-              </p>
-            </div>
-            {aliases['champion'] !== version && (
-              <div className="try-row">
-                <Button variant="default" onClick={() => compare(version)}>
-                  {t('model_compare')}
-                </Button>
-                {who.role !== 'viewer' && (
-                  <Button variant="default" onClick={() => promote(version)}>
-                    {t('model_promote')}
-                  </Button>
-                )}
+          <li key={version}>
+            <div className="item">
+              <div>
+                <p>
+                  {t('model_version', { n: version })}{' '}
+                  <span className="faint small">
+                    {Object.entries(aliases)
+                      .filter(([, its]) => its === version)
+                      .map(([alias]) => called[alias] ?? alias)
+                      .join(', ')}
+                  </span>
+                </p>
+                <p className="faint small tabular">
+                  {instant(Date.parse(created))} · {by} ·{' '}
+                  {metrics
+                    .slice(0, 2)
+                    .map(({ metric, value }) => `${metricOf(metric).name} ${number(short(value))}`)
+                    .join(' · ')}
+                </p>
               </div>
-            )}
+              {aliases['champion'] !== version && (
+                <div className="item-actions">
+                  <Button variant="default" onClick={() => compare(version)}>
+                    {t('model_compare')}
+                  </Button>
+                  {who.role !== 'viewer' && (
+                    <Button variant="default" onClick={() => promote(version)}>
+                      {t('model_promote')}
+                    </Button>
+                  )}
+                </div>
+              )}
+            </div>
+            {compared?.version === version && <Compared version={version} rows={compared.rows} />}
           </li>
         ))}
       </ul>
-      {compared !== null && <Compared version={compared.version} rows={compared.rows} />}
       <Copied text={versions.find(({ version }) => version === model.version)!.query} />
     </section>
   );

@@ -5,10 +5,12 @@ import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
 import { Empty, Page, Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
+import { useMetric } from './metric.ts';
 
 /** Every model with its champion's main figures, and what is being trained. */
 export default function Models({ who }: { who: SessionAnswer }) {
   const { t, ago, instant, number } = useWords();
+  const metricOf = useMetric();
   const list = useLive('models', (signal) => call<ModelsAnswer>('GET', '/v1/models', { signal }), 5_000);
   const trainings = useLive('trainings', (signal) => call<TrainingsAnswer>('GET', '/v1/trainings', { signal }), 2_000);
   const models = list.data?.models ?? [];
@@ -28,7 +30,7 @@ export default function Models({ who }: { who: SessionAnswer }) {
                   <p className="faint small tabular">
                     {t(`training_${state}`)}
                     {progress !== null && ` · ${progress.trying}`}
-                    {progress?.best != null && ` · ${progress.metric} ${number(Number(progress.best.score.toPrecision(4)))}`}
+                    {progress?.best != null && ` · ${metricOf(progress.metric).name} ${number(Number(progress.best.score.toPrecision(4)))}`}
                   </p>
                 </div>
               </li>
@@ -55,7 +57,7 @@ export default function Models({ who }: { who: SessionAnswer }) {
                 <p className="tabular">
                   {shown.metrics
                     .slice(0, 3)
-                    .map(({ metric, value }) => `${metric} ${number(Number(value.toPrecision(3)))}`)
+                    .map(({ metric, value }) => `${metricOf(metric).name} ${number(Number(value.toPrecision(3)))}`)
                     .join(' · ')}
                 </p>
                 <p className="faint small" title={instant(Date.parse(shown.created))}>

@@ -1,7 +1,8 @@
-import { Menu, SegmentedControl, Tooltip, UnstyledButton, useMantineColorScheme } from '@mantine/core';
+import { Popover, SegmentedControl, Tooltip, UnstyledButton, useMantineColorScheme } from '@mantine/core';
 import { createContext, type ReactNode, useContext, useState } from 'react';
 import type { SessionAnswer, StatusAnswer } from '../../src/server/api.ts';
 import { call, signedOut } from '../api.ts';
+import { commandKey } from '../command-key.ts';
 import { Link } from '../link.tsx';
 import { type Live, useLive } from '../live.ts';
 import { usePath } from '../route.ts';
@@ -58,7 +59,7 @@ export function Shell({ who, children }: { who: SessionAnswer; children: ReactNo
         <UnstyledButton className="find-button" onClick={() => setFinding(true)}>
           {icons.find}
           <span>{t('find')}</span>
-          <kbd>⌘K</kbd>
+          <kbd>{commandKey}K</kbd>
         </UnstyledButton>
         <Health status={status} />
         <Settings who={who} />
@@ -93,14 +94,14 @@ function Settings({ who }: { who: SessionAnswer }) {
     signedOut.dispatchEvent(new Event('signed-out'));
   };
   return (
-    <Menu position="bottom-end" width={260} trapFocus>
-      <Menu.Target>
+    <Popover position="bottom-end" width={260} trapFocus returnFocus transitionProps={{ duration: 0 }}>
+      <Popover.Target>
         <UnstyledButton className="icon-button" aria-label={t('menu')}>
           {icons.menu}
         </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{t('signed_in_as', { name: who.name, role: who.role })}</Menu.Label>
+      </Popover.Target>
+      <Popover.Dropdown className="settings" aria-label={t('menu')}>
+        <p className="faint small">{t('signed_in_as', { name: who.name, role: t(`role_${who.role}`) })}</p>
         <div className="menu-part">
           <span className="faint">{t('language')}</span>
           <SegmentedControl
@@ -119,9 +120,10 @@ function Settings({ who }: { who: SessionAnswer }) {
             data={(['light', 'dark', 'auto'] as const).map((value) => ({ value, label: t(value) }))}
           />
         </div>
-        <Menu.Divider />
-        <Menu.Item onClick={leave}>{t('sign_out')}</Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+        <UnstyledButton className="settings-leave" onClick={leave}>
+          {t('sign_out')}
+        </UnstyledButton>
+      </Popover.Dropdown>
+    </Popover>
   );
 }

@@ -16,7 +16,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   BODY_TOO_LARGE: '본문이 {limit}바이트를 넘습니다.',
   BODY_ENCODING: '“{encoding}” 인코딩은 받지 않습니다.',
   BODY_GZIP: 'gzip 본문을 읽을 수 없습니다: {problem}.',
-  BODY_JSON: '본문이 올바른 JSON이 아닙니다: {at}번째 바이트에서 {problem}.',
+  BODY_JSON: '본문이 올바른 JSON이 아닙니다({at}번째 바이트): {problem}.',
   BATCH_TOO_LONG: '본문의 레코드가 {limit}건을 넘습니다. 이 레코드는 받지 않았습니다.',
   BODY_EMPTY: '본문에 레코드가 없습니다.',
   TOPIC_UNKNOWN: '“{topic}” 토픽이 없습니다.',

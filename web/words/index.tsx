@@ -9,7 +9,19 @@ export const languages = { en: 'English', ko: '한국어' } as const;
 export type Language = keyof typeof languages;
 
 /** The server speaks English: nothing of it needs other words. */
-const english: Book = { words: en, answers: {}, errors: {}, facts: [], factValues: [], options: {}, remedies: {} };
+const english: Book = {
+  words: en,
+  answers: {},
+  errors: {},
+  facts: [],
+  factValues: [],
+  options: {},
+  problems: [],
+  optionNames: {},
+  reasons: [],
+  remedies: {},
+  report: [],
+};
 const books: Readonly<Record<Language, () => Promise<Book>>> = {
   en: async () => english,
   ko: () => import('./korean.ts').then(({ korean }) => korean),
@@ -31,12 +43,19 @@ export interface Speech {
   said(error: { readonly code: string; readonly message: string; readonly params: Readonly<Record<string, unknown>> }): string;
   /** What to do about it, as `said` says what happened. */
   remedy(error: { readonly code: string; readonly remedy: string }): string;
-  /** What an option of an answer is for. */
-  optionInWords(answer: string, option: { readonly name: string; readonly summary: string }): string;
+  /** What an option of an answer is called, and what it is for. */
+  optionInWords(
+    answer: string,
+    option: { readonly name: string; readonly summary: string },
+  ): { readonly name: string; readonly summary: string };
   /** What an answer is called and tells, in the reader's language. */
   inWords(answer: Titled): Titled;
   /** A fact of an answer's evidence. */
   factInWords(fact: { readonly fact: string; readonly value: string }): { readonly fact: string; readonly value: string };
+  /** A sentence of a model's report. */
+  reportInWords(text: string): string;
+  /** Why a record was refused. */
+  reasonInWords(text: string): string;
   number(value: number): string;
   /** 1.2K: for narrow places. */
   short(value: number): string;
@@ -83,6 +102,12 @@ export function useWords(): Speech {
   return useContext(Context)!;
 }
 
+/** An answer's own word for an option comes before the one for all options of that name. */
+function ofOption(words: Readonly<Record<string, string>>, answer: string, option: string): string | undefined {
+  const key = [`${answer}.${option}`, option].find((each) => Object.hasOwn(words, each));
+  return key === undefined ? undefined : words[key];
+}
+
 function chosen(): Language | null {
   const word = localStorage.getItem(kept);
   return word !== null && word in languages ? (word as Language) : null;
@@ -91,7 +116,7 @@ function chosen(): Language | null {
 function speak(language: Language, book: Book): Omit<Speech, 'language' | 'setLanguage'> {
   const { words: plainWords } = book;
   const plain = new Intl.NumberFormat(language);
-  const compact = new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 });
+  const compact = new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1, useGrouping: true });
   const percent = new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 1 });
   const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' });
   const unit = (value: number, name: string, digits: number) =>
@@ -119,15 +144,20 @@ function speak(language: Language, book: Book): Omit<Speech, 'language' | 'setLa
       const words = Object.hasOwn(book.errors, code) ? book.errors[code]! : null;
       const complete =
         words !== null && [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => params[name!] !== undefined && params[name!] !== null);
-      return complete ? words.replace(/\{(\w+)\}/g, (_all, name) => String(params[name])) : message;
+      return complete ? words.replace(/\{(\w+)\}/g, (_all, name) => phrased(String(params[name]), book.problems)) : message;
     },
     remedy: ({ code, remedy }) => (Object.hasOwn(book.remedies, code) ? book.remedies[code]! : remedy),
     optionInWords: (answer, { name, summary }) => {
-      const key = [`${answer}.${name}`, name].find((each) => Object.hasOwn(book.options, each));
-      return key === undefined ? summary : book.options[key]!;
+      const word = name.replaceAll('_', ' ');
+      return {
+        name: ofOption(book.optionNames, answer, name) ?? word[0]!.toUpperCase() + word.slice(1),
+        summary: ofOption(book.options, answer, name) ?? summary,
+      };
     },
     inWords: (answer) => ({ ...answer, ...(Object.hasOwn(book.answers, answer.name) ? book.answers[answer.name] : {}) }),
     factInWords: ({ fact, value }) => ({ fact: phrased(fact, book.facts), value: valueInWords(fact, value) }),
+    reportInWords: (text) => phrased(text, book.report),
+    reasonInWords: (text) => phrased(text, book.reasons, book.problems),
     number: (value) => plain.format(value),
     short: (value) => compact.format(value),
     bytes: (value) =>

@@ -91,7 +91,7 @@ function cookie(request: FastifyRequest, value: string, seconds: number): string
  * No script and no style but our own files. Style elements that the interface's libraries make at run time carry a nonce that is new each time;
  * img data: is for the pictures that a chart is exported to.
  */
-function sendPage(reply: FastifyReply): FastifyReply {
+export function sendPage(reply: FastifyReply): FastifyReply {
   const path = join(built, 'index.html');
   if (!existsSync(path)) fail('CONSOLE_UNBUILT');
   const nonce = randomBytes(16).toString('base64');

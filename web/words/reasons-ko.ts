@@ -1,0 +1,75 @@
+import type { Phrases } from './book.ts';
+
+/** 레코드가 거부된 까닭을 한국어로. 격리에는 영어로 적혀 있고, `{x}`에는 그 자리의 것이 들어간다. */
+export const reasonsKo: Phrases = [
+  ['The record is not valid JSON: {problem} at byte {at}.', '올바른 JSON이 아닙니다({at}번째 바이트): {problem}.'],
+  ['A record must be a JSON object; this is {found}.', '레코드는 JSON 객체여야 합니다. 이것은 {found}입니다.'],
+  ['The key "{key}" stands twice in one object.', '한 객체에 “{key}” 키가 두 번 있습니다.'],
+  ['The record nests deeper than {limit} levels.', '{limit}단계보다 깊이 중첩되었습니다.'],
+  ['The record has {bytes} bytes; at most {limit} are taken.', '레코드가 {bytes}바이트입니다. {limit}바이트까지 받습니다.'],
+  [
+    'A string has half of a surrogate pair (\\u{unit}) at byte {at}: it is no Unicode text.',
+    '{at}번째 바이트의 문자열에 반쪽 서로게이트(\\u{unit})가 있습니다. 유니코드 글이 아닙니다.',
+  ],
+  ['The record is not valid UTF-8.', '올바른 UTF-8이 아닙니다.'],
+  ['A string has a NUL character (\\u0000) at byte {at}.', '{at}번째 바이트의 문자열에 NUL 문자(\\u0000)가 있습니다.'],
+  ['The id field "{field}" is empty.', 'id 필드 “{field}”가 비어 있습니다.'],
+  ['The id field "{field}" has a control character.', 'id 필드 “{field}”에 제어 문자가 있습니다.'],
+  ['The id field "{field}" is neither text nor an integer.', 'id 필드 “{field}”가 글도 정수도 아닙니다.'],
+  ['The id field "{field}" is longer than {n} bytes.', 'id 필드 “{field}”가 {n}바이트보다 깁니다.'],
+  ['The event time field "{field}" is absent.', '이벤트 시각 필드 “{field}”가 없습니다.'],
+  ['The event time {value} in "{field}" is no instant in ISO 8601.', '“{field}”의 이벤트 시각 {value}은(는) ISO 8601 시각이 아닙니다.'],
+  ['The event time {value} in "{field}" is no number of {unit}.', '“{field}”의 이벤트 시각 {value}은(는) {unit} 수가 아닙니다.'],
+  [
+    'The event time {value} in "{field}" is before {day} (it looks like {other}, the topic says {unit}).',
+    '“{field}”의 이벤트 시각 {value}은(는) {day}보다 앞섭니다({other} 단위로 보이는데 토픽은 {unit}입니다).',
+  ],
+  [
+    'The event time {value} in "{field}" is more than {n} h ahead (it looks like {other}, the topic says {unit}).',
+    '“{field}”의 이벤트 시각 {value}은(는) {n}시간 넘게 앞서 있습니다({other} 단위로 보이는데 토픽은 {unit}입니다).',
+  ],
+  ['The event time {value} in "{field}" is before {day}.', '“{field}”의 이벤트 시각 {value}은(는) {day}보다 앞섭니다.'],
+  ['The event time {value} in "{field}" is more than {n} h ahead.', '“{field}”의 이벤트 시각 {value}은(는) {n}시간 넘게 앞서 있습니다.'],
+  ['The event time {value} in "{field}" {problem}.', '“{field}”의 이벤트 시각 {value}을(를) 쓸 수 없습니다: {problem}.'],
+  ['The value {value} of "{field}" does not fit {type}: {problem}.', '“{field}”의 값 {value}은(는) {type}에 맞지 않습니다: {problem}.'],
+  ['The value {value} of "{field}" does not fit {type}.', '“{field}”의 값 {value}은(는) {type}에 맞지 않습니다.'],
+  ['The required field "{field}" is absent.', '꼭 있어야 할 필드 “{field}”가 없습니다.'],
+  [
+    'The field "{field}" is not in the topic\'s definition and the topic is frozen (drift: freeze).',
+    '“{field}” 필드는 토픽의 정의에 없고, 토픽은 새 필드를 받지 않습니다(drift: freeze).',
+  ],
+  ["The warehouse can't read the record: {problem}.", '웨어하우스가 레코드를 읽지 못합니다: {problem}.'],
+];
+
+/** 오류의 괄호 안에 들어가는 말을 한국어로. */
+export const problemsKo: Phrases = [
+  ['it does not exist, or is not yours to read', '없거나 읽을 권한이 없습니다'],
+  ['other databases are not open', '다른 데이터베이스는 열려 있지 않습니다'],
+  ['there are no past versions (AT)', '지난 버전(AT)은 없습니다'],
+  [
+    'Referenced column "{column}" not found in FROM clause. Candidate bindings: {names}',
+    'FROM에 “{column}” 열이 없습니다. 있는 이름: {names}',
+  ],
+  ['Referenced column "{column}" not found in FROM clause', 'FROM에 “{column}” 열이 없습니다'],
+  ['syntax error at or near "{word}"', '“{word}” 근처의 문법이 맞지 않습니다'],
+  ['syntax error at end of input', '문장이 끝나지 않았습니다'],
+  ['a string is not closed', '문자열이 닫히지 않았습니다'],
+  ['a string has a raw control character', '문자열에 제어 문자가 그대로 있습니다'],
+  ['a string has an unknown escape', '문자열에 모르는 이스케이프가 있습니다'],
+  ['a \\u escape needs four hexadecimal digits', '\\u 뒤에는 16진수 네 자리가 있어야 합니다'],
+  ['a value was expected', '값이 있어야 합니다'],
+  ['a number has a point without digits after it', '소수점 뒤에 숫자가 없습니다'],
+  ['a number has an exponent without digits', '지수에 숫자가 없습니다'],
+  ['it ends too early', '너무 일찍 끝납니다'],
+  ['an array is not closed', '배열이 닫히지 않았습니다'],
+  ['an object is not closed', '객체가 닫히지 않았습니다'],
+  ['a comma or ] was expected', '쉼표나 ]가 있어야 합니다'],
+  ['a comma or } was expected', '쉼표나 }가 있어야 합니다'],
+  ['a key in quotes was expected', '따옴표로 묶은 키가 있어야 합니다'],
+  ['a colon was expected', '콜론이 있어야 합니다'],
+  ['true or false was expected', 'true나 false여야 합니다'],
+  ['a number was expected', '숫자여야 합니다'],
+  ['an integer was expected', '정수여야 합니다'],
+  ['text in ISO 8601 was expected', 'ISO 8601로 쓴 시각이어야 합니다'],
+  ['a date such as 2026-03-01 was expected', '2026-03-01 같은 날짜여야 합니다'],
+];
