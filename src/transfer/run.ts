@@ -4,20 +4,12 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  asMillraceError,
-  type Bytes,
-  type ErrorBody,
-  fail,
-  type Millis,
-  type Transfer,
-  type TransferMode,
-  type TransferTable,
-} from '#core';
+import { asMillraceError, type Bytes, fail, type Millis, type Transfer, type TransferTable } from '#core';
 import type { Applied, ChangeSlices, Check, TransferSlice, TransferTarget } from '#store';
 import { follow } from './cdc/follow.ts';
 import { since } from './cursor.ts';
-import { compare, type Parity } from './parity.ts';
+import { compare } from './parity.ts';
+import { emptyReport, type RunReport, type TableReport } from './report.ts';
 import { type Rows, recycle, writeSlice } from './rows.ts';
 import type { Opened, Reading, SourceColumn, SourceTable, Span } from './source.ts';
 import { withoutUndecodable } from './undecodable.ts';
@@ -40,34 +32,6 @@ export interface Warehouse {
   pause(of: { transfer: string; run: string }): Promise<void>;
   checksum(check: Check, buckets: readonly string[] | null): Promise<{ bucket: number; rows: number; sum: string }[]>;
   hashes(check: Check, key: readonly string[], bucket: number): Promise<{ key: string; hash: string }[]>;
-}
-
-export interface TableReport {
-  readonly source: string;
-  readonly target: string;
-  readonly mode: TransferMode;
-  /** Rows that were read, written (new or changed), and of these how many replaced one. */
-  read: number;
-  rows: number;
-  replaced: number;
-  quarantined: number;
-  bytes: Bytes;
-  seconds: number;
-  /** Which side the other waited for. */
-  slow: 'source' | 'warehouse' | null;
-  readonly notes: string[];
-  cursor: string | null;
-  parity: Parity | null;
-}
-
-export interface RunReport {
-  readonly run: string;
-  readonly transfer: string;
-  readonly began: string;
-  ended: string;
-  outcome: 'done' | 'failed';
-  readonly tables: TableReport[];
-  error: ErrorBody | null;
 }
 
 export interface Progress {
@@ -106,11 +70,11 @@ export async function runTransfer(transfer: Transfer, running: Running): Promise
     const tables = running.source.parts?.(transfer.tables) ?? transfer.tables;
     const plans = running.source.unchanged === true ? [] : await planned({ ...transfer, tables }, running.source);
     if (plans.some(({ definition }) => definition.mode === 'cdc')) {
-      report.tables.push(...plans.map(emptyReport));
+      report.tables.push(...plans.map(({ definition }) => emptyReport(definition)));
       await followTables(transfer, plans, running, report.tables);
     } else
       for (const plan of plans) {
-        const table = emptyReport(plan);
+        const table = emptyReport(plan.definition);
         report.tables.push(table);
         await runTable(transfer, plan, running, table);
       }
@@ -177,25 +141,6 @@ function planOf(definition: TransferTable, table: SourceTable): PlannedTable {
   if (definition.lookback !== null && 'millis' in definition.lookback !== (cursor.cursor === 'time'))
     refuse(cursor.name, 'cursor', cursor.cursor === 'time' ? 'its lookback is a duration (10m)' : 'its lookback is a number');
   return { definition, table, columns, key, cursor };
-}
-
-export function emptyReport({ definition }: PlannedTable): TableReport {
-  const { source, target, mode } = definition;
-  return {
-    source,
-    target,
-    mode,
-    read: 0,
-    rows: 0,
-    replaced: 0,
-    quarantined: 0,
-    bytes: 0,
-    seconds: 0,
-    slow: null,
-    notes: [],
-    cursor: null,
-    parity: null,
-  };
 }
 
 async function runTable(transfer: Transfer, plan: PlannedTable, running: Running, report: TableReport): Promise<void> {

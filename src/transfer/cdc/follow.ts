@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { asMillraceError, type Bytes, fail, type Millis, MillraceError, type Transfer } from '#core';
 import type { TransferTarget } from '#store';
 import { compare } from '../parity.ts';
+import { emptyReport, type TableReport } from '../report.ts';
 import { writeSlice } from '../rows.ts';
-import { emptyReport, type PlannedTable, type Running, type TableReport } from '../run.ts';
+import type { PlannedTable, Running } from '../run.ts';
 import type { Opened, SourceColumn, SourceTable } from '../source.ts';
 import type { Feed, FeedEvent, Followed } from './feed.ts';
 import { Pending } from './pending.ts';
@@ -261,7 +262,7 @@ class Follower {
     const reports: TableReport[] = [];
     for (const { plan, columns } of this.#streams) {
       const parity = await compare({ plan: { ...plan, columns }, span, run, source, warehouse });
-      reports.push({ ...emptyReport(plan), parity });
+      reports.push({ ...emptyReport(plan.definition), parity });
     }
     return reports;
   }
