@@ -46,12 +46,14 @@ async function main(config: ChildConfig): Promise<void> {
     onChange(list) {
       say({ kind: 'models', models: list });
       keeper.modelsChanged();
+      // A definition that the start could not take for want of its model may be sound now.
+      if (broken.length > 0) void defineViews();
     },
   });
   const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
   const keeper = await openKeeper({ store, files: viewFiles, calls: models.calls, onProblem: problem });
   const queryFiles = openDefinitions(config.workspace, 'queries', '.sql', () => void defineViews(), mostTextBytes);
-  const queries = await openQueries({ store, files: queryFiles, timeZone: config.timeZone, onProblem: problem });
+  const queries = await openQueries({ store, files: queryFiles, timeZone: config.timeZone, plain: models.calls.plain, onProblem: problem });
   // Read at each question: an edit needs no listening to.
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),

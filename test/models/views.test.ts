@@ -179,15 +179,41 @@ describe('a view that calls a model', () => {
       "SELECT function_name AS f FROM duckdb_functions() WHERE starts_with(function_name, 'ml_') LIMIT 1",
     );
     await assert.rejects(house.ask(`SELECT ${String(own!['f'])}(1)`), refused('SQL_FUNCTION'));
-    await house.ask(
-      `CREATE MODEL odd TRANSFORM(id * 2 AS twice, pages) OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['pages']) AS SELECT id, pages FROM (${VISITS(0, 500)}) WHERE pages IS NOT NULL`,
-    );
-    await assert.rejects(create('SELECT * FROM ML.PREDICT(MODEL odd, TABLE main.visits)'), refused('MODEL_FUNCTION'));
     const explained = await house.ask(
       'EXPLAIN CREATE MATERIALIZED VIEW mart.maybe PARTITION BY shop AS SELECT id, predicted_pages FROM ML.PREDICT(MODEL buyers, (SELECT id AS other, id FROM main.visits))',
     );
     assert.equal(explained[0]!['detail'], 'as a whole');
   });
+});
+
+test('a model whose TRANSFORM has SQL scores in a view too: by partition, or as a whole where that SQL looks at all rows', async (t) => {
+  const house = await openViewHouse();
+  t.after(() => house.close());
+  await house.transfer('main.visits', (batch) => [
+    `CREATE TABLE main.visits AS SELECT *, ${batch}::BIGINT AS _batch FROM (${VISITS(0, 1000)})`,
+  ]);
+  const train = (model: string, transform: string) =>
+    house.ask(
+      `CREATE MODEL ${model} TRANSFORM(${transform}, pages AS hits) OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['hits']) AS SELECT * FROM main.visits WHERE pages IS NOT NULL`,
+    );
+  await train('by_row', 'upper(source) AS source, id % 7 AS pages, member, ML.BUCKETIZE(id, [100]) AS part, hour(seen) AS seen');
+  await train('by_all', 'id - avg(id) OVER () AS centred, member');
+  await train('unnamed', 'id + 1, member');
+  const query = (model: string) => `SELECT shop, id, pages, predicted_hits FROM ML.PREDICT(MODEL ${model}, TABLE main.visits)`;
+  const create = (model: string) =>
+    house.ask(`CREATE MATERIALIZED VIEW mart.${model} PARTITION BY shop OPTIONS (refresh = '100 milliseconds') AS ${query(model)}`);
+  await assert.rejects(create('unnamed'), refused('MODEL_FUNCTION'));
+  for (const model of ['by_row', 'by_all']) await create(model);
+  await house.transfer('main.visits', (batch) => [`INSERT INTO main.visits SELECT *, ${batch} FROM (${VISITS(1000, 1100)})`]);
+  await house.settle();
+  const rows = async (sql: string) => (await house.ask(sql)).map((row) => JSON.stringify(row)).sort();
+  for (const [model, mode] of [
+    ['by_row', 'partitions'],
+    ['by_all', 'whole'],
+  ] as const) {
+    assert.equal(house.keeper.states().find(({ name }) => name === `mart.${model}`)!.mode, mode);
+    assert.deepEqual(await rows(`SELECT * EXCLUDE (_batch) FROM mart.${model}`), await rows(query(model)), model);
+  }
 });
 
 test('a large view is scored anew in chunks, beside the rows that readers see, and clusters and numbers are scored like classes', async (t) => {
@@ -276,4 +302,14 @@ test('killed while it scores, the program comes back with a view that equals its
     ),
     lineage.text,
   );
+  assert.deepEqual(await server.ask('DROP MODEL buyers'), 'VIEW_READ');
+  assert.ok(Array.isArray(await server.ask('DROP MODEL buyers CASCADE')));
+  process.kill(warehouse(), 'SIGKILL');
+  await until(async () => JSON.stringify(await server.ask('SELECT count(*) FROM mart.buyers')) === `[[${sent}]]`);
+  const problems = async () =>
+    ((await server.call('GET', '/v1/views')).json as { problems: { code: string }[] }).problems.map(({ code }) => code);
+  assert.deepEqual(await problems(), ['MODEL_UNKNOWN']);
+  assert.ok(Array.isArray(await train(5)));
+  await until(async () => (await problems()).length === 0 && JSON.stringify(await server.ask('SHOW MATERIALIZED VIEWS')).includes('fresh'));
+  assert.deepEqual(await server.ask('SELECT * EXCLUDE (_batch) FROM mart.buyers ORDER BY id'), await server.ask(`${query} ORDER BY id`));
 });

@@ -24,8 +24,7 @@ export function inputsOf(columns: readonly Column[]): Input[] {
 }
 
 /** An expression for the column as DOUBLE or VARCHAR. `as` is what the model was trained on: flags that were text stay text. */
-export function expressionOf(column: Column, as: Input['kind']): string {
-  const quoted = name(column.name);
+export function expressionOf(column: Column, as: Input['kind'], quoted = name(column.name)): string {
   const kind = kindOf(column.type) ?? fail('MODEL_COLUMN', { column: column.name, type: column.type });
   if (kind === 'time') return `CASE WHEN isfinite(${quoted}) THEN epoch_ms(${quoted}::TIMESTAMP)::DOUBLE END`;
   if (column.type === 'BOOLEAN' && as === 'number') return `${quoted}::INTEGER::DOUBLE`;
@@ -39,13 +38,13 @@ export interface Selected {
   readonly as: 'number' | 'text';
 }
 
-/** In the model's order. MODEL_COLUMN. */
-export function selectedInputs(inputs: readonly Input[], columns: readonly Column[]): Selected[] {
+/** In the model's order. `spelled` is how the SQL names each column. MODEL_COLUMN. */
+export function selectedInputs(inputs: readonly Input[], columns: readonly Column[], spelled: readonly string[] = []): Selected[] {
   return inputs.flatMap((input): Selected[] => {
     const column =
       columns.find((each) => each.name === input.name) ?? columns.find((each) => each.name.toLowerCase() === input.name.toLowerCase());
     if (column === undefined) return [];
-    const sql = expressionOf(column, input.kind);
+    const sql = expressionOf(column, input.kind, spelled[columns.indexOf(column)]);
     const kind = kindOf(column.type) ?? 'text';
     return [{ input: { ...input, kind }, sql, as: sql.endsWith('::VARCHAR') ? 'text' : 'number' }];
   });

@@ -14,7 +14,7 @@ import { clusterSql } from './clusters.ts';
 import { dataOf, selectedInputs } from './columns.ts';
 import { spellFeatures } from './feature-sql.ts';
 import { classCodes, predictionSql, thresholdOf } from './functions.ts';
-import type { ModelEntry, Version, Workshop } from './model.ts';
+import type { ModelEntry, ModelFile, Version, Workshop } from './model.ts';
 
 /** A version that a view scores with. `spelled` is how the view names it: main.churn, main.churn@challenger, main.churn@2. */
 export interface UsedModel {
@@ -63,6 +63,26 @@ function viewCalls(text: string): ViewCall[] {
   });
 }
 
+interface Read extends UsedModel {
+  readonly open: () => ModelFile;
+  readonly file: ModelFile;
+  readonly query: string;
+  /** Of the call's query. */
+  readonly columns: readonly Column[];
+  /** What the model is given, and how the query names it where that is another name. */
+  readonly seen: readonly Column[];
+  readonly names: readonly string[];
+}
+
+/** An item of a SELECT list without its name; null where the tokens don't tell what is its name. */
+function expressionIn(item: string): string | null {
+  const own = tokens(item).filter(({ kind }) => kind !== 'space' && kind !== 'comment');
+  const as = own.at(-2);
+  if (as?.kind === 'word' && as.text.toUpperCase() === 'AS') return item.slice(0, as.start);
+  const isPath = own.every(({ kind, text }, at) => (at % 2 === 0 ? kind === 'word' || kind === 'quoted' : text === '.'));
+  return isPath || own.at(-1)?.text === ')' ? item : null;
+}
+
 export function openModelCalls(input: {
   readonly store: Pick<Store, 'rows' | 'addFunction'>;
   readonly workshop: Pick<Workshop, 'open' | 'answerer'>;
@@ -82,9 +102,7 @@ export function openModelCalls(input: {
       const lead = `${ctes === null ? '' : done.slice(ctes.start, ctes.end)} SELECT * FROM (`;
       const { kind, start, end } = call.input;
       const query = await spelledBehind(lead, (kind === 'table' ? 'FROM ' : '') + text.slice(start, end), models);
-      const described = await store.rows(`DESCRIBE ${lead}${query}\n)`);
-      const columns = described.map((row) => ({ name: String(row['column_name']), type: String(row['column_type']) }));
-      done += scoredSql(call, query, columns, used(call.model, models));
+      done += scoredSql(call, await read(call, lead, query, used(call.model, models)));
     }
     return done.slice(before.length) + text.slice(at);
   }
@@ -97,25 +115,43 @@ export function openModelCalls(input: {
     return model;
   }
 
-  function scoredSql(call: ViewCall, query: string, columns: readonly Column[], { model, version, hash }: UsedModel): string {
-    const open = () => workshop.open(model, version, hash);
+  async function columnsOf(query: string): Promise<Column[]> {
+    const described = await store.rows(`DESCRIBE ${query}`);
+    return described.map((row) => ({ name: String(row['column_name']), type: String(row['column_type']) }));
+  }
+
+  /** What the model reads of the call's query: its columns, or what its TRANSFORM makes of them, as more columns beside. */
+  async function read(call: ViewCall, lead: string, query: string, used: UsedModel): Promise<Read> {
+    const open = () => workshop.open(used.model, used.version, used.hash);
     const file = open();
-    if (file.transform !== null) misfit({ call, file }, 'its TRANSFORM has SQL of its own, which must stand in the query of the view');
+    const columns = await columnsOf(`${lead}${query}\n)`);
+    const common = { ...used, open, file, columns };
+    if (file.transform === null) return { ...common, query, seen: columns, names: [] };
+    const expressions = file.transform.map(
+      (item) => expressionIn(item) ?? misfit({ call, file }, 'its TRANSFORM has SQL without AS and a name'),
+    );
+    const seen = await columnsOf(`${lead}SELECT ${file.transform.join(', ')} FROM (${query}\n)\n)`);
+    const names = expressions.map((_, k) => `_made${k}`);
+    const made = expressions.map((expression, k) => `(${expression}) AS ${names[k]}`);
+    return { ...common, query: `SELECT t.*, ${made.join(', ')} FROM (${query}\n) AS t`, seen, names };
+  }
+
+  function scoredSql(call: ViewCall, { model, hash, open, file, columns, query, seen, names }: Read): string {
     const threshold = thresholdOf({ call, file });
-    const selected = selectedInputs(file.inputs, columns);
+    const selected = selectedInputs(file.inputs, seen, names);
     const inputs = selected.map((each) => each.input);
     const kinds = selected.map(({ as }) => as);
     const named = (block: readonly ArrayColumn[]) => block.map((column, k) => ({ ...column, name: inputs[k]!.name }));
     // A column that is absent is told here, not by the first row.
     workshop.answerer(file)(dataOf({ columns: named(kinds.map((kind) => noRows[kind])) }, inputs));
-    const own = `ml_${createHash('sha256')
+    const scores = `ml_${createHash('sha256')
       .update(JSON.stringify([model, hash, inputs, kinds]))
       .digest('hex')
       .slice(0, 20)}`;
     const counts = file.model.format === 'clusters' || file.model.classes === null;
     const width = (file.model.classes?.length ?? 1) + (counts ? 0 : 1);
     store.addFunction({
-      name: own,
+      name: scores,
       takes: ['number', ...kinds],
       width,
       answer([given, ...block]) {
@@ -128,11 +164,12 @@ export function openModelCalls(input: {
     const made = file.model.format === 'clusters' ? clusterSql(width, scored) : predictionSql(file, scored(0), (k) => scored(k + 1));
     const parameters = selected.map(({ sql, as }) => (as === 'text' ? sql : `coalesce(${sql}, 'NaN'::DOUBLE)`));
     const list = made.map((column) => `${column.sql} AS ${name(column.name)}`).join(', ');
-    const besides = beside({ input: { columns: [...columns, { name: '_scored', type: '' }] } }, [
-      '_scored',
+    const own = [...names, '_scored'];
+    const besides = beside({ input: { columns: [...columns, ...own.map((each) => ({ name: each, type: '' }))] } }, [
+      ...own,
       ...made.map((column) => column.name),
     ]);
-    return `(SELECT ${list}${besides} FROM (SELECT t.*, ${own}(${[`${threshold}::DOUBLE`, ...parameters].join(', ')}) AS _scored FROM (${query}\n) AS t) AS t)`;
+    return `(SELECT ${list}${besides} FROM (SELECT t.*, ${scores}(${[`${threshold}::DOUBLE`, ...parameters].join(', ')}) AS _scored FROM (${query}\n) AS t) AS t)`;
   }
 
   return {

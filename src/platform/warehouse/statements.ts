@@ -48,7 +48,7 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Bla
       case 'show_materialized_views':
         return { columns: shownColumns, rows: keeper.states().map(shown) };
       case 'create_scheduled_query':
-        await queries.create(statement);
+        await queries.create({ ...statement, text: asked.text });
         return { columns: text('query'), rows: [[`${statement.target.schema}.${statement.target.name}`]] };
       case 'run_scheduled_query':
       case 'pause_scheduled_query':

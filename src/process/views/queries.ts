@@ -84,6 +84,8 @@ export interface QueriesOptions {
   readonly timeZone: string;
   readonly onProblem: (problem: unknown) => void;
   readonly clock?: () => Millis;
+  /** The text with feature functions as the SQL that they mean. */
+  readonly plain?: (text: string) => string;
 }
 
 interface Kept {
@@ -105,7 +107,7 @@ const LOOK: Millis = 30_000;
 const MOST_MISSED = 1000;
 
 export async function openQueries(input: QueriesOptions): Promise<Queries> {
-  const { store, files, clock = Date.now } = input;
+  const { store, files, clock = Date.now, plain = (text: string) => text } = input;
   await openRecords(store);
   await store.write((tx) => tx.run(RUNS));
   const kept = new Map<string, Kept>();
@@ -123,7 +125,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
   };
 
   async function check(definition: string): Promise<ScheduledQuery> {
-    const statement = await readStatement(definition, serialize);
+    const statement = await readStatement(plain(definition), serialize);
     if (statement.kind !== 'create_scheduled_query') return fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') });
     const names = await store.names();
     checkStatement(statement, {
@@ -134,7 +136,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       },
       mayWrite: () => true,
     });
-    return queryOf(statement, input.timeZone);
+    return queryOf({ ...statement, text: definition }, input.timeZone);
   }
 
   /** Its times count from the newest one in its history on; those of a definition that is new or another, from now on. */
