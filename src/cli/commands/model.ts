@@ -47,6 +47,7 @@ export const model: Command = {
     },
     { name: 'baseline', type: 'text', summary: 'compare: the version or alias to compare with.', default: 'champion' },
     { name: 'since', type: 'text', summary: 'drift: how far back to look at kept requests, like 24h or 30m.', default: '24h' },
+    { name: 'cascade', type: 'boolean', summary: 'drop: also while views call it; they stay, paused.', default: false },
     { name: 'output', type: 'text', summary: 'export: the file to write. Default: standard output.' },
   ],
   usage: [
@@ -289,7 +290,9 @@ async function rollBack(input: Input, io: Io): Promise<number> {
 
 async function drop(input: Input, io: Io): Promise<number> {
   const name = nameOf(input, 'the model');
-  await connect(input, io).json('POST', '/v1/query', { sql: `DROP MODEL ${quoted(name)}` });
+  await connect(input, io).json('POST', '/v1/query', {
+    sql: `DROP MODEL ${quoted(name)}${input.options['cascade'] === true ? ' CASCADE' : ''}`,
+  });
   io.stdout.write(`${name} and all its versions are gone\n`);
   return 0;
 }
