@@ -290,8 +290,9 @@ test('killed while it scores, the program comes back with a view that equals its
     await until(async () => Array.isArray(await server.ask('SELECT 1')));
     await server.delivered();
     await until(async () => JSON.stringify(await server.ask('SELECT count(*) FROM mart.buyers')) === `[[${sent}]]`);
-    const by = 'ORDER BY id';
-    assert.deepEqual(await server.ask(`SELECT * EXCLUDE (_batch) FROM mart.buyers ${by}`), await server.ask(`${query} ${by}`));
+    // Of a version that was named just before the kill the rows are scored anew after it. Texts, since a difference of thousands of rows is not to be printed.
+    const text = async (sql: string) => JSON.stringify(await server.ask(`${sql} ORDER BY id`));
+    await until(async () => (await text('SELECT * EXCLUDE (_batch) FROM mart.buyers')) === (await text(query)));
   }
   const blast = await server.call('GET', '/v1/views/blast?table=main.buyers');
   assert.deepEqual((blast.json as { affected: unknown }).affected, [{ kind: 'materialized view', name: 'mart.buyers', goes: false }]);
