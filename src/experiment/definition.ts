@@ -1,6 +1,6 @@
 import { readDefinition, type Section } from '#definition';
 
-export const outcomes = ['conversion', 'count', 'revenue', 'net_revenue', 'ratio'] as const;
+export const outcomes = ['conversion', 'count', 'revenue', 'net_revenue', 'ratio', 'metric'] as const;
 export const roles = ['primary', 'decision', 'guardrail', 'exploration'] as const;
 
 /** What an experiment is judged by: whether, how often, or for how much money something happened after the first exposure. */
@@ -12,6 +12,9 @@ export interface ExperimentMetric {
   /** Of a ratio: revenue, net_revenue, orders, or event or event:property=value, which is counted. Empty texts for other kinds. */
   readonly numerator: string;
   readonly denominator: string;
+  /** Of kind metric: the definition metrics/<metric>.yaml, and the column of its table that names the visitor (null: found by its usual names). */
+  readonly metric: string;
+  readonly by: string | null;
   readonly role: (typeof roles)[number];
   /** Which way is good. */
   readonly direction: 'increase' | 'decrease';
@@ -53,7 +56,7 @@ export interface Experiment {
 
 const known = ['title', 'unit', 'salt', 'traffic', 'exposure', 'variant', 'variants', 'metrics', 'from', 'to', 'alpha', 'power'];
 const more = ['multiplicity', 'planned', 'winsorise', 'covariate_days', 'placement'];
-const metricKeys = ['name', 'kind', 'event', 'numerator', 'denominator', 'role', 'direction', 'minimum_effect'];
+const metricKeys = ['name', 'kind', 'event', 'numerator', 'denominator', 'metric', 'by', 'role', 'direction', 'minimum_effect'];
 
 /** experiments/<name>.yaml as data. Pure. Errors: DEFINITION_YAML, DEFINITION_INVALID, both with the line. */
 export function parseExperiment(name: string, text: string, file: string): Experiment {
@@ -96,14 +99,17 @@ function variantsOf(top: Section): Experiment['variants'] {
 function metricsOf(top: Section): ExperimentMetric[] {
   const metrics = top.sections('metrics', metricKeys, 20).map((metric): ExperimentMetric => {
     const kind = metric.choice('kind', outcomes, 'conversion');
-    const part = (key: 'numerator' | 'denominator') =>
-      kind === 'ratio' ? metric.needText(key) : metric.text(key) === null ? '' : metric.refuse(key, 'is only of kind: ratio');
+    const part = (key: 'numerator' | 'denominator' | 'metric', of: 'ratio' | 'metric') =>
+      kind === of ? metric.needText(key) : metric.text(key) === null ? '' : metric.refuse(key, `is only of kind: ${of}`);
+    if (kind !== 'metric' && metric.text('by') !== null) metric.refuse('by', 'is only of kind: metric');
     return {
       name: metric.needText('name', 60),
       kind,
       event: metric.text('event') ?? 'purchase',
-      numerator: part('numerator'),
-      denominator: part('denominator'),
+      numerator: part('numerator', 'ratio'),
+      denominator: part('denominator', 'ratio'),
+      metric: part('metric', 'metric'),
+      by: metric.text('by'),
       role: metric.choice('role', roles, 'decision'),
       direction: metric.choice('direction', ['increase', 'decrease'] as const, 'increase'),
       minimumEffect: numberOf(metric, 'minimum_effect', 0.0001, 100),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseExperiment } from '#experiment';
-import { fillShop, openWarehouse, type Warehouse } from './fixture.ts';
+import { fillShop, openWarehouse, type Row, type Warehouse } from './fixture.ts';
 
 const checkout = `title: Checkout page
 exposure: experiment_viewed:experiment=checkout_page
@@ -162,6 +162,44 @@ describe('an experiment on data made by hand', () => {
     assert.equal(facts['set aside: exposures to an unknown variant'], '1');
     // 149 and 50 where 99.5 were meant: 2 · 49.5² / 99.5.
     assert.match(facts['sample ratio']!, /^chi-square 49\.25, ALARM: above 10\.83/);
+  });
+
+  test('a metric of the workspace over the same rows reads as the built-in one, a ratio too', async () => {
+    // The pages before and the money are what revenue, orders and their ratio are made of.
+    const metric = (expression: string) =>
+      `table: main.events\nexpression: ${expression}\ntime: time\nwhere: event = 'purchase'\ndimensions: [variant]\n`;
+    warehouse.definitions.metrics.set('money', metric('sum(value)'));
+    warehouse.definitions.metrics.set('each', metric('sum(value) / count(*)'));
+    warehouse.definitions.metrics.set('typical', metric('median(value)'));
+    const builtIn = ['{ name: m, kind: revenue, role: primary }', '{ name: r, kind: ratio, numerator: revenue, denominator: orders }'];
+    const own = ['{ name: m, kind: metric, metric: money, role: primary }', '{ name: r, kind: metric, metric: each, by: user_pseudo_id }'];
+    const read = async (metrics: readonly string[], answer = 'experiment') => {
+      define(`to: 2026-01-31\nmetrics:\n${metrics.map((each) => `  - ${each}\n`).join('')}`);
+      return warehouse.run(answer, { events: 'main.events', experiment: 'own' });
+    };
+    // Doubles are added up in another order.
+    const rounded = (rows: readonly Row[]) =>
+      rows.map((row) =>
+        Object.fromEntries(
+          Object.entries(row).map(([key, value]) => [key, typeof value === 'number' ? Number(value.toFixed(6)) + 0 : value]),
+        ),
+      );
+    await fc.assert(
+      fc.asyncProperty(group, async (visitors) => {
+        await put(visitors);
+        assert.deepEqual(rounded((await read(own)).rows), rounded((await read(builtIn)).rows));
+      }),
+      { numRuns: 8 },
+    );
+    // Money by Bayes is a hurdle, of any figure the mean: the ratio alone is the same.
+    const ratio = async (metrics: readonly string[]) =>
+      (await read(metrics, 'experiment_bayes')).rows.filter((row) => row['metric'] === 'r');
+    assert.deepEqual(rounded(await ratio(own)), rounded(await ratio(builtIn)));
+    await assert.rejects(read(['{ name: m, kind: metric, metric: typical, role: primary }']), { code: 'ANSWER_OPTION', message: /median/ });
+    await assert.rejects(read(['{ name: m, kind: metric, metric: nothing, role: primary }']), { code: 'METRIC_UNKNOWN' });
+    await assert.rejects(read(['{ name: m, kind: metric, metric: money, by: nobody, role: primary }']), { code: 'ANSWER_COLUMN' });
+    const { facts } = await read(['{ name: m, kind: metric, metric: money, by: event, role: primary }']);
+    assert.equal(facts['caveat: no row of the metric is of a visitor: m'], '0');
   });
 
   test('p-values of several metrics are adjusted by Holm', async () => {

@@ -8,6 +8,7 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['{metric} of the period before', '이전 기간의 {metric}'],
   ['{metric} of the period', '기간의 {metric}'],
   ['rows of {table}', '{table}의 행'],
+  ['caveat: no row of the metric is of a visitor: {metric}', '주의: 지표 {metric}의 행 가운데 이 실험의 방문자 것이 없음'],
   ['caveat: no event is {step}', '주의: {step}에 맞는 이벤트가 없음'],
   ['caveat: there are no rows in the period before', '주의: 이전 기간에 행이 없음'],
   ['caveat: there are no rows in the period', '주의: 기간에 행이 없음'],

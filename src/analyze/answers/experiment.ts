@@ -2,7 +2,7 @@ import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Setting } from './kind.ts';
 import { alarmAbove, quantile, twoSided } from './normal.ts';
 import { literal } from './tables.ts';
-import { control, judgedMetrics, meantShare, names, outcomes, subjects, type Trial, trialOf, wanted } from './trial.ts';
+import { control, judgedMetrics, meantShare, names, outcomes, strangers, subjects, type Trial, trialOf, wanted } from './trial.ts';
 
 /**
  * Means by visitor from the first exposure on; visitors of two variants are left out and counted. Differences are to the first variant,
@@ -85,6 +85,7 @@ FROM told ORDER BY ord, variant`;
     const spent = `spent AS (SELECT s."user", coalesce(sum(p.value), 0) AS y FROM subject AS s LEFT JOIN purchase AS p ON p."user" = s."user" AND p.time >= s.first GROUP BY ALL)`;
     const more = [
       ...whoCounts(trial),
+      ...strangers('experiment', trial.definition, events, setting),
       `SELECT 6, 'revenue of the top 1 % of visitors', format('{:.1f} %', 100 * sum(y) FILTER (WHERE rank * 100 <= n) / nullif(sum(y), 0))
     FROM (SELECT y, row_number() OVER (ORDER BY y DESC) AS rank, count(*) OVER () AS n FROM spent) HAVING sum(y) > 0`,
       `SELECT 8, 'caveat: visitors of negative revenue', CAST(count(*) AS VARCHAR) FROM spent WHERE y < 0 HAVING count(*) > 0`,

@@ -87,7 +87,7 @@ export function dimensionColumn(definition: Metric, dimension: string): string {
   return definition.joins.some((join) => dimension.startsWith(`${join.name}.`)) ? `"${dimension}"` : quote(dimension);
 }
 
-function tableOf(setting: Setting, name: string): Found {
+export function tableOf(setting: Setting, name: string): Found {
   return findTable(setting, name) ?? fail('ANSWER_TABLE', { what: 'the metric', table: name, needs: 'the definition names it' });
 }
 

@@ -1,10 +1,13 @@
 /** What all readings of an experiment stand on: who was exposed to what, and what each visitor did after it and before it. */
+import { fail } from '#core';
 import type { Experiment, ExperimentMetric } from '#experiment';
+import { measureOf } from '../metrics/measure.ts';
 import { type Events, eventsOf } from './events.ts';
 import type { Given, Setting } from './kind.ts';
+import { fromSql, tableOf } from './metric.ts';
 import { refundsOf } from './orders.ts';
 import { readStep } from './steps.ts';
-import { literal, needColumn, quote } from './tables.ts';
+import { literal, needColumn, quote, requireType } from './tables.ts';
 
 export interface Trial {
   readonly answer: string;
@@ -90,7 +93,7 @@ export function outcomes(answer: string, definition: Experiment, events: Events,
           `past AS (SELECT DISTINCT s."user" FROM subject AS s JOIN used AS u ON u."user" = s."user" AND u.time < s.first AND u.time >= s.first - INTERVAL ${definition.covariateDays} DAY)`,
         ]),
     `measured AS (
-  ${definition.metrics.map((metric) => measure(answer, metric, definition.covariateDays, events)).join('\n  UNION ALL ')}
+  ${definition.metrics.map((metric) => measure(metric, sourcesOf(answer, definition, metric, events, setting), definition.covariateDays)).join('\n  UNION ALL ')}
 )`,
     `outcome AS (
   SELECT * FROM measured${capped.map(({ name, metric }) => `\n  UNION ALL SELECT ${literal(name)}, "user", variant, least(y, quantile_cont(y, ${definition.winsorise}) OVER ()), x FROM measured WHERE metric = ${literal(metric.name)}`).join('')}
@@ -98,9 +101,8 @@ export function outcomes(answer: string, definition: Experiment, events: Events,
   ];
 }
 
-function measure(answer: string, metric: ExperimentMetric, days: number, events: Events): string {
-  if (metric.kind === 'ratio') return ratio(answer, metric, events);
-  const [what] = amounts(metric);
+function measure(metric: ExperimentMetric, { of, over }: Sources, days: number): string {
+  if (over !== null) return ratio(metric, of, over);
   const value =
     metric.kind === 'conversion'
       ? (when: string) => `CAST(count(*) FILTER (WHERE ${when}) > 0 AS DOUBLE)`
@@ -110,7 +112,7 @@ function measure(answer: string, metric: ExperimentMetric, days: number, events:
       ? 'NULL'
       : `CASE WHEN any_value(h."user") IS NOT NULL THEN ${value(`a.time < s.first AND a.time >= s.first - INTERVAL ${days} DAY`)} END`;
   return `SELECT ${literal(metric.name)} AS metric, s."user", any_value(s.variant) AS variant, ${value('a.time >= s.first')} AS y, ${past} AS x
-  FROM subject AS s LEFT JOIN ${amountSource(answer, what!, events)} AS a ON a."user" = s."user"${days === 0 ? '' : ' LEFT JOIN past AS h ON h."user" = s."user"'}
+  FROM subject AS s LEFT JOIN ${of} AS a ON a."user" = s."user"${days === 0 ? '' : ' LEFT JOIN past AS h ON h."user" = s."user"'}
   GROUP BY s."user"`;
 }
 
@@ -118,18 +120,60 @@ function measure(answer: string, metric: ExperimentMetric, days: number, events:
  * A ratio of two sums over visitors, as its linearisation R + (N − R·D) / mean(D): its mean is the ratio, and its variance over the
  * number of visitors is that of the delta method (Deng, Knoblich, Lu 2018, section 3).
  */
-function ratio(answer: string, metric: ExperimentMetric, events: Events): string {
-  const sum = (what: string) =>
-    `(SELECT s."user", CAST(sum(a.amount) AS DOUBLE) AS amount FROM subject AS s JOIN ${amountSource(answer, what, events)} AS a ON a."user" = s."user" AND a.time >= s.first GROUP BY s."user")`;
+function ratio(metric: ExperimentMetric, of: string, over: string): string {
+  const sum = (source: string) =>
+    `(SELECT s."user", CAST(sum(a.amount) AS DOUBLE) AS amount FROM subject AS s JOIN ${source} AS a ON a."user" = s."user" AND a.time >= s.first GROUP BY s."user")`;
   return `SELECT ${literal(metric.name)}, "user", variant, n.ratio + (numerator - n.ratio * denominator) / n.mean, NULL
   FROM (SELECT s."user", s.variant, coalesce(n.amount, 0) AS numerator, coalesce(d.amount, 0) AS denominator,
     {'ratio': sum(coalesce(n.amount, 0)) OVER own / nullif(sum(coalesce(d.amount, 0)) OVER own, 0), 'mean': avg(coalesce(d.amount, 0)) OVER own} AS n
-    FROM subject AS s LEFT JOIN ${sum(metric.numerator)} AS n ON n."user" = s."user" LEFT JOIN ${sum(metric.denominator)} AS d ON d."user" = s."user"
+    FROM subject AS s LEFT JOIN ${sum(of)} AS n ON n."user" = s."user" LEFT JOIN ${sum(over)} AS d ON d."user" = s."user"
     WINDOW own AS (PARTITION BY s.variant))`;
+}
+
+/** Relations ("user", time, amount) of what a metric adds up, and of what that is divided by. */
+interface Sources {
+  readonly of: string;
+  readonly over: string | null;
+}
+
+function sourcesOf(answer: string, definition: Experiment, metric: ExperimentMetric, events: Events, setting: Setting): Sources {
+  if (metric.kind === 'metric') return metricSources(answer, definition, metric, setting);
+  const [of, over] = amounts(metric).map((what) => amountSource(answer, what, events)) as [string, string?];
+  return { of, over: over ?? null };
+}
+
+/** A metric of the workspace by visitor: the rows of its table that name one. Errors: METRIC_UNKNOWN, ANSWER_*. */
+function metricSources(answer: string, { unit }: Experiment, { name, metric, by }: ExperimentMetric, setting: Setting): Sources {
+  const definition = setting.metric(metric);
+  const refuse = (problem: string) => fail('ANSWER_OPTION', { answer, option: 'experiment', problem: `its metric "${name}" ${problem}` });
+  const measure = measureOf(definition.expression);
+  if (measure === null || measure.kind === 'by category')
+    return refuse(`is ${definition.expression}: neither a sum over a visitor’s rows nor one such over another`);
+  if (definition.time === null) return refuse('has no time: what came after the exposure is not known');
+  const table = tableOf(setting, definition.table);
+  const usual =
+    unit === 'visitor' ? ['user_pseudo_id', 'visitor_id'] : ['user_id', 'customer_id', 'user_pseudo_id', 'visitor_id', 'person'];
+  const visitor = needColumn(table, 'base', `the visitor of the metric "${metric}"`, by === null ? usual : [by]);
+  const time = needColumn(table, 'base', `the time of the metric "${metric}"`, [definition.time]);
+  requireType(table, time, `the time of the metric "${metric}"`, /^TIMESTAMP WITH TIME ZONE$/, 'TIMESTAMP WITH TIME ZONE');
+  const source = (sum: string) =>
+    `(SELECT CAST(${visitor} AS VARCHAR) AS "user", ${time} AS time, CAST(${sum} AS DOUBLE) AS amount ${fromSql(definition, [], { from: null, to: null }, setting)} GROUP BY ALL)`;
+  return { of: source(measure.sum), over: measure.over === null ? null : source(measure.over) };
+}
+
+/** Caveats of evidence, after `subject`: a metric whose rows name nobody who was in the test. */
+export function strangers(answer: string, definition: Experiment, events: Events, setting: Setting): string[] {
+  return definition.metrics
+    .filter(({ kind }) => kind === 'metric')
+    .map((metric) => {
+      const { of } = sourcesOf(answer, definition, metric, events, setting);
+      return `SELECT 8, 'caveat: no row of the metric is of a visitor: ' || ${literal(metric.name)}, '0' FROM ${of} AS a JOIN subject AS s ON s."user" = a."user" HAVING count(*) = 0`;
+    });
 }
 
 /** What a metric adds up: money, or the event that is counted. */
 function amounts({ kind, event, numerator, denominator }: ExperimentMetric): readonly string[] {
+  if (kind === 'metric') return [];
   if (kind === 'ratio') return [numerator, denominator];
   return [kind === 'revenue' || kind === 'net_revenue' ? kind : event];
 }
