@@ -50,6 +50,8 @@ const defaults = ['raw.events', 'raw.ga_hits', 'main.events'];
 const bots = '(?i)bot|crawl|spider|headless';
 /** Instants are counted in whole microseconds: DuckDB subtracts TIMESTAMPTZ by the calendar, at some 4 µs a row. */
 const idle = 1_800_000_000;
+/** The half hour of the clock, counted from 1970. */
+export const half = (time: string) => `CAST(floor(epoch_us(${time}) / ${idle}) AS BIGINT)`;
 
 /** `unit` visitor: "user" is the browser, also where a member is known. Errors: ANSWER_TABLE, ANSWER_COLUMN, ANSWER_OPTION. */
 export function eventsOf(answer: string, given: Given, setting: Setting, unit: 'user' | 'visitor' = 'user'): Events {
@@ -91,7 +93,6 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   -- A browser is the member who identified in it, whenever that was.
   SELECT ${browser} AS visitor, max(${member}) AS member FROM ${table.sql} AS e WHERE ${member} IS NOT NULL GROUP BY ALL
 )`;
-  const half = (time: string) => `CAST(floor(epoch_us(${time}) / ${idle}) AS BIGINT)`;
   const sessions = [
     `half_hour AS (
   -- A session ends after 30 minutes without an event: what falls into one half hour is of one session, and gaps lie between half hours.

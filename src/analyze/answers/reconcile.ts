@@ -1,5 +1,5 @@
 import { fail } from '#core';
-import { eventsOf } from './events.ts';
+import { eventsOf, half } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { needOrders } from './orders.ts';
@@ -88,14 +88,20 @@ function ctes(given: Given, setting: Setting): string[] {
 )`,
     `began AS (SELECT min(time) AS first_event, (SELECT max(time) FROM shop_order) AS last_order, (SELECT count(customer) > 0 FROM shop_order) AS has_customers FROM ${events.bare})`,
     `unreported AS (SELECT o.* FROM shop_order AS o LEFT JOIN reported AS r USING (order_id) WHERE r.order_id IS NULL${within.replaceAll(/\btime\b/g, 'o.time')})`,
+    `open AS (SELECT *, ${half('time')} AS half FROM checkout WHERE paid IS NULL)`,
+    `candidate AS (
+  -- A member's checkout is never a guest's. Guests are found by the half hours of the clock: by the instants alone each would be held against each.
+  SELECT o.order_id, o.time AS ordered, o.amount, c.session, c.time, c.value FROM unreported AS o JOIN open AS c ON c."user" = o.customer
+  UNION ALL
+  SELECT o.order_id, o.time, o.amount, c.session, c.time, c.value
+  FROM (SELECT *, unnest([${half('time')}, ${half('time')} - 1]) AS half FROM unreported WHERE customer IS NULL) AS o
+  JOIN open AS c ON c.half = o.half CROSS JOIN began AS b WHERE c."user" = c.visitor OR NOT b.has_customers
+)`,
     `redirected AS (
-  -- An open checkout stands for one order, the nearest; a member's is never a guest's.
-  SELECT o.order_id FROM unreported AS o CROSS JOIN began AS b
-  JOIN checkout AS c ON c.paid IS NULL AND c.time BETWEEN o.time - INTERVAL 30 MINUTE AND o.time
-    AND (c.value IS NULL OR o.amount - c.value IN (SELECT fee FROM fee))
-    AND (o.customer = c."user" OR (o.customer IS NULL AND (c."user" = c.visitor OR NOT b.has_customers)))
-  QUALIFY row_number() OVER (PARTITION BY c.session ORDER BY o.time, o.order_id) = 1
-    AND row_number() OVER (PARTITION BY o.order_id ORDER BY c.time DESC, c.session) = 1
+  -- An open checkout stands for one order, the nearest.
+  SELECT order_id FROM candidate WHERE time BETWEEN ordered - INTERVAL 30 MINUTE AND ordered AND (value IS NULL OR amount - value IN (SELECT fee FROM fee))
+  QUALIFY row_number() OVER (PARTITION BY session ORDER BY ordered, order_id) = 1
+    AND row_number() OVER (PARTITION BY order_id ORDER BY time DESC, session) = 1
 )`,
     `present AS (
   -- Customers of whom something was collected around the order.
