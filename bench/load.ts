@@ -59,8 +59,8 @@ export async function fire(port: number, makeShot: () => Shot, connections: numb
       let sent = 0;
       let answer = '';
       const send = () => {
-        for (const at of shot.times) iso.copy(shot.bytes, at);
-        for (const at of shot.ids) writeId(shot.bytes, at, nextId++);
+        prepare(shot, nextId, iso);
+        nextId += shot.ids.length;
         sent = performance.now();
         socket.write(shot.bytes);
       };
@@ -95,7 +95,14 @@ export async function fire(port: number, makeShot: () => Shot, connections: numb
   return { records: records / took, requests: requests / took, p50: quantile(waits, 0.5), p99: quantile(waits, 0.99) };
 }
 
-function isWhole(answer: string): boolean {
+/** Writes the ids from `first` on and the time. */
+export function prepare(shot: Shot, first: number, iso: Buffer = Buffer.from(new Date().toISOString(), 'latin1')): void {
+  for (const at of shot.times) iso.copy(shot.bytes, at);
+  for (const at of shot.ids) writeId(shot.bytes, at, first++);
+}
+
+/** Is this the whole of an answer? */
+export function isWhole(answer: string): boolean {
   const head = answer.indexOf('\r\n\r\n');
   if (head < 0) return false;
   const at = answer.toLowerCase().lastIndexOf('content-length: ', head);

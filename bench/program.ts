@@ -134,7 +134,7 @@ export function ask(
   method: string,
   path: string,
   body?: string,
-): Promise<{ status: number; text: string }> {
+): Promise<{ status: number; text: string; retryAfter: boolean }> {
   return new Promise((resolve, reject) => {
     const asked = request(
       `${to.address}${path}`,
@@ -142,7 +142,7 @@ export function ask(
       (answer) => {
         let text = '';
         answer.setEncoding('utf8').on('data', (piece: string) => (text += piece));
-        answer.once('end', () => resolve({ status: answer.statusCode!, text }));
+        answer.once('end', () => resolve({ status: answer.statusCode!, text, retryAfter: answer.headers['retry-after'] !== undefined }));
         answer.once('error', reject);
       },
     );

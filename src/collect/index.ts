@@ -1,7 +1,7 @@
+export { newBodies } from './doors/bodies.ts';
 export type { Door, DoorContext } from './doors/door.ts';
 export { answerError } from './doors/door.ts';
 export { doors } from './doors/index.ts';
-export { readBody } from './doors/records.ts';
 export type { Counts, Intake, Limits, Rejection, Sending, Taken } from './intake.ts';
 export { openIntake, QUARANTINE } from './intake.ts';
 export type { Files } from './log/files.ts';

@@ -3,7 +3,7 @@
  * the others go to the log of `_quarantine` with code and reason. Nothing is acknowledged before both are synced.
  */
 import { isUtf8 } from 'node:buffer';
-import { type ErrorCode, type Field, fail, type Micros, MillraceError, type Topic } from '#core';
+import { asMillraceError, type ErrorCode, type Field, fail, type Micros, MillraceError, type Topic } from '#core';
 import { Flag } from './log/group.ts';
 import type { Log } from './log/log.ts';
 import type { TopicWriter } from './log/write.ts';
@@ -48,11 +48,15 @@ export interface Counts {
   bytes: number;
 }
 
+type TakeDone = (error: MillraceError | null, taken: Taken) => void;
+
 export interface Intake {
-  /** Errors: BODY_EMPTY, BODY_JSON, BODY_TOO_LARGE; LOG_FAILED by `done`. `done` is called once all is durable. */
-  take(topic: Topic, body: Buffer, sending: Sending, done: (error: MillraceError | null, taken: Taken) => void): void;
+  /** Errors, thrown or by `done`: BODY_EMPTY, BODY_JSON, BODY_TOO_LARGE; by `done`: LOG_FAILED. `done` is called once all is durable. */
+  take(topic: Topic, body: Buffer, sending: Sending, done: TakeDone): void;
   readonly counts: ReadonlyMap<string, Counts>;
 }
+
+const newTaken = (): Taken => ({ accepted: 0, rejected: 0, undeduplicated: 0, rejections: [] });
 
 /** What intake keeps ready for a topic; made anew when its definition changes. */
 interface Lane {
@@ -126,9 +130,22 @@ export function openIntake(input: {
     return fresh;
   }
 
-  function take(topic: Topic, body: Buffer, sending: Sending, done: (error: MillraceError | null, taken: Taken) => void): void {
+  function take(topic: Topic, body: Buffer, sending: Sending, done: TakeDone): void {
+    let waits = false;
+    log.whenRoom(laneOf(topic).writer, body.length, () => {
+      try {
+        takeNow(topic, body, sending, done);
+      } catch (thrown) {
+        if (!waits) throw thrown;
+        done(asMillraceError(thrown), newTaken());
+      }
+    });
+    waits = true;
+  }
+
+  function takeNow(topic: Topic, body: Buffer, sending: Sending, done: TakeDone): void {
     const lane = laneOf(topic);
-    const taken: Taken = { accepted: 0, rejected: 0, undeduplicated: 0, rejections: [] };
+    const taken = newTaken();
     const failures = lane.writer.failures + quarantine.failures;
     const received = now();
     const utf8 = isUtf8(body);

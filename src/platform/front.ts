@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type DoorContext, type Intake, openIntake, openLog } from '#collect';
+import { type DoorContext, type Intake, newBodies, openIntake, openLog } from '#collect';
 import { asMillraceError, type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
 import { type Guard, openGuard } from '#guard';
 import { residentBytes, standBack, supervise } from '#run';
@@ -57,6 +57,9 @@ export interface Front {
 const WATCH = 25;
 /** Acknowledging comes before delivering where they share a core, and delivering's many short steps before what questions compute. */
 const BELOW_FRONT = { loop: 2, pool: 10 };
+
+/** Of bodies that are being taken in, each of which stands in memory up to four times on its way into the log. More would only wait longer. */
+const bodiesShare = (memory: Bytes): Bytes => Math.min(32_000_000, memory / 64);
 
 export function openFront(options: FrontOptions): Front {
   const { log: say } = options;
@@ -184,6 +187,7 @@ export function openFront(options: FrontOptions): Front {
   const doors: DoorContext = {
     intake,
     bodyBytes: settings.limits.bodyBytes,
+    bodies: newBodies(bodiesShare(memory)),
     topic: topicOf,
     refusal: () => (stopping ? new MillraceError('STOPPING') : upkeep.refusal()),
     sender(request: IncomingMessage, topic: string) {

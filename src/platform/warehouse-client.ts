@@ -13,7 +13,8 @@ export interface WarehouseClient {
 }
 
 export function warehouseClient(socketPath: string): WarehouseClient {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+  // As many as are asked for: an answer that its client reads slowly keeps its connection, and must hold up no other question.
+  const agent = new http.Agent({ keepAlive: true });
 
   function open(method: string, path: string, who: Principal | null, body?: Buffer, signal?: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {

@@ -16,6 +16,9 @@ import { routes } from './routes/index.ts';
 /** How long a stop waits for bodies that are being sent. */
 const LAST_BODIES: Millis = 1_000;
 
+/** Connections that wait to be accepted: each turn of the event loop accepts one, and beyond this many a client tries again after seconds. */
+const BACKLOG = 4096;
+
 export interface StartOptions {
   readonly workspace: string;
   /** Default 127.0.0.1. Any other than loopback needs `tls` or `insecureHttp`. */
@@ -142,7 +145,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       reject(new MillraceError('PORT_TAKEN', { host, port, problem: cause.code ?? cause.message }, cause));
     });
-    server.listen(port, host.replace(/^\[|\]$/g, ''), () => resolve());
+    server.listen({ port, host: host.replace(/^\[|\]$/g, ''), backlog: BACKLOG }, () => resolve());
   });
 }
 

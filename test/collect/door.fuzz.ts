@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TestContext } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
-import { type DoorContext, doors, readSlice } from '#collect';
+import { type DoorContext, doors, newBodies, readSlice } from '#collect';
 import { catalogue } from '#core';
 import { type Below, belowFrom } from '../random.ts';
 import { collecting, linesOf, NOW, topicOf } from './fixture.ts';
@@ -289,7 +289,15 @@ export async function fuzzDoor(t: TestContext, inputs: number, seed: number): Pr
   const topic = topicOf('orders', TOPIC);
   let now = NOW;
   const to = collecting(t, { limits: { recordBytes: RECORD_BYTES, batchRecords: BATCH, depth: DEPTH }, now: () => now });
-  const context: DoorContext = { intake: to.intake, bodyBytes: BODY_BYTES, sender: () => 'fuzz', topic: () => topic, refusal: () => null };
+  const bodies = newBodies(100 * BODY_BYTES);
+  const context: DoorContext = {
+    intake: to.intake,
+    bodyBytes: BODY_BYTES,
+    bodies,
+    sender: () => 'fuzz',
+    topic: () => topic,
+    refusal: () => null,
+  };
   const sums = newSums();
   const sound = new Map<string, boolean>();
   for (let n = 0; n < inputs; ) {

@@ -100,6 +100,36 @@ describe('records over HTTP', () => {
     assert.deepEqual(await server.ask('SELECT id FROM raw.orders ORDER BY _position'), [['whole'], ['next']]);
   });
 
+  test('bodies that don’t fit beside those that are coming are refused before they are read, with a code and Retry-After; small ones are taken, and all again when there is room', async (t) => {
+    const server = await running(t, { topics });
+    // Together they leave a few thousand bytes of a 64th of the memory.
+    const coming = [8_000_000, 7_620_000].map((bytes) =>
+      socketOf(server, head(server, `content-length: ${bytes}\r\nexpect: 100-continue`)),
+    );
+    const [first, second] = await Promise.all(coming);
+    await until(() => [first!, second!].every((socket) => socket.answer().startsWith('HTTP/1.1 100 ')));
+    const body = `[${Array.from({ length: 300 }, (_, k) => good(`r${k}`)).join(',')}]`;
+    const refused = await server.send('orders', body);
+    assert.deepEqual([refused.status, refused.code, refused.headers.get('retry-after')], [503, 'INTAKE_BUSY', '1']);
+    const chunked = await socketOf(server, `${head(server, 'transfer-encoding: chunked')}2000\r\n${' '.repeat(0x2000)}\r\n`);
+    await until(() => /^HTTP\/1.1 503 [\s\S]*INTAKE_BUSY/.test(chunked.answer()));
+    const lines = (count: number) => Buffer.from(Array.from({ length: count }, (_, k) => good(`z${k}`)).join('\n'));
+    const gzip = { headers: { 'content-encoding': 'gzip' } };
+    assert.equal((await server.send('orders', gzipSync(lines(1_000)), gzip)).code, 'INTAKE_BUSY', 'as large as it is unpacked');
+    assert.equal((await server.send('orders', good('small'))).status, 200);
+    first!.destroy();
+    await first!.closed;
+    await until(async () => (await server.send('orders', body)).status === 200);
+    assert.equal((await server.send('orders', gzipSync(lines(1_000)), gzip)).status, 200);
+    second!.destroy();
+    await second!.closed;
+    const members = Buffer.concat([gzipSync(lines(900)), gzipSync('\n'), gzipSync(lines(20))]);
+    // Of several members only the last one's length is known, so that room is taken for the largest body.
+    await until(async () => (await server.send('orders', members, gzip)).status === 200);
+    await server.delivered();
+    assert.deepEqual(await server.ask('SELECT count(*), count(DISTINCT id) FROM raw.orders'), [[1_301, 1_301]]);
+  });
+
   test('a retry with the same Idempotency-Key is stored once, also when it comes with records of other times', async (t) => {
     const server = await running(t, { topics: { plain: '{}' } });
     const headers = { 'idempotency-key': 'batch-1' };

@@ -22,6 +22,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   TOPIC_UNKNOWN: '“{topic}” 토픽이 없습니다.',
   TOPIC_NAME: '“{topic}”은(는) 토픽 이름이 될 수 없습니다.',
   LOG_FAILED: '레코드를 디스크에 남기지 못했습니다: {problem}. 받았다고 답하지 않았습니다.',
+  INTAKE_BUSY: '{held}바이트의 본문을 받고 있어서 이 본문({bytes}바이트)을 함께 받을 자리가 없습니다.',
   DISK_FULL: '디스크에 {free}바이트만 남았습니다. 마지막 {reserve}바이트는 시작한 일을 끝내려고 남겨 둡니다.',
   LOG_CORRUPT: '로그 {file}이(가) {at}번째 바이트에서 손상되었습니다: {problem}.',
   STOPPING: 'Millrace를 멈추는 중입니다.',

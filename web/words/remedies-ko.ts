@@ -22,6 +22,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   TOPIC_UNKNOWN: 'topics/<이름>.yaml로 정의하거나, millrace.yaml에 topics.create: on_first_use를 적으세요.',
   TOPIC_NAME: 'a–z, 0–9, _로 1~63자, 글자로 시작해야 합니다.',
   LOG_FAILED: '같은 id로 다시 보내세요. 계속되면 디스크를 확인하세요.',
+  INTAKE_BUSY: 'Retry-After가 알리는 초가 지난 뒤 같은 ID로 다시 보내거나 본문을 더 작게 나누어 보내세요.',
   DISK_FULL: '자리를 비우거나 millrace.yaml의 limits.disk_reserve를 낮추세요. 자리가 나면 레코드를 다시 받습니다.',
   LOG_CORRUPT: '백업에서 파일을 되살리세요. 그 바이트 앞까지는 온전합니다.',
   STOPPING: '몇 초 뒤에 다시 하세요.',

@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Entry, MillraceError, Topic } from '#core';
 import type { Intake } from '../intake.ts';
+import type { Bodies } from './bodies.ts';
 
 /** What a door is given; it decides nothing about who may send. */
 export interface DoorContext {
   readonly intake: Intake;
   readonly bodyBytes: number;
+  readonly bodies: Bodies;
   /** The sender's name, once the token allows sending to that topic. Errors: TOKEN_MISSING, TOKEN_INVALID, NOT_ALLOWED. */
   readonly sender: (request: IncomingMessage, topic: string) => string;
   /** Errors: TOPIC_UNKNOWN, TOPIC_NAME. */

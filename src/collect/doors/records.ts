@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gunzip } from 'node:zlib';
 import { asMillraceError, MillraceError } from '#core';
 import type { Taken } from '../intake.ts';
+import type { Held } from './bodies.ts';
 import { answerError, type Door, type DoorContext } from './door.ts';
 
 const PREFIX = '/v1/topics/';
@@ -30,9 +31,13 @@ export const records: Door = {
       refuse(request, response, asMillraceError(thrown));
       return;
     }
-    readBody(request, context.bodyBytes, (error, body) => {
-      if (error !== null) refuse(request, response, error);
-      else takeBody(request, response, path, sender, body, context);
+    readBody(request, context, (error, body, release) => {
+      const done = (answering: () => void) => {
+        release();
+        answering();
+      };
+      if (error !== null) done(() => refuse(request, response, error));
+      else takeBody(request, response, { path, sender, body, done }, context);
     });
   },
 };
@@ -40,9 +45,7 @@ export const records: Door = {
 function takeBody(
   request: IncomingMessage,
   response: ServerResponse,
-  path: string,
-  sender: string,
-  body: Buffer,
+  { path, sender, body, done }: { path: string; sender: string; body: Buffer; done: (answering: () => void) => void },
   context: DoorContext,
 ): void {
   try {
@@ -55,11 +58,13 @@ function takeBody(
     }
     const sending = { sender, idempotencyKey: typeof key === 'string' ? key : null };
     context.intake.take(context.topic(path), body, sending, (error, taken) => {
-      if (error !== null) answerError(response, error);
-      else answer(response, taken);
+      done(() => {
+        if (error !== null) answerError(response, error);
+        else answer(response, taken);
+      });
     });
   } catch (thrown) {
-    answerError(response, asMillraceError(thrown));
+    done(() => answerError(response, asMillraceError(thrown)));
   }
 }
 
@@ -72,10 +77,14 @@ function answer(response: ServerResponse, taken: Taken): void {
   response.end(body);
 }
 
-/** Answers before the body was read; what still comes of it is let through to nowhere, up to a limit, so that the client can read the answer. */
+/** What still comes of a refused body is read up to here, and the connection stays: opening another one costs more than that. */
+const READ_ON = 128 * 1024;
+
+/** Answers before the body was read; what still comes of it is let through to nowhere, so that the client can read the answer. */
 function refuse(request: IncomingMessage, response: ServerResponse, error: MillraceError): void {
   if (!request.complete) {
-    response.setHeader('connection', 'close');
+    const readsOn = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= READ_ON;
+    if (!readsOn) response.setHeader('connection', 'close');
     request.resume();
   }
   answerError(response, error);
@@ -85,37 +94,110 @@ function checkLength(request: IncomingMessage, limit: number): void {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw new MillraceError('BODY_TOO_LARGE', { limit });
 }
 
-/** Reads the whole body, unpacked. A client that stops in the middle gets no answer and leaves nothing behind. */
-export function readBody(request: IncomingMessage, limit: number, done: (error: MillraceError | null, body: Buffer) => void): void {
-  const chunks: Buffer[] = [];
+type Done = (error: MillraceError | null, body: Buffer, release: () => void) => void;
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Reads the whole body, unpacked, if there is room for it in memory; whoever is told of it releases that room. A client that stops in the
+ * middle gets no answer and leaves nothing behind.
+ */
+function readBody(request: IncomingMessage, { bodies, bodyBytes: limit }: DoorContext, done: Done): void {
+  const said = request.headers['content-length'];
+  let pieces: Pieces | null = null;
   let size = 0;
-  let refused = false;
+  let over = false;
+  const refuseWith = (error: MillraceError) => {
+    over = true;
+    pieces = null;
+    done(error, NOTHING, () => held?.release());
+  };
+  const busy = (bytes: number) => new MillraceError('INTAKE_BUSY', { bytes, held: bodies.held });
+  const held = bodies.hold(Number(said ?? 0), () => refuseWith(busy(size)));
+  if (held === null) {
+    refuseWith(busy(Number(said)));
+    return;
+  }
+  pieces = newPieces(said);
   request.on('data', (chunk: Buffer) => {
+    if (over) return;
     size += chunk.length;
-    if (size <= limit) chunks.push(chunk);
-    else if (!refused) {
-      refused = true;
-      chunks.length = 0;
-      done(new MillraceError('BODY_TOO_LARGE', { limit }), Buffer.alloc(0));
-    }
+    if (size > limit) refuseWith(new MillraceError('BODY_TOO_LARGE', { limit }));
+    else if (said === undefined && !held.grow(chunk.length)) refuseWith(busy(size));
+    else pieces?.add(chunk);
   });
   request.on('end', () => {
-    if (size > limit) return;
-    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
+    if (over) return;
+    held.whole();
+    const body = pieces?.body() ?? NOTHING;
     const encoding = request.headers['content-encoding'];
-    if (encoding === undefined || encoding === 'identity') done(null, body);
-    else if (encoding === 'gzip' || encoding === 'x-gzip') unpack(body, limit, done);
-    else done(new MillraceError('BODY_ENCODING', { encoding: encoding.slice(0, 40) }), body);
+    if (encoding === undefined || encoding === 'identity') done(null, body, held.release);
+    else if (encoding === 'gzip' || encoding === 'x-gzip') unpack(body, { limit, held, busy, done });
+    else refuseWith(new MillraceError('BODY_ENCODING', { encoding: encoding.slice(0, 40) }));
   });
   request.on('error', () => {
-    chunks.length = 0;
+    over = true;
+    pieces = null;
+    held.release();
   });
 }
 
-function unpack(body: Buffer, limit: number, done: (error: MillraceError | null, body: Buffer) => void): void {
-  gunzip(body, { maxOutputLength: limit }, (error, unpacked) => {
-    if (error === null) done(null, unpacked);
-    else if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') done(new MillraceError('BODY_TOO_LARGE', { limit }), body);
-    else done(new MillraceError('BODY_GZIP', { problem: error.message }), body);
+interface Pieces {
+  add(chunk: Buffer): void;
+  body(): Buffer;
+}
+
+/** As large as what a socket gives at once. */
+const ONE_PIECE = 64 * 1024;
+
+/**
+ * A larger body whose length was said is put together as it comes: pieces that are kept until the end, and then copied, take twice as much.
+ * Pages that nothing was written to yet take no memory.
+ */
+function newPieces(said: string | undefined): Pieces {
+  if (Number(said ?? 0) > ONE_PIECE) {
+    const whole = Buffer.allocUnsafeSlow(Number(said));
+    let end = 0;
+    return {
+      add(chunk) {
+        end += chunk.copy(whole, end);
+      },
+      body: () => whole,
+    };
+  }
+  const chunks: Buffer[] = [];
+  return {
+    add: (chunk) => void chunks.push(chunk),
+    body: () => (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)),
+  };
+}
+
+interface Unpacking {
+  readonly limit: number;
+  readonly held: Held;
+  readonly busy: (bytes: number) => MillraceError;
+  readonly done: Done;
+}
+
+/**
+ * Room is taken for as many bytes as the packed body says of itself at its end (RFC 1952, 2.3.1: ISIZE). Where more come out of it (it has
+ * several members, or lies), room is taken for the most that is allowed.
+ */
+function unpack(body: Buffer, unpacking: Unpacking, before = 0): void {
+  const { limit, held, busy, done } = unpacking;
+  const said = before > 0 || body.length < 4 ? limit : body.readUInt32LE(body.length - 4);
+  // One byte at least: 0 would be no limit for zlib.
+  const most = Math.min(limit, Math.max(1, said));
+  const ended = (error: MillraceError | null, unpacked: Buffer) => done(error, unpacked, held.release);
+  if (!held.grow(most - before)) {
+    ended(busy(most), NOTHING);
+    return;
+  }
+  gunzip(body, { maxOutputLength: most }, (error, unpacked) => {
+    if (error === null) ended(null, unpacked);
+    else if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE')
+      ended(new MillraceError('BODY_GZIP', { problem: error.message }), NOTHING);
+    else if (most === limit) ended(new MillraceError('BODY_TOO_LARGE', { limit }), NOTHING);
+    else unpack(body, unpacking, most);
   });
 }

@@ -5,11 +5,26 @@ import type { Recovered } from './recover.ts';
 import { openTopicWriter, type TopicWriter } from './write.ts';
 
 const SEGMENT_BYTES: Bytes = 64 * 1024 * 1024;
+/** A topic's group takes nothing more from here on: readers take groups whole, and delivery needs many times their size. */
+const FULL: Bytes = 4 * 1024 * 1024;
+/** In one turn of the event loop, which accepts one connection (libuv 1.52): a turn of many large bodies would let nobody in for seconds. */
+const TURN: Bytes = 256 * 1024;
+
+interface Waiting {
+  readonly writer: TopicWriter;
+  readonly bytes: Bytes;
+  readonly append: () => void;
+}
 
 /** All topics' logs with one group commit: write what has queued, sync while more queues, call back, repeat; no timer. */
 export interface Log {
   readonly root: string;
   topic(name: string): TopicWriter;
+  /**
+   * Calls `append`, which puts lines of about so many bytes into the writer and commits them: now, or where much was appended in this turn of
+   * the event loop or the topic's group is full, in a later turn; a topic's in the order in which they came.
+   */
+  whenRoom(writer: TopicWriter, bytes: Bytes, append: () => void): void;
   /** Calls `done` once everything that was put into writers before is synced or has failed (compare `failures` of the writers used). */
   commit(done: () => void): void;
   durable(): Record<string, Position>;
@@ -31,6 +46,31 @@ export function openLog(
   /** Writers whose groups are being synced; no other group begins before all have ended. */
   let syncing = 0;
   let scheduled = false;
+  /** In the order in which they came. */
+  let queue: Waiting[] = [];
+  /** Bytes that were appended in this turn of the event loop. */
+  let appended = 0;
+
+  const isFull = (writer: TopicWriter): boolean => writer.dirty() && writer.used >= FULL;
+
+  function append(next: Waiting): void {
+    if (appended === 0)
+      setImmediate(() => {
+        appended = 0;
+        drain();
+      });
+    appended += Math.max(1, next.bytes);
+    next.append();
+  }
+
+  function drain(): void {
+    const waited = queue;
+    queue = [];
+    for (const next of waited) {
+      if (appended >= TURN || isFull(next.writer)) queue.push(next);
+      else append(next);
+    }
+  }
 
   function flush(): void {
     scheduled = false;
@@ -45,6 +85,7 @@ export function openLog(
       for (const callback of done) callback();
     };
     for (const writer of dirty) writer.sync(ended);
+    if (queue.length > 0) setImmediate(drain);
     if (dirty.length === 0) setImmediate(ended);
   }
 
@@ -62,6 +103,11 @@ export function openLog(
   return {
     root,
     topic,
+    whenRoom(writer, bytes, go) {
+      const next = { writer, bytes, append: go };
+      if (appended >= TURN || isFull(writer) || queue.some((each) => each.writer === writer)) queue.push(next);
+      else append(next);
+    },
     commit(done) {
       waiting.push(done);
       if (scheduled || syncing > 0) return;
@@ -71,7 +117,8 @@ export function openLog(
     },
     durable: () => Object.fromEntries([...writers].map(([name, writer]) => [name, writer.durable])),
     async close() {
-      await new Promise<void>((resolve) => this.commit(resolve));
+      do await new Promise<void>((resolve) => this.commit(resolve));
+      while (queue.length > 0 || waiting.length > 0);
       for (const writer of writers.values()) writer.close();
     },
   };

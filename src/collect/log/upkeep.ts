@@ -1,15 +1,14 @@
 /** What happens to segments after they are delivered: packed soon, deleted when nobody may want to read them again. */
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { crc32, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { type Bytes, fail, type Millis, type Position } from '#core';
 import { realFiles, syncFolder } from './files.ts';
 import { packedName, segmentName } from './group.ts';
 import { segmentsOf } from './recover.ts';
-
-const pack = promisify(zstdCompress);
-const unpack = promisify(zstdDecompress);
 
 export interface Upkept {
   readonly packed: number;
@@ -45,23 +44,42 @@ export async function keepUp(root: string, topic: string, delivered: Position, k
   return upkept;
 }
 
-/** The plain file goes only after the packed one is durable and unpacks to the same bytes. */
+/** The plain file goes only after the packed one is durable and unpacks to the same bytes. Piece by piece: a segment has 64 MB and more. */
 async function packSegment(plain: string, packed: string): Promise<Bytes> {
-  const bytes = await readFile(plain);
-  const small = await pack(bytes);
-  if (!bytes.equals(await unpack(small))) fail('LOG_CORRUPT', { file: plain, at: 0, problem: 'it does not survive packing' });
   const { atime, mtime } = await stat(plain);
   const beside = `${packed}.new`;
+  const [before, after] = [newSum(), newSum()];
   const file = await open(beside, 'w', 0o600);
   try {
-    await file.writeFile(small);
+    await pipeline(createReadStream(plain), before.through, createZstdCompress(), createWriteStream('', { fd: file.fd, autoClose: false }));
+    await pipeline(createReadStream(beside), createZstdDecompress(), after.through, nowhere());
+    if (before.sum() !== after.sum()) fail('LOG_CORRUPT', { file: plain, at: 0, problem: 'it does not survive packing' });
     await file.utimes(atime, mtime);
     await file.sync();
   } finally {
     await file.close();
   }
+  const { size } = await stat(beside);
   await rename(beside, packed);
   syncFolder(realFiles, join(packed, '..'));
   await rm(plain);
-  return small.length;
+  return size;
 }
+
+/** Length and checksum of what goes through. */
+function newSum(): { through: (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>; sum(): string } {
+  let length = 0;
+  let sum = 0;
+  return {
+    async *through(source) {
+      for await (const piece of source) {
+        length += piece.length;
+        sum = crc32(piece, sum);
+        yield piece;
+      }
+    },
+    sum: () => `${length} ${sum}`,
+  };
+}
+
+const nowhere = (): Writable => new Writable({ write: (_piece, _encoding, done) => done() });

@@ -146,6 +146,12 @@ export const collectErrors = {
     what: (p) => `The record could not be made durable: ${p['problem']}. It was not acknowledged.`,
     remedy: 'Retry with the same id; check the disk if it stays.',
   },
+  INTAKE_BUSY: {
+    status: 503,
+    retryable: true,
+    what: (p) => `Bodies of ${p['held']} bytes are being taken in; there is no room beside them for this one (${p['bytes']} bytes).`,
+    remedy: 'Retry after the seconds in Retry-After with the same ids, or send smaller bodies.',
+  },
   DISK_FULL: {
     status: 503,
     retryable: true,
