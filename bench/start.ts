@@ -1,4 +1,5 @@
-// How soon after "millrace up" records are taken and questions answered with a 1 GB warehouse, and what all processes hold when idle.
+// How soon after "millrace up" records are taken and questions answered with a 1 GB warehouse, also after kill -9 at the largest write-ahead log,
+// and what all processes hold when idle.
 import { execFileSync } from 'node:child_process';
 import { constants, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { fire, ID, median, newShot, TIME } from './load.ts';
+import { pace } from './pace.ts';
 import { ask, buildProgram, newWorkspace, processTree, query, residentBytes, startProgram, untilDelivered, untilReady } from './program.ts';
 import { type Figure, machine, report } from './report.ts';
 
@@ -16,6 +18,11 @@ interface Start {
   /** ms since the command. */
   readonly acknowledged: number;
   readonly ready: number;
+}
+
+interface Killed extends Start {
+  /** Bytes that were to be replayed. */
+  readonly wal: number;
 }
 
 interface Idle {
@@ -36,8 +43,10 @@ async function main(): Promise<void> {
   await fillLog(starting);
   const starts: Start[] = [];
   for (let n = 0; n < (quick ? 2 : 7); n++) starts.push(await oneStart(starting));
+  const killed: Killed[] = [];
+  for (let n = 0; n < (quick ? 1 : 3); n++) killed.push(await startAfterKill(starting));
   const idle = await idleMemory(starting, quick ? 2_000 : 10_000);
-  show(starts, idle, statSync(file).size, launcher);
+  show({ starts, killed, idle }, statSync(file).size, launcher);
 }
 
 type Starting = Parameters<typeof startProgram>[0];
@@ -70,6 +79,43 @@ async function oneStart(starting: Starting): Promise<Start> {
   await stop();
   return { acknowledged, ready };
 }
+
+/** Beyond it DuckDB empties the log by itself, within a commit. */
+const LARGEST_WAL = 64_000_000;
+
+/**
+ * Deliveries, while a long question reads what was updated after it began: then no checkpoint comes to pass, and the log grows to the most that
+ * is allowed. There every process is killed.
+ */
+async function startAfterKill(starting: Starting): Promise<Killed> {
+  const { running, child, ended } = await startProgram(starting);
+  await untilReady(running);
+  const wal = join(starting.workspace, '.millrace', 'warehouse.duckdb.wal');
+  const size = () => statSync(wal, { throwIfNoEntry: false })?.size ?? 0;
+  await query(running, 'CREATE OR REPLACE TABLE main.small AS SELECT k, 0 AS v FROM range(100000) t(k)');
+  const long = 'SELECT max(hash(s.k, b.range)) FROM main.small s, range(10000000) b WHERE hash(s.k, b.range) % 7 = 3';
+  const asking = ask(running, 'POST', '/v1/query', JSON.stringify({ sql: long })).catch(() => null);
+  await sleep(1_000);
+  await query(running, 'UPDATE main.small SET v = 1');
+  const sending = pace(running, 100, () => {
+    const body = `[${Array.from({ length: 100 }, (_, n) => record(n).replace(ID, `k-${made++}`).replace(TIME, new Date().toISOString())).join(',')}]`;
+    return { path: '/v1/topics/visits/records', body, records: 100, note: null };
+  });
+  let largest = 0;
+  for (const patience = performance.now() + 120_000; performance.now() < patience; await sleep(2)) {
+    const now = size();
+    if (now < largest || now > 0.95 * LARGEST_WAL) break;
+    largest = now;
+  }
+  const tree = processTree(child.pid!);
+  for (const pid of tree) process.kill(pid, 'SIGKILL');
+  await Promise.all([ended, asking, sending.stop()]);
+  while (tree.some((pid) => residentBytes(pid) > 0 || existsSync(`/proc/${pid}`))) await sleep(5);
+  const left = size();
+  return { ...(await oneStart(starting)), wal: left };
+}
+
+let made = 0;
 
 async function idleMemory(starting: Starting, rest: number): Promise<Idle[]> {
   const { running, child, stop } = await startProgram(starting);
@@ -113,7 +159,13 @@ function majorOf(node: string): number {
   return Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding: 'utf8' }))?.[1]);
 }
 
-function show(starts: readonly Start[], idle: readonly Idle[], bytes: number, launcher: string): void {
+interface Measured {
+  readonly starts: readonly Start[];
+  readonly killed: readonly Killed[];
+  readonly idle: readonly Idle[];
+}
+
+function show({ starts, killed, idle }: Measured, bytes: number, launcher: string): void {
   const figures: Record<string, Figure> = {
     warehouse: { title: 'size of the warehouse', value: bytes / 1e6, unit: 'MB' },
     launcher: { title: 'major version of the Node that ran the launcher', value: majorOf(launcher) },
@@ -124,6 +176,22 @@ function show(starts: readonly Start[], idle: readonly Idle[], bytes: number, la
     },
     ready: { title: 'from the command to ready for questions', value: median(starts.map((start) => start.ready)), unit: 'ms' },
     ready_slowest: { title: '  slowest', value: Math.max(...starts.map((start) => start.ready)), unit: 'ms' },
+    wal: {
+      title: 'write-ahead log at a kill -9 of all processes',
+      value: Math.min(...killed.map((start) => start.wal)) / 1e6,
+      unit: 'MB',
+    },
+    killed_acknowledged: {
+      title: '  from the command after it to the first acknowledged record',
+      value: median(killed.map((start) => start.acknowledged)),
+      unit: 'ms',
+    },
+    killed_ready: {
+      title: '  to ready for questions',
+      value: median(killed.map((start) => start.ready)),
+      unit: 'ms',
+    },
+    killed_slowest: { title: '  slowest', value: Math.max(...killed.map((start) => start.ready)), unit: 'ms' },
     idle: { title: 'resident when idle, all processes', value: idle.reduce((sum, { resident }) => sum + resident, 0) / 1e6, unit: 'MB' },
   };
   for (const { name, resident } of idle) figures[`idle_${name}`] = { title: `  ${name}`, value: resident / 1e6, unit: 'MB' };
@@ -132,6 +200,8 @@ function show(starts: readonly Start[], idle: readonly Idle[], bytes: number, la
     figures,
     goals: [
       { figure: 'ready', at: 'most', value: 1500 },
+      { figure: 'wal', at: 'least', value: 55 },
+      { figure: 'killed_ready', at: 'most', value: 1500 },
       { figure: 'idle', at: 'most', value: 250 },
     ],
   });
