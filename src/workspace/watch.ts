@@ -63,9 +63,19 @@ export class Watch {
     }, settleTime).unref();
   }
 
+  /** Where a folder can't be read for now (too many files are open, a disk that fails), what is known of it stays until a later look. */
+  #listed(): readonly string[] {
+    try {
+      return this.#list();
+    } catch (error) {
+      codeOf(error);
+      return [];
+    }
+  }
+
   #look(): void {
     const settled: string[] = [];
-    for (const path of new Set([...this.#list(), ...this.#taken.keys()])) {
+    for (const path of new Set([...this.#listed(), ...this.#taken.keys()])) {
       const now = stateOf(path);
       if (now === (this.#taken.get(path) ?? '')) this.#pending.delete(path);
       else if (now === this.#pending.get(path)) settled.push(path);

@@ -2,32 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { type Files, readSlice } from '#collect';
+import { smallDisk } from '../small-disk.ts';
 import { collecting, linesOf, NOW, topicOf } from './fixture.ts';
 
 const orders = topicOf('orders', 'id: id\nfields: {id: text, note: text}');
 const note = 'x'.repeat(10_000);
 const body = (from: number, count: number) => JSON.stringify(Array.from({ length: count }, (_, k) => ({ id: `o-${from + k}`, note })));
-
-/** A tmpfs of that size, or null with the test skipped where this user can't mount one. */
-function smallDisk(t: TestContext, size: string): string | null {
-  const path = fs.mkdtempSync(join(tmpdir(), 'millrace-disk-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path], { stdio: 'ignore' });
-  } catch {
-    fs.rmdirSync(path);
-    t.skip('needs root, to mount a small file system');
-    return null;
-  }
-  t.after(() => {
-    execFileSync('umount', ['-l', path]);
-    fs.rmdirSync(path);
-  });
-  return path;
-}
 
 function idsIn(root: string, durable: Record<string, number>): string[] {
   const ids: string[] = [];

@@ -1,27 +1,16 @@
 /** The disk of a running program is full (docs/holds.md). */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { initWorkspace } from '#workspace';
 import { running, until } from '../server/fixture.ts';
+import { smallDisk } from '../small-disk.ts';
 
 /** A workspace on a tmpfs of that size, or null with the test skipped where this user can't mount one. */
 function workspaceOn(t: TestContext, size: string): string | null {
-  const path = mkdtempSync(join(tmpdir(), 'millrace-full-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path], { stdio: 'ignore' });
-  } catch {
-    rmdirSync(path);
-    t.skip('needs root, to mount a small file system');
-    return null;
-  }
-  t.after(() => {
-    execFileSync('umount', ['-l', path]);
-    rmdirSync(path);
-  });
+  const path = smallDisk(t, size);
+  if (path === null) return null;
   const workspace = initWorkspace(path, { name: 'test', timeZone: 'UTC', currency: 'EUR' });
   workspace.saveTopic('orders', 'id: id\nfields: {id: text, n: integer}');
   workspace.close();

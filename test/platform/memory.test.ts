@@ -61,6 +61,21 @@ test('a warehouse that is still opening is never ended: the next would need as m
   assert.deepEqual(newMemoryRule(LIMIT)([...opening, job], 1000), { kind: 'end', pid: 10 }, 'a job makes room');
 });
 
+test('a job that grows beside a warehouse that stays as it is: at the limit the one goes that holds more by then', () => {
+  const firstEnd = (warehouse: number, grown: number) => {
+    const rule = newMemoryRule(LIMIT);
+    // 2 MB from look to look, so that none is beyond the limit before one is near it.
+    for (let job = 0; job <= grown; job += 2) {
+      const relief = rule(held(100, warehouse, job), 1000 + 5 * job);
+      if (relief !== null && relief.kind !== 'relieve') return { ...relief, job };
+    }
+    return null;
+  };
+  assert.deepEqual(firstEnd(500, 450), { kind: 'restart', job: 400 });
+  assert.deepEqual(firstEnd(440, 500), { kind: 'end', pid: 10, job: 460 });
+  assert.equal(firstEnd(500, 390), null, 'below it nobody does, and questions are stopped');
+});
+
 test('the front is never ended, even where it alone is beyond the limit', () => {
   assert.equal(newMemoryRule(LIMIT)([{ pid: 1, kind: 'front', bytes: 2 * LIMIT }], 1000), null);
 });
