@@ -1,7 +1,10 @@
 import { MillraceError } from '#core';
+import { isFatal } from '#store';
 
 /** DuckDB's error as the catalogue's, with the place in the user's text where the engine names one. */
 export function queryError(thrown: unknown, sql: string): MillraceError {
+  // No statement is to blame for it, and the process ends (see `onFatal`).
+  if (isFatal(thrown)) return new MillraceError('STORE_UNAVAILABLE', {}, thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const problem = message
     .split('\n', 1)[0]!

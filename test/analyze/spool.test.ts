@@ -70,6 +70,8 @@ describe('the engine’s errors in the catalogue’s words', () => {
   test('tell syntax, memory and parameters apart, and keep what helps', () => {
     assert.equal(queryError(new Error('Parser Error: syntax error at or near "x"'), 'x').code, 'SQL_SYNTAX');
     assert.equal(queryError(new Error('Out of Memory Error: failed to allocate'), 'x').code, 'QUERY_MEMORY');
+    assert.equal(queryError(new Error('FATAL Error: Failed: database has been invalidated'), 'x').code, 'STORE_UNAVAILABLE');
+    assert.equal(queryError(new Error('Invalid Input Error: FATAL Error: said a user'), 'x').code, 'SQL_FAILED');
     assert.equal(
       queryError(new Error('Invalid Input Error: Values were not provided for the following prepared statement parameters: 2'), 'x').code,
       'SQL_PARAMETERS',
