@@ -80,12 +80,12 @@ async function oneStart(starting: Starting): Promise<Start> {
   return { acknowledged, ready };
 }
 
-/** Beyond it DuckDB empties the log by itself, within a commit. */
+/** Beyond it DuckDB empties the log by itself, within a commit, unless a question is in the way. */
 const LARGEST_WAL = 64_000_000;
 
 /**
- * Deliveries, while a long question reads what was updated after it began: then no checkpoint comes to pass, and the log grows to the most that
- * is allowed. There every process is killed.
+ * Deliveries, while a long question reads what was updated after it began: then no checkpoint comes to pass, and the log grows. At the size at
+ * which DuckDB would empty it by itself every process is killed.
  */
 async function startAfterKill(starting: Starting): Promise<Killed> {
   const { running, child, ended } = await startProgram(starting);
