@@ -51,7 +51,7 @@ export function reader(slice: Pick<TransferSlice, 'file' | 'bytes'>, types: read
   const columns = types.map((type, k) => `'c${k}': ${text(type)}`).join(', ');
   return `read_csv(${text(slice.file)}, columns = {${columns}}, delim = ',', quote = '"', escape = '"', header = false, auto_detect = false,
     nullstr = '', allow_quoted_nulls = false, new_line = '\\n', max_line_size = ${Math.max(2_097_152, slice.bytes)},
-    buffer_size = ${Math.max(8_388_608, 2 * slice.bytes)})`;
+    buffer_size = ${Math.max(8_388_608, slice.bytes + 1)})`;
 }
 
 /** A column beside the table's: the row's place in its slice, from 1. */

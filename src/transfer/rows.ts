@@ -31,10 +31,15 @@ export interface Rows {
 /** A longer row is not read into memory. */
 export const LONGEST_ROW: Bytes = 64 * 1024 * 1024;
 
-/** Errors: TRANSFER_DISK. */
-export function writeSlice(file: string, bytes: Buffer): void {
+/** A file of its own. Errors: TRANSFER_DISK. */
+export const writeSlice = (file: string, bytes: Buffer): void => write(file, bytes, 'w');
+
+/** What stands in the file stays. Errors: TRANSFER_DISK. */
+export const appendToSlice = (file: string, bytes: Buffer): void => write(file, bytes, 'a');
+
+function write(file: string, bytes: Buffer, flag: 'w' | 'a'): void {
   try {
-    writeFileSync(file, bytes, { mode: 0o600 });
+    writeFileSync(file, bytes, { mode: 0o600, flag });
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT') fail('TRANSFER_DISK', { bytes: bytes.length }, thrown);
