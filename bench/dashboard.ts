@@ -14,7 +14,9 @@ const program = process.env['MILLRACE_CHROMIUM'] ?? '/usr/bin/chromium';
 
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick');
-  const rows = quick ? 1_000_000 : 100_000_000;
+  const asked = process.argv[process.argv.indexOf('--rows') + 1];
+  const rows = process.argv.includes('--rows') ? Number(asked) : quick ? 1_000_000 : 100_000_000;
+  const rounds = quick ? 3 : 20;
   const home = buildProgram();
   const workspace = newWorkspace(home, { clicks: 'fields:\n  n: integer\n' });
   const settings = join(workspace, 'millrace.yaml');
@@ -26,6 +28,7 @@ async function main(): Promise<void> {
   let context: BrowserContext | null = null;
   try {
     await untilReady(running);
+    told(`making ${rows.toLocaleString('en')} rows`);
     // Written in the order of days, as deliveries are.
     await query(
       running,
@@ -33,7 +36,9 @@ async function main(): Promise<void> {
         (hash(range) % ${shops.length})::UTINYINT AS shop, (hash(range + 1) % 50)::UTINYINT AS page, (hash(range + 2) % 90000 / 100)::DECIMAL(9,2) AS amount
         FROM range(${rows})`,
     );
+    told('asking the tiles of the API alone');
     const shared = await sharedOrNot(running);
+    told('opening the browser');
     context = await chromium.launchPersistentContext(profile, {
       executablePath: program,
       args: [
@@ -49,6 +54,7 @@ async function main(): Promise<void> {
     const page = context.pages()[0] ?? (await context.newPage());
     const first = await firstLoad(page, `${running.address}/#token=${running.token}`);
     const cold = await drawn(page, `${running.address}/dashboards/bench?f.shop=0`);
+    told(`the first time: ${inWords(cold)}`);
     let arriving = true;
     const sending = (async () => {
       for (let n = 0; arriving; n++) {
@@ -56,16 +62,16 @@ async function main(): Promise<void> {
         await ask(running, 'POST', '/v1/topics/clicks/records', JSON.stringify(records));
       }
     })();
-    const warm: number[] = [];
+    const warm: Drawn[] = [];
     let resident = 0;
     // Another filter each round: no answer is asked twice, and nothing here keeps answers.
-    for (let round = 1; round <= (quick ? 3 : 20); round++) {
-      warm.push(
-        await drawn(
-          page,
-          `${running.address}/dashboards/bench?range=custom&from=2026-01-0${1 + (round % 9)}&to=2026-12-31&f.shop=${round % shops.length}`,
-        ),
+    for (let round = 1; round <= rounds; round++) {
+      const once = await drawn(
+        page,
+        `${running.address}/dashboards/bench?range=custom&from=2026-01-0${1 + (round % 9)}&to=2026-12-31&f.shop=${round % shops.length}`,
       );
+      warm.push(once);
+      told(`${round} of ${rounds}: ${inWords(once)}`);
       resident = Math.max(
         resident,
         processTree(running.pid).reduce((sum, pid) => sum + residentBytes(pid), 0),
@@ -73,7 +79,9 @@ async function main(): Promise<void> {
     }
     arriving = false;
     await sending;
-    warm.sort((a, b) => a - b);
+    const sorted = (of: (once: Drawn) => number) => warm.map(of).sort((a, b) => a - b);
+    const p95 = (of: (once: Drawn) => number) => Math.round(sorted(of)[Math.ceil(warm.length * 0.95) - 1]!);
+    const median = (of: (once: Drawn) => number) => Math.round(sorted(of)[Math.floor(warm.length / 2)]!);
     report({
       bench: 'dashboard',
       figures: {
@@ -81,12 +89,16 @@ async function main(): Promise<void> {
         alone: { value: Math.round(shared.alone), unit: 'ms', title: `${TILES} statements of the tiles, each asked by itself, at once` },
         together: { value: Math.round(shared.together), unit: 'ms', title: 'the same in one request, sharing a scan' },
         ratio: { value: Number((shared.alone / shared.together).toFixed(1)), title: 'alone / together' },
-        cold: { value: Math.round(cold), unit: 'ms', title: `${TILES} tiles drawn, the first time` },
+        cold: { value: Math.round(cold.drawn), unit: 'ms', title: `${TILES} tiles drawn, the first time` },
         warm_p95: {
-          value: Math.round(warm[Math.ceil(warm.length * 0.95) - 1]!),
+          value: p95((once) => once.drawn),
           unit: 'ms',
           title: `${TILES} tiles drawn, another filter each time while records arrive, p95`,
         },
+        warm_median: { value: median((once) => once.drawn), unit: 'ms', title: 'the same, median' },
+        asking: { value: median((once) => once.asked), unit: 'ms', title: 'of it: until the page asks for its tiles, median' },
+        answering: { value: median((once) => once.answered - once.asked), unit: 'ms', title: 'of it: until all are answered, median' },
+        drawing: { value: median((once) => once.drawn - once.answered), unit: 'ms', title: 'of it: until all are drawn, median' },
         resident: { value: Math.round(resident / 1e6), unit: 'MB', title: 'memory of all of Millrace’s processes, at most' },
         first_kb: { value: Math.round(first.bytes / 1000), unit: 'kB', title: 'sent for the first page, compressed' },
         interactive: { value: Math.round(first.took), unit: 'ms', title: 'until the first page answers' },
@@ -141,8 +153,22 @@ async function firstLoad(page: Page, address: string): Promise<{ bytes: number; 
   return { bytes, took };
 }
 
-/** ms until every tile shows what it asked for. A whole page each time: what was drawn before helps nothing. */
-async function drawn(page: Page, address: string): Promise<number> {
+/** ms from opening the page: until it asked for its tiles, until all were answered, until all were drawn. */
+interface Drawn {
+  readonly asked: number;
+  readonly answered: number;
+  readonly drawn: number;
+}
+
+const inWords = (once: Drawn) => `${Math.round(once.drawn)} ms (asked ${Math.round(once.asked)}, answered ${Math.round(once.answered)})`;
+
+/** A run of an hour says where it is. */
+function told(text: string): void {
+  process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
+}
+
+/** Until every tile shows what it asked for. A whole page each time: what was drawn before helps nothing. */
+async function drawn(page: Page, address: string): Promise<Drawn> {
   await page.goto('about:blank');
   const began = performance.now();
   await page.goto(address);
@@ -155,7 +181,13 @@ async function drawn(page: Page, address: string): Promise<number> {
     TILES,
     { polling: 'raf', timeout: 300_000 },
   );
-  return performance.now() - began;
+  const took = performance.now() - began;
+  const [asked, answered] = await page.evaluate(() => {
+    const entries = performance.getEntriesByType('resource') as unknown as { name: string; startTime: number; responseEnd: number }[];
+    const questions = entries.filter(({ name }) => name.endsWith('/v1/questions'));
+    return [Math.max(...questions.map(({ startTime }) => startTime)), Math.max(...questions.map(({ responseEnd }) => responseEnd))];
+  });
+  return { asked: asked!, answered: answered!, drawn: took };
 }
 
 function dashboard(): string {
