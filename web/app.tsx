@@ -6,11 +6,11 @@ import { Home } from './home/home.tsx';
 import { later } from './later.ts';
 import { go, usePath } from './route.ts';
 import { Shell } from './shell/shell.tsx';
-import { SignIn } from './sign-in.tsx';
 import { Page, Placeholder, Problem } from './states.tsx';
 import { type FirstSpeech, Speaking, useWords } from './words/index.tsx';
 import { setZone } from './zone.ts';
 
+const SignIn = later(() => import('./sign-in.tsx'));
 const Ask = later(() => import('./ask/ask.tsx'));
 const Catalog = later(() => import('./data/catalog.tsx'));
 const TablePage = later(() => import('./data/table.tsx'));
@@ -87,7 +87,11 @@ function Entrance() {
     case 'asking':
       return null;
     case 'out':
-      return <SignIn onEnter={(who) => setSession({ state: 'in', who })} />;
+      return (
+        <Suspense>
+          <SignIn onEnter={(who) => setSession({ state: 'in', who })} />
+        </Suspense>
+      );
     case 'failed':
       return (
         <div className="entrance">

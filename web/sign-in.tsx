@@ -5,7 +5,7 @@ import { call, Trouble } from './api.ts';
 import { Mark } from './shell/icons.tsx';
 import { useWords } from './words/index.tsx';
 
-export function SignIn({ onEnter }: { onEnter: (who: SessionAnswer) => void }) {
+export default function SignIn({ onEnter }: { onEnter: (who: SessionAnswer) => void }) {
   const { t } = useWords();
   const [token, setToken] = useState('');
   const [trouble, setTrouble] = useState<Trouble | null>(null);

@@ -1,5 +1,5 @@
 import { Modal, TextInput, useMantineColorScheme } from '@mantine/core';
-import { type KeyboardEvent, useEffect, useState } from 'react';
+import { type KeyboardEvent, useState } from 'react';
 import type {
   AnswersAnswer,
   CatalogAnswer,
@@ -13,6 +13,7 @@ import { useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { useWords, type Word } from '../words/index.tsx';
 import { chooseFile } from './drop.tsx';
+import { useReturnedFocus } from './returned-focus.ts';
 
 interface Target {
   readonly name: string;
@@ -24,29 +25,22 @@ interface Target {
   readonly act?: () => void;
 }
 
-/** ⌘K or Ctrl-K: goes to any page, table, column, topic, metric, answer, model, saved question or dashboard by a part of its name, or does something. */
-export function Find({ open, onOpen }: { open: boolean; onOpen: (open: boolean) => void }) {
-  useEffect(() => {
-    const press = (event: globalThis.KeyboardEvent) => {
-      if (event.key !== 'k' || !(event.metaKey || event.ctrlKey)) return;
-      event.preventDefault();
-      onOpen(true);
-    };
-    window.addEventListener('keydown', press);
-    return () => window.removeEventListener('keydown', press);
-  }, [onOpen]);
+/** Goes to any page, table, column, topic, metric, answer, model, saved question or dashboard by a part of its name, or does something. */
+export default function Find({ onClose }: { onClose: () => void }) {
   const { t } = useWords();
+  useReturnedFocus();
   return (
     <Modal
-      opened={open}
-      onClose={() => onOpen(false)}
+      opened
+      onClose={onClose}
+      returnFocus={false}
       withCloseButton={false}
       padding={0}
       size={560}
       yOffset="12vh"
       attributes={{ content: { 'aria-label': t('find') } }}
     >
-      <Targets onGo={() => onOpen(false)} />
+      <Targets onGo={onClose} />
     </Modal>
   );
 }

@@ -1,15 +1,19 @@
 import { Popover, SegmentedControl, Tooltip, UnstyledButton, useMantineColorScheme } from '@mantine/core';
-import { createContext, type ReactNode, useContext, useState } from 'react';
+import { createContext, type ReactNode, Suspense, useContext, useEffect, useState } from 'react';
 import type { SessionAnswer, StatusAnswer } from '../../src/server/api.ts';
 import { call, signedOut } from '../api.ts';
 import { commandKey } from '../command-key.ts';
+import { later } from '../later.ts';
 import { Link } from '../link.tsx';
 import { type Live, useLive } from '../live.ts';
 import { usePath } from '../route.ts';
 import { type Language, languages, useWords, type Word } from '../words/index.tsx';
 import { DropToLoad } from './drop.tsx';
-import { Find } from './find.tsx';
 import { icons, Mark } from './icons.tsx';
+
+const find = () => import('./find.tsx');
+/** Its dialog and field are half of what Home weighs beside React: they are fetched when somebody reaches for them. */
+const Find = later(find);
 
 const places = [
   { path: '/', word: 'home', icon: icons.home },
@@ -32,6 +36,16 @@ export function Shell({ who, children }: { who: SessionAnswer; children: ReactNo
   const path = usePath();
   const status = useLive('status', (signal) => call<StatusAnswer>('GET', '/v1/status', { signal }), 1000);
   const [finding, setFinding] = useState(false);
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.key === 'Control' || event.key === 'Meta') find().catch(() => {});
+      if (event.key !== 'k' || !(event.metaKey || event.ctrlKey)) return;
+      event.preventDefault();
+      setFinding(true);
+    };
+    window.addEventListener('keydown', press);
+    return () => window.removeEventListener('keydown', press);
+  }, []);
   const current = places.findLast((place) => path === place.path || path.startsWith(`${place.path}/`))?.path ?? '/';
   return (
     <StatusContext value={status}>
@@ -56,7 +70,7 @@ export function Shell({ who, children }: { who: SessionAnswer; children: ReactNo
         <span className="workspace" title={status.data?.workspace}>
           {status.data?.workspace ?? ' '}
         </span>
-        <UnstyledButton className="find-button" onClick={() => setFinding(true)}>
+        <UnstyledButton className="find-button" onPointerEnter={() => find().catch(() => {})} onClick={() => setFinding(true)}>
           {icons.find}
           <span>{t('find')}</span>
           <kbd>{commandKey}K</kbd>
@@ -67,7 +81,11 @@ export function Shell({ who, children }: { who: SessionAnswer; children: ReactNo
       <main id="content" tabIndex={-1}>
         {children}
       </main>
-      <Find open={finding} onOpen={setFinding} />
+      {finding && (
+        <Suspense>
+          <Find onClose={() => setFinding(false)} />
+        </Suspense>
+      )}
       {(who.role === 'admin' || who.role === 'editor') && <DropToLoad />}
     </StatusContext>
   );
