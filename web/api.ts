@@ -76,8 +76,28 @@ interface Waiting {
 
 let gathering: Waiting[] = [];
 
+/** Whoever has not come for an answer by then asks anew, so that nobody is shown an old one. */
+const heldFor = 5_000;
+const ahead = new Map<string, Promise<QueryAnswer>>();
+
+/** Asks now what will be asked in a moment: the warehouse computes while the page is still being drawn. */
+export function askAhead(request: QueryRequest): void {
+  const key = JSON.stringify(request);
+  const answer = askTogether(request, new AbortController().signal);
+  answer.catch(() => {});
+  ahead.set(key, answer);
+  setTimeout(() => ahead.delete(key), heldFor);
+}
+
 /** Like `ask`, but all that is asked at the same moment goes as one request, and those that read the same rows share a scan. */
 export function askTogether(request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> {
+  const key = JSON.stringify(request);
+  const held = ahead.get(key);
+  if (held !== undefined) {
+    // Once: what is asked again may have another answer.
+    ahead.delete(key);
+    return held;
+  }
   return new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
     if (gathering.length === 0)

@@ -304,6 +304,26 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('a dashboard that is opened asks each tile’s question once, and anew when it is refreshed', async (t) => {
+    const { address, adminToken } = server();
+    const { page, complaints, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    const asked: string[] = [];
+    page.on('request', (request) => {
+      if (!request.url().endsWith('/v1/questions')) return;
+      const { questions } = request.postDataJSON() as { questions: { sql: string }[] };
+      asked.push(...questions.map(({ sql }) => sql));
+    });
+    await page.goto(`${address}/dashboards/two`);
+    await page.locator('.tile .big-value').nth(1).waitFor();
+    assert.deepEqual(asked.sort(), ['SELECT 1 AS a', 'SELECT 2 AS b']);
+    const again = page.waitForRequest('**/v1/questions');
+    await page.getByRole('button', { name: 'Refresh', exact: true }).click();
+    await again;
+    assert.deepEqual(asked.sort(), ['SELECT 1 AS a', 'SELECT 1 AS a', 'SELECT 2 AS b', 'SELECT 2 AS b']);
+    assert.deepEqual(complaints, []);
+  });
+
   test('the settings open by the keyboard, are sound, and change the language at once', async (t) => {
     const { address, adminToken } = server();
     const { page, complaints, violations, enter } = await visit(t, look);

@@ -27,7 +27,7 @@ import { isOn, readChoice, type Seen, tabsOf, writeChoice } from './parameters.t
 import { Share } from './share.tsx';
 import { useLiveTiles } from './stream.ts';
 import { AsText, Versions } from './text.tsx';
-import { TileView } from './tile.tsx';
+import { askTilesAhead, TileView } from './tile.tsx';
 
 // Looking needs neither the editor nor what else editing does.
 const Editing = later(() => import('./editing.tsx'));
@@ -38,7 +38,19 @@ const named = /^\/dashboards\/([^/]+)$/.exec(location.pathname)?.[1];
 // A token in the address is traded for a session first.
 if (named !== undefined && location.hash === '') {
   early = { name: decodeURIComponent(named), file: call<DashboardAnswer>('GET', `/v1/dashboards/${named}`) };
-  early.file.catch(() => {});
+  early.file.then(
+    ({ dashboard }) => {
+      if (dashboard === null || keptDraft(decodeURIComponent(named)) !== null) return;
+      const choice = readChoice(dashboard, location.search, timeRanges);
+      const tabs = tabsOf(dashboard);
+      askTilesAhead(
+        dashboard.tiles.filter((tile) => isOn(tile, choice.tab, tabs)),
+        choice,
+      );
+    },
+    // The page says it.
+    () => {},
+  );
 }
 
 /** Once: what is asked for again has changed. */

@@ -10,10 +10,11 @@ import {
   previousOf,
   asked as statementOf,
   type Tile,
+  type Values,
   valuesOf,
 } from '#visualize';
-import type { QueryAnswer } from '../../src/server/api.ts';
-import { askTogether } from '../api.ts';
+import type { QueryAnswer, QueryRequest } from '../../src/server/api.ts';
+import { askAhead, askTogether } from '../api.ts';
 import { Chart, isBlank, type Picked } from '../chart/chart.tsx';
 import { canExport, exportKinds, exportTile } from '../chart/export.ts';
 import { type Live, useLive } from '../live.ts';
@@ -47,16 +48,8 @@ export function TileView({ tile, choice, round, every, marks, onPick, tools, ite
   const sql = tile.sql ?? never;
   const { values, before } = useMemo(() => asked(sql, choice), [sql, choice]);
   const key = (params: object | null) => (tile.sql === null || params === null ? null : JSON.stringify([sql, params, round]));
-  const answer = useLive<QueryAnswer>(
-    key(values),
-    (signal) => askTogether({ ...statementOf(sql, values), limits: { rows: mostRows } }, signal),
-    every,
-  );
-  const earlier = useLive<QueryAnswer>(
-    key(before?.values ?? null),
-    (signal) => askTogether({ ...statementOf(sql, before!.values), limits: { rows: mostRows } }, signal),
-    every,
-  );
+  const answer = useLive<QueryAnswer>(key(values), (signal) => askTogether(requestOf(sql, values), signal), every);
+  const earlier = useLive<QueryAnswer>(key(before?.values ?? null), (signal) => askTogether(requestOf(sql, before!.values), signal), every);
   const [wondering, setWondering] = useState<Wondered | null>(null);
   const previous = useMemo<Previous | null>(
     () => (before === null || earlier.data === null ? null : { data: earlier.data, shift: before.shift, name: t('previous') }),
@@ -90,6 +83,18 @@ export function TileView({ tile, choice, round, every, marks, onPick, tools, ite
       )}
     </TileFrame>
   );
+}
+
+const requestOf = (sql: string, values: Values): QueryRequest => ({ ...statementOf(sql, values), limits: { rows: mostRows } });
+
+/** Asks what the tiles will ask as soon as they stand. */
+export function askTilesAhead(tiles: readonly Tile[], choice: Seen): void {
+  for (const { sql } of tiles) {
+    if (sql === null) continue;
+    const { values, before } = asked(sql, choice);
+    askAhead(requestOf(sql, values));
+    if (before !== null) askAhead(requestOf(sql, before.values));
+  }
 }
 
 /** The values for the statement, and for the period before where one is compared with: only a statement that reads $from has one. */
