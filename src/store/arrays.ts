@@ -174,7 +174,7 @@ export async function readParquetArrays(path: string, folder: string, memory: By
   const instance = await DuckDBInstance.create(':memory:', optionsOf({ temp: folder, threads: 1, memory }));
   const connection = await instance.connect();
   try {
-    await lockDown(connection, [folder]);
+    await lockDown(connection, [folder], folder);
     const result = await connection.stream(`SELECT * FROM read_parquet(${text(path)})`);
     const types = result.columnTypes();
     const columns = result.deduplicatedColumnNames().map((column, k) => ({

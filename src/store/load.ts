@@ -94,7 +94,7 @@ async function toParquet(load: Load, target: string, memory: Bytes): Promise<voi
   const parser = await DuckDBInstance.create(':memory:', optionsOf({ temp: dirname(target), threads: 2, memory }));
   const connection = await parser.connect();
   try {
-    await lockDown(connection, [dirname(load.file), dirname(target)]);
+    await lockDown(connection, [dirname(load.file), dirname(target)], dirname(target));
     await connection.run(
       `COPY (SELECT * FROM ${READ[load.format](text(load.file))}) TO ${text(target)} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 20480)`,
     );

@@ -38,7 +38,7 @@ export async function openEngine(opening: Opening): Promise<Engine> {
   const instance = await create(file, limits);
   const connection = await instance.connect();
   const readers = await connectReaders(instance);
-  await lockDown(connection, [slices]);
+  await lockDown(connection, [slices], temp);
   await connection.run(SCHEMA);
   connection.closeSync();
   return { instance, readers, slices, spool, wal: `${file}.wal` };
@@ -103,7 +103,6 @@ export function optionsOf({ temp, threads, memory }: Limits): Record<string, str
     threads: `${threads}`,
     memory_limit: `${Math.floor(memory / 1_000_000)}MB`,
     temp_directory: temp,
-    max_temp_directory_size: spillOf(temp),
     checkpoint_threshold: `${OVERDUE / 1_000_000}MB`,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -134,10 +133,12 @@ function spillOf(folder: string): string {
   return `${Math.floor(Math.min(MOST_SPILL, (bavail * bsize) / 2) / 1_000_000)}MB`;
 }
 
-/** From here on it reads and writes in these folders only, and nobody can change a setting. */
-export async function lockDown(connection: DuckDBConnection, folders: readonly string[]): Promise<void> {
+/** From here on it reads and writes in these folders only, puts no more aside in `temp` than there is room for, and nobody can change a setting. */
+export async function lockDown(connection: DuckDBConnection, folders: readonly string[], temp: string): Promise<void> {
   const settings = [
     `SET GLOBAL TimeZone = 'UTC'`,
+    // Given at the opening, DuckDB (1.5) shows it and does not hold it.
+    `SET max_temp_directory_size = '${spillOf(temp)}'`,
     `SET allowed_directories = [${folders.map(text).join(', ')}]`,
     `SET enable_external_access = false`,
     `SET lock_configuration = true`,

@@ -36,7 +36,7 @@ export async function openParquet(file: string, shown: string): Promise<ParquetF
     fail('TRANSFER_FILE', { file: shown, format: 'parquet', problem: firstLine(cause).replaceAll(file, 'the file') }, cause);
   const source = `read_parquet(${text(file)})`;
   try {
-    await lockDown(connection, [dirname(file)]);
+    await lockDown(connection, [dirname(file)], temp);
     const described = await rowsOf(connection, `DESCRIBE SELECT * FROM ${source}`);
     const [count] = await rowsOf(connection, `SELECT count(*) AS n FROM ${source}`);
     const columns = described.map((row) => {
