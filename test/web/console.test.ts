@@ -308,13 +308,15 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     const { address, adminToken } = server();
     const { page, complaints, enter } = await visit(t, look);
     await enter(address, adminToken);
+    const text = 'title: Three\ntiles:\n  - { title: A, sql: SELECT 1 AS a }\n  - { title: B, sql: SELECT 2 AS b }\n';
+    assert.equal((await send(address, 'PUT', '/v1/dashboards/three', { authorization: `Bearer ${adminToken}` }, { text })).status, 200);
     const asked: string[] = [];
     page.on('request', (request) => {
       if (!request.url().endsWith('/v1/questions')) return;
       const { questions } = request.postDataJSON() as { questions: { sql: string }[] };
       asked.push(...questions.map(({ sql }) => sql));
     });
-    await page.goto(`${address}/dashboards/two`);
+    await page.goto(`${address}/dashboards/three`);
     await page.locator('.tile .big-value').nth(1).waitFor();
     assert.deepEqual(asked.sort(), ['SELECT 1 AS a', 'SELECT 2 AS b']);
     const again = page.waitForRequest('**/v1/questions');

@@ -28,6 +28,8 @@ export function liveRoutes(app: FastifyInstance, front: Front): void {
     await watch.begin();
     reply.hijack();
     const { raw } = reply;
+    // Whoever left meanwhile has no end to be heard of any more, and would be told for ever.
+    if (raw.closed || raw.destroyed) return;
     raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
     raw.write('retry: 2000\n: here\n\n');
     const end = watch.tell(
