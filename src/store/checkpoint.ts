@@ -11,10 +11,10 @@ import type { Bytes } from '#core';
 /** Of write-ahead log. */
 const DUE: Bytes = 16_000_000;
 /** A checkpoint rewrites the end of every table that it touches: where that takes long, for there are many, the next one waits until this one was a fifth of the time, or until so many times as much is due. */
-const PRESSING = 3;
+const PRESSING = 2;
 const PAUSES = 4;
-/** Beyond it DuckDB does it by itself, within a commit: only where ours fail, as beside a reader that holds what was updated since. */
-export const OVERDUE: Bytes = 64_000_000;
+/** Beyond it DuckDB does it by itself, within a commit: only where ours fail. So much is replayed within the time that a start may take. */
+export const OVERDUE: Bytes = 48_000_000;
 
 export interface Checkpoints {
   /** Before the commit of a write; `appends` if it only added rows. */
