@@ -52,7 +52,8 @@ async function comparison({ client }: Program): Promise<TransferReport> {
     for (;;) {
       const { last, comparison: beside } = await client.json<TransferAnswer>('GET', '/v1/transfers/live');
       const found = [last, beside].find((each) => each?.run === run);
-      if (found?.report?.error?.retryable === true) break;
+      // Asked while no run had begun again after the last kill, it was a run of its own, at no one position.
+      if (found?.report && (found.report.error?.retryable === true || found === last)) break;
       if (found?.report) {
         assert.deepEqual([found, last!.kind, last!.state], [beside, 'run', 'running']);
         return found.report;
