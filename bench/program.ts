@@ -212,6 +212,6 @@ export function newWorkspace(home: string, topics: Readonly<Record<string, strin
   return workspace;
 }
 
-export function writeTopics(workspace: string, topics: Readonly<Record<string, string>>): void {
+function writeTopics(workspace: string, topics: Readonly<Record<string, string>>): void {
   for (const [name, definition] of Object.entries(topics)) writeFileSync(join(workspace, 'topics', `${name}.yaml`), definition);
 }

@@ -12,7 +12,6 @@ export { type Journey, parseJourney } from './metrics/journey.ts';
 export { type Metric, type MetricJoin, parseMetric } from './metrics/metric.ts';
 export { clusterFigures, distancesWithin } from './models/clusters.ts';
 export { referenceOf } from './models/drift.ts';
-export type { ModelCalls, UsedModel } from './models/inline.ts';
 export type {
   BroughtModel,
   Cell,

@@ -9,6 +9,7 @@ import { asMillraceError, type ErrorBody, fail, type Transfer } from '#core';
 import type { TransferState } from '#store';
 import {
   compare,
+  emptyReport,
   type FileChoice,
   guess,
   lookAtFile,
@@ -186,26 +187,12 @@ async function verify(job: WithWarehouse, source: Opened, warehouse: Warehouse, 
   const began = new Date().toISOString();
   const tables: RunReport['tables'] = [];
   for (const plan of await planned(transfer, source)) {
-    const { source: from, target, mode } = plan.definition;
+    const { source: from, target } = plan.definition;
     const state = known.find((each) => each.transfer === transfer.name && each.source === from && each.target === target);
     const { span } = await source.snapshot(plan.table, plan.cursor, null);
     const upTo = plan.cursor === null ? null : (state?.cursor ?? null);
     const parity = await compare({ plan, span: { ...span, upTo }, run: state?.run ?? null, source, warehouse });
-    tables.push({
-      source: from,
-      target,
-      mode,
-      read: 0,
-      rows: 0,
-      replaced: 0,
-      quarantined: 0,
-      bytes: 0,
-      seconds: 0,
-      slow: null,
-      notes: [],
-      cursor: upTo,
-      parity,
-    });
+    tables.push({ ...emptyReport(plan.definition), cursor: upTo, parity });
   }
   return { run: job.run, transfer: transfer.name, began, ended: new Date().toISOString(), outcome: 'done', tables, error: null };
 }

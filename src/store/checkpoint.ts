@@ -6,7 +6,7 @@
  */
 import { statSync } from 'node:fs';
 import type { DuckDBInstance } from '@duckdb/node-api';
-import type { Bytes } from '#core';
+import type { Bytes, Millis } from '#core';
 
 /** Of write-ahead log. */
 const DUE: Bytes = 16_000_000;
@@ -32,11 +32,12 @@ export async function openCheckpoints(
   wal: string,
   onError: (cause: unknown) => void,
   due: Bytes = DUE,
+  now: () => Millis = () => performance.now(),
 ): Promise<Checkpoints> {
   const [worker, pin] = [await instance.connect(), await instance.connect()];
   let running: Promise<void> | null = null;
   let next: 'none' | 'beside' | 'alone' = 'none';
-  /** When the next one may begin, by performance.now(). */
+  /** When the next one may begin, by `now`. */
   let rested = 0;
 
   const release = async (): Promise<void> => {
@@ -46,9 +47,9 @@ export async function openCheckpoints(
 
   /** One that fails (a write was quicker to begin, or a reader is in the way) is due again at the next commit: `onError` decides what else it means. */
   async function checkpoint(): Promise<void> {
-    const began = performance.now();
+    const began = now();
     await worker.run('CHECKPOINT').catch(onError);
-    const ended = performance.now();
+    const ended = now();
     rested = ended + PAUSES * (ended - began);
     await release();
   }
@@ -57,7 +58,7 @@ export async function openCheckpoints(
     async before(appends) {
       if (running !== null) return;
       const size = sizeOf(wal);
-      if (size < due || (performance.now() < rested && size < PRESSING * due)) return;
+      if (size < due || (now() < rested && size < PRESSING * due)) return;
       if (appends) await pin.run('BEGIN TRANSACTION; SELECT 1 FROM millrace.batch LIMIT 1');
       next = appends ? 'beside' : 'alone';
     },

@@ -2,7 +2,7 @@ export { openSource, sourceOf, type World } from './connection.ts';
 export { rewriteInUtf8 } from './csv/encoding.ts';
 export { type FileChoice, type FileLook, type Guess, guess, lookAtFile, type Preview, preview } from './guess.ts';
 export { compare, type Difference, type Parity } from './parity.ts';
-export type { RunReport, TableReport } from './report.ts';
+export { emptyReport, type RunReport, type TableReport } from './report.ts';
 export {
   type PlannedTable,
   type Progress,

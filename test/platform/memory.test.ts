@@ -95,6 +95,8 @@ async function started(t: TestContext, child = false): Promise<{ process: ChildP
 test('only Millrace’s own processes are looked at: a child that something else in this process has started is left alone', async (t) => {
   const [foreign, job, warehouse] = [await started(t), await started(t), await started(t, true)];
   const residents = residentsOf(warehouse.process.pid!, [job.process.pid!], true);
+  const opening = residentsOf(warehouse.process.pid!, [], false).find(({ pid }) => pid === warehouse.process.pid);
+  assert.equal(opening?.kind, 'opening', 'until it is ready');
   assert.deepEqual(
     residents.map(({ pid, kind }) => [pid, kind]),
     [

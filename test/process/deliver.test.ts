@@ -240,6 +240,44 @@ describe('delivery', () => {
     );
   });
 
+  test('takes topics in turn, as many as a round has room for: what one has behind it holds up no other', async (t) => {
+    const collect = collecting(t);
+    const long = 'x'.repeat(100_000);
+    const large = ['large_a', 'large_b'].map((name) => topicOf(name, 'id: id'));
+    for (const topic of large)
+      for (let k = 0; k < 12; k++)
+        await collect.send(topic, Array.from({ length: 9 }, (_, n) => `{"id":"${k}-${n}","note":"${long}"}`).join('\n'));
+    const others = Array.from({ length: 70 }, (_, k) => topicOf(`small_${k}`, 'id: id'));
+    for (const topic of others) await collect.send(topic, '{"id":"a"}');
+    const ends = Object.fromEntries(Object.entries(collect.log.durable()).filter(([, end]) => end > 0));
+    const positions = new Map<string, number>();
+    const rounds: { readonly topics: readonly string[]; readonly bytes: number }[] = [];
+    const store = {
+      positions: () => positions,
+      async deliver(deliveries: Parameters<Store['deliver']>[0]) {
+        rounds.push({
+          topics: deliveries.map(({ topic }) => topic.name),
+          bytes: deliveries.reduce((sum, { from, to }) => sum + to - from, 0),
+        });
+        for (const { topic, to } of deliveries) positions.set(topic.name, to);
+        return deliveries.map(({ topic, to }) => ({ topic: topic.name, to, rows: 1, duplicates: 0, quarantined: 0, columns: [] }));
+      },
+    } as unknown as Store;
+    const { running, problems } = delivering(t, { store, log: collect.log, topics: [...large, ...others] });
+    running.news(ends);
+    await running.settle(10_000);
+    assert.deepEqual([Object.fromEntries(positions), problems], [ends, []]);
+    const group = Math.ceil(ends['large_a']! / 12) + 100;
+    for (const { topics, bytes } of rounds) {
+      assert.ok(topics.length <= 32, `${topics.length} topics`);
+      assert.ok(bytes <= 4 * 1024 * 1024 + group, `${bytes} bytes`);
+    }
+    const turns = rounds.flatMap(({ topics }, k) => (topics.includes('large_a') ? [k] : []));
+    const before = new Set(rounds.slice(0, turns[1]! + 1).flatMap(({ topics }) => topics));
+    assert.ok(turns.length > 2, 'it takes several rounds');
+    assert.equal(before.size, 72, 'each of the others had its turn before its second');
+  });
+
   test('leaves what belongs to a topic that is not defined in the log, until it is', async (t) => {
     const store = await freshStore(t);
     const collect = collecting(t);

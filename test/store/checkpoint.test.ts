@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -16,7 +16,14 @@ async function opened(t: Parameters<typeof folder>[0] & { after(fn: () => unknow
     `SET checkpoint_threshold = '1GB'; CREATE SCHEMA millrace; CREATE TABLE millrace.batch (n BIGINT); CREATE TABLE t (n BIGINT)`,
   );
   const wal = () => statSync(`${file}.wal`, { throwIfNoEntry: false })?.size ?? 0;
-  const checkpoints = await openCheckpoints(instance, `${file}.wal`, () => {}, 100_000);
+  // A clock that stands still: none of them takes long, and none rests.
+  const checkpoints = await openCheckpoints(
+    instance,
+    `${file}.wal`,
+    () => {},
+    100_000,
+    () => 0,
+  );
   /** A write of 100 kB and more, as the lane makes it. */
   const write = async (appends: boolean, sql = 'INSERT INTO t SELECT range FROM range(20000)') => {
     await connection.run(`BEGIN; ${sql}`);
@@ -55,4 +62,41 @@ test('a write that deletes is followed by a checkpoint that gives the room back'
 
 test('killed among deliveries and checkpoints, the warehouse opens again with every delivery, once', async (t) => {
   assert.ok((await killsAmongCheckpoints(folder(t), [300, 700, 450])) > 0);
+});
+
+test('one that took long is followed by four times as much time without, unless twice as much as is due has gathered', async (t) => {
+  const wal = join(folder(t), 'wal');
+  let [now, checkpoints] = [0, 0];
+  const instance = {
+    connect: async () => ({
+      closeSync: () => {},
+      async run(sql: string) {
+        if (sql !== 'CHECKPOINT') return;
+        checkpoints++;
+        now += 100;
+      },
+    }),
+  } as unknown as DuckDBInstance;
+  const held = await openCheckpoints(
+    instance,
+    wal,
+    (cause) => assert.fail(String(cause)),
+    1000,
+    () => now,
+  );
+  /** After a write with so much in the log, how many there were. */
+  const written = async (bytes: number) => {
+    writeFileSync(wal, Buffer.alloc(bytes));
+    await held.before(true);
+    held.after();
+    await held.close();
+    return checkpoints;
+  };
+  assert.equal(await written(999), 0, 'not due');
+  assert.equal(await written(1000), 1);
+  now += 399;
+  assert.equal(await written(1999), 1, 'it rests');
+  assert.equal(await written(2000), 2, 'it presses');
+  now += 400;
+  assert.equal(await written(1000), 3, 'it has rested');
 });

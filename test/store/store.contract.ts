@@ -93,6 +93,62 @@ export function storeContract(name: string, open: Open): void {
       );
     });
 
+    test('of a stream that comes promptly or late, repeats itself, jumps back in time and does not always fit', async (t) => {
+      const topic = topicOf('stream', 'id: id\nfields: {id: text, n: integer}');
+      const SECOND = 1_000_000;
+      // Known fields alone, as intake says of most records: what is new is told by what came lately, and taken in one statement.
+      const record = fc.record({
+        id: fc.oneof({ weight: 4, arbitrary: fc.nat(25).map(String) }, { weight: 1, arbitrary: fc.constant(undefined) }),
+        ago: fc.oneof({ weight: 8, arbitrary: fc.constantFrom(0, 1, 30, 59) }, { weight: 1, arbitrary: fc.constantFrom(61, 3000, -5) }),
+        value: fc.oneof({ weight: 9, arbitrary: fc.nat(9).map(String) }, { weight: 1, arbitrary: fc.constant('"many"') }),
+      });
+      const slice = fc.record({ pause: fc.integer({ min: -90, max: 150 }), records: fc.array(record, { minLength: 1, maxLength: 15 }) });
+      const step = fc.oneof({ weight: 8, arbitrary: slice }, { weight: 1, arbitrary: fc.constant('reopen' as const) });
+      let run = 0;
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 20 }), async (steps) => {
+          const path = join(folder(t), `${run++}`);
+          let store = await open(path);
+          const expected: string[] = [];
+          const known = new Set<string>();
+          let [now, at, misfits, repeated] = [T0, 0, 0, 0];
+          let told = { rows: 0, duplicates: 0, quarantined: 0 };
+          for (const step of steps) {
+            if (step === 'reopen') {
+              await store.close();
+              store = await open(path);
+              continue;
+            }
+            now += step.pause * SECOND;
+            const lines = step.records.map(({ id, ago, value }): LogRecord => {
+              const time = now - ago * SECOND;
+              if (value === '"many"') misfits++;
+              else if (id !== undefined && known.has(`${id}@${time}`)) repeated++;
+              else {
+                expected.push(`${id ?? ''}@${time}=${value}`);
+                if (id !== undefined) known.add(`${id}@${time}`);
+              }
+              return { json: `{"n":${value}}`, ...(id !== undefined && { id }), time, received: now, unknown: false };
+            });
+            const one = delivery(topic, at, lines);
+            const [taken] = await store.deliver([one]);
+            told = {
+              rows: told.rows + taken!.rows,
+              duplicates: told.duplicates + taken!.duplicates,
+              quarantined: told.quarantined + taken!.quarantined,
+            };
+            at = one.to;
+          }
+          const found =
+            at === 0 ? [] : await column(store, `SELECT coalesce(_id, '') || '@' || epoch_us(_time) || '=' || n FROM raw.stream`);
+          await store.close();
+          assert.deepEqual((found as string[]).sort(), expected.sort());
+          assert.deepEqual(told, { rows: expected.length, duplicates: repeated, quarantined: misfits });
+        }),
+        { numRuns: 25 },
+      );
+    });
+
     test('when a retry stands in the same slice, in a later one, or comes months later; another time is another record', async (t) => {
       const store = await opened(t);
       const first = delivery(plain, 0, [of('a', T0), of('b', T0), of('a', T0), of('a', T0 + 1)]);

@@ -41,29 +41,43 @@ async function parities(ground: Ground, transfer: Transfer, { password }: MariaD
 }
 const all = (name: string, table: string) => `SELECT id, v FROM ${name}.${table} ORDER BY id`;
 
+/** Two servers, of which the second replicates from the first. Their logs have files of the same names. */
+async function startPair() {
+  const ends: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const end of ends.reverse()) await end();
+  };
+  try {
+    const primary = await startLoggedMariaDb();
+    ends.push(() => primary.stop());
+    const replica = await startLoggedMariaDb(['--server-id=2', '--log-slave-updates']);
+    ends.push(() => replica.stop());
+    await replicate(replica, primary);
+    const ground = await openGround({ PW: primary.password });
+    ends.push(() => ground.close());
+    return { primary, replica, ground, stop };
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}
+
+async function caughtUp(primary: MariaDb, replica: MariaDb): Promise<void> {
+  const [{ at }] = (await primary.ask('SELECT @@gtid_binlog_pos AS at')) as [{ at: string }];
+  const [{ r }] = (await replica.ask(`SELECT MASTER_GTID_WAIT('${at}', 20) AS r`)) as [{ r: number }];
+  assert.equal(r, 0, 'the replica has it all');
+}
+
 describe('after a failover', { skip }, () => {
   let primary: MariaDb;
   let replica: MariaDb;
   let ground: Ground;
-
+  let stop: (() => Promise<void>) | undefined;
   before(async () => {
-    // Their logs have files of the same names.
-    primary = await startLoggedMariaDb();
-    replica = await startLoggedMariaDb(['--server-id=2', '--log-slave-updates']);
-    await replicate(replica, primary);
-    ground = await openGround({ PW: primary.password });
+    ({ primary, replica, ground, stop } = await startPair());
   });
-  after(async () => {
-    await ground?.close();
-    await replica?.stop();
-    await primary?.stop();
-  });
+  after(() => stop?.());
 
-  async function caughtUp(): Promise<void> {
-    const [{ at }] = (await primary.ask('SELECT @@gtid_binlog_pos AS at')) as [{ at: string }];
-    const [{ r }] = (await replica.ask(`SELECT MASTER_GTID_WAIT('${at}', 20) AS r`)) as [{ r: number }];
-    assert.equal(r, 0, 'the replica has it all');
-  }
   test('a state of the first version, without names, goes on where it was and has them from then on', async () => {
     await primary.ask('CREATE TABLE old (id INT PRIMARY KEY, v TEXT)');
     await primary.ask(`INSERT INTO old VALUES (1, 'a')`);
@@ -134,7 +148,7 @@ describe('after a failover', { skip }, () => {
     await primary.ask(`INSERT INTO f VALUES (201, 'before the crash')`);
     await primary.ask('UPDATE f SET id = -2 WHERE id = 2');
     await primary.ask('DELETE FROM f WHERE id = 3');
-    await caughtUp();
+    await caughtUp(primary, replica);
     primary.kill();
     await promote(replica);
     await replica.ask('UPDATE f SET id = 300 WHERE id = 201');
@@ -178,23 +192,16 @@ describe('a replica that was promoted too early', { skip }, () => {
   let primary: MariaDb;
   let replica: MariaDb;
   let ground: Ground;
-
+  let stop: (() => Promise<void>) | undefined;
   before(async () => {
-    primary = await startLoggedMariaDb();
-    replica = await startLoggedMariaDb(['--server-id=2', '--log-slave-updates']);
-    await replicate(replica, primary);
-    ground = await openGround({ PW: primary.password });
+    ({ primary, replica, ground, stop } = await startPair());
   });
-  after(async () => {
-    await ground?.close();
-    await replica?.stop();
-    await primary?.stop();
-  });
+  after(() => stop?.());
 
   test('is refused: it lacks what is here already, and what came after it there is something else', async () => {
     await primary.ask('CREATE TABLE f (id INT PRIMARY KEY, v TEXT)');
     await primary.ask(`INSERT INTO f VALUES (1, 'a')`);
-    await replica.ask(`SELECT MASTER_GTID_WAIT('${(await primary.ask('SELECT @@gtid_binlog_pos AS at'))[0]!['at']}', 20)`);
+    await caughtUp(primary, replica);
     await promote(replica);
     await primary.ask(`INSERT INTO f VALUES (2, 'b')`);
     const first = start(ground, of(primary, 'early', 'f'));

@@ -30,7 +30,7 @@ export const absent =
     : null;
 
 /** What makes a server write its log of changes as rows. */
-export const LOGGING = ['--log-bin=log', '--server-id=1', '--binlog-format=ROW'];
+const LOGGING = ['--log-bin=log', '--server-id=1', '--binlog-format=ROW'];
 
 /** A server of its own in its own folder and port, or the one of MILLRACE_TEST_MYSQL=mysql://user:password@host:port/database. */
 export async function startMariaDb(extra: readonly string[] = []): Promise<MariaDb> {

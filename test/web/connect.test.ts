@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { absent, startMariaDb } from '../transfer/mariadb.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { absent, startLoggedMariaDb, startMariaDb } from '../transfer/mariadb.ts';
 import { type Look, visit, withoutBrowser } from './browser.ts';
 import { millrace, send } from './server.ts';
 
@@ -63,6 +64,41 @@ test('a database is connected by a form: its tables are looked at, the transfer 
     assert.equal(readFileSync(join(path, 'secrets', name), 'utf8'), secret);
     assert.equal(statSync(join(path, 'secrets', name)).mode & 0o777, 0o600);
     assert.ok(!readFileSync(join(path, 'transfers', `${name}.yaml`), 'utf8').includes('p@ss'));
+  }
+});
+
+test('a transfer that follows its source is compared while it goes on, and the page shows both sides', {
+  skip: absent ?? withoutBrowser,
+}, async (t) => {
+  const db = await startLoggedMariaDb();
+  t.after(() => db.stop());
+  await db.ask('CREATE TABLE orders (id INT PRIMARY KEY, amount DECIMAL(10,2))');
+  await db.ask('INSERT INTO orders VALUES (1, 10.50), (2, 7.00), (3, 1.25)');
+  const { address, adminToken } = await millrace(t, (path) => {
+    for (const folder of ['secrets', 'transfers']) mkdirSync(join(path, folder));
+    writeFileSync(join(path, 'secrets', 'live'), db.password);
+    const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { file: secrets/live }, database: ${db.database} }`;
+    const file = `source: mysql\nconnection: ${connection}\ntables: { orders: { target: shop.orders, mode: cdc } }\n`;
+    writeFileSync(join(path, 'transfers', 'live.yaml'), file);
+  });
+  for (const look of looks) {
+    const { page, complaints, violations, enter, shot } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/data/transfers/live`);
+    const compare = page.getByRole('button', { name: look.language === 'ko' ? '비교' : 'Compare' });
+    const shown = page.locator('.card', {
+      has: page.getByRole('heading', { name: /^(Compared while it follows|변경을 따라가며 비교한 결과)$/ }),
+    });
+    // The first copy may still be under way: then it can't be compared yet, and says so.
+    for (let tries = 0; tries < 40 && (await shown.locator('td', { hasText: /yes, 3 rows|3행/ }).count()) === 0; tries++) {
+      await compare.click();
+      await sleep(250);
+    }
+    await shown.locator('td', { hasText: /yes, 3 rows|3행/ }).waitFor();
+    await page.getByRole('button', { name: look.language === 'ko' ? '멈춤' : 'Stop', exact: true }).waitFor();
+    await shot('compared-beside');
+    assert.deepEqual(await violations(), []);
+    assert.deepEqual(complaints, []);
   }
 });
 

@@ -29,6 +29,10 @@ export default function TransferPage({ name, who }: { name: string; who: Session
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const last = transfer.data?.last ?? null;
   const running = last?.state === 'running';
+  // A run that follows its source's log compares beside, and goes on.
+  const comparison = transfer.data?.comparison ?? null;
+  const comparing = comparison?.state === 'running';
+  const follows = running && last.kind === 'run' && transfer.data!.tables.some(({ mode }) => mode === 'cdc');
   const { refresh } = runs;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the history has one more when a run ends
   useEffect(() => {
@@ -59,7 +63,7 @@ export default function TransferPage({ name, who }: { name: string; who: Session
             <Button variant="default" onClick={() => setPreviewing(true)} disabled={running}>
               {t('transfer_preview')}
             </Button>
-            <Button variant="default" onClick={() => act('POST', 'verify')} disabled={running}>
+            <Button variant="default" onClick={() => act('POST', 'verify')} disabled={comparing || (running && !follows)}>
               {t('transfer_verify')}
             </Button>
             {running ? (
@@ -75,6 +79,7 @@ export default function TransferPage({ name, who }: { name: string; who: Session
     >
       {trouble !== null && <Problem trouble={trouble} />}
       {last !== null && <Now run={last} name={name} />}
+      {comparison !== null && <Beside comparison={comparison} name={name} />}
       <section className="card">
         <h2>{t('transfer_tables')}</h2>
         <Sideways label={t('transfer_tables')}>
@@ -110,7 +115,7 @@ export default function TransferPage({ name, who }: { name: string; who: Session
         <h2>{t('transfer_history')}</h2>
         {runs.error !== null && <Problem trouble={runs.error} onRetry={runs.refresh} compact />}
         {runs.data !== null && runs.data.runs.length === 0 && <p className="faint calm">{t('transfer_history_none')}</p>}
-        {(runs.data?.runs.length ?? 0) > 0 && <History runs={runs.data!.runs} />}
+        {(runs.data?.runs.length ?? 0) > 0 && <History runs={runs.data!.runs} label={t('transfer_history')} />}
       </section>
     </Page>
   );
@@ -133,6 +138,18 @@ function Now({ run, name }: { run: TransferRun; name: string }) {
       <p className="faint small tabular">
         {t('rows', { n: total === null ? number(rows) : `${number(rows)} / ${number(total)}` })} · {bytes(read)}
       </p>
+    </section>
+  );
+}
+
+/** What was compared while the run went on: at one position of the source's log, however it is written to. */
+function Beside({ comparison, name }: { comparison: TransferRun; name: string }) {
+  const { t } = useWords();
+  if (comparison.report === null || comparison.state === 'failed') return <Now run={comparison} name={name} />;
+  return (
+    <section className="card">
+      <h2>{t('transfer_compared')}</h2>
+      <History runs={[comparison.report]} label={t('transfer_compared')} />
     </section>
   );
 }
@@ -165,10 +182,10 @@ function Preview({ path }: { path: string }) {
   );
 }
 
-function History({ runs }: { runs: readonly TransferReport[] }) {
+function History({ runs, label }: { runs: readonly TransferReport[]; label: string }) {
   const { t, ago, instant, number, duration } = useWords();
   return (
-    <Sideways label={t('transfer_history')}>
+    <Sideways label={label}>
       <table className="plain">
         <thead>
           <tr>

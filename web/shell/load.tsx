@@ -228,7 +228,7 @@ function send(
 }
 
 /** A name that needs no quotes in SQL: a–z, 0–9 and _. */
-export function tableName(file: string): string {
+function tableName(file: string): string {
   const stem = file.replace(/(\.\w+){1,2}$/, '').toLowerCase();
   const word = stem.replaceAll(/[^a-z0-9]+/g, '_').replace(/^_+|_+$/g, '');
   return `main.${/^[a-z]/.test(word) ? word : word === '' ? 'loaded' : `t_${word}`}`.slice(0, 60);

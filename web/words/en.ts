@@ -470,6 +470,7 @@ export const en = {
   transfer_run: 'Run now',
   transfer_running: 'Bringing {table} in',
   transfer_verifying: 'Comparing {table} with its source',
+  transfer_compared: 'Compared while it follows',
   transfer_tables: 'Tables',
   transfer_source: 'At the source',
   transfer_target: 'Here',

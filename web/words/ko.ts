@@ -470,6 +470,7 @@ export const ko: Words = {
   transfer_run: '지금 실행',
   transfer_running: '{table} 가져오는 중',
   transfer_verifying: '{table} 원본과 비교하는 중',
+  transfer_compared: '변경을 따라가며 비교한 결과',
   transfer_tables: '테이블',
   transfer_source: '원본',
   transfer_target: '여기',

@@ -5,7 +5,7 @@
  *   ML.PREDICT(MODEL m, (query))  ──►  (SELECT … AS predicted_y, t.* FROM (SELECT t.*, ml_…(a, b) AS _scored FROM (query) AS t) AS t)
  */
 import { createHash } from 'node:crypto';
-import { type Column, fail } from '#core';
+import { type Column, fail, type ModelCalls, type UsedModel } from '#core';
 import { tokens } from '#sql';
 import { type ArrayColumn, name, type Store } from '#store';
 import { beside, misfit } from './asked.ts';
@@ -15,24 +15,6 @@ import { dataOf, selectedInputs } from './columns.ts';
 import { spellFeatures } from './feature-sql.ts';
 import { classCodes, predictionSql, thresholdOf } from './functions.ts';
 import type { ModelEntry, ModelFile, Version, Workshop } from './model.ts';
-
-/** A version that a view scores with. `spelled` is how the view names it: main.churn, main.churn@challenger, main.churn@2. */
-export interface UsedModel {
-  readonly model: string;
-  readonly spelled: string;
-  readonly version: number;
-  readonly hash: string;
-}
-
-/** What a view needs of models. */
-export interface ModelCalls {
-  /** The text with its feature functions spelled out in SQL. MODEL_CALL. */
-  plain(text: string): string;
-  /** The text with each call's own query in its place, as long as before: DuckDB can parse it, and it reads what the view will read. MODEL_CALL. */
-  readable(text: string): string;
-  /** The query with SQL in place of its calls, and the versions that answer. Errors: MODEL_*, and DuckDB's own for a query that it would not run. */
-  spelled(query: string): Promise<{ readonly query: string; readonly models: readonly UsedModel[] }>;
-}
 
 /** CREATE MATERIALIZED VIEW, EXPLAIN CREATE MATERIALIZED VIEW. */
 export function definesView(text: string): boolean {

@@ -1,13 +1,13 @@
 /** Models from statement to deployment: read rows → train in another process → replay the golden rows on every target → register → serve. */
 import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { asMillraceError, type Column, fail, type MillraceError } from '#core';
+import { asMillraceError, type Column, fail, type MillraceError, type ModelCalls } from '#core';
 import type { Progress } from '#learn';
 import { type AlterModelStatement, type CreateModelStatement, type DropModelStatement, type FeatureCall, tokens } from '#sql';
 import { type AppendColumn, name as quote, type Reader, type Store, type Values } from '#store';
 import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts';
 import { expressionOf, inputsOf } from './columns.ts';
-import { type ModelCalls, openModelCalls } from './inline.ts';
+import { openModelCalls } from './inline.ts';
 import { type Insights, openInsights } from './insights.ts';
 import type { Input, ModelEntry, ModelFile, Trained, TrainingOrder, TrainingState, Version, Workshop } from './model.ts';
 import { isAlias, readBroughtOptions, readOptions, readSettings } from './options.ts';

@@ -2,7 +2,7 @@
  * Keeps views fresh: each commit says which tables changed; a view that reads one of them is refreshed when it is due, after the
  * views that it stands on. A view that fails is paused with its reason; the others go on, and its last good state stays readable.
  */
-import { asMillraceError, type ErrorBody, fail, type Millis, MillraceError } from '#core';
+import { asMillraceError, type ErrorBody, fail, type Millis, MillraceError, type ModelCalls, type UsedModel } from '#core';
 import type {
   CreateMaterializedViewStatement,
   ExplainMaterializedViewStatement,
@@ -22,19 +22,7 @@ import { type News, type Refreshed, refreshView } from './refresh.ts';
 import { openRunning } from './running.ts';
 import { sharedTables, shareNews } from './share.ts';
 import { isOfMachine, troubleOf } from './trouble.ts';
-import {
-  checkRuns,
-  type Engine,
-  inOrder,
-  type ModelCalls,
-  noCalls,
-  quotedName,
-  readView,
-  tablesOf,
-  type UsedModel,
-  type View,
-  viewOf,
-} from './view.ts';
+import { checkRuns, type Engine, inOrder, noCalls, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
 
 /** Where definitions live: files in the workspace. */
 export interface ViewFiles {

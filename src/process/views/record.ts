@@ -1,8 +1,9 @@
 /** What the warehouse remembers of each view: a row for each refresh that changed something; the newest counts. */
+import type { UsedModel } from '#core';
 import { type Row, type Store, type Transaction, text } from '#store';
 import { LATE_TABLE } from './late.ts';
 import { PAUSE_TABLE } from './pause.ts';
-import type { UsedModel, View } from './view.ts';
+import type { View } from './view.ts';
 
 type Rows = (sql: string) => Promise<Row[]>;
 

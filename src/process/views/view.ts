@@ -1,5 +1,5 @@
 /** A materialized view from its definition's text: checked, with its plan, before anything of it is run. */
-import { fail, type Millis, MillraceError, type Parameters, type Role } from '#core';
+import { fail, type Millis, MillraceError, type ModelCalls, type Parameters, type Role, type UsedModel } from '#core';
 import {
   type CreateMaterializedViewStatement,
   checkStatement,
@@ -24,24 +24,6 @@ export interface Engine {
   readonly serialize: Serialize;
   rows(sql: string): Promise<Row[]>;
   readonly calls: ModelCalls;
-}
-
-/** A version of a model that a view scores with. `spelled` is how the view names it: main.churn, main.churn@challenger, main.churn@2. */
-export interface UsedModel {
-  readonly model: string;
-  readonly spelled: string;
-  readonly version: number;
-  readonly hash: string;
-}
-
-/** What views need of models: calls of them, which DuckDB can't parse, become SQL. */
-export interface ModelCalls {
-  /** The text with feature functions as the SQL that they mean; the rest is done with that. */
-  plain(text: string): string;
-  /** The text with each call's own query in its place: it reads what the view will read. */
-  readable(text: string): string;
-  /** The query with functions of the warehouse in place of its calls. Errors: those of models, and DuckDB's own for a query that it would not run. */
-  spelled(query: string): Promise<{ readonly query: string; readonly models: readonly UsedModel[] }>;
 }
 
 export const noCalls: ModelCalls = { plain: (text) => text, readable: (text) => text, spelled: async (query) => ({ query, models: [] }) };

@@ -5,13 +5,13 @@
  */
 import { HEADER } from './events.ts';
 
-export const MARIADB_GTID = 162;
-export const MARIADB_GTID_LIST = 163;
-export const MYSQL_GTID = 33;
-export const MYSQL_ANONYMOUS_GTID = 34;
-export const MYSQL_PREVIOUS_GTIDS = 35;
+const MARIADB_GTID = 162;
+const MARIADB_GTID_LIST = 163;
+const MYSQL_GTID = 33;
+const MYSQL_ANONYMOUS_GTID = 34;
+const MYSQL_PREVIOUS_GTIDS = 35;
 /** Names with a tag (MySQL 8.3): what they name is not followed by name. */
-export const MYSQL_TAGGED_GTID = 42;
+const MYSQL_TAGGED_GTID = 42;
 
 export interface Gtid {
   /** Null where the transaction has no name that is known here. */
