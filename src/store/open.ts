@@ -179,9 +179,10 @@ export function isFatal(cause: unknown): boolean {
   return cause instanceof Error && (cause.message.startsWith('FATAL Error') || isFatal(cause.cause));
 }
 
-/** The engine's own memory limit was hit: the same work in smaller parts may pass. */
+/** The engine's own memory limit was hit (a commit says it in other words): the same work in smaller parts may pass. */
 export function isOutOfMemory(cause: unknown): boolean {
-  return cause instanceof Error && (/^Out of Memory Error/i.test(cause.message) || isOutOfMemory(cause.cause));
+  const lacking = /^(Out of Memory Error|TransactionContext Error: .*could not allocate block)/i;
+  return cause instanceof Error && (lacking.test(cause.message) || isOutOfMemory(cause.cause));
 }
 
 /** The machine failed (a file could not be written, read or opened), whatever the work was: the same may pass later, and no record is to blame. */

@@ -5,8 +5,10 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { openStore } from '#store';
 import { parseTopic } from '#workspace';
+import { optionsOf } from '../../src/store/open.ts';
 import { delivery, folder, opening, type Record } from './fixture.ts';
 
 const topicOf = (fields: string) => parseTopic('visits', `id: id\nfields:\n  id: text\n${fields}`, 'topics/visits.yaml');
@@ -73,8 +75,8 @@ for (const { name, before, first, after, second, type, values } of changes) {
   });
 }
 
-test('killed with news of many tables, the warehouse opens again within its memory: what they take by the block goes aside on disk', async (t) => {
-  const dataPath = folder(t);
+/** Forty tables of forty columns with a row each in the file, and one more in the log of writes of a process that was killed. */
+async function killedWithManyTables(dataPath: string): Promise<void> {
   const fields = Array.from({ length: 40 }, (_, k) => `  f${k}: integer\n`).join('');
   const topics = Array.from({ length: 40 }, (_, k) =>
     parseTopic(`visits_${k}`, `id: id\nfields:\n  id: text\n${fields}`, 'topics/visits.yaml'),
@@ -85,12 +87,16 @@ test('killed with news of many tables, the warehouse opens again within its memo
   // What is added to tables that stand in the file takes whole blocks.
   await store.close();
   const child = fork(fileURLToPath(new URL('./killed-child.ts', import.meta.url)), [dataPath], { serialization: 'advanced' });
-  t.after(() => child.kill('SIGKILL'));
   await said(child, 'open');
   child.send(topics.map((topic, k) => delivery(topic, first[k]!.to, [{ json: '{"id":"b","f0":1}', id: 'b' }])));
   await said(child, 'delivered');
   child.kill('SIGKILL');
   await once(child, 'exit');
+}
+
+test('killed with news of many tables, the warehouse opens again within its memory: what they take by the block goes aside on disk', async (t) => {
+  const dataPath = folder(t);
+  await killedWithManyTables(dataPath);
   const again = fork(fileURLToPath(new URL('./killed-child.ts', import.meta.url)), [dataPath, '128000000'], { serialization: 'advanced' });
   t.after(() => again.kill('SIGKILL'));
   await said(again, 'open');
@@ -99,6 +105,19 @@ test('killed with news of many tables, the warehouse opens again within its memo
   again.kill('SIGKILL');
   await once(again, 'exit');
 });
+
+for (const memory of [16_000_000, 48_000_000])
+  test(`where ${memory / 1e6} MB are too little to replay the log, the warehouse opens with more, and every row is there`, async (t) => {
+    const dataPath = folder(t);
+    await killedWithManyTables(dataPath);
+    await assert.rejects(
+      DuckDBInstance.create(join(dataPath, 'warehouse.duckdb'), optionsOf({ temp: folder(t), threads: 2, memory })),
+      /replaying WAL.*could not allocate block/,
+    );
+    const again = await openStore({ ...opening(dataPath), memory });
+    t.after(() => again.close());
+    for (const k of [0, 39]) assert.deepEqual(await again.rows(`SELECT id FROM raw.visits_${k} ORDER BY id`), [{ id: 'a' }, { id: 'b' }]);
+  });
 
 async function said(child: ChildProcess, word: string): Promise<void> {
   const [message] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
