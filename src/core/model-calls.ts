@@ -12,6 +12,13 @@ export interface ModelCalls {
   plain(text: string): string;
   /** The text with each call's own query in its place, as long as before: DuckDB can parse it, and it reads what the view will read. MODEL_CALL. */
   readable(text: string): string;
-  /** The query with functions of the warehouse in place of its calls, and the versions that answer. Errors: MODEL_*, and DuckDB's own for a query that it would not run. */
-  spelled(query: string): Promise<{ readonly query: string; readonly models: readonly UsedModel[] }>;
+  /**
+   * The query with functions of the warehouse in place of its calls, and the versions that answer. `origin` says where in the given query a
+   * place of the other is; null within what took a call's place. Errors: MODEL_*, and DuckDB's own for a query that it would not run.
+   */
+  spelled(query: string): Promise<{
+    readonly query: string;
+    readonly models: readonly UsedModel[];
+    readonly origin: (index: number) => number | null;
+  }>;
 }

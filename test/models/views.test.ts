@@ -164,11 +164,20 @@ describe('a view that calls a model', () => {
       create("SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * FROM read_csv('/etc/passwd')))"),
       refused('SQL_FUNCTION'),
     );
-    await assert.rejects(create('SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT nothing FROM main.visits))'), refused('VIEW_QUERY'));
-    await assert.rejects(
-      create('SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT shop, id AS other, now() AS t FROM main.visits))'),
-      refused('VIEW_NOT_DETERMINISTIC'),
-    );
+    const places: readonly [code: string, query: string][] = [
+      ['VIEW_QUERY', 'SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT ^nothing FROM main.visits))'],
+      ['VIEW_QUERY', 'SELECT shop, ^nothing FROM ML.PREDICT(MODEL buyers, (SELECT shop, id AS other FROM main.visits))'],
+      [
+        'VIEW_QUERY',
+        'SELECT shop FROM ML.PREDICT(MODEL buyers, (SELECT shop, id AS other FROM main.visits)) WHERE predicted_pages > ^nothing',
+      ],
+      ['VIEW_NOT_DETERMINISTIC', 'SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT shop, id AS other, ^now() AS t FROM main.visits))'],
+      ['VIEW_NOT_DETERMINISTIC', 'SELECT *, ^random() AS r FROM ML.PREDICT(MODEL buyers, (SELECT shop, id AS other FROM main.visits))'],
+    ];
+    for (const [code, marked] of places) {
+      const place = { line: 2, column: marked.indexOf('^') + 1 };
+      await assert.rejects(create(`\n${marked.replace('^', '')}`), refused(code, place), marked);
+    }
     await assert.rejects(
       house.ask('CREATE VIEW main.no AS SELECT * FROM ML.PREDICT(MODEL buyers, TABLE main.visits)'),
       refused('MODEL_CALL'),

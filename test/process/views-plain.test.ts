@@ -78,7 +78,25 @@ describe('a materialized view over a plain view', () => {
       code: 'VIEW_NOT_DETERMINISTIC',
       message: new RegExp(`\\(line 4, column ${wanted}\\)`),
     });
-    await plain('CREATE VIEW main.counted AS SELECT count(*) AS n, min(shop) AS shop FROM main.dearer');
+    const wrong = 'SELECT store, sum(nothing) AS n FROM main.dear GROUP BY store';
+    await assert.rejects(views.sql(`CREATE MATERIALIZED VIEW mart.x AS\n${wrong}`), {
+      code: 'VIEW_QUERY',
+      message: new RegExp(`\\(line 2, column ${wrong.indexOf('nothing') + 1}\\)`),
+    });
+    await plain(
+      'CREATE VIEW main.base AS SELECT shop, amount FROM main.sale',
+      'CREATE VIEW main.broken AS SELECT shop, amount AS worth FROM main.base',
+      'CREATE OR REPLACE VIEW main.base AS SELECT shop FROM main.sale',
+    );
+    await assert.rejects(views.sql('CREATE MATERIALIZED VIEW mart.x AS SELECT shop FROM main.broken'), {
+      code: 'VIEW_QUERY',
+      message: /\(in the view main\.broken\)/,
+    });
+    await plain(
+      'DROP VIEW main.broken',
+      'DROP VIEW main.base',
+      'CREATE VIEW main.counted AS SELECT count(*) AS n, min(shop) AS shop FROM main.dearer',
+    );
     const reasons = async (of: string) => {
       await views.sql(`CREATE MATERIALIZED VIEW mart.x PARTITION BY shop AS ${of}`);
       const { reasons } = state('mart.x');

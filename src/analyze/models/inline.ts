@@ -56,6 +56,26 @@ interface Read extends UsedModel {
   readonly names: readonly string[];
 }
 
+/** Text of which each stretch was taken as it stood from that place on, or (null) was made here. */
+interface Spelling {
+  readonly text: string;
+  readonly stretches: readonly Stretch[];
+}
+
+interface Stretch {
+  readonly length: number;
+  readonly at: number | null;
+}
+
+function originIn(stretches: readonly Stretch[], index: number): number | null {
+  let end = 0;
+  for (const { length, at } of stretches) {
+    end += length;
+    if (index < end) return at === null ? null : at + index - (end - length);
+  }
+  return null;
+}
+
 /** An item of a SELECT list without its name; null where the tokens don't tell what is its name. */
 function expressionIn(item: string): string | null {
   const own = tokens(item).filter(({ kind }) => kind !== 'space' && kind !== 'comment');
@@ -73,20 +93,27 @@ export function openModelCalls(input: {
 }): ModelCalls {
   const { store, workshop, find } = input;
 
-  /** `before` is what the text stands behind: it may name the CTEs in that. */
-  async function spelledBehind(before: string, text: string, models: Map<string, UsedModel>): Promise<string> {
+  /** `before` is what the text stands behind: it may name the CTEs in that. `from` is where the text stands in the whole. */
+  async function spelledBehind(before: string, text: string, from: number, models: Map<string, UsedModel>): Promise<Spelling> {
+    const stretches: Stretch[] = [];
     let done = before;
     let at = 0;
     for (const call of viewCalls(text)) {
       done += text.slice(at, call.start);
+      stretches.push({ length: call.start - at, at: from + at });
       at = call.end;
       const ctes = ctesBefore(done, done.length);
       const lead = `${ctes === null ? '' : done.slice(ctes.start, ctes.end)} SELECT * FROM (`;
       const { kind, start, end } = call.input;
-      const query = await spelledBehind(lead, (kind === 'table' ? 'FROM ' : '') + text.slice(start, end), models);
-      done += scoredSql(call, await read(call, lead, query, used(call.model, models)));
+      const word = kind === 'table' ? 'FROM ' : '';
+      const inner = await spelledBehind(lead, word + text.slice(start, end), from + start - word.length, models);
+      const scored = scoredSql(call, await read(call, lead, inner.text, used(call.model, models)));
+      const [first, last] = [scored.lastIndexOf(inner.text), scored.length - inner.text.length];
+      stretches.push({ length: first, at: null }, ...inner.stretches, { length: last - first, at: null });
+      done += scored;
     }
-    return done.slice(before.length) + text.slice(at);
+    stretches.push({ length: text.length - at, at: from + at });
+    return { text: done.slice(before.length) + text.slice(at), stretches };
   }
 
   function used(written: string, models: Map<string, UsedModel>): UsedModel {
@@ -159,7 +186,8 @@ export function openModelCalls(input: {
     readable,
     async spelled(query) {
       const models = new Map<string, UsedModel>();
-      return { query: await spelledBehind('', query, models), models: [...models.values()] };
+      const { text, stretches } = await spelledBehind('', query, 0, models);
+      return { query: text, models: [...models.values()], origin: (index) => originIn(stretches, index) };
     },
   };
 }

@@ -16,6 +16,7 @@ import {
   tokens,
 } from '#sql';
 import { quoted, type Row, type TableName, text } from '#store';
+import { objectionTo, problemIn } from './objection.ts';
 import { type Spelled, spelledOut } from './plain.ts';
 import { type Planning, planPartition, type Reading, type Reason, WHOLE } from './plan.ts';
 
@@ -26,7 +27,11 @@ export interface Engine {
   readonly calls: ModelCalls;
 }
 
-export const noCalls: ModelCalls = { plain: (text) => text, readable: (text) => text, spelled: async (query) => ({ query, models: [] }) };
+export const noCalls: ModelCalls = {
+  plain: (text) => text,
+  readable: (text) => text,
+  spelled: async (query) => ({ query, models: [], origin: (index) => index }),
+};
 
 /** How a refresh reads one table of the query, in SQL over that table's columns. */
 export type Input = {
@@ -59,6 +64,8 @@ export interface View {
   readonly definition: string;
   /** Plain views and calls of models in it are spelled out. */
   readonly query: string;
+  /** Where in the definition a place of the query is, or in which plain view, for an error; null where that is not known. */
+  readonly written: (index: number) => Parameters | null;
   /** The versions that score its rows; another one makes other rows. */
   readonly models: readonly UsedModel[];
   /** The plain views that the definition names, directly or through each other. */
@@ -129,7 +136,16 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
   const spelled = await spelledOut(scored.query, engine);
   const { query: body, through } = spelled;
   const query = await readStatement(body, engine.serialize);
-  const written = scored.models.length > 0 ? () => null : placesIn(statement.text, statement.body, spelled);
+  const written = placesIn(
+    statement,
+    (index) => {
+      const from = spelled.origin(index);
+      if ('view' in from) return from;
+      const given = scored.origin(from.index);
+      return given === null ? null : { index: given };
+    },
+    engine,
+  );
   for (const { name, position } of query.reads.functions)
     if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name, ...written(position) });
   const tables = query.reads.tables.map((table) => ({
@@ -142,6 +158,7 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     full: `${statement.target.schema}.${statement.target.name}`,
     definition: statement.text,
     query: body,
+    written,
     models: scored.models,
     through,
     partition: statement.partitionBy === null ? null : partitionText(statement.partitionBy),
@@ -154,66 +171,46 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
 }
 
 /** The body with SQL in place of its calls of models. Errors: those of models, VIEW_QUERY. */
-async function withScores({ text: written, body, bodyAt, target }: CreateMaterializedViewStatement, { calls }: Engine) {
-  const definition = calls.plain(written);
+async function withScores(statement: CreateMaterializedViewStatement, engine: Engine) {
+  const { text: written, body, bodyAt, target } = statement;
+  const definition = engine.calls.plain(written);
   const last = tokens(definition).findLast((token) => token.kind !== 'space' && token.kind !== 'comment' && token.text !== ';');
   try {
-    const scored = await calls.spelled(definition.slice(bodyAt, last!.end));
-    return scored.models.length === 0 ? { ...scored, query: body } : scored;
+    const scored = await engine.calls.spelled(definition.slice(bodyAt, last!.end));
+    return scored.models.length === 0 ? { query: body, models: [], origin: (index: number) => index } : scored;
   } catch (thrown) {
     if (thrown instanceof MillraceError) throw thrown;
-    const problem = String((thrown as Error).message)
-      .split('\n', 1)[0]!
-      .replace(ENGINE, '')
-      .replace(/[.!]+$/, '');
-    return fail('VIEW_QUERY', { view: `${target.schema}.${target.name}`, problem }, thrown);
+    const problem = problemIn(thrown);
+    // The body can be read with the queries of its calls in their place: what is wrong with one of them stands there too.
+    const objection = await objectionTo(body, engine.rows);
+    const at = objection?.problem === problem ? objection.at : null;
+    const place = at === null ? null : placesIn(statement, (index) => ({ index }), engine)(at);
+    return fail('VIEW_QUERY', { view: `${target.schema}.${target.name}`, problem, ...place }, thrown);
   }
 }
-
-/** The engine's kinds of errors before their words. */
-const ENGINE = /^(?:Binder|Catalog|Parser) Error: /;
 
 /** Would the engine run it? Errors: VIEW_QUERY with the place where it would not. Cost: none of its rows is read. */
 export async function checkRuns(view: View, { rows }: Engine): Promise<void> {
-  try {
-    await rows(`DESCRIBE ${view.query}`);
-  } catch (thrown) {
-    const [problem, ...shown] = String((thrown as Error).message)
-      .replace(ENGINE, '')
-      .split('\n');
-    const index = indexShown(shown, `DESCRIBE ${view.query}`);
-    const written =
-      view.through.length + view.models.length === 0
-        ? placesIn(view.definition, view.query, { origin: (index) => ({ index }) })
-        : () => null;
-    const place = index === null ? null : written(index - 'DESCRIBE '.length);
-    fail('VIEW_QUERY', { view: view.full, problem: problem!.replace(/[.!]+$/, ''), ...place }, thrown);
-  }
-}
-
-/** Where in the statement the caret points to that DuckDB shows below the line, of which it cuts off both ends where it is long. */
-function indexShown(shown: readonly string[], statement: string): number | null {
-  const at = shown.findIndex((line) => line.startsWith('LINE '));
-  const match = /^LINE (\d+): (\.\.\.)?(.*?)(\.\.\.)?$/.exec(shown[at] ?? '');
-  const caret = shown[at + 1]?.indexOf('^') ?? -1;
-  if (match === null || caret < 0) return null;
-  const lines = statement.split('\n');
-  const line = Number(match[1]) - 1;
-  const cut = match[2] === undefined ? 0 : (lines[line] ?? '').indexOf(match[3]!) - match[2].length;
-  const before = lines.slice(0, line).reduce((sum, each) => sum + each.length + 1, 0);
-  return before + cut + caret - `LINE ${match[1]}: `.length;
+  const objection = await objectionTo(view.query, rows);
+  if (objection === null) return;
+  const { problem, at, thrown } = objection;
+  fail('VIEW_QUERY', { view: view.full, problem, ...(at !== null && view.written(at)) }, thrown);
 }
 
 /** It comes in parentheses that close on a line of their own. */
 const partitionText = (partitionBy: string) => partitionBy.replace(/^\(([\s\S]*)\n\)$/, '$1');
 
-/** Where in the definition a place of its spelled-out query is, or in which plain view; null where the query does not stand in it as it is. */
-function placesIn(definition: string, query: string, { origin }: Pick<Spelled, 'origin'>): (index: number) => Parameters | null {
-  const start = definition.lastIndexOf(query.trimEnd());
+/** Where in the definition a place of its query is, or in which plain view; null for what stands in neither, or was moved by a feature function. */
+function placesIn(
+  { text: written, bodyAt }: CreateMaterializedViewStatement,
+  origin: (index: number) => ReturnType<Spelled['origin']> | null,
+  { calls }: Engine,
+): View['written'] {
+  const moved = calls.plain(written) !== written;
   return (index) => {
     const from = origin(index);
-    if ('view' in from) return { through: from.view };
-    return start < 0 ? null : placeIn(definition, start + from.index);
+    if (from === null || 'view' in from) return from === null ? null : { through: from.view };
+    return moved ? null : placeIn(written, bodyAt + from.index);
   };
 }
 
