@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
+import type { MillraceError } from '#core';
 import { openQueries, type Queries } from '#process';
 import { readStatement } from '#sql';
 import { openStore, type Store } from '#store';
@@ -175,6 +176,44 @@ describe('scheduled queries', () => {
     await at('2026-03-01T03:00:00Z');
     assert.deepEqual(await rows('SELECT k, v FROM mart.out'), [[1, 11]]);
     await assert.rejects(sql('RUN SCHEDULED QUERY mart.nothing'), { code: 'SCHEDULE_UNKNOWN' });
+  });
+
+  test('that the engine would not run are refused with the place, and nothing is kept; one that comes to fail says why by code', async () => {
+    const body = 'SELECT $run_time AS due, k\n  FROM main.n WHERE _time < $run_time AND w > 1';
+    const error = (await define(`cron = '0 * * * *'`, body).catch((thrown: unknown) => thrown)) as MillraceError;
+    assert.deepEqual([error.code, error.params['line'], error.params['column']], ['SCHEDULE_QUERY', 2, 21], error.message);
+    const other = body.replace('_time < $run_time', '$run_time > now()');
+    await assert.rejects(define(`cron = '0 * * * *'`, other), { code: 'SCHEDULE_QUERY', message: /\(line 2, column 43\)/ });
+    assert.deepEqual([queries.states(), [...saved]], [[], []]);
+    await define(`cron = '0 * * * *'`, 'SELECT k, CAST(v AS TINYINT) AS v FROM main.n');
+    const codes = () => rows(`SELECT code, error FROM millrace.query_run WHERE outcome = 'failed' ORDER BY due`);
+    await store.write((tx) => tx.run('INSERT INTO main.n VALUES (2, 1000)'));
+    await at('2026-03-01T01:00:00Z');
+    await store.write((tx) => tx.run('ALTER TABLE main.n DROP COLUMN v'));
+    await at('2026-03-01T02:00:00Z');
+    const [value, column] = await codes();
+    assert.deepEqual([value![0], column![0]], ['SCHEDULE_QUERY', 'SCHEDULE_QUERY']);
+    assert.match(String(value![1]), /1000/);
+    assert.match(String(column![1]), /"v"/);
+    await queries.stop();
+    await open();
+    assert.deepEqual(
+      queries.states().map(({ name }) => name),
+      ['mart.out'],
+      'it is kept through a new start, and runs when the column is back',
+    );
+    await store.write((tx) => tx.run('ALTER TABLE main.n ADD COLUMN v INTEGER DEFAULT 5'));
+    await at('2026-03-01T03:00:00Z');
+    assert.deepEqual(await rows('SELECT k, v FROM mart.out ORDER BY k'), [
+      [1, 5],
+      [2, 5],
+    ]);
+  });
+
+  test('whose name is taken leave no file behind', async () => {
+    await store.write((tx) => tx.run("INSERT INTO millrace.view (name, definition, batch, refreshed) VALUES ('mart.out', '', 1, now())"));
+    await assert.rejects(define(`cron = '0 * * * *'`, 'SELECT k FROM main.n'), { code: 'VIEW_EXISTS' });
+    assert.deepEqual([...saved], []);
   });
 
   test('are refused when an option says nothing, and pause, resume, run and drop as they are told', async () => {

@@ -68,6 +68,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   SCHEDULE_EXISTS: 'CREATE OR REPLACE SCHEDULED QUERY라고 적거나 다른 이름을 고르세요.',
   SCHEDULE_OPTION: '예약 질의의 옵션은 docs/views.md에 있습니다.',
   SCHEDULE_NAME: '파일 이름은 <schema>.<query>.sql입니다.',
+  SCHEDULE_QUERY: '질의를 고치거나, 질의가 읽는 것을 되돌리거나 고치세요. 테이블은 그대로입니다.',
   SCHEDULE_KEY: '키로 묶거나, 어느 행을 셀지 고르세요.',
   VIEW_SESSIONS: '규칙은 ga4, posthog, universal(ua)입니다. 필드는 docs/views.md에 있습니다.',
   VIEW_READ:

@@ -70,6 +70,12 @@ export const processErrors = {
     what: (p) => `The file ${p['file']} defines ${p['query']}: a scheduled query's file has its name.`,
     remedy: 'Name the file <schema>.<query>.sql.',
   },
+  SCHEDULE_QUERY: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The scheduled query ${p['query']} can't be run${at(p)}: ${p['problem']}.`,
+    remedy: 'Correct the query, or bring back or mend what it reads; its table stands as it was.',
+  },
   SCHEDULE_KEY: {
     status: 409,
     retryable: false,

@@ -10,16 +10,20 @@ import { asMillraceError, type ErrorBody, fail, isTimeZone, type Millis } from '
 import {
   type CreateScheduledQueryStatement,
   checkStatement,
+  placeIn,
   readStatement,
   type ScheduledQueryStatement,
   type Serialize,
   type Statement,
+  type Token,
   tokens,
 } from '#sql';
 import { name, quoted, type Store, type TableName, type Transaction, text } from '#store';
 import type { ViewFiles } from './keep.ts';
+import { objectionTo } from './objection.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
 import { openRecords } from './record.ts';
+import { troubleOfRun } from './trouble.ts';
 
 type Write = 'replace' | 'append' | 'merge';
 /** What happens with the times that passed while Millrace was down or the query was paused: all of them, the last one, or none. */
@@ -139,8 +143,14 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     return queryOf({ ...statement, text: definition }, input.timeZone);
   }
 
-  /** Its times count from the newest one in its history on; those of a definition that is new or another, from now on. */
-  async function keep(query: ScheduledQuery): Promise<void> {
+  interface Prepared {
+    readonly own: Kept;
+    /** Without history, or another definition. */
+    readonly isNew: boolean;
+  }
+
+  /** Its times count from the newest one in its history on; those of a definition that is new or another, from now on. Errors: VIEW_EXISTS, SCHEDULE_QUERY. */
+  async function prepared(query: ScheduledQuery): Promise<Prepared> {
     const [row] = await store.rows(
       `SELECT epoch_ms(max(due))::BIGINT AS due, (SELECT count(*) FROM millrace.view WHERE name = ${text(query.full)}) AS views
        FROM millrace.query_run WHERE query = ${text(query.full)}`,
@@ -148,9 +158,24 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     if (Number(row!['views']) > 0) fail('VIEW_EXISTS', { view: query.full });
     const recorded = kept.has(query.full) || row!['due'] == null ? null : Number(row!['due']);
     const paused = (await pauseOf((sql) => store.rows(sql), query.full, query.definition)) !== null;
-    const own: Kept = { query, settled: recorded ?? clock(), last: null, running: false, paused };
-    if (recorded === null) await store.write((tx) => recordRun(tx, query, { due: own.settled, outcome: 'defined', rows: 0 }));
+    // What has run before is kept, and says at its next time what became of it.
+    if (recorded === null) await checkRuns(query, clock());
+    return { own: { query, settled: recorded ?? clock(), last: null, running: false, paused }, isNew: recorded === null };
+  }
+
+  async function keep({ own, isNew }: Prepared): Promise<void> {
+    const { query, settled } = own;
+    if (isNew) await store.write((tx) => recordRun(tx, query, { due: settled, outcome: 'defined', rows: 0 }));
     kept.set(query.full, own);
+  }
+
+  /** Would the engine run it? Errors: SCHEDULE_QUERY with the place where it would not. */
+  async function checkRuns({ full, body, definition }: ScheduledQuery, due: Millis): Promise<void> {
+    const objection = await objectionTo(atDue(body, due), (sql) => store.rows(sql));
+    if (objection === null) return;
+    const start = definition.lastIndexOf(body.trimEnd());
+    const place = objection.at === null || start < 0 ? null : placeIn(definition, start + writtenAt(body, due, objection.at));
+    fail('SCHEDULE_QUERY', { query: full, problem: objection.problem, ...place }, objection.thrown);
   }
 
   async function define(): Promise<readonly ErrorBody[]> {
@@ -164,7 +189,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       try {
         const query = await check(definition);
         if (query.full !== own) fail('SCHEDULE_NAME', { file, query: query.full });
-        await keep(query);
+        await keep(await prepared(query));
       } catch (thrown) {
         const error = asMillraceError(thrown);
         problems.push({ ...error.body, params: { ...error.params, file } });
@@ -227,10 +252,11 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       const rows = await runQuery(store, own.query, due, began);
       own.last = { due: at, outcome: 'done', rows, error: null };
     } catch (thrown) {
-      const { code, message } = asMillraceError(thrown);
+      const error = troubleOfRun(own.query.full, thrown);
+      const { code, message } = error;
       own.last = { due: at, outcome: 'failed', rows: 0, error: message };
       await store.write((tx) => recordRun(tx, own.query, { due, began, outcome: 'failed', rows: 0, code, error: message }));
-      throw thrown;
+      throw error;
     }
   }
 
@@ -244,8 +270,9 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       const query = queryOf(statement, input.timeZone);
       if (kept.has(query.full) && statement.ifNotExists) return;
       if (kept.has(query.full) && !statement.replace) fail('SCHEDULE_EXISTS', { query: query.full });
+      const ready = await prepared(query);
       files.save(query.full, query.definition);
-      await keep(query);
+      await keep(ready);
       schedule();
     },
     async command(statement) {
@@ -366,12 +393,21 @@ function cronOf(said: unknown, timezone: string, refuse: (option: string, proble
   }
 }
 
+const literalOf = (due: Millis) => `TIMESTAMPTZ '${new Date(due).toISOString()}'`;
+
 /** The query with the time that is due in place of $run_time. */
-function bodyAt(body: string, due: Millis): string {
-  const literal = `TIMESTAMPTZ '${new Date(due).toISOString()}'`;
+function atDue(body: string, due: Millis): string {
   return tokens(body)
-    .map((token) => (token.kind === 'parameter' ? literal : token.text))
+    .map((token) => (token.kind === 'parameter' ? literalOf(due) : token.text))
     .join('');
+}
+
+/** Where in the query a place of `atDue` is. */
+function writtenAt(body: string, due: Millis, index: number): number {
+  const longer = (token: Token) => literalOf(due).length - token.text.length;
+  let shift = 0;
+  for (const token of tokens(body)) if (token.kind === 'parameter' && token.start + shift < index) shift += longer(token);
+  return index - shift;
 }
 
 /** Types that Parquet has no place for: they travel as text. */
@@ -379,7 +415,7 @@ const AS_TEXT = /HUGEINT|INTERVAL|BIT|UNION|VARIANT|TIME WITH TIME ZONE|BIGNUM/;
 
 async function runQuery(store: Store, query: ScheduledQuery, due: Millis, began: Millis): Promise<number> {
   const file = join(store.folders.slices, `scheduled-${process.hrtime.bigint()}.parquet`);
-  const body = `SELECT COLUMNS(name -> name <> '_batch') FROM (${bodyAt(query.body, due)}\n)`;
+  const body = `SELECT COLUMNS(name -> name <> '_batch') FROM (${atDue(query.body, due)}\n)`;
   const reader = await store.reader();
   try {
     const columns = (await store.rows(`DESCRIBE ${body}`)).map((row) => ({

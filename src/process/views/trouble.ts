@@ -1,4 +1,4 @@
-/** Why a refresh failed, in words that say what to do about it. */
+/** Why a refresh or the run of a scheduled query failed, in words that say what to do about it. */
 import { asMillraceError, MillraceError } from '#core';
 import { isOutOfMemory } from '#store';
 
@@ -26,4 +26,14 @@ export function troubleOf(view: string, thrown: unknown, readersOf: (view: strin
   const value = VALUE.exec(detail);
   if (value !== null) return new MillraceError('VIEW_VALUE', { view, problem: value[1]! }, thrown);
   return isOutOfMemory(thrown) ? new MillraceError('VIEW_MEMORY', { view, detail }, thrown) : error;
+}
+
+/** The same for the run of a scheduled query: what is the query's or its rows' fault is not Millrace's. */
+export function troubleOfRun(query: string, thrown: unknown): MillraceError {
+  const error = asMillraceError(thrown);
+  if (error.code !== 'STORE_WRITE' && error.code !== 'INTERNAL') return error;
+  if (isOutOfMemory(thrown)) return new MillraceError('QUERY_MEMORY', {}, thrown);
+  const detail = String(error.params['detail'] ?? '').split('\n', 1)[0]!;
+  const own = GONE.exec(detail) ?? VALUE.exec(detail);
+  return own === null ? error : new MillraceError('SCHEDULE_QUERY', { query, problem: own[1]!.replace(/[.!]+$/, '') }, thrown);
 }
