@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { writeRunning } from '../../src/cli/running.ts';
-import { fakeServer, millrace } from './fixture.ts';
+import { type Answer, fakeServer, millrace } from './fixture.ts';
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
@@ -84,6 +84,33 @@ describe('millrace sql', () => {
     assert.equal(code, 0);
     assert.match(stdout, /9,007,199,254,740,993\n… 2 more rows\n3 rows in 4 ms\n$/);
     assert.equal(JSON.parse(requests[0]!.body).sql, 'SELECT n FROM t');
+  });
+
+  test('cuts nothing of what explains, nor of an answer of one row', async (t) => {
+    const long = `add date_trunc('minute', _time) to it: ${'x'.repeat(80)}`;
+    const told = (rows: string[][], columns = ['aspect', 'detail']) => ({
+      status: 200,
+      body: {
+        job: 'j',
+        columns: columns.map((name) => ({ name, type: 'VARCHAR' })),
+        rows,
+        row_count: rows.length,
+        truncated: false,
+        elapsed_ms: 1,
+      },
+    });
+    const ask = async (answer: Answer, ...words: string[]) =>
+      (await millrace(['sql', ...words], { env: remote((await fakeServer(t, () => answer)).address), columns: 40 })).stdout;
+    const explained = told([
+      ['kept', 'as a whole'],
+      ['because', long],
+      ['because', '┌──┐\n│\u001b[2J│\n'],
+    ]);
+    const lines = `kept     as a whole\nbecause  ${long}\n         ┌──┐\n         │�[2J│\n`;
+    assert.equal(await ask(explained, ' explain MATERIALIZED VIEW mart.a'), `${lines}3 rows in 1 ms\n`);
+    assert.equal(await ask(explained, '--explain-refusal', 'SELECT 1'), `${lines}3 rows in 1 ms\n`);
+    const made = told([['mart.a', long]], ['view', 'reasons']);
+    assert.equal(await ask(made, 'CREATE MATERIALIZED VIEW mart.a AS SELECT 1'), `view     mart.a\nreasons  ${long}\n1 row in 1 ms\n`);
   });
 
   test('reads the statement from standard input and passes other formats on byte by byte', async (t) => {

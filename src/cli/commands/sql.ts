@@ -6,7 +6,7 @@ import type { QueryAnswer, QueryRequest } from '#server';
 import { connect, errorOf, workspaceOption } from '../client.ts';
 import type { Command, Io } from '../command.ts';
 import { readExactJson } from '../print/json.ts';
-import { table } from '../print/table.ts';
+import { aspects, isLong, table } from '../print/table.ts';
 
 /** How many rows a terminal table asks for at most; what lies beyond is only counted as "more". */
 const tableReach = 10_000;
@@ -61,7 +61,9 @@ export const sql: Command = {
     });
     if (answer.statusCode! >= 400) throw await errorOf(answer);
     if (format === 'table') {
-      const shown = tableText(await readExactJson<QueryAnswer>(answer), limit ?? 40, output === undefined ? io.stdout.columns : undefined);
+      const whole = request.explain_refusal === true || /^\s*explain\b/i.test(request.sql);
+      const width = output === undefined ? io.stdout.columns : undefined;
+      const shown = answerText(await readExactJson<QueryAnswer>(answer), limit ?? 40, { whole, ...(width !== undefined && { width }) });
       await pipeline([`${shown}\n`], output === undefined ? io.stdout : createWriteStream(output), { end: output !== undefined });
       return 0;
     }
@@ -70,15 +72,22 @@ export const sql: Command = {
   },
 };
 
-function tableText(answer: QueryAnswer, limit: number, width: number | undefined): string {
+/** `whole`: it explains, so that nothing of it is cut. */
+function answerText(answer: QueryAnswer, limit: number, how: { readonly whole: boolean; readonly width?: number }): string {
   // The rows before the failure are no answer: shown, they would be taken for one.
   if (answer.error) throw errorFromBody(answer.error);
   const shown = answer.rows.slice(0, limit);
   const cut = shown.length < answer.rows.length || answer.truncated;
-  const lines = table(answer.columns, shown, {
-    ...(width !== undefined && { width }),
-    ...(cut && { total: answer.truncated ? null : answer.rows.length }),
-  });
+  const [only, ...more] = shown;
+  const single = only !== undefined && more.length === 0 && !cut && isLong(only);
+  const lines = how.whole
+    ? aspects(answer.rows)
+    : single
+      ? aspects(answer.columns.map(({ name }, k) => [name, only[k]]))
+      : table(answer.columns, shown, {
+          ...(how.width !== undefined && { width: how.width }),
+          ...(cut && { total: answer.truncated ? null : answer.rows.length }),
+        });
   const count = answer.truncated ? `more than ${answer.rows.length.toLocaleString('en-US')}` : answer.rows.length.toLocaleString('en-US');
   return `${lines}\n${count} ${answer.rows.length === 1 ? 'row' : 'rows'} in ${answer.elapsed_ms.toLocaleString('en-US', { maximumFractionDigits: 0 })} ms`;
 }

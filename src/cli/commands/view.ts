@@ -2,7 +2,7 @@ import { fail } from '#core';
 import type { BlastAnswer, QueryAnswer, SessionViewsAnswer, SessionViewsRequest, ViewAuditAnswer, ViewsAnswer } from '#server';
 import { connect, workspaceOption } from '../client.ts';
 import type { Command, Input, Io } from '../command.ts';
-import { table, text } from '../print/table.ts';
+import { aspects, table, text } from '../print/table.ts';
 
 const ACTIONS = ['list', 'show', 'explain', 'refresh', 'pause', 'resume', 'cancel', 'audit', 'drop', 'blast', 'sessions'];
 
@@ -103,11 +103,7 @@ async function show(input: Input, io: Io, name: string): Promise<number> {
 
 async function explain(input: Input, io: Io, name: string): Promise<number> {
   const answer = await connect(input, io).json<QueryAnswer>('POST', '/v1/query', { sql: `EXPLAIN MATERIALIZED VIEW ${name}` });
-  let last: unknown;
-  for (const [aspect, detail] of answer.rows) {
-    io.stdout.write(`${(aspect === last ? '' : String(aspect)).padEnd(10)}${detail}\n`);
-    last = aspect;
-  }
+  io.stdout.write(`${aspects(answer.rows)}\n`);
   return 0;
 }
 

@@ -31,6 +31,24 @@ export function table(columns: readonly Column[], rows: readonly (readonly unkno
   return [line(names), rule, ...cells.map(line), ...remainder(rows.length, options.total)].join('\n');
 }
 
+/**
+ * What is read as a whole, such as an explanation: each row's first cell and behind it the second, nothing cut, its lines below each other.
+ * A first cell that repeats is said once.
+ */
+export function aspects(rows: readonly (readonly unknown[])[]): string {
+  const named = rows.map(([aspect]) => cellText(aspect, false));
+  const width = Math.max(...named.map(textWidth)) + 2;
+  return rows
+    .flatMap(([, detail], at) => {
+      const lines = typeof detail === 'string' ? detail.trimEnd().split('\n').map(oneLine) : [cellText(detail, false)];
+      return lines.map((line, k) => (pad(k > 0 || named[at] === named[at - 1] ? '' : named[at]!, width, false) + line).trimEnd());
+    })
+    .join('\n');
+}
+
+/** Is a cell of the row longer than a table shows it? */
+export const isLong = (row: readonly unknown[]): boolean => row.some((cell) => textWidth(cellText(cell, false)) > widestCell);
+
 function remainder(shown: number, total: number | null | undefined): string[] {
   if (total === undefined) return [];
   if (total === null) return ['… more rows'];
