@@ -223,14 +223,16 @@ async function readCreateMaterializedView(
 ): Promise<Found<CreateMaterializedViewStatement>> {
   const ifNotExists = cursor.take('IF', 'NOT', 'EXISTS');
   const target = newTarget(cursor);
-  const partitionBy = cursor.take('PARTITION', 'BY') ? await parseExpression(source, cursor.until(['OPTIONS'], ['AS'])) : null;
+  const partitioned = cursor.take('PARTITION', 'BY');
+  const partitionAt = partitioned ? cursor.position : -1;
+  const partitionBy = partitioned ? await parseExpression(source, cursor.until(['OPTIONS'], ['AS'])) : null;
   const options = readOptions(cursor);
   cursor.expect('AS');
   const bodyAt = cursor.position;
   const body = await parseQuery(source, cursor.rest());
   const reads = mergeReads(body.reads, readsIn(partitionBy));
   const kind = 'create_materialized_view';
-  return { kind, target, replace, ifNotExists, partitionBy: partitionBy?.sql ?? null, options, body: body.sql, bodyAt, reads };
+  return { kind, target, replace, ifNotExists, partitionBy: partitionBy?.sql ?? null, partitionAt, options, body: body.sql, bodyAt, reads };
 }
 
 async function readAboutView(

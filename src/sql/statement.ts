@@ -96,6 +96,8 @@ export interface CreateMaterializedViewStatement extends Common {
   readonly ifNotExists: boolean;
   /** An expression in parentheses over the body's source, or null. */
   readonly partitionBy: string | null;
+  /** Where in the text the expression begins; -1 without one. */
+  readonly partitionAt: number;
   readonly options: Readonly<Record<string, OptionValue>>;
   readonly body: string;
   /** Where in the text the body begins. */

@@ -38,6 +38,23 @@ describe('a materialized view over a plain view', () => {
     assert.deepEqual([state('mart.shops').mode, state('mart.shops').last?.mode], ['partitions', 'partitions']);
   });
 
+  test('is kept by partition where PARTITION BY says a column as the plain view calls it', async () => {
+    await views.sql(
+      `CREATE MATERIALIZED VIEW mart.stores PARTITION BY store ${fresh} AS SELECT store, sum(worth) AS worth FROM main.dear GROUP BY store`,
+    );
+    await insert(`('d', 50)`);
+    await views.settle();
+    assert.deepEqual([state('mart.stores').mode, state('mart.stores').last?.partitions], ['partitions', 1]);
+    assert.deepEqual(await views.rows('FROM mart.stores'), await views.rows('SELECT store, sum(worth) FROM main.dear GROUP BY store'));
+    await views.sql('DROP MATERIALIZED VIEW mart.stores');
+    await views.transfer('main.sale', (batch) => [
+      `CREATE TABLE IF NOT EXISTS change."main.sale" AS FROM main.sale LIMIT 0`,
+      `INSERT INTO change."main.sale" SELECT shop, amount, ${batch} FROM main.sale WHERE amount = 50`,
+      'DELETE FROM main.sale WHERE amount = 50',
+    ]);
+    await views.settle();
+  });
+
   test('is computed anew when a plain view behind it is made anew, also after a stop in between', async () => {
     await plain('CREATE OR REPLACE VIEW main.dear (store, worth) AS SELECT shop, amount FROM main.sale WHERE amount >= 30');
     await views.settle();

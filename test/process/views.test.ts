@@ -167,6 +167,50 @@ describe('materialized views', () => {
     }
   });
 
+  test('are kept by partition too where PARTITION BY says a column of the view, or the name by which the query knows the table', async () => {
+    const cases: readonly (readonly [partition: string, query: string])[] = [
+      ['minute', `SELECT date_trunc('minute', _time) AS minute, count(*) AS n, sum(amount) AS sales FROM raw.orders GROUP BY minute`],
+      ['(MINUTE, usr)', `SELECT usr, date_trunc('minute', o._time) AS minute, sum(amount) AS sales FROM raw.orders AS o GROUP BY ALL`],
+      [`date_trunc('minute', o._time)`, `SELECT date_trunc('minute', o._time) AS minute, count(*) AS n FROM raw.orders AS o GROUP BY 1`],
+      [`date_trunc('minute', raw.orders._time)`, `SELECT date_trunc('minute', _time) AS m, count(*) AS n FROM raw.orders GROUP BY 1`],
+      ['who', `WITH named AS (SELECT upper(usr) AS who, amount FROM raw.orders) SELECT who, sum(amount) AS sales FROM named GROUP BY who`],
+    ];
+    const name = (k: number) => `mart.spelled${k}`;
+    for (const [k, [partition, query]] of cases.entries())
+      await sql(`CREATE MATERIALIZED VIEW ${name(k)} PARTITION BY ${partition} OPTIONS (refresh = '100 milliseconds') AS ${query}`);
+    await send([
+      { id: 'spelled1', usr: 'u1', minute: 3, amount: 5 },
+      { id: 'spelled2', usr: 'u9', minute: 40, amount: 7 },
+    ]);
+    await keeper.settle(10_000);
+    for (const [k, [, query]] of cases.entries()) {
+      const state = keeper.states().find((view) => view.name === name(k))!;
+      assert.deepEqual([state.mode, state.last?.mode, state.last?.partitions], ['partitions', 'partitions', 2], query);
+      assert.deepEqual(await rows(`SELECT * EXCLUDE (_batch) FROM ${name(k)}`), await rows(query), query);
+      await sql(`DROP MATERIALIZED VIEW ${name(k)}`);
+    }
+    for (const query of [
+      `SELECT usr, sum(amount) AS sales FROM raw.orders GROUP BY ALL`,
+      `SELECT usr, row_number() OVER (PARTITION BY usr) AS sales FROM raw.orders`,
+    ]) {
+      await sql(`CREATE MATERIALIZED VIEW mart.summed PARTITION BY sales AS ${query}`);
+      assert.equal(keeper.states().find((view) => view.name === 'mart.summed')?.mode, 'whole', query);
+      await sql('DROP MATERIALIZED VIEW mart.summed');
+    }
+  });
+
+  test('whose partition is of a column that is nowhere are refused with the place', async () => {
+    const columns = `SELECT usr, list_transform([amount], each -> each + 1) AS more FROM raw.orders`;
+    const error = (await sql(`CREATE MATERIALIZED VIEW mart.refused\n PARTITION BY (usr, nowhere) AS ${columns}`).catch(
+      (thrown) => thrown,
+    )) as MillraceError;
+    assert.deepEqual([error.code, error.params['line'], error.params['column']], ['VIEW_PARTITION', 2, 21]);
+    assert.match(error.message, /\(line 2, column 21\).*nowhere/);
+    assert.equal(saved.has('mart.refused'), false);
+    await sql(`CREATE MATERIALIZED VIEW mart.lambda PARTITION BY len(list_filter([usr], each -> each > 'u')) AS ${columns}`);
+    await sql('DROP MATERIALIZED VIEW mart.lambda');
+  });
+
   test('that the engine would not run are refused with the place, and nothing is made or saved', async () => {
     const refused: [string, object][] = [
       [`SELECT usr,\n  sum(price) AS sales FROM raw.orders GROUP BY usr`, { line: 2, column: 7 }],

@@ -30,7 +30,7 @@ export const processErrors = {
   VIEW_PARTITION: {
     status: 400,
     retryable: false,
-    what: (p) => `The view can't be kept by partition: ${p['problem']}.`,
+    what: (p) => `The view can't be kept by partition${at(p)}: ${p['problem']}.`,
     remedy: 'Put the partition expression into every GROUP BY, window and DISTINCT and into the columns, or leave PARTITION BY out.',
   },
   VIEW_CYCLE: {

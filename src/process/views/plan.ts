@@ -42,6 +42,10 @@ export interface PartitionPlan {
   /** Why it is recomputed as a whole. */
   readonly reasons: readonly Reason[];
   readonly uses: readonly Use[];
+  /** Does PARTITION BY name columns of the source itself, and not of the view? */
+  readonly own: boolean;
+  /** A column in PARTITION BY that neither the source nor the view has. `at` is its byte in `SELECT <partition expression>`. */
+  readonly unknown: { readonly name: string; readonly at: number } | null;
 }
 
 export interface Planning {
@@ -59,20 +63,50 @@ export interface Planning {
 
 export function planPartition(planning: Planning): PartitionPlan {
   const query = queryOf(planning.query);
-  const walk = new Walk(planning, { table: planning.source, parts: partsOf(planning.partition) }, referencesIn(query));
+  const { parts, ...named } = partsOf(planning, query);
+  const walk = new Walk(planning, { table: planning.source, parts }, referencesIn(query));
   const outputs = walk.query(query, new Map());
   const columns = outputs === null ? [] : outputs.map((names) => [...names][0]);
   if (walk.reasons.length === 0 && columns.some((name) => name === undefined))
     walk.reasons.push({ words: `the partition expression is not among the columns; add ${planning.written}`, at: null });
   const reasons = [...new Map(walk.reasons.map((reason) => [`${reason.words} ${reason.at}`, reason])).values()];
-  return { columns: reasons.length === 0 ? (columns as string[]) : null, reasons, uses: walk.uses };
+  return { columns: reasons.length === 0 ? (columns as string[]) : null, reasons, uses: walk.uses, ...named };
 }
 
-/** PARTITION BY (a, b) has two parts. */
-function partsOf(partition: string): Node[] {
-  const expression = (queryOf(partition)['select_list'] as Node[])[0]!;
-  return expression['function_name'] === 'row' ? (expression['children'] as Node[]) : [expression];
+/**
+ * PARTITION BY (a, b) has two parts. Over the source's own columns, which may stand behind the name by which the query knows the source. A
+ * column that the source lacks is the view's own of that name, and stands for what that is made of.
+ */
+function partsOf(planning: Planning, query: Node): { parts: Node[] } & Pick<PartitionPlan, 'own' | 'unknown'> {
+  const { source, partition } = planning;
+  const own = planning.columns.get(source) ?? new Set<string>();
+  const tables = find(query, (node) => node['type'] === 'BASE_TABLE' && fullName(node) === source, true);
+  const aliases = new Set(tables.map((node) => String(node['alias'] || node['table_name']).toLowerCase()));
+  const walk = new Walk(planning, { table: '', parts: [] }, new Map());
+  let unknown: PartitionPlan['unknown'] = null;
+  let isOwn = true;
+  const spelled = rewrite((queryOf(partition)['select_list'] as Node[])[0]!, (node) => {
+    if (!isColumn(node)) return null;
+    const names = namesOf(node);
+    if (own.has(names[0]!)) return null;
+    const behind = aliases.has(names[0]!) ? 1 : `${names[0]}.${names[1]}` === source ? 2 : 0;
+    if (behind > 0 && own.has(names[behind] ?? '')) return { ...node, column_names: names.slice(behind) };
+    isOwn = false;
+    const made = names.length > 1 ? null : walk.madeOf(query, names[0]!);
+    if (made?.table === source) return made.expression;
+    unknown ??= made === null && !walk.puts(query, names[0]!) ? { name: names.join('.'), at: Number(node['query_location']) } : null;
+    return null;
+  });
+  // What a lambda calls its parameters looks like a column too.
+  const lambdas = find(spelled, (node) => node['class'] === 'LAMBDA');
+  return {
+    parts: spelled['function_name'] === 'row' ? (spelled['children'] as Node[]) : [spelled],
+    own: isOwn,
+    unknown: lambdas.length > 0 ? null : unknown,
+  };
 }
+
+const fullName = (table: Node) => `${String(table['schema_name'] || 'main')}.${String(table['table_name'])}`.toLowerCase();
 
 /** How often each name without a schema is read: a CTE that is read twice can't be restricted for one reader. */
 function referencesIn(query: Node): ReadonlyMap<string, number> {
@@ -278,6 +312,20 @@ class Walk {
         .filter((relation) => only === '' || relation.alias === only)
         .flatMap((relation) => [...relation.columns].filter((name) => !excluded.has(name)));
     });
+  }
+
+  puts(query: Node, name: string): boolean {
+    return this.#listed(query, new Map()).includes(name);
+  }
+
+  /** The table's own columns that an output column of a query is made of, row by row. */
+  madeOf(query: Node, name: string): { table: string; expression: Node } | null {
+    const found = this.#trace(query, [name], new Map());
+    const [expression] = found?.expressions ?? [];
+    if (expression === undefined) return null;
+    const isSummed = (node: Node) =>
+      node['class'] === 'WINDOW' || (node['class'] === 'FUNCTION' && this.#planning.aggregates.has(String(node['function_name'])));
+    return find(expression, isSummed).length > 0 ? null : { table: found!.table, expression: { ...expression, alias: '' } };
   }
 
   /** The relations of a FROM with their columns only. */

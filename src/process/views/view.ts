@@ -18,7 +18,7 @@ import {
 import { quoted, type Row, type TableName, text } from '#store';
 import { objectionTo, problemIn } from './objection.ts';
 import { type Spelled, spelledOut } from './plain.ts';
-import { type Planning, planPartition, type Reading, type Reason, WHOLE } from './plan.ts';
+import { type PartitionPlan, type Planning, planPartition, type Reading, type Reason, WHOLE } from './plan.ts';
 
 /** What reading a definition needs of the warehouse. */
 export interface Engine {
@@ -76,6 +76,8 @@ export interface View {
   readonly columns: readonly string[] | null;
   /** `column` names `columns`, for people; `reasons` say why it is recomputed as a whole. */
   readonly plan: { readonly column: string | null; readonly reasons: readonly string[] };
+  /** A column in PARTITION BY that no table which is read and not the view itself has: a new definition is refused for it. */
+  readonly unknown: { readonly name: string; readonly place: Parameters } | null;
   /** Every place where the query names a table. */
   readonly inputs: readonly Input[];
   /** The table over whose columns the partition is. */
@@ -152,7 +154,7 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     table: `${table.schema ?? 'main'}.${table.name}`.toLowerCase(),
     at: table.position,
   }));
-  const planned = await planOf(statement.partitionBy, { body, written }, tables, engine);
+  const planned = await planOf(statement, { body, written }, tables, engine);
   const view = {
     name: { schema: statement.target.schema, name: statement.target.name },
     full: `${statement.target.schema}.${statement.target.name}`,
@@ -189,12 +191,18 @@ async function withScores(statement: CreateMaterializedViewStatement, engine: En
   }
 }
 
-/** Would the engine run it? Errors: VIEW_QUERY with the place where it would not. Cost: none of its rows is read. */
+/** Would the engine run it? Errors: VIEW_QUERY with the place where it would not, VIEW_PARTITION. Cost: none of its rows is read. */
 export async function checkRuns(view: View, { rows }: Engine): Promise<void> {
   const objection = await objectionTo(view.query, rows);
-  if (objection === null) return;
-  const { problem, at, thrown } = objection;
-  fail('VIEW_QUERY', { view: view.full, problem, ...(at !== null && view.written(at)) }, thrown);
+  if (objection !== null) {
+    const { problem, at, thrown } = objection;
+    fail('VIEW_QUERY', { view: view.full, problem, ...(at !== null && view.written(at)) }, thrown);
+  }
+  if (view.unknown === null) return;
+  fail('VIEW_PARTITION', {
+    problem: `neither a table that it reads nor the view has a column ${view.unknown.name}`,
+    ...view.unknown.place,
+  });
 }
 
 /** It comes in parentheses that close on a line of their own. */
@@ -214,19 +222,21 @@ function placesIn(
   };
 }
 
-type Planned = Pick<View, 'columns' | 'plan' | 'inputs' | 'source'>;
+type Planned = Pick<View, 'columns' | 'plan' | 'inputs' | 'source' | 'unknown'>;
+/** By one of the tables that are read. */
+type PlannedBy = Omit<Planned, 'unknown'> & Pick<PartitionPlan, 'own' | 'unknown'>;
 type Place = { readonly table: string; readonly at: number };
 
 /** The partition may be over the columns of any table that is read; the best is one by which every other is kept up with. */
 async function planOf(
-  partitionBy: string | null,
+  { partitionBy, partitionAt, text: definition }: CreateMaterializedViewStatement,
   { body, written }: { body: string; written: (index: number) => Parameters | null },
   tables: readonly Place[],
   engine: Engine,
 ): Promise<Planned> {
   const names = [...new Set(tables.map(({ table }) => table))];
   const source = names[0] ?? fail('VIEW_PARTITION', { problem: 'the query reads no table' });
-  if (partitionBy === null) return whole(source, tables, 'there is no PARTITION BY');
+  if (partitionBy === null) return { ...whole(source, tables, 'there is no PARTITION BY'), unknown: null };
   const planning = {
     query: await engine.serialize(body),
     partition: await engine.serialize(`SELECT ${partitionBy}`),
@@ -234,7 +244,7 @@ async function planOf(
     columns: await columnsOf(names, engine),
     aggregates,
   };
-  const plans: Planned[] = [];
+  const plans: PlannedBy[] = [];
   const said = ({ words, at }: Reason) => {
     const place = at === null ? null : written(charOf(body, at));
     if (place === null) return words;
@@ -243,11 +253,16 @@ async function planOf(
       : `${words} (line ${place['line']}, column ${place['column']})`;
   };
   for (const candidate of names) plans.push(await planBy({ ...planning, source: candidate, said }, body, tables, engine));
-  const kept = plans.filter((plan) => plan.columns !== null);
-  return kept.find((plan) => plan.inputs.every((input) => input.by !== 'whole')) ?? kept[0] ?? plans[0]!;
+  const found = plans.filter((plan) => plan.columns !== null);
+  const kept = [...found.filter((plan) => plan.own), ...found.filter((plan) => !plan.own)];
+  const best = kept.find((plan) => plan.inputs.every((input) => input.by !== 'whole')) ?? kept[0] ?? plans[0]!;
+  const [unknown] = plans.every((plan) => plan.unknown !== null) ? plans.map((plan) => plan.unknown!) : [];
+  if (unknown === undefined) return { ...best, unknown: null };
+  const place = placeIn(definition, partitionAt + charOf(`SELECT ${partitionBy}`, unknown.at) - 'SELECT ('.length);
+  return { ...best, unknown: { name: unknown.name, place } };
 }
 
-function whole(source: string, tables: readonly Place[], reason: string): Planned {
+function whole(source: string, tables: readonly Place[], reason: string): Omit<Planned, 'unknown'> {
   const inputs = tables.map((table) => ({ ...table, asked: [], ...WHOLE }) as Input);
   return { columns: null, plan: { column: null, reasons: [reason] }, inputs, source };
 }
@@ -257,10 +272,10 @@ async function planBy(
   body: string,
   tables: readonly Place[],
   engine: Engine,
-): Promise<Planned> {
-  const { columns, uses, ...refused } = planPartition(planning);
+): Promise<PlannedBy> {
+  const { columns, uses, own, unknown, ...refused } = planPartition(planning);
   const reasons = refused.reasons.map(planning.said);
-  if (columns === null) return { ...whole(planning.source, tables, ''), plan: { column: null, reasons } };
+  if (columns === null) return { ...whole(planning.source, tables, ''), plan: { column: null, reasons }, own, unknown };
   const places = new Map(uses.map((use) => [charOf(body, use.at), use]));
   const inputs: Input[] = [];
   for (const place of tables) {
@@ -269,8 +284,8 @@ async function planBy(
     inputs.push({ ...place, asked: askedOf(reading, planning.columns.get(place.table)), ...(await printed(reading, engine)) } as Input);
   }
   const differing = await differingTypes(inputs, engine);
-  if (differing !== null) return whole(planning.source, tables, differing);
-  return { columns, plan: { column: columns.join(', '), reasons }, inputs, source: planning.source };
+  if (differing !== null) return { ...whole(planning.source, tables, differing), own, unknown };
+  return { columns, plan: { column: columns.join(', '), reasons }, inputs, source: planning.source, own, unknown };
 }
 
 /** A place in DuckDB's UTF-8 as an index into the text. */
