@@ -188,6 +188,7 @@ async function measure(): Promise<void> {
     store,
     analyst,
     timeZone: 'Asia/Seoul',
+    weekStart: 'monday',
     definitions: { metrics: files('metrics'), journeys: files('journeys'), experiments: files('experiments'), segments: files('segments') },
   });
   const figures: Record<string, Figure> = { events: { title: 'events', value: events } };

@@ -10,4 +10,5 @@ export type { Bytes, Column, Drift, EventTime, Field, FieldType, Micros, Millis,
 export { isTableWord } from './schema.ts';
 export { sha256 } from './sha256.ts';
 export type { Lookback, Reference, Transfer, TransferMode, TransferSchedule, TransferTable } from './transfer.ts';
+export { periodSql, type Weekday, weekdays } from './week.ts';
 export { isTimeZone, utcOffset } from './zone.ts';

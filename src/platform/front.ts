@@ -91,6 +91,7 @@ export function openFront(options: FrontOptions): Front {
   const config: ChildConfig = {
     workspace: workspace.path,
     timeZone: settings.timeZone,
+    weekStart: settings.weekStart,
     dataPath,
     socket,
     memory: warehouseShare(memory),

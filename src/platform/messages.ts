@@ -1,6 +1,6 @@
 /** What the front and the warehouse child say to each other over IPC; questions and bulk go over the child's socket instead. */
 import type { ModelEntry } from '#analyze';
-import type { Bytes, Position, Role, Topic } from '#core';
+import type { Bytes, Position, Role, Topic, Weekday } from '#core';
 
 /** Given to the child when it is forked. */
 export interface ChildConfig {
@@ -8,6 +8,7 @@ export interface ChildConfig {
   readonly workspace: string;
   /** The workspace's, when Millrace started. */
   readonly timeZone: string;
+  readonly weekStart: Weekday;
   readonly dataPath: string;
   readonly socket: string;
   readonly memory: Bytes;

@@ -3,7 +3,7 @@
  * wants `Authorization: Bearer <token>` (or the console's cookie), except /health, /ready and POST /v1/login.
  * An error is always {"error": ErrorBody} with the catalogue's HTTP status.
  */
-import type { Column, Entry, ErrorBody, Role, Table, Topic, TransferTable } from '#core';
+import type { Column, Entry, ErrorBody, Role, Table, Topic, TransferTable, Weekday } from '#core';
 import type { Dashboard } from '#visualize';
 
 export interface ErrorAnswer {
@@ -190,8 +190,9 @@ export interface SavedQueryAnswer {
 /** GET /v1/metrics: the files of the folder metrics/, as far as a form needs to know them; POST /v1/answers/metric asks them. */
 export interface MetricsAnswer {
   metrics: readonly MetricFacts[];
-  /** The workspace's: where a day begins, and in what money is counted. */
+  /** The workspace's: where a day and a week begin, and in what money is counted. */
   time_zone: string;
+  week_start: Weekday;
   currency: string;
 }
 

@@ -1,5 +1,5 @@
 export { type DefinitionFolder, openDefinitions } from './folder.ts';
-export type { RoleLimits, Settings, Weekday } from './settings.ts';
+export type { RoleLimits, Settings } from './settings.ts';
 export { mostTextBytes, type TextFolder, textFolder } from './texts.ts';
 export { parseTopic } from './topic.ts';
 export { columnType, parseTransfer } from './transfer.ts';

@@ -1,4 +1,4 @@
-import { type Bytes, isTimeZone, type Millis, nearest, type Role } from '#core';
+import { type Bytes, isTimeZone, type Millis, nearest, type Role, type Weekday, weekdays } from '#core';
 import { readDefinition, type Section } from '#definition';
 
 /** What one role may ask of the machine: seconds of a query, rows of its result, queries at a time. */
@@ -15,6 +15,7 @@ export interface Settings {
   readonly timeZone: string;
   /** ISO 4217. */
   readonly currency: string;
+  /** Weeks of answers begin on it. */
   readonly weekStart: Weekday;
   /** For all processes together. Read when Millrace starts. */
   readonly memory: Bytes;
@@ -52,8 +53,6 @@ export interface Settings {
   readonly roles: Readonly<Record<Role, RoleLimits>>;
 }
 
-export type Weekday = (typeof weekdays)[number];
-const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
 const settingsOptions = [
   'name',
   'time_zone',

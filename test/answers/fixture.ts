@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { type Answers, type DefinitionKind, openAnalyst, openAnswers } from '#analyze';
-import type { Principal, Topic } from '#core';
+import type { Principal, Topic, Weekday } from '#core';
 import { recogniseExport, type ShopOptions, shopDataset, simulateShop, type Truth } from '#simulate';
 import { openStore, type Store } from '#store';
 import type { ChartSpec, Data } from '#visualize';
@@ -47,7 +47,7 @@ const who: Principal = { name: 'test', role: 'viewer', topics: null };
 const limit = { seconds: 120, rows: 1_000_000, concurrency: 4 };
 
 /** A warehouse in a folder of its own, with the answers over it as a viewer may ask them. */
-export async function openWarehouse(timeZone = 'UTC'): Promise<Warehouse> {
+export async function openWarehouse(timeZone = 'UTC', weekStart: Weekday = 'monday'): Promise<Warehouse> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-answers-'));
   const store = await openStore({ dataPath: folder, memory: 800e6, threads: 2 });
   const analyst = openAnalyst({ store, limits: { admin: limit, editor: limit, viewer: limit, write: limit }, own: async () => null });
@@ -64,6 +64,7 @@ export async function openWarehouse(timeZone = 'UTC'): Promise<Warehouse> {
     store,
     analyst,
     timeZone,
+    weekStart,
     definitions: { metrics: files('metrics'), journeys: files('journeys'), experiments: files('experiments'), segments: files('segments') },
   });
   const positions = new Map<string, number>();

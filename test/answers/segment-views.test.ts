@@ -49,6 +49,7 @@ describe('the views of a segment', () => {
       store: views.store,
       analyst,
       timeZone: 'Asia/Seoul',
+      weekStart: 'monday',
       definitions: { metrics: none, journeys: none, experiments: none, segments },
     });
   };

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { Weekday } from '#core';
 import type {
   DashboardVersionsAnswer,
   LineageAnswer,
@@ -71,8 +72,8 @@ describe('questions on one workspace', () => {
       ],
     } as unknown as Parameters<typeof tableSql>[0];
     const first = firstQuestion(table);
-    const ask = (part: Partial<Question>, values: Record<string, string | null> = {}) =>
-      rows(tableSql(table, { ...first, ...part }, 'Asia/Seoul'), values);
+    const ask = (part: Partial<Question>, values: Record<string, string | null> = {}, week_start: Weekday = 'monday') =>
+      rows(tableSql(table, { ...first, ...part }, { time_zone: 'Asia/Seoul', week_start }), values);
 
     test('counts the rows by the day that the workspace’s clock showed', async () => {
       assert.deepEqual(await ask({}), [
@@ -81,6 +82,17 @@ describe('questions on one workspace', () => {
         // 16:00 UTC is the next day in Seoul.
         ['2026-03-02', 2],
         ['2026-03-03', 1],
+      ]);
+    });
+
+    test('counts the rows by week, which begins on the workspace’s day', async () => {
+      assert.deepEqual(await ask({ grain: 'week' }), [
+        ['2026-02-23', 2],
+        ['2026-03-02', 3],
+      ]);
+      assert.deepEqual(await ask({ grain: 'week' }, {}, 'saturday'), [
+        ['2026-02-21', 1],
+        ['2026-02-28', 4],
       ]);
     });
 
@@ -112,8 +124,11 @@ describe('questions on one workspace', () => {
     });
 
     test('of a metric follows its definition, its days are those of the range', async () => {
-      const { metrics, time_zone, currency } = (await send2('GET', '/v1/metrics')).json<MetricsAnswer>();
-      assert.deepEqual([metrics.map(({ name }) => name), time_zone, currency], [['revenue'], 'Asia/Seoul', 'KRW']);
+      const { metrics, ...calendar } = (await send2('GET', '/v1/metrics')).json<MetricsAnswer>();
+      assert.deepEqual(
+        [metrics.map(({ name }) => name), calendar],
+        [['revenue'], { time_zone: 'Asia/Seoul', week_start: 'monday', currency: 'KRW' }],
+      );
       const metric = metrics[0]!;
       const question = { ...firstMetricQuestion(metric), by: ['shop'], grain: 'none' as const };
       assert.deepEqual(await rows(metricSql(metric, question)), [

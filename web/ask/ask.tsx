@@ -317,7 +317,7 @@ function Clicking({
     subject === null || now === null || metrics.data === null
       ? null
       : subject.kind === 'table'
-        ? tableSql(subject.table, now, metrics.data.time_zone)
+        ? tableSql(subject.table, now, metrics.data)
         : metricSql(subject.metric, now);
   const values = sql === null || now === null ? {} : rangeValues(now);
   const asking = sql === null ? null : JSON.stringify([sql, values]);
@@ -367,8 +367,7 @@ function Clicking({
                     onClick={() => {
                       // A dashboard compares by itself, for all of its tiles.
                       const alone = { ...now, compare: false };
-                      const text =
-                        subject!.kind === 'table' ? tableSql(subject!.table, alone, metrics.data!.time_zone) : metricSql(metric!, alone);
+                      const text = subject!.kind === 'table' ? tableSql(subject!.table, alone, metrics.data!) : metricSql(metric!, alone);
                       onTile(tileOf(metric?.title ?? titleOf(alone), text, metric, alone));
                     }}
                   >

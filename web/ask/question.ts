@@ -1,7 +1,7 @@
 /** A question that was clicked together, and the statement that it means. Pure. */
-import type { Column, Table } from '#core';
+import { type Column, periodSql, type Table } from '#core';
 import type { Tile, TimeRange } from '#visualize';
-import type { MetricFacts } from '../../src/server/api.ts';
+import type { MetricFacts, MetricsAnswer } from '../../src/server/api.ts';
 
 export const aggregates = ['count', 'sum', 'avg', 'min', 'max', 'distinct'] as const;
 export type Aggregate = (typeof aggregates)[number];
@@ -70,17 +70,21 @@ export const quotedTable = ({ schema, name }: Pick<Table, 'schema' | 'name'>) =>
  * The statement; it reads $from and $to (the day after the last) where a range is chosen, so that it stands on a dashboard as it is. Two
  * periods are counted in one pass over the rows: what comes before $from is the period of the same length before it.
  */
-export function tableSql(table: Table, question: Question, zone: string): string {
+export function tableSql(
+  table: Table,
+  question: Question,
+  { time_zone, week_start }: Pick<MetricsAnswer, 'time_zone' | 'week_start'>,
+): string {
   const { time, grain, by, compare } = question;
   const ranged = time !== null && question.range !== 'all';
   const twice = compare && ranged;
-  const when = time === null ? '' : localTime(table.columns.find(({ name }) => name === time)!, zone);
+  const when = time === null ? '' : localTime(table.columns.find(({ name }) => name === time)!, time_zone);
   const length = '($to::DATE - $from::DATE)::INTEGER';
   const shifted = twice ? `CASE WHEN ${when} < $from::DATE THEN ${when} + to_days(${length}) ELSE ${when} END` : when;
   const value = aggregateOf(question);
   const name = valueName(question);
   const grouped = [
-    ...(time !== null && grain !== 'none' ? [`date_trunc('${grain}', ${shifted})::DATE AS ${grain}`] : []),
+    ...(time !== null && grain !== 'none' ? [`${periodSql(grain, shifted, week_start)} AS ${grain}`] : []),
     ...by.map(quoted),
   ];
   const measures = twice

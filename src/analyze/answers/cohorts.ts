@@ -1,7 +1,7 @@
 import { orderEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { needOrders } from './orders.ts';
-import { dayOf, withinDays } from './tables.ts';
+import { dayOf, periodOf, withinDays } from './tables.ts';
 
 /** Refunds reduce the order they refer to, in its own period (restated); tests and unpaid orders don't count. */
 export const cohorts: AnswerKind = {
@@ -14,7 +14,7 @@ export const cohorts: AnswerKind = {
       type: 'choice',
       choices: ['day', 'week', 'month'],
       default: 'month',
-      summary: 'The length of a period; weeks begin on Monday.',
+      summary: 'The length of a period; weeks begin on the workspace’s week_start.',
     },
     ...eventOptions.filter(({ name }) => name !== 'events'),
   ],
@@ -23,7 +23,7 @@ export const cohorts: AnswerKind = {
     return `WITH ${needOrders(given, setting).cte},
 sale AS (
   -- A negative amount is money given back.
-  SELECT customer, CAST(date_trunc('${grain}', ${dayOf('time', setting)}) AS DATE) AS period, greatest(amount, 0) AS amount, refunded + greatest(-amount, 0) AS refunded
+  SELECT customer, ${periodOf(grain, dayOf('time', setting), setting)} AS period, greatest(amount, 0) AS amount, refunded + greatest(-amount, 0) AS refunded
   FROM shop_order WHERE ${counted(given, setting)}
 ),
 first AS (SELECT customer, min(period) AS cohort FROM sale WHERE amount > 0 GROUP BY customer),

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { json as readJson } from 'node:stream/consumers';
-import { type Entry, fail, MillraceError, type Principal } from '#core';
+import { type Entry, fail, MillraceError, type Principal, type Weekday } from '#core';
 import { parseExperiment } from '#experiment';
 import type { Store } from '#store';
 import { parseJourney } from '../metrics/journey.ts';
@@ -61,7 +61,13 @@ interface Planned {
 /** Answers go through the analyst as whoever asks: the same allow-list, limits and jobs as any question. */
 export function newAnswers(
   kinds: readonly AnswerKind[],
-  input: { store: Store; analyst: Analyst; timeZone: string; definitions: Readonly<Record<DefinitionKind, Definitions>> },
+  input: {
+    store: Store;
+    analyst: Analyst;
+    timeZone: string;
+    weekStart: Weekday;
+    definitions: Readonly<Record<DefinitionKind, Definitions>>;
+  },
 ): Answers {
   const { store, analyst } = input;
 
@@ -72,6 +78,7 @@ export function newAnswers(
     const setting: Setting = {
       tables: await store.tables(),
       timeZone: input.timeZone,
+      weekStart: input.weekStart,
       metric: (name) => read('metrics', name, parseMetric, (metrics) => fail('METRIC_UNKNOWN', { metric: name.slice(0, 100), metrics })),
       journey: (name) =>
         read('journeys', name, parseJourney, (journeys) => fail('JOURNEY_UNKNOWN', { journey: name.slice(0, 100), journeys })),

@@ -1,4 +1,4 @@
-import type { Entry, Option, Table } from '#core';
+import type { Entry, Option, Table, Weekday } from '#core';
 import type { Experiment } from '#experiment';
 import type { Journey } from '../metrics/journey.ts';
 import type { Metric } from '../metrics/metric.ts';
@@ -12,6 +12,7 @@ export interface Setting {
   readonly tables: readonly Table[];
   /** IANA; days and weeks are cut in it. */
   readonly timeZone: string;
+  readonly weekStart: Weekday;
   /** By name. Errors: METRIC_UNKNOWN, JOURNEY_UNKNOWN, EXPERIMENT_UNKNOWN, SEGMENT_UNKNOWN, DEFINITION_*. */
   metric(name: string): Metric;
   journey(name: string): Journey;

@@ -2,6 +2,7 @@ import { asides, saleCtes } from './customer.ts';
 import { orderEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions } from './kind.ts';
 import { needOrders } from './orders.ts';
+import { periodOf } from './tables.ts';
 
 /**
  * Each customer's stage in each period since the first order: new, retained (bought in the period before too), reactivated (bought, but
@@ -25,7 +26,7 @@ export const lifecycle: AnswerKind = {
       type: 'choice',
       choices: ['day', 'week', 'month'],
       default: 'month',
-      summary: 'The length of a period; weeks begin on Monday.',
+      summary: 'The length of a period; weeks begin on the workspace’s week_start.',
     },
     ...eventOptions.filter(({ name }) => name !== 'events'),
   ],
@@ -37,7 +38,7 @@ export const lifecycle: AnswerKind = {
         : `SELECT period, stage, count(*) AS customers, sum(orders) AS orders, sum(net) AS net FROM staged GROUP BY period, stage ORDER BY period, stage`;
     return `WITH ${saleCtes('lifecycle', given, setting).join(',\n')},
 bought AS (
-  SELECT customer, CAST(date_trunc('${grain}', day) AS DATE) AS period, count(*) AS orders, sum(amount) - sum(refunded) AS net FROM sale WHERE amount > 0 GROUP BY ALL
+  SELECT customer, ${periodOf(grain, 'day', setting)} AS period, count(*) AS orders, sum(amount) - sum(refunded) AS net FROM sale WHERE amount > 0 GROUP BY ALL
 ),
 began AS (SELECT customer, min(period) AS first FROM bought GROUP BY customer),
 period AS (SELECT CAST(unnest(generate_series(min(period), max(period), INTERVAL 1 ${grain})) AS DATE) AS period FROM bought),

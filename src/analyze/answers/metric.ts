@@ -2,7 +2,7 @@ import { fail } from '#core';
 import type { Metric, MetricJoin } from '../metrics/metric.ts';
 import { orderMatch } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Guard, type Setting } from './kind.ts';
-import { type Found, findTable, literal, needColumn, quote, withinDays } from './tables.ts';
+import { type Found, findTable, literal, needColumn, periodOf, quote, withinDays } from './tables.ts';
 
 /** A metric of the workspace by time and dimensions. A join whose key is not unique in the data would count rows twice: METRIC_JOIN. */
 export const metric: AnswerKind = {
@@ -17,7 +17,7 @@ export const metric: AnswerKind = {
       type: 'choice',
       choices: ['none', 'day', 'week', 'month'],
       default: 'none',
-      summary: 'One row for each period; weeks begin on Monday.',
+      summary: 'One row for each period; weeks begin on the workspace’s week_start.',
     },
     ...eventOptions.filter(({ name }) => name === 'from' || name === 'to'),
   ],
@@ -27,7 +27,7 @@ export const metric: AnswerKind = {
     const period =
       grain === 'none'
         ? []
-        : [`CAST(date_trunc('${grain}', ${timeOf(definition, given)} AT TIME ZONE ${literal(setting.timeZone)}) AS DATE) AS period`];
+        : [`${periodOf(grain, `${timeOf(definition, given)} AT TIME ZONE ${literal(setting.timeZone)}`, setting)} AS period`];
     const columns = [
       ...period,
       ...by.map((dimension) => `${dimensionColumn(definition, dimension)} AS ${quote(dimension)}`),

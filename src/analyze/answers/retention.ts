@@ -3,6 +3,7 @@ import { eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { readStep, unseen } from './steps.ts';
+import { periodOf } from './tables.ts';
 
 /** Periods that the data does not cover wholly are marked: their share can only grow. */
 export const retention: AnswerKind = {
@@ -15,7 +16,7 @@ export const retention: AnswerKind = {
       type: 'choice',
       choices: ['day', 'week', 'month'],
       default: 'week',
-      summary: 'The length of a period; weeks begin on Monday.',
+      summary: 'The length of a period; weeks begin on the workspace’s week_start.',
     },
     { name: 'periods', type: 'integer', default: 8, summary: 'How many periods after the first are shown, up to 60.' },
     { name: 'start', type: 'text', summary: 'The event that begins a cohort: event or event:property=value. Default: any.' },
@@ -27,7 +28,7 @@ export const retention: AnswerKind = {
     const grain = String(given['grain']);
     return `WITH ${events.ctes(columns).join(',\n')},
 active AS MATERIALIZED (
-  SELECT "user", CAST(date_trunc('${grain}', day) AS DATE) AS period, bool_or(${start ?? 'true'}) AS begins, bool_or(${back ?? 'true'}) AS returns, max(day) AS day
+  SELECT "user", ${periodOf(grain, 'day', setting)} AS period, bool_or(${start ?? 'true'}) AS begins, bool_or(${back ?? 'true'}) AS returns, max(day) AS day
   FROM used GROUP BY ALL
 ),
 cohort AS (SELECT "user", min(period) AS cohort FROM active WHERE begins GROUP BY "user"),

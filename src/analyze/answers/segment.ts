@@ -4,7 +4,7 @@ import { orderEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { needOrders } from './orders.ts';
 import { segmentViews } from './segment-views.ts';
-import { literal } from './tables.ts';
+import { literal, periodOf } from './tables.ts';
 
 const orderOptions = eventOptions.filter(({ name }) => name === 'orders' || name === 'to');
 
@@ -30,7 +30,7 @@ export const segment: AnswerKind = {
       type: 'choice',
       choices: ['day', 'week', 'month'],
       default: 'month',
-      summary: 'history: the length of a period; weeks begin on Monday.',
+      summary: 'history: the length of a period; weeks begin on the workspace’s week_start.',
     },
     { name: 'periods', type: 'integer', default: 12, summary: 'history: so many periods back, 1 to 120.' },
     ...orderOptions,
@@ -42,15 +42,15 @@ export const segment: AnswerKind = {
       return `WITH ${[...ctes, `today AS (SELECT max(day) AS day FROM sale)`, factCte('fact', 'today')].join(',\n')}
 SELECT customer, orders, net, first_day, last_day, recency_days FROM fact WHERE (${where}\n) ORDER BY net DESC, customer`;
     const grain = String(given['grain']);
-    return `WITH ${[...ctes, periodCte(given), factCte('fact', 'period')].join(',\n')},
+    return `WITH ${[...ctes, periodCte(given, setting), factCte('fact', 'period')].join(',\n')},
 member AS (SELECT as_of, customer, net FROM fact WHERE (${where}\n)),
 beside AS (
   SELECT m.*, lag(as_of) OVER (PARTITION BY customer ORDER BY as_of) AS before, lead(as_of) OVER (PARTITION BY customer ORDER BY as_of) AS after FROM member AS m
 ),
 moved AS (
-  SELECT as_of, count(*) AS members, sum(net) AS net, count(*) FILTER (WHERE before IS DISTINCT FROM ${previous(grain, 'as_of', -1)}) AS entered FROM beside GROUP BY as_of
+  SELECT as_of, count(*) AS members, sum(net) AS net, count(*) FILTER (WHERE before IS DISTINCT FROM ${endBeside(grain, -1, setting)}) AS entered FROM beside GROUP BY as_of
 ),
-gone AS (SELECT before AS as_of, count(*) AS n FROM (SELECT as_of AS before FROM beside WHERE after IS DISTINCT FROM ${previous(grain, 'as_of', 1)}) GROUP BY before)
+gone AS (SELECT before AS as_of, count(*) AS n FROM (SELECT as_of AS before FROM beside WHERE after IS DISTINCT FROM ${endBeside(grain, 1, setting)}) GROUP BY before)
 SELECT p.day AS as_of, coalesce(m.members, 0) AS members, coalesce(m.net, 0) AS net, coalesce(m.entered, 0) AS entered, coalesce(g.n, 0) AS left_after
 FROM period AS p LEFT JOIN moved AS m ON m.as_of = p.day LEFT JOIN gone AS g ON g.as_of = p.day ORDER BY p.day`;
   },
@@ -65,19 +65,20 @@ FROM period AS p LEFT JOIN moved AS m ON m.as_of = p.day LEFT JOIN gone AS g ON 
 };
 
 /** The ends of the newest periods; the last one ends with the data. */
-function periodCte(given: Given): string {
+function periodCte(given: Given, setting: Setting): string {
   const periods = given['periods'] as number;
   if (periods < 1 || periods > 120) fail('ANSWER_OPTION', { answer: 'segment', option: 'periods', problem: 'it is from 1 to 120' });
   const grain = String(given['grain']);
+  const start = periodOf(grain, 'last', setting);
   return `period AS (
-  SELECT CAST(date_trunc('${grain}', last) - to_${grain}s(n) + to_${grain}s(1) - INTERVAL 1 DAY AS DATE) AS day
-  FROM (SELECT max(day) AS last, min(day) AS first FROM sale) CROSS JOIN range(${periods}) AS r(n) WHERE date_trunc('${grain}', last) - to_${grain}s(n) + to_${grain}s(1) > first
+  SELECT CAST(${start} - to_${grain}s(n) + to_${grain}s(1) - INTERVAL 1 DAY AS DATE) AS day
+  FROM (SELECT max(day) AS last, min(day) AS first FROM sale) CROSS JOIN range(${periods}) AS r(n) WHERE ${start} - to_${grain}s(n) + to_${grain}s(1) > first
 )`;
 }
 
-/** The end of the period that many periods off. */
-const previous = (grain: string, day: string, off: number) =>
-  `CAST(date_trunc('${grain}', ${day}) ${off < 0 ? '-' : '+'} to_${grain}s(1) + to_${grain}s(1) - INTERVAL 1 DAY AS DATE)`;
+/** The end of the period before or after the one that ends with `as_of`. */
+const endBeside = (grain: string, side: -1 | 1, setting: Setting) =>
+  `CAST(${periodOf(grain, 'as_of', setting)} ${side < 0 ? '-' : '+'} to_${grain}s(1) + to_${grain}s(1) - INTERVAL 1 DAY AS DATE)`;
 
 /** Sizes and overlaps of segments among the customers of today. `share` is of the row's segment, `lift` how many times more than by chance. */
 export const segments: AnswerKind = {

@@ -1,4 +1,4 @@
-import { fail, type Table } from '#core';
+import { fail, periodSql, type Table } from '#core';
 import { text as literal, name as quote } from '#store';
 import type { Given, Setting } from './kind.ts';
 
@@ -82,4 +82,6 @@ export function withinDays(answer: string, given: Given, { timeZone }: Setting, 
   ];
 }
 
+/** The first day of the period in which the day or the time on the workspace's clock lies. */
+export const periodOf = (grain: string, local: string, { weekStart }: Setting): string => periodSql(grain, local, weekStart);
 export const dayOf = (instant: string, { timeZone }: Setting) => `CAST(${instant} AT TIME ZONE ${literal(timeZone)} AS DATE)`;

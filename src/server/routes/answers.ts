@@ -13,8 +13,9 @@ export function answerRoutes(app: FastifyInstance, front: Front): void {
   );
 
   app.get('/v1/metrics', { config: { action: 'catalog' } }, async (): Promise<MetricsAnswer> => {
-    const { timeZone, currency } = front.workspace.settings;
-    return { metrics: await front.warehouse.json<MetricsAnswer['metrics']>('GET', '/metrics'), time_zone: timeZone, currency };
+    const { timeZone, weekStart, currency } = front.workspace.settings;
+    const metrics = await front.warehouse.json<MetricsAnswer['metrics']>('GET', '/metrics');
+    return { metrics, time_zone: timeZone, week_start: weekStart, currency };
   });
 
   app.post<{ Params: { name: string } }>('/v1/answers/:name', { config: { action: 'query' } }, async (request, reply) => {
