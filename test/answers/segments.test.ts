@@ -149,13 +149,9 @@ describe('segments', () => {
           rows.map((row) => [row['as_of'], row['members'], row['entered'], row['left_after']]),
           Array.from({ length: last - first + 1 }, (_, at) => {
             const [now, before, after] = [membersOn(first + at), membersOn(first + at - 1), membersOn(first + at + 1)];
-            const gone = now.filter((each) => first + at === last || !after.includes(each)).length;
-            return [
-              dayOf(first + at),
-              now.length,
-              now.filter((each) => !before.includes(each)).length,
-              first + at === last ? now.length : gone,
-            ];
+            // Who leaves after the newest day is not known yet.
+            const gone = first + at === last ? null : now.filter((each) => !after.includes(each)).length;
+            return [dayOf(first + at), now.length, now.filter((each) => !before.includes(each)).length, gone];
           }),
         );
       }),

@@ -85,18 +85,24 @@ for (const [weekStart, number] of [
         counted(stages),
       );
 
-      // With this rule the members at a week's end are those who bought in it.
-      const had = (customer: string, week: number) => weeks.some((other) => other.customer === customer && other.week === week);
-      const ends = [...new Set(Array.from({ length: 39 }, (_, day) => weekOf(day)))];
-      const history = await warehouse.run('segment', { segment: 'fresh', rows: 'history', grain });
-      assert.deepEqual(
-        history.rows.map((row) => [row['as_of'], row['members'], row['entered'], row['left_after']]),
-        ends.map((week) => {
-          const members = bought.map(([customer]) => customer).filter((customer) => had(customer, week));
-          const entered = members.filter((customer) => !had(customer, week - 7));
-          const left = members.filter((customer) => !had(customer, week + 7));
-          return [textOf(week + 6), members.length, entered.length, left.length];
-        }),
-      );
+      const last = 38;
+      const fresh = (day: number) =>
+        bought.filter(([, days]) => days.some((own) => own <= day && own >= day - 6)).map(([customer]) => customer);
+      const ends = [...new Set(Array.from({ length: last + 1 }, (_, day) => Math.min(weekOf(day) + 6, last)))];
+      for (const periods of [12, 3]) {
+        const history = await warehouse.run('segment', { segment: 'fresh', rows: 'history', grain, periods });
+        assert.deepEqual(
+          history.rows.map((row) => [row['as_of'], row['members'], row['entered'], row['left_after']]),
+          ends
+            .map((end, at) => {
+              const members = fresh(end);
+              const [before, after] = [at === 0 ? [] : fresh(ends[at - 1]!), end === last ? null : fresh(ends[at + 1]!)];
+              const entered = members.filter((customer) => !before.includes(customer));
+              const left = after === null ? null : members.filter((customer) => !after.includes(customer)).length;
+              return [textOf(end), members.length, entered.length, left];
+            })
+            .slice(-periods),
+        );
+      }
     });
   });

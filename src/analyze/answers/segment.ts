@@ -41,18 +41,19 @@ export const segment: AnswerKind = {
     if (given['rows'] === 'members')
       return `WITH ${[...ctes, `today AS (SELECT max(day) AS day FROM sale)`, factCte('fact', 'today')].join(',\n')}
 SELECT customer, orders, net, first_day, last_day, recency_days FROM fact WHERE (${where}\n) ORDER BY net DESC, customer`;
-    const grain = String(given['grain']);
     return `WITH ${[...ctes, periodCte(given, setting), factCte('fact', 'period')].join(',\n')},
 member AS (SELECT as_of, customer, net FROM fact WHERE (${where}\n)),
 beside AS (
-  SELECT m.*, lag(as_of) OVER (PARTITION BY customer ORDER BY as_of) AS before, lead(as_of) OVER (PARTITION BY customer ORDER BY as_of) AS after FROM member AS m
+  SELECT p.n, m.net, lag(p.n) OVER own AS before, lead(p.n) OVER own AS after FROM member AS m JOIN period AS p ON p.day = m.as_of
+  WINDOW own AS (PARTITION BY m.customer ORDER BY m.as_of)
 ),
 moved AS (
-  SELECT as_of, count(*) AS members, sum(net) AS net, count(*) FILTER (WHERE before IS DISTINCT FROM ${endBeside(grain, -1, setting)}) AS entered FROM beside GROUP BY as_of
-),
-gone AS (SELECT before AS as_of, count(*) AS n FROM (SELECT as_of AS before FROM beside WHERE after IS DISTINCT FROM ${endBeside(grain, 1, setting)}) GROUP BY before)
-SELECT p.day AS as_of, coalesce(m.members, 0) AS members, coalesce(m.net, 0) AS net, coalesce(m.entered, 0) AS entered, coalesce(g.n, 0) AS left_after
-FROM period AS p LEFT JOIN moved AS m ON m.as_of = p.day LEFT JOIN gone AS g ON g.as_of = p.day ORDER BY p.day`;
+  SELECT n, count(*) AS members, sum(net) AS net, count(*) FILTER (WHERE before IS DISTINCT FROM n + 1) AS entered, count(*) FILTER (WHERE after IS DISTINCT FROM n - 1) AS gone
+  FROM beside GROUP BY n
+)
+-- The oldest period only tells who entered in the one after it; what follows the newest is not known.
+SELECT p.day AS as_of, coalesce(m.members, 0) AS members, coalesce(m.net, 0) AS net, coalesce(m.entered, 0) AS entered, CASE WHEN p.n > 0 THEN coalesce(m.gone, 0) END AS left_after
+FROM period AS p LEFT JOIN moved AS m USING (n) WHERE p.n < ${given['periods']} ORDER BY p.day`;
   },
   evidence(given, setting) {
     const { where } = setting.segment(String(given['segment']));
@@ -64,21 +65,17 @@ FROM period AS p LEFT JOIN moved AS m ON m.as_of = p.day LEFT JOIN gone AS g ON 
   views: segmentViews,
 };
 
-/** The ends of the newest periods; the last one ends with the data. */
+/** `period`: the ends of the newest periods and of one before them, n counted back from the newest, which ends with the data. */
 function periodCte(given: Given, setting: Setting): string {
   const periods = given['periods'] as number;
   if (periods < 1 || periods > 120) fail('ANSWER_OPTION', { answer: 'segment', option: 'periods', problem: 'it is from 1 to 120' });
   const grain = String(given['grain']);
   const start = periodOf(grain, 'last', setting);
   return `period AS (
-  SELECT CAST(${start} - to_${grain}s(n) + to_${grain}s(1) - INTERVAL 1 DAY AS DATE) AS day
-  FROM (SELECT max(day) AS last, min(day) AS first FROM sale) CROSS JOIN range(${periods}) AS r(n) WHERE ${start} - to_${grain}s(n) + to_${grain}s(1) > first
+  SELECT n, least(last, CAST(${start} - to_${grain}s(n) + to_${grain}s(1) - INTERVAL 1 DAY AS DATE)) AS day
+  FROM (SELECT max(day) AS last, min(day) AS first FROM sale) CROSS JOIN range(${periods} + 1) AS r(n) WHERE ${start} - to_${grain}s(n) + to_${grain}s(1) > first
 )`;
 }
-
-/** The end of the period before or after the one that ends with `as_of`. */
-const endBeside = (grain: string, side: -1 | 1, setting: Setting) =>
-  `CAST(${periodOf(grain, 'as_of', setting)} ${side < 0 ? '-' : '+'} to_${grain}s(1) + to_${grain}s(1) - INTERVAL 1 DAY AS DATE)`;
 
 /** Sizes and overlaps of segments among the customers of today. `share` is of the row's segment, `lift` how many times more than by chance. */
 export const segments: AnswerKind = {
