@@ -255,6 +255,39 @@ describe('what can’t be a silent number', () => {
     assert.equal(lifecycle.facts['set aside: money back to customers without an order'], '1');
   });
 
+  test('orders and refunds timed without a zone are read as of the workspace’s clock, which the evidence says', async (t) => {
+    const seoul = await openWarehouse('Asia/Seoul');
+    t.after(() => seoul.close());
+    const times = `TIMESTAMP '2026-03-01 23:30:00' + INTERVAL (i) HOUR`;
+    await seoul.make(
+      `CREATE TABLE main.orders AS SELECT 'o' || i AS order_id, 'c' || i AS customer_id, ${times} AS ordered_at, CAST(10 AS DECIMAL(18,2)) AS amount,
+        CAST(i AS DECIMAL(18,2)) AS refund_amount, ${times} AS refunded_at FROM range(3) AS r(i)`,
+      `CREATE TABLE main.events AS SELECT 'purchase' AS event, customer_id AS user_pseudo_id, ordered_at AT TIME ZONE 'Asia/Seoul' AS time, order_id, amount AS value, NULL::VARCHAR AS placement FROM main.orders`,
+    );
+    const { rows, facts } = await seoul.run('cohorts', { grain: 'day' });
+    assert.deepEqual(
+      rows.map((row) => [row['cohort'], Number(row['revenue'])]),
+      [
+        ['2026-03-01', 10],
+        ['2026-03-02', 20],
+      ],
+    );
+    assert.equal(facts['caveat: ordered_at of main.orders has no time zone'], 'read as of Asia/Seoul');
+    assert.deepEqual([facts['from'], facts['to']], ['2026-03-01 23:30', '2026-03-02 01:30 (Asia/Seoul)']);
+    const asked = { events: 'main.events', orders: 'main.orders' };
+    const seen = await seoul.run('reconcile', { ...asked, from: '2026-03-02', by: 'day' });
+    assert.deepEqual(
+      seen.rows.map((row) => [row['outcome'], row['reason'], row['day'], row['orders']]),
+      [['matched', 'refund', '2026-03-02', 2]],
+    );
+    // Of 0, 1 and 2 given back, that of half past eleven on the first is none.
+    const ledger = await seoul.run('placements', { ...asked, by: 'placement', as_of: '2026-03-01', bootstrap: 0 });
+    assert.deepEqual(
+      ledger.rows.map((row) => [row['kind'], Number(row['last_click_net_then']), Number(row['restated'])]),
+      [['(unassigned)', 30, -3]],
+    );
+  });
+
   test('a clock that runs ahead is said, and a user in two zones is one user whose instants keep their order', async () => {
     await warehouse.make(`CREATE OR REPLACE TABLE main.bad AS SELECT event, 'traveller' AS user_pseudo_id, CAST(t AS TIMESTAMPTZ) AS _time, CAST(r AS TIMESTAMPTZ) AS _received FROM (VALUES
       ('view', '2026-03-01 23:30:00+09', '2026-03-01 23:30:01+09'), ('buy', '2026-03-01 16:00:00+01', '2026-03-01 16:00:01+01'), ('late', '2026-03-05 00:00:00+00', '2026-03-04 00:00:00+00')) AS e(event, t, r)`);

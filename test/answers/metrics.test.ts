@@ -99,6 +99,51 @@ describe('the answer "metric"', () => {
     assert.deepEqual(await rows({}), [[70]], 'a join that is not asked for does not matter');
   });
 
+  test('says in the workspace’s zone from when to when its rows are, and what was set aside', async () => {
+    const { facts } = await warehouse.run('metric', { metric: 'revenue', from: '2026-01-02' });
+    assert.deepEqual(
+      ['rows used', 'set aside: rows that the metric leaves out', 'set aside: outside the asked days', 'from', 'to'].map(
+        (fact) => facts[fact],
+      ),
+      ['2', '1', '1', '2026-01-02 00:00', '2026-01-02 21:00 (Asia/Seoul)'],
+    );
+    const days = { from: '2026-01-02', to: '2026-01-02', before_from: '2025-12-31', before_to: '2025-12-31' };
+    const drivers = await warehouse.run('drivers', { metric: 'revenue', by: 'channel', ...days });
+    const told = ['the period', 'the period before', 'set aside: rows that the metric leaves out', 'set aside: outside both periods'];
+    assert.deepEqual(
+      told.map((fact) => drivers.facts[fact]),
+      ['2026-01-02 to 2026-01-02 (Asia/Seoul)', '2025-12-31 to 2025-12-31 (Asia/Seoul)', '1', '1'],
+    );
+  });
+
+  test('a time without a zone is what the workspace’s clock showed, a day is that day; text is refused', async () => {
+    await warehouse.make(`CREATE TABLE main.clock AS SELECT *, CAST(sold AS DATE) AS day, CAST(sold AS VARCHAR) AS word FROM (VALUES
+      ('o1', 'c1', TIMESTAMP '2026-01-01 23:30:00', 1.00), ('o2', 'c1', TIMESTAMP '2026-01-02 00:30:00', 2.00), ('o3', 'c2', TIMESTAMP '2026-01-02 08:59:00', 4.00)
+    ) AS s(order_id, customer_id, sold, amount)`);
+    const metricOf = (time: string) => `table: main.clock\nexpression: sum(amount)\ntime: ${time}\ndimensions: [customer_id]\n`;
+    for (const time of ['sold', 'day', 'word']) warehouse.definitions.metrics.set(time, metricOf(time));
+    for (const metric of ['sold', 'day']) {
+      assert.deepEqual(await rows({ metric, grain: 'day' }), [
+        ['2026-01-01', 1],
+        ['2026-01-02', 6],
+      ]);
+      assert.deepEqual(await rows({ metric, from: '2026-01-02' }), [[6]]);
+      const days = { from: '2026-01-02', to: '2026-01-02', before_from: '2026-01-01', before_to: '2026-01-01' };
+      const drivers = await warehouse.run('drivers', { metric, ...days });
+      assert.deepEqual(
+        drivers.rows.map((row) => [row['segment'], Number(row['after']), Number(row['before'])]),
+        [
+          ['customer_id = c2', 4, 0],
+          ['customer_id = c1', 2, 1],
+        ],
+      );
+    }
+    const { facts } = await warehouse.run('metric', { metric: 'sold' });
+    assert.equal(facts['caveat: sold of main.clock has no time zone'], 'read as of Asia/Seoul');
+    assert.equal(facts['from'], '2026-01-01 23:30');
+    await assert.rejects(rows({ metric: 'word', grain: 'day' }), { code: 'ANSWER_TYPE' });
+  });
+
   test('refuses what the definition does not have', async () => {
     await assert.rejects(rows({ by: 'browser' }), { code: 'METRIC_DIMENSION' });
     await assert.rejects(rows({ metric: 'profit' }), { code: 'METRIC_UNKNOWN' });

@@ -3,8 +3,8 @@ import { type Measure, measureOf } from '../metrics/measure.ts';
 import { combinations, contributionSql } from './contribution.ts';
 import { orderMatch } from './evidence.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
-import { dimensionColumn, fromSql, joinsOf, metricOf, timeOf, uniqueness } from './metric.ts';
-import { withinDays } from './tables.ts';
+import { dimensionColumn, fromAll, fromSql, joinsOf, leftOut, metricOf, timeCaveat, timeOf, uniqueness } from './metric.ts';
+import { literal, withinDays } from './tables.ts';
 
 const MOST_SETS = 200;
 
@@ -38,7 +38,7 @@ export const drivers: AnswerKind = {
   ],
   sql(given, setting) {
     const { definition, by, measure } = parts(given, setting);
-    const time = timeOf(definition, given);
+    const time = timeOf(definition, given, setting);
     const [after, before] = periods(given, setting, time);
     const source = fromSql(definition, by, { ...given, from: null, to: null }, setting, [`((${after}) OR (${before}))`]).replace(
       /^FROM /,
@@ -59,7 +59,7 @@ FROM (${insights.sql}) WHERE contributors <> ['all'] ORDER BY contribution DESC 
   },
   evidence(given, setting) {
     const { definition, by, measure } = parts(given, setting);
-    const [after, before] = periods(given, setting, timeOf(definition, given));
+    const [after, before] = periods(given, setting, timeOf(definition, given, setting));
     const from = (dimensions: readonly string[], condition: string) =>
       fromSql(definition, dimensions, { ...given, from: null, to: null }, setting, [condition]);
     const rows = (what: string, condition: string) =>
@@ -72,8 +72,13 @@ FROM (${insights.sql}) WHERE contributors <> ['all'] ORDER BY contribution DESC 
     const below = `SELECT 8, 'caveat: segments below zero, whose support is no share', CAST(count(*) AS VARCHAR) FROM (
     SELECT ${measure.sum} AS part ${from(by, `((${after}) OR (${before}))`)} GROUP BY GROUPING SETS (${columns.map((column) => `(${column}, (${after}))`).join(', ')})) WHERE part < 0 HAVING count(*) > 0`;
     const selects = [
+      `SELECT 0 AS ord, 'the period' AS fact, ${literal(`${given['from']} to ${given['to']} (${setting.timeZone})`)} AS value`,
+      `SELECT 0, 'the period before', ${literal(`${given['before_from']} to ${given['before_to']} (${setting.timeZone})`)}`,
       rows('period', after),
       rows('period before', before),
+      ...leftOut(definition, setting),
+      `SELECT 2, 'set aside: outside both periods', CAST(count(*) AS VARCHAR) ${fromAll(definition, [`((${after}) OR (${before})) IS NOT TRUE`], setting)} HAVING count(*) > 0`,
+      ...timeCaveat(definition, setting),
       value('period', after),
       value('period before', before),
       empty('period', after),

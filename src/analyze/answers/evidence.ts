@@ -90,7 +90,8 @@ function inDays(answer: string, given: Given, setting: Setting): string {
   return withinDays(answer, given, setting, 'time').join(' AND ') || 'true';
 }
 
-function spanOf(relation: string, { timeZone }: Setting): string[] {
+/** The first and the last of the instants `time` of a relation, on the workspace's clock. */
+export function spanOf(relation: string, { timeZone }: Setting): string[] {
   const shown = (edge: string) => `strftime(${edge}(time) AT TIME ZONE ${literal(timeZone)}, '%Y-%m-%d %H:%M')`;
   return [
     `SELECT 4, 'from', ${shown('min')} FROM ${relation} HAVING count(*) > 0`,
@@ -98,7 +99,7 @@ function spanOf(relation: string, { timeZone }: Setting): string[] {
   ];
 }
 
-/** Of the shop's paid orders in the days that the events cover: how many the events reported. */
+/** Of the shop's paid orders in the asked days: how many the events reported. */
 function matched(answer: string, given: Given, setting: Setting): string {
   return `SELECT 7, 'matched paid orders', CASE WHEN count(*) = 0 THEN 'none to match' ELSE
       format('{:.1f} % ({} of {})', 100 * count(p.order_id) / count(*), count(p.order_id), count(*)) END

@@ -1,8 +1,8 @@
 import { fail } from '#core';
 import type { Metric, MetricJoin } from '../metrics/metric.ts';
-import { orderMatch } from './evidence.ts';
+import { orderMatch, spanOf } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Guard, type Setting } from './kind.ts';
-import { type Found, findTable, literal, needColumn, periodOf, quote, withinDays } from './tables.ts';
+import { type Found, findTable, instantOf, literal, needColumn, periodOf, quote, requireType, withinDays, zoneless } from './tables.ts';
 
 /** A metric of the workspace by time and dimensions. A join whose key is not unique in the data would count rows twice: METRIC_JOIN. */
 export const metric: AnswerKind = {
@@ -27,7 +27,7 @@ export const metric: AnswerKind = {
     const period =
       grain === 'none'
         ? []
-        : [`${periodOf(grain, `${timeOf(definition, given)} AT TIME ZONE ${literal(setting.timeZone)}`, setting)} AS period`];
+        : [`${periodOf(grain, `${timeOf(definition, given, setting)} AT TIME ZONE ${literal(setting.timeZone)}`, setting)} AS period`];
     const columns = [
       ...period,
       ...by.map((dimension) => `${dimensionColumn(definition, dimension)} AS ${quote(dimension)}`),
@@ -38,13 +38,8 @@ export const metric: AnswerKind = {
   evidence(given, setting) {
     const { definition, by } = metricOf(given, setting);
     const from = fromSql(definition, by, given, setting);
-    const span =
-      definition.time === null
-        ? []
-        : [
-            `SELECT 2, 'from', CAST(min(${quote(definition.time)}) AS VARCHAR) ${from}`,
-            `SELECT 3, 'to', CAST(max(${quote(definition.time)}) AS VARCHAR) ${from}`,
-          ];
+    const span = definition.time === null ? [] : spanOf(`(SELECT ${timeOf(definition, given, setting)} AS time ${from})`, setting);
+    const days = daysOf(definition, given, setting);
     const all = tableOf(setting, definition.table);
     const rows = [
       `SELECT 1 AS ord, 'rows used' AS fact, CAST(count(*) AS VARCHAR) AS value ${from}`,
@@ -52,7 +47,14 @@ export const metric: AnswerKind = {
     ];
     const selects = [
       ...rows,
+      ...leftOut(definition, setting),
+      ...(days.length === 0
+        ? []
+        : [
+            `SELECT 2, 'set aside: outside the asked days', CAST(count(*) AS VARCHAR) ${fromAll(definition, [`(${days.join(' AND ')}) IS NOT TRUE`], setting)} HAVING count(*) > 0`,
+          ]),
       ...span,
+      ...timeCaveat(definition, setting),
       ...orderMatch('metric', given, setting),
       `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`,
     ];
@@ -73,12 +75,42 @@ export function metricOf(given: Given, setting: Setting): { definition: Metric; 
   return { definition, by };
 }
 
-/** Errors: ANSWER_OPTION where the metric has none. */
-export function timeOf(definition: Metric, { grain, from }: Given): string {
-  if (definition.time !== null) return quote(definition.time);
+/** The metric's time as an instant. Errors: ANSWER_OPTION where it has none, ANSWER_COLUMN, ANSWER_TYPE. */
+export function timeOf(definition: Metric, { grain, from }: Given, setting: Setting): string {
+  if (definition.time !== null) {
+    const { table, column } = timeColumn(definition, definition.time, setting);
+    return instantOf(table, column, setting);
+  }
   const option = grain !== 'none' ? 'grain' : from !== null ? 'from' : 'to';
   return fail('ANSWER_OPTION', { answer: 'metric', option, problem: `the metric "${definition.name}" has no time` });
 }
+
+function timeColumn(definition: Metric, time: string, setting: Setting): { table: Found; column: string } {
+  const table = tableOf(setting, definition.table);
+  const what = `the time of the metric "${definition.name}"`;
+  const column = needColumn(table, 'base', what, [time]);
+  requireType(table, column, what, /^(TIMESTAMP|DATE$)/, 'TIMESTAMP WITH TIME ZONE');
+  return { table, column };
+}
+
+/** Evidence: a time that had to be given a zone. */
+export function timeCaveat(definition: Metric, setting: Setting): string[] {
+  if (definition.time === null) return [];
+  const { table, column } = timeColumn(definition, definition.time, setting);
+  // A day is the same in every zone.
+  return table.type(definition.time) === 'DATE' ? [] : zoneless(table, column, setting);
+}
+
+/** Evidence: rows of the table that the definition's own condition leaves out. */
+export function leftOut(definition: Metric, setting: Setting): string[] {
+  if (definition.where === null) return [];
+  const others = fromAll({ ...definition, where: null }, [`(${definition.where}\n) IS NOT TRUE`], setting);
+  return [`SELECT 2, 'set aside: rows that the metric leaves out', CAST(count(*) AS VARCHAR) ${others} HAVING count(*) > 0`];
+}
+
+/** FROM and WHERE over the metric's table, of all days. */
+export const fromAll = (definition: Metric, conditions: readonly string[], setting: Setting): string =>
+  fromSql(definition, [], { from: null, to: null }, setting, conditions);
 
 export const joinsOf = (definition: Metric, by: readonly string[]) =>
   definition.joins.filter((join) => by.some((dimension) => dimension.startsWith(`${join.name}.`)));
@@ -90,6 +122,9 @@ export function dimensionColumn(definition: Metric, dimension: string): string {
 export function tableOf(setting: Setting, name: string): Found {
   return findTable(setting, name) ?? fail('ANSWER_TABLE', { what: 'the metric', table: name, needs: 'the definition names it' });
 }
+
+const daysOf = (definition: Metric, given: Given, setting: Setting): string[] =>
+  given['from'] === null && given['to'] === null ? [] : withinDays('metric', given, setting, timeOf(definition, given, setting));
 
 /** Joined columns get names that no column of the metric's table has, so that its expression can't be ambiguous. */
 export function fromSql(
@@ -112,7 +147,7 @@ export function fromSql(
     const on = join.on.map(([own], at) => `"${join.name}.key${at}" = ${needColumn(base, 'base', `the join "${join.name}"`, [own])}`);
     return `LEFT JOIN (SELECT ${selected.join(', ')} FROM ${other.sql} AS j) AS ${quote(join.name)} ON ${on.join(' AND ')}`;
   });
-  const days = given['from'] === null && given['to'] === null ? [] : withinDays('metric', given, setting, timeOf(definition, given));
+  const days = daysOf(definition, given, setting);
   const where = [...(definition.where === null ? [] : [`(${definition.where}\n)`]), ...days, ...conditions];
   return [`FROM ${base.sql} AS base`, ...joins, ...(where.length === 0 ? [] : [`WHERE ${where.join(' AND ')}`])].join('\n');
 }

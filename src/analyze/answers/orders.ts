@@ -1,6 +1,18 @@
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
-import { ambiguity, type Found, findTable, firstColumn, literal, needColumn, quote, requireMoney, requireType } from './tables.ts';
+import {
+  ambiguity,
+  type Found,
+  findTable,
+  firstColumn,
+  instantOf,
+  literal,
+  needColumn,
+  quote,
+  requireMoney,
+  requireType,
+  zoneless,
+} from './tables.ts';
 
 export interface Orders {
   readonly table: Found;
@@ -40,6 +52,7 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
     // A topic's own _time stands beside the order's; created_at beside ordered_at is when the row was made.
     caveats: [
       ...ambiguity(table, 'the amount of an order', amountNames),
+      ...zoneless(table, time, setting),
       ...(table.column('ordered_at') === null
         ? ambiguity(
             table,
@@ -49,7 +62,7 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
         : []),
     ],
     cte: `shop_order AS (
-  SELECT ${id} AS order_id, min(${time}) AS time, max(${amount}) AS amount,
+  SELECT ${id} AS order_id, min(${instantOf(table, time, setting)}) AS time, max(${amount}) AS amount,
     ${status === null ? 'NULL::VARCHAR' : `any_value(${status})`} AS status,
     ${status === null ? 'true' : `coalesce(any_value(${status}), 'paid') NOT IN (${unpaid.map(literal).join(', ')})`} AS paid,
     coalesce(${optional(['is_test', 'test'], 'false')}, false) AS test,
@@ -74,21 +87,21 @@ export function needOrders(given: Given, setting: Setting): Orders {
  * `later` is what of it was given back after the day `asOf`; a refund without a time is never later.
  */
 export function refundsOf(given: Given, setting: Setting, asOf: string | null = null): string {
-  const after = (column: string | null) =>
+  const after = (table: Found, column: string | null) =>
     asOf === null || column === null
       ? 'false'
-      : `${column} >= (TIMESTAMP '${asOf}' + INTERVAL 1 DAY) AT TIME ZONE ${literal(setting.timeZone)}`;
+      : `${instantOf(table, column, setting)} >= (TIMESTAMP '${asOf}' + INTERVAL 1 DAY) AT TIME ZONE ${literal(setting.timeZone)}`;
   const refunds = findTable(setting, 'raw.refunds');
   if (refunds !== null && refunds.column('order_id') !== null && refunds.column('value') !== null) {
     const time = firstColumn(refunds, 'r', ['_time', 'time', 'refunded_at']);
-    return `SELECT order_id, sum(value) AS value, coalesce(sum(value) FILTER (WHERE ${after(time)}), 0) AS later FROM ${refunds.sql} AS r GROUP BY order_id`;
+    return `SELECT order_id, sum(value) AS value, coalesce(sum(value) FILTER (WHERE ${after(refunds, time)}), 0) AS later FROM ${refunds.sql} AS r GROUP BY order_id`;
   }
   const orders = findTable(setting, String(given['orders'] ?? 'shop.orders'));
   const amount = orders?.column('refund_amount') ?? null;
   if (orders === null || amount === null || orders.column('order_id') === null)
     return 'SELECT NULL::VARCHAR AS order_id, 0 AS value, 0 AS later WHERE false';
   const time = firstColumn(orders, 'o', ['refunded_at', 'refund_time']);
-  return `SELECT order_id, sum(${quote(amount)}) AS value, coalesce(sum(${quote(amount)}) FILTER (WHERE ${after(time)}), 0) AS later FROM ${orders.sql} AS o GROUP BY order_id`;
+  return `SELECT order_id, sum(${quote(amount)}) AS value, coalesce(sum(${quote(amount)}) FILTER (WHERE ${after(orders, time)}), 0) AS later FROM ${orders.sql} AS o GROUP BY order_id`;
 }
 
 /** `order_id`, `value`: what the goods of an order cost, or null where the orders table does not say. Errors: ANSWER_TYPE. */

@@ -52,11 +52,28 @@ export function ambiguity(table: Found, what: string, names: readonly string[]):
   return [`SELECT 8 AS ord, ${literal(fact)} AS fact, ${literal(`${taken} is taken, not ${others.join(', ')}`)} AS value`];
 }
 
+/** The name in a column as firstColumn gives it. */
+const bareName = (column: string) => column.slice(column.indexOf('"') + 1, -1).replaceAll('""', '"');
+
 /** `column` as firstColumn gives it. Errors: ANSWER_TYPE. */
 export function requireType(table: Found, column: string, what: string, types: RegExp, needs: string): void {
-  const bare = column.slice(column.indexOf('"') + 1, -1).replaceAll('""', '"');
+  const bare = bareName(column);
   const type = table.type(bare);
   if (type === null || !types.test(type)) fail('ANSWER_TYPE', { table: table.name, column: bare, type, what, needs });
+}
+
+const isZoneless = (table: Found, column: string) => !/TIME ZONE/.test(table.type(bareName(column)) ?? '');
+
+/** The instants of a column of days or times: without a zone (MySQL's DATETIME) it is what the workspace's clock showed. */
+export function instantOf(table: Found, column: string, { timeZone }: Setting): string {
+  return isZoneless(table, column) ? `CAST(${column} AS TIMESTAMP) AT TIME ZONE ${literal(timeZone)}` : column;
+}
+
+/** A row of evidence where a time had to be read so. */
+export function zoneless(table: Found, column: string, { timeZone }: Setting): string[] {
+  if (!isZoneless(table, column)) return [];
+  const fact = `caveat: ${bareName(column)} of ${table.name} has no time zone`;
+  return [`SELECT 8 AS ord, ${literal(fact)} AS fact, ${literal(`read as of ${timeZone}`)} AS value`];
 }
 
 /** A column of money is a number. Errors: ANSWER_TYPE. */
