@@ -152,6 +152,39 @@ covariate_days: 0
   });
 });
 
+test('both readings say who paid less than nothing and whether one visitor is as much as all others; Bayes counts the former as none', async (t) => {
+  const bought = (user: string, variant: string, value: number): Happened[] => [
+    { event: 'seen', user, minute: 0, variant },
+    { event: 'purchase', user, minute: 1, value },
+  ];
+  await put([
+    ...bought('giant', 'A', 1e6),
+    ...bought('owed', 'B', -5),
+    ...bought('back', 'B', 10),
+    ...bought('plain', 'A', 10),
+    ...bought('other', 'B', 10),
+  ]);
+  t.after(() => warehouse.make('DROP TABLE main.given'));
+  // What is given back stands in the table of orders: more than was paid of the purchase "back".
+  await warehouse.make(
+    `CREATE TABLE main.given AS SELECT order_id, time AS ordered_at, value AS amount, CASE user_pseudo_id WHEN 'back' THEN 12.00 ELSE 0 END AS refund_amount FROM main.events WHERE event = 'purchase'`,
+  );
+  define('metrics:\n  - { name: revenue, kind: revenue, role: primary }\n  - { name: net, kind: net_revenue }\n');
+  for (const [answer, taken] of [
+    ['experiment', ''],
+    ['experiment_bayes', ', counted as none'],
+  ] as const) {
+    const { facts } = await run(answer, { orders: 'main.given' });
+    assert.deepEqual(
+      ['visitors of negative revenue', 'visitors who got more back than they paid', 'one visitor is more than half of the revenue'].map(
+        (what) => facts[`caveat: ${what}`],
+      ),
+      [`1${taken}`, `1${taken}`, 'giant'],
+      answer,
+    );
+  }
+});
+
 describe('a verdict', () => {
   const visitors = (spent: (at: number, treated: boolean) => number) =>
     Array.from({ length: 400 }, (_, i): Happened[] => {

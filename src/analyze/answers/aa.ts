@@ -1,6 +1,6 @@
 import { fail } from '#core';
 import { eventsOf } from './events.ts';
-import { eventEvidence } from './evidence.ts';
+import { eventEvidence, giantOrder } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { readStep, unseen } from './steps.ts';
 
@@ -59,7 +59,7 @@ FROM tested GROUP BY metric ORDER BY metric`;
       events,
       given,
       setting,
-      [`SELECT 6, 'visitors', CAST(count(DISTINCT "user") AS VARCHAR) FROM used`, unseen(step)],
+      [`SELECT 6, 'visitors', CAST(count(DISTINCT "user") AS VARCHAR) FROM used`, unseen(step), giantOrder('purchase', 'value')],
       [],
       step.columns,
     );

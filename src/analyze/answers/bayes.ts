@@ -1,7 +1,7 @@
 import { fail } from '#core';
 import type { ExperimentMetric } from '#experiment';
 import { eventEvidence } from './evidence.ts';
-import { whoCounts } from './experiment.ts';
+import { spentCaveats, spentCte, whoCounts } from './experiment.ts';
 import { type AnswerKind, eventOptions, type Given } from './kind.ts';
 import { literal } from './tables.ts';
 import { control, outcomes, strangers, subjects, trialOf, wanted } from './trial.ts';
@@ -104,6 +104,7 @@ GROUP BY p.metric, r.role, r.ord, p.variant, f.visitors, f.buyers ORDER BY r.ord
     const more = [
       ...whoCounts(trial),
       ...strangers('experiment_bayes', trial.definition, trial.events, setting),
+      ...spentCaveats(trial, ', counted as none'),
       `SELECT 6, 'probabilities are right to', '± ${(Math.sqrt(0.25 / draws) * 2).toFixed(4)} (${draws} draws, two standard errors)'`,
       ...(means.length === 0
         ? []
@@ -111,7 +112,8 @@ GROUP BY p.metric, r.role, r.ord, p.variant, f.visitors, f.buyers ORDER BY r.ord
             `SELECT 8, 'caveat: fewer than ${fewVisitors} visitors of a variant, as if the mean were normal', ${literal(means.join(', '))} WHERE (SELECT min(n) FROM (SELECT count(*) AS n FROM subject GROUP BY variant)) < ${fewVisitors}`,
           ]),
     ];
-    return eventEvidence('experiment_bayes', trial.events, trial.days, setting, more, subjects(trial, setting), wanted(trial));
+    const ctes = [...subjects(trial, setting), spentCte(trial, given, setting)];
+    return eventEvidence('experiment_bayes', trial.events, trial.days, setting, more, ctes, wanted(trial));
   },
 };
 

@@ -1,4 +1,5 @@
 /** What is known of a customer from the orders, on any day: the ground of segments, stages and lifetime value. */
+import { giantOrder } from './evidence.ts';
 import type { Given, Setting } from './kind.ts';
 import { needOrders } from './orders.ts';
 import { dayOf, withinDays } from './tables.ts';
@@ -39,6 +40,7 @@ export function asides(answer: string, given: Given, setting: Setting): string[]
     aside('no customer', 'customer IS NULL AND paid AND NOT test'),
     `SELECT 2, 'set aside: money back to customers without an order', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND customer NOT IN (SELECT customer FROM shop_order WHERE amount > 0 AND ${all}) HAVING count(*) > 0`,
     `SELECT 8, 'caveat: customers whose refunds exceed their orders', CAST(count(*) AS VARCHAR) FROM (SELECT customer FROM shop_order WHERE ${all} GROUP BY customer HAVING sum(amount) - sum(refunded) < 0) HAVING count(*) > 0`,
-    `SELECT 8, 'caveat: one order is more than half of the money', order_id FROM shop_order WHERE ${all} QUALIFY amount > 0.5 * sum(amount) OVER () AND count(*) OVER () > 1`,
+    `SELECT 8, 'caveat: orders below zero, taken as money given back', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND amount < 0 HAVING count(*) > 0`,
+    giantOrder(`shop_order WHERE ${all}`, 'amount'),
   ];
 }

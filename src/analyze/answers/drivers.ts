@@ -3,7 +3,7 @@ import { type Measure, measureOf } from '../metrics/measure.ts';
 import { combinations, contributionSql } from './contribution.ts';
 import { orderMatch } from './evidence.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
-import { dimensionColumn, fromAll, fromSql, joinsOf, leftOut, metricOf, timeCaveat, timeOf, uniqueness } from './metric.ts';
+import { dimensionColumn, fromAll, fromSql, joinsOf, leftOut, metricOf, summandCaveats, timeCaveat, timeOf, uniqueness } from './metric.ts';
 import { literal, withinDays } from './tables.ts';
 
 const MOST_SETS = 200;
@@ -79,6 +79,7 @@ FROM (${insights.sql}) WHERE contributors <> ['all'] ORDER BY contribution DESC 
       ...leftOut(definition, setting),
       `SELECT 2, 'set aside: outside both periods', CAST(count(*) AS VARCHAR) ${fromAll(definition, [`((${after}) OR (${before})) IS NOT TRUE`], setting)} HAVING count(*) > 0`,
       ...timeCaveat(definition, setting),
+      ...summandCaveats(definition, from([], `((${after}) OR (${before}))`)),
       value('period', after),
       value('period before', before),
       empty('period', after),

@@ -84,6 +84,10 @@ function matching(answer: string, given: Given, setting: Setting): { readonly ct
   }
 }
 
+/** A caveat where one order of a relation is as large as all others. */
+export const giantOrder = (relation: string, money: string): string =>
+  `SELECT 8, 'caveat: one order is more than half of the money', arg_max(order_id, ${money}) FROM ${relation} HAVING count(*) > 1 AND sum(${money}) > 0 AND max(${money}) > 0.5 * sum(${money})`;
+
 const unmatched = (why: string) => `SELECT 7 AS ord, 'matched paid orders' AS fact, ${literal(`not known: ${why}`)} AS value`;
 
 function inDays(answer: string, given: Given, setting: Setting): string {

@@ -1,6 +1,8 @@
+import type { Experiment } from '#experiment';
 import { eventEvidence } from './evidence.ts';
-import { type AnswerKind, eventOptions, type Setting } from './kind.ts';
+import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { alarmAbove, quantile, twoSided } from './normal.ts';
+import { refundsOf } from './orders.ts';
 import { literal } from './tables.ts';
 import { control, judgedMetrics, meantShare, names, outcomes, strangers, subjects, type Trial, trialOf, wanted } from './trial.ts';
 
@@ -82,17 +84,23 @@ FROM told ORDER BY ord, variant`;
   evidence(given, setting) {
     const trial = trialOf('experiment', given, setting);
     const { events } = trial;
-    const spent = `spent AS (SELECT s."user", coalesce(sum(p.value), 0) AS y FROM subject AS s LEFT JOIN purchase AS p ON p."user" = s."user" AND p.time >= s.first GROUP BY ALL)`;
     const more = [
       ...whoCounts(trial),
       ...strangers('experiment', trial.definition, events, setting),
       `SELECT 6, 'revenue of the top 1 % of visitors', format('{:.1f} %', 100 * sum(y) FILTER (WHERE rank * 100 <= n) / nullif(sum(y), 0))
     FROM (SELECT y, row_number() OVER (ORDER BY y DESC) AS rank, count(*) OVER () AS n FROM spent) HAVING sum(y) > 0`,
-      `SELECT 8, 'caveat: visitors of negative revenue', CAST(count(*) AS VARCHAR) FROM spent WHERE y < 0 HAVING count(*) > 0`,
-      `SELECT 8, 'caveat: one visitor is more than half of the revenue', "user" FROM spent QUALIFY y > 0.5 * sum(y) OVER () AND count(*) OVER () > 1`,
+      ...spentCaveats(trial, ''),
       ...movedSplit(trial, setting),
     ];
-    return eventEvidence('experiment', events, trial.days, setting, more, [...subjects(trial, setting), spent], wanted(trial));
+    return eventEvidence(
+      'experiment',
+      events,
+      trial.days,
+      setting,
+      more,
+      [...subjects(trial, setting), spentCte(trial, given, setting)],
+      wanted(trial),
+    );
   },
 };
 
@@ -115,6 +123,29 @@ export function whoCounts({ definition, exposure, variant }: Trial): string[] {
       ({ name }) =>
         `SELECT 8, 'caveat: nobody saw the variant ' || ${literal(name)}, '0' WHERE NOT EXISTS (SELECT 1 FROM subject WHERE variant = ${literal(name)})`,
     ),
+  ];
+}
+
+/** `spent`, after `subject` and `purchase`: what each visitor paid from the exposure on, and less refunds where a metric is net of them. */
+export function spentCte({ definition }: Trial, given: Given, setting: Setting): string {
+  const net = hasNet(definition);
+  return `spent AS (
+  SELECT s."user", coalesce(sum(p.value), 0) AS y${net ? ', coalesce(sum(p.value - coalesce(f.value, 0)), 0) AS net' : ''}
+  FROM subject AS s LEFT JOIN purchase AS p ON p."user" = s."user" AND p.time >= s.first${net ? ` LEFT JOIN (${refundsOf(given, setting)}) AS f ON f.order_id = p.order_id` : ''} GROUP BY s."user"
+)`;
+}
+
+const hasNet = ({ metrics }: Experiment) => metrics.some(({ kind }) => kind === 'net_revenue');
+
+/** Money by visitor that weakens a reading. `taken`: what the reading makes of one who spent less than nothing. */
+export function spentCaveats({ definition }: Trial, taken: string): string[] {
+  const count = `count(*) || ${literal(taken)}`;
+  return [
+    `SELECT 8, 'caveat: visitors of negative revenue', ${count} FROM spent WHERE y < 0 HAVING count(*) > 0`,
+    ...(hasNet(definition)
+      ? [`SELECT 8, 'caveat: visitors who got more back than they paid', ${count} FROM spent WHERE net < 0 AND y >= 0 HAVING count(*) > 0`]
+      : []),
+    `SELECT 8, 'caveat: one visitor is more than half of the revenue', CAST(arg_max("user", y) AS VARCHAR) FROM spent HAVING count(*) > 1 AND sum(y) > 0 AND max(y) > 0.5 * sum(y)`,
   ];
 }
 

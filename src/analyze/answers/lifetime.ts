@@ -78,7 +78,7 @@ ${shown}`;
       ...asides('lifetime', given, setting),
       `SELECT 6, 'fitted (weeks)', ${literal(parameters.map((name) => `${name} ${found[name].toPrecision(4)}`).join(', '))}`,
       `SELECT 6, 'customers, those who bought again', (WITH ${history} SELECT count(*) || ', ' || count(*) FILTER (WHERE x > 0) FROM history)`,
-      `SELECT 8, 'caveat: spending goes with frequency (correlation), which Gamma–Gamma excludes', CAST(round(c, 3) AS VARCHAR) FROM (WITH ${history} SELECT corr(x, mean) AS c FROM history WHERE x > 0 AND mean > 0) WHERE abs(c) > 0.3`,
+      `SELECT 8, 'caveat: spending goes with frequency (correlation), which Gamma–Gamma excludes', CAST(round(c, 3) AS VARCHAR) FROM (WITH ${history} SELECT corr(x, mean) AS c FROM history WHERE x > 0 AND mean > 0) WHERE NOT isnan(c) AND abs(c) > 0.3`,
       ...(found.q <= 1 ? [`SELECT 8, 'caveat: amounts have no mean (q is at most 1)', '${found.q.toPrecision(4)}'`] : []),
       `SELECT 8, 'caveat: the fit reads every k-th customer, k', CAST(k AS VARCHAR) FROM (WITH ${history} SELECT CAST(ceil(count(*) / ${mostHistories}) AS BIGINT) AS k FROM history) WHERE k > 1`,
     ]);

@@ -1,4 +1,5 @@
 import { fail } from '#core';
+import { summandOf } from '../metrics/measure.ts';
 import type { Metric, MetricJoin } from '../metrics/metric.ts';
 import { orderMatch, spanOf } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Guard, type Setting } from './kind.ts';
@@ -55,6 +56,7 @@ export const metric: AnswerKind = {
           ]),
       ...span,
       ...timeCaveat(definition, setting),
+      ...summandCaveats(definition, from),
       ...orderMatch('metric', given, setting),
       `SELECT 9, 'data version (batch)', CAST(coalesce(max(batch), 0) AS VARCHAR) FROM millrace.batch`,
     ];
@@ -106,6 +108,16 @@ export function leftOut(definition: Metric, setting: Setting): string[] {
   if (definition.where === null) return [];
   const others = fromAll({ ...definition, where: null }, [`(${definition.where}\n) IS NOT TRUE`], setting);
   return [`SELECT 2, 'set aside: rows that the metric leaves out', CAST(count(*) AS VARCHAR) ${others} HAVING count(*) > 0`];
+}
+
+/** Evidence: rows below zero, and one that is as large as all others, where the metric is the sum over its rows. */
+export function summandCaveats(definition: Metric, from: string): string[] {
+  const x = summandOf(definition.expression);
+  if (x === null) return [];
+  return [
+    `SELECT 8, 'caveat: rows below zero', CAST(count(*) FILTER (WHERE (${x}) < 0) AS VARCHAR) ${from} HAVING count(*) FILTER (WHERE (${x}) < 0) > 0`,
+    `SELECT 8, 'caveat: one row is more than half of the figure', CAST(max(${x}) AS VARCHAR) ${from} HAVING count(*) > 1 AND sum(${x}) > 0 AND max(${x}) > 0.5 * sum(${x})`,
+  ];
 }
 
 /** FROM and WHERE over the metric's table, of all days. */

@@ -1,7 +1,7 @@
 import { fail } from '#core';
 import type { Experiment } from '#experiment';
 import { type Events, eventsOf } from './events.ts';
-import { eventEvidence } from './evidence.ts';
+import { eventEvidence, giantOrder } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { journeyCtes } from './markov.ts';
 import { costsOf, refundsOf } from './orders.ts';
@@ -107,7 +107,7 @@ FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
     const more = [
       orders('orders shared out', ''),
       orders('caveat: orders of negative value', ' WHERE value < 0 HAVING count(*) > 0'),
-      `SELECT 6, 'caveat: one order is more than half of the revenue', order_id FROM purchase QUALIFY value > 0.5 * sum(value) OVER () AND count(*) OVER () > 1`,
+      giantOrder('purchase', 'value'),
       ...(costs === null
         ? []
         : [

@@ -1,6 +1,6 @@
 import { fail } from '#core';
 import { eventsOf } from './events.ts';
-import { eventEvidence } from './evidence.ts';
+import { eventEvidence, giantOrder } from './evidence.ts';
 import { widthOf } from './experiment.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { quantile } from './normal.ts';
@@ -84,6 +84,7 @@ FROM lasting AS l CROSS JOIN week AS w ORDER BY l.ord, w.weeks`;
     const subject = ctes.filter((cte) => cte.startsWith('subject AS'));
     const more = [
       ...strangers('experiment_plan', definition, events, setting),
+      giantOrder('purchase', 'value'),
       `SELECT 6, 'visitors who would have met the test', CAST(count(*) AS VARCHAR) FROM subject`,
       `SELECT 6, 'power and level', '${definition.power} at ${definition.alpha}, ${definition.multiplicity ? 'for all comparisons of a family together' : 'for each comparison alone'}'`,
       `SELECT 8, 'caveat: fewer than 14 days of visitors', CAST(count(DISTINCT CAST(first AT TIME ZONE ${literal(setting.timeZone)} AS DATE)) AS VARCHAR) FROM subject HAVING count(DISTINCT CAST(first AT TIME ZONE ${literal(setting.timeZone)} AS DATE)) < 14`,

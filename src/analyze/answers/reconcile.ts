@@ -1,6 +1,6 @@
 import { fail } from '#core';
 import { eventsOf, half } from './events.ts';
-import { eventEvidence } from './evidence.ts';
+import { eventEvidence, giantOrder } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { needOrders } from './orders.ts';
 import { dayOf, firstColumn, withinDays } from './tables.ts';
@@ -33,6 +33,8 @@ FROM judged GROUP BY ALL ORDER BY ALL`,
     const more = [
       `SELECT 6, 'orders in the table', CAST(count(*) AS VARCHAR) FROM shop_order`,
       `SELECT 6, 'orders in the events', CAST(count(*) AS VARCHAR) FROM purchase`,
+      `SELECT 8, 'caveat: orders of negative value', CAST(count(*) AS VARCHAR) FROM shop_order WHERE amount < 0 HAVING count(*) > 0`,
+      giantOrder('shop_order', 'amount'),
     ];
     return eventEvidence('reconcile', events, given, setting, more);
   },

@@ -1,7 +1,7 @@
+import { asides, saleCtes } from './customer.ts';
 import { orderEvidence } from './evidence.ts';
-import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
+import { type AnswerKind, eventOptions } from './kind.ts';
 import { needOrders } from './orders.ts';
-import { dayOf, withinDays } from './tables.ts';
 
 /**
  * Recency, frequency, monetary value of the paid orders in the asked days, each scored 1 to 5 by its rank within them: equal values have
@@ -28,11 +28,7 @@ export const rfm: AnswerKind = {
         : `SELECT segment, count(*) AS customers, round(count(*) / sum(count(*)) OVER (), 6) AS share, sum(orders) AS orders, sum(net) AS net,
   round(sum(net) / nullif(sum(sum(net)) OVER (), 0), 6) AS net_share, median(recency_days) AS median_recency_days
 FROM named GROUP BY segment ORDER BY net DESC, segment`;
-    return `WITH ${needOrders(given, setting).cte},
-sale AS (
-  SELECT customer, ${dayOf('time', setting)} AS day, greatest(amount, 0) AS amount, refunded + greatest(-amount, 0) AS refunded
-  FROM shop_order WHERE ${counted(given, setting)}
-),
+    return `WITH ${saleCtes('rfm', given, setting).join(',\n')},
 customer AS (
   SELECT customer, date_diff('day', max(day) FILTER (WHERE amount > 0), (SELECT max(day) FROM sale WHERE amount > 0)) AS recency_days,
     count(*) FILTER (WHERE amount > 0) AS orders, sum(amount) - sum(refunded) AS net,
@@ -52,18 +48,5 @@ named AS (
 )
 ${shown}`;
   },
-  evidence(given, setting) {
-    const aside = (reason: string, condition: string) =>
-      `SELECT 2, 'set aside: ${reason}', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${condition} HAVING count(*) > 0`;
-    return orderEvidence('rfm', needOrders(given, setting), given, setting, [
-      aside('test orders', 'test'),
-      aside('unpaid', 'NOT paid AND NOT test'),
-      aside('no customer', 'customer IS NULL AND paid AND NOT test'),
-      `SELECT 8, 'caveat: customers whose refunds exceed their orders', CAST(count(*) AS VARCHAR) FROM (SELECT customer FROM shop_order WHERE ${counted(given, setting)} GROUP BY customer HAVING sum(amount) - sum(refunded) < 0) HAVING count(*) > 0`,
-    ]);
-  },
+  evidence: (given, setting) => orderEvidence('rfm', needOrders(given, setting), given, setting, asides('rfm', given, setting)),
 };
-
-function counted(given: Given, setting: Setting): string {
-  return ['paid', 'NOT test', 'customer IS NOT NULL', ...withinDays('rfm', given, setting, 'time')].join(' AND ');
-}

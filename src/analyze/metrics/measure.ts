@@ -33,6 +33,12 @@ export function measureOf(expression: string): Measure | null {
   return countsDistinct(divisor.tokens) ? { kind: 'by category', sum, over } : null;
 }
 
+/** What is added up of each row, where the expression is `sum(x)` and no more; else null. Pure. */
+export function summandOf(expression: string): string | null {
+  const called = calledOf(unwrapped(meant(expression)));
+  return called?.name === 'sum' && !called.distinct && !called.filter && called.rest.length === 0 ? text(called.first) : null;
+}
+
 type Tokens = readonly Token[];
 const meant = (sql: string) => tokens(sql).filter(({ kind }) => kind !== 'space' && kind !== 'comment');
 /** As it was written, less comments. */
