@@ -2,7 +2,7 @@
  * Each answer over events made in SQL: seconds and the process's peak of resident memory, warehouse included; and beside estimates the
  * truth that the events were made with.
  *   node --conditions=source bench/answers.ts [--events 50000000] [--memory 1000] [--quick] [--json] [--data FOLDER] [--only ANSWER,…]
- * 50 events a visitor in five visits, an order in about every tenth visit; whoever saw variant B orders 1.2 times as often. Each order's
+ * 50 events a visitor in five visits, an order in about every tenth visit; whoever has seen variant B orders 1.2 times as often from then on. Each order's
  * fate on its way to the two tables is drawn. Customers of the lifetime value are drawn from BG/NBD with the parameters of CDNOW, and
  * what they buy in the 39 weeks after is known. With --data the shop is kept in that folder and taken from there the next time.
  */

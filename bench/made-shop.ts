@@ -32,23 +32,26 @@ export async function makeShop(store: Store, events: number, customers: number):
   });
 }
 
+const elapsed = (v: string, j: string) => `((hash(u, ${v}) % 2592000)::BIGINT * 1000000 + ${j} * 40000000)`;
+/** When a visitor first sees a variant: at the first checkout of five visits. */
+const firstSeen = `least(${[0, 1, 2, 3, 4].map((v) => `CASE WHEN hash(50 * u + ${10 * v + 6}) % 100 < 30 THEN ${elapsed(String(v), '6')} END`).join(', ')})`;
 /**
  * What each event is made to be. `fate` is what becomes of an order on its way to the two tables; `lot`, which decides it, is hashed
- * twice, as it would be tied to `dice` otherwise.
+ * twice, as it would be tied to `dice` otherwise. Variant B makes its visitors buy more once they have seen it, not before.
  */
 const made = (events: number) => `made AS (
-  SELECT *, j = 7 AND dice < 10 + 2 * (u % 2) OR j = 8 AND hash(n) % 100 < 10 + 2 * (u % 2) AND lot BETWEEN 50 AND 59 AS buys FROM (
-    SELECT *, hash(hash(n)) % 1000 AS lot FROM (
+  SELECT *, j = 7 AND dice < bar OR j = 8 AND hash(n) % 100 < bar AND lot BETWEEN 50 AND 59 AS buys FROM (
+    SELECT *, hash(hash(n)) % 1000 AS lot, CASE WHEN u % 2 = 1 AND ${elapsed('v', '7')} >= ${firstSeen} THEN 12 ELSE 10 END AS bar FROM (
       SELECT i, i // 50 AS u, (i % 50) // 10 AS v, i % 10 AS j, hash(i) % 100 AS dice, CASE WHEN i % 10 = 8 THEN i - 1 ELSE i END AS n FROM range(${events}) AS r(i)))
 ), fated AS (
-  SELECT * EXCLUDE (lot), CASE WHEN NOT buys THEN NULL WHEN u % 500 = 7 THEN 'bot' WHEN lot < 20 THEN 'lost by the shop' WHEN lot < 30 THEN 'refund' WHEN lot < 35 THEN 'cancelled'
+  SELECT * EXCLUDE (lot, bar), CASE WHEN NOT buys THEN NULL WHEN u % 500 = 7 THEN 'bot' WHEN lot < 20 THEN 'lost by the shop' WHEN lot < 30 THEN 'refund' WHEN lot < 35 THEN 'cancelled'
     WHEN lot < 40 THEN 'amount differs' WHEN lot < 45 THEN 'test' WHEN lot < 50 THEN 'never paid' WHEN lot < 60 THEN 'duplicate sent'
     WHEN lot < 70 THEN CASE WHEN hash(n - 1) % 100 < 30 THEN 'payment redirect' ELSE 'unknown' END ELSE 'matched' END AS fate
   FROM made
 )`;
 /** 2026-02-25 06:13:20 UTC: no event is earlier. */
 const start = 1_772_000_000;
-const timeOf = `make_timestamptz(${start}000000 + (hash(u, v) % 2592000)::BIGINT * 1000000 + j * 40000000)`;
+const timeOf = `make_timestamptz(${start}000000 + ${elapsed('v', 'j')})`;
 const eventsTable = (events: number) => `CREATE OR REPLACE TABLE main.events AS
 WITH ${made(events)}, sent AS (SELECT *, buys AND fate NOT IN ('payment redirect', 'unknown') AS reports FROM fated)
 SELECT CASE j WHEN 0 THEN 'page_view' WHEN 1 THEN 'view_promotion' WHEN 2 THEN 'view_item_list'

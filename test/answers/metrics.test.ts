@@ -107,6 +107,7 @@ describe('the answer "metric"', () => {
       ),
       ['2', '1', '1', '2026-01-02 00:00', '2026-01-02 21:00 (Asia/Seoul)'],
     );
+    assert.equal(facts['matched paid orders'], 'not known: there is no table of orders');
     const days = { from: '2026-01-02', to: '2026-01-02', before_from: '2025-12-31', before_to: '2025-12-31' };
     const drivers = await warehouse.run('drivers', { metric: 'revenue', by: 'channel', ...days });
     const told = ['the period', 'the period before', 'set aside: rows that the metric leaves out', 'set aside: outside both periods'];

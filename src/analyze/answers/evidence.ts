@@ -61,13 +61,13 @@ SELECT fact, value FROM (
 }
 
 /**
- * For answers that stand on neither: how many of the paid orders the usual events saw; nothing where there is no table of orders.
- * Its relations stand within it, as the user's own expressions beside it may name tables.
+ * For answers that stand on neither: how many of the paid orders the usual events saw. Its relations stand within it, as the user's own
+ * expressions beside it may name tables.
  */
 export function orderMatch(answer: string, given: Given, setting: Setting): string[] {
   const days = { events: null, orders: null, from: given['from'] ?? null, to: given['to'] ?? null };
   const orders = ordersOf(days, setting);
-  if (orders === null) return [];
+  if (orders === null) return [unmatched('there is no table of orders')];
   const seen = matching(answer, days, setting);
   return [`SELECT * FROM (WITH ${[orders.cte, ...seen.ctes].join(',\n')} ${seen.fact})`];
 }
