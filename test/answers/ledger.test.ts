@@ -284,7 +284,7 @@ describe('what can’t be a silent number', () => {
     }
   });
 
-  test('orders and refunds timed without a zone are read as of the workspace’s clock, which the evidence says', async (t) => {
+  test('orders and refunds timed without a zone are read as of the workspace’s clock; the evidence says so, and what lies on other days', async (t) => {
     const seoul = await openWarehouse('Asia/Seoul');
     t.after(() => seoul.close());
     const times = `TIMESTAMP '2026-03-01 23:30:00' + INTERVAL (i) HOUR`;
@@ -303,6 +303,14 @@ describe('what can’t be a silent number', () => {
     );
     assert.equal(facts['caveat: ordered_at of main.orders has no time zone'], 'read as of Asia/Seoul');
     assert.deepEqual([facts['from'], facts['to']], ['2026-03-01 23:30', '2026-03-02 01:30 (Asia/Seoul)']);
+    for (const answer of ['rfm', 'cohorts', 'lifecycle']) {
+      const { facts: later } = await seoul.run(answer, { from: '2026-03-02' });
+      assert.deepEqual(
+        ['orders', 'orders used', 'set aside: outside the asked days', 'from'].map((fact) => later[fact]),
+        ['3', '2', '1', '2026-03-02 00:30'],
+        answer,
+      );
+    }
     const asked = { events: 'main.events', orders: 'main.orders' };
     const seen = await seoul.run('reconcile', { ...asked, from: '2026-03-02', by: 'day' });
     assert.deepEqual(

@@ -17,6 +17,7 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['caveat: there are no rows in the period', '주의: 기간에 행이 없음'],
   ['caveat: segments below zero, whose support is no share', '주의: 0보다 작아 support가 몫이 되지 못하는 부분'],
   ['orders', '주문'],
+  ['orders used', '쓴 주문'],
   ['orders in the table', '테이블의 주문'],
   ['orders in the events', '이벤트의 주문'],
   ['orders shared out', '나누어 준 주문'],

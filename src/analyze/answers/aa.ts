@@ -1,7 +1,8 @@
 import { fail } from '#core';
 import { eventsOf } from './events.ts';
-import { eventEvidence, giantOrder } from './evidence.ts';
+import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
+import { giantOrder } from './orders.ts';
 import { readStep, unseen } from './steps.ts';
 
 /** Two-sided normal quantile at 5 %, and with the quantile of 80 % power added to it. */

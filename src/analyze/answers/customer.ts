@@ -1,11 +1,13 @@
 /** What is known of a customer from the orders, on any day: the ground of segments, stages and lifetime value. */
-import { giantOrder } from './evidence.ts';
 import type { Given, Setting } from './kind.ts';
-import { needOrders } from './orders.ts';
+import { giantOrder, needOrders } from './orders.ts';
 import { dayOf, withinDays } from './tables.ts';
 
+const theirs = 'paid AND NOT test AND customer IS NOT NULL';
+
+/** Over `shop_order`: what counts of the asked days. */
 export function counted(answer: string, given: Given, setting: Setting): string {
-  return ['paid', 'NOT test', 'customer IS NOT NULL', ...withinDays(answer, given, setting, 'time')].join(' AND ');
+  return [theirs, ...withinDays(answer, given, setting, 'time')].join(' AND ');
 }
 
 /** `shop_order` and `sale`: customer, day, bought, amount, refunded, order_id of the paid orders; a negative amount is money given back. */
@@ -34,10 +36,12 @@ export function asides(answer: string, given: Given, setting: Setting): string[]
   const aside = (reason: string, condition: string) =>
     `SELECT 2, 'set aside: ${reason}', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${condition} HAVING count(*) > 0`;
   const all = counted(answer, given, setting);
+  const days = withinDays(answer, given, setting, 'time');
   return [
     aside('test orders', 'test'),
     aside('unpaid', 'NOT paid AND NOT test'),
     aside('no customer', 'customer IS NULL AND paid AND NOT test'),
+    ...(days.length === 0 ? [] : [aside('outside the asked days', `${theirs} AND (${days.join(' AND ')}) IS NOT TRUE`)]),
     `SELECT 2, 'set aside: money back to customers without an order', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND customer NOT IN (SELECT customer FROM shop_order WHERE amount > 0 AND ${all}) HAVING count(*) > 0`,
     `SELECT 8, 'caveat: customers whose refunds exceed their orders', CAST(count(*) AS VARCHAR) FROM (SELECT customer FROM shop_order WHERE ${all} GROUP BY customer HAVING sum(amount) - sum(refunded) < 0) HAVING count(*) > 0`,
     `SELECT 8, 'caveat: orders below zero, taken as money given back', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND amount < 0 HAVING count(*) > 0`,

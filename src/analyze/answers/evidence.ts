@@ -1,4 +1,5 @@
 import { MillraceError } from '#core';
+import { counted } from './customer.ts';
 import { type Events, eventsOf } from './events.ts';
 import type { Given, Setting } from './kind.ts';
 import { type Orders, ordersOf } from './orders.ts';
@@ -43,12 +44,14 @@ SELECT fact, value FROM (
 ) ORDER BY ord, fact`;
 }
 
-/** The same for answers that stand on the orders table alone. */
+/** The same for answers that stand on customers' orders alone. */
 export function orderEvidence(answer: string, orders: Orders, given: Given, setting: Setting, more: readonly string[]): string {
   const seen = matching(answer, given, setting);
+  const used = counted(answer, given, setting);
   const parts = [
     `SELECT 1 AS ord, 'orders' AS fact, CAST(count(*) AS VARCHAR) AS value FROM shop_order`,
-    ...spanOf('shop_order', setting),
+    `SELECT 1, 'orders used', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${used}`,
+    ...spanOf(`(SELECT time FROM shop_order WHERE ${used})`, setting),
     ...more,
     seen.fact,
     ...orders.caveats,
@@ -83,10 +86,6 @@ function matching(answer: string, given: Given, setting: Setting): { readonly ct
     return { ctes: [], fact: unmatched(thrown.body.code === 'ANSWER_TABLE' ? 'there are no events' : 'the events can’t be read') };
   }
 }
-
-/** A caveat where one order of a relation is as large as all others. */
-export const giantOrder = (relation: string, money: string): string =>
-  `SELECT 8, 'caveat: one order is more than half of the money', arg_max(order_id, ${money}) FROM ${relation} HAVING count(*) > 1 AND sum(${money}) > 0 AND max(${money}) > 0.5 * sum(${money})`;
 
 const unmatched = (why: string) => `SELECT 7 AS ord, 'matched paid orders' AS fact, ${literal(`not known: ${why}`)} AS value`;
 

@@ -74,6 +74,10 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
   };
 }
 
+/** A caveat where one order of a relation is as large as all others. */
+export const giantOrder = (relation: string, money: string): string =>
+  `SELECT 8, 'caveat: one order is more than half of the money', arg_max(order_id, ${money}) FROM ${relation} HAVING count(*) > 1 AND sum(${money}) > 0 AND max(${money}) > 0.5 * sum(${money})`;
+
 /** Errors: ANSWER_TABLE where there is none. */
 export function needOrders(given: Given, setting: Setting): Orders {
   return (

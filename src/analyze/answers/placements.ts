@@ -1,10 +1,10 @@
 import { fail } from '#core';
 import type { Experiment } from '#experiment';
 import { type Events, eventsOf } from './events.ts';
-import { eventEvidence, giantOrder } from './evidence.ts';
+import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { journeyCtes } from './markov.ts';
-import { costsOf, refundsOf } from './orders.ts';
+import { costsOf, giantOrder, refundsOf } from './orders.ts';
 import { readStep } from './steps.ts';
 import { literal, quote, withinDays } from './tables.ts';
 

@@ -1,9 +1,10 @@
 import { fail } from '#core';
 import { eventsOf } from './events.ts';
-import { eventEvidence, giantOrder } from './evidence.ts';
+import { eventEvidence } from './evidence.ts';
 import { widthOf } from './experiment.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { quantile } from './normal.ts';
+import { giantOrder } from './orders.ts';
 import { readStep } from './steps.ts';
 import { literal } from './tables.ts';
 import { judgedMetrics, metricColumns, outcomes, strangers } from './trial.ts';

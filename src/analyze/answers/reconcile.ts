@@ -1,8 +1,8 @@
 import { fail } from '#core';
 import { eventsOf, half } from './events.ts';
-import { eventEvidence, giantOrder } from './evidence.ts';
+import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
-import { needOrders } from './orders.ts';
+import { giantOrder, needOrders } from './orders.ts';
 import { dayOf, firstColumn, withinDays } from './tables.ts';
 
 const sides = ['channel', 'browser', 'device', 'payment', 'day'] as const;
