@@ -200,6 +200,19 @@ describe('an experiment on data made by hand', () => {
     await assert.rejects(read(['{ name: m, kind: metric, metric: money, by: nobody, role: primary }']), { code: 'ANSWER_COLUMN' });
     const { facts } = await read(['{ name: m, kind: metric, metric: money, by: event, role: primary }']);
     assert.equal(facts['caveat: no row of the metric is of a visitor: m'], '0');
+    // The same rows from a table whose clock names no zone: it is the workspace's. A day alone would not say what came after the exposure.
+    await warehouse.make(
+      `CREATE OR REPLACE TABLE main.zoneless AS SELECT * REPLACE (time AT TIME ZONE 'UTC' AS time), CAST(time AT TIME ZONE 'UTC' AS DATE) AS day FROM main.events`,
+    );
+    warehouse.definitions.metrics.set('money', metric('sum(value)').replace('main.events', 'main.zoneless'));
+    const zoneless = await read(own.slice(0, 1));
+    assert.deepEqual(rounded(zoneless.rows), rounded((await read(builtIn.slice(0, 1))).rows));
+    assert.equal(zoneless.facts['caveat: time of main.zoneless has no time zone'], 'read as of UTC');
+    warehouse.definitions.metrics.set(
+      'money',
+      metric('sum(value)').replace('main.events', 'main.zoneless').replace('time: time', 'time: day'),
+    );
+    await assert.rejects(read(own.slice(0, 1)), { code: 'ANSWER_TYPE' });
   });
 
   test('p-values of several metrics are adjusted by Holm', async () => {

@@ -4,7 +4,7 @@ import { eventEvidence } from './evidence.ts';
 import { spentCaveats, spentCte, whoCounts } from './experiment.ts';
 import { type AnswerKind, eventOptions, type Given } from './kind.ts';
 import { literal } from './tables.ts';
-import { control, outcomes, strangers, subjects, trialOf, wanted } from './trial.ts';
+import { control, metricCaveats, outcomes, subjects, trialOf, wanted } from './trial.ts';
 
 /** Of so many candidates for a draw all are rejected with a probability below 1e-7 (acceptance is above 0.95 for shapes from 1). */
 const candidates = 6;
@@ -103,7 +103,7 @@ GROUP BY p.metric, r.role, r.ord, p.variant, f.visitors, f.buyers ORDER BY r.ord
     const means = trial.definition.metrics.filter(({ kind }) => formOf(kind) === 'mean').map(({ name }) => name);
     const more = [
       ...whoCounts(trial),
-      ...strangers('experiment_bayes', trial.definition, trial.events, setting),
+      ...metricCaveats('experiment_bayes', trial.definition, trial.events, setting),
       ...spentCaveats(trial, ', counted as none'),
       `SELECT 6, 'probabilities are right to', '± ${(Math.sqrt(0.25 / draws) * 2).toFixed(4)} (${draws} draws, two standard errors)'`,
       ...(means.length === 0

@@ -4,7 +4,7 @@ import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.
 import { alarmAbove, quantile, twoSided } from './normal.ts';
 import { refundsOf } from './orders.ts';
 import { literal } from './tables.ts';
-import { control, judgedMetrics, meantShare, names, outcomes, strangers, subjects, type Trial, trialOf, wanted } from './trial.ts';
+import { control, judgedMetrics, meantShare, metricCaveats, names, outcomes, subjects, type Trial, trialOf, wanted } from './trial.ts';
 
 /**
  * Means by visitor from the first exposure on; visitors of two variants are left out and counted. Differences are to the first variant,
@@ -86,7 +86,7 @@ FROM told ORDER BY ord, variant`;
     const { events } = trial;
     const more = [
       ...whoCounts(trial),
-      ...strangers('experiment', trial.definition, events, setting),
+      ...metricCaveats('experiment', trial.definition, events, setting),
       `SELECT 6, 'revenue of the top 1 % of visitors', format('{:.1f} %', 100 * sum(y) FILTER (WHERE rank * 100 <= n) / nullif(sum(y), 0))
     FROM (SELECT y, row_number() OVER (ORDER BY y DESC) AS rank, count(*) OVER () AS n FROM spent) HAVING sum(y) > 0`,
       ...spentCaveats(trial, ''),

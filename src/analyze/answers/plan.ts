@@ -7,7 +7,7 @@ import { quantile } from './normal.ts';
 import { giantOrder } from './orders.ts';
 import { readStep } from './steps.ts';
 import { literal } from './tables.ts';
-import { judgedMetrics, metricColumns, outcomes, strangers } from './trial.ts';
+import { judgedMetrics, metricCaveats, metricColumns, outcomes } from './trial.ts';
 
 /**
  * How long a test must run, from one's own past: visitors as they came to the place of the test, and the metrics' own variance after
@@ -84,7 +84,7 @@ FROM lasting AS l CROSS JOIN week AS w ORDER BY l.ord, w.weeks`;
     const { definition, events, columns, ctes } = parts(given, setting);
     const subject = ctes.filter((cte) => cte.startsWith('subject AS'));
     const more = [
-      ...strangers('experiment_plan', definition, events, setting),
+      ...metricCaveats('experiment_plan', definition, events, setting),
       giantOrder('purchase', 'value'),
       `SELECT 6, 'visitors who would have met the test', CAST(count(*) AS VARCHAR) FROM subject`,
       `SELECT 6, 'power and level', '${definition.power} at ${definition.alpha}, ${definition.multiplicity ? 'for all comparisons of a family together' : 'for each comparison alone'}'`,

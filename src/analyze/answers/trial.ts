@@ -4,10 +4,10 @@ import type { Experiment, ExperimentMetric } from '#experiment';
 import { measureOf } from '../metrics/measure.ts';
 import { type Events, eventsOf } from './events.ts';
 import type { Given, Setting } from './kind.ts';
-import { fromSql, tableOf } from './metric.ts';
+import { fromSql, tableOf, timeCaveat } from './metric.ts';
 import { refundsOf } from './orders.ts';
 import { readStep } from './steps.ts';
-import { literal, needColumn, quote, requireType } from './tables.ts';
+import { instantOf, literal, needColumn, quote, requireType } from './tables.ts';
 
 export interface Trial {
   readonly answer: string;
@@ -155,19 +155,21 @@ function metricSources(answer: string, { unit }: Experiment, { name, metric, by 
     unit === 'visitor' ? ['user_pseudo_id', 'visitor_id'] : ['user_id', 'customer_id', 'user_pseudo_id', 'visitor_id', 'person'];
   const visitor = needColumn(table, 'base', `the visitor of the metric "${metric}"`, by === null ? usual : [by]);
   const time = needColumn(table, 'base', `the time of the metric "${metric}"`, [definition.time]);
-  requireType(table, time, `the time of the metric "${metric}"`, /^TIMESTAMP WITH TIME ZONE$/, 'TIMESTAMP WITH TIME ZONE');
+  // A day does not tell what came before the exposure on it and what after.
+  requireType(table, time, `the time of the metric "${metric}"`, /^TIMESTAMP/, 'TIMESTAMP WITH TIME ZONE');
   const source = (sum: string) =>
-    `(SELECT CAST(${visitor} AS VARCHAR) AS "user", ${time} AS time, CAST(${sum} AS DOUBLE) AS amount ${fromSql(definition, [], { from: null, to: null }, setting)} GROUP BY ALL)`;
+    `(SELECT CAST(${visitor} AS VARCHAR) AS "user", ${instantOf(table, time, setting)} AS time, CAST(${sum} AS DOUBLE) AS amount ${fromSql(definition, [], { from: null, to: null }, setting)} GROUP BY ALL)`;
   return { of: source(measure.sum), over: measure.over === null ? null : source(measure.over) };
 }
 
-/** Caveats of evidence, after `subject`: a metric whose rows name nobody who was in the test. */
-export function strangers(answer: string, definition: Experiment, events: Events, setting: Setting): string[] {
+/** Caveats of evidence, after `subject`: a metric whose rows name nobody who was in the test, or whose time has no zone. */
+export function metricCaveats(answer: string, definition: Experiment, events: Events, setting: Setting): string[] {
   return definition.metrics
     .filter(({ kind }) => kind === 'metric')
-    .map((metric) => {
+    .flatMap((metric) => {
       const { of } = sourcesOf(answer, definition, metric, events, setting);
-      return `SELECT 8, 'caveat: no row of the metric is of a visitor: ' || ${literal(metric.name)}, '0' FROM ${of} AS a JOIN subject AS s ON s."user" = a."user" HAVING count(*) = 0`;
+      const stranger = `SELECT 8, 'caveat: no row of the metric is of a visitor: ' || ${literal(metric.name)}, '0' FROM ${of} AS a JOIN subject AS s ON s."user" = a."user" HAVING count(*) = 0`;
+      return [stranger, ...timeCaveat(setting.metric(metric.metric), setting)];
     });
 }
 
