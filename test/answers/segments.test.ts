@@ -78,6 +78,20 @@ describe('lifetime', () => {
     });
   });
 
+  test('warns where spending goes with frequency, and not where there is no correlation to speak of', async () => {
+    const caveat = async (cents: (customer: number) => number) => {
+      // Customer n buys on the first n + 2 days.
+      const sales = Array.from({ length: 15 }, (_, n) =>
+        Array.from({ length: n + 2 }, (_, day): Sale => ({ customer: `c${n}`, day, cents: cents(n), refund: 0 })),
+      );
+      await put(sales.flat());
+      const { facts } = await warehouse.run('lifetime', orders);
+      return facts['caveat: spending goes with frequency (correlation), which Gamma–Gamma excludes'];
+    };
+    assert.equal(await caveat((n) => 1000 + 100 * n), '1.0');
+    assert.equal(await caveat(() => 1000), undefined);
+  });
+
   test('its SQL is shown with the fitted numbers in it', async () => {
     await put(Array.from({ length: 60 }, (_, at): Sale => ({ customer: `c${at % 25}`, day: (at * at) % 41, cents: 1000 + at, refund: 0 })));
     const { sql } = await warehouse.answers.show({
