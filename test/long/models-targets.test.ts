@@ -10,6 +10,7 @@ import { runnerOf } from '../../src/platform/models/onnx/run.ts';
 import { onnxOf, onnxRows } from '../../src/platform/models/onnx/write.ts';
 import { openModelServer } from '../../src/platform/models/serve.ts';
 import { type House, openHouse, type Row, VISITORS } from '../models/fixture.ts';
+import { inRuntime, withoutRuntime } from '../models/runtime.ts';
 
 const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 const ROWS = 100_000;
@@ -38,17 +39,21 @@ describe('100,000 rows with missing values and categories never seen, on every t
     await house.close();
   });
 
-  for (const [type, label, more] of [
-    ['BOOSTED_TREE_CLASSIFIER', 'bought', ''],
-    ['LOGISTIC_REG', 'bought', ''],
-    ['RANDOM_FOREST_REGRESSOR', 'spent', ', num_parallel_tree = 30'],
-    ['LINEAR_REG', 'spent', ''],
+  const FEATURES = `TRANSFORM(ML.STANDARD_SCALER(pages) OVER () AS scaled, ML.QUANTILE_BUCKETIZE(pages, 5) OVER () AS part,
+    ML.IMPUTER(pages, 'median') OVER () AS filled, ML.FEATURE_CROSS(STRUCT(source, member)) AS both, ML.LABEL_ENCODER(member) OVER () AS flag, seen, bought)`;
+  for (const [type, label, more, transform] of [
+    ['BOOSTED_TREE_CLASSIFIER', 'bought', '', ''],
+    ['LOGISTIC_REG', 'bought', '', ''],
+    ['RANDOM_FOREST_REGRESSOR', 'spent', ', num_parallel_tree = 30', ''],
+    ['LINEAR_REG', 'spent', '', ''],
+    ['AUTOML_CLASSIFIER', 'bought', ', num_trials = 3', ''],
+    ['BOOSTED_TREE_CLASSIFIER', 'bought', '', FEATURES],
   ] as const)
-    test(`${type} answers alike within 1e-6`, async () => {
-      const name = type.toLowerCase();
+    test(`${type}${transform === '' ? '' : ' over feature functions'} answers alike within 1e-6`, async (t) => {
+      const name = `${type.toLowerCase()}${transform === '' ? '' : '_made'}`;
       const others = label === 'bought' ? 'spent' : 'bought';
       await house.ask(
-        `CREATE MODEL ${name} OPTIONS(model_type = '${type}', input_label_cols = ['${label}'], ignore_cols = ['id', '${others}']${more}) AS SELECT * FROM visitors`,
+        `CREATE MODEL ${name} ${transform} OPTIONS(model_type = '${type}', input_label_cols = ['${label}']${more}) AS SELECT * EXCLUDE (id, ${others}) FROM visitors`,
       );
       const answer = label === 'bought' ? 'predicted_bought_probs[2].prob' : 'predicted_spent';
       const told = await house.ask(
@@ -91,9 +96,19 @@ describe('100,000 rows with missing values and categories never seen, on every t
       // A flag is a number there.
       const asNumbers = rows.map((row) => ({ ...row, member: row['member'] === null ? null : Number(row['member']) }));
       const { file } = server.file(name);
-      const outputs = runnerOf(readOnnx(provenOnnx(file)))(onnxRows(onnxOf(file).inputs, asNumbers));
+      const bytes = provenOnnx(file);
+      const outputs = runnerOf(readOnnx(bytes))(onnxRows(onnxOf(file).inputs, asNumbers));
       const values = outputs[label === 'bought' ? 'probabilities' : 'prediction']!.values as ArrayLike<number>;
-      compare('ONNX', label === 'bought' ? Float64Array.from({ length: ROWS }, (_, k) => values[k * 2 + 1]!) : values);
+      compare('ONNX here', label === 'bought' ? Float64Array.from({ length: ROWS }, (_, k) => values[k * 2 + 1]!) : values);
+      if (withoutRuntime !== false) return t.diagnostic(withoutRuntime);
+      const { shape, worst } = inRuntime(
+        bytes,
+        asNumbers,
+        inSql.map((each) => (label === 'bought' ? [1 - each, each] : [each])),
+      );
+      assert.deepEqual(shape, [ROWS, label === 'bought' ? 2 : 1]);
+      assert.ok(worst <= TOLERANCE, `onnxruntime differs by ${worst}`);
+      t.diagnostic(`onnxruntime differs by ${worst} at most`);
     });
 });
 

@@ -86,7 +86,6 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
     });
     await assert.rejects(server.predict('made', [{ nothing: 1 }], false), refused('MODEL_INPUT'));
     await assert.rejects(server.predict('made', [{ pages: [1] }], false), refused('MODEL_INPUT', { column: 'pages' }));
-    await assert.rejects(server.exported('made', 'onnx'), refused('MODEL_EXPORT'));
   });
 
   for (const [call, code] of [

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -14,10 +12,7 @@ import { bring, broughtAnswerer } from '../../src/platform/models/onnx/brought.t
 import { readOnnx, writeOnnx } from '../../src/platform/models/onnx/proto.ts';
 import { onnxOf } from '../../src/platform/models/onnx/write.ts';
 import { fileOf as fileIn, type House, openHouse, refused, TREES, VISITORS } from './fixture.ts';
-
-const PYTHON = process.env['MILLRACE_PYTHON'] ?? 'python3';
-const withoutRuntime: string | false =
-  spawnSync(PYTHON, ['-c', 'import onnxruntime, numpy']).status === 0 ? false : 'onnxruntime is absent (MILLRACE_PYTHON)';
+import { inRuntime, withoutRuntime } from './runtime.ts';
 
 const ABOUT = { producer: 'test', doc: '' };
 const CASES = join(import.meta.dirname, 'cases');
@@ -91,41 +86,6 @@ function answersOf(file: ModelFile, rows: readonly TableRow[]): number[][] {
     const { value, probabilities } = answer(row);
     return probabilities === null ? [Number(value)] : [...probabilities];
   });
-}
-
-/** What onnxruntime answers: a program of its own, in another language, on the same bytes. */
-const RUNTIME = `
-import json, sys, numpy as np, onnxruntime
-folder = sys.argv[1]
-case = json.load(open(folder + '/case.json'))
-session = onnxruntime.InferenceSession(folder + '/model.onnx', providers=['CPUExecutionProvider'])
-feeds = {}
-for given in session.get_inputs():
-    cells = case['columns'][given.name]
-    feeds[given.name] = (np.array(['' if c is None else c.strip() for c in cells], dtype=object) if 'string' in given.type
-                         else np.array([np.nan if c is None else c for c in cells], dtype=float)).reshape(-1, 1)
-outputs = dict(zip([o.name for o in session.get_outputs()], session.run(None, feeds)))
-got = outputs.get('probabilities', outputs.get('prediction'))
-expected = np.array(case['answers'])
-print(json.dumps({'shape': list(got.shape), 'worst': float((np.abs(got - expected) / np.maximum(1, np.abs(expected))).max())}))
-`;
-
-function inRuntime(
-  bytes: Uint8Array,
-  rows: readonly TableRow[],
-  answers: readonly (readonly number[])[],
-): { shape: number[]; worst: number } {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-onnx-'));
-  try {
-    writeFileSync(join(folder, 'model.onnx'), bytes);
-    const columns = Object.fromEntries(Object.keys(rows[0]!).map((name) => [name, rows.map((row) => row[name])]));
-    writeFileSync(join(folder, 'case.json'), JSON.stringify({ columns, answers }));
-    const run = spawnSync(PYTHON, ['-c', RUNTIME, folder], { encoding: 'utf8', maxBuffer: 1 << 26 });
-    assert.equal(run.status, 0, run.stderr);
-    return JSON.parse(run.stdout);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }
 
 describe('models as ONNX', { timeout: 120_000 }, () => {
@@ -250,7 +210,8 @@ const shown = (name: string) => join(house.dataPath, 'shown', name);
 const FEATURES = `ML.STANDARD_SCALER(pages) OVER () AS scaled, ML.MIN_MAX_SCALER(pages) OVER () AS ranged, ML.MAX_ABS_SCALER(seen) OVER () AS late,
   ML.ROBUST_SCALER(pages) OVER () AS pages, ML.BUCKETIZE(pages, [20, 50]) AS part, ML.QUANTILE_BUCKETIZE(pages, 4) OVER () AS quarter,
   ML.IMPUTER(pages, 'median') OVER () AS filled, ML.IMPUTER(source, 'most_frequent') OVER () AS known, ML.ONE_HOT_ENCODER(source, 'none', 2) OVER () AS few,
-  ML.LABEL_ENCODER(member, 1) OVER () AS flag, ML.ONE_HOT_ENCODER(pages, 'none', 30) OVER () AS often, source`;
+  ML.LABEL_ENCODER(member, 1) OVER () AS flag, ML.ONE_HOT_ENCODER(pages, 'none', 30) OVER () AS often, source,
+  ML.FEATURE_CROSS(STRUCT(source, member)) AS both, ML.FEATURE_CROSS(STRUCT(member, pages, source)) AS three`;
 
 describe('feature functions of TRANSFORM in ONNX', { timeout: 120_000 }, () => {
   const kinds: readonly (readonly [string, string, string])[] = [
@@ -288,7 +249,32 @@ describe('feature functions of TRANSFORM in ONNX', { timeout: 120_000 }, () => {
       assert.ok(worst < 1e-6, `differs by ${worst}`);
     });
 
-  test('texts that are joined, and such with blanks that the graph does not see, are refused; the model serves all the same', async (t) => {
+  test('texts that are joined by "_" and have "_" in them are told apart as they are joined, in any number of columns', async (t) => {
+    const own = await openHouse();
+    t.after(() => own.close());
+    await own.ask(VISITORS);
+    // mail_1 and x is mail and 1_x: one level of the cross.
+    const texts = `CASE id % 5 WHEN 0 THEN 'mail_1' WHEN 1 THEN '_' WHEN 2 THEN 'ad__' ELSE 'mail' END AS first, ['x', '1_x', '_x', '_'][1 + id % 4] AS second`;
+    await own.ask(
+      `CREATE MODEL made TRANSFORM(ML.FEATURE_CROSS(STRUCT(first, second)) AS pair, ML.FEATURE_CROSS(STRUCT(second, pages, first)) AS three, spent)
+        OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['spent']) AS SELECT *, ${texts} FROM visitors`,
+    );
+    const file = fileIn(own, 'main.made', 1);
+    const { graph } = onnxOf(file);
+    const asked = await own.ask(`SELECT first, second, pages, predicted_spent AS a FROM ML.PREDICT(MODEL made, (
+      SELECT pages, CASE WHEN id % 7 = 0 THEN NULL WHEN id % 11 = 0 THEN 'new_' ELSE first END AS first, CASE WHEN id % 13 = 0 THEN 'mail' ELSE second END AS second
+      FROM (SELECT *, ${texts} FROM visitors)))`);
+    assert.ok(new Set(asked.map(({ a }) => a)).size > 100, 'the cross counts');
+    const rows = asked.map(({ a: _, ...row }) => row);
+    const answers = asked.map(({ a }) => [a]);
+    const bytes = writeOnnx(graph, ABOUT);
+    replayOnnx({ ...file, golden: { rows, answers } }, bytes);
+    if (withoutRuntime !== false) return t.diagnostic(withoutRuntime);
+    const { worst } = inRuntime(bytes, rows, answers);
+    assert.ok(worst < 1e-6, `differs by ${worst}`);
+  });
+
+  test('texts with blanks that the graph does not see are refused, joined ones too; the model serves all the same', async (t) => {
     const own = await openHouse();
     t.after(() => own.close());
     await own.ask(VISITORS);
@@ -296,7 +282,10 @@ describe('feature functions of TRANSFORM in ONNX', { timeout: 120_000 }, () => {
       own.ask(
         `CREATE OR REPLACE MODEL made TRANSFORM(${transform}, bought) OPTIONS(${TREES.replace(", ignore_cols = ['id', 'spent']", '')}, input_label_cols = ['bought']) AS SELECT * FROM ${from}`,
       );
-    await train('ML.FEATURE_CROSS(STRUCT(source, member)) AS crossed', 'visitors');
+    await train(
+      'ML.FEATURE_CROSS(STRUCT(source, member)) AS crossed',
+      "(SELECT * REPLACE (CASE WHEN id % 3 = 0 THEN 'mail ' ELSE source END AS source) FROM visitors)",
+    );
     await assert.rejects(own.ask("EXPORT MODEL made OPTIONS(uri = 'a.onnx')"), refused('MODEL_EXPORT'));
     await train(
       "ML.IMPUTER(source, 'most_frequent') OVER () AS known",

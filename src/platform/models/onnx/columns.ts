@@ -23,19 +23,59 @@ export function inputFor(file: ModelFile, name: string): OnnxInput {
 
 /** Why a feature can't be written, or null. */
 export function featureProblem(file: ModelFile, { as, columns, does }: Feature): string | null {
-  if (does.kind === 'cross') return `its TRANSFORM joins texts in "${as}"`;
-  const column = columns[0]!;
-  if (inputFor(file, column).type === 'double') return null;
-  if (does.kind === 'scale' || does.kind === 'bucket') return `its TRANSFORM reads numbers from the texts of "${column}"`;
-  const texts = [...(does.kind === 'keep' ? does.levels : []), ...file.golden.rows.map((row) => row[column])];
+  const read = columns.map((name) => inputFor(file, name));
+  const texts = read.filter(({ type }) => type === 'string').map(({ name }) => name);
+  const worded = texts[0];
+  if (worded !== undefined && (does.kind === 'scale' || does.kind === 'bucket'))
+    return `its TRANSFORM reads numbers from the texts of "${worded}"`;
   // Blanks are cut before the graph reads a text, and '' is missing there; here a feature sees both.
-  return texts.some((text) => typeof text === 'string' && (text === '' || text.trim() !== text))
-    ? `the column "${column}" has texts that are empty or have blanks around them`
-    : null;
+  const known = does.kind === 'keep' ? does.levels : [];
+  const unseen = texts.find((name) =>
+    [...known, ...file.golden.rows.map((row) => row[name])].some((text) => typeof text === 'string' && !isSeen(text)),
+  );
+  if (unseen !== undefined) return `the column "${unseen}" has texts that are empty or have blanks around them`;
+  return does.kind === 'cross' && isLookedAt(file, as) ? crossProblem(file, as, read) : null;
+}
+
+function crossProblem(file: ModelFile, as: string, columns: readonly OnnxInput[]): string | null {
+  const levels = joinedLevels(file, as);
+  if (levels.length === 0) return `the texts that are joined in "${as}" are not read as categories`;
+  const ways = levels.map((level) => splits(level, columns).length);
+  if (ways.includes(0)) return `the columns that are joined in "${as}" have texts that are empty or have blanks around them`;
+  return ways.reduce((sum, count) => sum + count) > MOST_SPLITS ? `the texts joined in "${as}" come apart in too many ways` : null;
+}
+
+const isSeen = (text: string): boolean => text !== '' && text.trim() === text;
+
+/** Texts with many "_" in them come apart in many ways, each of which is an entry in the graph's tables. */
+const MOST_SPLITS = 100_000;
+
+const encoderOf = ({ model }: ModelFile, as: string) =>
+  model.format === 'millrace-model' ? model.encoders.find(({ column }) => column === as) : undefined;
+const isLookedAt = (file: ModelFile, as: string): boolean => encoderOf(file, as) !== undefined;
+
+/** The joined texts that the model tells apart; none where it reads them otherwise. */
+function joinedLevels(file: ModelFile, as: string): readonly string[] {
+  const encoder = encoderOf(file, as);
+  return encoder?.kind === 'category' || encoder?.kind === 'statistics' ? encoder.levels : [];
+}
+
+/** The values of the columns that give the text when they are joined by "_": more than one way where they have "_" in them. */
+function splits(text: string, columns: readonly OnnxInput[]): string[][] {
+  const [column, ...others] = columns;
+  const fits = (part: string) => (column!.type === 'string' ? isSeen(part) : String(Number(part)) === part);
+  if (others.length === 0) return fits(text) ? [[text]] : [];
+  const ways: string[][] = [];
+  for (let at = text.indexOf('_'); at >= 0 && ways.length <= MOST_SPLITS; at = text.indexOf('_', at + 1)) {
+    const part = text.slice(0, at);
+    if (fits(part)) for (const rest of splits(text.slice(at + 1), others)) ways.push([part, ...rest]);
+  }
+  return ways;
 }
 
 /** Only for a feature without a problem. */
-export function madeColumn(sheet: Sheet, { does }: Feature, { name, type }: OnnxInput): OnnxColumn {
+export function madeColumn(sheet: Sheet, file: ModelFile, { as, does }: Feature, inputs: readonly OnnxInput[]): OnnxColumn {
+  const { name, type } = inputs[0]!;
   switch (does.kind) {
     case 'scale': {
       const centred = sheet.op('Sub', [name, number(sheet, does.offset)]);
@@ -62,8 +102,61 @@ export function madeColumn(sheet: Sheet, { does }: Feature, { name, type }: Onnx
       };
     }
     case 'cross':
-      throw new Error('a feature with a problem');
+      return crossed(sheet, joinedLevels(file, as), inputs);
   }
+}
+
+/**
+ * Nothing joins texts in these operators, so the pairs are looked up: the first column's value by its place among those known, that with
+ * the second's by the place of the pair, and so on, the last pair by the level that it is.
+ */
+function crossed(sheet: Sheet, levels: readonly string[], inputs: readonly OnnxInput[]): OnnxColumn {
+  const ways = levels.flatMap((level, code) => splits(level, inputs).map((parts) => ({ parts, code })));
+  let joined = '';
+  let places: readonly number[] = ways.map(() => 0);
+  inputs.forEach((input, column) => {
+    const values = placed(ways.map(({ parts }) => parts[column]!));
+    const read = input.type === 'string' ? textPlace : numberPlace;
+    const at = read(sheet, input.name, values.keys);
+    const pair = column === 0 ? at : sheet.op('Add', [sheet.op('Mul', [joined, number(sheet, values.keys.length + 1)]), at]);
+    const pairs = placed(values.places.map((place, way) => places[way]! * (values.keys.length + 1) + place));
+    joined = lookUp(sheet, pair, pairs.keys, [...pairs.keys.keys()], pairs.keys.length);
+    places = pairs.places;
+  });
+  // A way is a pair of its own at the end: what is joined in it is one level.
+  const codes = new Map(places.map((place, way) => [place, ways[way]!.code]));
+  const code = lookUp(sheet, joined, [...codes.keys()], [...codes.values()], levels.length);
+  return { name: sheet.op('Cast', [code], { to: int(7) }), type: 'index', texts: [...levels, null] };
+}
+
+/** The different keys, and where each of those given stands among them. */
+function placed<K>(given: readonly K[]): { readonly keys: readonly K[]; readonly places: readonly number[] } {
+  const found = new Map<K, number>();
+  const places = given.map((key) => {
+    if (!found.has(key)) found.set(key, found.size);
+    return found.get(key)!;
+  });
+  return { keys: [...found.keys()], places };
+}
+
+/** Where a value stands among those known, as a double; their number for all others. */
+function textPlace(sheet: Sheet, name: string, values: readonly string[]): string {
+  return sheet.op('Cast', [textCode(sheet, name, values, [...values.keys()], values.length)], { to: int(11) });
+}
+function numberPlace(sheet: Sheet, name: string, values: readonly string[]): string {
+  return lookUp(sheet, name, values.map(Number), [...values.keys()], values.length);
+}
+
+/** Doubles for doubles; `none` for all that is no key. */
+function lookUp(sheet: Sheet, numbers: string, keys: readonly number[], values: readonly number[], none: number): string {
+  const table = { keys_tensor: tensor(doubles([keys.length], keys)), values_tensor: tensor(doubles([values.length], values)) };
+  return sheet.op('LabelEncoder', [numbers], { ...table, default_tensor: tensor(doubles([1], [none])) }, ML);
+}
+
+/** int64s for texts. */
+function textCode(sheet: Sheet, name: string, keys: readonly string[], values: readonly number[], none: number): string {
+  const table = { keys_strings: { kind: 'texts', value: keys }, values_int64s: { kind: 'ints', value: values } } as const;
+  return sheet.op('LabelEncoder', [name], { ...table, default_int64: int(none) }, ML);
 }
 
 /** The indexes as int64, the last one where the number is missing. */
@@ -73,26 +166,12 @@ function missingLast(sheet: Sheet, numbers: string, indexes: string, texts: read
 }
 
 function textIndex(sheet: Sheet, name: string, levels: readonly string[]): string {
-  return sheet.op(
-    'LabelEncoder',
-    [name],
-    {
-      keys_strings: { kind: 'texts', value: [...levels, ''] },
-      values_int64s: { kind: 'ints', value: [...levels.keys(), levels.length + 1] },
-      default_int64: int(levels.length),
-    },
-    ML,
-  );
+  return textCode(sheet, name, [...levels, ''], [...levels.keys(), levels.length + 1], levels.length);
 }
 
 function numberIndex(sheet: Sheet, name: string, levels: readonly string[], texts: readonly unknown[]): string {
   if (levels.length === 0) return missingLast(sheet, name, number(sheet, 0), texts);
-  const keys = { keys_tensor: tensor(doubles([levels.length], levels.map(Number))) };
-  const values = {
-    values_tensor: tensor(doubles([levels.length], [...levels.keys()])),
-    default_tensor: tensor(doubles([1], [levels.length])),
-  };
-  return missingLast(sheet, name, sheet.op('LabelEncoder', [name], { ...keys, ...values }, ML), texts);
+  return missingLast(sheet, name, numberPlace(sheet, name, levels), texts);
 }
 
 /** The level's number; the count of levels for all others, missing ones among them. */
@@ -103,26 +182,13 @@ export function codeOf(sheet: Sheet, column: OnnxColumn, levels: readonly string
     return sheet.op('Gather', [sheet.constant(integers([column.texts.length], column.texts.map(code))), column.name]);
   if (column.type === 'string') {
     const keys = column.filled === undefined ? levels : [...levels, ''];
-    return sheet.op(
-      'LabelEncoder',
-      [column.name],
-      {
-        keys_strings: { kind: 'texts', value: keys },
-        values_int64s: { kind: 'ints', value: keys.map((key) => code(key === '' ? column.filled! : key)) },
-        default_int64: int(levels.length),
-      },
-      ML,
+    return textCode(
+      sheet,
+      column.name,
+      keys,
+      keys.map((key) => code(key === '' ? column.filled! : key)),
+      levels.length,
     );
   }
-  const encoded = sheet.op(
-    'LabelEncoder',
-    [column.name],
-    {
-      keys_tensor: tensor(doubles([levels.length], levels.map(Number))),
-      values_tensor: tensor(doubles([levels.length], [...levels.keys()])),
-      default_tensor: tensor(doubles([1], [levels.length])),
-    },
-    ML,
-  );
-  return sheet.op('Cast', [encoded], { to: int(7) });
+  return sheet.op('Cast', [numberPlace(sheet, column.name, levels)], { to: int(7) });
 }

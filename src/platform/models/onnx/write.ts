@@ -21,7 +21,7 @@ export interface OnnxExport {
   readonly inputs: readonly OnnxInput[];
 }
 
-/** Errors: MODEL_EXPORT for a model that ONNX has no operators for: free texts, transformations in SQL, texts that a feature joins. */
+/** Errors: MODEL_EXPORT for a model that ONNX has no operators for: free texts, transformations in SQL. */
 export function onnxOf(file: ModelFile): OnnxExport {
   const refuse = (problem: string): never => fail('MODEL_EXPORT', { model: file.name, format: 'ONNX', problem });
   const { model } = file;
@@ -45,7 +45,14 @@ export function onnxOf(file: ModelFile): OnnxExport {
   const features = model.encoders.flatMap((encoder): Feature[] => {
     const own = made.find(({ as }) => as === encoder.column);
     const input: OnnxColumn =
-      own === undefined ? taken(inputOf(encoder, file)) : madeColumn(sheet, own, taken(inputFor(file, own.columns[0]!)));
+      own === undefined
+        ? taken(inputOf(encoder, file))
+        : madeColumn(
+            sheet,
+            file,
+            own,
+            own.columns.map((name) => taken(inputFor(file, name))),
+          );
     if (encoder.kind === 'text') return refuse(`the column "${encoder.column}" is free text, whose words ONNX can't hash`);
     return featuresOf(sheet, encoder, input);
   });
