@@ -7,11 +7,6 @@ import {
   DuckDBInstance,
   type DuckDBType,
   DuckDBTypeId,
-  type DuckDBValue,
-  LIST,
-  listValue,
-  STRUCT,
-  structValue,
   VARCHAR,
 } from '@duckdb/node-api';
 import type { Bytes } from '#core';
@@ -27,10 +22,6 @@ export interface ArrayBlock {
   readonly rows: number;
   readonly columns: readonly ArrayColumn[];
 }
-
-/** What `appendArrays` takes: numbers, texts, or lists of {feature, attribution}. */
-export type AppendColumn = ArrayColumn | { readonly name: string; readonly kind: 'weights'; readonly values: readonly Weights[] };
-export type Weights = readonly { readonly feature: string; readonly attribution: number }[];
 
 const VECTOR = 2048;
 
@@ -126,17 +117,16 @@ function columnOf(
   return kind === 'number' ? { name: column, kind, values: numbers } : { name: column, kind, values: texts };
 }
 
-const TYPES: Readonly<Record<AppendColumn['kind'], { sql: string; type: () => DuckDBType }>> = {
+const TYPES: Readonly<Record<ArrayColumn['kind'], { sql: string; type: () => DuckDBType }>> = {
   number: { sql: 'DOUBLE', type: () => DOUBLE },
   text: { sql: 'VARCHAR', type: () => VARCHAR },
-  weights: { sql: 'STRUCT(feature VARCHAR, attribution DOUBLE)[]', type: () => LIST(STRUCT({ feature: VARCHAR, attribution: DOUBLE })) },
 };
 
 /** The definition of a column that `appendArrays` fills. */
-export const arrayType = (kind: AppendColumn['kind']): string => TYPES[kind].sql;
+export const arrayType = (kind: ArrayColumn['kind']): string => TYPES[kind].sql;
 
 /** Appends rows to a temporary table of the connection whose columns are the given ones, in that order. NaN becomes NULL. */
-export async function appendArrays(connection: DuckDBConnection, table: string, columns: readonly AppendColumn[]): Promise<void> {
+export async function appendArrays(connection: DuckDBConnection, table: string, columns: readonly ArrayColumn[]): Promise<void> {
   const appender = await connection.createAppender(table, 'main', 'temp');
   const rows = columns[0]?.values.length ?? 0;
   for (let from = 0; from < rows; from += VECTOR) {
@@ -147,7 +137,7 @@ export async function appendArrays(connection: DuckDBConnection, table: string, 
     );
     for (const [k, column] of columns.entries()) {
       if (column.kind === 'number') setNumbers(chunk, k, column.values, from);
-      else chunk.setColumnValues(k, valuesOf(column, from, from + count));
+      else chunk.setColumnValues(k, column.values.slice(from, from + count));
     }
     appender.appendDataChunk(chunk);
   }
@@ -162,11 +152,6 @@ function setNumbers(chunk: DuckDBDataChunk, k: number, values: Float64Array, fro
     vector.setItem(row, Number.isNaN(value) ? null : value);
   }
   vector.flush();
-}
-
-function valuesOf(column: Exclude<AppendColumn, { kind: 'number' }>, from: number, to: number): DuckDBValue[] {
-  if (column.kind === 'text') return column.values.slice(from, to);
-  return column.values.slice(from, to).map((weights) => listValue(weights.map((weight) => structValue({ ...weight }))));
 }
 
 /** The rows of a Parquet file that `Reader.toParquet` wrote, read by a DuckDB of its own in this process. */

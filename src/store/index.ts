@@ -1,5 +1,5 @@
 export { abandonRun, applySlice, closeTarget, openTarget, setCursor } from './apply.ts';
-export { type AppendColumn, type ArrayBlock, type ArrayColumn, readParquetArrays, type Weights } from './arrays.ts';
+export { type ArrayBlock, type ArrayColumn, readParquetArrays } from './arrays.ts';
 export type { Chunk } from './cells.ts';
 export type { ChangeSlices, TableChanges } from './changes.ts';
 export { applyChanges, closeStream, openStream, reshapeTarget } from './changes.ts';

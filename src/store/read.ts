@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBTypeId, DuckDBValue } from '@duckdb/node-api';
 import type { Column } from '#core';
-import { type AppendColumn, type ArrayBlock, appendArrays, arrayBlocks, arrayType } from './arrays.ts';
+import { type ArrayBlock, type ArrayColumn, appendArrays, arrayBlocks, arrayType } from './arrays.ts';
 import { type Chunk, chunkOf } from './cells.ts';
 import { newInterrupter } from './interrupt.ts';
 import { rowsOf } from './lane.ts';
@@ -26,7 +26,7 @@ export interface Reader {
   /** Runs a statement of Millrace's own about tables and views that only this reader sees (TEMP); they are gone when it is closed. */
   own(sql: string, values?: Readonly<Record<string, unknown>>): Promise<void>;
   /** Appends to such a table, making it where there is none; NaN becomes NULL. */
-  append(table: string, columns: readonly AppendColumn[]): Promise<void>;
+  append(table: string, columns: readonly ArrayColumn[]): Promise<void>;
   /** Ends the statement that runs, or the next piece of a result that is read: it fails. */
   interrupt(): void;
   /** 0–1, or null while unknown. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { modelFunctions } from '../../src/analyze/models/functions.ts';
 import { type Row, refused } from './fixture.ts';
 import { openViewHouse, type ViewHouse } from './views-fixture.ts';
 
@@ -25,6 +26,8 @@ const QUERIES = {
        FROM main.visits WHERE pages > 20), STRUCT(0.7 AS threshold)) AS p WHERE p.predicted_bought = 'yes'`,
   joined: `WITH known AS (SELECT * FROM main.visits WHERE source IS NOT NULL), scored AS (SELECT * FROM ML.PREDICT(MODEL main.buyers@champion, TABLE known))
     SELECT shop, predicted_bought AS buys, count(*) AS n, round(sum(predicted_bought_probs[2].prob), 9) AS expected FROM scored GROUP BY ALL`,
+  why: `SELECT shop, id, predicted_bought, probability, top_feature_attributions, baseline_prediction_value, prediction_value
+    FROM ML.EXPLAIN_PREDICT(MODEL buyers, TABLE main.visits, STRUCT(2 AS top_k_features, 0.4 AS threshold))`,
 } as const;
 
 describe('a view that calls a model', () => {
@@ -114,7 +117,7 @@ describe('a view that calls a model', () => {
     await equalToTheirQueries();
     assert.deepEqual(
       refreshes().map((mode) => mode === 'whole'),
-      [true, false, true],
+      [true, false, true, true],
     );
     assert.equal(state('plain').models[0]!.version, 3);
   });
@@ -158,6 +161,15 @@ describe('a view that calls a model', () => {
     const create = (query: string) => house.ask(`CREATE MATERIALIZED VIEW mart.no PARTITION BY shop AS ${query}`);
     await assert.rejects(create('SELECT * FROM ML.PREDICT(MODEL nobody, TABLE main.visits)'), refused('MODEL_UNKNOWN'));
     await assert.rejects(create('SELECT *\nFROM ML.EVALUATE(MODEL buyers)'), refused('MODEL_CALL', { line: 2, column: 6 }));
+    for (const { name, outOfViews } of modelFunctions) {
+      if (outOfViews === undefined) continue;
+      const refusal = refused('MODEL_CALL', { call: `ML.${name}`, problem: `can't stand in a view: ${outOfViews}` });
+      await assert.rejects(create(`SELECT * FROM ML.${name}(MODEL buyers, TABLE main.visits)`), refusal, name);
+    }
+    await assert.rejects(
+      create('SELECT * FROM ML.EXPLAIN_PREDICT(MODEL buyers, (SELECT shop, id AS other FROM main.visits), STRUCT(0 AS top_k_features))'),
+      refused('MODEL_FUNCTION'),
+    );
     await assert.rejects(create('SELECT * FROM ML.PREDICT(MODEL buyers, TABLE main.visits, STRUCT(1 AS k))'), refused('MODEL_CALL'));
     await assert.rejects(create('SELECT * FROM ML.PREDICT(MODEL buyers, TABLE millrace.quarantine)'), refused('SQL_TABLE'));
     await assert.rejects(
@@ -259,4 +271,37 @@ test('a large view is scored anew in chunks, and clusters and numbers are scored
     ['main.groups 2', 'main.hours 2'],
   );
   assert.deepEqual(house.problems, []);
+});
+
+test('numbers, several classes and blends are explained in a view as in a question; what costs too much, and clusters, are refused', async (t) => {
+  const house = await openViewHouse();
+  t.after(() => house.close());
+  await house.transfer('main.visits', (batch) => [
+    `CREATE TABLE main.visits AS SELECT *, ${batch}::BIGINT AS _batch FROM (${VISITS(0, 300)})`,
+  ]);
+  const from = `FROM (${VISITS(0, 900)}) WHERE pages IS NOT NULL`;
+  await house.ask(
+    `CREATE MODEL hits OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['pages'], ignore_cols = ['id', 'shop']) AS SELECT * ${from}`,
+  );
+  await house.ask(`CREATE MODEL sources TRANSFORM(ML.BUCKETIZE(pages, [20, 60]) AS part, pages, member, upper(shop) AS place, source)
+    OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 8, max_tree_depth = 3, input_label_cols = ['source']) AS SELECT * ${from} AND source IS NOT NULL`);
+  await house.ask(`CREATE MODEL blend OPTIONS(model_type = 'AUTOML_CLASSIFIER', num_trials = 2, seed = 1, input_label_cols = ['member'])
+    AS SELECT pages, source, member ${from} AND id < 300`);
+  await house.ask(`CREATE MODEL kinds OPTIONS(model_type = 'KMEANS', num_clusters = 2) AS SELECT pages, member ${from}`);
+  await house.ask(
+    `CREATE MODEL deep OPTIONS(model_type = 'RANDOM_FOREST_REGRESSOR', input_label_cols = ['pages']) AS SELECT id, seen, source, pages ${from}`,
+  );
+  const create = (model: string) =>
+    house.ask(
+      `CREATE MATERIALIZED VIEW mart.${model} PARTITION BY shop AS SELECT * EXCLUDE (_batch) FROM ML.EXPLAIN_PREDICT(MODEL ${model}, TABLE main.visits)`,
+    );
+  for (const model of ['hits', 'sources', 'blend']) {
+    await create(model);
+    const rows = async (sql: string) => (await house.ask(sql)).map((row) => JSON.stringify(row)).sort();
+    const asked = await rows(`SELECT * EXCLUDE (_batch) FROM ML.EXPLAIN_PREDICT(MODEL ${model}, TABLE main.visits)`);
+    assert.equal(asked.length, 300);
+    assert.deepEqual(await rows(`SELECT * EXCLUDE (_batch) FROM mart.${model}`), asked, model);
+  }
+  await assert.rejects(create('kinds'), refused('MODEL_FUNCTION'));
+  await assert.rejects(create('deep'), (thrown) => refused('MODEL_FUNCTION')(thrown) && /too many or too deep trees/.test(String(thrown)));
 });

@@ -1,5 +1,6 @@
 /** A call of an ML function with all that its answer is made of. */
 import { type Column, fail } from '#core';
+import type { Model } from '#learn';
 import { name, type Reader } from '#store';
 import type { Call } from './calls.ts';
 import type { ModelFile, Workshop } from './model.ts';
@@ -22,6 +23,12 @@ export interface Asked {
 
 export const misfit = ({ call, file }: Pick<Asked, 'call' | 'file'>, problem: string): never =>
   fail('MODEL_FUNCTION', { call: `ML.${call.name}`, model: file.name, problem });
+
+export function trainedModel(asked: Pick<Asked, 'call' | 'file'>): Model {
+  const { model } = asked.file;
+  if (model.format === 'onnx') return misfit(asked, 'it was brought as an ONNX file, which says nothing of its parts');
+  return model.format === 'clusters' ? misfit(asked, 'it has clusters; see ML.CENTROIDS') : model;
+}
 
 export async function* scoredInput(asked: Asked, withTruth: boolean, most?: number): AsyncGenerator<Scored> {
   const source = await transformed(asked.reader, asked.file, asked.input!.table);

@@ -1,5 +1,11 @@
-/** What moved each row's answer, a few rows at a time. */
-import { type ColumnData, type Explanation, explainer, type Model } from '#learn';
+/** What moved each row's answer: a few rows at a time for a question, a block at once for a view. */
+import { type ColumnData, type Explanation, explainCost, explainer, type Model } from '#learn';
+import { quoteLiteral } from '#sql';
+import { type ArrayColumn, name } from '#store';
+import { type Asked, beside, misfit, scoredInput, trainedModel } from './asked.ts';
+import type { ModelFile } from './model.ts';
+import { classCodes, predictedAs, thresholdOf } from './prediction.ts';
+import { EXPLAINED_BLOCK } from './score.ts';
 
 /** How long others may wait: a row of a large blend alone takes some tens of milliseconds. */
 const SLICE_MILLIS = 20;
@@ -31,4 +37,116 @@ export async function explained(
       values: Float64Array.from(parts.flatMap((part) => [...(part[output]!.columns[c]!.values as Float64Array)])),
     })) as ColumnData[],
   }));
+}
+
+/** The numbers of a row before what each column added: predicted, its probability, the base, the score. */
+const LEAD = 4;
+
+/**
+ * Each row's explanation as numbers, [rows × (4 + columns)]. The score that is explained is of the value, of the second of two classes, or
+ * of the predicted one of more. Scores of classes are log-odds.
+ */
+function numbersOf({ model }: ModelFile, answers: Float64Array, outputs: readonly Explanation[], threshold: number): Float64Array {
+  const classes = model.classes?.length ?? 1;
+  const codes = classCodes(answers, classes, threshold);
+  const width = LEAD + outputs[0]!.columns.length;
+  const told = new Float64Array(codes.length * width);
+  codes.forEach((code, row) => {
+    const { base, columns } = outputs.length === 1 ? outputs[0]! : outputs[code]!;
+    let score = 0;
+    columns.forEach(({ values }, c) => {
+      const moved = (values as Float64Array)[row]!;
+      told[row * width + LEAD + c] = moved;
+      score += moved;
+    });
+    const lead = model.classes === null ? [answers[row]!, Number.NaN] : [code, answers[row * classes + code]!];
+    told.set([...lead, base, base + score], row * width);
+  });
+  return told;
+}
+
+/** The columns of the answer, over those numbers. */
+function explanationSql(
+  file: ModelFile,
+  features: readonly string[],
+  top: number,
+  number: (k: number) => string,
+): { name: string; sql: string }[] {
+  // A list is sorted by its structs' fields in their order: the largest first, of equal ones the first column.
+  const moved = features.map((feature, c) => {
+    const own = number(LEAD + c);
+    return `{'less': -abs(${own}), 'place': ${c}, 'feature': ${quoteLiteral(feature)}, 'attribution': ${own}}`;
+  });
+  const most = `list_slice(list_sort([${moved.join(', ')}]), 1, ${Math.min(top, features.length)})`;
+  const told = `[{'feature': each.feature, 'attribution': each.attribution} FOR each IN ${most}]`;
+  return [
+    { name: `predicted_${file.model.target}`, sql: predictedAs(file, number(0)) },
+    { name: 'probability', sql: number(1) },
+    { name: 'top_feature_attributions', sql: features.length === 0 ? '[]::STRUCT(feature VARCHAR, attribution DOUBLE)[]' : told },
+    { name: 'baseline_prediction_value', sql: number(2) },
+    { name: 'prediction_value', sql: number(3) },
+  ];
+}
+
+function topOf(asked: Pick<Asked, 'call' | 'file'>): number {
+  const top = Number(asked.call.settings['top_k_features'] ?? 5);
+  return top >= 1 ? Math.floor(top) : misfit(asked, 'top_k_features must be at least 1');
+}
+
+/** The columns that a model's answers are explained by. MODEL_EXPLAIN. */
+const featuresOf = (outputs: readonly Explanation[]): string[] => outputs[0]!.columns.map((column) => column.name);
+
+export async function explainRows(asked: Asked): Promise<void> {
+  const { file, reader, as, workshop } = asked;
+  const threshold = thresholdOf(asked);
+  const top = topOf(asked);
+  const model = trainedModel(asked);
+  const answers = `${as}_p`;
+  let features: readonly string[] = [];
+  const append = async (of: Float64Array, outputs: readonly Explanation[]) => {
+    features = featuresOf(outputs);
+    const width = LEAD + features.length;
+    const told = numbersOf(file, of, outputs, threshold);
+    const columns = Array.from(
+      { length: width },
+      (_, k): ArrayColumn => ({
+        name: `n${k}`,
+        kind: 'number',
+        values: Float64Array.from({ length: told.length / width }, (_row, row) => told[row * width + k]!),
+      }),
+    );
+    await reader.append(answers, columns);
+  };
+  const nothing = file.inputs.map(
+    ({ name: column, kind }): ColumnData =>
+      kind === 'text' ? { name: column, kind, values: [] } : { name: column, kind, values: new Float64Array(0) },
+  );
+  // The table is there even if there is no row to append.
+  await append(new Float64Array(0), await explained(model, workshop.features(file, nothing), asked.pause));
+  for await (const block of scoredInput(asked, false, EXPLAINED_BLOCK))
+    await append(block.answers, await explained(model, workshop.features(file, block.inputs), asked.pause));
+  const own = explanationSql(file, features, top, (k) => `p.n${k}`);
+  const names = own.map((column) => column.name);
+  await reader.own(
+    `CREATE TEMP VIEW ${name(as)} AS SELECT ${own.map((column) => `${column.sql} AS ${name(column.name)}`).join(', ')}${beside(asked, names)} FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,
+  );
+}
+
+/** A view's rows are explained 2,048 at once, while everything else in the warehouse waits: at this cost for about two seconds. */
+const MOST_COST = 200_000;
+
+/** What a view explains rows by. MODEL_FUNCTION, MODEL_EXPLAIN. */
+export function explanationIn(asked: Pick<Asked, 'call' | 'file'>, empty: readonly ColumnData[]) {
+  const { file } = asked;
+  const model = trainedModel(asked);
+  const features = featuresOf(explainer(model)(empty));
+  if (explainCost(model) > MOST_COST)
+    misfit(asked, 'a view would hold up everything else while it explains its rows: the model has too many or too deep trees');
+  const top = topOf(asked);
+  return {
+    width: LEAD + features.length,
+    numbers: (opened: ModelFile, answers: Float64Array, columns: readonly ColumnData[], threshold: number) =>
+      numbersOf(opened, answers, explainer(opened.model as Model)(columns), threshold),
+    columns: (number: (k: number) => string) => explanationSql(file, features, top, number),
+  };
 }

@@ -1,13 +1,12 @@
 /** The ML functions, each in one entry: what it takes, and how its answer becomes a table that only the question sees. */
 import { fail } from '#core';
-import type { ColumnData, Explanation, Model, Report } from '#learn';
-import { quoteLiteral } from '#sql';
-import { type AppendColumn, name, type Weights } from '#store';
-import { type Asked, beside, misfit, scoredInput } from './asked.ts';
+import type { ColumnData, Report } from '#learn';
+import { type ArrayColumn, name } from '#store';
+import { type Asked, beside, misfit, scoredInput, trainedModel } from './asked.ts';
 import { clusterCentroids, evaluateClusters, predictClusters } from './clusters.ts';
 import { type Compared as ComparedFigure, type Pair, pairs, compared as withInterval } from './compare.ts';
 import { counted, driftOf, type Reference } from './drift.ts';
-import { explained } from './explained.ts';
+import { explained, explainRows } from './explained.ts';
 import {
   classificationFigures,
   confusion,
@@ -20,7 +19,8 @@ import {
   rocPoints,
 } from './judge.ts';
 import type { ModelFile } from './model.ts';
-import { EXPLAINED_BLOCK, type Scored } from './score.ts';
+import { classCodes, predictionSql, thresholdOf } from './prediction.ts';
+import type { Scored } from './score.ts';
 import { weightsOf } from './weights.ts';
 
 /** `answer` is null where there is no file to answer from: the insights of a contribution analysis are a table. */
@@ -29,10 +29,15 @@ export interface ModelFunction {
   readonly summary: string;
   readonly input: 'required' | 'optional' | 'none';
   readonly settings: readonly string[];
+  /** Why it can't stand in a materialized view; absent where it answers each row by itself. */
+  readonly outOfViews?: string;
   /** What an array of numbers means to it; absent where it takes none. */
   readonly numbers?: 'thresholds';
   readonly answer: ((asked: Asked) => Promise<void>) | null;
 }
+
+const ALL_ROWS = 'it looks at all rows of its table at once, and a view is kept by the rows that change; CREATE TABLE AS keeps its answer';
+const OF_MODEL = 'it tells of the model, not of rows; CREATE TABLE AS keeps its answer';
 
 export const modelFunctions: readonly ModelFunction[] = [
   {
@@ -54,22 +59,33 @@ export const modelFunctions: readonly ModelFunction[] = [
     summary: 'How good it is.',
     input: 'optional',
     settings: ['threshold'],
+    outOfViews: ALL_ROWS,
     answer: (asked) => (asked.file.model.format === 'clusters' ? evaluateClusters(asked) : evaluate(asked)),
   },
-  { name: 'CENTROIDS', summary: 'What each cluster is like.', input: 'none', settings: [], answer: clusterCentroids },
+  { name: 'CENTROIDS', summary: 'What each cluster is like.', input: 'none', settings: [], outOfViews: OF_MODEL, answer: clusterCentroids },
   {
     name: 'CONFUSION_MATRIX',
     summary: 'Rows by true and predicted class.',
     input: 'optional',
     settings: ['threshold'],
+    outOfViews: ALL_ROWS,
     answer: confusionMatrix,
   },
-  { name: 'ROC_CURVE', summary: 'Counts at each threshold.', input: 'optional', settings: [], numbers: 'thresholds', answer: rocCurve },
+  {
+    name: 'ROC_CURVE',
+    summary: 'Counts at each threshold.',
+    input: 'optional',
+    settings: [],
+    outOfViews: ALL_ROWS,
+    numbers: 'thresholds',
+    answer: rocCurve,
+  },
   {
     name: 'COMPARE',
     summary: 'Two versions on the same rows, with the interval of their difference.',
     input: 'optional',
     settings: ['baseline', 'confidence_level'],
+    outOfViews: ALL_ROWS,
     answer: compareVersions,
   },
   {
@@ -77,73 +93,75 @@ export const modelFunctions: readonly ModelFunction[] = [
     summary: 'Whether rows and their scores are still like those of the training.',
     input: 'required',
     settings: ['false_alarm_rate', 'least_psi'],
+    outOfViews: ALL_ROWS,
     answer: dataSkew,
   },
-  { name: 'FEATURE_INFO', summary: 'What the columns held in training.', input: 'none', settings: [], answer: featureInfo },
-  { name: 'TRAINING_INFO', summary: 'The models tried, with their loss.', input: 'none', settings: [], answer: trainingInfo },
-  { name: 'TRIAL_INFO', summary: 'The models tried, with their settings.', input: 'none', settings: [], answer: trialInfo },
-  { name: 'WEIGHTS', summary: 'Weights of a linear model.', input: 'none', settings: ['standardize'], answer: weights },
+  {
+    name: 'FEATURE_INFO',
+    summary: 'What the columns held in training.',
+    input: 'none',
+    settings: [],
+    outOfViews: OF_MODEL,
+    answer: featureInfo,
+  },
+  {
+    name: 'TRAINING_INFO',
+    summary: 'The models tried, with their loss.',
+    input: 'none',
+    settings: [],
+    outOfViews: OF_MODEL,
+    answer: trainingInfo,
+  },
+  {
+    name: 'TRIAL_INFO',
+    summary: 'The models tried, with their settings.',
+    input: 'none',
+    settings: [],
+    outOfViews: OF_MODEL,
+    answer: trialInfo,
+  },
+  {
+    name: 'WEIGHTS',
+    summary: 'Weights of a linear model.',
+    input: 'none',
+    settings: ['standardize'],
+    outOfViews: OF_MODEL,
+    answer: weights,
+  },
   {
     name: 'FEATURE_IMPORTANCE',
     summary: 'What is lost when a column is shuffled.',
     input: 'none',
     settings: [],
+    outOfViews: OF_MODEL,
     answer: featureImportance,
   },
-  { name: 'GET_INSIGHTS', summary: 'Segments by what they contribute to a change.', input: 'none', settings: [], answer: null },
-  { name: 'GLOBAL_EXPLAIN', summary: 'How much each column moves predictions.', input: 'none', settings: [], answer: globalExplain },
+  {
+    name: 'GET_INSIGHTS',
+    summary: 'Segments by what they contribute to a change.',
+    input: 'none',
+    settings: [],
+    outOfViews: OF_MODEL,
+    answer: null,
+  },
+  {
+    name: 'GLOBAL_EXPLAIN',
+    summary: 'How much each column moves predictions.',
+    input: 'none',
+    settings: [],
+    outOfViews: OF_MODEL,
+    answer: globalExplain,
+  },
 ];
-
-function trainedModel(asked: Asked): Model {
-  const { model } = asked.file;
-  if (model.format === 'onnx') return misfit(asked, 'it was brought as an ONNX file, which says nothing of its parts');
-  return model.format === 'clusters' ? misfit(asked, 'it has clusters; see ML.CENTROIDS') : model;
-}
 
 function reportOf(asked: Asked): Report {
   if (asked.file.model.format === 'clusters') return misfit(asked, 'it has clusters; see ML.EVALUATE and ML.CENTROIDS');
   return asked.file.model.report ?? misfit(asked, 'it was not trained here, so that nothing is known of its training');
 }
 
-export function thresholdOf(asked: Pick<Asked, 'call' | 'file'>): number {
-  const value = asked.call.settings['threshold'] ?? 0.5;
-  if (typeof value !== 'number' || !(value >= 0 && value <= 1)) return misfit(asked, `the threshold ${String(value)} is not from 0 to 1`);
-  if (value !== 0.5 && asked.file.model.classes?.length !== 2) misfit(asked, 'a threshold needs two classes');
-  return value;
-}
-
 /** Classes as texts; learning knows true and false as 1 and 0. */
 function labelsOf({ model, target }: ModelFile): string[] {
   return model.classes!.map((label) => (target.type === 'BOOLEAN' ? String(label === '1') : label));
-}
-
-/** Labels as the target's column had them. */
-function labelType(file: ModelFile): string {
-  if (file.model.classes === null) return 'DOUBLE';
-  return file.model.targetKind === 'text' ? 'VARCHAR' : file.target.type;
-}
-
-/** What the number `predicted` means: the value, or the label of the class that it counts. */
-function predictedAs(file: ModelFile, predicted = 'p.predicted'): string {
-  const { classes } = file.model;
-  if (classes === null) return predicted;
-  return `[${classes.map((label) => `${quoteLiteral(label)}::${labelType(file)}`).join(', ')}][${predicted}::BIGINT + 1]`;
-}
-
-/** The columns of a prediction, over the value or the number of its class, and the probabilities of the classes. */
-export function predictionSql(file: ModelFile, predicted: string, chance: (k: number) => string): { name: string; sql: string }[] {
-  const { classes, target } = file.model;
-  const own = [{ name: `predicted_${target}`, sql: predictedAs(file, predicted) }];
-  if (classes === null) return own;
-  const list = classes.map((label, k) => `{'label': ${quoteLiteral(label)}::${labelType(file)}, 'prob': ${chance(k)}}`);
-  return [...own, { name: `predicted_${target}_probs`, sql: `[${list.join(', ')}]` }];
-}
-
-/** The number of the class of each row. */
-export function classCodes(answers: Float64Array, width: number, threshold: number): Float64Array {
-  const codes = new Float64Array(answers.length / width);
-  for (let row = 0; row < codes.length; row++) codes[row] = decide(answers, row * width, width, threshold);
-  return codes;
 }
 
 async function predictRows(asked: Asked): Promise<void> {
@@ -161,69 +179,17 @@ async function predictRows(asked: Asked): Promise<void> {
   );
 }
 
-function predictionColumns(file: ModelFile, answers: Float64Array, threshold: number): AppendColumn[] {
+function predictionColumns(file: ModelFile, answers: Float64Array, threshold: number): ArrayColumn[] {
   const { classes } = file.model;
   if (classes === null) return [{ name: 'predicted', kind: 'number', values: answers }];
   const width = classes.length;
   const codes = classCodes(answers, width, threshold);
-  const chances = classes.map((_, k): AppendColumn => {
+  const chances = classes.map((_, k): ArrayColumn => {
     const values = new Float64Array(codes.length);
     for (let row = 0; row < values.length; row++) values[row] = answers[row * width + k]!;
     return { name: `p${k}`, kind: 'number', values };
   });
   return [{ name: 'predicted', kind: 'number', values: codes }, ...chances];
-}
-
-/** The score that is explained: of the value, of the second of two classes, or of the predicted one of more. Scores of classes are log-odds. */
-async function explainRows(asked: Asked): Promise<void> {
-  const { file, reader, as } = asked;
-  const { target, classes } = file.model;
-  const threshold = thresholdOf(asked);
-  const top = Number(asked.call.settings['top_k_features'] ?? 5);
-  if (!(top >= 1)) misfit(asked, 'top_k_features must be at least 1');
-  const model = trainedModel(asked);
-  const answers = `${as}_p`;
-  const told = (block: Scored | null, outputs: readonly Explanation[]): AppendColumn[] => {
-    const codes = block === null ? new Float64Array(0) : classCodes(block.answers, block.width, threshold);
-    const rows = [...codes.keys()];
-    const scoreOf = (row: number) => (outputs.length === 1 ? outputs[0]! : outputs[codes[row]!]!);
-    const moved = (row: number): Weights =>
-      scoreOf(row).columns.map((column) => ({ feature: column.name, attribution: (column.values as Float64Array)[row]! }));
-    const attributions = rows.map(moved);
-    const sum = (of: Weights) => of.reduce((total, { attribution }) => total + attribution, 0);
-    const numbers = (column: string, of: (row: number) => number): AppendColumn => ({
-      name: column,
-      kind: 'number',
-      values: Float64Array.from(rows, of),
-    });
-    return [
-      numbers('predicted', (row) => (classes === null ? block!.answers[row]! : codes[row]!)),
-      numbers('probability', (row) => (classes === null ? Number.NaN : block!.answers[row * block!.width + codes[row]!]!)),
-      {
-        name: 'moved',
-        kind: 'weights',
-        values: attributions.map((of) => [...of].sort((a, b) => Math.abs(b.attribution) - Math.abs(a.attribution)).slice(0, top)),
-      },
-      numbers('base', (row) => scoreOf(row).base),
-      numbers('score', (row) => scoreOf(row).base + sum(attributions[row]!)),
-    ];
-  };
-  await reader.append(answers, told(null, []));
-  for await (const block of scoredInput(asked, false, EXPLAINED_BLOCK))
-    await reader.append(answers, told(block, await explained(model, asked.workshop.features(file, block.inputs), asked.pause)));
-  const own = {
-    predicted: `predicted_${target}`,
-    probability: 'probability',
-    moved: 'top_feature_attributions',
-    base: 'baseline_prediction_value',
-    score: 'prediction_value',
-  };
-  const shown = Object.entries(own).map(
-    ([column, shownAs]) => `${column === 'predicted' ? predictedAs(file) : `p.${column}`} AS ${name(shownAs)}`,
-  );
-  await reader.own(
-    `CREATE TEMP VIEW ${name(as)} AS SELECT ${shown.join(', ')}${beside(asked, Object.values(own))} FROM ${name(asked.input!.table)} t POSITIONAL JOIN ${name(answers)} p`,
-  );
 }
 
 /** Answers beside the truth for all rows of the input whose label is known. */
@@ -321,7 +287,7 @@ async function confusionMatrix(asked: Asked): Promise<void> {
   const threshold = thresholdOf(asked);
   const table = asked.input === null ? reportedConfusion(asked, threshold) : confusion(await judged(asked), threshold);
   const counts = labelsOf(asked.file).map(
-    (label, k): AppendColumn => ({ name: label, kind: 'number', values: Float64Array.from(table, (row) => row[k]!) }),
+    (label, k): ArrayColumn => ({ name: label, kind: 'number', values: Float64Array.from(table, (row) => row[k]!) }),
   );
   await asked.reader.append(asked.as, [{ name: 'expected_label', kind: 'text', values: labelsOf(asked.file) }, ...counts]);
 }
@@ -333,7 +299,7 @@ async function rocCurve(asked: Asked): Promise<void> {
   if (wrong !== undefined) misfit(asked, `the threshold ${wrong} is not from 0 to 1`);
   const wanted = numbers ?? HUNDREDTHS;
   const points = asked.input === null ? wanted.map((threshold) => reportedPoint(asked, threshold)) : rocPoints(await judged(asked), wanted);
-  const column = (as: string, of: (point: (typeof points)[number]) => number): AppendColumn => ({
+  const column = (as: string, of: (point: (typeof points)[number]) => number): ArrayColumn => ({
     name: as,
     kind: 'number',
     values: Float64Array.from(points, of),
@@ -353,7 +319,7 @@ async function rocCurve(asked: Asked): Promise<void> {
 async function tell(
   asked: Asked,
   columns: Readonly<Record<string, readonly (string | null)[] | readonly (number | null)[]>>,
-  kinds: Readonly<Record<string, AppendColumn['kind']>>,
+  kinds: Readonly<Record<string, ArrayColumn['kind']>>,
   shown?: string,
   more = '',
 ): Promise<void> {
@@ -361,7 +327,7 @@ async function tell(
   const rows = shown === undefined ? as : `${as}_r`;
   await reader.append(
     rows,
-    Object.entries(columns).map(([column, values]): AppendColumn => {
+    Object.entries(columns).map(([column, values]): ArrayColumn => {
       if (kinds[column] === 'text') return { name: column, kind: 'text', values: [...(values as readonly (string | null)[])] };
       return {
         name: column,

@@ -6,15 +6,18 @@
  */
 import { createHash } from 'node:crypto';
 import { type Column, fail, type ModelCalls, type UsedModel } from '#core';
+import type { ColumnData } from '#learn';
 import { tokens } from '#sql';
 import { type ArrayColumn, name, type Store } from '#store';
 import { beside, misfit } from './asked.ts';
 import { blank, type Call, ctesBefore, findCalls, placeOf, writeInto } from './calls.ts';
 import { clusterSql } from './clusters.ts';
 import { dataOf, selectedInputs } from './columns.ts';
+import { explanationIn } from './explained.ts';
 import { spellFeatures } from './feature-sql.ts';
-import { classCodes, predictionSql, thresholdOf } from './functions.ts';
+import { modelFunctions } from './functions.ts';
 import type { ModelEntry, ModelFile, Version, Workshop } from './model.ts';
+import { classCodes, predictionSql, thresholdOf } from './prediction.ts';
 
 /** CREATE MATERIALIZED VIEW, EXPLAIN CREATE MATERIALIZED VIEW. */
 export function definesView(text: string): boolean {
@@ -37,9 +40,10 @@ export function readable(text: string): string {
 function viewCalls(text: string): ViewCall[] {
   return findCalls(text).map((call) => {
     const refuse = (problem: string): never => fail('MODEL_CALL', { call: `ML.${call.name}`, problem, ...placeOf(text, call.start) });
-    if (call.name !== 'PREDICT') refuse("can't stand in a view, only ML.PREDICT can");
+    const entry = modelFunctions.find((each) => each.name === call.name) ?? refuse('is no function of models');
+    if (entry.outOfViews !== undefined) refuse(`can't stand in a view: ${entry.outOfViews}`);
     if (call.numbers !== null) refuse('takes no array');
-    const unknown = Object.keys(call.settings).find((setting) => setting !== 'threshold');
+    const unknown = Object.keys(call.settings).find((setting) => !entry.settings.includes(setting));
     if (unknown !== undefined) refuse(`has no setting "${unknown}"`);
     return { ...call, input: call.input ?? refuse('needs a TABLE name or a query in parentheses') };
   });
@@ -76,6 +80,13 @@ function originIn(stretches: readonly Stretch[], index: number): number | null {
   return null;
 }
 
+interface Answered {
+  readonly width: number;
+  /** [rows × width], of the model's answers to the columns. */
+  readonly numbers: (opened: ModelFile, answers: Float64Array, columns: readonly ColumnData[], threshold: number) => Float64Array;
+  readonly columns: (number: (k: number) => string) => { readonly name: string; readonly sql: string }[];
+}
+
 /** An item of a SELECT list without its name; null where the tokens don't tell what is its name. */
 function expressionIn(item: string): string | null {
   const own = tokens(item).filter(({ kind }) => kind !== 'space' && kind !== 'comment');
@@ -87,7 +98,7 @@ function expressionIn(item: string): string | null {
 
 export function openModelCalls(input: {
   readonly store: Pick<Store, 'rows' | 'addFunction'>;
-  readonly workshop: Pick<Workshop, 'open' | 'answerer'>;
+  readonly workshop: Pick<Workshop, 'open' | 'answerer' | 'features'>;
   /** MODEL_UNKNOWN. */
   readonly find: (spelled: string) => { entry: ModelEntry; version: Version };
 }): ModelCalls {
@@ -151,34 +162,51 @@ export function openModelCalls(input: {
     const inputs = selected.map((each) => each.input);
     const kinds = selected.map(({ as }) => as);
     const named = (block: readonly ArrayColumn[]) => block.map((column, k) => ({ ...column, name: inputs[k]!.name }));
+    const empty = dataOf({ columns: named(kinds.map((kind) => noRows[kind])) }, inputs);
     // A column that is absent is told here, not by the first row.
-    workshop.answerer(file)(dataOf({ columns: named(kinds.map((kind) => noRows[kind])) }, inputs));
+    workshop.answerer(file)(empty);
+    const { width, numbers, columns: made } = answeredBy(call, file, empty);
     const scores = `ml_${createHash('sha256')
-      .update(JSON.stringify([model, hash, inputs, kinds]))
+      .update(JSON.stringify([call.name, model, hash, inputs, kinds]))
       .digest('hex')
       .slice(0, 20)}`;
-    const counts = file.model.format === 'clusters' || file.model.classes === null;
-    const width = (file.model.classes?.length ?? 1) + (counts ? 0 : 1);
     store.addFunction({
       name: scores,
       takes: ['number', ...kinds],
       width,
       answer([given, ...block]) {
         // Opened for each block, so that a model that nothing calls any more leaves memory like any other.
-        const answers = workshop.answerer(open())(dataOf({ columns: named(block) }, inputs));
-        return counts ? answers : withCodes(answers, width - 1, (given as ArrayColumn & { kind: 'number' }).values[0]!);
+        const opened = open();
+        const columns = dataOf({ columns: named(block) }, inputs);
+        return numbers(opened, workshop.answerer(opened)(columns), columns, (given as ArrayColumn & { kind: 'number' }).values[0]!);
       },
     });
-    const scored = (k: number) => `_scored[${k + 1}]`;
-    const made = file.model.format === 'clusters' ? clusterSql(width, scored) : predictionSql(file, scored(0), (k) => scored(k + 1));
+    const list = made((k) => `_scored[${k + 1}]`);
     const parameters = selected.map(({ sql, as }) => (as === 'text' ? sql : `coalesce(${sql}, 'NaN'::DOUBLE)`));
-    const list = made.map((column) => `${column.sql} AS ${name(column.name)}`).join(', ');
     const own = [...names, '_scored'];
     const besides = beside({ input: { columns: [...columns, ...own.map((each) => ({ name: each, type: '' }))] } }, [
       ...own,
-      ...made.map((column) => column.name),
+      ...list.map((column) => column.name),
     ]);
-    return `(SELECT ${list}${besides} FROM (SELECT t.*, ${scores}(${[`${threshold}::DOUBLE`, ...parameters].join(', ')}) AS _scored FROM (${query}\n) AS t) AS t)`;
+    return `(SELECT ${list.map((column) => `${column.sql} AS ${name(column.name)}`).join(', ')}${besides} FROM (SELECT t.*, ${scores}(${[`${threshold}::DOUBLE`, ...parameters].join(', ')}) AS _scored FROM (${query}\n) AS t) AS t)`;
+  }
+
+  /** The numbers of a row, and the columns that are made of them. */
+  function answeredBy(call: ViewCall, file: ModelFile, empty: readonly ColumnData[]): Answered {
+    if (call.name === 'EXPLAIN_PREDICT') {
+      const { numbers, ...explanation } = explanationIn({ call, file }, workshop.features(file, empty));
+      return {
+        ...explanation,
+        numbers: (opened, answers, columns, threshold) => numbers(opened, answers, workshop.features(opened, columns), threshold),
+      };
+    }
+    const classes = file.model.classes?.length ?? 1;
+    if (file.model.format === 'clusters') {
+      return { width: classes, numbers: (_, answers) => answers, columns: (number) => clusterSql(classes, number) };
+    }
+    const columns = (number: (k: number) => string) => predictionSql(file, number(0), (k) => number(k + 1));
+    if (file.model.classes === null) return { width: 1, numbers: (_, answers) => answers, columns };
+    return { width: classes + 1, numbers: (_, answers, _columns, threshold) => withCodes(answers, classes, threshold), columns };
   }
 
   return {

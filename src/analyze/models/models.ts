@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { asMillraceError, type Column, fail, type MillraceError, type ModelCalls } from '#core';
 import type { Progress } from '#learn';
 import { type AlterModelStatement, type CreateModelStatement, type DropModelStatement, type FeatureCall, tokens } from '#sql';
-import { type AppendColumn, name as quote, type Reader, type Store, type Values } from '#store';
+import { type ArrayColumn, name as quote, type Reader, type Store, type Values } from '#store';
 import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts';
 import { expressionOf, inputsOf } from './columns.ts';
 import { openModelCalls } from './inline.ts';
@@ -347,7 +347,7 @@ async function answersInSql(reader: Reader, file: ModelFile, answerer: Workshop[
   const table = 'golden';
   await reader.append(
     table,
-    file.inputs.map(({ name, kind }): AppendColumn => {
+    file.inputs.map(({ name, kind }): ArrayColumn => {
       if (kind === 'text') return { name, kind, values: rows.map((row) => row[name] as string | null) };
       return { name, kind: 'number', values: Float64Array.from(rows, (row) => (row[name] as number | null) ?? Number.NaN) };
     }),
