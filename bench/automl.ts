@@ -231,7 +231,11 @@ function peer(who: Peer, task: Task, data: Divided, seconds: number): Result | n
     const column = data.learn.find((c) => c.name === task.target)!;
     const learned = readTarget({ target: task.target, task: data.target.task }, column, readColumn(column));
     const values = classes === null ? learned.values : learned.values.map((code) => classes.indexOf(learned.classes![code]!));
-    const encoders = fitEncoders(used(data.learn).map(readColumn), used(data.learn), outcomeOf(values, classes));
+    const encoders = fitEncoders(
+      used(data.learn).map((column) => readColumn(column)),
+      used(data.learn),
+      outcomeOf(values, classes),
+    );
     const [learn, test] = [data.learn, data.test].map((side) => encode(encoders, used(side)).features);
     write(
       'learn',

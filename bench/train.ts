@@ -66,7 +66,11 @@ function taskOf(name: string, columns: readonly ColumnData[], target: string, ig
   const at = columns.findIndex((c) => c.name === target);
   const known = readTarget({ target }, columns[at]!, readColumn(columns[at]!));
   const used = columns.filter((c) => c.name !== target && !ignore.includes(c.name));
-  const encoders = fitEncoders(used.map(readColumn), takeRows(used, known.rows), { values: known.values, outputs: 1 });
+  const encoders = fitEncoders(
+    used.map((column) => readColumn(column)),
+    takeRows(used, known.rows),
+    { values: known.values, outputs: 1 },
+  );
   const { features } = encode(encoders, takeRows(used, known.rows));
   return taskFrom(name, known.task === 'regression' ? 'squared' : 'logistic', features, known.values);
 }

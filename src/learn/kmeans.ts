@@ -9,6 +9,8 @@ import { type Reading, readColumn } from './read.ts';
 export interface ClusterOptions {
   /** Number of clusters, 2–100; left out: the one of 2–10 with the greatest silhouette on a sample. */
   readonly clusters?: number;
+  /** Columns whose texts are categories, also where each is a number or a date. */
+  readonly categories?: readonly string[];
   /** Columns not to look at. */
   readonly ignore?: readonly string[];
   readonly seed?: number;
@@ -46,12 +48,12 @@ const MOST_STEPS = 100;
  */
 export function cluster(columns: readonly ColumnData[], options: ClusterOptions = {}): Clusters {
   const rows = checkColumns(columns);
-  const { clusters, ignore = [], seed = 1 } = options;
+  const { clusters, categories = [], ignore = [], seed = 1 } = options;
   if (clusters !== undefined && !(Number.isInteger(clusters) && clusters >= 2 && clusters <= MOST_CLUSTERS))
     fail('LEARN_PLAN', { option: 'clusters', value: String(clusters), expected: `a whole number from 2 to ${MOST_CLUSTERS}` });
   const least = Math.max(LEAST_ROWS, clusters ?? 0);
   if (rows < least) fail('LEARN_ROWS', { target: 'row', rows, least });
-  const readings = columns.map(readColumn);
+  const readings = columns.map((column) => readColumn(column, categories.includes(column.name)));
   const outcome = { values: new Float64Array(rows), outputs: 1 };
   const looked = columns.map(({ name }, at) => !ignore.includes(name) && readings[at]!.role !== 'text');
   const encoders = fitEncoders(

@@ -20,6 +20,8 @@ export interface Plan {
    * world in which rows weigh so; figures in the report stay those of real rows. Not with `money`, whose threshold needs honest probabilities.
    */
   readonly classWeights?: 'balanced' | Readonly<Record<string, number>>;
+  /** Columns whose texts are categories, also where each is a number or a date. */
+  readonly categories?: readonly string[];
   /** Columns not to learn from. */
   readonly ignore?: readonly string[];
   /**

@@ -19,8 +19,11 @@ const LEAST_ROWS_FOR_ID = 50;
 
 const ID_NAME = /(^|[_\s-])(id|uuid|guid|key|index|rowid)$|[a-z](Id|ID)$/i;
 
-/** Reads all values of a column once and decides its role. Numbers and dates that stand in text (blanks among them) are seen as such. */
-export function readColumn(column: ColumnData): Reading {
+/**
+ * Reads all values of a column once and decides its role. Numbers and dates that stand in text (blanks among them) are seen as such, unless
+ * `isCategory`.
+ */
+export function readColumn(column: ColumnData, isCategory = false): Reading {
   const distinct = new Set<Cell>();
   let missing = 0;
   for (let i = 0; i < column.values.length; i++) {
@@ -29,7 +32,7 @@ export function readColumn(column: ColumnData): Reading {
     else distinct.add(value);
   }
   const found = { name: column.name, rows: column.values.length, missing, distinct: distinct.size };
-  const { role, why } = roleOf(column, found, distinct);
+  const { role, why } = roleOf(column, found, distinct, isCategory);
   return { ...found, role, why };
 }
 
@@ -41,9 +44,10 @@ export function known(value: Cell): Cell {
 
 type Verdict = { readonly role: Role; readonly why: string | null };
 
-function roleOf(column: ColumnData, found: Omit<Reading, 'role' | 'why'>, distinct: ReadonlySet<Cell>): Verdict {
+function roleOf(column: ColumnData, found: Omit<Reading, 'role' | 'why'>, distinct: ReadonlySet<Cell>, isCategory: boolean): Verdict {
   if (distinct.size === 0) return { role: 'empty', why: 'all values are missing' };
   if (distinct.size === 1 && found.missing === 0) return { role: 'constant', why: 'all values are the same' };
+  if (isCategory) return { role: 'category', why: 'it is made as one' };
   if (column.kind === 'time') return { role: 'time', why: null };
   if (column.kind === 'number') return numberRole(found, distinct as ReadonlySet<number>);
   return textRole(found, distinct as ReadonlySet<string>);

@@ -14,11 +14,11 @@ import {
   type TrainingOrder,
 } from '#analyze';
 import { asMillraceError, type Bytes, type ErrorBody, fail } from '#core';
-import { assign, type ColumnData, cluster, lendHelpers, type Model, type Plan, type Progress, train } from '#learn';
+import { assign, type ClusterOptions, type ColumnData, cluster, lendHelpers, type Model, type Plan, type Progress, train } from '#learn';
 import { startPool } from '#run';
 import { readParquetArrays } from '#store';
 import { readBelow } from './models/exports.ts';
-import { fitFeatures, withFeatures } from './models/features.ts';
+import { fitFeatures, makesCategories, withFeatures } from './models/features.ts';
 import { writeAside } from './models/file.ts';
 import { recordGolden } from './models/golden.ts';
 import { bring } from './models/onnx/brought.ts';
@@ -57,7 +57,11 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
   const columns = order.columns.map((input, k): ColumnData => ({ ...block.columns[k]!, kind: input.kind, name: input.name }) as ColumnData);
   const features = fitFeatures(order.features, columns);
   const learned = withFeatures(features, columns).filter(({ name }) => features.some(({ as }) => as === name) || !order.raw.includes(name));
-  const model = order.clustering === null ? await trained(order.plan, learned, stop.signal) : clustered(order.clustering, learned);
+  const categories = features.filter(({ does }) => makesCategories(does)).map(({ as }) => as);
+  const model =
+    order.clustering === null
+      ? await trained({ ...order.plan, categories }, learned, stop.signal)
+      : clustered({ ...order.clustering, categories }, learned);
   const { encoders } = model.format === 'clusters' ? model.clusters : model;
   const read = new Set(encoders.map(({ column }) => column));
   const made = features.filter(({ as }) => read.has(as));
@@ -95,7 +99,7 @@ function trained(plan: Plan, columns: readonly ColumnData[], stop: AbortSignal):
   return train(plan, columns, tell, stop);
 }
 
-function clustered(order: NonNullable<TrainingOrder['clustering']>, columns: readonly ColumnData[]): ClusterModel {
+function clustered(order: ClusterOptions, columns: readonly ColumnData[]): ClusterModel {
   const clusters = cluster(columns, order);
   const figures = clusterFigures(clusters, distancesWithin(assign(clusters, columns), clusters.sizes.length));
   const head = { format: 'clusters', task: 'clustering', target: 'centroid_id', targetKind: 'number', report: null } as const;

@@ -77,7 +77,11 @@ function realRows(path: string, separator: string | RegExp, header: string[] | n
     positive === undefined ? Number(v) : v === positive ? 1 : 0,
   );
   const used = table.filter((c) => c !== answer);
-  const encoders = fitEncoders(used.map(readColumn), used, { values: targets, outputs: 1 });
+  const encoders = fitEncoders(
+    used.map((column) => readColumn(column)),
+    used,
+    { values: targets, outputs: 1 },
+  );
   return { features: encode(encoders, used).features, targets, weights: new Float64Array(targets.length).fill(1) };
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { openModelServer } from '../../src/platform/models/serve.ts';
-import { type House, openHouse, type Row, refused, VISITORS } from './fixture.ts';
+import { fileOf, type House, openHouse, type Row, refused, VISITORS } from './fixture.ts';
 
 let house: House;
 const ask: House['ask'] = (sql, more) => house.ask(sql, more);
@@ -86,6 +86,35 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
     });
     await assert.rejects(server.predict('made', [{ nothing: 1 }], false), refused('MODEL_INPUT'));
     await assert.rejects(server.predict('made', [{ pages: [1] }], false), refused('MODEL_INPUT', { column: 'pages' }));
+  });
+
+  test('levels that are numbers, and joined numbers, are categories all the same: another one is no error, and ONNX has them', async () => {
+    await ask(
+      made(
+        `ML.LABEL_ENCODER(member) OVER () AS flag, ML.ONE_HOT_ENCODER(round, 'none', 3) OVER () AS few, ML.FEATURE_CROSS(STRUCT(round)) AS one, pages`,
+      ).replace('FROM visitors', 'FROM (SELECT *, (id % 5)::VARCHAR AS round FROM visitors)'),
+    );
+    const { model } = fileOf(house, 'main.made', house.told().find(({ name }) => name === 'main.made')!.versions[0]!.version);
+    assert.ok(model.format === 'millrace-model');
+    assert.deepEqual(model.encoders.flatMap(({ column, kind }) => (column === 'pages' ? [] : [`${column} ${kind}`])).sort(), [
+      'few category',
+      'flag category',
+      'one category',
+    ]);
+    const server = openModelServer(house.dataPath, (thrown) => assert.fail(String(thrown)));
+    server.update(house.told());
+    const { predictions } = await server.predict('made', [{ member: 7, round: '12', pages: 3 }], false);
+    assert.equal(predictions.length, 1);
+    await server.exported('made', 'onnx');
+    // Texts that are filled and are numbers stay numbers, which the graph can't make of them.
+    await ask(
+      made(`ML.IMPUTER(round, 'most_frequent') OVER () AS filled, pages`).replace(
+        'FROM visitors',
+        `FROM (SELECT *, (id % 5)::VARCHAR AS round FROM visitors)`,
+      ),
+    );
+    server.update(house.told());
+    await assert.rejects(server.exported('made', 'onnx'), refused('MODEL_EXPORT'));
   });
 
   for (const [call, code] of [

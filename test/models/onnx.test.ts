@@ -335,6 +335,23 @@ describe('ONNX in SQL', { timeout: 120_000 }, () => {
     assert.ok(row!['n'] === 4000 && row!['worst'] < 1e-12 && row!['other'] === 0, JSON.stringify(row));
   });
 
+  test('an exported model whose classes are numbers or flags comes back with its classes', async () => {
+    for (const [name, label] of [
+      ['flags', 'member'],
+      ['numbers', 'member::INTEGER + 3'],
+    ]) {
+      await ask(
+        `CREATE MODEL ${name} OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 5, input_label_cols = ['y']) AS SELECT pages, source, ${label} AS y FROM visitors`,
+      );
+      await ask(`EXPORT MODEL ${name} OPTIONS(uri = '${name}.onnx')`);
+      await ask(`CREATE MODEL ${name}_again OPTIONS(model_type = 'ONNX', model_path = '${name}.onnx', input_label_cols = ['y'])`);
+      const [row] = await ask(`SELECT count(*) AS n, max(abs(a.predicted_y_probs[2].prob - b.predicted_y_probs[2].prob)) AS worst,
+          count(*) FILTER (a.predicted_y::INTEGER <> b.predicted_y) AS other
+        FROM ML.PREDICT(MODEL ${name}, TABLE visitors) a JOIN ML.PREDICT(MODEL ${name}_again, (SELECT id, pages, coalesce(source, '') AS source FROM visitors)) b USING (id)`);
+      assert.ok(row!['n'] === 4000 && row!['worst'] < 1e-12 && row!['other'] === 0, JSON.stringify(row));
+    }
+  });
+
   test('a pipeline of scikit-learn is evaluated like a trained model; what only training knows is refused', async () => {
     await ask(`CREATE MODEL pipe OPTIONS(model_type = 'ONNX', model_path = 'sklearn-pipeline.onnx', input_label_cols = ['bought'])`);
     await ask(

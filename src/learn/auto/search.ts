@@ -136,7 +136,7 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
 function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
   checkPlan(plan);
   checkColumns(columns);
-  const readings = columns.map(readColumn);
+  const readings = columns.map((column) => readColumn(column, plan.categories?.includes(column.name)));
   const at = columns.findIndex((c) => c.name === plan.target);
   if (at < 0) fail('LEARN_TARGET', { target: plan.target, problem: `is not in the training table${insteadOf(columns, readings)}` });
   const target = readTarget(plan, columns[at]!, readings[at]!);

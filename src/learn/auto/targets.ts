@@ -19,7 +19,7 @@ const MOST_CLASSES = 20;
  */
 export function targetCandidates(
   columns: readonly ColumnData[],
-  readings: readonly Reading[] = columns.map(readColumn),
+  readings: readonly Reading[] = columns.map((column) => readColumn(column)),
 ): TargetCandidate[] {
   const found = readings.flatMap((reading, at) => {
     const candidate = candidateOf(reading);

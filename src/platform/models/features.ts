@@ -117,6 +117,9 @@ export function fitFeatures(calls: readonly FeatureCall[], columns: readonly Col
   });
 }
 
+/** Whether its values are categories, however they are spelled: bins, levels and joined texts. */
+export const makesCategories = ({ kind }: Feature['does']): boolean => kind === 'bucket' || kind === 'keep' || kind === 'cross';
+
 /** The value of a feature, from the values of its columns. */
 export function featureValue({ does }: Feature, cells: readonly Cell[]): Cell {
   const cell = cells[0] ?? null;

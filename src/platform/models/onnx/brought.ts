@@ -95,10 +95,12 @@ function headOf(
 ): Pick<BroughtModel, 'task' | 'targetKind' | 'classes' | 'answers'> {
   const outputs = graph.outputs.map(({ name }) => ({ name, tensor: values[name]! }));
   const fits = (tensor: Tensor) => tensor.dims[0] === rows && tensor.dims.length <= 2;
-  const scores = outputs.find(({ tensor }) => fits(tensor) && (tensor.type === 'float' || tensor.type === 'double'));
-  if (scores === undefined) return refuse('none of its outputs is a number for each row');
+  const numbers = outputs.filter(({ tensor }) => fits(tensor) && (tensor.type === 'float' || tensor.type === 'double'));
+  // Labels may be doubles too: probabilities are wider than they are.
+  const wide = numbers.find(({ tensor }) => tensor.values.length > rows);
+  const scores = wide ?? numbers[0] ?? refuse('none of its outputs is a number for each row');
   const width = scores.tensor.values.length / rows;
-  const labels = outputs.find(({ tensor }) => fits(tensor) && (tensor.type === 'string' || tensor.type === 'int64'));
+  const labels = outputs.find(({ name, tensor }) => fits(tensor) && name !== scores.name && tensor.values.length === rows);
   const classes = said ?? (width > 1 ? classesIn(graph, width) : null);
   if (classes === null) {
     if (width !== 1) refuse(`it answers ${width} numbers for each row; name them in classes`);
@@ -106,7 +108,7 @@ function headOf(
   }
   if (width !== classes.length && !(width === 1 && classes.length === 2))
     refuse(`it answers ${width} numbers for ${classes.length} classes`);
-  const whole = labels?.tensor.type === 'int64' && classes.every((label) => /^-?\d+$/.test(label));
+  const whole = labels !== undefined && labels.tensor.type !== 'string' && classes.every((label) => /^-?\d+$/.test(label));
   return { task: 'classification', targetKind: whole ? 'number' : 'text', classes, answers: scores.name };
 }
 

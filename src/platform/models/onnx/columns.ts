@@ -26,6 +26,10 @@ export function featureProblem(file: ModelFile, { as, columns, does }: Feature):
   const read = columns.map((name) => inputFor(file, name));
   const texts = read.filter(({ type }) => type === 'string').map(({ name }) => name);
   const worded = texts[0];
+  const encoder = encoderOf(file, as);
+  const isNumber = does.kind === 'scale' || (does.kind === 'fill' && worded === undefined);
+  if (!isNumber && (encoder?.kind === 'number' || encoder?.kind === 'time'))
+    return `its TRANSFORM makes texts in "${as}" that are read as numbers`;
   if (worded !== undefined && (does.kind === 'scale' || does.kind === 'bucket'))
     return `its TRANSFORM reads numbers from the texts of "${worded}"`;
   // Blanks are cut before the graph reads a text, and '' is missing there; here a feature sees both.
@@ -34,7 +38,7 @@ export function featureProblem(file: ModelFile, { as, columns, does }: Feature):
     [...known, ...file.golden.rows.map((row) => row[name])].some((text) => typeof text === 'string' && !isSeen(text)),
   );
   if (unseen !== undefined) return `the column "${unseen}" has texts that are empty or have blanks around them`;
-  return does.kind === 'cross' && isLookedAt(file, as) ? crossProblem(file, as, read) : null;
+  return does.kind === 'cross' && encoder !== undefined ? crossProblem(file, as, read) : null;
 }
 
 function crossProblem(file: ModelFile, as: string, columns: readonly OnnxInput[]): string | null {
@@ -52,7 +56,6 @@ const MOST_SPLITS = 100_000;
 
 const encoderOf = ({ model }: ModelFile, as: string) =>
   model.format === 'millrace-model' ? model.encoders.find(({ column }) => column === as) : undefined;
-const isLookedAt = (file: ModelFile, as: string): boolean => encoderOf(file, as) !== undefined;
 
 /** The joined texts that the model tells apart; none where it reads them otherwise. */
 function joinedLevels(file: ModelFile, as: string): readonly string[] {
