@@ -576,6 +576,8 @@ export interface ModelAnswer {
   }[];
   /** How it was made and how good it is. */
   report: ModelReport | null;
+  /** Of KMEANS: its clusters in order, with how many of the training rows each has. */
+  clusters: readonly { rows: number }[] | null;
 }
 
 /** The parts of a training report that are shown; docs/learn.md describes all. */

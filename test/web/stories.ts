@@ -298,6 +298,39 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await sound(story, 'model');
   },
 
+  async clusters(story) {
+    const { visit, look, address, token } = story;
+    const { page } = visit;
+    const words = books[look.language];
+    await page.goto(`${address}/models`);
+    await page.getByRole('link', { name: 'main.kinds' }).click();
+    const clusters = page.locator('.clusters');
+    await clusters.getByRole('heading', { name: words.model_clusters }).waitFor();
+    await clusters.getByRole('row').filter({ hasText: 'channel' }).waitFor();
+    // Every session is in one of them, and each has the mean that its own rows have.
+    const asked = await send(
+      address,
+      'POST',
+      '/v1/query',
+      { authorization: `Bearer ${token}` },
+      {
+        sql: 'SELECT centroid_id, count(*), avg(hits) FROM ML.PREDICT(MODEL kinds, (SELECT hits, channel FROM mart.sessions)) GROUP BY 1 ORDER BY 1',
+      },
+    );
+    const told = asked.json<{ rows: [number, number, number][] }>().rows;
+    const head = (await clusters.locator('thead th').allTextContents()).slice(1);
+    const means = (await clusters.getByRole('row').filter({ hasText: 'hits' }).locator('td').allTextContents()).map(Number);
+    assert.equal(head.length, told.length);
+    for (const [id, count, mean] of told) {
+      assert.ok(head[id - 1]!.includes(count.toLocaleString('en')), `${head[id - 1]} and ${count}`);
+      assert.ok(Math.abs(means[id - 1]! - mean) < 0.01 * mean, `${means[id - 1]} and ${mean}`);
+    }
+    await page.getByRole('button', { name: words.model_predict, exact: true }).click();
+    await page.locator('.predicted').getByText(words.model_cluster.split(' ')[0]!).waitFor();
+    assert.equal(await page.getByRole('button', { name: words.model_compare, exact: true }).count(), 0);
+    await sound(story, 'clusters');
+  },
+
   async admin(story) {
     const { visit, look, address } = story;
     const { page } = visit;
@@ -439,11 +472,15 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
   },
 };
 
-/** What the stories need beside the main job: a model and one that challenges it, trained in a second. */
+/** What the stories need beside the main job: a model and one that challenges it, trained in a second; and clusters in two versions. */
 async function train(address: string, token: string): Promise<void> {
-  for (const more of ['', `, alias = 'challenger', ignore_cols = ['country']`]) {
-    const sql = `CREATE OR REPLACE MODEL main.stays OPTIONS(input_label_cols = ['stays'], model_type = 'LOGISTIC_REG'${more})
-      AS SELECT hits > 1 AS stays, channel, device, country FROM mart.sessions`;
+  const grouped = (more: string) =>
+    `CREATE OR REPLACE MODEL main.kinds OPTIONS(model_type = 'KMEANS', num_clusters = 3${more}) AS SELECT hits, channel FROM mart.sessions`;
+  const statements = ['', `, alias = 'challenger', ignore_cols = ['country']`].map(
+    (more) => `CREATE OR REPLACE MODEL main.stays OPTIONS(input_label_cols = ['stays'], model_type = 'LOGISTIC_REG'${more})
+      AS SELECT hits > 1 AS stays, channel, device, country FROM mart.sessions`,
+  );
+  for (const sql of [...statements, grouped(''), grouped(', seed = 2')]) {
     const made = await send(address, 'POST', '/v1/query', { authorization: `Bearer ${token}` }, { sql });
     assert.equal(made.status, 200, made.text);
   }

@@ -15,7 +15,7 @@ export default function ModelPage({ name, who }: { name: string; who: SessionAns
   const { t, number, ago, instant } = useWords();
   const model = useLive(name, (signal) => call<ModelAnswer>('GET', `/v1/models/${encodeURIComponent(name)}`, { signal }));
   if (model.data === null) return model.error === null ? <Placeholder /> : <Problem trouble={model.error} onRetry={model.refresh} />;
-  const { version, report } = model.data;
+  const { version, report, clusters } = model.data;
   const shown = model.data.model.versions.find((each) => each.version === version)!;
   const at = Date.parse(shown.created);
   return (
@@ -23,12 +23,13 @@ export default function ModelPage({ name, who }: { name: string; who: SessionAns
       title={model.data.model.name}
       lead={
         <>
-          {t('model_predicts', { target: shown.target })} · {t('rows', { n: number(shown.rows) })} · {t('model_version', { n: version })} ·{' '}
-          <span title={instant(at)}>{ago(at)}</span>
+          {clusters === null ? t('model_predicts', { target: shown.target }) : t('model_groups')} · {t('rows', { n: number(shown.rows) })} ·{' '}
+          {t('model_version', { n: version })} · <span title={instant(at)}>{ago(at)}</span>
         </>
       }
     >
       {report !== null && <Scores report={report} />}
+      {clusters !== null && <Clusters model={model.data} clusters={clusters} />}
       <TryIt name={name} model={model.data} />
       {report !== null && <Importance report={report} />}
       {report?.confusion != null && <Confusion name={name} />}
@@ -101,6 +102,96 @@ function Scores({ report }: { report: ModelReport }) {
       )}
     </section>
   );
+}
+
+type Share = { readonly category: string; readonly value: number };
+
+/** A feature's row: what each cluster is like in it, by the cluster's number. */
+interface FeatureRow {
+  readonly feature: string;
+  readonly of: ReadonlyMap<number, { readonly mean: number | null; readonly shares: readonly Share[] }>;
+}
+
+/** The clusters beside each other, feature by feature: a number's mean, or the categories that most of its rows have. */
+function Clusters({ model, clusters }: { model: ModelAnswer; clusters: NonNullable<ModelAnswer['clusters']> }) {
+  const { t, number, share } = useWords();
+  const metricOf = useMetric();
+  const spelled = `${model.model.name}@${model.version}`;
+  const told = useLive(`centroids ${spelled}`, (signal) =>
+    ask({ sql: `SELECT centroid_id, feature, numerical_value, categorical_value FROM ML.CENTROIDS(MODEL ${spelled})` }, signal),
+  );
+  const features = useMemo(() => featureRows(told.data?.rows ?? []), [told.data]);
+  const all = clusters.reduce((sum, { rows }) => sum + rows, 0);
+  const { metrics } = model.model.versions.find((each) => each.version === model.version)!;
+  return (
+    <section className="card clusters">
+      <h2>{t('model_clusters')}</h2>
+      <p className="faint small">{t('model_clusters_lead')}</p>
+      <dl className="figures in-card">
+        {metrics.map(({ metric, value }) => (
+          <div key={metric}>
+            <dt className="faint small" title={metricOf(metric).about}>
+              {metricOf(metric).name}
+            </dt>
+            <dd className="figure">{number(short(value))}</dd>
+          </div>
+        ))}
+      </dl>
+      {told.error !== null && <Problem trouble={told.error} onRetry={told.refresh} compact />}
+      {told.data === null && told.error === null && <Placeholder />}
+      {told.data !== null && (
+        <Sideways label={t('model_clusters')}>
+          <table className="plain">
+            <thead>
+              <tr>
+                <th>{t('model_feature')}</th>
+                {clusters.map(({ rows }, at) => (
+                  // biome-ignore lint/suspicious/noArrayIndexKey: a cluster is its number
+                  <th key={at} className="end">
+                    {t('model_cluster', { n: at + 1 })}
+                    <div className="faint small nowrap">
+                      {t('rows', { n: number(rows) })} · {share(rows / all)}
+                    </div>
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {features.map(({ feature, of }) => (
+                <tr key={feature}>
+                  <th scope="row">{feature}</th>
+                  {clusters.map((_, at) => {
+                    const { mean, shares } = of.get(at + 1) ?? { mean: null, shares: [] };
+                    return (
+                      // biome-ignore lint/suspicious/noArrayIndexKey: a cluster is its number
+                      <td key={at} className="end tabular">
+                        {mean !== null
+                          ? number(short(mean))
+                          : shares.slice(0, 2).map(({ category, value }) => (
+                              <div key={category} className="nowrap">
+                                {category} {share(value)}
+                              </div>
+                            ))}
+                      </td>
+                    );
+                  })}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Sideways>
+      )}
+    </section>
+  );
+}
+
+function featureRows(rows: QueryAnswer['rows']): FeatureRow[] {
+  const found = new Map<string, Map<number, { mean: number | null; shares: readonly Share[] }>>();
+  for (const [cluster, feature, mean, shares] of rows) {
+    const of = found.get(String(feature)) ?? new Map();
+    found.set(String(feature), of.set(Number(cluster), { mean: mean as number | null, shares: shares as readonly Share[] }));
+  }
+  return [...found].map(([feature, of]) => ({ feature, of }));
 }
 
 function Importance({ report }: { report: ModelReport }) {
@@ -280,6 +371,7 @@ function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
   };
   const probabilities = said === null || said instanceof Trouble ? null : (said['probabilities'] as Record<string, number> | undefined);
   const value = said === null || said instanceof Trouble ? null : Object.entries(said).find(([key]) => key.startsWith('predicted_'))?.[1];
+  const cluster = said === null || said instanceof Trouble ? undefined : said['centroid_id'];
   return (
     <section className="card">
       <h2>{t('model_try')}</h2>
@@ -304,7 +396,12 @@ function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
         <div className="try-row">
           <Button type="submit">{t('model_predict')}</Button>
           {said instanceof Trouble && <Problem trouble={said} compact />}
-          {value !== null && (
+          {cluster !== undefined && (
+            <p role="status" className="predicted">
+              <strong className="figure">{t('model_cluster', { n: Number(cluster) })}</strong>
+            </p>
+          )}
+          {value !== null && value !== undefined && (
             <p role="status" className="predicted">
               <strong className="figure">{typeof value === 'number' ? number(short(value)) : String(value)}</strong>{' '}
               {probabilities !== undefined && probabilities !== null && (
@@ -421,9 +518,11 @@ function Registry({ model, who, onChange }: { model: ModelAnswer; who: SessionAn
               </div>
               {aliases['champion'] !== version && (
                 <div className="item-actions">
-                  <Button variant="default" onClick={() => compare(version)}>
-                    {t('model_compare')}
-                  </Button>
+                  {model.clusters === null && (
+                    <Button variant="default" onClick={() => compare(version)}>
+                      {t('model_compare')}
+                    </Button>
+                  )}
                   {who.role !== 'viewer' && (
                     <Button variant="default" onClick={() => promote(version)}>
                       {t('model_promote')}

@@ -53,7 +53,7 @@ export default function Models({ who }: { who: SessionAnswer }) {
             <li key={name}>
               <Link href={`/models/${encodeURIComponent(name)}`} className="card card-link">
                 <h2>{name}</h2>
-                <p className="faint">{t('model_predicts', { target: shown.target })}</p>
+                <p className="faint">{shown.task === 'clustering' ? t('model_groups') : t('model_predicts', { target: shown.target })}</p>
                 <p className="tabular">
                   {shown.metrics
                     .slice(0, 3)

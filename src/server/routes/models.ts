@@ -25,7 +25,8 @@ export function modelRoutes(app: FastifyInstance, front: Front): void {
 
   app.get<Named>('/v1/models/:name', { config: { action: 'catalog' } }, async (request): Promise<ModelAnswer> => {
     const { entry, file, version } = front.models.file(request.params.name);
-    return { model: entry, version, inputs: file.inputs, profile: file.profile, report: file.model.report };
+    const clusters = file.model.format === 'clusters' ? file.model.clusters.sizes.map((rows) => ({ rows })) : null;
+    return { model: entry, version, inputs: file.inputs, profile: file.profile, report: file.model.report, clusters };
   });
 
   app.post<Named>(
