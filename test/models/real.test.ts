@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -130,6 +132,35 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
       SELECT bought, ntile(10) OVER (ORDER BY predicted_bought_probs[2].prob DESC) AS decile FROM ML.PREDICT(MODEL propensity, TABLE sessions))`);
     assert.ok(ranked!['top'] > 3 * ranked!['all'], JSON.stringify(ranked));
     await bothWays('propensity', 'SELECT * FROM sessions LIMIT 300', 'bought');
+  });
+
+  test('uci-online-retail: who buys no more and what a customer spends next month, from SQL; both hold in a month that came later', async () => {
+    await load('retail', unpacked('uci-online-retail/online_retail.csv.gz'));
+    await sql(`CREATE TABLE months AS
+      WITH line AS (SELECT CustomerID AS customer, InvoiceNo AS invoice, InvoiceDate AS sold, Quantity * UnitPrice AS amount, Country AS country
+          FROM retail WHERE CustomerID IS NOT NULL),
+        month AS (SELECT (DATE '2011-06-01' + to_months(m::INTEGER))::DATE AS month FROM range(6) t(m))
+      SELECT month, customer, any_value(country) AS country, count(DISTINCT invoice) FILTER (sold < month) AS orders, date_diff('day', min(sold), month) AS age,
+        date_diff('day', max(sold) FILTER (sold < month), month) AS recency, coalesce(sum(amount) FILTER (sold < month), 0) AS spent,
+        coalesce(sum(amount) FILTER (sold < month AND sold >= month - INTERVAL 30 DAY), 0) AS spent_lately,
+        coalesce(sum(amount) FILTER (sold >= month AND sold < month + INTERVAL 1 MONTH), 0) AS value,
+        count(*) FILTER (sold >= month AND sold < month + INTERVAL 1 MONTH) = 0 AS gone
+      FROM month, line GROUP BY month, customer HAVING min(sold) < month`);
+    const train = (label: string, type: string, other: string) =>
+      sql(`CREATE MODEL next_${label} OPTIONS(model_type = 'BOOSTED_TREE_${type}', input_label_cols = ['${label}'])
+        AS SELECT * EXCLUDE (month, customer, ${other}) FROM months WHERE month < '2011-11-01'`);
+    await train('value', 'REGRESSOR', 'gone');
+    await train('gone', 'CLASSIFIER', 'value');
+    const later = `(SELECT * FROM months WHERE month = '2011-11-01')`;
+    const [churn] = await sql(`SELECT roc_auc FROM ML.EVALUATE(MODEL next_gone, ${later})`);
+    assert.ok(churn!['roc_auc'] > 0.72, JSON.stringify(churn));
+    // Beside what anyone would do without a model: a customer spends what they spent in the last thirty days.
+    const [value] = await sql(`SELECT avg(abs(value - predicted_value)) AS error, avg(abs(value - spent_lately)) AS plain,
+        sum(value) FILTER (first) / sum(value) AS top, sum(value) FILTER (lately) / sum(value) AS plain_top
+      FROM (SELECT *, ntile(10) OVER (ORDER BY predicted_value DESC) = 1 AS first, ntile(10) OVER (ORDER BY spent_lately DESC) = 1 AS lately
+        FROM ML.PREDICT(MODEL next_value, ${later}))`);
+    assert.ok(value!['error'] < 0.9 * value!['plain'] && value!['top'] > value!['plain_top'] + 0.05, JSON.stringify(value));
+    await bothWays('next_gone', `SELECT * FROM months WHERE month = '2011-11-01' LIMIT 300`, 'gone');
   });
 
   test('kept requests are compared with the training: like rows raise no alarm, shifted ones do', async () => {
@@ -280,6 +311,29 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
     const path = join(workspace, 'exported.json');
     await run(['export', 'churn', '--output', path]);
     assert.equal(JSON.parse(readFileSync(path, 'utf8')).format, 'millrace-model-file');
+    for (const [times, ends] of [
+      [1, /main\.stopped version 1 is its champion/],
+      [2, /^MODEL_STOPPED|^QUERY_CANCELLED/m],
+    ] as const) {
+      const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+      const words = ['--conditions=source', main, 'model', 'train', 'telco', '--predict', 'Churn', '--budget', '20m', '--name', 'stopped'];
+      const child = spawn(process.execPath, words, { env: { ...process.env, ...env } });
+      let said = '';
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += String(chunk)));
+      const ended = once(child, 'exit');
+      for (let tries = 0; !said.includes('best so far'); tries++, await sleep(50)) assert.ok(tries < 1200, `no model: ${said}`);
+      child.kill('SIGINT');
+      if (times === 2) {
+        for (let tries = 0; !said.includes('Ctrl-C again'); tries++, await sleep(2)) assert.ok(tries < 3000, said);
+        child.kill('SIGINT');
+      }
+      const [code] = await ended;
+      assert.deepEqual([code === 0, ends.test(said)], [times === 1, true], said);
+      const kept = await millrace(['model', 'show', 'stopped'], { env });
+      if (times === 1) assert.match(kept.stdout, /The search was stopped early/);
+      else assert.match(kept.stderr, /^MODEL_UNKNOWN/);
+      if (times === 1) await run(['drop', 'stopped']);
+    }
     await run(['drop', 'churn']);
     const gone = await millrace(['model', 'show', 'churn'], { env });
     assert.match(gone.stderr, /^MODEL_UNKNOWN/);
