@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { readStatement } from '#sql';
 import { parseTopic } from '#workspace';
 import { openViews, type Views } from './views-fixture.ts';
 
@@ -156,4 +157,43 @@ describe('rows that were replaced', () => {
       true,
     );
   });
+});
+
+test('views on a table that was loaded, whose rows tell no batch: built in chunks, right after a stop, resumed, explained, and anew with each load', async (t) => {
+  const views = await openViews({ chunkRows: 300 });
+  t.after(() => views.close());
+  const load = (statement: string) =>
+    views.store.write(async (tx) => {
+      const rows = await tx.run(statement);
+      tx.changed({ kind: 'load', target: 'main.people', rows });
+    });
+  const people = (from: number, to: number) => `SELECT i AS id, 'shop ' || i % 4 AS shop, i * 3 AS paid FROM range(${from}, ${to}) t(i)`;
+  await load(`CREATE TABLE main.people AS ${people(0, 1000)}`);
+  const queries = {
+    paid: 'SELECT shop, sum(paid) AS paid FROM main.people GROUP BY shop',
+    known: 'SELECT shop, id FROM main.people WHERE paid > 300',
+  };
+  for (const [name, query] of Object.entries(queries))
+    await views.sql(`CREATE MATERIALIZED VIEW mart.${name} PARTITION BY shop OPTIONS (refresh = '100 milliseconds') AS ${query}`);
+  const right = async (what: string) => {
+    await views.settle();
+    for (const [name, query] of Object.entries(queries)) {
+      const { state, error } = views.keeper.states().find((view) => view.name === `mart.${name}`)!;
+      assert.deepEqual([state, error], ['fresh', null], `${name} ${what}`);
+      assert.deepEqual(await views.rows(`SELECT * EXCLUDE (_batch) FROM mart.${name}`), await views.rows(query), `${name} ${what}`);
+    }
+  };
+  await right('built');
+  await views.reopen();
+  await views.keeper.define();
+  await right('after a stop');
+  await views.sql('RESUME MATERIALIZED VIEW mart.paid');
+  await right('resumed');
+  await load(`INSERT INTO main.people ${people(1000, 1100)}`);
+  await right('after another load');
+  const asked = await readStatement('EXPLAIN MATERIALIZED VIEW mart.paid', async () => assert.fail('it is read without the engine'));
+  assert.ok(asked.kind === 'explain_materialized_view');
+  const explained = await views.keeper.explain(asked);
+  assert.ok(explained.some(({ detail }) => /main\.people: any change recomputes the whole view, because its rows/.test(detail)));
+  assert.deepEqual(views.problems, []);
 });

@@ -100,6 +100,8 @@ function standingText(view: View, standing: Standing): string[] {
 export function planText(view: View): string[] {
   if (view.columns === null) return [...tablesOf(view)].map((table) => `${table}: any change recomputes the whole view`);
   const lines = view.inputs.map((input) => {
+    if (view.untold.has(input.table))
+      return `${input.table}: any change recomputes the whole view, because its rows don’t say which batch brought them (_batch)`;
     if (input.by === 'partition')
       return `${input.table}: a changed row touches the partition ${input.parts.map((part) => part.sql).join(', ')}`;
     if (input.by === 'key')

@@ -180,6 +180,7 @@ export function touchedSql(
   const listed = (parts: readonly Part[]) => parts.map((part, k) => `${part.sql} AS _p${k}`).join(', ');
   const time = view.lookback === null ? '' : ', _time';
   const selects = view.inputs.flatMap((input) => {
+    if (view.untold.has(input.table)) return [];
     if (input.by === 'partition') return news(input.table, listed(input.parts) + time);
     if (input.by === 'key')
       return [
@@ -189,6 +190,7 @@ export function touchedSql(
   });
   const own = (view.columns ?? []).map((_, k) => `_p${k}`);
   const names = own.join(', ');
+  if (selects.length === 0) return `SELECT ${own.map((part) => `NULL AS ${part}`).join(', ')} WHERE false`;
   const open = watermark === null ? '' : ` WHERE (${frozenSql(view, own, watermark)}) IS NOT TRUE`;
   const grouped =
     view.lookback === null

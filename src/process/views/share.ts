@@ -17,7 +17,7 @@ export function sharedTables(due: readonly Due[]): readonly string[] {
 }
 
 const tablesAsked = (view: View): ReadonlySet<string> =>
-  new Set(view.inputs.filter((input) => input.by !== 'whole').map((input) => input.table));
+  new Set(view.inputs.filter((input) => input.by !== 'whole' && !view.untold.has(input.table)).map((input) => input.table));
 
 /** Reads the new rows of what the views share into temporary tables, each with the batch that brought it. `done` takes them away again. */
 export async function shareNews(tx: Transaction, due: readonly Due[]): Promise<{ news: News; done: () => Promise<void> }> {

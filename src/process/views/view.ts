@@ -80,6 +80,8 @@ export interface View {
   readonly unknown: { readonly name: string; readonly place: Parameters } | null;
   /** Every place where the query names a table. */
   readonly inputs: readonly Input[];
+  /** Tables whose rows don't say which batch brought them (loaded ones, CREATE TABLE AS): any change recomputes the whole view. */
+  readonly untold: ReadonlySet<string>;
   /** The table over whose columns the partition is. */
   readonly source: string;
   readonly refresh: Millis;
@@ -155,6 +157,10 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     at: table.position,
   }));
   const planned = await planOf(statement, { body, written }, tables, engine);
+  const columns = await columnsOf(
+    planned.inputs.map((input) => input.table),
+    engine,
+  );
   const view = {
     name: { schema: statement.target.schema, name: statement.target.name },
     full: `${statement.target.schema}.${statement.target.name}`,
@@ -165,6 +171,7 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     through,
     partition: statement.partitionBy === null ? null : partitionText(statement.partitionBy),
     ...planned,
+    untold: new Set(planned.inputs.flatMap(({ table }) => (columns.get(table)?.has('_batch') === true ? [] : [table]))),
     refresh: options.refresh,
     timeLimit: options.timeLimit,
   };
@@ -295,6 +302,7 @@ function charOf(body: string, byte: number): number {
 
 async function columnsOf(tables: readonly string[], { rows }: Engine): Promise<Map<string, Set<string>>> {
   const columns = new Map<string, Set<string>>();
+  if (tables.length === 0) return columns;
   const found = await rows(
     `SELECT lower(schema_name || '.' || table_name) AS t, lower(column_name) AS c FROM duckdb_columns() WHERE t IN (${tables.map(text).join(', ')})`,
   );
