@@ -82,6 +82,8 @@ function originIn(stretches: readonly Stretch[], index: number): number | null {
 
 interface Answered {
   readonly width: number;
+  /** How often it is called for a block of rows, so that others run in between. */
+  readonly parts: number;
   /** [rows × width], of the model's answers to the columns. */
   readonly numbers: (opened: ModelFile, answers: Float64Array, columns: readonly ColumnData[], threshold: number) => Float64Array;
   readonly columns: (number: (k: number) => string) => { readonly name: string; readonly sql: string }[];
@@ -165,7 +167,7 @@ export function openModelCalls(input: {
     const empty = dataOf({ columns: named(kinds.map((kind) => noRows[kind])) }, inputs);
     // A column that is absent is told here, not by the first row.
     workshop.answerer(file)(empty);
-    const { width, numbers, columns: made } = answeredBy(call, file, empty);
+    const { width, parts, numbers, columns: made } = answeredBy(call, file, empty);
     const scores = `ml_${createHash('sha256')
       .update(JSON.stringify([call.name, model, hash, inputs, kinds]))
       .digest('hex')
@@ -188,7 +190,9 @@ export function openModelCalls(input: {
       ...own,
       ...list.map((column) => column.name),
     ]);
-    return `(SELECT ${list.map((column) => `${column.sql} AS ${name(column.name)}`).join(', ')}${besides} FROM (SELECT t.*, ${scores}(${[`${threshold}::DOUBLE`, ...parameters].join(', ')}) AS _scored FROM (${query}\n) AS t) AS t)`;
+    const scoring = inParts(`${scores}(${[`${threshold}::DOUBLE`, ...parameters].join(', ')})`, `hash(${parameters.join(', ')})`, parts);
+    const shown = list.map((column) => `${column.sql} AS ${name(column.name)}`).join(', ');
+    return `(SELECT ${shown}${besides} FROM (SELECT t.*, ${scoring} AS _scored FROM (${query}\n) AS t) AS t)`;
   }
 
   /** The numbers of a row, and the columns that are made of them. */
@@ -202,11 +206,11 @@ export function openModelCalls(input: {
     }
     const classes = file.model.classes?.length ?? 1;
     if (file.model.format === 'clusters') {
-      return { width: classes, numbers: (_, answers) => answers, columns: (number) => clusterSql(classes, number) };
+      return { width: classes, parts: 1, numbers: (_, answers) => answers, columns: (number) => clusterSql(classes, number) };
     }
     const columns = (number: (k: number) => string) => predictionSql(file, number(0), (k) => number(k + 1));
-    if (file.model.classes === null) return { width: 1, numbers: (_, answers) => answers, columns };
-    return { width: classes + 1, numbers: (_, answers, _columns, threshold) => withCodes(answers, classes, threshold), columns };
+    if (file.model.classes === null) return { width: 1, parts: 1, numbers: (_, answers) => answers, columns };
+    return { width: classes + 1, parts: 1, numbers: (_, answers, _columns, threshold) => withCodes(answers, classes, threshold), columns };
   }
 
   return {
@@ -218,6 +222,13 @@ export function openModelCalls(input: {
       return { query: text, models: [...models.values()], origin: (index) => originIn(stretches, index) };
     },
   };
+}
+
+/** Each branch of a CASE is called with the rows that reach it. A CASE has no arrays in DuckDB, but lists. */
+function inParts(call: string, key: string, parts: number): string {
+  if (parts === 1) return call;
+  const branches = Array.from({ length: parts - 1 }, (_, part) => `WHEN ${part} THEN ${call}::DOUBLE[]`);
+  return `CASE ${key} % ${parts} ${branches.join(' ')} ELSE ${call}::DOUBLE[] END`;
 }
 
 const noRows: Readonly<Record<ArrayColumn['kind'], ArrayColumn>> = {
