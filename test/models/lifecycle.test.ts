@@ -130,6 +130,22 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     assert.equal((await server.predict('m', [row], false)).version, 3);
   });
 
+  test('a version whose file was changed on disk can be neither promoted nor rolled back to, though it is in memory', async () => {
+    await ask(`CREATE MODEL kept ${TRAIN}`);
+    await ask(`CREATE OR REPLACE MODEL kept ${TRAIN}`);
+    const path = modelPath(house.dataPath, 'main.kept', 1);
+    const before = readFileSync(path);
+    assert.equal((await ask('SELECT * FROM ML.PREDICT(MODEL kept@1, TABLE visitors)')).length, 4000);
+    writeFileSync(path, before.toString().replace('"millrace-model-file"', '"millrace-model-fila"'));
+    await assert.rejects(house.models.promote('kept@1', 'champion', 'ann'), refused('MODEL_FILE'));
+    await assert.rejects(house.models.rollBack('kept', 'ann'), refused('MODEL_FILE'));
+    await assert.rejects(ask(`ALTER MODEL kept@1 SET OPTIONS(alias = 'champion')`), refused('MODEL_FILE'));
+    assert.equal(entry('main.kept').aliases['champion'], 2);
+    writeFileSync(path, before);
+    assert.equal((await house.models.rollBack('kept', 'ann')).aliases['champion'], 1);
+    await ask('DROP MODEL kept');
+  });
+
   test('a file with other golden answers can’t be promoted', async () => {
     const path = modelPath(house.dataPath, 'main.m', 2);
     const file = JSON.parse(readFileSync(path, 'utf8')) as ModelFile;

@@ -158,6 +158,8 @@ export interface Workshop {
   place(trained: Trained, name: string, version: number): void;
   /** The file of that hash, from memory or disk. MODEL_FILE where it is gone or changed. */
   open(name: string, version: number, hash: string): ModelFile;
+  /** The same as it stands on disk now. */
+  reopen(name: string, version: number, hash: string): ModelFile;
   /** Gives all files of a model a second name. */
   copy(from: string, to: string): void;
   /** Forgets and deletes all files of a model. */

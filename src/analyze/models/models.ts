@@ -251,7 +251,7 @@ export async function openModels(input: {
   async function promote(reference: string, alias: string, who: string): Promise<ModelEntry> {
     if (!isAlias(alias)) fail('MODEL_OPTION', { option: 'alias', problem: 'is a name of a–z, 0–9 and _, such as champion' });
     const { entry, version } = registry.version(reference);
-    await prove(workshop.open(entry.name, version.version, version.hash));
+    await prove(workshop.reopen(entry.name, version.version, version.hash));
     return nameVersion(entry.name, { alias, version: version.version, rolledBack: false }, who);
   }
 
@@ -329,7 +329,7 @@ export async function openModels(input: {
       const before = held.at(-2);
       const earlier = entry.versions.find((each) => each.version === before);
       if (earlier === undefined) return fail('MODEL_UNKNOWN', { model: `${entry.name} before version ${version.version}` });
-      await prove(workshop.open(entry.name, earlier.version, earlier.hash));
+      await prove(workshop.reopen(entry.name, earlier.version, earlier.hash));
       return nameVersion(entry.name, { alias: 'champion', version: earlier.version, rolledBack: true }, who);
     },
     trainings: () => [...running.values()].map(({ state }) => state),

@@ -94,7 +94,10 @@ export function fitFeatures(calls: readonly FeatureCall[], columns: readonly Col
       },
       counts() {
         const found = new Map<string | number, number>();
-        for (const value of own.values) if (value !== null && !Number.isNaN(value)) found.set(value, (found.get(value) ?? 0) + 1);
+        for (const value of own.values) {
+          const level = readCell(value);
+          if (level !== null) found.set(level, (found.get(level) ?? 0) + 1);
+        }
         if (found.size === 0) refuse(`learns nothing from "${own.name}", which is empty`);
         return [...found].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
       },
@@ -120,26 +123,28 @@ export function fitFeatures(calls: readonly FeatureCall[], columns: readonly Col
 /** Whether its values are categories, however they are spelled: bins, levels and joined texts. */
 export const makesCategories = ({ kind }: Feature['does']): boolean => kind === 'bucket' || kind === 'keep' || kind === 'cross';
 
+/** As learning reads it: a text has no blanks around it, and is missing where it is nothing else. */
+function readCell(cell: Cell): Cell {
+  const read = typeof cell === 'string' ? cell.trim() : cell;
+  return read === '' || Number.isNaN(read) ? null : read;
+}
+
 /** The value of a feature, from the values of its columns. */
 export function featureValue({ does }: Feature, cells: readonly Cell[]): Cell {
-  const cell = cells[0] ?? null;
-  const number = typeof cell === 'string' && cell.trim() !== '' ? Number(cell) : (cell as number | null);
-  const known = typeof number === 'number' && !Number.isNaN(number);
+  const read = cells.map(readCell);
+  const cell = read[0] ?? null;
+  const number = cell === null ? Number.NaN : Number(cell);
   switch (does.kind) {
     case 'scale':
-      return known ? (number - does.offset) / does.by : null;
+      return Number.isNaN(number) ? null : (number - does.offset) / does.by;
     case 'bucket':
-      return known ? `bin_${1 + does.edges.filter((edge) => number >= edge).length}` : null;
+      return Number.isNaN(number) ? null : `bin_${1 + does.edges.filter((edge) => number >= edge).length}`;
     case 'fill':
-      return cell === null || (typeof cell === 'number' && Number.isNaN(cell)) ? does.value : cell;
+      return cell ?? does.value;
     case 'keep':
-      return cell === null || (typeof cell === 'number' && Number.isNaN(cell))
-        ? null
-        : does.levels.includes(String(cell))
-          ? String(cell)
-          : 'other';
+      return cell === null ? null : does.levels.includes(String(cell)) ? String(cell) : 'other';
     case 'cross':
-      return cells.some((each) => each === null || (typeof each === 'number' && Number.isNaN(each))) ? null : cells.join('_');
+      return read.includes(null) ? null : read.join('_');
   }
 }
 

@@ -41,6 +41,7 @@ export function openWorkshop(dataPath: string, memory: Bytes, files: string): Wo
     find: findVersion,
     place: ({ path }, name, version) => moveIntoPlace(path, modelPath(dataPath, name, version)),
     open: (name, version, hash) => shelf.get(name, version, hash),
+    reopen: (name, version, hash) => readModelFile(modelPath(dataPath, name, version), { name, version, hash }),
     answerer(file) {
       const known = answerers.get(file) ?? columnAnswerer(file);
       answerers.set(file, known);
