@@ -100,6 +100,16 @@ export interface QuarantineAnswer {
   /** The newest first. */
   rows: QuarantineRow[];
 }
+/** GET /v1/quarantine/counts (admins and editors): all of them, by topic and reason, of each topic what waits most first. */
+export interface QuarantineCountsAnswer {
+  counts: {
+    topic: string;
+    code: string;
+    /** Not replayed, or refused again. */
+    waiting: number;
+    replayed: number;
+  }[];
+}
 export interface ReplayAnswer {
   tried: number;
   accepted: number;

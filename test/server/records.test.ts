@@ -161,10 +161,15 @@ describe('records over HTTP', () => {
     assert.ok(listed.rows.every(({ body }) => body !== undefined));
     const forEditor = (await server.call('GET', '/v1/quarantine', { token: editor })).json as { rows: { body?: string }[] };
     assert.ok(forEditor.rows.length > 0 && forEditor.rows.every((row) => !('body' in row)), 'bytes are for admins only');
+    const counts = async (token = editor) => (await server.call('GET', '/v1/quarantine/counts', { token })).json;
+    const [unknown, mistyped] = [listed.rows.at(-1)!.code, listed.rows[0]!.code];
+    const count = (code: string, waiting: number, replayed: number) => ({ topic: 'orders', code, waiting, replayed });
+    assert.deepEqual(await counts(), { counts: [count(unknown, 120, 0), count(mistyped, 1, 0)] });
     const replay = async () => (await server.call('POST', '/v1/quarantine/replay', { body: { topic: 'orders' } })).json;
     assert.deepEqual(await replay(), { tried: 121, accepted: 0, rejected: 121 });
     assert.equal((await server.call('PUT', '/v1/topics/orders', { body: 'drift: evolve\nfields: {n: integer}' })).status, 200);
     assert.deepEqual(await replay(), { tried: 121, accepted: 120, rejected: 1 });
+    assert.deepEqual(await counts(), { counts: [count(mistyped, 1, 0), count(unknown, 0, 120)] });
     assert.deepEqual(await replay(), { tried: 1, accepted: 0, rejected: 1 });
     await server.delivered();
     assert.deepEqual(

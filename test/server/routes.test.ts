@@ -86,6 +86,7 @@ const table: readonly (readonly [method: string, url: string, action: Action | '
   ['GET', '/v1/topics/:topic', 'catalog', '/v1/topics/none'],
   ['PUT', '/v1/topics/:topic', 'define', '/v1/topics/Bad', 'x'],
   ['GET', '/v1/quarantine', 'quarantine_read'],
+  ['GET', '/v1/quarantine/counts', 'quarantine_read'],
   ['POST', '/v1/quarantine/replay', 'replay', '/v1/quarantine/replay', { ids: [] }],
   ['GET', '/v1/tokens', 'tokens'],
   ['POST', '/v1/tokens', 'tokens', '/v1/tokens', {}],

@@ -232,6 +232,26 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     await page.getByText(/1 accepted/).waitFor();
   });
 
+  test('home counts what was refused, however much it is, without asking for a record', async (t) => {
+    const { address, adminToken } = server();
+    const admin = { authorization: `Bearer ${adminToken}` };
+    const refused = (topic: string, records: object[]) => send(address, 'POST', `/v1/topics/${topic}/records`, admin, records);
+    await refused(
+      'evil',
+      Array.from({ length: 1200 }, () => ({ n: 'many' })),
+    );
+    await refused('evil', [{}, {}]);
+    const { page, complaints, violations, enter } = await visit(t, look);
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    await enter(address, adminToken);
+    await page.getByText('evil: 1,202 records in quarantine').waitFor();
+    await page.getByText(/^[A-Z_]+ 1,200 · [A-Z_]+ 2$/).waitFor();
+    assert.ok(asked.includes('/v1/quarantine/counts') && !asked.includes('/v1/quarantine'), String(asked));
+    assert.deepEqual(await violations(), []);
+    assert.deepEqual(complaints, []);
+  });
+
   test('search finds columns with their tables, and does what a command says', async (t) => {
     const { address, adminToken } = server();
     await send(

@@ -5,7 +5,7 @@ import type {
   CatalogAnswer,
   DashboardsAnswer,
   Job,
-  QuarantineRow,
+  QuarantineCountsAnswer,
   SessionAnswer,
   StatusAnswer,
   TransfersAnswer,
@@ -23,9 +23,9 @@ import { Page, Problem, Sideways } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { Spark } from './spark.tsx';
 
-/** Quarantine is listed up to this many; above it the count says "more than". */
-const mostListed = 1000;
 const slow = 10_000;
+/** Of a topic's reasons. */
+const mostCodes = 4;
 
 export function Home({ who }: { who: SessionAnswer }) {
   const { t } = useWords();
@@ -290,19 +290,22 @@ function Attention({
   const sees = who.role === 'admin' || who.role === 'editor';
   const quarantine = useLive(
     sees ? 'quarantine' : null,
-    (signal) => call<{ rows: QuarantineRow[] }>('GET', `/v1/quarantine?limit=${mostListed}`, { signal }),
+    (signal) => call<QuarantineCountsAnswer>('GET', '/v1/quarantine/counts', { signal }),
     slow,
   );
   const topics = useLive('topics', (signal) => call<{ topics: Topic[]; problems: ErrorBody[] }>('GET', '/v1/topics', { signal }), slow);
   if (topics.data === null || dashboards === null || (sees && quarantine.data === null && quarantine.error === null))
     return <Skeleton height={96} mb={16} />;
   const items: ReactNode[] = [
-    ...reasons(quarantine.data?.rows ?? []).map(({ topic, count, codes, full }) => (
+    ...refused(quarantine.data?.counts ?? []).map(({ topic, codes }) => (
       <Item
         key={`quarantine ${topic}`}
-        title={`${topic}: ${t(full ? 'attention_quarantine_more' : 'attention_quarantine', { n: number(count) })}`}
-        text={codes.map(({ code, count: its }) => `${code} ${number(its)}`).join(' · ')}
-        href={`/data/topics/${encodeURIComponent(topic)}`}
+        title={`${topic}: ${t('attention_quarantine', { n: number(codes.reduce((sum, { waiting }) => sum + waiting, 0)) })}`}
+        text={codes
+          .slice(0, mostCodes)
+          .map(({ code, waiting }) => `${code} ${number(waiting)}`)
+          .join(' · ')}
+        href={topic.startsWith('transfer:') ? '/admin' : `/data/topics/${encodeURIComponent(topic)}`}
         action={t('look')}
       />
     )),
@@ -365,15 +368,9 @@ function Item({ title, text, href, action }: { title: string; text: string; href
 }
 
 /** By topic, what was refused and not accepted since, the most frequent reason first. */
-function reasons(
-  rows: readonly QuarantineRow[],
-): { topic: string; count: number; full: boolean; codes: { code: string; count: number }[] }[] {
-  const open = rows.filter(({ replayed }) => replayed === null);
-  const topics = Map.groupBy(open, ({ topic }) => topic);
-  return [...topics].map(([topic, list]) => {
-    const codes = [...Map.groupBy(list, ({ code }) => code)].map(([code, { length }]) => ({ code, count: length }));
-    return { topic, count: list.length, full: rows.length === mostListed, codes: codes.sort((a, b) => b.count - a.count).slice(0, 4) };
-  });
+function refused(counts: QuarantineCountsAnswer['counts']): { topic: string; codes: QuarantineCountsAnswer['counts'] }[] {
+  const waiting = counts.filter((each) => each.waiting > 0);
+  return [...Map.groupBy(waiting, ({ topic }) => topic)].map(([topic, codes]) => ({ topic, codes }));
 }
 
 function FirstSteps({ who }: { who: SessionAnswer }) {

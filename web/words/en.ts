@@ -64,7 +64,6 @@ export const en = {
   attention: 'Needs attention',
   attention_none: 'Nothing. Every record found its place, and every file could be read.',
   attention_quarantine: '{n} records in quarantine',
-  attention_quarantine_more: 'More than {n} records in quarantine',
   attention_file: 'A definition can’t be taken',
   attention_dashboard: 'A dashboard can’t be drawn',
   look: 'Look at them',

@@ -66,7 +66,6 @@ export const ko: Words = {
   attention: '살펴볼 것',
   attention_none: '없습니다. 모든 레코드가 제자리를 찾았고 모든 파일을 읽었습니다.',
   attention_quarantine: '격리된 레코드 {n}건',
-  attention_quarantine_more: '격리된 레코드 {n}건 이상',
   attention_file: '정의 파일을 쓸 수 없습니다',
   attention_dashboard: '대시보드를 그릴 수 없습니다',
   look: '살펴보기',

@@ -6,6 +6,14 @@ import type { Routes } from './http.ts';
 export function quarantineRoutes(store: Store): Routes {
   return {
     'GET /quarantine': async ({ query }) => quarantine(store, query),
+    'GET /quarantine/counts': async () => ({
+      counts: (
+        await store.rows(
+          `SELECT topic, code, count(*) FILTER (WHERE replayed IS NULL) AS waiting, count(replayed) AS replayed
+           FROM millrace.quarantine GROUP BY ALL ORDER BY topic, waiting DESC, code`,
+        )
+      ).map((row) => ({ ...row, waiting: Number(row['waiting']), replayed: Number(row['replayed']) })),
+    }),
     'POST /quarantine/rows': async ({ request }) => replayable(store, (await json(request)) as Replaying),
     'POST /quarantine/replayed': async ({ request }) => {
       const { ids } = (await json(request)) as { ids: string[] };

@@ -19,6 +19,10 @@ export function quarantineRoutes(app: FastifyInstance, front: Front): void {
     },
   );
 
+  app.get('/v1/quarantine/counts', { config: { action: 'quarantine_read' } }, async (request, reply) =>
+    pipe(front, request, reply, { method: 'GET', path: '/quarantine/counts' }),
+  );
+
   app.post<{ Body: { topic?: unknown; ids?: unknown } | null }>(
     '/v1/quarantine/replay',
     { config: { action: 'replay' } },
