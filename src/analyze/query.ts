@@ -11,10 +11,12 @@ import type { Chunk, Reader, Store, Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
 import type { GrantFiles } from './granted.ts';
 import { newGrants } from './grants.ts';
+import { type KeptRules, newKept } from './kept.ts';
 import { planCalls, valuesOf, type WritingAnswers } from './models/answer.ts';
 import { spellFeatures } from './models/feature-sql.ts';
 import type { Creating, Models } from './models/models.ts';
 import { openQueryLog } from './query-log.ts';
+import type { Bound } from './reading.ts';
 import { newSpool } from './spool.ts';
 import { newStatements } from './statements.ts';
 import { type Candidate, type Gathering, newSharing } from './together.ts';
@@ -130,7 +132,9 @@ export function openAnalyst(input: {
   models?: Pick<Models, 'answer'>;
   /** Of long questions that compute at once. */
   turns?: TurnRules;
-  /** Hears that the query log can't be written. */
+  /** When groups are kept (kept.ts). */
+  kept?: KeptRules;
+  /** Hears that the query log can't be written, or groups not kept. */
   onProblem?: (problem: unknown) => void;
 }): Analyst {
   const { store, models = noModels } = input;
@@ -139,6 +143,7 @@ export function openAnalyst(input: {
   const sharing = newSharing();
   const grants = newGrants(store, input.grants);
   const turns = newTurns(input.turns ?? TURNS);
+  const kept = newKept({ store, turns, onProblem: input.onProblem ?? (() => {}), ...input.kept });
   const log = openQueryLog(store, input.onProblem ?? (() => {}));
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
@@ -272,20 +277,19 @@ export function openAnalyst(input: {
   }
 
   async function answerAll(
-    { table, scan, members }: Gathering,
+    { table, scan, wide, members }: Gathering,
     running: readonly { at: number; asking: Asking; job: Running }[],
     { stopAll, finish }: { stopAll: (why: MillraceError) => void; finish: (at: number, job: Running, answer: Answer) => void },
   ): Promise<void> {
     const { asking: first, job: leader } = running[0]!;
     const limits = input.limits[first.who.role];
     const seconds = Math.min(limits.seconds, ...running.map(({ asking }) => asking.seconds ?? limits.seconds));
-    const reader = await store.reader(true);
     const timer = setTimeout(() => stopAll(new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
-    for (const { job } of running) Object.assign(job, { reader }).state.state = 'running';
-    try {
-      const turn = turns.begin({ sql: JSON.stringify(scan), signal: leader.stopped.signal, onWait: () => {} });
-      const fill = () => reader.own(`CREATE OR REPLACE TEMP TABLE "${table}" AS ${scan.sql}`, scan.values as never);
+    const answerFrom = async (reader: Reader, rowsOf: Bound, turn: Turn) => {
+      for (const { job } of running) Object.assign(job, { reader }).state.state = 'running';
+      const fill = () => reader.own(`CREATE OR REPLACE TEMP TABLE "${table}" AS ${rowsOf.sql}`, rowsOf.values);
       await turn.take(fill, reader.interrupt).finally(turn.end);
+      const filled = performance.now();
       for (const [k, { at, asking, job }] of running.entries()) {
         const { sql, values } = members[k]!;
         const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
@@ -293,9 +297,24 @@ export function openAnalyst(input: {
         job.state.rows = answer.rows;
         finish(at, job, answer);
       }
+      // The reader may be another's next, and an answer that was cut short would keep its snapshot until then.
+      for (const { job } of running) job.reader = null;
+      await reader.own(`DROP TABLE "${table}"`);
+      return filled;
+    };
+    try {
+      if (wide !== null && (await kept.use(wide, (reader) => answerFrom(reader, wide.over, noTurn)))) return;
+      const reader = await store.reader(true);
+      try {
+        const turn = turns.begin({ sql: JSON.stringify(scan), signal: leader.stopped.signal, onWait: () => {} });
+        const began = performance.now();
+        const filled = await answerFrom(reader, scan, turn);
+        if (wide !== null) kept.missed(wide, filled - began);
+      } finally {
+        reader.close();
+      }
     } finally {
       clearTimeout(timer);
-      reader.close();
     }
   }
 
@@ -580,6 +599,7 @@ export function openAnalyst(input: {
         if (job.state.state === 'running' || job.state.state === 'waiting') stop(job, new MillraceError('STOPPING'));
       }
       while (Object.values(active).some((n) => n > 0)) await new Promise((resolve) => setTimeout(resolve, 10));
+      await kept.close();
       await log.close();
     },
   };

@@ -1,4 +1,5 @@
 /** Small things that we ask the engine ourselves. */
+import type { Column } from '#core';
 import { type Node, quoteLiteral, treeText } from '#sql';
 import { type Chunk, newTextBuffer, type Reader, type Values } from '#store';
 
@@ -18,11 +19,41 @@ function cellText(chunk: Chunk, column: number, row: number): string | null {
   return chunk.text(column, row, buffer) ? buffer.bytes.toString('utf8', 0, buffer.end) : null;
 }
 
-export async function columnNames(reader: Reader, sql: string): Promise<string[]> {
+export async function columnsOf(reader: Reader, sql: string): Promise<readonly Column[]> {
   const result = await reader.stream(sql);
   while ((await result.next()) !== null);
-  return result.columns.map(({ name }) => name);
+  return result.columns;
 }
+
+export interface Bound {
+  readonly sql: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** Only the values that a text reads: the engine refuses others. */
+export function bound(sql: string, values: Readonly<Record<string, unknown>>): Bound {
+  const read = Object.entries(values).filter(([name]) => new RegExp(`\\$${name}\\b`).test(sql));
+  return { sql, values: Object.fromEntries(read) };
+}
+
+/** How many rows a grouping reads behind its conditions, and how many groups it gives, as the engine estimates. */
+export async function estimateOf({ sql, values }: Bound, reader: Reader): Promise<{ rows: number; groups: number }> {
+  const [, plan] = await firstRow(reader, `EXPLAIN (FORMAT json) ${sql}`, values);
+  const nodes = all(JSON.parse(plan!) as PlanNode[]);
+  const estimate = (node: PlanNode) => Number(node.extra_info?.['Estimated Cardinality'] ?? 0);
+  return {
+    rows: Math.max(0, ...nodes.filter(({ name }) => /SCAN/.test(name)).map(estimate)),
+    groups: Math.max(0, ...nodes.filter(({ name }) => name === 'HASH_GROUP_BY').map(estimate)),
+  };
+}
+
+interface PlanNode {
+  readonly name: string;
+  readonly extra_info?: Readonly<Record<string, unknown>>;
+  readonly children?: readonly PlanNode[];
+}
+
+const all = (nodes: readonly PlanNode[]): PlanNode[] => nodes.flatMap((node) => [node, ...all(node.children ?? [])]);
 
 let aggregates: Promise<ReadonlySet<string>> | null = null;
 

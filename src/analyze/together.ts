@@ -2,9 +2,11 @@
  * Questions that come together, as the tiles of a dashboard do: those that group the same rows of one table share one scan of it
  * (src/sql/shared.ts). Which do is decided here; nothing of what anybody may read or is answered depends on it.
  */
-import { quoteIdentifier, type Sharable, sharableOf, shareScan } from '#sql';
-import type { Reader, Values } from '#store';
-import { aggregateNames, columnNames, firstRow, printed } from './reading.ts';
+import type { Column } from '#core';
+import { type Node, queryOf, quoteIdentifier, type Sharable, sharableOf, shareScan } from '#sql';
+import type { Reader } from '#store';
+import { KEPT, type Wide } from './kept.ts';
+import { aggregateNames, type Bound, bound, columnsOf, estimateOf, printed } from './reading.ts';
 
 /** A question that may share: checked, and no more than a query. */
 export interface Candidate {
@@ -18,12 +20,9 @@ export interface Gathering {
   /** The table that the scan fills, which only its reader sees. */
   readonly table: string;
   readonly scan: Bound;
+  /** The same scan of groups that may be kept, `over` them; null where they can't be. */
+  readonly wide: (Wide & { readonly over: Bound }) | null;
   readonly members: readonly (Bound & { readonly at: number })[];
-}
-
-export interface Bound {
-  readonly sql: string;
-  readonly values: Values;
 }
 
 /** Beyond so many groups reading them for each question costs more than it saves. */
@@ -32,27 +31,50 @@ const MOST_GROUPS = 200_000;
 const FEWEST_ROWS = 20_000;
 const TABLE = 'millrace shared';
 const REMEMBERED = 64;
+const REMEMBERED_TEXTS = 256;
+const LONGEST = 20_000;
+const NEW_ROWS = 'SELECT 1 FROM rows WHERE _batch > $after AND _batch <= $upTo';
 
-type Printed = Pick<Gathering, 'table'> & { readonly scan: string; readonly statements: readonly (string | null)[] };
+interface Printed {
+  readonly scan: string;
+  readonly wide: (Wide & { readonly over: string }) | null;
+  readonly statements: readonly (string | null)[];
+}
 
 export function newSharing(): { gather(candidates: readonly Candidate[], reader: Reader): Promise<Gathering[]> } {
   /** By texts and the table's columns: dashboards ask the same again and again. null: they can't share. */
   const known = new Map<string, Printed | null>();
+  /** By text, on which alone it depends. */
+  const sharables = new Map<string, Sharable | null>();
 
-  async function print(sharables: readonly Sharable[], columns: readonly string[], reader: Reader): Promise<Printed | null> {
-    const shared = shareScan(sharables, { columns, name: TABLE, aggregates: await aggregateNames(reader) });
-    if (shared.statements.filter((each) => each !== null).length < 2) return null;
-    const [scan, ...statements] = await printed(reader, [shared.scan, ...shared.statements]);
-    return { table: TABLE, scan: scan!, statements };
+  async function sharableOnce(text: string, reader: Reader): Promise<Sharable | null> {
+    const found = sharables.get(text);
+    if (found !== undefined) return found;
+    const made = sharableOf(await reader.serialize(text));
+    if (text.length <= LONGEST) sharables.set(text, made);
+    if (sharables.size > REMEMBERED_TEXTS) sharables.delete(sharables.keys().next().value!);
+    return made;
   }
 
-  async function printedOnce(texts: readonly string[], sharables: readonly Sharable[], reader: Reader): Promise<Printed | null> {
-    const { schema, name } = sharables[0]!.table;
-    const columns = await columnNames(reader, `SELECT * FROM ${quoteIdentifier(schema)}.${quoteIdentifier(name)} LIMIT 0`);
+  async function print(list: readonly Sharable[], columns: readonly Column[], reader: Reader): Promise<Printed | null> {
+    const names = columns.map(({ name }) => name);
+    const shared = shareScan(list, { columns: names, name: TABLE, wideName: KEPT, aggregates: await aggregateNames(reader) });
+    if (shared.statements.filter((each) => each !== null).length < 2) return null;
+    const { table } = list[0]!;
+    const delivered = table.schema.toLowerCase() === 'raw' ? queryOf(await reader.serialize(NEW_ROWS))['where_clause'] : null;
+    const base = shared.wide && ({ ...shared.wide.base, where_clause: delivered } as Node);
+    const [scan, bases, over, ...statements] = await printed(reader, [shared.scan, base, shared.wide?.over ?? null, ...shared.statements]);
+    const wide = bases == null ? null : { table, base: bases, over: over!, key: JSON.stringify([columns, bases]) };
+    return { scan: scan!, wide, statements };
+  }
+
+  async function printedOnce(texts: readonly string[], list: readonly Sharable[], reader: Reader): Promise<Printed | null> {
+    const { schema, name } = list[0]!.table;
+    const columns = await columnsOf(reader, `SELECT * FROM ${quoteIdentifier(schema)}.${quoteIdentifier(name)} LIMIT 0`);
     const key = JSON.stringify([columns, texts]);
     const found = known.get(key);
     if (found !== undefined) return found;
-    const made = await print(sharables, columns, reader);
+    const made = await print(list, columns, reader);
     known.set(key, made);
     if (known.size > REMEMBERED) known.delete(known.keys().next().value!);
     return made;
@@ -60,7 +82,7 @@ export function newSharing(): { gather(candidates: readonly Candidate[], reader:
 
   return {
     async gather(candidates, reader) {
-      const seen = await Promise.all(candidates.map(async (each) => ({ each, sharable: sharableOf(await reader.serialize(each.sql)) })));
+      const seen = await Promise.all(candidates.map(async (each) => ({ each, sharable: await sharableOnce(each.sql, reader) })));
       const able = seen.flatMap(({ each, sharable }) => (sharable === null ? [] : [{ each, sharable }]));
       const groups = Map.groupBy(able, ({ each, sharable }) => JSON.stringify([sharable.table, sharable.rows, each.values]));
       const gatherings: Gathering[] = [];
@@ -76,8 +98,9 @@ export function newSharing(): { gather(candidates: readonly Candidate[], reader:
         const scan = bound(made.scan, values);
         if (!(await pays(scan, reader))) continue;
         gatherings.push({
-          table: made.table,
+          table: TABLE,
           scan,
+          wide: made.wide && { ...made.wide, over: bound(made.wide.over, values) },
           members: group.flatMap(({ each }, k) => {
             const sql = made.statements[k];
             return sql == null ? [] : [{ at: each.at, ...bound(sql, values) }];
@@ -89,26 +112,8 @@ export function newSharing(): { gather(candidates: readonly Candidate[], reader:
   };
 }
 
-/** Only the values that a text reads: the engine refuses others. */
-function bound(sql: string, values: Readonly<Record<string, unknown>>): Bound {
-  const read = Object.entries(values).filter(([name]) => new RegExp(`\\$${name}\\b`).test(sql));
-  return { sql, values: Object.fromEntries(read) };
-}
-
 /** By the engine's own estimates, which stand on sketches of each column's different values. */
-async function pays({ sql, values }: Bound, reader: Reader): Promise<boolean> {
-  const [, plan] = await firstRow(reader, `EXPLAIN (FORMAT json) ${sql}`, values);
-  const nodes = all(JSON.parse(plan!) as PlanNode[]);
-  const estimate = (node: PlanNode) => Number(node.extra_info?.['Estimated Cardinality'] ?? 0);
-  const rows = Math.max(0, ...nodes.filter(({ name }) => /SCAN/.test(name)).map(estimate));
-  const groups = Math.max(0, ...nodes.filter(({ name }) => name === 'HASH_GROUP_BY').map(estimate));
+async function pays(scan: Bound, reader: Reader): Promise<boolean> {
+  const { rows, groups } = await estimateOf(scan, reader);
   return rows >= FEWEST_ROWS && groups <= MOST_GROUPS && groups * 5 <= rows;
 }
-
-interface PlanNode {
-  readonly name: string;
-  readonly extra_info?: Readonly<Record<string, unknown>>;
-  readonly children?: readonly PlanNode[];
-}
-
-const all = (nodes: readonly PlanNode[]): PlanNode[] => nodes.flatMap((node) => [node, ...all(node.children ?? [])]);

@@ -17,6 +17,14 @@ export interface SharedScan {
   readonly scan: Node;
   /** null for one that does what a scan by groups can't answer: a median, an order within a figure, a figure without a name. */
   readonly statements: readonly (Node | null)[];
+  /** The scan in two steps, of which the first stays right when other values are asked for; null where that can't be said. */
+  readonly wide: WideScan | null;
+}
+
+/** `base`: all rows, grouped by the columns of the condition too. `over`: the scan, of that. */
+export interface WideScan {
+  readonly base: Node;
+  readonly over: Node;
 }
 
 /** What merges partial figures: of the scan's parts, with the types that the whole figure has. */
@@ -65,12 +73,12 @@ export function sharableOf(tree: string): Sharable | null {
 }
 
 /**
- * One scan for all of them. `columns` are the table's, `name` is the table that the scan will fill. `aggregates`: the engine's names of
- * functions that take many rows.
+ * One scan for all of them. `columns` are the table's, `name` is the table that the scan will fill, `wideName` that of a wide scan's base.
+ * `aggregates`: the engine's names of functions that take many rows.
  */
 export function shareScan(
   list: readonly Sharable[],
-  { columns, name, aggregates }: { columns: readonly string[]; name: string; aggregates: ReadonlySet<string> },
+  { columns, name, wideName, aggregates }: { columns: readonly string[]; name: string; wideName: string; aggregates: ReadonlySet<string> },
 ): SharedScan {
   const known = new Map(columns.map((column) => [column.toLowerCase(), column]));
   const keys = new Map<string, Node>();
@@ -85,21 +93,82 @@ export function shareScan(
     for (const [text, part] of own.parts) parts.set(text, part);
     return { ...made, from_table: { ...from, alias: '', schema_name: '', table_name: name }, where_clause: null };
   });
-  const groups = [...keys.values()];
-  const scan: Node = {
-    ...list[0]!.query,
+  const scan = grouping(
+    list[0]!.query,
+    [...keys].map(([column, node]) => ({ ...node, alias: `key ${column}` })),
+    [...parts.values()].map(({ node, name: alias }) => ({ ...node, alias })),
+  );
+  return { scan, statements, wide: widened(list[0]!, { keys, parts, known, wideName }) };
+}
+
+/** The rows of `query`, grouped by `keys`. */
+function grouping(query: Node, keys: readonly Node[], figures: readonly Node[]): Node {
+  return {
+    ...query,
     modifiers: [],
-    select_list: [
-      ...[...keys].map(([column, node]) => ({ ...node, alias: `key ${column}` })),
-      ...[...parts.values()].map(({ node, name: alias }) => ({ ...node, alias })),
-    ],
-    group_expressions: groups,
-    group_sets: groups.length === 0 ? [] : [[...groups.keys()]],
+    select_list: [...keys, ...figures],
+    group_expressions: keys.map((key) => ({ ...key, alias: '' })),
+    group_sets: keys.length === 0 ? [] : [[...keys.keys()]],
     aggregate_handling: 'STANDARD_HANDLING',
     having: null,
     qualify: null,
   };
-  return { scan, statements };
+}
+
+/** Expressions that depend on nothing but what stands in them: no parameter, and of functions the operators alone, since some look at the clock. */
+const fixed = new Set(['CONSTANT', 'CAST', 'COMPARISON', 'CONJUNCTION', 'CASE', 'OPERATOR', 'BETWEEN']);
+
+/** A condition on columns alone says the same of a group that has them among its keys as of each of the group's rows. */
+function widened(
+  { query, table }: Sharable,
+  scan: Pick<Rewriting, 'keys' | 'parts' | 'known'> & { readonly wideName: string },
+): WideScan | null {
+  const from = query['from_table'] as Node;
+  const alias = String(from['alias'] || table.name).toLowerCase();
+  const where = query['where_clause'] as Node | null;
+  if (find(where, (node) => node['class'] === 'SUBQUERY' || node['class'] === 'LAMBDA').length > 0) return null;
+  // A column that is none is CURRENT_DATE or the like.
+  const depends = (node: Node) =>
+    'class' in node &&
+    (isColumn(node) ? columnOf(node, alias, scan.known) === undefined : !fixed.has(String(node['class'])) && node['is_operator'] !== true);
+  const figures = [...scan.parts.values()].flatMap(({ node }) => [node['children'], node['filter']]);
+  if (find(figures, depends).length > 0) return null;
+  const keys = new Map(scan.keys);
+  let fails = false;
+  const filter =
+    where &&
+    rewrite(where, (node) => {
+      if (!isColumn(node)) return null;
+      const column = columnOf(node, alias, scan.known);
+      if (column === undefined) {
+        if (namesOf(node).length > 1) fails = true;
+        return node;
+      }
+      keys.set(column, reference(column));
+      return reference(`key ${column}`);
+    });
+  if (fails) return null;
+  const base = grouping(
+    { ...query, where_clause: null },
+    [...keys].map(([column, node]) => ({ ...node, alias: `key ${column}` })),
+    [...scan.parts.values()].map(({ node, name }) => ({ ...node, alias: name })),
+  );
+  const over = grouping(
+    { ...query, from_table: { ...from, alias: '', schema_name: '', table_name: scan.wideName }, where_clause: filter },
+    [...scan.keys.keys()].map((column) => ({ ...reference(`key ${column}`), alias: `key ${column}` })),
+    [...scan.parts.values()].map(({ node, name }) => ({
+      ...merged[String(node['function_name']).toLowerCase()]!({ part: () => reference(name) }),
+      alias: name,
+    })),
+  );
+  return { base, over };
+}
+
+/** The table's column that a name means, as the table spells it. */
+function columnOf(node: Node, alias: string, known: ReadonlyMap<string, string>): string | undefined {
+  const names = namesOf(node);
+  if (names.length > 2 || (names.length === 2 && names[0] !== alias)) return undefined;
+  return known.get(names.at(-1)!);
 }
 
 interface Rewriting {
@@ -121,11 +190,6 @@ function rewritten(query: Node, { alias, known, keys, parts, aggregates }: Rewri
     keys.set(column, reference(column));
     return reference(`key ${column}`);
   };
-  const columnOf = (node: Node): string | undefined => {
-    const names = namesOf(node);
-    if (names.length > 2 || (names.length === 2 && names[0] !== alias)) return undefined;
-    return known.get(names.at(-1)!);
-  };
   /** `aliasFirst`: in ORDER BY a name means the result's column before the table's; elsewhere the table's comes first. */
   const visit =
     (aliasFirst: boolean) =>
@@ -133,7 +197,7 @@ function rewritten(query: Node, { alias, known, keys, parts, aggregates }: Rewri
       if (isColumn(node)) {
         const [only, second] = namesOf(node);
         if (aliasFirst && second === undefined && aliases.has(only!)) return node;
-        const column = columnOf(node);
+        const column = columnOf(node, alias, known);
         if (column !== undefined) return { ...key(column), alias: node['alias'] };
         if (second !== undefined || !aliases.has(only!)) fails = true;
         return node;
@@ -163,7 +227,7 @@ function rewritten(query: Node, { alias, known, keys, parts, aggregates }: Rewri
       return { ...made, alias: node['alias'] };
     };
   const select_list = items.map((item) => {
-    const column = isColumn(item) ? columnOf(item) : undefined;
+    const column = isColumn(item) ? columnOf(item, alias, known) : undefined;
     // The name of a figure without AS is the engine's own spelling of it.
     if (item['alias'] === '' && column === undefined) fails = true;
     const next = rewrite(item, visit(false));

@@ -1,0 +1,197 @@
+/**
+ * Groups that are kept from one time to the next (docs/decisions/kept-groups.md). What questions share a scan of (together.ts) is grouped once
+ * more, by the columns of their condition too and over all rows: whatever is chosen above a dashboard then, the answer is in those groups. They
+ * are made when the same was asked twice and took long. They are right as long as every write since is a delivery, whose rows are added; any
+ * other write to the table ends them, and every write says which tables it changes. No answer is kept.
+ */
+import type { Millis } from '#core';
+import { fullName, quoteIdentifier } from '#sql';
+import { OWN_SCHEMAS, type Reader, type Store } from '#store';
+import { type Bound, bound, estimateOf, firstRow } from './reading.ts';
+import type { Turns } from './turns.ts';
+
+/** What would be kept of a table. */
+export interface Wide {
+  /** Columns and types of the table, and the statement: what is kept under another key is another thing. */
+  readonly key: string;
+  readonly table: { readonly schema: string; readonly name: string };
+  /** Of a table that is delivered to, those rows alone that came with a batch after $after, up to $upTo. */
+  readonly base: string;
+}
+
+export interface Kept {
+  /** Has `work` done by the reader that holds the groups in `KEPT`, as of all that is committed; false, and nothing is done, where there are none. */
+  use(wide: Wide, work: (reader: Reader) => Promise<unknown>): Promise<boolean>;
+  /** That a scan had to be made, and how long it took. */
+  missed(wide: Wide, took: Millis): void;
+  close(): Promise<void>;
+}
+
+/** The table of the groups, which only the reader that holds them sees. */
+export const KEPT = 'millrace kept';
+/** Things kept, each of at most so many groups. */
+const MOST_KEPT = 4;
+const MOST_GROUPS = 200_000;
+
+interface Held {
+  readonly reader: Reader;
+  /** Holds all rows of batches up to this. */
+  upTo: number;
+  /** Deliveries add groups that are there already. */
+  groups: number;
+  /** What it does now: one thing after the other. */
+  tail: Promise<unknown>;
+}
+
+export interface KeptRules {
+  /** A scan that is done sooner is as good as none. */
+  readonly short?: Millis;
+}
+
+export function newKept({
+  store,
+  turns,
+  onProblem,
+  short = 100,
+}: KeptRules & {
+  readonly store: Pick<Store, 'reader' | 'rows' | 'batch' | 'onCommit'>;
+  readonly turns: Turns;
+  /** Hears why groups could not be made: nothing is lost but time. */
+  readonly onProblem: (problem: unknown) => void;
+}): Kept {
+  /** The one used last is the last. */
+  const held = new Map<string, Held>();
+  /** By the table's name, the newest batch that did more than add rows to it, and the newest that added some. */
+  const changed = new Map<string, number>();
+  const added = new Map<string, number>();
+  /** By the key, of which state of its table it was missed; null where it can't be kept. */
+  const seen = new Map<string, number | null>();
+  const ends = new AbortController();
+  let building: Promise<void> | null = null;
+
+  store.onCommit((changes, batch) => {
+    for (const { kind, target } of changes) (kind === 'deliver' ? added : changed).set(target.toLowerCase(), batch);
+  });
+
+  const nameOf = ({ table }: Wide) => fullName(table).toLowerCase();
+
+  function drop(key: string): void {
+    const gone = held.get(key);
+    held.delete(key);
+    gone?.tail.finally(gone.reader.close).catch(() => {});
+  }
+
+  /** Asked after the table was read, and so of all that was read: a commit is seen by other statements before its listeners hear of it. */
+  async function wasDisturbed(wide: Wide, since: number, reader: Reader): Promise<boolean> {
+    const sql = `SELECT count(*) FROM millrace.batch WHERE batch > $since AND kind <> 'deliver' AND lower(target) = $name`;
+    const [count] = await firstRow(reader, sql, { since, name: nameOf(wide) });
+    return count !== '0';
+  }
+
+  /** Adds what was delivered since; false where that is not all that was written. A batch that is told is seen by every statement that begins now. */
+  async function catchUp(wide: Wide, its: Held): Promise<boolean> {
+    const now = store.batch();
+    if ((added.get(nameOf(wide)) ?? 0) > its.upTo) {
+      const { sql, values } = bound(wide.base, { after: its.upTo, upTo: now });
+      await its.reader.own(`INSERT INTO ${quoteIdentifier(KEPT)} ${sql}`, values);
+      if (await wasDisturbed(wide, its.upTo, its.reader)) return false;
+      its.groups = await countOf(its.reader);
+    }
+    its.upTo = now;
+    return true;
+  }
+
+  async function build(wide: Wide): Promise<void> {
+    const reader = await store.reader(true);
+    const upTo = store.batch();
+    const whole = bound(wide.base, { after: 0, upTo });
+    let keeps = false;
+    ends.signal.addEventListener('abort', reader.interrupt, { once: true });
+    try {
+      if (!(await isTable(wide)) || !(await fits(whole, reader))) {
+        seen.set(wide.key, null);
+        return;
+      }
+      const turn = turns.begin({ sql: wide.base, signal: ends.signal, onWait: () => {} });
+      const fill = () => reader.own(`CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(KEPT)} AS ${whole.sql}`, whole.values);
+      await turn.take(fill, reader.interrupt).finally(turn.end);
+      const groups = await countOf(reader);
+      keeps = groups <= MOST_GROUPS && !(await wasDisturbed(wide, upTo, reader)) && !ends.signal.aborted;
+      if (groups > MOST_GROUPS) seen.set(wide.key, null);
+      if (!keeps) return;
+      held.set(wide.key, { reader, upTo, groups, tail: Promise.resolve() });
+      if (held.size > MOST_KEPT) drop(held.keys().next().value!);
+    } finally {
+      ends.signal.removeEventListener('abort', reader.interrupt);
+      if (!keeps) reader.close();
+    }
+  }
+
+  /** Of a view it is not known which writes change it, and of Millrace's own tables not all are told. */
+  async function isTable({ table }: Wide): Promise<boolean> {
+    const schema = table.schema.toLowerCase();
+    if (schema !== 'raw' && OWN_SCHEMAS.has(schema)) return false;
+    const sql = `SELECT 1 FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND lower(schema_name) = $1 AND lower(table_name) = $2`;
+    return (await store.rows(sql, [schema, table.name.toLowerCase()])).length === 1;
+  }
+
+  return {
+    async use(wide, work) {
+      const its = held.get(wide.key);
+      if (its === undefined) return false;
+      held.delete(wide.key);
+      held.set(wide.key, its);
+      let right = false;
+      const done = its.tail.then(async () => {
+        const changes = changed.get(nameOf(wide)) ?? 0;
+        if (changes > its.upTo || its.groups > 2 * MOST_GROUPS || held.get(wide.key) !== its) return;
+        right = await catchUp(wide, its);
+        if (right) await work(its.reader);
+      });
+      its.tail = done.catch(() => {});
+      // What was added in part, or may be, is kept no longer.
+      await done.finally(() => {
+        if (!right && held.get(wide.key) === its) drop(wide.key);
+      });
+      return right;
+    },
+    missed(wide, took) {
+      if (took < short || held.has(wide.key) || ends.signal.aborted) return;
+      const state = changed.get(nameOf(wide)) ?? 0;
+      const before = seen.get(wide.key);
+      if (before === null) return;
+      seen.delete(wide.key);
+      seen.set(wide.key, state);
+      if (seen.size > 256) seen.delete(seen.keys().next().value!);
+      if (before !== state || building !== null) return;
+      building = build(wide)
+        .catch((problem: unknown) => {
+          if (!ends.signal.aborted) onProblem(problem);
+        })
+        .finally(() => {
+          building = null;
+        });
+    },
+    async close() {
+      ends.abort();
+      await building;
+      const all = [...held.values()];
+      held.clear();
+      for (const { tail, reader } of all) {
+        await tail;
+        reader.close();
+      }
+    },
+  };
+}
+
+/** By the engine's estimate, before the work is done. */
+async function fits(whole: Bound, reader: Reader): Promise<boolean> {
+  const { rows, groups } = await estimateOf(whole, reader);
+  return groups <= MOST_GROUPS && groups * 5 <= rows;
+}
+
+async function countOf(reader: Reader): Promise<number> {
+  const [count] = await firstRow(reader, `SELECT count(*) FROM ${quoteIdentifier(KEPT)}`);
+  return Number(count);
+}
