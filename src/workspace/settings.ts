@@ -157,7 +157,7 @@ function settingsTemplate(of: { name: string; timeZone: string; currency: string
   // A JSON string is a YAML string, whatever it holds.
   const quote = (text: string) => JSON.stringify(text);
   return `# The settings of this workspace. docs/definitions.md lists every option.
-# A change is seen while Millrace runs, except memory, which is read at the start.
+# Changes of topics, transfer and retention are heeded while Millrace runs; all else is read when it starts.
 
 name: ${quote(of.name)}
 time_zone: ${quote(of.timeZone)}     # IANA name; days, hours and weeks are cut in it
