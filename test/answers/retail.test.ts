@@ -107,7 +107,11 @@ describe('the UCI online retail data', { skip: absent(path) }, () => {
         cell.revenue += amount;
       } else cell.refunded -= amount;
     }
-    const { rows } = await warehouse.run('cohorts', { orders: 'main.orders' });
+    const { rows, facts } = await warehouse.run('cohorts', { orders: 'main.orders' });
+    const early = Number(facts['caveat: money back before the customer’s first order (periods below 0)']);
+    const months = [...invoices.values()].filter(({ customer, month, amount }) => amount < 0 && month < (first.get(customer) ?? -Infinity));
+    // Some came back in the very month of the first order, before it.
+    assert.ok(months.length > 0 && early >= months.length, `${early} beside ${months.length} in earlier months`);
     const thousandths = (value: unknown) => Math.round(Number(value) * 1000);
     const got = rows.map((row) => {
       const cohort = Number(row['cohort'].slice(0, 4)) * 12 + Number(row['cohort'].slice(5, 7));

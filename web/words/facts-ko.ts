@@ -63,6 +63,7 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['set aside: visitors of two variants', '제외: 두 안에 모두 든 방문자'],
   ['set aside: exposures to an unknown variant', '제외: 모르는 안의 노출'],
   ['caveat: records arrived meanwhile (batch)', '주의: 그사이 레코드가 들어옴(배치)'],
+  ['caveat: money back before the customer’s first order (periods below 0)', '주의: 고객의 첫 주문보다 앞서 돌려준 돈(0보다 작은 기간)'],
   ['caveat: refunded more than its amount', '주의: 금액보다 많이 환불됨'],
   ['caveat: customers whose refunds exceed their orders', '주의: 환불이 주문보다 많은 고객'],
   ['caveat: one order is more than half of the money', '주의: 주문 하나가 전체 금액의 절반을 넘음'],

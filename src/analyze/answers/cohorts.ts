@@ -1,4 +1,4 @@
-import { asides, saleCtes } from './customer.ts';
+import { asides, counted, saleCtes } from './customer.ts';
 import { orderEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions } from './kind.ts';
 import { needOrders } from './orders.ts';
@@ -35,6 +35,8 @@ GROUP BY s.cohort, s.customers, o.period ORDER BY s.cohort, o.period`;
   evidence: (given, setting) =>
     orderEvidence('cohorts', needOrders(given, setting), given, setting, [
       ...asides('cohorts', given, setting),
+      `SELECT 8, 'caveat: money back before the customer’s first order (periods below 0)', CAST(count(*) AS VARCHAR)
+    FROM (SELECT amount, time < min(time) FILTER (WHERE amount > 0) OVER (PARTITION BY customer) AS early FROM shop_order WHERE ${counted('cohorts', given, setting)}) WHERE amount < 0 AND early HAVING count(*) > 0`,
       `SELECT 8, 'caveat: refunded more than its amount', CAST(count(*) AS VARCHAR) FROM shop_order WHERE paid AND NOT test AND amount > 0 AND refunded > amount HAVING count(*) > 0`,
     ]),
 };
