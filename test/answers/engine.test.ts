@@ -117,6 +117,23 @@ describe('every answer', () => {
       const { facts } = await warehouse.run(answer, options);
       assert.equal(facts['caveat: no event is purchas'], '0', answer);
     }
+    const definition = (exposure: string, event: string) =>
+      `exposure: ${exposure}\nvariants: { A: 0.5, B: 0.5 }\nmetrics:\n  - { name: own, kind: count, event: ${event}, role: primary }\n`;
+    warehouse.definitions.experiments.set('mistyped', definition('experiment_viewed', 'purchas'));
+    warehouse.definitions.experiments.set('unmet', definition('purchas', 'purchase'));
+    for (const [answer, options] of [
+      ['experiment', {}],
+      ['experiment_bayes', { draws: 1000 }],
+      ['experiment_plan', { at: 'view_item' }],
+    ] as const) {
+      const { facts } = await warehouse.run(answer, { experiment: 'mistyped', ...options });
+      assert.equal(facts['caveat: no event is purchas'], '0', answer);
+    }
+    const unmet = await warehouse.run('experiment', { experiment: 'unmet' });
+    assert.equal(unmet.facts['caveat: no event is purchas'], '0');
+    const unplanned = await warehouse.run('experiment_plan', { experiment: 'unmet', at: 'view_itm' });
+    assert.equal(unplanned.facts['caveat: no event is view_itm'], '0');
+    assert.equal(unplanned.facts['caveat: no event is purchase'], undefined);
     const { facts } = await warehouse.run('paths', { start: 'view_item:device=mobile' });
     assert.ok(!Object.keys(facts).some((fact) => fact.startsWith('caveat: no event')));
   });

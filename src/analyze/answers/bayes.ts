@@ -103,7 +103,7 @@ GROUP BY p.metric, r.role, r.ord, p.variant, f.visitors, f.buyers ORDER BY r.ord
     const means = trial.definition.metrics.filter(({ kind }) => formOf(kind) === 'mean').map(({ name }) => name);
     const more = [
       ...whoCounts(trial),
-      ...metricCaveats('experiment_bayes', trial.definition, trial.events, setting),
+      ...metricCaveats('experiment_bayes', trial.definition, trial.exposure, trial.events, setting),
       ...spentCaveats(trial, ', counted as none'),
       `SELECT 6, 'probabilities are right to', '± ${(Math.sqrt(0.25 / draws) * 2).toFixed(4)} (${draws} draws, two standard errors)'`,
       ...(means.length === 0

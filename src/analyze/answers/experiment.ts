@@ -86,7 +86,7 @@ FROM told ORDER BY ord, variant`;
     const { events } = trial;
     const more = [
       ...whoCounts(trial),
-      ...metricCaveats('experiment', trial.definition, events, setting),
+      ...metricCaveats('experiment', trial.definition, trial.exposure, events, setting),
       `SELECT 6, 'revenue of the top 1 % of visitors', format('{:.1f} %', 100 * sum(y) FILTER (WHERE rank * 100 <= n) / nullif(sum(y), 0))
     FROM (SELECT y, row_number() OVER (ORDER BY y DESC) AS rank, count(*) OVER () AS n FROM spent) HAVING sum(y) > 0`,
       ...spentCaveats(trial, ''),

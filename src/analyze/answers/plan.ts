@@ -81,10 +81,10 @@ SELECT l.metric, l.role, w.weeks, w.visitors, l.mean, sqrt(l.variance) AS deviat
 FROM lasting AS l CROSS JOIN week AS w ORDER BY l.ord, w.weeks`;
   },
   evidence(given, setting) {
-    const { definition, events, columns, ctes } = parts(given, setting);
+    const { definition, events, at, columns, ctes } = parts(given, setting);
     const subject = ctes.filter((cte) => cte.startsWith('subject AS'));
     const more = [
-      ...metricCaveats('experiment_plan', definition, events, setting),
+      ...metricCaveats('experiment_plan', definition, at, events, setting),
       giantOrder('purchase', 'value'),
       `SELECT 6, 'visitors who would have met the test', CAST(count(*) AS VARCHAR) FROM subject`,
       `SELECT 6, 'power and level', '${definition.power} at ${definition.alpha}, ${definition.multiplicity ? 'for all comparisons of a family together' : 'for each comparison alone'}'`,
@@ -111,5 +111,5 @@ function parts(given: Given, setting: Setting) {
     `subject AS (SELECT "user", 'all' AS variant, min(time) AS first FROM used WHERE ${at.condition}${began} GROUP BY "user")`,
     ...outcomes(answer, definition, events, given, setting),
   ];
-  return { definition, events, columns, ctes };
+  return { definition, events, at, columns, ctes };
 }

@@ -14,6 +14,16 @@ export interface Step {
 export const unseen = ({ name, condition }: Step): string =>
   `SELECT 8, 'caveat: no event is ' || ${literal(name)}, '0' FROM used WHERE ${condition} HAVING count(*) = 0`;
 
+/** The same for several, in one pass over the events. */
+export function unseenAmong(steps: readonly Step[]): string[] {
+  const each = [...new Map(steps.map((step) => [step.name, step])).values()];
+  if (each.length === 0) return [];
+  const found = each.map(({ condition }) => `count(*) FILTER (WHERE ${condition})`);
+  return [
+    `SELECT 8, 'caveat: no event is ' || step, '0' FROM (SELECT unnest([${each.map(({ name }) => literal(name)).join(', ')}]) AS step, unnest([${found.join(', ')}]) AS n FROM used) WHERE n = 0`,
+  ];
+}
+
 /** Errors: ANSWER_OPTION, ANSWER_COLUMN. */
 export function readStep(answer: string, option: string, text: string, { table }: Events): Step {
   const match = /^([^:=]+?)(?::([A-Za-z_][\w]*)=(.*))?$/s.exec(text);

@@ -6,14 +6,14 @@ import { type Events, eventsOf } from './events.ts';
 import type { Given, Setting } from './kind.ts';
 import { fromSql, tableOf, timeCaveat } from './metric.ts';
 import { refundsOf } from './orders.ts';
-import { readStep } from './steps.ts';
+import { readStep, type Step, unseenAmong } from './steps.ts';
 import { instantOf, literal, needColumn, quote, requireType } from './tables.ts';
 
 export interface Trial {
   readonly answer: string;
   readonly definition: Experiment;
   readonly events: Events;
-  readonly exposure: { readonly condition: string; readonly columns: readonly string[] };
+  readonly exposure: Step;
   readonly variant: string;
   /** The days up to the definition's end; the past before its beginning stays in, as it is the covariate. */
   readonly days: Given;
@@ -35,10 +35,11 @@ export function wanted({ answer, definition, events, exposure, variant }: Trial)
 }
 
 export function metricColumns(answer: string, { metrics }: Experiment, events: Events): string[] {
-  return metrics.flatMap((metric) =>
-    amounts(metric).flatMap((what) => (isMoney(what) ? [] : readStep(answer, 'event', what, events).columns)),
-  );
+  return metricSteps(answer, metrics, events).flatMap(({ columns }) => columns);
 }
+
+const metricSteps = (answer: string, metrics: Experiment['metrics'], events: Events): Step[] =>
+  metrics.flatMap((metric) => amounts(metric).flatMap((what) => (isMoney(what) ? [] : [readStep(answer, 'event', what, events)])));
 
 export const names = ({ variants }: Experiment): string => variants.map(({ name }) => literal(name)).join(', ');
 export const control = ({ variants }: Experiment): string => literal(variants[0]!.name);
@@ -162,15 +163,20 @@ function metricSources(answer: string, { unit }: Experiment, { name, metric, by 
   return { of: source(measure.sum), over: measure.over === null ? null : source(measure.over) };
 }
 
-/** Caveats of evidence, after `subject`: a metric whose rows name nobody who was in the test, or whose time has no zone. */
-export function metricCaveats(answer: string, definition: Experiment, events: Events, setting: Setting): string[] {
-  return definition.metrics
+/**
+ * Caveats of evidence, after `subject`: events of the metrics, or of where visitors meet the test (`at`), that nobody sent; a metric whose
+ * rows name nobody who was in the test, or whose time has no zone.
+ */
+export function metricCaveats(answer: string, definition: Experiment, at: Step, events: Events, setting: Setting): string[] {
+  const unseen = unseenAmong([at, ...metricSteps(answer, definition.metrics, events)]);
+  const own = definition.metrics
     .filter(({ kind }) => kind === 'metric')
     .flatMap((metric) => {
       const { of } = sourcesOf(answer, definition, metric, events, setting);
       const stranger = `SELECT 8, 'caveat: no row of the metric is of a visitor: ' || ${literal(metric.name)}, '0' FROM ${of} AS a JOIN subject AS s ON s."user" = a."user" HAVING count(*) = 0`;
       return [stranger, ...timeCaveat(setting.metric(metric.metric), setting)];
     });
+  return [...unseen, ...own];
 }
 
 /** What a metric adds up: money, or the event that is counted. */
