@@ -497,6 +497,8 @@ export interface TransferPlanAnswer {
     cursor: string | null;
     rows: number | null;
     columns: { name: string; source_type: string; type: string; note: string | null }[];
+    /** Columns that the table here would lose or change, and what names them. */
+    drift: { lost: string[]; affected: BlastAnswer['affected'] };
   }[];
 }
 

@@ -138,3 +138,49 @@ test('a user gets sessions, their explanation, scheduled queries and the blast r
   assert.equal(typeof (await server.ask('DROP TABLE main.goods CASCADE')), 'object');
   assert.deepEqual(await blast('table=raw.events&columns=no_such_column'), []);
 });
+
+test('the plan of a transfer says which columns its source would take from a table, and what reads them, before it runs', async (t) => {
+  const server = await running(t);
+  const at = (...path: string[]) => join(server.path, ...path);
+  const definition = (drift: string, mode: string) =>
+    `source: csv\nconnection: { path: goods.csv }\ntables:\n  goods: { target: shop.goods, mode: ${mode}, drift: ${drift} }\n`;
+  for (const folder of ['transfers', 'dashboards']) mkdirSync(at(folder), { recursive: true });
+  writeFileSync(at('goods.csv'), 'id,name,price,stock\n1,pen,10,5\n2,cup,20,6\n');
+  writeFileSync(at('transfers', 'goods.yaml'), definition('evolve', 'full'));
+  type Drift = { lost: string[]; affected: { kind: string; name: string }[] };
+  const drift = async () => {
+    const { json, text } = await server.call('GET', '/v1/transfers/goods/plan');
+    const [table] = (json as { tables: { drift: Drift }[] }).tables ?? [];
+    assert.ok(table !== undefined, text);
+    return [...table.drift.lost, ...table.drift.affected.map(({ kind, name }) => `${kind} ${name}`)];
+  };
+  await until(async () => (await server.call('GET', '/v1/transfers/goods')).status === 200);
+  assert.deepEqual(await drift(), [], 'there is no table yet');
+  await server.call('POST', '/v1/transfers/goods/run', { body: {} });
+  await until(async () => typeof (await server.ask('SELECT count(*) FROM shop.goods')) === 'object');
+  await server.ask(
+    'CREATE MATERIALIZED VIEW mart.prices PARTITION BY name AS SELECT name, sum(price) AS price FROM shop.goods GROUP BY name',
+  );
+  await server.ask('CREATE MATERIALIZED VIEW mart.names AS SELECT count(DISTINCT name) AS n FROM shop.goods');
+  writeFileSync(
+    at('dashboards', 'dear.yaml'),
+    'title: Dear\ntiles:\n  - title: Dear\n    sql: SELECT name FROM shop.goods WHERE price > 15\n',
+  );
+  assert.deepEqual(await drift(), [], 'the source is as it was');
+  writeFileSync(at('goods.csv'), 'id,name,stock\nx1,pen,5\nx2,cup,6\n');
+  assert.deepEqual(await drift(), ['id', 'price', 'materialized view mart.prices', 'dashboard dear']);
+  const { stdout } = await millrace(['transfer', 'run', 'goods', '--dry-run'], {
+    env: { MILLRACE_ADDRESS: server.started.address, MILLRACE_TOKEN: server.started.adminToken },
+  });
+  assert.match(
+    stdout,
+    /^shop\.goods would lose or change id, price, which is read by the materialized view mart\.prices, the dashboard dear$/m,
+  );
+  const under = async (text: string, expected: string[]) => {
+    writeFileSync(at('transfers', 'goods.yaml'), text);
+    await until(async () => JSON.stringify(await drift()) === JSON.stringify(expected));
+  };
+  await under(definition('discard', 'full'), []);
+  // A column that is gone stays where rows are added.
+  await under(definition('evolve', 'append'), ['id']);
+});

@@ -139,6 +139,13 @@ function plan(answer: TransferPlanAnswer, input: Input, io: Io): number {
   if (asJson(input, io, answer)) return 0;
   const rows = answer.tables.map((each) => [each.source, each.target, each.mode, each.key.join(', ') || null, each.cursor, each.rows]);
   io.stdout.write(`${table([text('source'), text('target'), text('mode'), text('key'), text('cursor'), count('rows, about')], rows)}\n`);
+  for (const { target, drift } of answer.tables) {
+    if (drift.lost.length === 0) continue;
+    const readers = drift.affected.map(({ kind, name }) => `the ${kind} ${name}`).join(', ');
+    io.stdout.write(
+      `${target} would lose or change ${drift.lost.join(', ')}, which ${readers === '' ? 'nothing reads' : `is read by ${readers}`}\n`,
+    );
+  }
   return 0;
 }
 

@@ -1,8 +1,8 @@
 /** The blast radius: everything that reads a table, however many views deep, told before the table is dropped or loses a column. */
-import { fail, type Table } from '#core';
+import { type Column, fail, type Table } from '#core';
 import type { Keeper, Queries } from '#process';
 import { type CreateStatement, fullName, named, type Statement } from '#sql';
-import { quoted, type Store } from '#store';
+import { quoted, name as quotedPart, type Store } from '#store';
 import type { Reader } from './readers.ts';
 
 /** `goes`: CASCADE drops it too; else it stays, and will say what it misses. */
@@ -15,6 +15,11 @@ export interface Affected {
 export interface Blast {
   /** Of a table (schema.name); with `columns`, those only that name one of them or stand on something that does. */
   of(table: string, columns?: readonly string[]): Promise<readonly Affected[]>;
+  /**
+   * What a table would lose or change if it had these columns, and who names that. Without `drops` a column that is absent stays. Nothing of a
+   * table that is not there.
+   */
+  ofDrift(table: string, columns: readonly Column[], drops: boolean): Promise<{ lost: readonly string[]; affected: readonly Affected[] }>;
   /** Of a model (schema.name): nothing that stands on it goes with it. */
   ofModel(model: string): Promise<readonly Affected[]>;
   /**
@@ -50,6 +55,15 @@ export function openBlast(input: {
       if (affected) hit.push(name.toLowerCase());
       return affected;
     });
+  }
+
+  async function ofDrift(asked: string, columns: readonly Column[], drops: boolean) {
+    const table = asked.toLowerCase();
+    if (!(await store.names()).has(table)) return { lost: [], affected: [] };
+    const after = new Map(columns.map(({ name, type }) => [name.toLowerCase(), type]));
+    const before = await columnsOf(`FROM ${table.split('.').map(quotedPart).join('.')}`);
+    const lost = lostOf(before, after).filter((column) => drops || after.has(column));
+    return { lost, affected: lost.length === 0 ? [] : await of(table, lost) };
   }
 
   async function ofModel(model: string): Promise<readonly Affected[]> {
@@ -98,7 +112,7 @@ export function openBlast(input: {
     if (!stands || statement.parameters.length > 0 || (await of(table)).length === 0) return;
     const before = await columnsOf(`FROM ${quoted(statement.target)}`);
     const after = await columnsOf(statement.body, statement.columns);
-    const lost = [...before].flatMap(([column, type]) => (after.get(column) === type || column === '_batch' ? [] : [column]));
+    const lost = lostOf(before, after);
     if (lost.length === 0) return;
     const paused = new Set(keeper.states().flatMap(({ name, state }) => (state === 'paused' ? [name] : [])));
     const affected = (await of(table, lost)).filter(({ goes, name }) => goes && !paused.has(name));
@@ -110,8 +124,12 @@ export function openBlast(input: {
     return new Map(rows.map((row, k) => [(names?.[k] ?? String(row['column_name'])).toLowerCase(), String(row['column_type'])]));
   }
 
-  return { of, ofModel, check };
+  return { of, ofDrift, ofModel, check };
 }
+
+/** Columns that are gone or have another type. */
+const lostOf = (before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] =>
+  [...before].flatMap(([column, type]) => (after.get(column) === type || column === '_batch' ? [] : [column]));
 
 function readsOne(sql: string, gone: readonly string[], tables: readonly Table[]): boolean {
   return named(sql, tables).found.some((table) => gone.includes(fullName(table).toLowerCase()));

@@ -1,7 +1,7 @@
 /** The warehouse child's side of views: the ready-made definitions, as text or as files of the workspace. */
 import { json } from 'node:stream/consumers';
 import type { Models } from '#analyze';
-import { fail } from '#core';
+import { type Column, fail } from '#core';
 import { type Keeper, sessionFields, sessionViews } from '#process';
 import { type Store, text } from '#store';
 import type { Blast } from './blast.ts';
@@ -55,6 +55,10 @@ export function viewRoutes(input: {
       if ((await store.names()).has(table.toLowerCase())) return { table, affected: await blast.of(table, columns) };
       if (!models.list().some(({ name }) => name === table.toLowerCase())) fail('TABLE_UNKNOWN', { table });
       return { table, affected: await blast.ofModel(table) };
+    },
+    'POST /views/drift': async ({ request }) => {
+      const { tables } = (await json(request)) as { tables: readonly { table: string; columns: readonly Column[]; drops: boolean }[] };
+      return Promise.all(tables.map(({ table, columns, drops }) => blast.ofDrift(table, columns, drops)));
     },
     'POST /views/cancel/': async ({ name }) => {
       keeper.cancel(name);

@@ -4,6 +4,7 @@ import { type Front, secretFile } from '#platform';
 import type {
   TransferAnswer,
   TransferGuessAnswer,
+  TransferPlanAnswer,
   TransferRun,
   TransferRunAnswer,
   TransferRunsAnswer,
@@ -103,9 +104,24 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
     },
   );
 
-  app.get<{ Params: { name: string } }>('/v1/transfers/:name/plan', { config: { action: 'load' } }, async ({ params }) => ({
-    tables: await transfers.ask({ kind: 'plan', folder: front.workspace.path, anywhere: false, transfer: transfers.get(params.name) }),
-  }));
+  app.get<{ Params: { name: string } }>(
+    '/v1/transfers/:name/plan',
+    { config: { action: 'load' } },
+    async ({ params }): Promise<TransferPlanAnswer> => {
+      const transfer = transfers.get(params.name);
+      const job = { kind: 'plan', folder: front.workspace.path, anywhere: false, transfer } as const;
+      const tables = (await transfers.ask(job)) as Omit<TransferPlanAnswer['tables'][number], 'drift'>[];
+      // A run under `discard` changes no column, and one under `freeze` is refused.
+      const evolving = (target: string) => transfer.tables.some((each) => each.target === target && each.drift === 'evolve');
+      const asked = tables.map(({ target, mode, columns }) => ({
+        table: target,
+        columns: evolving(target) ? columns : [],
+        drops: evolving(target) && mode === 'full',
+      }));
+      const drift = await warehouse.json<TransferPlanAnswer['tables'][number]['drift'][]>('POST', '/views/drift', { tables: asked });
+      return { tables: tables.map((table, k) => ({ ...table, drift: drift[k]! })) };
+    },
+  );
 
   app.get<{ Params: { name: string } }>(
     '/v1/transfers/:name/state',
