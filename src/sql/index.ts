@@ -5,7 +5,7 @@ export { checkStatement, type Who } from './check.ts';
 export { functionFamilies, isAllowedFunction, tableFunctions } from './functions.ts';
 export { fullName, named, wordsOf } from './names.ts';
 export { placeIn, type Serialize } from './parse.ts';
-export { readStatement } from './read.ts';
+export { placeOfOption, readStatement } from './read.ts';
 export type { FunctionCall, Reads, TableRead } from './reads.ts';
 export { explainRefusal } from './refusal.ts';
 export { type Sharable, type SharedScan, sharableOf, shareScan } from './shared.ts';

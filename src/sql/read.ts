@@ -1,4 +1,4 @@
-import { fail, isTableWord } from '#core';
+import { fail, isTableWord, type Parameters } from '#core';
 import { Cursor } from './cursor.ts';
 import {
   type Piece,
@@ -22,7 +22,7 @@ import {
   type Statement,
   type Target,
 } from './statement.ts';
-import { asciiLower, quoteIdentifier, significant, type Token, tokens } from './tokens.ts';
+import { asciiLower, identifier, quoteIdentifier, significant, type Token, tokens } from './tokens.ts';
 
 /** Longer texts are data, not statements; DuckDB's tree of one takes a hundred times its length. */
 const longest = 1_000_000;
@@ -362,6 +362,14 @@ function readOptions(cursor: Cursor): Readonly<Record<string, OptionValue>> {
   }
   cursor.expectMark(')');
   return Object.fromEntries(options);
+}
+
+/** Where an option of OPTIONS (…) stands in a statement; nothing where it was not said. */
+export function placeOfOption(text: string, option: string): Parameters {
+  const own = significant(tokens(text));
+  const options = own.findIndex((token) => token.kind === 'word' && token.text.toUpperCase() === 'OPTIONS');
+  const said = own.find((token, k) => k > options && own[k + 1]?.text === '=' && asciiLower(identifier(token)) === option);
+  return options < 0 || said === undefined ? {} : placeIn(text, said.start);
 }
 
 function readList(cursor: Cursor): Extract<OptionValue, readonly unknown[]> {

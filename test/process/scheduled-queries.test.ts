@@ -229,6 +229,9 @@ describe('scheduled queries', () => {
     ];
     for (const options of refused) await assert.rejects(define(options, 'SELECT 1 AS k'), { code: 'SCHEDULE_OPTION' }, options);
     await assert.rejects(define(`cron = '0 * * * *'`, 'SELECT $now AS k'), { code: 'SCHEDULE_OPTION' });
+    await assert.rejects(define(`cron = '0 * * * *',\n overlap = 'both'`, 'SELECT 1 AS k'), {
+      message: /overlap \(line 2, column 2\) is one of/,
+    });
     await define(`cron = '0 * * * *', write = 'append'`, 'SELECT v FROM main.n');
     await assert.rejects(sql('DROP TABLE main.n'), { code: 'VIEW_READ', message: /mart\.out/ });
     await sql('PAUSE SCHEDULED QUERY mart.out');

@@ -199,6 +199,23 @@ describe('materialized views', () => {
     }
   });
 
+  test('whose options say nothing are refused with the place', async () => {
+    const query = `AS SELECT usr, count(*) AS n FROM raw.orders GROUP BY usr`;
+    for (const [marked, message] of [
+      [`OPTIONS (^refresh = '1 fortnight')`, /1 fortnight/],
+      [`OPTIONS (refresh = '1 second', ^"Colour" = 'red')`, /colour .*is unknown/],
+      [`OPTIONS (time_limit = '1 minute',\n  ^lateness = '1 hour')`, /needs a view that is kept by partition/],
+    ] as const) {
+      const text = `CREATE MATERIALIZED VIEW mart.refused PARTITION BY (usr || (lateness = '')::VARCHAR) ${marked} ${query}`;
+      const before = text.slice(0, text.indexOf('^')).split('\n');
+      const place = `(line ${before.length}, column ${before.at(-1)!.length + 1})`;
+      const error = (await sql(text.replace('^', '')).catch((thrown: unknown) => thrown)) as MillraceError;
+      assert.equal(error.code, 'VIEW_OPTION', error.message);
+      assert.ok(error.message.includes(place), `${error.message} should say ${place}`);
+      assert.match(error.message, message);
+    }
+  });
+
   test('whose partition is of a column that is nowhere are refused with the place', async () => {
     const columns = `SELECT usr, list_transform([amount], each -> each + 1) AS more FROM raw.orders`;
     const error = (await sql(`CREATE MATERIALIZED VIEW mart.refused\n PARTITION BY (usr, nowhere) AS ${columns}`).catch(

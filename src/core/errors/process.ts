@@ -42,7 +42,7 @@ export const processErrors = {
   VIEW_OPTION: {
     status: 400,
     retryable: false,
-    what: (p) => `The option ${p['option']} ${p['problem']}.`,
+    what: (p) => `The option ${p['option']}${at(p)} ${p['problem']}.`,
     remedy:
       "Options are refresh = '1 second', time_limit = '5 minutes', lateness = '10 minutes' and, for a view kept by key, lookback = '2 hours'.",
   },
@@ -61,7 +61,7 @@ export const processErrors = {
   SCHEDULE_OPTION: {
     status: 400,
     retryable: false,
-    what: (p) => `The option ${p['option']} ${p['problem']}.`,
+    what: (p) => `The option ${p['option']}${at(p)} ${p['problem']}.`,
     remedy: 'docs/views.md lists the options of scheduled queries.',
   },
   SCHEDULE_NAME: {

@@ -11,6 +11,7 @@ import {
   type CreateScheduledQueryStatement,
   checkStatement,
   placeIn,
+  placeOfOption,
   readStatement,
   type ScheduledQueryStatement,
   type Serialize,
@@ -353,7 +354,8 @@ const OPTIONS = ['cron', 'time_zone', 'write', 'key', 'catch_up', 'overlap'];
 /** Errors: SCHEDULE_OPTION. */
 function queryOf(statement: CreateScheduledQueryStatement, zone: string): ScheduledQuery {
   const { options, target } = statement;
-  const refuse = (option: string, problem: string): never => fail('SCHEDULE_OPTION', { option, problem });
+  const refuse = (option: string, problem: string): never =>
+    fail('SCHEDULE_OPTION', { option, problem, ...placeOfOption(statement.text, option) });
   for (const option of Object.keys(options)) if (!OPTIONS.includes(option)) refuse(option, 'is unknown');
   const one = <T extends string>(option: string, choices: readonly T[]): T => {
     const said = options[option] ?? choices[0]!;

@@ -9,6 +9,7 @@ import {
   type Node,
   namesOf,
   placeIn,
+  placeOfOption,
   queryOf,
   readStatement,
   type Serialize,
@@ -135,7 +136,8 @@ export async function readView(
 
 /** `statement` was read from its text as `plain` and `readable` give it; `readable` leaves what is before the body. */
 export async function viewOf(statement: CreateMaterializedViewStatement, engine: Engine): Promise<View> {
-  const options = optionsOf(statement.options);
+  const refuse: Refuse = (option, problem) => fail('VIEW_OPTION', { option, problem, ...placeOfOption(statement.text, option) });
+  const options = optionsOf(statement.options, refuse);
   const scored = await withScores(statement, engine);
   const spelled = await spelledOut(scored.query, engine);
   const { query: body, through } = spelled;
@@ -175,8 +177,8 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     refresh: options.refresh,
     timeLimit: options.timeLimit,
   };
-  const lookback = await lookbackOf(options.lookback, view, engine);
-  return { ...view, lookback, lateness: await latenessOf(options.lateness, { ...view, lookback }, engine) };
+  const lookback = await lookbackOf(options.lookback, view, engine, refuse);
+  return { ...view, lookback, lateness: await latenessOf(options.lateness, { ...view, lookback }, engine, refuse) };
 }
 
 /** The body with SQL in place of its calls of models. Errors: those of models, VIEW_QUERY. */
@@ -373,9 +375,14 @@ export function quotedName(full: string): string {
 }
 
 /** A view with a lookback must pass the source's time on, so that its rows after the first touched time can be told. */
-async function lookbackOf(span: Millis | null, view: Omit<View, 'lookback' | 'lateness'>, engine: Engine): Promise<Lookback | null> {
+async function lookbackOf(
+  span: Millis | null,
+  view: Omit<View, 'lookback' | 'lateness'>,
+  engine: Engine,
+  refused: Refuse,
+): Promise<Lookback | null> {
   if (span === null) return null;
-  const refuse = (problem: string): never => fail('VIEW_OPTION', { option: 'lookback', problem });
+  const refuse = (problem: string): never => refused('lookback', problem);
   const [first, ...rest] = view.inputs;
   if (view.columns === null) return refuse(`needs a view that is kept by partition (${view.plan.reasons.join('; ')})`);
   if (rest.length > 0 || first?.by !== 'partition') return refuse('is for views of one table that is read once');
@@ -407,9 +414,9 @@ export function sourceParts(view: Pick<View, 'columns' | 'inputs' | 'source'>): 
   return input?.by === 'partition' ? input.parts : null;
 }
 
-async function latenessOf(span: Millis | null, view: Omit<View, 'lateness'>, engine: Engine): Promise<Lateness | null> {
+async function latenessOf(span: Millis | null, view: Omit<View, 'lateness'>, engine: Engine, refused: Refuse): Promise<Lateness | null> {
   if (span === null) return null;
-  const refuse = (problem: string): never => fail('VIEW_OPTION', { option: 'lateness', problem });
+  const refuse = (problem: string): never => refused('lateness', problem);
   const parts = sourceParts(view);
   if (parts === null) return refuse(`needs a view that is kept by partition (${view.plan.reasons.join('; ')})`);
   const carried = (await columnsOf([view.source], engine)).get(view.source);
@@ -435,28 +442,33 @@ const DAY: Millis = 86_400_000;
 /** Deliveries wait for a refresh. */
 const TIME_LIMIT: Millis = 300_000;
 
-function optionsOf(options: CreateMaterializedViewStatement['options']): {
+/** VIEW_OPTION, with the place. */
+type Refuse = (option: string, problem: string) => never;
+
+function optionsOf(
+  options: CreateMaterializedViewStatement['options'],
+  refuse: Refuse,
+): {
   refresh: Millis;
   timeLimit: Millis;
   lookback: Millis | null;
   lateness: Millis | null;
 } {
   for (const option of Object.keys(options))
-    if (!['refresh', 'time_limit', 'lookback', 'lateness'].includes(option)) fail('VIEW_OPTION', { option, problem: 'is unknown' });
-  return {
-    refresh: spanOf(options, 'refresh', 100, 7 * DAY) ?? 1000,
-    timeLimit: spanOf(options, 'time_limit', 100, DAY) ?? TIME_LIMIT,
-    lookback: spanOf(options, 'lookback', 1, 3660 * DAY),
-    lateness: spanOf(options, 'lateness', 0, 3660 * DAY),
+    if (!['refresh', 'time_limit', 'lookback', 'lateness'].includes(option)) refuse(option, 'is unknown');
+  const span = (option: string, least: Millis, most: Millis): Millis | null => {
+    const wanted = options[option];
+    if (wanted === undefined) return null;
+    const match = /^(\d+)\s*(millisecond|second|minute|hour|day)s?$/i.exec(String(wanted));
+    const span = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
+    return span >= least && span <= most ? span : refuse(option, `can't be ${String(wanted).slice(0, 50)}`);
   };
-}
-
-function spanOf(options: CreateMaterializedViewStatement['options'], option: string, least: Millis, most: Millis): Millis | null {
-  const wanted = options[option];
-  if (wanted === undefined) return null;
-  const match = /^(\d+)\s*(millisecond|second|minute|hour|day)s?$/i.exec(String(wanted));
-  const span = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
-  return span >= least && span <= most ? span : fail('VIEW_OPTION', { option, problem: `can't be ${String(wanted).slice(0, 50)}` });
+  return {
+    refresh: span('refresh', 100, 7 * DAY) ?? 1000,
+    timeLimit: span('time_limit', 100, DAY) ?? TIME_LIMIT,
+    lookback: span('lookback', 1, 3660 * DAY),
+    lateness: span('lateness', 0, 3660 * DAY),
+  };
 }
 
 /** Views in an order in which each comes after those that it reads. Errors: VIEW_CYCLE. */
