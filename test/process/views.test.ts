@@ -286,6 +286,21 @@ describe('materialized views', () => {
     assert.equal(state()?.state, 'fresh');
   });
 
+  test('that are dropped while a refresh of them waits for its turn are gone, and their name is free', async () => {
+    const definition = `CREATE MATERIALIZED VIEW mart.gone AS SELECT count(*) AS n FROM raw.orders`;
+    await sql(definition);
+    const held = Promise.withResolvers<void>();
+    const writing = store.write(() => held.promise);
+    const refreshing = sql('REFRESH MATERIALIZED VIEW mart.gone');
+    const dropping = sql('DROP MATERIALIZED VIEW mart.gone');
+    while (keeper.states().some(({ name }) => name === 'mart.gone')) await new Promise((resolve) => setImmediate(resolve));
+    held.resolve();
+    await Promise.all([writing, refreshing, dropping]);
+    assert.deepEqual([(await store.names()).has('mart.gone'), problems], [false, []]);
+    await sql(definition);
+    await sql('DROP MATERIALIZED VIEW mart.gone');
+  });
+
   test('go on where they were after the warehouse is opened again', async () => {
     await keeper.stop();
     await send([{ id: 'between', usr: 'u9', minute: 77, amount: 5 }]);

@@ -432,17 +432,20 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     try {
       const taken = await store.write(async (tx) => {
         const shared = due.length > 1 ? await shareNews(tx, due) : null;
-        const taken: Taken[] = [];
+        const taken: (Taken | null)[] = [];
         for (const own of due) {
           current = own;
-          taken.push(await take(tx, own, { whole: wholes.get(own)!, ...(shared !== null && { news: shared.news }) }));
+          // Dropped or made anew while this waited for its turn: its table is gone, or another's.
+          if (!isCurrent(own)) taken.push(null);
+          else taken.push(await take(tx, own, { whole: wholes.get(own)!, ...(shared !== null && { news: shared.news }) }));
         }
         current = due.length === 1 ? due[0]! : null;
         await shared?.done();
         return taken;
       });
       for (const [k, own] of due.entries()) {
-        const { late, last, ...rest } = taken[k]!;
+        if (taken[k] == null) continue;
+        const { late, last, ...rest } = taken[k];
         Object.assign(own, rest, { last, late: own.late + late, refreshed: new Date().toISOString(), error: null });
         own.refreshes++;
       }
@@ -465,6 +468,8 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     }
     return due.length === 1 ? null : failed;
   }
+
+  const isCurrent = (own: Kept) => kept.get(own.view.full) === own || builds.get(own.view.full)?.own === own;
 
   /** What a refresh leaves behind in memory once it is committed. */
   type Taken = Pick<Kept, 'batch' | 'watermark' | 'last' | 'lastMs'> & { readonly late: number };
