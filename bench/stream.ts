@@ -1,6 +1,6 @@
 /**
- * Views kept fresh: Nexmark events/s with the results of one query fresh after every delivery, beside DuckDB answering the same
- * question once in batch over the same rows in the same process; freshness of a stack of three views at 20,000 records a second.
+ * Views kept fresh: Nexmark events/s with the results of one query fresh after every delivery, beside DuckDB running the
+ * view's own query once in batch over the same rows in the same process; freshness of a stack of three views at 20,000 records a second.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -71,13 +71,14 @@ function deliveryOf(events: readonly NexmarkEvent[]): Parameters<Store['deliver'
 
 /** Every delivery is followed by the refreshes that it makes due: the next begins when all results are fresh. Several at once share what they read. */
 async function nexmarkQueries(query: string, names: readonly string[]): Promise<void> {
-  const texts = names.map((name) => readFileSync(new URL(name, cases), 'utf8').split('-- BATCH') as [string, string]);
-  const statements = texts.map(([statement]) => statement).join(';');
+  // Behind -- BATCH stands another query that gives the same rows, for the tests: the limit is the view's own, computed once.
+  const statements = names.map((name) => readFileSync(new URL(name, cases), 'utf8').split('-- BATCH')[0]!).join(';');
+  const definitions = statements.split(';').filter((text) => text.trim() !== '');
   await withViews(async ({ store, keeper, sql }) => {
     positions.clear();
     const parts = chunks(nexmark({ seed: 1, events: EVENTS, perSecond: 10_000, start: Date.parse('2026-01-01T00:00:00Z') }), DELIVERY);
     await store.deliver(deliveryOf(parts.next().value!));
-    for (const definition of statements.split(';').filter((text) => text.trim() !== '')) await sql(definition);
+    for (const definition of definitions) await sql(definition);
     let taken = 0;
     let delivering = 0;
     let refreshing = 0;
@@ -92,7 +93,8 @@ async function nexmarkQueries(query: string, names: readonly string[]): Promise<
       refreshing += performance.now() - delivered;
     }
     const began = performance.now();
-    for (const [k, [, batch]] of texts.entries()) await store.rows(`CREATE TEMP TABLE batch${k} AS (${batch}\n)`);
+    for (const view of keeper.states())
+      await store.rows(`CREATE TEMP TABLE ${inBatch(view.name)} AS (${inBatch(keeper.definitionOf(view.name)!)}\n)`);
     const once = performance.now() - began;
     const speed = (title: string, millis: number, events = taken): Figure => ({
       title: `${query}: ${title}`,
@@ -101,15 +103,18 @@ async function nexmarkQueries(query: string, names: readonly string[]): Promise<
     });
     figures[`${query}_fresh`] = speed(`delivered, and fresh after every ${DELIVERY.toLocaleString('en-US')}`, delivering + refreshing);
     figures[`${query}_refresh`] = speed('the refreshes alone', refreshing);
-    figures[`${query}_batch`] = speed('DuckDB, the same question once in batch, over all rows, its answer kept', once, EVENTS);
-    const [fresh, inBatch] = [figures[`${query}_refresh`]!.value, figures[`${query}_batch`]!.value];
+    figures[`${query}_batch`] = speed('DuckDB, the same query once in batch, over all rows, its answer kept', once, EVENTS);
+    const [fresh, limit] = [figures[`${query}_refresh`]!.value, figures[`${query}_batch`]!.value];
     figures[`${query}_share`] = {
       title: `${query}: the refreshes, ${Math.ceil((EVENTS - DELIVERY) / DELIVERY)} times fresh, against one batch`,
       unit: '×',
-      value: fresh / inBatch,
+      value: fresh / limit,
     };
   });
 }
+
+/** A view on a view is computed on what that one is in batch. */
+const inBatch = (text: string) => text.replace(/\bnexmark\.(\w+)/g, 'batch_$1');
 
 function* chunks(events: Iterable<NexmarkEvent>, size: number): Generator<NexmarkEvent[]> {
   let part: NexmarkEvent[] = [];
