@@ -1,6 +1,7 @@
 /** The console's one way to the server: the public API, with the session's cookie. */
 import type { ErrorBody } from '#core';
 import type { QueryAnswer, QueryRequest, QuestionsLine } from '../src/server/api.ts';
+import { begun } from './begun.ts';
 
 /** What went wrong: the server's own error, or that the server can't be reached. */
 export class Trouble extends Error {
@@ -28,12 +29,17 @@ export async function call<T>(
 }
 
 async function open(method: string, path: string, { body, signal, raw, headers }: Parameters<typeof call>[2] & object): Promise<Response> {
-  const response = await fetch(path, {
-    method,
-    signal: signal ?? null,
-    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-    body: raw ?? (body === undefined ? null : JSON.stringify(body)),
-  }).catch((thrown: unknown) => {
+  const early = method === 'GET' ? begun.get(path) : undefined;
+  if (early !== undefined) begun.delete(path);
+  const asked =
+    early ??
+    fetch(path, {
+      method,
+      signal: signal ?? null,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      body: raw ?? (body === undefined ? null : JSON.stringify(body)),
+    });
+  const response = await asked.catch((thrown: unknown) => {
     if (thrown instanceof DOMException && thrown.name === 'AbortError') throw thrown;
     throw new Trouble(lost, 0);
   });

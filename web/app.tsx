@@ -5,6 +5,7 @@ import { call, signedOut, Trouble } from './api.ts';
 import { Home } from './home/home.tsx';
 import { later } from './later.ts';
 import { go, usePath } from './route.ts';
+import { sessionAgain, whoIsThere } from './session.ts';
 import { Shell } from './shell/shell.tsx';
 import { Page, Placeholder, Problem } from './states.tsx';
 import { type FirstSpeech, Speaking, useWords } from './words/index.tsx';
@@ -46,7 +47,8 @@ const theme = createTheme({
     // Locking the page's scroll would put a style element without our nonce into the page.
     Modal: Modal.extend({ defaultProps: { lockScroll: false, transitionProps: { duration: 0 } } }),
     Menu: Menu.extend({ defaultProps: { transitionProps: { duration: 0 } } }),
-    Combobox: Combobox.extend({ defaultProps: { transitionProps: { duration: 0 } } }),
+    // Lists that nobody opens are not made: a filter has up to a thousand values.
+    Combobox: Combobox.extend({ defaultProps: { keepMounted: false, transitionProps: { duration: 0 } } }),
   },
 });
 
@@ -112,14 +114,13 @@ async function enter(): Promise<Session> {
   const token = /^#token=(mr_[\w-]+)$/.exec(location.hash)?.[1];
   if (token !== undefined) history.replaceState(null, '', location.pathname);
   try {
-    const who =
-      token === undefined
-        ? await call<SessionAnswer>('GET', '/v1/session')
-        : await call<SessionAnswer>('POST', '/v1/session', { body: { token } });
+    const who = token === undefined ? await whoIsThere() : await call<SessionAnswer>('POST', '/v1/session', { body: { token } });
     return { state: 'in', who };
   } catch (thrown) {
     if (!(thrown instanceof Trouble)) throw thrown;
     return thrown.status === 401 ? { state: 'out' } : { state: 'failed', trouble: thrown };
+  } finally {
+    sessionAgain();
   }
 }
 

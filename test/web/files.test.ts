@@ -34,7 +34,7 @@ test('the page carries a strict policy with a nonce that is new each time, and n
 
 test('assets are kept for ever, answered by their tag, and packed where the browser takes it', { skip }, async () => {
   const { address } = server;
-  const name = readdirSync(join(root, 'web/dist/assets')).find((file) => /^index-.*\.js$/.test(file))!;
+  const name = readdirSync(join(root, 'web/dist/assets')).find((file) => /^start-.*\.js$/.test(file))!;
   const plain = await send(address, 'GET', `/assets/${name}`);
   assert.equal(plain.status, 200);
   assert.match(String(plain.headers['content-type']), /^text\/javascript/);

@@ -12,8 +12,8 @@ import {
   timeRanges,
   valuesOf,
 } from '#visualize';
-import type { DashboardAnswer, QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
-import { ask, askTogether, call, Trouble } from '../api.ts';
+import type { QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
+import { ask, askTogether, Trouble } from '../api.ts';
 import type { Picked } from '../chart/chart.tsx';
 import { later } from '../later.ts';
 import { type Live, useLive } from '../live.ts';
@@ -23,42 +23,15 @@ import { Page, Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { today } from '../zone.ts';
 import { keptDraft } from './draft.ts';
+import { askFile } from './early.ts';
 import { isOn, readChoice, type Seen, tabsOf, writeChoice } from './parameters.ts';
 import { Share } from './share.tsx';
 import { useLiveTiles } from './stream.ts';
 import { AsText, Versions } from './text.tsx';
-import { askTilesAhead, TileView } from './tile.tsx';
+import { TileView } from './tile.tsx';
 
 // Looking needs neither the editor nor what else editing does.
 const Editing = later(() => import('./editing.tsx'));
-
-/** The file of the dashboard that the address named when the console was opened, asked for while it is still asked who is there. */
-let early: { readonly name: string; readonly file: Promise<DashboardAnswer> } | null = null;
-const named = /^\/dashboards\/([^/]+)$/.exec(location.pathname)?.[1];
-// A token in the address is traded for a session first.
-if (named !== undefined && location.hash === '') {
-  early = { name: decodeURIComponent(named), file: call<DashboardAnswer>('GET', `/v1/dashboards/${named}`) };
-  early.file.then(
-    ({ dashboard }) => {
-      if (dashboard === null || keptDraft(decodeURIComponent(named)) !== null) return;
-      const choice = readChoice(dashboard, location.search, timeRanges);
-      const tabs = tabsOf(dashboard);
-      askTilesAhead(
-        dashboard.tiles.filter((tile) => isOn(tile, choice.tab, tabs)),
-        choice,
-      );
-    },
-    // The page says it.
-    () => {},
-  );
-}
-
-/** Once: what is asked for again has changed. */
-function askFile(name: string, signal: AbortSignal): Promise<DashboardAnswer> {
-  const held = early?.name === name ? early.file : null;
-  early = null;
-  return held ?? call('GET', `/v1/dashboards/${encodeURIComponent(name)}`, { signal });
-}
 
 export default function DashboardPage({ name, who }: { name: string; who: SessionAnswer }) {
   const { t } = useWords();

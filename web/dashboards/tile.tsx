@@ -1,20 +1,8 @@
 import { Menu, Skeleton, UnstyledButton, useComputedColorScheme } from '@mantine/core';
 import { type CSSProperties, type ReactNode, useEffect, useMemo, useState } from 'react';
-import {
-  type ChartSpec,
-  type Choice,
-  type Mark,
-  type Previous,
-  parametersOf,
-  pick,
-  previousOf,
-  asked as statementOf,
-  type Tile,
-  type Values,
-  valuesOf,
-} from '#visualize';
-import type { QueryAnswer, QueryRequest } from '../../src/server/api.ts';
-import { askAhead, askTogether } from '../api.ts';
+import { type ChartSpec, type Mark, type Previous, pick, asked as statementOf, type Tile } from '#visualize';
+import type { QueryAnswer } from '../../src/server/api.ts';
+import { askTogether } from '../api.ts';
 import { Chart, isBlank, type Picked } from '../chart/chart.tsx';
 import { canExport, exportKinds, exportTile } from '../chart/export.ts';
 import { type Live, useLive } from '../live.ts';
@@ -22,12 +10,11 @@ import { go } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
 import { Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
-import { today, workspaceZone } from '../zone.ts';
+import { workspaceZone } from '../zone.ts';
+import { asked, requestOf } from './asking.ts';
 import type { Seen } from './parameters.ts';
 import { Why, type Wondered } from './why.tsx';
 
-/** More rows than this say nothing on a tile; Ask shows all. */
-const mostRows = 50_000;
 const never = '';
 
 export interface TileProps {
@@ -83,32 +70,6 @@ export function TileView({ tile, choice, round, every, marks, onPick, tools, ite
       )}
     </TileFrame>
   );
-}
-
-const requestOf = (sql: string, values: Values): QueryRequest => ({ ...statementOf(sql, values), limits: { rows: mostRows } });
-
-/** Asks what the tiles will ask as soon as they stand. */
-export function askTilesAhead(tiles: readonly Tile[], choice: Seen): void {
-  for (const { sql } of tiles) {
-    if (sql === null) continue;
-    const { values, before } = asked(sql, choice);
-    askAhead(requestOf(sql, values));
-    if (before !== null) askAhead(requestOf(sql, before.values));
-  }
-}
-
-/** The values for the statement, and for the period before where one is compared with: only a statement that reads $from has one. */
-function asked(
-  sql: string,
-  choice: Seen,
-): { values: Record<string, string | null>; before: { values: Record<string, string | null>; shift: number } | null } {
-  const names = parametersOf(sql);
-  const day = today();
-  const past = choice.compare && names.includes('from') ? previousOf(choice as Choice, day) : null;
-  return {
-    values: valuesOf(choice, names, day),
-    before: past === null ? null : { values: valuesOf(past.choice, names, day), shift: past.shift },
-  };
 }
 
 /** A tile with what it shows; who asks, and how, is the caller's matter. */
