@@ -10,6 +10,7 @@ const SHARED = ['--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65
 export const assemblies = {
   'learn/trees/kernel': { constant: 'kernelBytes', flags: ['--enable', 'simd,threads', ...SHARED] },
   'learn/trees/score': { constant: 'scoreBytes', flags: ['--enable', 'simd'] },
+  'transfer/columns': { constant: 'columnsBytes', flags: ['--enable', 'simd'] },
   'collect/plain': { constant: 'plainBytes', flags: ['--enable', 'simd'] },
 } as const;
 

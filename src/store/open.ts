@@ -104,6 +104,8 @@ export function optionsOf({ temp, threads, memory }: Limits): Record<string, str
     memory_limit: `${Math.floor(memory / 1_000_000)}MB`,
     temp_directory: temp,
     checkpoint_threshold: `${OVERDUE / 1_000_000}MB`,
+    // Each file is read once: what was kept of it would only take memory.
+    enable_external_file_cache: 'false',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',

@@ -9,6 +9,8 @@ export interface TransferSlice {
   /** From 1, without gaps. */
   readonly number: number;
   readonly file: string;
+  /** The same rows as a Parquet file with the columns c0, c1 …, in the types of values or as text; null where there is none. */
+  readonly columns: string | null;
   readonly rows: number;
   readonly bytes: Bytes;
   /** All rows of the source up to this cursor have been applied with this slice; null if none was completed since the run began. */
@@ -34,6 +36,10 @@ export const READ_AS_ITSELF = /^(U?(TINY|SMALL|BIG)INT|U?INTEGER|DECIMAL\(.*\)|D
 
 /** A SELECT of the slice's rows as values. The reader itself makes most types; the others are cast. */
 export function typed(columns: readonly TransferColumn[], slice: TransferSlice): string {
+  if (slice.columns !== null) {
+    const cells = columns.map((column, k) => `${cast(`c${k}`, column.type, 'CAST')} AS ${name(column.name)}`);
+    return `SELECT ${cells.join(', ')} FROM read_parquet(${text(slice.columns)})`;
+  }
   const types = columns.map((column) => (READ_AS_ITSELF.test(column.type) ? column.type : 'VARCHAR'));
   const values = columns.map(
     (column, k) => `${types[k] === column.type ? `c${k}` : cast(`c${k}`, column.type, 'CAST')} AS ${name(column.name)}`,

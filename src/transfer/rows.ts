@@ -3,7 +3,7 @@
  * a JavaScript string or a double. NULL is an empty field, '' is `""`; bytes are in hex.
  */
 import { writeFileSync } from 'node:fs';
-import { type Bytes, fail } from '#core';
+import { type Bytes, MillraceError } from '#core';
 
 /** A record that is no row: its line and bytes, and why. */
 export interface Refused {
@@ -41,10 +41,14 @@ function write(file: string, bytes: Buffer, flag: 'w' | 'a'): void {
   try {
     writeFileSync(file, bytes, { mode: 0o600, flag });
   } catch (thrown) {
-    const { code } = thrown as NodeJS.ErrnoException;
-    if (code === 'ENOSPC' || code === 'EDQUOT') fail('TRANSFER_DISK', { bytes: bytes.length }, thrown);
-    throw thrown;
+    throw diskProblem(thrown, bytes.length);
   }
+}
+
+/** What to throw where so many bytes could not be written. */
+export function diskProblem(thrown: unknown, bytes: Bytes): unknown {
+  const { code } = thrown as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT' ? new MillraceError('TRANSFER_DISK', { bytes }, thrown) : thrown;
 }
 
 const COMMA = 0x2c;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { asMillraceError, type Bytes, fail, type Millis, type Transfer, type TransferTable } from '#core';
 import type { Applied, ChangeSlices, Check, TransferSlice, TransferTarget } from '#store';
 import { follow } from './cdc/follow.ts';
+import { sliceColumns } from './columns.ts';
 import { since } from './cursor.ts';
 import { compare } from './parity.ts';
 import { emptyReport, type RunReport, type TableReport } from './report.ts';
@@ -214,8 +215,15 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
   let applying: Promise<void> = Promise.resolve();
   let slice: TransferSlice | null = null;
   const names = columns.map(({ name }) => name);
+  const plain = sliceColumns(columns.map(({ type }) => type));
+  /** Of the slice that is read: all of its rows went into `plain`. */
+  let isPlain = false;
   const hand = async () => {
     if (slice === null) return;
+    if (isPlain && slice.rows > 0) {
+      slice = { ...slice, columns: join(running.folder, `${number}.parquet`) };
+      plain!.write(slice.columns!);
+    }
     await timed(waited, 'warehouse', applying);
     applying = applied(target, slice, running, report);
     // It is awaited before the next slice; until then a failure must not count as unhandled.
@@ -226,9 +234,21 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
     if (running.signal.aborted) fail('TRANSFER_ENDED', { transfer: target.transfer, problem: 'it was stopped' });
     const rows = withoutUndecodable(read, names, report.read);
     const size = rows.bytes.length;
-    const write = slice === null ? writeSlice : appendToSlice;
-    slice ??= { number: ++number, file: join(running.folder, `${number}.csv`), rows: 0, bytes: 0, complete: null, refused: [] };
-    write(slice.file, rows.bytes);
+    if (slice === null) {
+      slice = {
+        number: ++number,
+        file: join(running.folder, `${number}.csv`),
+        columns: null,
+        rows: 0,
+        bytes: 0,
+        complete: null,
+        refused: [],
+      };
+      writeSlice(slice.file, rows.bytes);
+      plain?.begin();
+      isPlain = plain !== null;
+    } else appendToSlice(slice.file, rows.bytes);
+    isPlain &&= plain!.add(rows.bytes);
     recycle(rows);
     const { rows: earlier } = slice;
     const refused = rows.refused.map(({ body, line, reason, cells, before, undecoded = [] }) => ({
@@ -281,6 +301,7 @@ async function applied(target: TransferTarget, slice: TransferSlice, { warehouse
     report.quarantined += quarantined;
   } finally {
     rmSync(slice.file, { force: true });
+    if (slice.columns !== null) rmSync(slice.columns, { force: true });
   }
 }
 

@@ -98,8 +98,9 @@ export async function transferRoutes(store: Store): Promise<Routes> {
 }
 
 function apply(store: Store, target: TransferTarget, slice: TransferSlice): Promise<Applied> {
-  return withFiles(store, target.run, [slice.file], ([file], careful) =>
-    store.write((tx) => applySlice(tx, target, { ...slice, file: file! }, careful)),
+  const files = [slice.file, ...(slice.columns === null ? [] : [slice.columns])];
+  return withFiles(store, target.run, files, ([file, columns = null], careful) =>
+    store.write((tx) => applySlice(tx, target, { ...slice, file: file!, columns }, careful)),
   );
 }
 
