@@ -12,11 +12,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Millis } from '#core';
-import { residentTreeBytes } from '#run';
 import { startMillrace, type TransferAnswer, type TransferReport, type TransferStateAnswer } from '#server';
 import { type Client, clientFor } from '../src/cli/client.ts';
 import { type MariaDb, absent as mariaAbsent, startMariaDb } from '../test/transfer/mariadb.ts';
 import { type Postgres, absent as postgresAbsent, startPostgres } from '../test/transfer/postgres-server.ts';
+import { processTree, residentBytes } from './program.ts';
 import { type Figure, type Goal, report } from './report.ts';
 
 const quick = process.argv.includes('--quick');
@@ -215,7 +215,10 @@ interface Transferred {
 
 /** One run in a Millrace of its own. The source's server, which this process has started, is no part of its memory. */
 async function transferred(workspace: string, server: number | null): Promise<Transferred> {
-  const resident = () => (residentTreeBytes(process.pid) ?? 0) - (server === null ? 0 : (residentTreeBytes(server) ?? 0));
+  const resident = () => {
+    const others = new Set(server === null ? [] : processTree(server));
+    return processTree(process.pid).reduce((sum, pid) => sum + (others.has(pid) ? 0 : residentBytes(pid)), 0);
+  };
   const millrace = await startMillrace({ workspace, log: null });
   const client = clientFor(millrace.address, millrace.adminToken);
   for (;;) {

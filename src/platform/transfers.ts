@@ -248,9 +248,9 @@ function failedReport(transfer: string, run: string, thrown: unknown): RunReport
 function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = () => {}): Child {
   const child = fork(fileURLToPath(new URL('./transfer.ts', import.meta.url)), [], {
     serialization: 'advanced',
-    env: { ...process.env, TZ: 'UTC' },
+    env: { ...process.env, TZ: 'UTC', MALLOC_ARENA_MAX: '2' },
     // Buffers of rows live outside of the heap; what is inside is small.
-    execArgv: [...process.execArgv, '--max-old-space-size=160'],
+    execArgv: [...process.execArgv, '--max-old-space-size=160', '--max-semi-space-size=2'],
   });
   const comparisons = new Map<string, PromiseWithResolvers<RunReport>>();
   const result = new Promise<unknown>((resolve, reject) => {
