@@ -12,8 +12,9 @@ const inCheckout = existsSync(source);
 const entry = inCheckout ? source : join(home, 'dist', 'cli', 'main.js');
 // A checkout runs its source even where a dist/ is left over from packing: what runs is what one reads.
 const nodeArguments = inCheckout ? ['--conditions=source'] : [];
-// A server that takes records makes little garbage at a time; the 16 MB that Node keeps for it would stay resident.
-const smallHeap = process.argv[2] === 'up' ? ['--max-semi-space-size=1'] : [];
+// A server that takes records makes little garbage at a time; the 16 MB that Node keeps for it would stay resident, as would a share for
+// each thread that V8 collects it with.
+const smallHeap = process.argv[2] === 'up' ? ['--max-semi-space-size=1', '--v8-pool-size=1'] : [];
 
 // Unpacking bodies and packing segments must not take all the threads that the log syncs in. libuv reads it when it first starts one.
 process.env.UV_THREADPOOL_SIZE ??= '8';

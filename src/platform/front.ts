@@ -105,7 +105,7 @@ export function openFront(options: FrontOptions): Front {
     script: new URL('./warehouse.ts', import.meta.url),
     args: [JSON.stringify(config)],
     // Room for what lives shortly: 16 MB of it, Node's default, stay resident. Results are made in pieces of this size.
-    nodeArguments: ['--max-semi-space-size=1'],
+    nodeArguments: ['--max-semi-space-size=1', '--v8-pool-size=1'],
     // Queries (at most 16 at once by default), the write lane and file calls share this pool; it can only be set before the process begins.
     // glibc keeps freed memory in as many arenas as there are threads; two are enough and stay small.
     env: { UV_THREADPOOL_SIZE: '24', MALLOC_ARENA_MAX: '2', TZ: 'UTC' },

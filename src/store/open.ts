@@ -106,6 +106,8 @@ export function optionsOf({ temp, threads, memory }: Limits): Record<string, str
     checkpoint_threshold: `${OVERDUE / 1_000_000}MB`,
     // Each file is read once: what was kept of it would only take memory.
     enable_external_file_cache: 'false',
+    // Gives freed memory back also while nothing is asked.
+    allocator_background_threads: 'true',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
