@@ -53,7 +53,7 @@ async function main(config: ChildConfig): Promise<void> {
   const viewFiles = openDefinitions(config.workspace, 'views', '.sql', () => void defineViews());
   const keeper = await openKeeper({ store, files: viewFiles, calls: models.calls, onProblem: problem });
   const queryFiles = openDefinitions(config.workspace, 'queries', '.sql', () => void defineViews(), mostTextBytes);
-  const queries = await openQueries({ store, files: queryFiles, timeZone: config.timeZone, plain: models.calls.plain, onProblem: problem });
+  const queries = await openQueries({ store, files: queryFiles, timeZone: config.timeZone, calls: models.calls, onProblem: problem });
   // Read at each question: an edit needs no listening to.
   const definitions = Object.fromEntries(
     definitionKinds.map((kind) => [kind, openDefinitions(config.workspace, kind, '.yaml', () => {})]),

@@ -249,8 +249,9 @@ async function readCreateScheduledQuery(cursor: Cursor, source: Source, replace:
   const target = newTarget(cursor);
   const options = readOptions(cursor);
   cursor.expect('AS');
+  const bodyAt = cursor.position;
   const { sql: body, reads } = await parseQuery(source, cursor.rest());
-  return { kind: 'create_scheduled_query', target, replace, ifNotExists, options, body, reads };
+  return { kind: 'create_scheduled_query', target, replace, ifNotExists, options, body, bodyAt, reads };
 }
 
 async function readAboutQuery(

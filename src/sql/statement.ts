@@ -130,6 +130,8 @@ export interface CreateScheduledQueryStatement extends Common {
   readonly ifNotExists: boolean;
   readonly options: Readonly<Record<string, OptionValue>>;
   readonly body: string;
+  /** Where it begins in the text. */
+  readonly bodyAt: number;
 }
 
 export interface ScheduledQueryStatement extends Common {

@@ -29,14 +29,18 @@ export interface ViewHouse {
 
 const LIMIT = { seconds: 60, rows: 1_000_000, concurrency: 4 };
 
-export async function openViewHouse(chunkRows?: number): Promise<ViewHouse> {
-  const dataPath = mkdtempSync(join(tmpdir(), 'millrace-model-views-'));
+function filesOf(folder: string) {
   const saved = new Map<string, string>();
-  const files = {
-    list: () => [...saved].map(([name, text]) => ({ name, file: `views/${name}.sql`, text })),
+  return {
+    list: () => [...saved].map(([name, text]) => ({ name, file: `${folder}/${name}.sql`, text })),
     save: (name: string, text: string) => void saved.set(name, text),
     remove: (name: string) => void saved.delete(name),
   };
+}
+
+export async function openViewHouse(chunkRows?: number): Promise<ViewHouse> {
+  const dataPath = mkdtempSync(join(tmpdir(), 'millrace-model-views-'));
+  const [files, queryFiles] = [filesOf('views'), filesOf('queries')];
   const problems: unknown[] = [];
   const onProblem = (problem: unknown) => void problems.push(problem);
   async function open() {
@@ -48,12 +52,12 @@ export async function openViewHouse(chunkRows?: number): Promise<ViewHouse> {
     });
     const options = chunkRows === undefined ? {} : { chunkRows };
     const keeper: Keeper = await openKeeper({ store, files, calls: models.calls, onProblem, auditEvery: 0, ...options });
-    const none = { list: () => [], save: () => {}, remove: () => {} };
-    const queries = await openQueries({ store, files: none, timeZone: 'UTC', onProblem });
+    const queries = await openQueries({ store, files: queryFiles, timeZone: 'UTC', calls: models.calls, onProblem });
     const blast = openBlast({ store, keeper, queries, readers: () => [] });
     const own = ownStatements(keeper, queries, models, blast);
     const analyst = openAnalyst({ store, limits: { admin: LIMIT, editor: LIMIT, viewer: LIMIT, write: LIMIT }, models, own });
     await keeper.define();
+    problems.push(...(await queries.define()));
     return { store, models, keeper, queries, blast, analyst };
   }
   let house = await open();

@@ -163,7 +163,7 @@ describe('a view that calls a model', () => {
     await assert.rejects(create('SELECT *\nFROM ML.EVALUATE(MODEL buyers)'), refused('MODEL_CALL', { line: 2, column: 6 }));
     for (const { name, outOfViews } of modelFunctions) {
       if (outOfViews === undefined) continue;
-      const refusal = refused('MODEL_CALL', { call: `ML.${name}`, problem: `can't stand in a view: ${outOfViews}` });
+      const refusal = refused('MODEL_CALL', { call: `ML.${name}`, problem: `can't stand in a view or a scheduled query: ${outOfViews}` });
       await assert.rejects(create(`SELECT * FROM ML.${name}(MODEL buyers, TABLE main.visits)`), refusal, name);
     }
     await assert.rejects(
@@ -304,4 +304,48 @@ test('numbers, several classes and blends are explained in a view as in a questi
   }
   await assert.rejects(create('kinds'), refused('MODEL_FUNCTION'));
   await assert.rejects(create('deep'), (thrown) => refused('MODEL_FUNCTION')(thrown) && /too many or too deep trees/.test(String(thrown)));
+});
+
+describe('a scheduled query that calls a model', () => {
+  let house: ViewHouse;
+  before(async () => {
+    house = await openViewHouse();
+    await house.ask(`CREATE TABLE main.visits AS ${VISITS(2000, 2600)}`);
+    await house.ask(TRAIN(5));
+  });
+  after(() => house.close());
+
+  const SCORED = `SELECT v.id, v.predicted_bought AS buys FROM ML.PREDICT(MODEL buyers, (SELECT * FROM main.visits WHERE source IS NOT NULL)) AS v`;
+  const define = (query: string) => `CREATE OR REPLACE SCHEDULED QUERY mart.nightly OPTIONS (cron = '0 6 * * *') AS ${query}`;
+  const isWhatIsAsked = async () => {
+    await house.ask('RUN SCHEDULED QUERY mart.nightly');
+    const [kept, asked] = [await house.ask('SELECT id, buys FROM mart.nightly ORDER BY id'), await house.ask(`${SCORED} ORDER BY id`)];
+    assert.equal(kept.length, 545);
+    assert.deepEqual(kept, asked);
+    return kept;
+  };
+
+  test('writes what its version answers at each run, with the time that is due, also after a start', async () => {
+    await house.ask(define(`${SCORED} WHERE $run_time > '2020-01-01'::TIMESTAMPTZ`));
+    const first = await isWhatIsAsked();
+    await house.ask(TRAIN(40));
+    const second = await isWhatIsAsked();
+    assert.notDeepEqual(first, second, 'another version answers otherwise');
+    await house.reopen();
+    assert.deepEqual(house.problems, []);
+    assert.deepEqual(await isWhatIsAsked(), second);
+  });
+
+  test('is refused with its place where its call or what is around it can not be run', async () => {
+    for (const [query, code, line, column] of [
+      ['SELECT *\nFROM ML.PREDICT(MODEL buyers, (SELECT nothing FROM main.visits))', 'SCHEDULE_QUERY', 2, 39],
+      ['SELECT nothing FROM\nML.PREDICT(MODEL buyers, TABLE main.visits)', 'SCHEDULE_QUERY', 1, 87],
+      ['SELECT * FROM ML.PREDICT(MODEL strangers, TABLE main.visits)', 'MODEL_UNKNOWN', undefined, undefined],
+      ['SELECT * FROM ML.EVALUATE(MODEL buyers)', 'MODEL_CALL', 1, 94],
+    ] as const)
+      await assert.rejects(house.ask(define(query)), (thrown: Error & { code?: string; params?: Record<string, unknown> }) => {
+        assert.deepEqual([thrown.code, thrown.params!['line'], thrown.params!['column']], [code, line, column], thrown.message);
+        return true;
+      });
+  });
 });

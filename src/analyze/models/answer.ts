@@ -12,7 +12,7 @@ import { checkStatement, readStatement, type Statement, tokens, type Who } from 
 import { name, type Reader, type Transaction, text, type Values } from '#store';
 import { blank, type Call, ctesBefore, findCalls, placeOf, writeInto } from './calls.ts';
 import { type ModelFunction, modelFunctions } from './functions.ts';
-import { definesView, readable } from './inline.ts';
+import { definesLater, readable } from './inline.ts';
 import type { Insights } from './insights.ts';
 import type { ModelFile, Workshop } from './model.ts';
 import { sourceOf } from './score.ts';
@@ -49,10 +49,10 @@ export interface WritingAnswers {
   drop(): void;
 }
 
-/** Costs one look at the text where it has no calls. MODEL_CALL for one that is not written as it must be. The calls of a view's definition are answered whenever it is refreshed: it is checked with their queries in their place. */
+/** Costs one look at the text where it has no calls. MODEL_CALL for one that is not written as it must be. The calls of a view or a scheduled query are answered whenever it is refreshed or run: it is checked with their queries in their place. */
 export function planCalls(sent: string): Planned {
   const calls = findCalls(sent);
-  if (calls.length > 0 && definesView(sent)) return { ...planCalls(''), given: sent, text: readable(sent) };
+  if (calls.length > 0 && definesLater(sent)) return { ...planCalls(''), given: sent, text: readable(sent) };
   const given = calls.length === 0 ? sent : withNamedParameters(sent);
   let text = given;
   const steps = calls.map((call) => {

@@ -19,11 +19,11 @@ import { modelFunctions } from './functions.ts';
 import type { ModelEntry, ModelFile, Version, Workshop } from './model.ts';
 import { classCodes, predictionSql, thresholdOf } from './prediction.ts';
 
-/** CREATE MATERIALIZED VIEW, EXPLAIN CREATE MATERIALIZED VIEW. */
-export function definesView(text: string): boolean {
+/** Defines what is computed later, again and again: CREATE MATERIALIZED VIEW, EXPLAIN of it, CREATE SCHEDULED QUERY. */
+export function definesLater(text: string): boolean {
   const words = tokens(text).filter(({ kind }) => kind !== 'space' && kind !== 'comment');
   const first = words.slice(0, 6).map((token) => (token.kind === 'word' ? token.text.toUpperCase() : token.text));
-  return /^(EXPLAIN )?CREATE (OR REPLACE )?MATERIALIZED VIEW\b/.test(first.join(' '));
+  return /^(EXPLAIN )?CREATE (OR REPLACE )?(MATERIALIZED VIEW|SCHEDULED QUERY)\b/.test(first.join(' '));
 }
 
 type ViewCall = Call & { readonly input: NonNullable<Call['input']> };
@@ -41,7 +41,7 @@ function viewCalls(text: string): ViewCall[] {
   return findCalls(text).map((call) => {
     const refuse = (problem: string): never => fail('MODEL_CALL', { call: `ML.${call.name}`, problem, ...placeOf(text, call.start) });
     const entry = modelFunctions.find((each) => each.name === call.name) ?? refuse('is no function of models');
-    if (entry.outOfViews !== undefined) refuse(`can't stand in a view: ${entry.outOfViews}`);
+    if (entry.outOfViews !== undefined) refuse(`can't stand in a view or a scheduled query: ${entry.outOfViews}`);
     if (call.numbers !== null) refuse('takes no array');
     const unknown = Object.keys(call.settings).find((setting) => !entry.settings.includes(setting));
     if (unknown !== undefined) refuse(`has no setting "${unknown}"`);

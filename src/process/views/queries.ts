@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cron } from 'croner';
-import { asMillraceError, type ErrorBody, fail, isTimeZone, type Millis } from '#core';
+import { asMillraceError, type ErrorBody, fail, isTimeZone, type Millis, MillraceError, type ModelCalls } from '#core';
 import {
   type CreateScheduledQueryStatement,
   checkStatement,
@@ -21,10 +21,11 @@ import {
 } from '#sql';
 import { name, quoted, type Store, type TableName, type Transaction, text } from '#store';
 import type { ViewFiles } from './keep.ts';
-import { objectionTo } from './objection.ts';
+import { type Objection, objectionTo, problemIn } from './objection.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
 import { openRecords } from './record.ts';
 import { troubleOfRun } from './trouble.ts';
+import { noCalls } from './view.ts';
 
 type Write = 'replace' | 'append' | 'merge';
 /** What happens with the times that passed while Millrace was down or the query was paused: all of them, the last one, or none. */
@@ -36,6 +37,7 @@ interface ScheduledQuery {
   readonly name: TableName;
   readonly full: string;
   readonly definition: string;
+  /** Its calls of models as they were written. */
   readonly body: string;
   /** schema.name in lower case. */
   readonly reads: ReadonlySet<string>;
@@ -89,8 +91,8 @@ export interface QueriesOptions {
   readonly timeZone: string;
   readonly onProblem: (problem: unknown) => void;
   readonly clock?: () => Millis;
-  /** The text with feature functions as the SQL that they mean. */
-  readonly plain?: (text: string) => string;
+  /** Without them no query can call a model. */
+  readonly calls?: ModelCalls;
 }
 
 interface Kept {
@@ -112,7 +114,7 @@ const LOOK: Millis = 30_000;
 const MOST_MISSED = 1000;
 
 export async function openQueries(input: QueriesOptions): Promise<Queries> {
-  const { store, files, clock = Date.now, plain = (text: string) => text } = input;
+  const { store, files, clock = Date.now, calls = noCalls } = input;
   await openRecords(store);
   await store.write((tx) => tx.run(RUNS));
   const kept = new Map<string, Kept>();
@@ -130,7 +132,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
   };
 
   async function check(definition: string): Promise<ScheduledQuery> {
-    const statement = await readStatement(plain(definition), serialize);
+    const statement = await readStatement(calls.readable(calls.plain(definition)), serialize);
     if (statement.kind !== 'create_scheduled_query') return fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') });
     const names = await store.names();
     checkStatement(statement, {
@@ -141,7 +143,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       },
       mayWrite: () => true,
     });
-    return queryOf({ ...statement, text: definition }, input.timeZone);
+    return queryOf({ ...statement, text: definition }, input.timeZone, calls);
   }
 
   interface Prepared {
@@ -170,13 +172,26 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     kept.set(query.full, own);
   }
 
-  /** Would the engine run it? Errors: SCHEDULE_QUERY with the place where it would not. */
+  /** Would the engine run it? Errors: SCHEDULE_QUERY with the place where it would not, those of models. */
   async function checkRuns({ full, body, definition }: ScheduledQuery, due: Millis): Promise<void> {
-    const objection = await objectionTo(atDue(body, due), (sql) => store.rows(sql));
+    const objection = await objectionAt(atDue(body, due));
     if (objection === null) return;
-    const start = definition.lastIndexOf(body.trimEnd());
+    const start = calls.plain(definition) === definition ? definition.lastIndexOf(body.trimEnd()) : -1;
     const place = objection.at === null || start < 0 ? null : placeIn(definition, start + writtenAt(body, due, objection.at));
     fail('SCHEDULE_QUERY', { query: full, problem: objection.problem, ...place }, objection.thrown);
+  }
+
+  async function objectionAt(asked: string): Promise<Objection | null> {
+    const rows = (sql: string) => store.rows(sql);
+    try {
+      const spelled = await calls.spelled(asked);
+      const objection = await objectionTo(spelled.query, rows);
+      return objection?.at == null ? objection : { ...objection, at: spelled.origin(objection.at) };
+    } catch (thrown) {
+      if (thrown instanceof MillraceError) throw thrown;
+      // The query of a call: it can be asked about with the calls' queries in their place.
+      return (await objectionTo(calls.readable(asked), rows)) ?? { problem: problemIn(thrown), at: null, thrown };
+    }
   }
 
   async function define(): Promise<readonly ErrorBody[]> {
@@ -250,7 +265,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     const began = clock();
     const at = new Date(due).toISOString();
     try {
-      const rows = await runQuery(store, own.query, due, began);
+      const rows = await runQuery(store, calls, own.query, due, began);
       own.last = { due: at, outcome: 'done', rows, error: null };
     } catch (thrown) {
       const error = troubleOfRun(own.query.full, thrown);
@@ -268,7 +283,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
   return {
     define,
     async create(statement) {
-      const query = queryOf(statement, input.timeZone);
+      const query = queryOf(statement, input.timeZone, calls);
       if (kept.has(query.full) && statement.ifNotExists) return;
       if (kept.has(query.full) && !statement.replace) fail('SCHEDULE_EXISTS', { query: query.full });
       const ready = await prepared(query);
@@ -311,7 +326,10 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
         reads: [...own.query.reads],
       })),
     readersOf: (tables) => readersOf(tables).map(({ query }) => query.full),
-    definitionOf: (full) => kept.get(full)?.query.body,
+    definitionOf(full) {
+      const own = kept.get(full);
+      return own && calls.readable(own.query.body);
+    },
     async before(statement, gone = []) {
       if (statement.kind !== 'drop' && statement.kind !== 'drop_materialized_view') return;
       const table = `${statement.target.schema}.${statement.target.name}`.toLowerCase();
@@ -352,7 +370,7 @@ function chosen(catchUp: CatchUp, due: readonly Millis[], now: Millis): { left: 
 const OPTIONS = ['cron', 'time_zone', 'write', 'key', 'catch_up', 'overlap'];
 
 /** Errors: SCHEDULE_OPTION. */
-function queryOf(statement: CreateScheduledQueryStatement, zone: string): ScheduledQuery {
+function queryOf(statement: CreateScheduledQueryStatement, zone: string, calls: ModelCalls): ScheduledQuery {
   const { options, target } = statement;
   const refuse = (option: string, problem: string): never =>
     fail('SCHEDULE_OPTION', { option, problem, ...placeOfOption(statement.text, option) });
@@ -375,7 +393,7 @@ function queryOf(statement: CreateScheduledQueryStatement, zone: string): Schedu
     name: { schema: target.schema, name: target.name },
     full,
     definition: statement.text,
-    body: statement.body,
+    body: bodyOf(statement, calls),
     reads,
     cron: cronOf(options['cron'], timeZone, refuse),
     timeZone,
@@ -384,6 +402,13 @@ function queryOf(statement: CreateScheduledQueryStatement, zone: string): Schedu
     catchUp: one('catch_up', ['last', 'all', 'none']),
     overlap: one('overlap', ['skip', 'wait']),
   };
+}
+
+/** The statement was read with its calls' queries in their place, as long as they are; feature functions stand in no other part of it. */
+function bodyOf({ text: written, bodyAt }: CreateScheduledQueryStatement, calls: ModelCalls): string {
+  const plain = calls.plain(written);
+  const last = tokens(plain).findLast((token) => token.kind !== 'space' && token.kind !== 'comment' && token.text !== ';');
+  return plain.slice(bodyAt, last!.end);
 }
 
 function cronOf(said: unknown, timezone: string, refuse: (option: string, problem: string) => never): Cron {
@@ -415,9 +440,10 @@ function writtenAt(body: string, due: Millis, index: number): number {
 /** Types that Parquet has no place for: they travel as text. */
 const AS_TEXT = /HUGEINT|INTERVAL|BIT|UNION|VARIANT|TIME WITH TIME ZONE|BIGNUM/;
 
-async function runQuery(store: Store, query: ScheduledQuery, due: Millis, began: Millis): Promise<number> {
+async function runQuery(store: Store, calls: ModelCalls, query: ScheduledQuery, due: Millis, began: Millis): Promise<number> {
   const file = join(store.folders.slices, `scheduled-${process.hrtime.bigint()}.parquet`);
-  const body = `SELECT COLUMNS(name -> name <> '_batch') FROM (${atDue(query.body, due)}\n)`;
+  const { query: spelled } = await calls.spelled(atDue(query.body, due));
+  const body = `SELECT COLUMNS(name -> name <> '_batch') FROM (${spelled}\n)`;
   const reader = await store.reader();
   try {
     const columns = (await store.rows(`DESCRIBE ${body}`)).map((row) => ({
