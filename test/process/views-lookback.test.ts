@@ -85,7 +85,7 @@ describe('a refresh over a long history', () => {
   const add = (rows: string) =>
     views.transfer('main.readings', (batch) => [`INSERT INTO main.readings SELECT ${batch}, t, usr, n FROM (${rows}) AS r(t, usr, n)`]);
 
-  before(async () => {
+  async function open(): Promise<void> {
     views = await openViews();
     await views.transfer('main.readings', () => ['CREATE TABLE main.readings (_batch BIGINT, _time TIMESTAMPTZ, usr VARCHAR, n BIGINT)']);
     const create = (name: string, partition: string, options: string, query: string) =>
@@ -93,7 +93,8 @@ describe('a refresh over a long history', () => {
     await create('recent', 'usr', `, lookback = '1 hour'`, LATEST_HOUR);
     await create('by_hour', `date_trunc('hour', _time)`, '', BY_HOUR);
     await create('by_hour_and_user', `(usr, date_trunc('hour', _time))`, '', BY_HOUR_AND_USER);
-  });
+  }
+  before(open);
   after(() => views.close());
 
   test('equals the query in batch where times lie far apart, are missing, or are infinite', async () => {
@@ -119,6 +120,9 @@ describe('a refresh over a long history', () => {
   });
 
   test('reads the parts of it alone where the touched times lie', async () => {
+    // Without a row that has no time: DuckDB (1.5) looks for those in all row groups as soon as one of them has one.
+    await views.close();
+    await open();
     await add(`SELECT to_timestamp(${start} + i), 'u' || i % 50, i FROM range(1000000) AS r(i)`);
     await views.settle();
     // A row group has 122,880 rows of the million; a window's hour may reach into a second.
