@@ -428,18 +428,24 @@ class Decoder {
     if (table < 0 && this.#tables.some(({ table: own }) => own.name === former)) fail('TRANSFER_TABLE', { table: former });
     this.#shown.set(relation.id, table < 0 ? null : this.#map(table, relation));
     if (table < 0) return false;
-    const changed = before ? told(before.relation) !== told(relation) : this.#shapes.get(relation.id)?.columns !== columnsOf(relation);
+    const changed = before
+      ? told(before.relation) !== told(relation)
+      : this.#shapes.get(relation.id)?.columns !== columnsOf(relation) || this.#untold(table, relation) !== undefined;
     if (changed) out.push({ kind: 'shape', table });
     return changed;
   }
 
   /** Former rows are told by the identity of their time, which may be another one than the key of now. */
   #checkKey({ table, relation }: Shown): void {
-    const { key, table: own } = this.#tables[table]!;
-    const other = key.find((name) => !relation.columns.some((column) => column.name === name && column.key));
+    const other = this.#untold(table, relation);
     if (other === undefined) return;
-    const problem = `changes of "${own.name}" are told by another key than "${other}"`;
+    const problem = `changes of "${this.#tables[table]!.table.name}" are told by another key than "${other}"`;
     fail('TRANSFER_GAP', { source: 'postgres', position: this.#begin, problem });
+  }
+
+  /** A column of the table's key that is no part of what a former row is told by. */
+  #untold(table: number, relation: Relation): string | undefined {
+    return this.#tables[table]!.key.find((name) => !relation.columns.some((column) => column.name === name && column.key));
   }
 
   #map(table: number, relation: Relation): Shown {
