@@ -2,6 +2,7 @@
 import { namedDashboard } from './begun.ts';
 
 if (namedDashboard !== undefined) {
+  // Only begun here: the page asks for them again, and says what is wrong.
   import('./dashboards/early.ts').catch(() => {});
   import('./dashboards/dashboard.tsx').catch(() => {});
 }

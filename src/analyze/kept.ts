@@ -116,7 +116,8 @@ export function newKept({
       const fill = () => reader.own(`CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(KEPT)} AS ${whole.sql}`, whole.values);
       await turn.take(fill, reader.interrupt).finally(turn.end);
       const groups = await countOf(reader);
-      keeps = groups <= MOST_GROUPS && !(await wasDisturbed(wide, upTo, reader)) && !ends.signal.aborted;
+      // A write since is told as a batch after these, which ends them.
+      keeps = groups <= MOST_GROUPS && !ends.signal.aborted;
       if (groups > MOST_GROUPS) seen.set(wide.key, null);
       if (!keeps) return;
       held.set(wide.key, { reader, upTo, groups, tail: Promise.resolve() });

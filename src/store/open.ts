@@ -104,7 +104,7 @@ export function optionsOf({ temp, threads, memory }: Limits): Record<string, str
     memory_limit: `${Math.floor(memory / 1_000_000)}MB`,
     temp_directory: temp,
     checkpoint_threshold: `${OVERDUE / 1_000_000}MB`,
-    // Each file is read once: what was kept of it would only take memory.
+    // Each file is read once: what was kept of it would only take memory, and be taken for a later file of its name.
     enable_external_file_cache: 'false',
     // Gives freed memory back also while nothing is asked.
     allocator_background_threads: 'true',

@@ -6,8 +6,9 @@
 const COLUMNS: usize = 1024;
 const COLUMN_BYTES: usize = 64;
 const IN: usize = 65536;
-/** Beyond IN: see columns.ts. */
-const BLOCKS: usize = 65536 + 9437184 + 65536;
+/** For rows, of one call of `add`. */
+export const ROOM: i32 = 9437184;
+const BLOCKS: usize = IN + <usize>ROOM + 65536;
 const BLOCK: usize = 65536;
 /** The next block of the column; the bytes that are filled. */
 const HEADER: usize = 16;

@@ -7,15 +7,15 @@ import { closeSync, openSync, writevSync } from 'node:fs';
 import { type Bytes, fail } from '#core';
 import { columnsBytes } from './columns-bytes.ts';
 import { type ParquetColumn, parquet } from './parquet-file.ts';
-import { BATCH_ROOM, diskProblem } from './rows.ts';
+import { diskProblem } from './rows.ts';
 
 export interface SliceColumns {
   /** Forgets what was taken. */
   begin(): void;
-  /** Whole rows in the form of rows.ts. False when they are not plain: `begin` is next. */
-  add(rows: Buffer): boolean;
-  /** What was taken, as a file of one row group with the columns c0, c1 … Errors: TRANSFER_DISK. */
-  write(file: string): void;
+  /** Takes whole rows in the form of rows.ts, up to the first that is not plain. */
+  add(rows: Buffer): void;
+  /** All rows since `begin`, as a file of one row group with the columns c0, c1 …; false where there are none, or one is not plain. Errors: TRANSFER_DISK. */
+  write(file: string): boolean;
 }
 
 /** As columns.as has them in memory. */
@@ -34,6 +34,7 @@ declare const WebAssembly: {
 };
 
 interface Exports {
+  readonly ROOM: { readonly value: Bytes };
   begin(columns: number): void;
   add(length: Bytes): number;
   taken(): number;
@@ -109,14 +110,20 @@ export function sliceColumns(types: readonly string[]): SliceColumns | null {
     };
   }
 
+  let plain = true;
   return {
-    begin: () => wasm.begin(kinds.length),
+    begin() {
+      wasm.begin(kinds.length);
+      plain = true;
+    },
     add(rows) {
-      if (rows.length > BATCH_ROOM) return false;
+      if (rows.length > wasm.ROOM.value) plain = false;
+      if (!plain) return;
       new Uint8Array(memory.buffer).set(rows, IN);
-      return wasm.add(rows.length) !== 0;
+      plain = wasm.add(rows.length) !== 0;
     },
     write(file) {
+      if (!plain || wasm.taken() === 0) return false;
       const parts = parquet(
         wasm.taken(),
         kinds.map((_, k) => columnAt(k)),
@@ -130,6 +137,7 @@ export function sliceColumns(types: readonly string[]): SliceColumns | null {
       } finally {
         closeSync(descriptor);
       }
+      return true;
     },
   };
 }

@@ -207,6 +207,9 @@ function isFull({ rows, bytes }: TransferSlice): boolean {
   return rows >= SLICE_ROWS || bytes + BATCH > SLICE_BYTES || rows * SLICE_BYTES < SLICE_ROWS * bytes;
 }
 
+/** No two tables of a run have files of one name: an engine that knows a file by its name could take one for the other. */
+let files = 0;
+
 /** While the warehouse applies one slice, the next is read: at most one waits. */
 async function copy({ plan, target, columns, span }: Copying, running: Running, report: TableReport): Promise<void> {
   const reading: Reading = { nulled: new Map() };
@@ -215,15 +218,11 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
   let applying: Promise<void> = Promise.resolve();
   let slice: TransferSlice | null = null;
   const names = columns.map(({ name }) => name);
-  const plain = sliceColumns(columns.map(({ type }) => type));
-  /** Of the slice that is read: all of its rows went into `plain`. */
-  let isPlain = false;
+  const values = sliceColumns(columns.map(({ type }) => type));
   const hand = async () => {
     if (slice === null) return;
-    if (isPlain && slice.rows > 0) {
-      slice = { ...slice, columns: join(running.folder, `${number}.parquet`) };
-      plain!.write(slice.columns!);
-    }
+    const parquet = slice.file.replace(/csv$/, 'parquet');
+    if (values?.write(parquet)) slice = { ...slice, columns: parquet };
     await timed(waited, 'warehouse', applying);
     applying = applied(target, slice, running, report);
     // It is awaited before the next slice; until then a failure must not count as unhandled.
@@ -237,7 +236,7 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
     if (slice === null) {
       slice = {
         number: ++number,
-        file: join(running.folder, `${number}.csv`),
+        file: join(running.folder, `${++files}.csv`),
         columns: null,
         rows: 0,
         bytes: 0,
@@ -245,10 +244,9 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
         refused: [],
       };
       writeSlice(slice.file, rows.bytes);
-      plain?.begin();
-      isPlain = plain !== null;
+      values?.begin();
     } else appendToSlice(slice.file, rows.bytes);
-    isPlain &&= plain!.add(rows.bytes);
+    values?.add(rows.bytes);
     recycle(rows);
     const { rows: earlier } = slice;
     const refused = rows.refused.map(({ body, line, reason, cells, before, undecoded = [] }) => ({

@@ -136,6 +136,21 @@ describe('groups that are kept', () => {
     }
   });
 
+  test('end with a write that is committed, but not told yet, when a delivery after it is taken up', async (t) => {
+    const { store, told, deliver, change } = await prepared(t);
+    const late: Store = {
+      ...store,
+      onCommit: (hear) => store.onCommit((changes, batch) => changes.every(({ kind }) => kind === 'deliver') && hear(changes, batch)),
+    };
+    const analyst = opened(late, t, { kept: { short: 0 } });
+    const list = tilesOf('raw.sales');
+    await keep(analyst, told, list);
+    await change('DELETE FROM raw.sales WHERE shop = 3', 'raw.sales');
+    await deliver(10);
+    await sameAsAlone(analyst, list, choices[1]!);
+    assert.match(fills(told).at(-1)!, /FROM raw\.sales/);
+  });
+
   test('are none of what depends on more than the rows', async (t) => {
     const { store, told, change } = await prepared(t);
     const analyst = opened(store, t, { kept: { short: 0 } });

@@ -101,6 +101,16 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
       'flag category',
       'one category',
     ]);
+    await ask(
+      `CREATE MODEL grouped TRANSFORM(ML.LABEL_ENCODER(member) OVER () AS flag, pages) OPTIONS(model_type = 'KMEANS', num_clusters = 2) AS SELECT * FROM visitors`,
+    );
+    const kinds = await ask(
+      'SELECT DISTINCT feature, numerical_value IS NULL AS category FROM ML.CENTROIDS(MODEL grouped) ORDER BY feature',
+    );
+    assert.deepEqual(kinds, [
+      { feature: 'flag', category: true },
+      { feature: 'pages', category: false },
+    ]);
     const server = openModelServer(house.dataPath, (thrown) => assert.fail(String(thrown)));
     server.update(house.told());
     const { predictions } = await server.predict('made', [{ member: 7, round: '12', pages: 3 }], false);

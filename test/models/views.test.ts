@@ -291,11 +291,19 @@ test('numbers, several classes and blends are explained in a view as in a questi
   await house.ask(
     `CREATE MODEL deep OPTIONS(model_type = 'RANDOM_FOREST_REGRESSOR', input_label_cols = ['pages']) AS SELECT id, seen, source, pages ${from}`,
   );
+  await house.ask(
+    `CREATE MODEL many OPTIONS(model_type = 'RANDOM_FOREST_REGRESSOR', max_tree_depth = 5, input_label_cols = ['pages']) AS SELECT id, source, pages ${from}`,
+  );
   const create = (model: string) =>
     house.ask(
       `CREATE MATERIALIZED VIEW mart.${model} PARTITION BY shop AS SELECT * EXCLUDE (_batch) FROM ML.EXPLAIN_PREDICT(MODEL ${model}, TABLE main.visits)`,
     );
-  for (const model of ['hits', 'sources', 'blend']) {
+  const inParts = async (model: string) =>
+    /CASE hash\(.*\) % \d+ WHEN 0 THEN/.test(
+      (await house.models.calls.spelled(`SELECT * FROM ML.EXPLAIN_PREDICT(MODEL ${model}, TABLE main.visits)`)).query,
+    );
+  for (const model of ['hits', 'sources', 'blend', 'many']) {
+    assert.equal(await inParts(model), model === 'many', model);
     await create(model);
     const rows = async (sql: string) => (await house.ask(sql)).map((row) => JSON.stringify(row)).sort();
     const asked = await rows(`SELECT * EXCLUDE (_batch) FROM ML.EXPLAIN_PREDICT(MODEL ${model}, TABLE main.visits)`);
@@ -334,6 +342,21 @@ describe('a scheduled query that calls a model', () => {
     await house.reopen();
     assert.deepEqual(house.problems, []);
     assert.deepEqual(await isWhatIsAsked(), second);
+  });
+
+  test('holds up the drop of its model; without the model its next run says so', async () => {
+    await house.ask(
+      `CREATE MODEL spare OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['pages']) AS SELECT pages, source FROM main.visits`,
+    );
+    await house.ask(
+      `CREATE SCHEDULED QUERY mart.spared OPTIONS (cron = '0 6 * * *') AS SELECT id, predicted_pages FROM ML.PREDICT(MODEL main.spare, TABLE main.visits)`,
+    );
+    await assert.rejects(
+      house.ask('DROP MODEL spare'),
+      refused('VIEW_READ', { table: 'main.spare', readers: 'the scheduled query mart.spared' }),
+    );
+    await house.ask('DROP MODEL spare CASCADE');
+    await assert.rejects(house.ask('RUN SCHEDULED QUERY mart.spared'), refused('MODEL_UNKNOWN'));
   });
 
   test('is refused with its place where its call or what is around it can not be run', async () => {

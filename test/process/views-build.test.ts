@@ -197,3 +197,34 @@ test('views on a table that was loaded, whose rows tell no batch: built in chunk
   assert.ok(explained.some(({ detail }) => /main\.people: any change recomputes the whole view, because its rows/.test(detail)));
   assert.deepEqual(views.problems, []);
 });
+
+test('views that join a table which was loaded share the new rows of the other, and ask it for none', async (t) => {
+  const views = await openViews();
+  t.after(() => views.close());
+  await views.store.write(async (tx) => {
+    const rows = await tx.run(`CREATE TABLE main.people AS SELECT i AS id, 'shop ' || i % 4 AS shop FROM range(100) t(i)`);
+    tx.changed({ kind: 'load', target: 'main.people', rows });
+  });
+  await views.transfer('main.visits', (batch) => [
+    `CREATE TABLE main.visits AS SELECT ${batch}::BIGINT AS _batch, i AS person FROM range(50) t(i)`,
+  ]);
+  const joined = 'FROM main.visits AS v JOIN main.people AS p ON p.id = v.person';
+  const queries = { seen: `SELECT p.shop, count(*) AS n ${joined} GROUP BY p.shop`, who: `SELECT p.shop, v.person ${joined}` };
+  for (const [name, query] of Object.entries(queries))
+    await views.sql(`CREATE MATERIALIZED VIEW mart.${name} PARTITION BY shop OPTIONS (refresh = '100 milliseconds') AS ${query}`);
+  for (const from of [50, 70]) {
+    await views.settle();
+    await views.transfer('main.visits', (batch) => [`INSERT INTO main.visits SELECT ${batch}, i FROM range(${from}, ${from + 20}) t(i)`]);
+    await views.settle();
+    for (const [name, query] of Object.entries(queries)) {
+      const { state, error, last } = views.keeper.states().find((view) => view.name === `mart.${name}`)!;
+      assert.deepEqual([state, error, last?.mode], ['fresh', null, 'partitions'], name);
+      assert.deepEqual(await views.rows(`SELECT * EXCLUDE (_batch) FROM mart.${name}`), await views.rows(query), name);
+    }
+  }
+  const [batches] = await views.store.rows(
+    'SELECT count(DISTINCT b) AS n FROM (SELECT max(_batch) AS b FROM mart.seen UNION ALL SELECT max(_batch) FROM mart.who)',
+  );
+  assert.equal(Number(batches!['n']), 1, 'they are refreshed in one transaction');
+  assert.deepEqual(views.problems, []);
+});

@@ -205,6 +205,33 @@ describe('PostgreSQL’s changes', { skip: absent ?? false }, () => {
     assert.deepEqual((await run.stop()).tables[0]!.notes, ['"w" is new', '"old" is not at the source: new rows have NULL there']);
   });
 
+  for (const when of ['as soon as its copy is seen', 'while the run follows'])
+    test(`a key that is changed before any row of its table was, ${when}, is the key from then on`, async () => {
+      const name = when.startsWith('as') ? 'rekeyed_soon' : 'rekeyed_late';
+      for (const table of [name, `${name}_other`]) await db.ask(`CREATE TABLE ${table} (id INT PRIMARY KEY, v INT NOT NULL)`);
+      await db.ask(`INSERT INTO ${name} VALUES (1, 10), (2, 20)`);
+      const run = start(ground, of(name, followed(name), followed(`${name}_other`)));
+      const rows = (table: string) => `SELECT id, v FROM shop.${table} ORDER BY v`;
+      await becomes(
+        ground,
+        rows(name),
+        [
+          [1, 10],
+          [2, 20],
+        ],
+        run,
+      );
+      if (name === 'rekeyed_late') {
+        await db.ask(`INSERT INTO ${name}_other VALUES (1, 1)`);
+        await becomes(ground, rows(`${name}_other`), [[1, 1]], run);
+      }
+      await db.ask(`ALTER TABLE ${name} DROP CONSTRAINT ${name}_pkey, ADD PRIMARY KEY (v)`);
+      await db.ask(`UPDATE ${name} SET id = 7 WHERE v = 10`);
+      await db.ask(`DELETE FROM ${name} WHERE v = 20`);
+      await becomes(ground, rows(name), [[7, 10]], run);
+      assert.equal((await run.stop()).error, null);
+    });
+
   test('a table that joins later is copied whole while the others go on, and other tables’ changes do nothing', async () => {
     await db.ask('CREATE TABLE late_one (id INT PRIMARY KEY)');
     await db.ask('INSERT INTO late_one VALUES (1)');

@@ -88,6 +88,19 @@ describe('PostgreSQL into the warehouse', { skip: absent ?? false }, () => {
     test(`${one[0]} becomes ${one[2]} without loss, and both sides have the same sum`, () => keepsValues(ground, db, of, `t${k}`, one));
   }
 
+  test('a row that is not plain is taken in with those before and after it', async () => {
+    await db.ask(`CREATE TABLE odd (d DATE, id INT PRIMARY KEY)`);
+    await db.ask(`INSERT INTO odd VALUES ('2024-01-01', 1), ('infinity', 2), ('2024-01-03', 3)`);
+    const { error } = await ground.run(of(tableOf({ source: 'odd' })));
+    assert.equal(error, null);
+    const rows = await ground.rows('SELECT CAST(d AS VARCHAR), id FROM shop.odd ORDER BY id');
+    assert.deepEqual(rows, [
+      ['2024-01-01', 1],
+      ['infinity', 2],
+      ['2024-01-03', 3],
+    ]);
+  });
+
   test('a value that comes by the log is the value that a copy reads, for each type', async () => {
     await db.ask(`CREATE TABLE types (id INT PRIMARY KEY, ${TYPES.map(([column], k) => `v${k} ${column}`).join(', ')})`);
     const insert = (id: number, k: number) => db.ask(`INSERT INTO types VALUES (${id}, ${TYPES.map(([, given]) => given[k]).join(', ')})`);

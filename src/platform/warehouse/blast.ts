@@ -69,7 +69,9 @@ export function openBlast(input: {
   async function ofModel(model: string): Promise<readonly Affected[]> {
     const views = keeper.readersOfModel(model);
     const plain = new Set((await Promise.all(views.map((view) => keeper.plainReadersOf(view)))).flat());
-    return standing([], views, [...plain], readers(), await store.tables()).map((each) => ({ ...each, goes: false }));
+    const found = standing([], views, [...plain], readers(), await store.tables());
+    const scheduled = (await queries.readersOfModel(model)).filter((name) => !found.some((each) => each.name === name));
+    return [...found, ...scheduled.map((name) => ({ kind: 'scheduled query' as const, name }))].map((each) => ({ ...each, goes: false }));
   }
 
   /** What stands on some tables and on the views that were found to. */

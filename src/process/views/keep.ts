@@ -13,6 +13,7 @@ import type {
 import { type Change, type Store, type Transaction, text } from '#store';
 import { type Audited, auditView, samplePartitions } from './audit.ts';
 import { buildBeside, chunksOf, type Progress } from './build.ts';
+import { noCalls } from './calls.ts';
 import { type Explained, explainView, planText } from './explain.ts';
 import { watermarkAfter } from './late.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
@@ -22,7 +23,7 @@ import { type News, type Refreshed, refreshView } from './refresh.ts';
 import { openRunning } from './running.ts';
 import { sharedTables, shareNews } from './share.ts';
 import { isOfMachine, troubleOf } from './trouble.ts';
-import { checkRuns, type Engine, inOrder, noCalls, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
+import { checkRuns, type Engine, inOrder, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
 
 /** Where definitions live: files in the workspace. */
 export interface ViewFiles {

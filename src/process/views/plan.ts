@@ -43,7 +43,7 @@ export interface PartitionPlan {
   readonly reasons: readonly Reason[];
   readonly uses: readonly Use[];
   /** Does PARTITION BY name columns of the source itself, and not of the view? */
-  readonly own: boolean;
+  readonly namesSource: boolean;
   /** A column in PARTITION BY that neither the source nor the view has. `at` is its byte in `SELECT <partition expression>`. */
   readonly unknown: { readonly name: string; readonly at: number } | null;
 }
@@ -77,21 +77,21 @@ export function planPartition(planning: Planning): PartitionPlan {
  * PARTITION BY (a, b) has two parts. Over the source's own columns, which may stand behind the name by which the query knows the source. A
  * column that the source lacks is the view's own of that name, and stands for what that is made of.
  */
-function partsOf(planning: Planning, query: Node): { parts: Node[] } & Pick<PartitionPlan, 'own' | 'unknown'> {
+function partsOf(planning: Planning, query: Node): { parts: Node[] } & Pick<PartitionPlan, 'namesSource' | 'unknown'> {
   const { source, partition } = planning;
   const own = planning.columns.get(source) ?? new Set<string>();
   const tables = find(query, (node) => node['type'] === 'BASE_TABLE' && fullName(node) === source, true);
   const aliases = new Set(tables.map((node) => String(node['alias'] || node['table_name']).toLowerCase()));
   const walk = new Walk(planning, { table: '', parts: [] }, new Map());
   let unknown: PartitionPlan['unknown'] = null;
-  let isOwn = true;
+  let namesSource = true;
   const spelled = rewrite((queryOf(partition)['select_list'] as Node[])[0]!, (node) => {
     if (!isColumn(node)) return null;
     const names = namesOf(node);
     if (own.has(names[0]!)) return null;
     const behind = aliases.has(names[0]!) ? 1 : `${names[0]}.${names[1]}` === source ? 2 : 0;
     if (behind > 0 && own.has(names[behind] ?? '')) return { ...node, column_names: names.slice(behind) };
-    isOwn = false;
+    namesSource = false;
     const made = names.length > 1 ? null : walk.madeOf(query, names[0]!);
     if (made?.table === source) return made.expression;
     unknown ??= made === null && !walk.puts(query, names[0]!) ? { name: names.join('.'), at: Number(node['query_location']) } : null;
@@ -101,7 +101,7 @@ function partsOf(planning: Planning, query: Node): { parts: Node[] } & Pick<Part
   const lambdas = find(spelled, (node) => node['class'] === 'LAMBDA');
   return {
     parts: spelled['function_name'] === 'row' ? (spelled['children'] as Node[]) : [spelled],
-    own: isOwn,
+    namesSource,
     unknown: lambdas.length > 0 ? null : unknown,
   };
 }

@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cron } from 'croner';
-import { asMillraceError, type ErrorBody, fail, isTimeZone, type Millis, MillraceError, type ModelCalls } from '#core';
+import { asMillraceError, type ErrorBody, fail, isTimeZone, type Millis, type ModelCalls } from '#core';
 import {
   type CreateScheduledQueryStatement,
   checkStatement,
@@ -20,12 +20,12 @@ import {
   tokens,
 } from '#sql';
 import { name, quoted, type Store, type TableName, type Transaction, text } from '#store';
+import { bodyOf, noCalls, spelledBody } from './calls.ts';
 import type { ViewFiles } from './keep.ts';
-import { type Objection, objectionTo, problemIn } from './objection.ts';
+import { type Objection, objectionTo } from './objection.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
 import { openRecords } from './record.ts';
 import { troubleOfRun } from './trouble.ts';
-import { noCalls } from './view.ts';
 
 type Write = 'replace' | 'append' | 'merge';
 /** What happens with the times that passed while Millrace was down or the query was paused: all of them, the last one, or none. */
@@ -39,6 +39,8 @@ interface ScheduledQuery {
   readonly definition: string;
   /** Its calls of models as they were written. */
   readonly body: string;
+  /** Where in the definition it begins; null where feature functions moved what stands in it. */
+  readonly bodyAt: number | null;
   /** schema.name in lower case. */
   readonly reads: ReadonlySet<string>;
   readonly cron: Cron;
@@ -73,6 +75,8 @@ export interface Queries {
   states(): readonly ScheduledQueryState[];
   /** Names of the scheduled queries that read one of the tables (schema.name in lower case). */
   readersOf(tables: readonly string[]): readonly string[];
+  /** Names of the scheduled queries that call a model (schema.name). */
+  readersOfModel(model: string): Promise<readonly string[]>;
   definitionOf(name: string): string | undefined;
   /**
    * As `Keeper.before`: a table that a scheduled query reads is dropped with CASCADE only, and the query with it. `gone` are views that
@@ -173,25 +177,20 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
   }
 
   /** Would the engine run it? Errors: SCHEDULE_QUERY with the place where it would not, those of models. */
-  async function checkRuns({ full, body, definition }: ScheduledQuery, due: Millis): Promise<void> {
+  async function checkRuns({ full, body, bodyAt, definition }: ScheduledQuery, due: Millis): Promise<void> {
     const objection = await objectionAt(atDue(body, due));
     if (objection === null) return;
-    const start = calls.plain(definition) === definition ? definition.lastIndexOf(body.trimEnd()) : -1;
-    const place = objection.at === null || start < 0 ? null : placeIn(definition, start + writtenAt(body, due, objection.at));
-    fail('SCHEDULE_QUERY', { query: full, problem: objection.problem, ...place }, objection.thrown);
+    const { problem, at, thrown } = objection;
+    const place = at === null || bodyAt === null ? null : placeIn(definition, bodyAt + writtenAt(body, due, at));
+    fail('SCHEDULE_QUERY', { query: full, problem, ...place }, thrown);
   }
 
   async function objectionAt(asked: string): Promise<Objection | null> {
     const rows = (sql: string) => store.rows(sql);
-    try {
-      const spelled = await calls.spelled(asked);
-      const objection = await objectionTo(spelled.query, rows);
-      return objection?.at == null ? objection : { ...objection, at: spelled.origin(objection.at) };
-    } catch (thrown) {
-      if (thrown instanceof MillraceError) throw thrown;
-      // The query of a call: it can be asked about with the calls' queries in their place.
-      return (await objectionTo(calls.readable(asked), rows)) ?? { problem: problemIn(thrown), at: null, thrown };
-    }
+    const spelled = await spelledBody(asked, calls, rows);
+    if ('objection' in spelled) return spelled.objection;
+    const objection = await objectionTo(spelled.query, rows);
+    return objection?.at == null ? objection : { ...objection, at: spelled.origin(objection.at) };
   }
 
   async function define(): Promise<readonly ErrorBody[]> {
@@ -326,6 +325,15 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
         reads: [...own.query.reads],
       })),
     readersOf: (tables) => readersOf(tables).map(({ query }) => query.full),
+    async readersOfModel(model) {
+      const found: string[] = [];
+      for (const { query } of kept.values()) {
+        // One that can't be run calls nothing: it holds up no drop.
+        const used = await calls.spelled(atDue(query.body, clock())).catch(() => ({ models: [] }));
+        if (used.models.some((each) => each.model === model.toLowerCase())) found.push(query.full);
+      }
+      return found;
+    },
     definitionOf(full) {
       const own = kept.get(full);
       return own && calls.readable(own.query.body);
@@ -394,6 +402,7 @@ function queryOf(statement: CreateScheduledQueryStatement, zone: string, calls: 
     full,
     definition: statement.text,
     body: bodyOf(statement, calls),
+    bodyAt: calls.plain(statement.text) === statement.text ? statement.bodyAt : null,
     reads,
     cron: cronOf(options['cron'], timeZone, refuse),
     timeZone,
@@ -402,13 +411,6 @@ function queryOf(statement: CreateScheduledQueryStatement, zone: string, calls: 
     catchUp: one('catch_up', ['last', 'all', 'none']),
     overlap: one('overlap', ['skip', 'wait']),
   };
-}
-
-/** The statement was read with its calls' queries in their place, as long as they are; feature functions stand in no other part of it. */
-function bodyOf({ text: written, bodyAt }: CreateScheduledQueryStatement, calls: ModelCalls): string {
-  const plain = calls.plain(written);
-  const last = tokens(plain).findLast((token) => token.kind !== 'space' && token.kind !== 'comment' && token.text !== ';');
-  return plain.slice(bodyAt, last!.end);
 }
 
 function cronOf(said: unknown, timezone: string, refuse: (option: string, problem: string) => never): Cron {

@@ -13,11 +13,14 @@ export function isOfMachine(error: MillraceError): boolean {
   return error.code === 'STORE_WRITE' && MACHINE.test(String(error.params['detail']));
 }
 
+/** The engine's own words, without the lines that show the query. */
+const detailOf = (error: MillraceError): string => String(error.params['detail'] ?? '').split('\n', 1)[0]!;
+
 /** `readersOf` gives those that wait for a view that has stopped. */
 export function troubleOf(view: string, thrown: unknown, readersOf: (view: string) => readonly string[]): MillraceError {
   const error = asMillraceError(thrown);
   if (error.code !== 'STORE_WRITE' && error.code !== 'INTERNAL') return error;
-  const detail = String(error.params['detail'] ?? '').split('\n', 1)[0]!;
+  const detail = detailOf(error);
   const gone = GONE.exec(detail);
   if (gone !== null) {
     const readers = readersOf(view).join(', ') || 'none';
@@ -33,7 +36,7 @@ export function troubleOfRun(query: string, thrown: unknown): MillraceError {
   const error = asMillraceError(thrown);
   if (error.code !== 'STORE_WRITE' && error.code !== 'INTERNAL') return error;
   if (isOutOfMemory(thrown)) return new MillraceError('QUERY_MEMORY', {}, thrown);
-  const detail = String(error.params['detail'] ?? '').split('\n', 1)[0]!;
+  const detail = detailOf(error);
   const own = GONE.exec(detail) ?? VALUE.exec(detail);
   return own === null ? error : new MillraceError('SCHEDULE_QUERY', { query, problem: own[1]!.replace(/[.!]+$/, '') }, thrown);
 }

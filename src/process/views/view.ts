@@ -1,5 +1,5 @@
 /** A materialized view from its definition's text: checked, with its plan, before anything of it is run. */
-import { fail, type Millis, MillraceError, type ModelCalls, type Parameters, type Role, type UsedModel } from '#core';
+import { fail, type Millis, type ModelCalls, type Parameters, type Role, type UsedModel } from '#core';
 import {
   type CreateMaterializedViewStatement,
   checkStatement,
@@ -14,10 +14,10 @@ import {
   readStatement,
   type Serialize,
   sameText,
-  tokens,
 } from '#sql';
 import { quoted, type Row, type TableName, text } from '#store';
-import { objectionTo, problemIn } from './objection.ts';
+import { bodyOf, spelledBody } from './calls.ts';
+import { objectionTo } from './objection.ts';
 import { type Spelled, spelledOut } from './plain.ts';
 import { type PartitionPlan, type Planning, planPartition, type Reading, type Reason, WHOLE } from './plan.ts';
 
@@ -27,12 +27,6 @@ export interface Engine {
   rows(sql: string): Promise<Row[]>;
   readonly calls: ModelCalls;
 }
-
-export const noCalls: ModelCalls = {
-  plain: (text) => text,
-  readable: (text) => text,
-  spelled: async (query) => ({ query, models: [], origin: (index) => index }),
-};
 
 /** How a refresh reads one table of the query, in SQL over that table's columns. */
 export type Input = {
@@ -183,21 +177,14 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
 
 /** The body with SQL in place of its calls of models. Errors: those of models, VIEW_QUERY. */
 async function withScores(statement: CreateMaterializedViewStatement, engine: Engine) {
-  const { text: written, body, bodyAt, target } = statement;
-  const definition = engine.calls.plain(written);
-  const last = tokens(definition).findLast((token) => token.kind !== 'space' && token.kind !== 'comment' && token.text !== ';');
-  try {
-    const scored = await engine.calls.spelled(definition.slice(bodyAt, last!.end));
-    return scored.models.length === 0 ? { query: body, models: [], origin: (index: number) => index } : scored;
-  } catch (thrown) {
-    if (thrown instanceof MillraceError) throw thrown;
-    const problem = problemIn(thrown);
-    // The body can be read with the queries of its calls in their place: what is wrong with one of them stands there too.
-    const objection = await objectionTo(body, engine.rows);
-    const at = objection?.problem === problem ? objection.at : null;
+  const { body, target } = statement;
+  const scored = await spelledBody(bodyOf(statement, engine.calls), engine.calls, engine.rows);
+  if ('objection' in scored) {
+    const { problem, at, thrown } = scored.objection;
     const place = at === null ? null : placesIn(statement, (index) => ({ index }), engine)(at);
     return fail('VIEW_QUERY', { view: `${target.schema}.${target.name}`, problem, ...place }, thrown);
   }
+  return scored.models.length === 0 ? { query: body, models: [], origin: (index: number) => index } : scored;
 }
 
 /** Would the engine run it? Errors: VIEW_QUERY with the place where it would not, VIEW_PARTITION. Cost: none of its rows is read. */
@@ -233,7 +220,7 @@ function placesIn(
 
 type Planned = Pick<View, 'columns' | 'plan' | 'inputs' | 'source' | 'unknown'>;
 /** By one of the tables that are read. */
-type PlannedBy = Omit<Planned, 'unknown'> & Pick<PartitionPlan, 'own' | 'unknown'>;
+type PlannedBy = Omit<Planned, 'unknown'> & Pick<PartitionPlan, 'namesSource' | 'unknown'>;
 type Place = { readonly table: string; readonly at: number };
 
 /** The partition may be over the columns of any table that is read; the best is one by which every other is kept up with. */
@@ -263,7 +250,7 @@ async function planOf(
   };
   for (const candidate of names) plans.push(await planBy({ ...planning, source: candidate, said }, body, tables, engine));
   const found = plans.filter((plan) => plan.columns !== null);
-  const kept = [...found.filter((plan) => plan.own), ...found.filter((plan) => !plan.own)];
+  const kept = [...found.filter((plan) => plan.namesSource), ...found.filter((plan) => !plan.namesSource)];
   const best = kept.find((plan) => plan.inputs.every((input) => input.by !== 'whole')) ?? kept[0] ?? plans[0]!;
   const [unknown] = plans.every((plan) => plan.unknown !== null) ? plans.map((plan) => plan.unknown!) : [];
   if (unknown === undefined) return { ...best, unknown: null };
@@ -282,9 +269,9 @@ async function planBy(
   tables: readonly Place[],
   engine: Engine,
 ): Promise<PlannedBy> {
-  const { columns, uses, own, unknown, ...refused } = planPartition(planning);
+  const { columns, uses, namesSource, unknown, ...refused } = planPartition(planning);
   const reasons = refused.reasons.map(planning.said);
-  if (columns === null) return { ...whole(planning.source, tables, ''), plan: { column: null, reasons }, own, unknown };
+  if (columns === null) return { ...whole(planning.source, tables, ''), plan: { column: null, reasons }, namesSource, unknown };
   const places = new Map(uses.map((use) => [charOf(body, use.at), use]));
   const inputs: Input[] = [];
   for (const place of tables) {
@@ -293,8 +280,8 @@ async function planBy(
     inputs.push({ ...place, asked: askedOf(reading, planning.columns.get(place.table)), ...(await printed(reading, engine)) } as Input);
   }
   const differing = await differingTypes(inputs, engine);
-  if (differing !== null) return { ...whole(planning.source, tables, differing), own, unknown };
-  return { columns, plan: { column: columns.join(', '), reasons }, inputs, source: planning.source, own, unknown };
+  if (differing !== null) return { ...whole(planning.source, tables, differing), namesSource, unknown };
+  return { columns, plan: { column: columns.join(', '), reasons }, inputs, source: planning.source, namesSource, unknown };
 }
 
 /** A place in DuckDB's UTF-8 as an index into the text. */
