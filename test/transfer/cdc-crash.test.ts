@@ -46,22 +46,22 @@ const SOURCES = [
 
 /** Both sides while the run goes on and the source is written to; a first copy may still be under way. */
 async function comparison({ client }: Program): Promise<TransferReport> {
-  for (let tries = 0; ; tries++) {
-    assert.ok(tries < 300, 'it was not compared');
+  let state: unknown;
+  for (const until = Date.now() + 60_000; Date.now() < until; await sleep(100)) {
     const { run } = await client.json<TransferRunAnswer>('POST', '/v1/transfers/live/verify', {});
-    for (;;) {
+    for (let running = true; running && Date.now() < until; await sleep(50)) {
       const { last, comparison: beside } = await client.json<TransferAnswer>('GET', '/v1/transfers/live');
+      state = { run, last, beside };
       const found = [last, beside].find((each) => each?.run === run);
-      // Asked while no run had begun again after the last kill, it was a run of its own, at no one position.
-      if (found?.report && (found.report.error?.retryable === true || found === last)) break;
-      if (found?.report) {
-        assert.deepEqual([found, last!.kind, last!.state], [beside, 'run', 'running']);
-        return found.report;
-      }
-      await sleep(50);
+      // Asked while no run had begun again after the last kill, it was a run of its own, at no one position; one that follows may have
+      // begun since.
+      running = found?.report === null;
+      if (!found?.report || found === last || found.report.error?.retryable === true) continue;
+      assert.deepEqual([found, last!.kind, last!.state], [beside, 'run', 'running']);
+      return found.report;
     }
-    await sleep(100);
   }
+  return assert.fail(`it was not compared: ${JSON.stringify(state)}`);
 }
 
 const SUMS = 'SELECT count(*) AS n, count(DISTINCT id) AS d, sum(id) AS i, sum(v) AS v, sum(v * id) AS vi FROM';
@@ -97,12 +97,20 @@ for (const [name, open, absent] of SOURCES) {
       })();
       // Nobody begins a run: what follows a log begins with Millrace, and again where it ended.
       const hits: Record<string, number> = {};
+      let waits = 0;
       for (let k = 0; k < KILLS; ) {
         // From the first copy to beyond its end.
         await sleep(200 + Math.random() ** 2 * 2_000);
         const victim = ['transfer.ts', 'warehouse.ts', 'all'][k % 3]!;
         const pid = victim === 'all' ? program.process.pid! : childOf(program.process.pid!, victim);
-        if (pid === null) continue;
+        if (pid === null) {
+          assert.ok(
+            ++waits < 30,
+            `no ${victim} in ${waits} looks: ${JSON.stringify(await program.client.json('GET', '/v1/transfers/live'))}`,
+          );
+          continue;
+        }
+        waits = 0;
         process.kill(pid, 'SIGKILL');
         hits[victim] = (hits[victim] ?? 0) + 1;
         k++;

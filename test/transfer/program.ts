@@ -18,10 +18,18 @@ export interface Program {
 export async function startProgram(workspace: string, env: Record<string, string>): Promise<Program> {
   const program = spawn(process.execPath, ['--conditions=source', MAIN, 'up', '--workspace', workspace, '--port', '0'], {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  program.stderr!.on('data', (chunk) => {
+    said = (said + chunk).slice(-4_000);
   });
   const ended = new Promise<void>((resolve) => program.once('exit', () => resolve()));
-  await new Promise<void>((resolve) => program.stdout!.once('data', () => resolve()));
+  const begun = await Promise.race([
+    new Promise<true>((resolve) => program.stdout!.once('data', () => resolve(true))),
+    ended.then(() => sleep(100)).then(() => false),
+  ]);
+  assert.ok(begun, `it ended as it began: ${said}`);
   program.stdout!.resume();
   const { address, token } = findRunning(workspace);
   const client = clientFor(address, token);
@@ -29,7 +37,7 @@ export async function startProgram(workspace: string, env: Record<string, string
     const ready = await client.open('GET', '/ready');
     ready.resume();
     if (ready.statusCode === 200) break;
-    assert.ok(tries < 300, 'the warehouse did not become ready');
+    assert.ok(tries < 300, `the warehouse did not become ready: ${said}`);
     await sleep(100);
   }
   return { client, process: program, ended };
