@@ -58,6 +58,7 @@ describe('long questions over the warehouse', () => {
     // Small pieces, many of them: it pauses between two.
     const pieces = it.ask({ who, sql: 'SELECT range FROM range(8000000)', format: 'ndjson', job: 'pieces' });
     const ended = Promise.all([endless, pieces].map((asked) => assert.rejects(asked, { code: 'QUERY_MEMORY' })));
+    while (it.jobs().every(({ id, state }) => id !== 'pieces' || state !== 'running')) await sleep(5);
     await sleep(400);
     assert.equal(it.job('pieces').state, 'running');
     const given = it.job('pieces').rows;

@@ -81,12 +81,12 @@ async function started(program: string, extra: readonly string[]): Promise<Maria
   const data = join(folder, 'data');
   const socket = join(folder, 's.sock');
   const { username } = userInfo();
+  // One that begins removes the temporary tables in its folder, others' too.
+  const env = { ...process.env, TMPDIR: folder };
   execFileSync(
     'mariadb-install-db',
     ['--no-defaults', `--datadir=${data}`, `--user=${username}`, '--auth-root-authentication-method=normal', '--skip-test-db'],
-    {
-      stdio: 'ignore',
-    },
+    { env, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const port = await freePort();
   const server = spawn(
@@ -104,7 +104,7 @@ async function started(program: string, extra: readonly string[]): Promise<Maria
       '--local-infile=1',
       ...extra,
     ],
-    { stdio: 'ignore' },
+    { env, stdio: 'ignore' },
   );
   const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
   const root = await patiently(() => createConnection({ socketPath: socket, user: 'root', charset: 'utf8mb4', multipleStatements: true }));
