@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { openStore } from '#store';
@@ -75,8 +76,18 @@ for (const { name, before, first, after, second, type, values } of changes) {
   });
 }
 
-/** Forty tables of forty columns with a row each in the file, and one more in the log of writes of a process that was killed. */
+/** Forty tables of forty columns with a row each in the file, and one more in the log of writes of a process that was killed. Made once. */
 async function killedWithManyTables(dataPath: string): Promise<void> {
+  many ??= makeManyTables(mkdtempSync(join(tmpdir(), 'millrace-many-')));
+  cpSync(await many, dataPath, { recursive: true });
+}
+
+let many: Promise<string> | null = null;
+after(async () => {
+  if (many !== null) rmSync(await many, { recursive: true });
+});
+
+async function makeManyTables(dataPath: string): Promise<string> {
   const fields = Array.from({ length: 40 }, (_, k) => `  f${k}: integer\n`).join('');
   const topics = Array.from({ length: 40 }, (_, k) =>
     parseTopic(`visits_${k}`, `id: id\nfields:\n  id: text\n${fields}`, 'topics/visits.yaml'),
@@ -92,6 +103,7 @@ async function killedWithManyTables(dataPath: string): Promise<void> {
   await said(child, 'delivered');
   child.kill('SIGKILL');
   await once(child, 'exit');
+  return dataPath;
 }
 
 test('killed with news of many tables, the warehouse opens again within its memory: what they take by the block goes aside on disk', async (t) => {
