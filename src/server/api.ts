@@ -369,7 +369,14 @@ export interface TransferRun {
   kind: 'run' | 'verify';
   state: 'running' | 'done' | 'failed';
   /** Of the table at hand; `total` is an estimate, `waited` says in ms how long the run waited for which side. */
-  progress: { table: string; rows: number; bytes: number; total: number | null; waited: { source: number; warehouse: number } } | null;
+  /** Of a run that follows its source's log, `table` is null once it does. */
+  progress: {
+    table: string | null;
+    rows: number;
+    bytes: number;
+    total: number | null;
+    waited: { source: number; warehouse: number };
+  } | null;
   report: TransferReport | null;
 }
 

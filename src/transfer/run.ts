@@ -36,7 +36,8 @@ export interface Warehouse {
 }
 
 export interface Progress {
-  readonly table: string;
+  /** Null: it follows the changes of all its tables. */
+  readonly table: string | null;
   readonly rows: number;
   readonly bytes: Bytes;
   /** An estimate of all rows that will be read; null where none is known. */

@@ -89,7 +89,7 @@ test('a transfer that follows its source is compared while it goes on, and the p
     await page.goto(`${address}/data/transfers/live`);
     const compare = page.getByRole('button', { name: look.language === 'ko' ? '비교' : 'Compare' });
     const shown = page.locator('.card', {
-      has: page.getByRole('heading', { name: /^(Compared while it follows|변경을 따라가며 비교한 결과)$/ }),
+      has: page.getByRole('heading', { name: /^(Compared while it follows|변경을 따라가며 비교한 결과)/ }),
     });
     // The first copy may still be under way: then it can't be compared yet, and says so.
     for (let tries = 0; tries < 40 && (await shown.locator('td', { hasText: /yes, 3 rows|3행/ }).count()) === 0; tries++) {
@@ -98,6 +98,7 @@ test('a transfer that follows its source is compared while it goes on, and the p
     }
     await shown.locator('td', { hasText: /yes, 3 rows|3행/ }).waitFor();
     await page.getByRole('button', { name: look.language === 'ko' ? '멈춤' : 'Stop', exact: true }).waitFor();
+    await page.getByRole('heading', { name: /^(Following the changes at the source|원본의 변경을 따라가는 중)$/ }).waitFor();
     await shot('compared-beside');
     assert.deepEqual(await violations(), []);
     assert.deepEqual(complaints, []);

@@ -114,7 +114,9 @@ export default function TransferPage({ name, who }: { name: string; who: Session
       <section className="card">
         <h2>{t('transfer_history')}</h2>
         {runs.error !== null && <Problem trouble={runs.error} onRetry={runs.refresh} compact />}
-        {runs.data !== null && runs.data.runs.length === 0 && <p className="faint calm">{t('transfer_history_none')}</p>}
+        {runs.data !== null && runs.data.runs.length === 0 && (
+          <p className="faint calm">{t(running ? 'transfer_history_first' : 'transfer_history_none')}</p>
+        )}
         {(runs.data?.runs.length ?? 0) > 0 && <History runs={runs.data!.runs} label={t('transfer_history')} />}
       </section>
     </Page>
@@ -126,14 +128,18 @@ function Now({ run, name }: { run: TransferRun; name: string }) {
   const { t, number, bytes } = useWords();
   if (run.state === 'failed' && run.report?.error) return <Problem trouble={new Trouble(run.report.error, 500)} />;
   if (run.state !== 'running') return null;
-  const { table = name, rows = 0, bytes: read = 0, total = null } = run.progress ?? {};
+  const { rows = 0, bytes: read = 0, total = null } = run.progress ?? {};
+  const what =
+    run.progress?.table === null
+      ? t('transfer_following')
+      : t(run.kind === 'verify' ? 'transfer_verifying' : 'transfer_running', { table: run.progress?.table ?? name });
   return (
     <section className="card" role="status">
-      <h2>{t(run.kind === 'verify' ? 'transfer_verifying' : 'transfer_running', { table })}</h2>
+      <h2>{what}</h2>
       <Progress
         value={total === null || total === 0 ? 100 : Math.min(100, (100 * rows) / total)}
         animated={total === null}
-        aria-label={t('transfer_running', { table })}
+        aria-label={what}
       />
       <p className="faint small tabular">
         {t('rows', { n: total === null ? number(rows) : `${number(rows)} / ${number(total)}` })} · {bytes(read)}
@@ -144,12 +150,37 @@ function Now({ run, name }: { run: TransferRun; name: string }) {
 
 /** What was compared while the run went on: at one position of the source's log, however it is written to. */
 function Beside({ comparison, name }: { comparison: TransferRun; name: string }) {
-  const { t } = useWords();
+  const { t, ago, instant } = useWords();
   if (comparison.report === null || comparison.state === 'failed') return <Now run={comparison} name={name} />;
+  const { began, tables } = comparison.report;
   return (
     <section className="card">
-      <h2>{t('transfer_compared')}</h2>
-      <History runs={[comparison.report]} label={t('transfer_compared')} />
+      <h2>
+        {t('transfer_compared')}{' '}
+        <span className="faint small" title={instant(Date.parse(began))}>
+          {ago(Date.parse(began))}
+        </span>
+      </h2>
+      <Sideways label={t('transfer_compared')}>
+        <table className="plain">
+          <thead>
+            <tr>
+              <th>{t('transfer_target')}</th>
+              <th>{t('transfer_parity')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {tables.map(({ target, parity }) => (
+              <tr key={target}>
+                <th scope="row">{target}</th>
+                <td>
+                  <Parity parity={parity} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Sideways>
     </section>
   );
 }

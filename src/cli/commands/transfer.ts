@@ -153,7 +153,7 @@ const POLL = 200;
 
 async function run(client: Client, path: string, verb: 'run' | 'verify', input: Input, io: Io): Promise<number> {
   const { run: id } = await client.json<{ run: string }>('POST', `${path}/${verb}`, {});
-  let shown: { readonly table: string; readonly bar: Progress } | null = null;
+  let shown: { readonly table: string | null; readonly bar: Progress } | null = null;
   for (;;) {
     const { last, comparison } = await client.json<TransferAnswer>('GET', path);
     const own = [last, comparison].find((each) => each?.run === id) ?? fail('TRANSFER_SUPERSEDED', { transfer: path });
@@ -174,14 +174,14 @@ async function stop(client: Client, path: string, input: Input, io: Io): Promise
 
 function show(
   { progress: now }: TransferRun,
-  shown: { table: string; bar: Progress } | null,
+  shown: { table: string | null; bar: Progress } | null,
   io: Io,
-): { table: string; bar: Progress } | null {
+): { table: string | null; bar: Progress } | null {
   if (now === null) return shown;
   let own = shown;
-  if (own?.table !== now.table) {
+  if (own === null || own.table !== now.table) {
     own?.bar.end();
-    own = { table: now.table, bar: progress(now.table, now.total, { stream: io.stderr }) };
+    own = { table: now.table, bar: progress(now.table ?? 'changes', now.total, { stream: io.stderr }) };
   }
   const slow = now.waited.source > now.waited.warehouse ? 'the source' : 'the warehouse';
   own.bar.update(now.rows, `${(now.bytes / 1e6).toFixed(1)} MB, waiting for ${slow}`);

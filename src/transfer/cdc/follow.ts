@@ -391,7 +391,7 @@ class Follower {
 
   #tell(): void {
     const { running } = this.#following;
-    running.onProgress({ table: 'changes', rows: this.#changes, bytes: this.#bytes, total: null, waited: { source: 0, warehouse: 0 } });
+    running.onProgress({ table: null, rows: this.#changes, bytes: this.#bytes, total: null, waited: { source: 0, warehouse: 0 } });
   }
 
   async #reshape(index: number): Promise<void> {
