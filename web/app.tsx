@@ -2,6 +2,7 @@ import { Button, Combobox, createTheme, MantineProvider, Menu, Modal } from '@ma
 import { Component, type ReactNode, Suspense, useEffect, useState } from 'react';
 import type { SessionAnswer } from '../src/server/api.ts';
 import { call, signedOut, Trouble } from './api.ts';
+import { decoded } from './begun.ts';
 import { Home } from './home/home.tsx';
 import { later } from './later.ts';
 import { go, usePath } from './route.ts';
@@ -150,7 +151,9 @@ function Failed() {
 }
 
 function pageAt(path: string, who: SessionAnswer): ReactNode {
-  const [first, ...rest] = path.split('/').slice(1).map(decodeURIComponent);
+  const parts = path.split('/').slice(1).map(decoded);
+  if (!parts.every((part) => part !== null)) return <Unknown />;
+  const [first, ...rest] = parts;
   switch (first) {
     case '':
       return <Home who={who} />;

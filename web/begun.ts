@@ -3,8 +3,18 @@
 /** Who is there, and the dashboard that the address names. A token in the address is traded for a session first. */
 const signedIn = location.hash === '' && location.pathname !== '/shared';
 
+/** A part of an address; null where it is none, as a lone % is. */
+export function decoded(part: string): string | null {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
+const named = /^\/dashboards\/([^/]+)$/.exec(location.pathname)?.[1] ?? '';
 /** The name of the dashboard, as it stands in the address. */
-export const namedDashboard = signedIn ? /^\/dashboards\/([^/]+)$/.exec(location.pathname)?.[1] : undefined;
+export const namedDashboard = signedIn && decoded(named) ? named : undefined;
 
 /** Answers to `GET path` that were asked for by then; each is taken once. */
 export const begun = new Map<string, Promise<Response>>();

@@ -2,10 +2,10 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { pino } from 'pino';
 import { doors } from '#collect';
-import { asMillraceError, type Bytes, fail, type Millis, MillraceError } from '#core';
+import { asMillraceError, type Bytes, type Millis, MillraceError } from '#core';
 import { checkListen } from '#guard';
 import { openFront } from '#platform';
 import { http } from '#run';
@@ -61,12 +61,7 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
   app.decorate('uptime', () => (performance.now() - began) / 1000);
   guarded(app, front.guard);
   for (const route of routes) route(app, front);
-  app.setNotFoundHandler((request, reply) => {
-    // A person who mistyped an address gets the console, which says so; programs get the error.
-    const isPage = request.method === 'GET' && !/^\/(v1|assets)\//.test(request.url);
-    if (isPage && /\btext\/html\b/.test(request.headers.accept ?? '')) return sendPage(reply.code(404));
-    return fail('ROUTE_UNKNOWN', { method: request.method, path: request.url.slice(0, 200) });
-  });
+  app.setNotFoundHandler(sayUnknown);
   app.setErrorHandler((thrown, request, reply) => {
     const error = worded(thrown);
     if (error.code === 'INTERNAL') logger.error({ event: 'internal', method: request.method, url: request.url, err: thrown });
@@ -132,8 +127,23 @@ function newServer(options: StartOptions): { app: FastifyInstance; server: Serve
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
     // No route has a schema: checks are in code, in the catalogue's words. Naming compilers keeps Fastify from loading its own (3 MB).
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
+    // An address that can't be decoded, or a part of it that is too long for any name.
+    frameworkErrors: (_, request, reply) => sayUnknown(request, reply),
   });
   return { app, server };
+}
+
+/** A person who mistyped an address gets the console, which says so; programs get the error. */
+function sayUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const isPage = request.method === 'GET' && !/^\/(v1|assets)\//.test(request.url);
+  let error = new MillraceError('ROUTE_UNKNOWN', { method: request.method, path: request.url.slice(0, 200) });
+  try {
+    if (isPage && /\btext\/html\b/.test(request.headers.accept ?? '')) return sendPage(reply.code(404));
+  } catch (thrown) {
+    // Not yet built. Nobody takes what is thrown where the address could not be read.
+    error = asMillraceError(thrown);
+  }
+  return reply.code(error.status).send({ error: error.body });
 }
 
 function noSchemas(): never {

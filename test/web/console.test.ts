@@ -365,14 +365,19 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     const { address, adminToken } = server();
     const { page, complaints, enter } = await visit(t, look);
     await enter(address, adminToken);
-    await page.goto(`${address}/dashbords`);
-    await page.getByRole('heading', { level: 1, name: 'There is no such page.' }).waitFor();
+    for (const path of ['/dashboards/%', '/data/%ff/a', '/dashbords']) {
+      await page.goto(`${address}${path}`);
+      await page.getByRole('heading', { level: 1, name: 'There is no such page.' }).waitFor();
+    }
     await page.getByRole('button', { name: 'Home' }).click();
     await page.getByRole('heading', { level: 1, name: 'Home' }).waitFor();
     assert.deepEqual(complaints, []);
     for (const [path, accept] of [
       ['/dashbords', '*/*'],
       ['/v1/nothing', 'text/html'],
+      ['/v1/dashboards/%', 'text/html'],
+      ['/v1/topics/%ff/records', '*/*'],
+      [`/v1/dashboards/${'a'.repeat(300)}`, '*/*'],
       ['/assets/nothing.js', 'text/html'],
     ] as const) {
       const { status, text } = await send(address, 'GET', path, { accept });
