@@ -91,6 +91,8 @@ interface Running {
   readonly state: JobState;
   readonly began: number;
   reader: Reader | null;
+  /** Ends its statement on the write lane, while it has one there. */
+  interrupt: (() => void) | null;
   stop: MillraceError | null;
   /** Set while it waits for a place. */
   wake: (() => void) | null;
@@ -336,7 +338,15 @@ export function openAnalyst(input: {
       elapsed_ms: 0,
       error: null,
     };
-    const job: Running = { state, began: performance.now(), reader: null, stop: null, wake: null, stopped: new AbortController() };
+    const job: Running = {
+      state,
+      began: performance.now(),
+      reader: null,
+      interrupt: null,
+      stop: null,
+      wake: null,
+      stopped: new AbortController(),
+    };
     jobs.set(id, job);
     for (const [old, { state: its }] of jobs) {
       if (jobs.size <= REMEMBERED) break;
@@ -442,6 +452,7 @@ export function openAnalyst(input: {
     job.stop ??= why;
     job.stopped.abort();
     job.reader?.interrupt();
+    job.interrupt?.();
     job.wake?.();
   }
 
@@ -519,11 +530,19 @@ export function openAnalyst(input: {
     const changed = await store
       .write(async (tx) => {
         if (job.stop !== null) throw job.stop;
-        await answers.open(tx);
-        const rows = await tx.run(statement.sql, asking.values).catch((cause: unknown) => {
-          throw queryError(cause, asking.sql);
-        });
-        await answers.close(tx);
+        job.interrupt = tx.interrupt;
+        let rows: number;
+        try {
+          await answers.open(tx);
+          rows = await tx.run(statement.sql, asking.values).catch((cause: unknown) => {
+            throw queryError(cause, asking.sql);
+          });
+          await answers.close(tx);
+        } finally {
+          job.interrupt = null;
+        }
+        // Told to stop when it had just ended: nothing of it may stay.
+        if (job.stop !== null) throw job.stop;
         tx.changed({ kind: 'statement', target, rows });
         return { rows, batch: tx.batch };
       })

@@ -107,8 +107,8 @@ async function main(config: ChildConfig): Promise<void> {
     else if (message.kind === 'relieve') {
       const stopped = analyst.relieve();
       if (stopped !== null) say({ kind: 'problem', message: `memory is short: the query ${stopped.id} of ${stopped.who} was stopped` });
-      // The view says itself why it is paused.
-      else keeper.relieve();
+      // A view or a run says itself why it ended.
+      else if (keeper.relieve() === null) queries.relieve();
     } else {
       topics.clear();
       for (const topic of message.topics) topics.set(topic.name, topic);
@@ -124,11 +124,10 @@ async function main(config: ChildConfig): Promise<void> {
       server.close();
       await analyst.close();
       // First, so that no refresh holds up the last deliveries; the next start refreshes what they touch.
-      await keeper.stop();
+      await Promise.all([keeper.stop(), queries.stop()]);
       await delivering.settle(2_500);
       await delivering.stop();
       for (const files of [viewFiles, queryFiles, dashboards, grants, ...Object.values(definitions)]) files.close();
-      await queries.stop();
       await store.close();
       process.exit(0);
     })();

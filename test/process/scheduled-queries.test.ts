@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
@@ -176,6 +176,62 @@ describe('scheduled queries', () => {
     await at('2026-03-01T03:00:00Z');
     assert.deepEqual(await rows('SELECT k, v FROM mart.out'), [[1, 11]]);
     await assert.rejects(sql('RUN SCHEDULED QUERY mart.nothing'), { code: 'SCHEDULE_UNKNOWN' });
+  });
+
+  const ENDLESS = 'SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3';
+  const codes = async () => (await rows(`SELECT code FROM millrace.query_run WHERE outcome = 'failed' ORDER BY due`)).flat();
+
+  test('that take longer than their time_limit are ended, and the others run after them', async () => {
+    await define(`cron = '0 1 * * *', time_limit = '300 milliseconds'`, ENDLESS, 'mart.endless');
+    await define(`cron = '0 1 * * *', write = 'append'`, 'SELECT $run_time AS due');
+    await at('2026-03-01T01:00:00Z');
+    assert.deepEqual([await codes(), await history()], [['SCHEDULE_TIME'], ['03-01 01:00 done']]);
+    assert.equal((await store.names()).has('mart.endless'), false);
+    await assert.rejects(define(`cron = '0 1 * * *', time_limit = 'long'`, 'SELECT 1 AS n'), { code: 'SCHEDULE_OPTION' });
+  });
+
+  test('are ended while their rows are written too', async () => {
+    await define(
+      `cron = '0 1 * * *', write = 'merge', key = 'n', time_limit = '700 milliseconds'`,
+      'SELECT range AS n FROM range(2000000)',
+    );
+    // So many rows without an index on the key: finding those of the same key takes long.
+    await store.write(async (tx) => {
+      await tx.run('CREATE SCHEMA IF NOT EXISTS mart');
+      await tx.run('CREATE TABLE mart.out AS SELECT (range * 7) % 2000003 AS n, repeat(range::VARCHAR, 20) AS long FROM range(4000000)');
+    });
+    await at('2026-03-01T01:00:00Z');
+    assert.deepEqual(await codes(), ['SCHEDULE_TIME']);
+    assert.deepEqual(await rows('SELECT count(*) FROM mart.out'), [[4_000_000]]);
+  });
+
+  test('are ended when memory is short, and when Millrace ends; a time that was cut off so comes again', async () => {
+    await define(`cron = '0 * * * *', catch_up = 'all'`, ENDLESS);
+    assert.equal(queries.relieve(), null);
+    const running = at('2026-03-01T01:00:00Z');
+    while (queries.relieve() === null) await new Promise((resolve) => setTimeout(resolve, 50));
+    await running;
+    assert.deepEqual(await codes(), ['QUERY_MEMORY']);
+    const cut = at('2026-03-01T02:00:00Z');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await queries.stop();
+    await cut;
+    assert.deepEqual(await history(), ['03-01 01:00 failed']);
+  });
+
+  test('during which the warehouse was killed three times are paused, and run again when they are resumed', async () => {
+    await define(`cron = '0 * * * *', write = 'append'`, 'SELECT $run_time AS due');
+    for (const deaths of [2, 3]) {
+      await queries.stop();
+      writeFileSync(join(store.folders.slices, '..', 'scheduled.json'), JSON.stringify({ full: 'mart.out', deaths }));
+      await open();
+      await at(`2026-03-01T0${deaths - 1}:00:00Z`);
+    }
+    assert.deepEqual([await history(), await codes()], [['03-01 01:00 done', '03-01 02:00 failed'], ['SCHEDULE_DEATHS']]);
+    assert.equal(queries.states()[0]?.state, 'paused');
+    await sql('RESUME SCHEDULED QUERY mart.out');
+    await at('2026-03-01T03:00:00Z');
+    assert.deepEqual((await history()).at(-1), '03-01 03:00 done');
   });
 
   test('that the engine would not run are refused with the place, and nothing is kept; one that comes to fail says why by code', async () => {

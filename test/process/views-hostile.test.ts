@@ -93,7 +93,7 @@ describe('a view that fails on what comes', () => {
 
   test('is tried no more after it took the process down three times in a row, until somebody resumes it', async () => {
     const mark = (deaths: number) =>
-      writeFileSync(join(views.store.folders.slices, '..', 'refreshing.json'), JSON.stringify({ view: 'mart.sales', deaths }));
+      writeFileSync(join(views.store.folders.slices, '..', 'refreshing.json'), JSON.stringify({ full: 'mart.sales', deaths }));
     const more = () => views.transfer('main.sale', (batch) => [`INSERT INTO main.sale VALUES ('s1', 1, 1, '1', ${batch})`]);
     mark(2);
     await views.reopen();

@@ -21,7 +21,7 @@ describe('questions over HTTP', () => {
       { after: (fn: unknown) => void clean.push(fn as () => unknown) },
       {
         settings: 'roles:\n  viewer: {seconds: 1, rows: 100, concurrency: 1}\n',
-        topics: { orders: 'id: id\nfields: {id: text, n: integer}' },
+        topics: { orders: 'id: id\nfields: {id: text, n: integer}', others: 'id: id\nfields: {id: text, n: integer}' },
       },
     );
   });
@@ -235,6 +235,29 @@ describe('questions over HTTP', () => {
     assert.equal(((await server.call('GET', '/v1/jobs/mine')).json as { state: string }).state, 'running');
     await server.call('DELETE', '/v1/jobs/mine');
     assert.equal((await mine).code, 'QUERY_CANCELLED');
+  });
+
+  test('a statement that writes ends at its time, when it is cancelled and when its client is gone: nothing of it stays, and deliveries go on', async () => {
+    const endless = `CREATE TABLE main.endless AS ${SLOW.replaceAll('100000', '1000000')}`;
+    assert.equal((await query(endless, { limits: { seconds: 0.3 } })).code, 'QUERY_TIMEOUT');
+    const state = async (job: string) => ((await server.call('GET', `/v1/jobs/${job}`)).json as { state?: string }).state;
+    const answer = query(endless, { job: 'writes' });
+    await until(async () => (await state('writes')) === 'running');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await server.call('DELETE', '/v1/jobs/writes');
+    assert.equal((await answer).code, 'QUERY_CANCELLED');
+    const gone = new AbortController();
+    const headers = { authorization: `Bearer ${server.started.adminToken}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ sql: endless, job: 'left' });
+    const left = fetch(`${server.started.address}/v1/query`, { method: 'POST', signal: gone.signal, headers, body }).catch(() => null);
+    await until(async () => (await state('left')) === 'running');
+    gone.abort();
+    await left;
+    await until(async () => (await state('left')) === 'cancelled');
+    assert.equal(await server.ask('FROM main.endless'), 'SQL_TABLE');
+    await server.send('others', { id: 'after', n: 1 });
+    await server.delivered();
+    assert.deepEqual(await server.ask(`SELECT n FROM raw.others WHERE id = 'after'`), [[1]]);
   });
 
   test('beyond a role’s places queries wait, and beyond the queue they are refused with 429 and Retry-After; a waiting one can be cancelled', async (t) => {

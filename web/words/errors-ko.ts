@@ -75,6 +75,8 @@ export const errorsKo: Readonly<Record<string, string>> = {
   SCHEDULE_OPTION: '옵션 {option}에 문제가 있습니다: {problem}.',
   SCHEDULE_NAME: '{file} 파일이 {query}을(를) 정의합니다. 파일 이름과 질의 이름이 같아야 합니다.',
   SCHEDULE_QUERY: '예약 질의 {query}을(를) 실행할 수 없습니다: {problem}.',
+  SCHEDULE_TIME: '예약 질의 {query} 실행을 {limit}ms 만에 끝냈습니다. 테이블은 그대로입니다.',
+  SCHEDULE_DEATHS: '예약 질의 {query}을(를) 실행하는 동안 웨어하우스가 {deaths}번 잇달아 종료되어 멈췄습니다.',
   SCHEDULE_KEY: '예약 질의 {query}이(가) {key}마다 여러 행을 냅니다. 아무것도 쓰지 않았습니다.',
   SQL_SYNTAX: '{line}번째 줄 {column}번째 글자에서 SQL을 읽을 수 없습니다: {problem}.',
   SQL_EMPTY: 'SQL 문장이 없습니다.',

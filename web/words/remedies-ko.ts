@@ -69,6 +69,8 @@ export const remediesKo: Readonly<Record<string, string>> = {
   SCHEDULE_OPTION: '예약 질의의 옵션은 docs/views.md에 있습니다.',
   SCHEDULE_NAME: '파일 이름은 <schema>.<query>.sql입니다.',
   SCHEDULE_QUERY: '질의를 고치거나, 질의가 읽는 것을 되돌리거나 고치세요. 테이블은 그대로입니다.',
+  SCHEDULE_TIME: '키 없는 조인이 있는지 보고, 행을 덜 읽거나 OPTIONS (time_limit = …)을 적으세요.',
+  SCHEDULE_DEATHS: '메모리가 모자란 것 같습니다. 먼저 집계하거나 행을 덜 읽은 뒤 RESUME SCHEDULED QUERY 하세요.',
   SCHEDULE_KEY: '키로 묶거나, 어느 행을 셀지 고르세요.',
   VIEW_SESSIONS: '규칙은 ga4, posthog, universal(ua)입니다. 필드는 docs/views.md에 있습니다.',
   VIEW_READ:

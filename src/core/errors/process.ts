@@ -76,6 +76,18 @@ export const processErrors = {
     what: (p) => `The scheduled query ${p['query']} can't be run${at(p)}: ${p['problem']}.`,
     remedy: 'Correct the query, or bring back or mend what it reads; its table stands as it was.',
   },
+  SCHEDULE_TIME: {
+    status: 409,
+    retryable: false,
+    what: (p) => `A run of the scheduled query ${p['query']} was ended after ${p['limit']} ms; its table stands as it was.`,
+    remedy: 'Look for a join without a key, read fewer rows, or say OPTIONS (time_limit = …).',
+  },
+  SCHEDULE_DEATHS: {
+    status: 409,
+    retryable: false,
+    what: (p) => `The warehouse was killed ${p['deaths']} times in a row while the scheduled query ${p['query']} ran; it is paused.`,
+    remedy: 'It probably needs more memory than there is: aggregate earlier, or read fewer rows. Then RESUME SCHEDULED QUERY.',
+  },
   SCHEDULE_KEY: {
     status: 409,
     retryable: false,

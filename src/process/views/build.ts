@@ -93,7 +93,7 @@ export async function buildBeside(
     for (const chunk of chunks) {
       await store.write(async (tx) => {
         check();
-        await how.limits.within(view, tx, () => fill(tx, next, chunk));
+        await how.limits.within(view, tx.interrupt, () => fill(tx, next, chunk));
       });
       how.progress.done++;
       // Whoever waits for the lane goes first.
@@ -102,12 +102,12 @@ export async function buildBeside(
     // What the chunks took a while for is made good before the swap, so that the swap itself is short.
     since = await store.write(async (tx) => {
       check();
-      await how.limits.within(view, tx, () => refreshView(tx, next, since, ASIDE));
+      await how.limits.within(view, tx.interrupt, () => refreshView(tx, next, since, ASIDE));
       return tx.batch - 1;
     });
     return await store.write(async (tx) => {
       check();
-      await how.limits.within(view, tx, () => refreshView(tx, next, since, ASIDE));
+      await how.limits.within(view, tx.interrupt, () => refreshView(tx, next, since, ASIDE));
       const watermark = await watermarkAfter((sql) => tx.rows(sql), view, null, null);
       const refreshed = await swap(tx, view, next, watermark);
       how.onSwapped(tx.batch - 1, watermark);

@@ -167,7 +167,11 @@ function nextTick(refresh: Millis): number {
 export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   const { store, files, chunkRows = CHUNK_ROWS, auditEvery = AUDIT_EVERY, random = Math.random } = input;
   await openRecords(store);
-  const limits = openRunning(store);
+  const limits = openRunning(store, 'refreshing.json', {
+    time: (view, limit, cause) => fail('VIEW_TIME', { view, limit }, cause),
+    memory: (view, cause) => fail('VIEW_MEMORY', { view, detail: 'memory is short' }, cause),
+    deaths: (view, deaths) => fail('VIEW_DEATHS', { view, deaths }),
+  });
   const kept = new Map<string, Kept>();
   const builds = new Map<string, Build>();
   let order: Kept[] = [];
@@ -483,7 +487,9 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     if (own.batch === null) await forget(tx, view.full);
     const others = [...kept.values(), ...[...builds.values()].map((building) => building.own)];
     const keepOld = others.some((other) => tablesOf(other.view).has(view.full.toLowerCase()));
-    const last = await limits.within(view, tx, () => refreshView(tx, view, own.batch, { ...how, keepOld, watermark: own.watermark }));
+    const last = await limits.within(view, tx.interrupt, () =>
+      refreshView(tx, view, own.batch, { ...how, keepOld, watermark: own.watermark }),
+    );
     const watermark = await watermarkAfter((sql) => tx.rows(sql), view, own.batch, own.watermark);
     if (last.mode !== 'nothing') await record(tx, view, upTo, watermark);
     return { batch: upTo, watermark, last, lastMs: Math.round(performance.now() - began), late: last.late ?? 0 };

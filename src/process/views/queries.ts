@@ -25,7 +25,9 @@ import type { ViewFiles } from './keep.ts';
 import { type Objection, objectionTo } from './objection.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
 import { openRecords } from './record.ts';
+import { openRunning, type Running } from './running.ts';
 import { troubleOfRun } from './trouble.ts';
+import { spanIn } from './view.ts';
 
 type Write = 'replace' | 'append' | 'merge';
 /** What happens with the times that passed while Millrace was down or the query was paused: all of them, the last one, or none. */
@@ -49,6 +51,7 @@ interface ScheduledQuery {
   readonly key: readonly string[];
   readonly catchUp: CatchUp;
   readonly overlap: Overlap;
+  readonly timeLimit: Millis;
 }
 
 export interface ScheduledQueryState {
@@ -85,6 +88,9 @@ export interface Queries {
   before(statement: Statement, gone?: readonly string[]): Promise<void>;
   /** Runs what is due now. Called by itself; for tests that have a clock of their own. */
   tick(): Promise<void>;
+  /** Memory is short: ends the run that has been going on for long. Null when there is none. */
+  relieve(): string | null;
+  /** Ends what runs; its time is done at the next start, as the query's catch_up says. */
   stop(): Promise<void>;
 }
 
@@ -112,6 +118,9 @@ const RUNS = `CREATE TABLE IF NOT EXISTS millrace.query_run (
   query VARCHAR NOT NULL, due TIMESTAMPTZ NOT NULL, began TIMESTAMPTZ NOT NULL, ended TIMESTAMPTZ NOT NULL, outcome VARCHAR NOT NULL,
   rows BIGINT NOT NULL, batch BIGINT, code VARCHAR, error VARCHAR)`;
 
+/** A run holds up other scheduled queries, not deliveries. */
+const TIME_LIMIT: Millis = 3_600_000;
+const DAY: Millis = 86_400_000;
 /** The longest time between two looks at the clock: it may be set, and a machine may sleep. */
 const LOOK: Millis = 30_000;
 /** More missed times than these are not made good, the oldest first. */
@@ -122,6 +131,13 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
   await openRecords(store);
   await store.write((tx) => tx.run(RUNS));
   const kept = new Map<string, Kept>();
+  const limits = openRunning(store, 'scheduled.json', {
+    time: (query, limit, cause) => fail('SCHEDULE_TIME', { query, limit }, cause),
+    memory: (_, cause) => fail('QUERY_MEMORY', {}, cause),
+    deaths: (query, deaths) => fail('SCHEDULE_DEATHS', { query, deaths }),
+  });
+  /** Runs of all of them, one after another: those that are asked for too. */
+  let turn: Promise<unknown> = Promise.resolve();
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   let stopping = false;
@@ -264,15 +280,27 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     const began = clock();
     const at = new Date(due).toISOString();
     try {
-      const rows = await runQuery(store, calls, own.query, due, began);
+      const rows = await inTurn(() => runQuery({ store, calls, limits }, own.query, due, began));
       own.last = { due: at, outcome: 'done', rows, error: null };
     } catch (thrown) {
       const error = troubleOfRun(own.query.full, thrown);
       const { code, message } = error;
       own.last = { due: at, outcome: 'failed', rows: 0, error: message };
+      // What the program's own end cut off is no run: its time comes again.
+      if (stopping) throw error;
       await store.write((tx) => recordRun(tx, own.query, { due, began, outcome: 'failed', rows: 0, code, error: message }));
+      if (code === 'SCHEDULE_DEATHS') {
+        own.paused = true;
+        await recordPause(store, own.query.full, own.query.definition, error.body);
+      }
       throw error;
     }
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = turn.then(() => (stopping ? fail('STOPPING') : work()));
+    turn = done.catch(() => {});
+    return done;
   }
 
   const readersOf = (tables: readonly string[]) => [...kept.values()].filter(({ query }) => tables.some((table) => query.reads.has(table)));
@@ -303,6 +331,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
           break;
         case 'resume_scheduled_query':
           own.paused = false;
+          limits.pardon(full);
           await forgetPause(store, full);
           break;
         case 'drop_scheduled_query':
@@ -350,9 +379,11 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       }
     },
     tick,
+    relieve: limits.relieve,
     async stop() {
       stopping = true;
       clearTimeout(timer);
+      limits.stop();
       await running;
     },
   };
@@ -375,7 +406,7 @@ function chosen(catchUp: CatchUp, due: readonly Millis[], now: Millis): { left: 
   return catchUp === 'last' || isNow ? { left: due.slice(0, -1), run: due.slice(-1) } : { left: due, run: [] };
 }
 
-const OPTIONS = ['cron', 'time_zone', 'write', 'key', 'catch_up', 'overlap'];
+const OPTIONS = ['cron', 'time_zone', 'write', 'key', 'catch_up', 'overlap', 'time_limit'];
 
 /** Errors: SCHEDULE_OPTION. */
 function queryOf(statement: CreateScheduledQueryStatement, zone: string, calls: ModelCalls): ScheduledQuery {
@@ -410,6 +441,7 @@ function queryOf(statement: CreateScheduledQueryStatement, zone: string, calls: 
     key,
     catchUp: one('catch_up', ['last', 'all', 'none']),
     overlap: one('overlap', ['skip', 'wait']),
+    timeLimit: spanIn(options, 'time_limit', [100, DAY], refuse) ?? TIME_LIMIT,
   };
 }
 
@@ -442,12 +474,19 @@ function writtenAt(body: string, due: Millis, index: number): number {
 /** Types that Parquet has no place for: they travel as text. */
 const AS_TEXT = /HUGEINT|INTERVAL|BIT|UNION|VARIANT|TIME WITH TIME ZONE|BIGNUM/;
 
-async function runQuery(store: Store, calls: ModelCalls, query: ScheduledQuery, due: Millis, began: Millis): Promise<number> {
+interface RunsWith {
+  readonly store: Store;
+  readonly calls: ModelCalls;
+  readonly limits: Running;
+}
+
+async function runQuery({ store, calls, limits }: RunsWith, query: ScheduledQuery, due: Millis, began: Millis): Promise<number> {
   const file = join(store.folders.slices, `scheduled-${process.hrtime.bigint()}.parquet`);
   const { query: spelled } = await calls.spelled(atDue(query.body, due));
   const body = `SELECT COLUMNS(name -> name <> '_batch') FROM (${spelled}\n)`;
   const reader = await store.reader();
-  try {
+  let interrupt = reader.interrupt;
+  const work = async () => {
     const columns = (await store.rows(`DESCRIBE ${body}`)).map((row) => ({
       own: name(String(row['column_name'])),
       type: String(row['column_type']),
@@ -456,11 +495,15 @@ async function runQuery(store: Store, calls: ModelCalls, query: ScheduledQuery, 
     await reader.toParquet(`SELECT ${asText.join(', ')} FROM (${body})`, undefined, file);
     const rows = `SELECT ${columns.map(({ own, type }) => `CAST(${own} AS ${type}) AS ${own}`).join(', ')} FROM read_parquet(${text(file)})`;
     return await store.write(async (tx) => {
+      interrupt = tx.interrupt;
       await tx.run(`CREATE SCHEMA IF NOT EXISTS ${name(query.name.schema)}`);
       const written = await writes[query.write](tx, query, rows);
       await recordRun(tx, query, { due, began, outcome: 'done', rows: written });
       return written;
     });
+  };
+  try {
+    return await limits.within(query, () => interrupt(), work);
   } finally {
     reader.close();
     rmSync(file, { force: true });

@@ -443,19 +443,27 @@ function optionsOf(
 } {
   for (const option of Object.keys(options))
     if (!['refresh', 'time_limit', 'lookback', 'lateness'].includes(option)) refuse(option, 'is unknown');
-  const span = (option: string, least: Millis, most: Millis): Millis | null => {
-    const wanted = options[option];
-    if (wanted === undefined) return null;
-    const match = /^(\d+)\s*(millisecond|second|minute|hour|day)s?$/i.exec(String(wanted));
-    const span = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
-    return span >= least && span <= most ? span : refuse(option, `can't be ${String(wanted).slice(0, 50)}`);
-  };
+  const span = (option: string, least: Millis, most: Millis) => spanIn(options, option, [least, most], refuse);
   return {
     refresh: span('refresh', 100, 7 * DAY) ?? 1000,
     timeLimit: span('time_limit', 100, DAY) ?? TIME_LIMIT,
     lookback: span('lookback', 1, 3660 * DAY),
     lateness: span('lateness', 0, 3660 * DAY),
   };
+}
+
+/** A span of time that a definition names, as in '5 minutes'; null where it names none. */
+export function spanIn(
+  options: Readonly<Record<string, unknown>>,
+  option: string,
+  [least, most]: readonly [Millis, Millis],
+  refuse: Refuse,
+): Millis | null {
+  const wanted = options[option];
+  if (wanted === undefined) return null;
+  const match = /^(\d+)\s*(millisecond|second|minute|hour|day)s?$/i.exec(String(wanted));
+  const span = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
+  return span >= least && span <= most ? span : refuse(option, `can't be ${String(wanted).slice(0, 50)}`);
 }
 
 /** Views in an order in which each comes after those that it reads. Errors: VIEW_CYCLE. */
