@@ -17,7 +17,7 @@ import { spellFeatures } from './models/feature-sql.ts';
 import type { Creating, Models } from './models/models.ts';
 import { openQueryLog } from './query-log.ts';
 import type { Bound } from './reading.ts';
-import { newSpool } from './spool.ts';
+import { newSpools } from './spool.ts';
 import { newStatements } from './statements.ts';
 import { type Candidate, type Gathering, newSharing } from './together.ts';
 import { newTurns, type Turn, type TurnRules } from './turns.ts';
@@ -146,6 +146,7 @@ export function openAnalyst(input: {
   const grants = newGrants(store, input.grants);
   const turns = newTurns(input.turns ?? TURNS);
   const kept = newKept({ store, turns, onProblem: input.onProblem ?? (() => {}), ...input.kept });
+  const spools = newSpools(store.folders.spool);
   const log = openQueryLog(store, input.onProblem ?? (() => {}));
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
@@ -458,7 +459,7 @@ export function openAnalyst(input: {
 
   async function asText(sql: string, asking: Asking, job: Running, { reader, turn, rows: limit }: Reading): Promise<Answer> {
     const format: TextFormat = textFormats[asking.format as keyof typeof textFormats];
-    const spool = newSpool(store.folders.spool);
+    const spool = spools.begin();
     try {
       const begin = async () => {
         const result = await reader.stream(sql, asking.values);
@@ -505,7 +506,14 @@ export function openAnalyst(input: {
       throw thrown;
     }
     const bytes = statSync(path).size;
-    const body = createReadStream(path);
+    let letGo: () => void;
+    try {
+      letGo = spools.hold(bytes);
+    } catch (thrown) {
+      unlinkSync(path);
+      throw thrown;
+    }
+    const body = createReadStream(path).once('close', letGo);
     body.once('open', () => unlinkSync(path));
     return { job: job.state.id, contentType: 'application/vnd.apache.parquet', bytes, rows, truncated, body };
   }
@@ -559,7 +567,7 @@ export function openAnalyst(input: {
   /** A few rows of our own as an answer. */
   function told({ columns, rows }: { columns: Column[]; rows: (string | number | null)[][] }, asking: Asking, job: Running): Answer {
     const format = textFormats[asking.format === 'parquet' ? 'json' : asking.format];
-    const spool = newSpool(store.folders.spool);
+    const spool = spools.begin();
     format.begin(job.state.id, columns, spool.text);
     const chunk: Chunk = {
       rows: rows.length,

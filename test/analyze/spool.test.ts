@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
-import { newSpool } from '../../src/analyze/spool.ts';
+import { newSpools } from '../../src/analyze/spool.ts';
 import { queryError } from '../../src/analyze/words.ts';
 
 function folder(t: TestContext): string {
@@ -21,7 +21,7 @@ describe('a spooled result', () => {
       ['밀레🍚', 0],
       ['한글과 English, '.repeat(1000), 400],
     ] as const) {
-      const spool = newSpool(path);
+      const spool = newSpools(path).begin();
       for (let k = 0; k < times; k++) {
         spool.text.write(piece);
         spool.settle();
@@ -35,16 +35,47 @@ describe('a spooled result', () => {
 
   test('leaves no file either when it is dropped, or when its reader goes away', async (t) => {
     const path = folder(t);
-    const dropped = newSpool(path);
+    const dropped = newSpools(path).begin();
     dropped.text.write('x'.repeat(3_000_000));
     dropped.settle();
     assert.equal(readdirSync(path).length, 1);
     dropped.drop();
     assert.deepEqual(readdirSync(path), []);
-    const left = newSpool(path);
+    const left = newSpools(path).begin();
     left.text.write('x'.repeat(3_000_000));
     left.stream().body.destroy();
     assert.deepEqual(readdirSync(path), []);
+  });
+
+  test('and all others together take no more of the disk than they may, until they are read, left or dropped', async (t) => {
+    const path = folder(t);
+    const spools = newSpools(path, 4_000_000);
+    const large = () => {
+      const spool = spools.begin();
+      spool.text.write('x'.repeat(3_000_000));
+      return spool;
+    };
+    const refused = { code: 'QUERY_ROOM' };
+    const read = large().stream().body;
+    const second = large();
+    assert.throws(() => second.settle(), refused);
+    assert.throws(() => spools.hold(2_000_000), refused);
+    // What stays in memory needs no room.
+    const small = spools.begin();
+    small.text.write('y');
+    assert.equal(await text(small.stream().body), 'y');
+    assert.equal((await text(read)).length, 3_000_000);
+    second.settle();
+    assert.throws(() => large().stream(), refused);
+    second.drop();
+    const closed = new Promise((resolve) => large().stream().body.once('close', resolve).destroy());
+    await closed;
+    const letGo = spools.hold(4_000_000);
+    assert.throws(() => spools.hold(1), refused);
+    letGo();
+    letGo();
+    spools.hold(4_000_000);
+    assert.throws(() => spools.hold(1), refused);
   });
 });
 

@@ -108,6 +108,12 @@ export const queryErrors = {
     what: () => 'The query needed more memory than its share and was stopped.',
     remedy: 'Narrow the query, aggregate earlier, or give Millrace more with --memory.',
   },
+  QUERY_ROOM: {
+    status: 503,
+    retryable: true,
+    what: (p) => `Results that wait to be read take the ${p['limit']} bytes on disk that they may take together.`,
+    remedy: 'Ask again when others have been read, or for fewer rows.',
+  },
   QUERY_RESULT_SIZE: {
     status: 507,
     retryable: false,
