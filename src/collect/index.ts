@@ -1,4 +1,4 @@
-export { newBodies } from './doors/bodies.ts';
+export { type Bodies, newBodies } from './doors/bodies.ts';
 export type { Door, DoorContext } from './doors/door.ts';
 export { answerError } from './doors/door.ts';
 export { doors } from './doors/index.ts';

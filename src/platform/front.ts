@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type DoorContext, type Intake, newBodies, openIntake, openLog } from '#collect';
+import { type Bodies, type DoorContext, type Intake, newBodies, openIntake, openLog } from '#collect';
 import { asMillraceError, type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
 import { type Guard, openGuard } from '#guard';
 import { residentBytes, standBack, supervise } from '#run';
@@ -34,6 +34,8 @@ export interface Front {
   readonly guard: Guard;
   readonly intake: Intake;
   readonly doors: DoorContext;
+  /** Of requests that are no records. */
+  readonly bodies: Bodies;
   readonly warehouse: WarehouseClient;
   readonly flow: Flow;
   readonly uploads: string;
@@ -58,7 +60,7 @@ const WATCH = 25;
 /** Acknowledging comes before delivering where they share a core, and delivering's many short steps before what questions compute. */
 const BELOW_FRONT = { loop: 2, pool: 10 };
 
-/** Of bodies that are being taken in, each of which stands in memory up to four times on its way into the log. More would only wait longer. */
+/** Of bodies that are being taken in, each of which stands in memory up to four times on its way. More would only wait longer. */
 const bodiesShare = (memory: Bytes): Bytes => Math.min(32_000_000, memory / 64);
 
 export function openFront(options: FrontOptions): Front {
@@ -234,6 +236,7 @@ export function openFront(options: FrontOptions): Front {
     guard,
     intake,
     doors,
+    bodies: newBodies(bodiesShare(memory)),
     warehouse,
     flow,
     uploads,

@@ -9,6 +9,7 @@ import { asMillraceError, type Bytes, type Millis, MillraceError } from '#core';
 import { checkListen } from '#guard';
 import { openFront } from '#platform';
 import { http } from '#run';
+import { BODY_LIMIT, heldBodies } from './bodies.ts';
 import { guarded } from './guarded.ts';
 import { sendPage } from './routes/console.ts';
 import { routes } from './routes/index.ts';
@@ -60,6 +61,7 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
   const { app, server } = newServer(options);
   app.decorate('uptime', () => (performance.now() - began) / 1000);
   guarded(app, front.guard);
+  heldBodies(app, front.bodies);
   for (const route of routes) route(app, front);
   app.setNotFoundHandler(sayUnknown);
   app.setErrorHandler((thrown, request, reply) => {
@@ -123,7 +125,7 @@ function newServer(options: StartOptions): { app: FastifyInstance; server: Serve
   const app = Fastify({
     // The framework routes; the server is ours, since doors come first.
     serverFactory: () => http.createServer(),
-    bodyLimit: 4 * 1024 * 1024,
+    bodyLimit: BODY_LIMIT,
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
     // No route has a schema: checks are in code, in the catalogue's words. Naming compilers keeps Fastify from loading its own (3 MB).
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },

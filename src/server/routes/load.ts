@@ -29,7 +29,7 @@ export function loadRoutes(app: FastifyInstance, front: Front): void {
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
     scope.post<{ Params: { table: string }; Querystring: { format?: string; mode?: string }; Body: Readable }>(
       '/v1/load/:table',
-      { config: { action: 'load' }, bodyLimit: LARGEST },
+      { config: { action: 'load', streams: true }, bodyLimit: LARGEST },
       async (request, reply) => {
         const { format = 'csv', mode = 'append' } = request.query;
         if (!FORMATS.includes(format)) fail('LOAD_FORMAT', { format: format.slice(0, 50) });

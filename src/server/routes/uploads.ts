@@ -31,7 +31,7 @@ export function uploadRoutes(app: FastifyInstance, { dropped, guard }: Front): v
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
     scope.post<{ Querystring: { name?: string }; Body: Readable | null }>(
       '/v1/uploads',
-      { config: { action: 'load' }, bodyLimit: LARGEST },
+      { config: { action: 'load', streams: true }, bodyLimit: LARGEST },
       async (request): Promise<UploadAnswer> => {
         const unpack: Transform[] = request.headers['content-encoding'] === 'gzip' ? [createGunzip()] : [];
         const upload = await dropped.take(request.body ?? request.raw, nameOf(request.query.name), unpack).catch(cut);
