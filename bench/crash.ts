@@ -87,7 +87,7 @@ async function main(): Promise<void> {
   await Promise.all(clients.map((client) => client.done));
   const found = await compare(await house.settled(), ledger);
   await house.stop();
-  show(ledger, found, { evidence, endedAlone, cutBytes: house.cutBytes() });
+  show(ledger, found, { evidence, endedAlone, cutBytes: house.cutBytes(), faultKinds: house.faultKinds });
 }
 
 function showProgress(done: number, kills: number, { accepted, refusals }: Ledger): void {
@@ -461,7 +461,17 @@ const FAULTS: Readonly<Record<FaultKind, string>> = {
 function show(
   ledger: Ledger,
   found: Found,
-  { evidence, endedAlone, cutBytes }: { evidence: readonly Evidence[]; endedAlone: readonly FaultKind[]; cutBytes: readonly number[] },
+  {
+    evidence,
+    endedAlone,
+    cutBytes,
+    faultKinds,
+  }: {
+    evidence: readonly Evidence[];
+    endedAlone: readonly FaultKind[];
+    cutBytes: readonly number[];
+    faultKinds: readonly FaultKind[];
+  },
 ): void {
   for (const [what, ids] of Object.entries({ ...found, wrong: ledger.wrong })) {
     if (typeof ids !== 'number' && ids.length > 0) process.stderr.write(`${what}: ${ids.slice(0, 10).join('\n  ')}\n`);
@@ -507,6 +517,7 @@ function show(
         ),
       ]),
     ),
+    fault_kinds: count('kinds of faults that this machine lets us make', faultKinds.length),
     ended_alone: count('programs that a fault ended before the kill', endedAlone.length),
     cut_groups: count('groups torn by a kill and cut at recovery', cutBytes.filter((bytes) => bytes > 0).length),
     requests: count('requests answered', ledger.requests),

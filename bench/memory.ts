@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   const clients = Array.from({ length: 3 }, (_, client) => askOn(running, client * 4, until, outcomes));
   const slow = Array.from({ length: 4 }, () => slowReader(running));
   await Promise.all(clients);
-  for (const socket of slow) socket.destroy();
+  const held = slow.map((each) => each.end());
   await sending.stop();
   clearInterval(watching);
   await untilReady(running);
@@ -76,6 +76,7 @@ async function main(): Promise<void> {
         title: 'hostile queries stopped',
         value: [...outcomes].reduce((sum, [code, count]) => sum + (code === 'answered' ? 0 : count), 0),
       },
+      held: { title: 'time in which results waited for slow readers, mean share', value: held.reduce((a, b) => a + b, 0) / held.length },
       restarts: { title: 'restarts of the warehouse', value: lines.filter((line) => line.includes('memory.restart')).length },
     },
     goals: [
@@ -103,18 +104,44 @@ async function askOn(to: To, first: number, until: number, outcomes: Map<string,
   }
 }
 
-/** Asks for a large result and reads none of it. */
-function slowReader(to: To): ReturnType<typeof connect> {
+/**
+ * Asks for a large result until it gets one, and reads no more than its head; when that is lost with the warehouse, again. `held` is the
+ * share of the time in which a result waited for it.
+ */
+function slowReader(to: To): { end(): number } {
   const body = JSON.stringify({ sql: 'SELECT * FROM main.heap', limits: { rows: 1_000_000 } });
-  const socket = connect(Number(new URL(to.address).port), '127.0.0.1');
-  socket.once('connect', () => {
-    socket.write(
-      `POST /v1/query HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${to.token}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    );
-    socket.pause();
-  });
-  socket.on('error', () => {});
-  return socket;
+  const head = `POST /v1/query HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${to.token}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  const began = performance.now();
+  let held = 0;
+  let since: number | null = null;
+  let over = false;
+  let socket: ReturnType<typeof connect>;
+  const lost = () => {
+    if (since !== null) held += performance.now() - since;
+    since = null;
+  };
+  const begin = () => {
+    socket = connect(Number(new URL(to.address).port), '127.0.0.1', () => socket.write(head + body));
+    socket.once('data', (first: Buffer) => {
+      if (!first.toString('latin1').startsWith('HTTP/1.1 200')) return void socket.destroy();
+      socket.pause();
+      since = performance.now();
+    });
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      lost();
+      if (!over) setTimeout(begin, 500);
+    });
+  };
+  begin();
+  return {
+    end() {
+      over = true;
+      lost();
+      socket.destroy();
+      return held / (performance.now() - began);
+    },
+  };
 }
 
 await main();
