@@ -81,8 +81,8 @@ export interface Analyst {
   job(id: string): JobState;
   /** Errors: JOB_UNKNOWN. */
   cancel(id: string): void;
-  /** Stops the query that has run longest, to free memory; null when none has run for a while. */
-  relieve(): JobState | null;
+  /** Stops the query that has run longest, to free memory or for another reason; null when none has run for a while. */
+  relieve(why?: MillraceError): JobState | null;
   /** Cancels everything and waits for it. */
   close(): Promise<void>;
 }
@@ -612,13 +612,13 @@ export function openAnalyst(input: {
     cancel(id) {
       stop(find(id), new MillraceError('QUERY_CANCELLED', { job: id }));
     },
-    relieve() {
+    relieve(why = new MillraceError('QUERY_MEMORY')) {
       const running = [...jobs.values()].filter(
         (job) => job.state.state === 'running' && job.reader !== null && job.stop === null && performance.now() - job.began > YOUNG,
       );
       const longest = running.sort((a, b) => a.began - b.began)[0];
       if (longest === undefined) return null;
-      stop(longest, new MillraceError('QUERY_MEMORY'));
+      stop(longest, why);
       return longest.state;
     },
     async close() {

@@ -12,6 +12,7 @@ import { openStore, type Store, type StoreOptions } from '#store';
 import { type DefinitionFolder, mostTextBytes, openDefinitions } from '#workspace';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
 import { openWorkshop } from './models/workshop.ts';
+import { boundUnsaved } from './unsaved.ts';
 import { openBlast } from './warehouse/blast.ts';
 import { answer, refuse } from './warehouse/http.ts';
 import { lineageRoutes } from './warehouse/lineage.ts';
@@ -116,12 +117,14 @@ async function main(config: ChildConfig): Promise<void> {
     }
   });
 
+  const bound = boundUnsaved({ size: store.unsaved, relieve: analyst.relieve });
   let ending = false;
   process.on('SIGTERM', () => {
     if (ending) return;
     ending = true;
     void (async () => {
       server.close();
+      bound.end();
       await analyst.close();
       // First, so that no refresh holds up the last deliveries; the next start refreshes what they touch.
       await Promise.all([keeper.stop(), queries.stop()]);

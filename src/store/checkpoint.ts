@@ -23,6 +23,8 @@ export interface Checkpoints {
   after(): void;
   /** Where the commit failed. */
   undone(): Promise<void>;
+  /** Of write-ahead log, all of which a start after a kill replays. */
+  size(): Bytes;
   /** Resolves when none is under way. */
   close(): Promise<void>;
 }
@@ -71,6 +73,7 @@ export async function openCheckpoints(
     async undone() {
       if (running === null) await release();
     },
+    size: () => sizeOf(wal),
     async close() {
       await running;
       worker.closeSync();

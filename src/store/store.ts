@@ -18,6 +18,8 @@ export interface Store {
   deliver(deliveries: readonly Delivery[]): Promise<Delivered[]>;
   /** The delivery that is under way, which what can wait lets by; null when there is none. */
   delivering(): Promise<unknown> | null;
+  /** Of write-ahead log: what no checkpoint has taken up yet. */
+  unsaved(): Bytes;
   /** Would the warehouse take these lines? Null, or the engine's words. Changes nothing. */
   probe(delivery: Delivery): Promise<string | null>;
   load(load: Load): Promise<Loaded>;
@@ -65,7 +67,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const error = (cause: unknown) => {
     if (isFatal(cause)) options.onFatal?.(cause);
   };
-  const lane: Lane = await openLane(instance, await openCheckpoints(instance, wal, error, options.checkpointAt), {
+  const checkpoints = await openCheckpoints(instance, wal, error, options.checkpointAt);
+  const lane: Lane = await openLane(instance, checkpoints, {
     error,
     commit(changes, batch) {
       if (changes.some((change) => change.kind !== 'deliver' || !delivered.has(change.target))) names = null;
@@ -113,6 +116,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     positions: () => positions,
     folders: { slices, spool },
+    unsaved: checkpoints.size,
     async prepare(topics) {
       const fresh = topics.filter((topic) => shapes.known.get(topic.name)?.topic !== topic);
       if (fresh.length === 0) return;

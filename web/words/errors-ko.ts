@@ -94,6 +94,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   QUERY_CANCELLED: '질의 {job}을(를) 취소했습니다.',
   QUERY_TIMEOUT: '질의가 {seconds}초를 넘어서 멈췄습니다.',
   QUERY_MEMORY: '질의가 제 몫보다 많은 메모리를 써서 멈췄습니다.',
+  QUERY_SNAPSHOT: '질의가 예전 상태를 너무 오래 읽어 변경 {limit}바이트 이상이 파일에 들어가지 못하고 기다려서 멈췄습니다.',
   QUERY_ROOM: '읽히기를 기다리는 결과가 디스크에서 함께 쓸 수 있는 {limit}바이트를 다 썼습니다.',
   QUERY_RESULT_SIZE: '결과가 {limit}바이트를 넘습니다.',
   QUERY_BUSY: '질의 {running}개가 돌고 {waiting}개가 기다립니다. 지금은 더 받지 않습니다.',

@@ -103,6 +103,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   QUERY_CANCELLED: '멈출 생각이 아니었다면 다시 실행하세요.',
   QUERY_TIMEOUT: '질의를 좁히거나, 관리자에게 한도를 올려 달라고 하세요.',
   QUERY_MEMORY: '질의를 좁히거나, 먼저 집계하거나, --memory로 메모리를 더 주세요.',
+  QUERY_SNAPSHOT: '한 번에 더 적게 읽거나, 오래 걸리는 것은 구체화된 뷰나 예약 질의로 유지하세요.',
   QUERY_ROOM: '다른 결과를 다 읽은 뒤 다시 묻거나, 더 적은 행을 물으세요.',
   QUERY_RESULT_SIZE: '질의를 좁히거나 나누어 가져오세요.',
   QUERY_BUSY: 'Retry-After의 초가 지난 뒤 다시 하세요.',

@@ -108,6 +108,13 @@ export const queryErrors = {
     what: () => 'The query needed more memory than its share and was stopped.',
     remedy: 'Narrow the query, aggregate earlier, or give Millrace more with --memory.',
   },
+  QUERY_SNAPSHOT: {
+    status: 408,
+    retryable: false,
+    what: (p) =>
+      `The query read an older state for so long that over ${p['limit']} bytes of changes wait to be put into the file; it was stopped.`,
+    remedy: 'Read less at a time, or let a materialized view or a scheduled query keep what takes so long.',
+  },
   QUERY_ROOM: {
     status: 503,
     retryable: true,

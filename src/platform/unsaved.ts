@@ -1,0 +1,24 @@
+import { type Bytes, type Millis, MillraceError } from '#core';
+
+/** Some four seconds of a start after a kill. */
+export const MOST_UNSAVED: Bytes = 256_000_000;
+/** Looks in a row: one large write is over it for a moment, until its own checkpoint. */
+const STAYS = 3;
+
+/**
+ * A question reads the state in which it began, and as long as it does no checkpoint can take up what was updated since: the write-ahead
+ * log grows, and a start after a kill replays all of it. So beyond `most` the question that has run longest is ended, and then the next.
+ */
+export function boundUnsaved(input: { size: () => Bytes; relieve: (why: MillraceError) => unknown; most?: Bytes; every?: Millis }): {
+  end(): void;
+} {
+  const { size, relieve, most = MOST_UNSAVED, every = 1000 } = input;
+  let looks = 0;
+  const timer = setInterval(() => {
+    looks = size() > most ? looks + 1 : 0;
+    if (looks < STAYS) return;
+    looks = 0;
+    relieve(new MillraceError('QUERY_SNAPSHOT', { limit: most }));
+  }, every);
+  return { end: () => clearInterval(timer) };
+}
