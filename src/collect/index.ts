@@ -13,3 +13,4 @@ export type { Slice } from './log/read.ts';
 export { readSlice } from './log/read.ts';
 export type { Recovered } from './log/recover.ts';
 export { keepUp, type Upkept } from './log/upkeep.ts';
+export { recordEnd } from './split.ts';

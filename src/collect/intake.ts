@@ -8,7 +8,8 @@ import { Flag } from './log/group.ts';
 import type { Log } from './log/log.ts';
 import type { TopicWriter } from './log/write.ts';
 import { openPlain, type Plain, type PlainFields, plainFields } from './plain.ts';
-import { type Keys, Kind, keysOf, newScan, type Scan, scanObject } from './scan.ts';
+import { type Keys, Kind, keysOf, newScan, type Scan } from './scan.ts';
+import { onePiece, scanError, split } from './split.ts';
 import { eventTime, fits, shown, textAt, type ZoneOffset, zoneOffsetOf } from './values.ts';
 
 export const QUARANTINE = '_quarantine';
@@ -173,15 +174,7 @@ export function openIntake(input: {
     };
     /** Takes the plain records from `at` on at once; gives the place behind them, `at` when there are none. */
     const several = (at: number, array: boolean): number => {
-      if (
-        plain === null ||
-        lane.plain === null ||
-        !utf8 ||
-        sending.replayOf !== undefined ||
-        missed > MISSES ||
-        index >= limits.batchRecords
-      )
-        return at;
+      if (plain === null || lane.plain === null || !utf8 || missed > MISSES || index >= limits.batchRecords) return at;
       plain.take(at, {
         fields: lane.plain,
         array,
@@ -207,7 +200,8 @@ export function openIntake(input: {
       return end;
     };
     plain?.begin(body);
-    split(scan, body, lane.keys, limits.depth, each, several);
+    if (sending.replayOf !== undefined) onePiece(scan, body, lane.keys, limits.depth, each);
+    else split(scan, body, lane.keys, limits.depth, each, several);
     if (index === 0) fail('BODY_EMPTY');
     lane.counts.bytes += body.length;
     log.commit(() => {
@@ -442,119 +436,4 @@ export function openIntake(input: {
 /** The members of the line's `exact`, but for the closing brace, with one more. */
 function withExact(exact: string, name: string, value: string): string {
   return `${exact === '' ? '{' : `${exact},`}${JSON.stringify(name)}:${JSON.stringify(value)}`;
-}
-
-/** The error that a scan left, in the catalogue's words. Positions count from the record's first byte. */
-function scanError(scan: Scan, from: number, depth: number): MillraceError {
-  const at = scan.errorAt - from;
-  switch (scan.code) {
-    case 'RECORD_TOO_DEEP':
-      return new MillraceError('RECORD_TOO_DEEP', { limit: depth });
-    case 'RECORD_DUPLICATE_KEY':
-      return new MillraceError('RECORD_DUPLICATE_KEY', { key: scan.problem.slice(0, 100) });
-    case 'RECORD_NOT_OBJECT':
-      return new MillraceError('RECORD_NOT_OBJECT', { found: scan.problem });
-    case 'RECORD_SURROGATE':
-      return new MillraceError('RECORD_SURROGATE', { unit: scan.problem, at });
-    default:
-      return new MillraceError(scan.code as ErrorCode, { problem: scan.problem, at });
-  }
-}
-
-const isSpace = (c: number | undefined): boolean => c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09;
-
-function skipSpace(body: Buffer, i: number): number {
-  while (i < body.length && isSpace(body[i])) i++;
-  return i;
-}
-
-/**
- * Finds the records of a body (one object, an array, or one object a line) and calls `each` with every one right after it was
- * scanned. Before each, `several` may take some and give the place behind the last of them. A broken record of an array is stepped over by its brackets; if then the array does not end as an array must, what
- * follows the broken one can't be trusted, and is rejected with it as one piece.
- */
-function split(
-  scan: Scan,
-  body: Buffer,
-  keys: Keys,
-  depth: number,
-  each: (from: number, to: number, problem: MillraceError | null) => void,
-  several: (at: number, array: boolean) => number,
-): void {
-  let i = skipSpace(body, body.length >= 3 && body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0);
-  if (body[i] !== 0x5b) {
-    while (i < body.length) {
-      const behind = several(i, false);
-      if (behind > i) {
-        i = skipSpace(body, behind);
-        continue;
-      }
-      scanObject(scan, body, i, body.length, keys, depth);
-      let end = scan.end;
-      if (scan.code !== '') {
-        const newline = body.indexOf(0x0a, Math.max(i, scan.code === 'RECORD_JSON' ? i : scan.errorAt));
-        end = newline < 0 ? body.length : newline;
-      }
-      each(i, end, null);
-      i = skipSpace(body, end);
-    }
-    return;
-  }
-  i = skipSpace(body, i + 1);
-  if (body[i] === 0x5d) return;
-  let verified = false;
-  for (;;) {
-    let end = several(i, true);
-    if (end === i) {
-      scanObject(scan, body, i, body.length, keys, depth);
-      end = scan.end;
-      if (scan.code !== '') {
-        end = looseEnd(body, i);
-        verified ||= end >= 0 && endsAsArray(body, end);
-        if (!verified) {
-          each(i, body.length, scanError(scan, i, depth));
-          return;
-        }
-      }
-      each(i, end, null);
-    }
-    i = skipSpace(body, end);
-    if (body[i] === 0x5d) {
-      const rest = skipSpace(body, i + 1);
-      if (rest < body.length) each(rest, body.length, new MillraceError('BODY_JSON', { problem: 'something follows the array', at: rest }));
-      return;
-    }
-    if (body[i] !== 0x2c) {
-      each(i, body.length, new MillraceError('BODY_JSON', { problem: 'a comma or ] was expected', at: i }));
-      return;
-    }
-    i = skipSpace(body, i + 1);
-  }
-}
-
-/** Where a broken element ends by its brackets and quotes alone, or -1. */
-function looseEnd(body: Buffer, i: number): number {
-  let open = 0;
-  for (; i < body.length; i++) {
-    const c = body[i];
-    if (c === 0x22) {
-      for (i++; i < body.length && body[i] !== 0x22; i++) if (body[i] === 0x5c) i++;
-    } else if (c === 0x7b || c === 0x5b) open++;
-    else if (c === 0x7d || c === 0x5d) {
-      if (open === 0) return i;
-      open--;
-    } else if (c === 0x2c && open === 0) return i;
-  }
-  return -1;
-}
-
-/** Do brackets and quotes from `i` on close exactly the one array that is open? */
-function endsAsArray(body: Buffer, i: number): boolean {
-  for (;;) {
-    i = skipSpace(body, i);
-    if (body[i] === 0x5d) return skipSpace(body, i + 1) === body.length;
-    if (body[i] !== 0x2c) return false;
-    i = looseEnd(body, i + 1);
-    if (i < 0) return false;
-  }
 }

@@ -281,6 +281,25 @@ describe('intake', () => {
     assert.equal(quarantined(collect).length, 0);
   });
 
+  test('a piece that comes out of quarantine is one record or none: nothing is taken out of it, and an empty one stops no other', async (t) => {
+    const b = good('b');
+    for (const sent of [`[${good('a')} ${b} ]`, `[${good('a')} ${b},${b}]`, `[[${b}]]`, `[${good('a')}`]) {
+      const collect = collecting(t);
+      await collect.send(orders, sent);
+      const [{ body }] = quarantined(collect) as [{ body: Buffer }];
+      const before = written(collect, 'orders').length;
+      for (const time of [1, 2]) {
+        const { error, taken } = await collect.send(orders, body, { replayOf: 'q-30' });
+        assert.equal(error, null, sent);
+        assert.deepEqual([taken.accepted, taken.rejected], [0, 1], `${sent}, time ${time}`);
+      }
+      assert.equal(written(collect, 'orders').length, before, sent);
+    }
+    const collect = collecting(t);
+    const { taken } = await collect.send(orders, ` ${b}\r`, { replayOf: 'q-30' });
+    assert.deepEqual([taken.accepted, taken.rejected], [1, 0]);
+  });
+
   test('lets one sender put no more than its share into quarantine an hour; it rejects all the same, and others are not touched', async (t) => {
     let now = NOW;
     const collect = collecting(t, { now: () => now });
