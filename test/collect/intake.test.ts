@@ -286,7 +286,7 @@ describe('intake', () => {
     for (const sent of [`[${good('a')} ${b} ]`, `[${good('a')} ${b},${b}]`, `[[${b}]]`, `[${good('a')}`]) {
       const collect = collecting(t);
       await collect.send(orders, sent);
-      const [{ body }] = quarantined(collect) as [{ body: Buffer }];
+      const { body } = quarantined(collect)[0]!;
       const before = written(collect, 'orders').length;
       for (const time of [1, 2]) {
         const { error, taken } = await collect.send(orders, body, { replayOf: 'q-30' });

@@ -7,7 +7,8 @@ import { progress } from '#run';
 import type { SendAnswer } from '#server';
 import { type Client, connect, errorOf, retrying, workspaceOption } from '../client.ts';
 import type { Command, Io } from '../command.ts';
-import { type Batch, batches } from '../records.ts';
+// Intake's rules are loaded by this command only.
+import type { Batch } from '../records.ts';
 
 /** Half of what the server takes, so that a batch fits whatever the topic's limits are. */
 const bodyBytes = 8 * 2 ** 20;
@@ -38,6 +39,7 @@ export const send: Command = {
     const { stream, bytes } = openFile(file, io);
     const shown = progress(`send ${topic}`, bytes, { stream: io.stderr });
     const sum = { accepted: 0, rejected: 0, undeduplicated: 0, sent: 0 };
+    const { batches } = await import('../records.ts');
     const run = randomUUID();
     let number = 0;
     for await (const batch of batches(stream, { records: most, bytes: bodyBytes })) {
