@@ -1,4 +1,5 @@
 /** Connections to MySQL and MariaDB, and their errors in our words. */
+import { createConnection as createSocket, type Socket } from 'node:net';
 import { createConnection, type Connection as MysqlConnection } from 'mysql2';
 import { MillraceError, type Option } from '#core';
 import { addressOf, databaseOptions, tlsOf } from '../database.ts';
@@ -19,14 +20,15 @@ export const connectionOptions: readonly Option[] = [
 
 export async function connect(options: Connection): Promise<MysqlConnection> {
   const tls = tlsOf(options);
+  const address = addressOf(options);
   const connection = createConnection({
-    ...addressOf(options),
+    ...address,
     charset: 'utf8mb4',
     connectTimeout: 10_000,
     supportBigNumbers: true,
     bigNumberStrings: true,
     dateStrings: true,
-    ...(tls === null ? {} : { ssl: tls }),
+    ...(tls === null ? {} : { ssl: { ...tls, verifyIdentity: true }, stream: () => named(address) }),
   });
   // Between two questions a lost connection is seen by the next one.
   connection.on('error', () => {});
@@ -41,6 +43,15 @@ export async function connect(options: Connection): Promise<MysqlConnection> {
     throw worded(thrown, 'the server');
   }
   return connection;
+}
+
+/**
+ * The driver has a certificate checked against a name; where the host is an address, Node takes the one of the socket, which only a
+ * resolved name has set, else "localhost".
+ */
+function named({ host, port }: { host: string; port: number }): Socket {
+  const socket = createSocket({ host, port, noDelay: true, keepAlive: true });
+  return Object.assign(socket, { _host: host });
 }
 
 export type Answer = Record<string, unknown>;
@@ -63,7 +74,10 @@ export function worded(thrown: unknown, table: string): MillraceError {
   if (DENIED.has(code)) return new MillraceError('TRANSFER_DENIED', { source: 'mysql', problem }, thrown);
   if (code === 'ER_LOCK_WAIT_TIMEOUT') return new MillraceError('TRANSFER_LOCKED', { table }, thrown);
   if (code === 'ER_NO_SUCH_TABLE') return new MillraceError('TRANSFER_TABLE', { table }, thrown);
-  if (/^(E[A-Z]+|PROTOCOL_\w+|HANDSHAKE_\w+|CERT_\w+|DEPTH_\w+|SELF_SIGNED\w*|UNABLE_TO\w+)$/.test(code) && !code.startsWith('ER_'))
+  if (
+    /^(E[A-Z]+|PROTOCOL_\w+|HANDSHAKE_\w+|CERT_\w+|ERR_TLS\w+|DEPTH_\w+|SELF_SIGNED\w*|UNABLE_TO\w+)$/.test(code) &&
+    !code.startsWith('ER_')
+  )
     return new MillraceError('TRANSFER_CONNECT', { source: 'mysql', problem }, thrown);
   return new MillraceError('TRANSFER_READ', { table, problem }, thrown);
 }
