@@ -172,6 +172,77 @@ describe('the ledger', () => {
       message: /names no placement/,
     });
   });
+
+  describe('experiments of one placement', () => {
+    /** Day of January, hour: an exposure to `seen`, and what was paid on which day. */
+    const visits = Array.from({ length: 48 }, (_, at) => ({
+      user: `u${at}`,
+      shown: at % 2 === 1,
+      day: [3, 4, 12, 13][Math.floor(at / 2) % 4]!,
+      cents: at % 3 === 0 ? 0 : 1000 + 37 * at + (at % 2 === 1 ? 500 : 0),
+    }));
+    before(async () => {
+      const rows = visits.flatMap(({ user, shown, day, cents: money }) => [
+        `('seen', '${user}', ${day}, 1, '${shown ? 'shown' : 'hidden'}', NULL, NULL, NULL)`,
+        `('view_promotion', '${user}', ${day}, 2, NULL, 'top', NULL, NULL)`,
+        ...(money === 0 ? [] : [`('purchase', '${user}', ${day}, 3, NULL, NULL, 'o${user}', ${money} * 0.01)`]),
+        // What is bought after the experiment says nothing of it.
+        `('purchase', '${user}', ${day + 4}, 3, NULL, NULL, 'later${user}', ${shown ? 90 : 10}.00)`,
+      ]);
+      await warehouse.make(
+        `CREATE OR REPLACE TABLE main.events AS SELECT event, u AS user_pseudo_id, TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_days(d - 1) + to_hours(h) AS time, variant, placement, order_id, CAST(value AS DECIMAL(18,2)) AS value
+         FROM (VALUES ${rows.join(', ')}) AS e(event, u, d, h, variant, placement, order_id, value)`,
+      );
+      const define = (name: string, days: string) =>
+        warehouse.definitions.experiments.set(
+          name,
+          `exposure: seen\nplacement: top\n${days}variants: { hidden: 0.5, shown: 0.5 }\nmetrics:\n  - { name: buyers, role: primary }\n`,
+        );
+      define('early', 'from: 2026-01-04\nto: 2026-01-05\n');
+      define('late', 'from: 2026-01-12\nto: 2026-01-14\n');
+      define('open', 'from: 2026-01-13\n');
+    });
+    const told = async (experiments: string) => {
+      const { rows } = await warehouse.run('placements', { events: 'main.events', by: 'placement', bootstrap: 0, experiments });
+      return rows;
+    };
+    /** Visitors exposed on these days, with what they paid on the day itself: by Welch. */
+    const brought = (days: readonly number[]) => {
+      const [hidden, shown] = [false, true].map((arm) => {
+        const paid = visits.filter((each) => each.shown === arm && days.includes(each.day)).map((each) => each.cents);
+        const mean = paid.reduce((a, b) => a + b, 0) / paid.length;
+        return { n: paid.length, mean, error: paid.reduce((all, each) => all + (each - mean) ** 2, 0) / (paid.length - 1) / paid.length };
+      }) as [{ n: number; mean: number; error: number }, { n: number; mean: number; error: number }];
+      return { value: shown.n * (shown.mean - hidden.mean), half: 1.959963984540054 * shown.n * Math.sqrt(hidden.error + shown.error) };
+    };
+
+    test('count who was exposed and what was bought from its first day to its last', async () => {
+      const row = (await told('early')).find((each) => each['placement'] === 'top')!;
+      const { value, half } = brought([4]);
+      assert.deepEqual(
+        [cents(row['randomised']), cents(row['randomised_low']), cents(row['randomised_high'])],
+        [Math.round(value), Math.round(value - half), Math.round(value + half)],
+      );
+    });
+
+    test('on different days add up, and the ledger’s money stays what it is', async () => {
+      const rows = await told('early,late,early');
+      const [one, two] = [brought([4]), brought([12, 13])];
+      const row = rows.filter((each) => each['placement'] === 'top');
+      const half = Math.hypot(one.half, two.half);
+      assert.deepEqual(
+        row.map((each) => [cents(each['randomised']), cents(each['randomised_low'])]),
+        [[Math.round(one.value + two.value), Math.round(one.value + two.value - half)]],
+      );
+      const money = visits.reduce((all, each) => all + each.cents + (each.shown ? 9000 : 1000), 0);
+      assert.equal(sum(rows, 'last_click'), money);
+      assert.equal(cents(rows.find((each) => each['kind'] === '(unassigned)')!['last_click']), money);
+    });
+
+    test('on the same days would count purchases twice, and are refused', async () => {
+      await assert.rejects(told('late,open'), { code: 'ANSWER_OPTION', message: /"late" and "open" try one placement on the same days/ });
+    });
+  });
 });
 
 describe('what can’t be a silent number', () => {

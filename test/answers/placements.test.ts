@@ -212,18 +212,19 @@ describe('attribution', () => {
       fc.asyncProperty(
         fc.array(click, { minLength: 2, maxLength: 12 }),
         fc.array(order, { minLength: 1, maxLength: 3 }),
-        async (clicks, orders) => {
+        fc.constantFrom(1, 2, 30),
+        async (clicks, orders, days) => {
           await put(warehouse, clicks, orders);
           const { rows } = await warehouse.run('placements', {
             events: 'main.events',
             by: 'placement',
             window: 'days',
-            days: 30,
+            days,
             bootstrap: 0,
           });
           const assigned = rows.filter((row) => row['kind'] === 'promotion');
           const revenue = assigned.reduce((sum, row) => sum + cents(row['last_click']), 0);
-          const effects = removalEffects(clicks, orders);
+          const effects = removalEffects(clicks, orders, days);
           const sum = [...effects.values()].reduce((a, b) => a + b, 0);
           for (const row of assigned) {
             const expected = sum === 0 ? 0 : (revenue * effects.get(row['placement'])!) / sum;
@@ -283,8 +284,11 @@ function poisson(u: number): number {
   return k;
 }
 
-/** P(conversion) from the start by Gaussian elimination on (I − Q)x = r, once whole and once without each state. */
-function removalEffects(clicks: readonly Click[], orders: readonly Order[]): Map<string, number> {
+/**
+ * P(conversion) from the start by Gaussian elimination on (I − Q)x = r, once whole and once without each state. Clicks more than `days`
+ * before the next order are a journey of their own, which ends without one.
+ */
+function removalEffects(clicks: readonly Click[], orders: readonly Order[], days = 30): Map<string, number> {
   const counts = new Map<string, Map<string, number>>();
   const add = (from: string, to: string) => {
     const row = counts.get(from) ?? new Map<string, number>();
@@ -296,7 +300,16 @@ function removalEffects(clicks: readonly Click[], orders: readonly Order[]): Map
       ...orders.map((each, at) => ({ ...each, placement: '(conversion)', second: 1, at })).filter((each) => each.user === user),
     ].sort((a, b) => a.hour - b.hour || a.second - b.second || a.at - b.at);
     let state = '(start)';
-    for (const { placement } of stream) {
+    let old = false;
+    for (const { placement, hour } of stream) {
+      const next = stream.find((each) => each.placement === '(conversion)' && each.hour >= hour);
+      // The order stands a second after its hour.
+      const stale = placement !== '(conversion)' && next !== undefined && next.hour - hour >= 24 * days;
+      if (old && !stale && state !== '(start)') {
+        add(state, '(null)');
+        state = '(start)';
+      }
+      old = stale;
       if (placement === '(conversion)') {
         if (state !== '(start)') add(state, placement);
         state = '(start)';

@@ -11,22 +11,27 @@ const steps = 5000;
 /** Each resample sums over so many units at most: 2 % of noise in a variance, where a hundred resamples have 14 %. */
 const clusters = 4096;
 
-/** `effect`: kind, placement, share, low, high. Needs `seen` and `purchase`. A journey ends with a purchase; what follows begins another. */
-export function journeyCtes(bySession: boolean, resamples: number): string[] {
-  const unit = bySession ? 'session' : '"user"';
+/**
+ * `effect`: kind, placement, share, low, high. Needs `seen` and `purchase`. A journey ends with a purchase; what follows begins another.
+ * `days`: how long before it clicks count, those before them being a journey that ended without one; null: journeys lie within sessions.
+ */
+export function journeyCtes(days: number | null, resamples: number): string[] {
+  const unit = days === null ? 'session' : '"user"';
   return [
     `touch AS (
   SELECT ${unit} AS unit, "user", time, tie, 0 AS bought, kind || chr(31) || coalesce(placement, '') AS state FROM seen WHERE click
   UNION ALL
   SELECT ${unit}, "user", time, NULL, 1, '(conversion)' FROM purchase
 )`,
+    `counted AS (
+  SELECT *, coalesce(sum(bought) OVER (PARTITION BY unit ORDER BY time, bought, tie, state ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS nth FROM touch
+)`,
     `journey AS (
-  SELECT *, coalesce(sum(bought) OVER (PARTITION BY unit ORDER BY time, bought, tie, state ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS journey FROM touch
+  SELECT *, ${days === null ? 'false' : `coalesce(time < max(time) FILTER (WHERE bought = 1) OVER (PARTITION BY unit, nth) - INTERVAL ${days} DAY, false)`} AS stale FROM counted
 )`,
     `chained AS (
-  SELECT "user", state, lag(state) OVER (PARTITION BY unit, journey ORDER BY time, bought, tie, state) AS before,
-    lead(state) OVER (PARTITION BY unit, journey ORDER BY time, bought, tie, state) AS after
-  FROM journey
+  SELECT "user", state, lag(state) OVER own AS before, lead(state) OVER own AS after
+  FROM journey WINDOW own AS (PARTITION BY unit, nth, stale ORDER BY time, bought, tie, state)
 )`,
     `moved AS (
   -- What repeats in a row is one touch; journeys without a click are not of this question.

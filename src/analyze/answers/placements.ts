@@ -60,7 +60,7 @@ export const placements: AnswerKind = {
     const money = (column: string) => `CAST(CAST(${column} AS DECIMAL(30,0)) * ${unit} AS DECIMAL(38,${digits}))`;
     const none = `CAST(NULL AS DECIMAL(38,${digits}))`;
     const share = (model: string) => `coalesce(sum(part) FILTER (WHERE model = '${model}'), 0) AS ${model}`;
-    return `WITH${modelled ? ' RECURSIVE' : ''} ${ctes(events, given, setting).join(',\n')}${modelled ? `,\n${journeyCtes(given['window'] === 'session', given['bootstrap'] as number).join(',\n')}` : ''},
+    return `WITH${modelled ? ' RECURSIVE' : ''} ${ctes(events, given, setting).join(',\n')}${modelled ? `,\n${journeyCtes(given['window'] === 'session' ? null : (given['days'] as number), given['bootstrap'] as number).join(',\n')}` : ''},
 room AS (
   SELECT ${list}, count(*) FILTER (WHERE NOT click) AS impressions, count(*) FILTER (WHERE click) AS clicks FROM seen GROUP BY ALL
 ),
@@ -162,33 +162,45 @@ interface Test {
 }
 
 function testsOf(given: Given, setting: Setting, events: Events, by: readonly string[]): Test[] {
-  const asked = given['experiments'] as readonly string[];
+  const asked = [...new Set(given['experiments'] as readonly string[])];
   const refuse = (problem: string) => fail('ANSWER_OPTION', { answer: 'placements', option: 'experiments', problem });
   if (asked.length > 0 && !isModelled(by)) refuse('an experiment tells of a placement as a whole: use by=placement');
-  return asked.map((name) => {
+  const tests = asked.map((name) => {
     const definition = setting.experiment(name);
     if (definition.placement === null) refuse(`the definition of "${name}" names no placement`);
     if (definition.unit !== 'user') refuse(`"${name}" draws browsers, the ledger counts users`);
     const { condition, columns } = readStep('placements', 'experiments', definition.exposure, events);
     return { definition, condition, columns: [...columns, definition.variant] };
   });
+  for (const [at, { definition: one }] of tests.entries()) {
+    const other = tests.slice(at + 1).find(({ definition }) => definition.placement === one.placement && overlap(definition, one));
+    // Both would tell of the same purchases, and their sum would count these twice.
+    if (other !== undefined) refuse(`"${one.name}" and "${other.definition.name}" try one placement on the same days: name one of them`);
+  }
+  return tests;
 }
 
-/** `tried`: placement, what it brought, half its 95 % interval (Welch). */
+const overlap = (a: Experiment, b: Experiment) =>
+  (a.to === null || b.from === null || b.from <= a.to) && (b.to === null || a.from === null || a.from <= b.to);
+
+/** `tried`: placement, what it brought, half its 95 % interval (Welch); experiments of other days add up. */
 function triedCte(tests: readonly Test[]): string {
   const one = ({ definition, condition }: Test) => {
     const variant = `CAST(${quote(definition.variant.toLowerCase())} AS VARCHAR)`;
     const names = definition.variants.map(({ name }) => literal(name));
-    return `SELECT ${literal(definition.placement!)} AS placement, treated, count(*) AS n, avg(y) AS mean, var_samp(y) AS variance FROM (
-    SELECT s."user", s.treated, coalesce(sum(p.value) FILTER (WHERE p.time >= s.first), 0) AS y
+    const began = definition.from === null ? '' : ` AND day >= DATE '${definition.from}'`;
+    const ended = definition.to === null ? '' : ` AND day <= DATE '${definition.to}'`;
+    return `SELECT ${literal(definition.name)} AS experiment, ${literal(definition.placement!)} AS placement, treated, count(*) AS n, avg(y) AS mean, var_samp(y) AS variance FROM (
+    SELECT s."user", s.treated, coalesce(sum(p.value) FILTER (WHERE p.time >= s.first${ended.replace('day', 'p.day')}), 0) AS y
     FROM (SELECT "user", any_value(variant) <> ${names[0]} AS treated, min(first) AS first
-      FROM (SELECT "user", ${variant} AS variant, min(time) AS first FROM used WHERE ${condition} AND ${variant} IN (${names.join(', ')}) GROUP BY ALL)
+      FROM (SELECT "user", ${variant} AS variant, min(time) AS first FROM used WHERE ${condition}${began}${ended} AND ${variant} IN (${names.join(', ')}) GROUP BY ALL)
       GROUP BY "user" HAVING count(*) = 1) AS s LEFT JOIN purchase AS p ON p."user" = s."user" GROUP BY ALL
   ) GROUP BY treated`;
   };
+  const arms = tests.map(one).join('\n  UNION ALL ');
   return `tried AS (
-  SELECT t.placement, t.n * (t.mean - c.mean) AS value, 1.959963984540054 * t.n * sqrt(t.variance / t.n + c.variance / c.n) AS half
-  FROM (${tests.map(one).join('\n  UNION ALL ')}) AS t JOIN (${tests.map(one).join('\n  UNION ALL ')}) AS c ON c.placement = t.placement AND t.treated AND NOT c.treated
+  SELECT t.placement, sum(t.n * (t.mean - c.mean)) AS value, 1.959963984540054 * sqrt(sum(t.n ** 2 * (t.variance / t.n + c.variance / c.n))) AS half
+  FROM (${arms}) AS t JOIN (${arms}) AS c ON c.experiment = t.experiment AND t.treated AND NOT c.treated GROUP BY t.placement
 )`;
 }
 
