@@ -116,6 +116,27 @@ test('missing days are a gap in the line, and days that are there are not', () =
   assert.equal(points(gallery['a gap in time']!), 1);
 });
 
+test('missing days are a gap in the area too, and nothing counted on a day that is there is zero', () => {
+  const points = (data: Data) => (optionOf('area', data)!.series as { data: [number, number | null][] }[]).map((series) => series.data);
+  assert.ok(points(gallery['days']!).every((list) => list.length === 30));
+  const [one] = points(gallery['a gap in time']!);
+  assert.deepEqual(one!.slice(14, 17), [
+    [Date.UTC(2026, 0, 15), 14],
+    [Date.UTC(2026, 0, 16), null],
+    [Date.UTC(2026, 0, 26), 15],
+  ]);
+  const [columns, day] = [gallery['days by category']!.columns, (at: number) => `2026-01-0${at}`];
+  const rows = [1, 2, 3, 7, 8].flatMap((at) => [[day(at), 'a', at], ...(at === 2 ? [] : [[day(at), 'b', 10]])]);
+  // Stacked on each other they have their gaps at the same moments.
+  assert.deepEqual(
+    points({ columns, rows }).map((list) => list.map(([, value]) => value)),
+    [
+      [10, 0, 10, null, 10, 10],
+      [1, 2, 3, null, 7, 8],
+    ],
+  );
+});
+
 test('a moment stands where the zone’s clock showed it, over a change of the clocks too; a day stands where it is', () => {
   const at = (type: string, cells: string[], zone?: string) => {
     const rows = cells.map((cell, k) => [cell, k + 1]);
@@ -229,12 +250,11 @@ describe('the picker chooses what a person would', () => {
 test('countries are known by code and by name, in English and Korean, and what is none is counted', () => {
   const picture = draw({ kind: 'map' }, gallery['countries']!);
   assert.ok(picture.kind === 'option');
-  const [series] = picture.option.series as { data: { name: string; value: number; step: string }[] }[];
+  const [series] = picture.option.series as { data: { name: string; value: number }[] }[];
   assert.deepEqual(
     series!.data.map(({ name }) => name),
     ['GB', 'DE', 'IE', 'US', 'KR', 'JP', 'BR'],
   );
-  assert.equal(series!.data[2]!.step, 'EIRE');
   assert.deepEqual(picture.notes, [{ kind: 'values_left_out', count: 2 }]);
 });
 
