@@ -115,7 +115,7 @@ function rowsOf({ truth, weights, answers, width }: Judged, rows: Uint32Array): 
   };
 }
 
-/** The same learned model with calibrated scores: leaves and weights are scaled, so that it stays of its kind, and as fast. Not for blends. */
+/** The same learned model with calibrated scores: leaves and weights are scaled, so that it stays of its kind, and as fast. Not for blends, nor where scores are shares. */
 export function foldCalibration(learned: Exclude<Learned, { kind: 'blend' }>, { slope, intercepts }: Calibration): Learned {
   switch (learned.kind) {
     case 'constant':

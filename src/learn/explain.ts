@@ -36,7 +36,11 @@ export type Explainer = (columns: readonly ColumnData[]) => Explanation[];
 
 export function explainer(model: Model): Explainer {
   const { learned } = model;
-  if (learned.kind === 'trees') return treesExplainer(model, learned);
+  if (learned.kind === 'trees') {
+    const own = treesExplainer(model, learned);
+    // Shares are answers but for their sum.
+    return learned.link === 'share' ? (columns) => carried(model, own(columns), learned.link) : own;
+  }
   if (learned.kind === 'linear') return linearExplainer(model, learned);
   if (learned.kind === 'blend') return blendExplainer(model, learned);
   return fail('MODEL_EXPLAIN', { kind: learned.kind });
@@ -162,7 +166,7 @@ function memberExplainer(model: Model, learned: Learned): Explainer {
     return () => found;
   }
   const own = explainer({ ...model, learned });
-  return learned.kind === 'blend' ? own : (columns) => carried(model, own(columns), learned.link);
+  return learned.kind === 'blend' || learned.link === 'share' ? own : (columns) => carried(model, own(columns), learned.link);
 }
 
 /**
@@ -185,8 +189,8 @@ function carried(model: Model, found: readonly Explanation[], link: Link): Expla
     for (let o = 0; o < to.length; o++) to[o] = moved[o]!.reduce((sum, column) => sum + column[i]!, from[o]!);
     const slopes = meanSlopes(from, to, link);
     outputs.forEach((k, at) => {
-      // Of sigmoid's one score the second class is the answer.
-      const slope = slopes[link === 'softmax' ? k : 0]!;
+      // Of one score the second class is the answer.
+      const slope = slopes[to.length === 1 ? 0 : k]!;
       names.forEach((_, c) => {
         let sum = 0;
         for (let o = 0; o < to.length; o++) sum += slope[o]! * moved[o]![c]![i]!;
@@ -197,11 +201,11 @@ function carried(model: Model, found: readonly Explanation[], link: Link): Expla
   return told(model, names, values, width === 2 ? answers.slice(1) : answers, 'answer');
 }
 
-/** Mean derivative of each answer by each score on the way, [answers][scores]; of sigmoid the second class's. */
+/** Mean derivative of each answer by each score on the way, [answers][scores]; of one score the second class's. */
 function meanSlopes(from: Float64Array, to: Float64Array, link: Link): number[][] {
-  if (link === 'softmax') return softmaxSlopes(from, to);
+  if (from.length > 1) return sharedSlopes(from, to, link);
   const [a, b] = [from[0]!, to[0]!];
-  if (link === 'identity') return [[1]];
+  if (link === 'identity' || link === 'share') return [[1]];
   const answer = link === 'exp' ? exp : sigmoid;
   const slope = link === 'exp' ? exp(a) : sigmoid(a) * (1 - sigmoid(a));
   return [[Math.abs(b - a) < 1e-9 ? slope : (answer(b) - answer(a)) / (b - a)]];
@@ -214,22 +218,22 @@ const GAUSS = [
   [0.7966664774136267, 0.22238103445337448],
   [0.9602898564975363, 0.10122853629037626],
 ] as const;
-/** A piece of the way on which no score moves further against another: the rule's error there is about 1e-13, since softmax has no pole within π. */
+/** A piece of the way on which no score moves further against another: the rule's error there is about 1e-13, since softmax has no pole within π, nor shares one before their sum is 0. */
 const PIECE = 2;
 
-function softmaxSlopes(from: Float64Array, to: Float64Array): number[][] {
+/** Where the answers share one sum: softmax and share. */
+function sharedSlopes(from: Float64Array, to: Float64Array, link: Link): number[][] {
   const way = to.map((score, o) => score - from[o]!);
   const pieces = Math.max(1, Math.ceil((Math.max(...way) - Math.min(...way)) / PIECE));
   const slopes = Array.from(from, () => new Array<number>(from.length).fill(0));
   const add = (at: number, weight: number): void => {
-    const p = linked(
-      from.map((score, o) => score + at * way[o]!),
-      'softmax',
-      from.length,
-    );
+    const scores = from.map((score, o) => score + at * way[o]!);
+    const p = linked(scores, link, from.length);
+    const sum = scores.reduce((total, score) => total + score, 0);
     p.forEach((pk, k) => {
       p.forEach((po, o) => {
-        slopes[k]![o]! += weight * pk * ((k === o ? 1 : 0) - po);
+        const own = k === o ? 1 : 0;
+        slopes[k]![o]! += weight * (link === 'softmax' ? pk * (own - po) : (own - pk) / sum);
       });
     });
   };

@@ -10,5 +10,5 @@ export type { Plan } from './plan.ts';
 export { columnPredictor, type Prediction, predict, predictionOf, predictor, rowColumn } from './predict.ts';
 export type { Card, Figure, MetricName, Report, Trial, Warning } from './report.ts';
 export { train, type World } from './train.ts';
-export { forests } from './trees/boost.ts';
+export { forests, sharePrior } from './trees/boost.ts';
 export { type Helpers, lendHelpers } from './trees/kernel-wasm.ts';

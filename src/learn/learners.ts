@@ -4,7 +4,6 @@ import { fitLinear, type LinearOptions } from './linear/linear.ts';
 import { type Learned, type Link, packForest, packLinear } from './model.ts';
 import { type BoostOptions, boost, type Rows } from './trees/boost.ts';
 import { wasmKernel } from './trees/kernel-wasm.ts';
-import type { LossName } from './trees/losses.ts';
 
 /** A learner with all its settings: one line of the leaderboard, and all that is needed to train it again. */
 export type Candidate =
@@ -17,6 +16,11 @@ export interface Lesson {
   readonly encoded: Encoded;
   readonly targets: Float64Array;
   readonly weights: Float64Array;
+}
+
+/** Whether its scores are shares of rows: nothing is left to calibrate by a slope in log-odds, which leaves of shares could not hold. */
+export function holdsShares(candidate: Candidate): boolean {
+  return candidate.learner === 'trees' && linkOf(candidate.options) === 'share';
 }
 
 export interface Taught {
@@ -43,29 +47,29 @@ export function* teach(
     const fit = fitLinear(lesson, classes, candidate.options);
     let step = fit.next();
     for (let iteration = 1; !step.done; iteration++) step = fit.next(yield iteration);
-    return { learned: packLinear(step.value, linkOf(candidate.options.loss)), rounds: null };
+    return { learned: packLinear(step.value, linkOf(candidate.options)), rounds: null };
   }
   const growing = boost(rowsOf(lesson), validation && rowsOf(validation), candidate.options, classes, wasmKernel);
   let step = growing.next();
   while (!step.done) step = growing.next(yield step.value.round);
   const { forest, rounds } = step.value;
-  return { learned: { kind: 'trees', link: linkOf(candidate.options.loss), forest: packForest(forest) }, rounds };
+  return { learned: { kind: 'trees', link: linkOf(candidate.options), forest: packForest(forest) }, rounds };
 }
 
 function rowsOf({ encoded, targets, weights }: Lesson): Rows {
   return { features: encoded.features, targets, weights };
 }
 
-function linkOf(loss: LossName): Link {
+function linkOf({ loss, forest = false }: Pick<BoostOptions, 'loss'> & { readonly forest?: boolean }): Link {
   switch (loss) {
     case 'logistic':
-      return 'sigmoid';
+      return forest ? 'share' : 'sigmoid';
     case 'softmax':
-      return 'softmax';
+      return forest ? 'share' : 'softmax';
     case 'poisson':
     case 'gamma':
     case 'tweedie':
-      return 'exp';
+      return forest ? 'identity' : 'exp';
     default:
       return 'identity';
   }

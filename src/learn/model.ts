@@ -6,8 +6,11 @@ import type { Linear } from './linear/linear.ts';
 import type { Report } from './report.ts';
 import type { Forest } from './trees/forest.ts';
 
-/** How scores become answers: as they are, exp, sigmoid (one score, two classes) or softmax (a score for each class). */
-export type Link = 'identity' | 'exp' | 'sigmoid' | 'softmax';
+/**
+ * How scores become answers: as they are, exp, sigmoid (one score, two classes), softmax (a score for each class) or share: the scores of
+ * a forest are the classes' shares (one, the second's, of two classes); of more they are grown apart, so they are divided by their sum.
+ */
+export type Link = 'identity' | 'exp' | 'sigmoid' | 'softmax' | 'share';
 
 /** The learned part of a model: plain data, numbers packed as base64 of little-endian bytes. */
 export type Learned =
@@ -30,7 +33,8 @@ export type PackedForest = { readonly outputs: number } & { readonly [Field in E
 /** A trained model: JSON as it is, readable by any version that knows its `version`, without the data or the code that made it. */
 export interface Model {
   readonly format: 'millrace-model';
-  readonly version: 1;
+  /** 2 where a link is `share`, which readers of version 1 don't know. */
+  readonly version: 1 | 2;
   readonly task: 'regression' | 'classification';
   readonly target: string;
   /** The target column's kind: predicted labels come back as it. */
@@ -47,8 +51,12 @@ export interface Model {
 
 /** The model with its hash. */
 export function sealModel(parts: Omit<Model, 'format' | 'version' | 'hash'>): Model {
-  const unsealed = { format: 'millrace-model', version: 1, ...parts } as const;
+  const unsealed = { format: 'millrace-model', version: hasShares(parts.learned) ? 2 : 1, ...parts } as const;
   return { ...unsealed, hash: hashOf(unsealed) };
+}
+
+function hasShares(learned: Learned): boolean {
+  return learned.kind === 'blend' ? learned.members.some((member) => hasShares(member.learned)) : learned.link === 'share';
 }
 
 function hashOf(model: Omit<Model, 'hash'>): string {
@@ -73,7 +81,8 @@ export function checkModel(value: unknown): Model {
   const model = value as Model;
   if (typeof value !== 'object' || value === null || model.format !== 'millrace-model')
     fail('MODEL_INVALID', { problem: 'it does not say "millrace-model"' });
-  if (model.version !== 1) fail('MODEL_INVALID', { problem: `its version ${String(model.version)} is not known here` });
+  if (model.version !== 1 && model.version !== 2)
+    fail('MODEL_INVALID', { problem: `its version ${String(model.version)} is not known here` });
   if (typeof model.hash !== 'string' || hashOf(model) !== model.hash)
     fail('MODEL_INVALID', { problem: 'its contents do not fit its hash' });
   try {
@@ -115,7 +124,16 @@ function checkLearned(learned: Learned, model: Model): void {
 }
 
 function outputsFit(outputs: number, link: Link, classes: number): boolean {
-  return link === 'softmax' ? outputs === classes : outputs === 1 && (link !== 'sigmoid' || classes === 2);
+  switch (link) {
+    case 'softmax':
+      return outputs === classes;
+    case 'share':
+      return classes > 1 && outputs === (classes === 2 ? 1 : classes);
+    case 'sigmoid':
+      return outputs === 1 && classes === 2;
+    default:
+      return outputs === 1;
+  }
 }
 
 function checkForest(forest: Forest): void {

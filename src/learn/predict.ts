@@ -167,7 +167,30 @@ export function linked(scores: Float64Array, link: Link, width: number): Float64
     }
     case 'softmax':
       return softmaxRows(scores, width);
+    case 'share':
+      return width === 2 ? sharesOfTwo(scores) : shareRows(scores, width);
   }
+}
+
+/** Sums of leaves may miss 0 and 1 by a rounding. */
+function sharesOfTwo(scores: Float64Array): Float64Array {
+  const answers = new Float64Array(scores.length * 2);
+  for (let i = 0; i < scores.length; i++) {
+    const p = Math.max(0, Math.min(1, scores[i]!));
+    answers[i * 2] = 1 - p;
+    answers[i * 2 + 1] = p;
+  }
+  return answers;
+}
+
+function shareRows(scores: Float64Array, width: number): Float64Array {
+  const answers = scores.map((share) => Math.max(0, share));
+  for (let at = 0; at < answers.length; at += width) {
+    let sum = 0;
+    for (let k = 0; k < width; k++) sum += answers[at + k]!;
+    for (let k = 0; k < width; k++) answers[at + k] = sum > 0 ? answers[at + k]! / sum : 1 / width;
+  }
+  return answers;
 }
 
 function softmaxRows(scores: Float64Array, width: number): Float64Array {

@@ -5,12 +5,13 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import type { Cell, ModelFile } from '#analyze';
 import { MillraceError } from '#core';
-import { type ColumnData, type Plan, predictor, train } from '#learn';
+import { type ColumnData, forests, type Plan, predictor, sharePrior, train } from '#learn';
 import { replayOnnx } from '../../src/platform/models/exports.ts';
 import { modelPath, readModelFile } from '../../src/platform/models/file.ts';
 import { bring, broughtAnswerer } from '../../src/platform/models/onnx/brought.ts';
 import { readOnnx, writeOnnx } from '../../src/platform/models/onnx/proto.ts';
 import { onnxOf } from '../../src/platform/models/onnx/write.ts';
+import { replayScript } from '../../src/platform/models/script.ts';
 import { fileOf as fileIn, type House, openHouse, refused, TREES, VISITORS } from './fixture.ts';
 import { inRuntime, withoutRuntime } from './runtime.ts';
 
@@ -67,6 +68,16 @@ const learners: readonly (readonly [string, Omit<Plan, 'target'>, (row: TableRow
   ['a line through two classes', { task: 'classification', learner: 'linear' }, (r, i) => (hotel(r, i) > 45 ? 'yes' : 'no')],
   ['a line through three', { task: 'classification', learner: 'linear' }, (r) => ['x', 'y', 'z'][month(r) % 3]!],
   ['a line through a value', { task: 'regression', learner: 'linear' }, (r, i) => hotel(r, i) + month(r)],
+  [
+    'a forest of two classes',
+    { task: 'classification', learner: 'trees', trees: { ...forests.randomForest, ...sharePrior, rounds: 20 } },
+    (r, i) => (hotel(r, i) > 45 ? 'yes' : 'no'),
+  ],
+  [
+    'a forest of three, without a prior',
+    { task: 'classification', learner: 'trees', trees: { ...forests.randomForest, rounds: 20 } },
+    (r) => ['x', 'y', 'z'][month(r) % 3]!,
+  ],
   ['a search', { learner: 'auto', budget: { trials: 4 } }, (r, i) => (hotel(r, i) > 45 ? 'yes' : 'no')],
 ];
 
@@ -107,6 +118,15 @@ describe('models as ONNX', { timeout: 120_000 }, () => {
       assert.ok(worst < 1e-9, `differs by ${worst}`);
     });
   }
+
+  for (const [name, plan, target] of learners.filter(([name]) => name.includes('forest')))
+    test(`${name}: the graph, as read here, and the script answer as Millrace does`, async (t) => {
+      const file = await fileOf(plan, target);
+      const rows = strangeRows(300);
+      const golden = { rows, answers: answersOf(file, rows) };
+      equalEverywhere(t, file, golden);
+      await replayScript({ ...file, golden });
+    });
 
   test('100,000 rows with missing values and categories never seen: onnxruntime is within 1e-6', { skip: withoutRuntime }, async () => {
     const [, plan, target] = learners[0]!;

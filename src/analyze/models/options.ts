@@ -1,6 +1,6 @@
 /** OPTIONS of CREATE MODEL, BigQuery ML's names first, as a training plan. */
 import { fail } from '#core';
-import { forests, type Plan } from '#learn';
+import { forests, type Plan, sharePrior } from '#learn';
 import type { OptionValue } from '#sql';
 import type { Settings, TrainingOrder } from './model.ts';
 
@@ -28,7 +28,7 @@ const TYPES: Readonly<Record<string, Kind>> = {
   AUTOML_REGRESSOR: { task: 'regression', learner: 'auto' },
   BOOSTED_TREE_CLASSIFIER: { task: 'classification', learner: 'trees' },
   BOOSTED_TREE_REGRESSOR: { task: 'regression', learner: 'trees' },
-  RANDOM_FOREST_CLASSIFIER: { task: 'classification', learner: 'trees', trees: forests.randomForest },
+  RANDOM_FOREST_CLASSIFIER: { task: 'classification', learner: 'trees', trees: { ...forests.randomForest, ...sharePrior } },
   RANDOM_FOREST_REGRESSOR: { task: 'regression', learner: 'trees', trees: forests.randomForest },
   NAIVE_BAYES: { task: 'classification', learner: 'bayes' },
   LOGISTIC_REG: { task: 'classification', learner: 'linear' },

@@ -4,7 +4,7 @@ import { linearDefaults } from '../linear/linear.ts';
 import type { Plan } from '../plan.ts';
 import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
-import { type BoostOptions, boostDefaults, forests } from '../trees/boost.ts';
+import { type BoostOptions, boostDefaults, forests, sharePrior } from '../trees/boost.ts';
 
 /** Rounds are bounded by early stopping, so the bound is generous. */
 const SEARCH = { rounds: 2000, patience: 40 } as const;
@@ -25,6 +25,8 @@ export function portfolio(plan: Plan, target: Target, has: { readonly texts: boo
     learner: 'trees',
     options: { ...boostDefaults, ...SEARCH, loss: linearLoss, seed: plan.seed ?? 1, ...options, ...plan.trees },
   });
+  const forest = (name: string, options: Partial<BoostOptions>): Candidate =>
+    trees(name, { ...options, ...(target.classes !== null && sharePrior), rounds: 100 });
   const bayes = (smoothing: number): Candidate => ({ name: 'naive Bayes', learner: 'bayes', options: { smoothing } });
   if (plan.learner === 'bayes') return [bayes(bayesDefaults.smoothing)];
   if (plan.learner === 'trees') return [trees('trees', {})];
@@ -47,8 +49,8 @@ export function portfolio(plan: Plan, target: Target, has: { readonly texts: boo
     trees('trees of 63 leaves', { maxLeaves: 63, learningRate: 0.04, columnSample: 0.5, minRows: 40, l2: 5 }),
     ...(target.classes === null ? [] : [bayes(bayesDefaults.smoothing)]),
     trees('trees of depth 6', { growth: 'depth', maxDepth: 6, maxLeaves: 64, learningRate: 0.08, columnSample: 0.8, minRows: 5 }),
-    trees('extra trees', { ...forests.extraTrees, rounds: 100 }),
-    trees('random forest', { ...forests.randomForest, rounds: 100 }),
+    forest('extra trees', forests.extraTrees),
+    forest('random forest', forests.randomForest),
   ];
   if (!has.texts) return tables;
   return has.others ? [words[0]!, tables[0]!, ...words.slice(1), ...tables.slice(2)] : words;

@@ -2,7 +2,7 @@ import { fail } from '#core';
 import { type Calibration, calibrated, foldCalibration, worthCalibrating } from '../calibrate.ts';
 import { type ColumnData, checkColumns, take, takeRows } from '../columns.ts';
 import { type Encoder, encode, encodeTraining, fitEncoders } from '../encode.ts';
-import { type Candidate, type Lesson, teach } from '../learners.ts';
+import { type Candidate, holdsShares, type Lesson, teach } from '../learners.ts';
 import { type Judged, logLoss, meanAbsolute, meanWithError, pinball, rootMeanSquare, rowLosses } from '../metrics.ts';
 import { type Learned, type Model, sealModel } from '../model.ts';
 import { checkPlan, type Plan } from '../plan.ts';
@@ -354,13 +354,13 @@ function* tryOne(
     answers.push(answerer(taught.learned, study.width)(judged.encoded));
     answering += now() - asked;
     const seen = judgedBy(study, lessons.slice(0, at + 1), joined(answers));
-    if (at + 1 < lessons.length && best !== null && isHopeless(study, seen, best)) {
+    if (at + 1 < lessons.length && best !== null && isHopeless(study, candidate, seen, best)) {
       const facts = { ...scored(study, seen), rounds: null, bytes, predictMicros: (answering * 1000) / seen.truth.length };
       return { candidate, ...facts, trainMillis: now() - began, calibrated: false, share: 0 };
     }
   }
   const given = judgedBy(study, lessons, joined(answers));
-  const calibration = study.width === 1 ? null : worthCalibrating(given);
+  const calibration = calibrationOf(study, candidate, given);
   const judged = calibration === null ? given : { ...given, answers: calibrated(given, calibration) };
   const kept = candidate.learner === 'trees' ? Math.max(1, Math.round(rounds / lessons.length)) : null;
   return {
@@ -375,9 +375,14 @@ function* tryOne(
   };
 }
 
-function isHopeless({ metric, plan }: Study, seen: Judged, best: Tried): boolean {
+function calibrationOf({ width }: Study, candidate: Candidate, given: Judged): Calibration | null {
+  return width === 1 || holdsShares(candidate) ? null : worthCalibrating(given);
+}
+
+function isHopeless(study: Study, candidate: Candidate, seen: Judged, best: Tried): boolean {
+  const { metric, plan } = study;
   const alpha = plan.trees?.alpha;
-  const calibration = seen.width === 1 ? null : worthCalibrating(seen);
+  const calibration = calibrationOf(study, candidate, seen);
   const own = calibration === null ? seen : { ...seen, answers: calibrated(seen, calibration) };
   const reached = rowLosses({ ...seen, answers: best.answers.subarray(0, seen.answers.length) }, metric, alpha);
   const behind = rowLosses(own, metric, alpha).map((loss, row) => loss - reached[row]!);

@@ -5,7 +5,7 @@ import { binCount, type Feature, featureBins } from './bins.ts';
 import { type Forest, type ForestBuilder, finishForest, goesLeft, joinForests, newForest } from './forest.ts';
 import { type Constraints, type Ground, type GrowRules, growTree, type Leaf } from './grow.ts';
 import type { Kernel, MakeKernel, Scorer } from './kernel.ts';
-import { type Loss, type LossName, type LossOptions, lossNamed, weightedQuantile } from './losses.ts';
+import { type Loss, type LossName, type LossOptions, lossNamed, lossOfMeans, weightedQuantile } from './losses.ts';
 
 /** Every setting of a booster. The defaults stand in `boostDefaults`; the peers' names of each in docs/learn.md. */
 export interface BoostOptions extends GrowRules, Omit<LossOptions, 'classes'> {
@@ -21,7 +21,10 @@ export interface BoostOptions extends GrowRules, Omit<LossOptions, 'classes'> {
   /** Stop when the validation loss has not improved for so many rounds; 0 grows all rounds. */
   readonly patience: number;
   readonly seed: number;
-  /** Trees side by side instead of one after the other: each learns from the start, on its own sample of rows, and their mean counts (a random forest). */
+  /**
+   * Trees side by side instead of one after the other: each learns from the start, on its own sample of rows, and their mean counts (a random
+   * forest). Leaves hold means and, of classes, shares (`lossOfMeans`).
+   */
   readonly forest: boolean;
   /** Numeric features with which the prediction may only rise (1) or fall (-1), by name. Not with losses whose leaves are quantiles. */
   readonly monotone: Readonly<Record<string, 1 | -1>>;
@@ -62,6 +65,9 @@ export const forests = {
   extraTrees: { forest: true, rounds: 200, randomCuts: true, splitColumnSample: 0.5, maxLeaves: 512, minRows: 5, l2: 0 },
 } as const satisfies Record<string, Partial<BoostOptions>>;
 
+/** A forest of classes has a row of prior in each leaf: five rows without a class say that it is rare there, not that it never comes. */
+export const sharePrior = { l2: 1 } as const satisfies Partial<BoostOptions>;
+
 /** Rows to learn from: features [features][rows], targets as the loss wants them, a weight for each row. */
 export interface Rows {
   readonly features: readonly Feature[];
@@ -95,10 +101,11 @@ const HISTOGRAM_BYTES = 64 * 2 ** 20;
 export function* boost(
   rows: Rows,
   validation: Rows | null,
-  options: BoostOptions,
+  given: BoostOptions,
   classes: number,
   makeKernel: MakeKernel,
 ): Generator<Round, Boosted, boolean | undefined> {
+  const options = given.forest ? { ...given, loss: lossOfMeans(given.loss, classes) } : given;
   const loss = lossNamed(options.loss, { classes, alpha: options.alpha, delta: options.delta, power: options.power });
   const booster = new Booster(rows, loss, options, makeKernel);
   try {

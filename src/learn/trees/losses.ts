@@ -1,7 +1,26 @@
 import { exp, log, orderFreeMean, sigmoid } from '../exact.ts';
 
 /** The names of losses that trees can be trained with. */
-export type LossName = 'squared' | 'absolute' | 'huber' | 'quantile' | 'poisson' | 'gamma' | 'tweedie' | 'logistic' | 'softmax';
+export type LossName = 'squared' | 'absolute' | 'huber' | 'quantile' | 'poisson' | 'gamma' | 'tweedie' | 'logistic' | 'softmax' | 'shares';
+
+/**
+ * The loss of trees side by side, whose leaves hold the mean target of their rows (of classes: the class's share), so that the mean of the
+ * trees is one too. A step in log-odds or logarithms from the start is none: from 1 % to a leaf of 10 % it leads to 99 %. From the start
+ * such a step is as steep for all rows, so that splits stay the same.
+ */
+export function lossOfMeans(name: LossName, classes: number): LossName {
+  switch (name) {
+    case 'softmax':
+      return classes > 2 ? 'shares' : 'squared';
+    case 'logistic':
+    case 'poisson':
+    case 'gamma':
+    case 'tweedie':
+      return 'squared';
+    default:
+      return name;
+  }
+}
 
 /**
  * A loss: where to begin, and first and second derivatives by the score. Targets of `logistic` are 0 or 1, of
@@ -75,6 +94,8 @@ export function lossNamed(name: LossName, options: LossOptions): Loss {
       });
     case 'softmax':
       return softmax(options.classes);
+    case 'shares':
+      return shares(options.classes);
   }
 }
 
@@ -179,6 +200,38 @@ function softmax(classes: number): Loss {
         softmaxInto(scores, i * classes, classes, probabilities);
         sum -= log(probabilities[targets[i]!]!) * weights[i]!;
         total += weights[i]!;
+      }
+      return sum / total;
+    },
+  };
+}
+
+/** The squared error of each class's indicator: scores are the classes' shares. */
+function shares(classes: number): Loss {
+  return {
+    outputs: classes,
+    leafQuantile: null,
+    base: (targets, weights) =>
+      Float64Array.from({ length: classes }, (_, c) =>
+        orderFreeMean(
+          targets.map((y) => Number(y === c)),
+          weights,
+        ),
+      ),
+    derivatives(targets, weights, scores, gradient, hessian) {
+      for (let at = 0; at < scores.length; at++) {
+        const row = Math.floor(at / classes);
+        gradient[at] = (scores[at]! - Number(targets[row] === at % classes)) * weights[row]!;
+        hessian[at] = weights[row]!;
+      }
+    },
+    mean(targets, weights, scores) {
+      let sum = 0;
+      let total = 0;
+      for (let at = 0; at < scores.length; at++) {
+        const row = Math.floor(at / classes);
+        sum += 0.5 * (scores[at]! - Number(targets[row] === at % classes)) ** 2 * weights[row]!;
+        total += weights[row]! / classes;
       }
       return sum / total;
     },

@@ -150,12 +150,12 @@ function answersOf(sheet: Sheet, learned: Learned, features: readonly Feature[],
     case 'constant': {
       const shape = sheet.op('Shape', [anInput]);
       const scores = sheet.constant(doubles([1, learned.scores.length], learned.scores));
-      return linked(sheet, sheet.op('Expand', [scores, shape]), learned.link);
+      return linked(sheet, sheet.op('Expand', [scores, shape]), learned.link, learned.scores.length);
     }
     case 'trees':
-      return linked(sheet, treeScores(sheet, learned, features, anInput), learned.link);
+      return linked(sheet, treeScores(sheet, learned, features, anInput), learned.link, learned.forest.outputs);
     case 'linear':
-      return linked(sheet, linearScores(sheet, learned, features), learned.link);
+      return linked(sheet, linearScores(sheet, learned, features), learned.link, learned.outputs);
     case 'blend': {
       const parts = learned.members.map(({ weight, learned: member }) =>
         sheet.op('Mul', [answersOf(sheet, member, features, anInput), number(sheet, weight)]),
@@ -165,7 +165,8 @@ function answersOf(sheet: Sheet, learned: Learned, features: readonly Feature[],
   }
 }
 
-function linked(sheet: Sheet, scores: string, link: 'identity' | 'exp' | 'sigmoid' | 'softmax'): string {
+function linked(sheet: Sheet, scores: string, link: Exclude<Learned, { kind: 'blend' }>['link'], outputs: number): string {
+  const withFirst = (second: string) => sheet.op('Concat', [sheet.op('Sub', [number(sheet, 1), second]), second], { axis: int(1) });
   switch (link) {
     case 'identity':
       return scores;
@@ -173,9 +174,14 @@ function linked(sheet: Sheet, scores: string, link: 'identity' | 'exp' | 'sigmoi
       return sheet.op('Exp', [scores]);
     case 'softmax':
       return sheet.op('Softmax', [scores], { axis: int(1) });
-    case 'sigmoid': {
-      const second = sheet.op('Sigmoid', [scores]);
-      return sheet.op('Concat', [sheet.op('Sub', [number(sheet, 1), second]), second], { axis: int(1) });
+    case 'sigmoid':
+      return withFirst(sheet.op('Sigmoid', [scores]));
+    case 'share': {
+      if (outputs === 1) return withFirst(sheet.op('Clip', [scores, number(sheet, 0), number(sheet, 1)]));
+      const shares = sheet.op('Clip', [scores, number(sheet, 0)]);
+      const sum = sheet.op('ReduceSum', [shares, sheet.constant(integers([1], [1]))], { keepdims: int(1) });
+      const none = sheet.op('Equal', [sum, number(sheet, 0)]);
+      return sheet.op('Where', [none, number(sheet, 1 / outputs), sheet.op('Div', [shares, sum])]);
     }
   }
 }
