@@ -28,6 +28,36 @@ for (const learner of ['trees', 'linear', 'bayes'] as const) {
   });
 }
 
+for (const [what, target, learner] of [
+  ['classes', 'y', 'auto'],
+  ['classes', 'y', 'trees'],
+  ['classes', 'y', 'linear'],
+  ['classes', 'y', 'bayes'],
+  ['numbers', 'x', 'auto'],
+] as const)
+  test(`${learner}, ${what}: a row that weighs 0 is as if it were not there, on either side of the split`, async () => {
+    const table = rare(900, 7);
+    const when = numbers(
+      'when',
+      Array.from({ length: 900 }, (_, i) => i * 1000),
+    );
+    const plan: Plan = { target, learner, seed: 5, budget: { trials: 3 }, split: { kind: 'time', column: 'when' }, ignore: ['when'] };
+    for (const counts of [(i: number) => i >= 720, (i: number) => i < 720, (i: number) => i % 3 === 0]) {
+      const weight = numbers(
+        'w',
+        Array.from({ length: 900 }, (_, i) => Number(counts(i))),
+      );
+      const weighed = await train({ ...plan, weight: 'w' }, [...table, when, weight]);
+      const without = [...table, when].map(
+        (column) => ({ ...column, values: column.values.filter((_: unknown, i: number) => counts(i)) }) as ColumnData,
+      );
+      const fewer = await train(plan, without);
+      assert.equal(weighed.hash, fewer.hash);
+      assert.deepEqual(weighed.report!.scores, fewer.report!.scores);
+      assert.match(weighed.report!.warnings.map(({ text }) => text).join(), /a weight of 0/);
+    }
+  });
+
 test('balanced classes are both found where the rare one never was; the counts stay those of real rows, and the report says what weighs', async () => {
   const table = rare(4000, 7);
   const plan: Plan = { target: 'y', learner: 'trees', trees: { rounds: 60, maxLeaves: 8 } };

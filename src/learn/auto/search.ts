@@ -18,7 +18,7 @@ import { judge, unjudged } from './judge.ts';
 import { chooseSplit, type Division, divide, foldsOf, givenChoice, isGiven, type SplitDecision } from './split.ts';
 import { targetCandidates } from './targets.ts';
 import { faster, finishing, isBoosted, PACE_ROUNDS, paceOf, type Time, timeOf } from './time.ts';
-import { readWeights, type Weights } from './weights.ts';
+import { readWeights, rowWeights, type Weights, weighty } from './weights.ts';
 
 /** Metrics that models are chosen by: less is better. */
 export type ChosenBy = 'logLoss' | 'rmse' | 'mae' | 'pinball';
@@ -139,7 +139,8 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
   const readings = columns.map((column) => readColumn(column, plan.categories?.includes(column.name)));
   const at = columns.findIndex((c) => c.name === plan.target);
   if (at < 0) fail('LEARN_TARGET', { target: plan.target, problem: `is not in the training table${insteadOf(columns, readings)}` });
-  const target = readTarget(plan, columns[at]!, readings[at]!);
+  const rows = rowWeights(plan, columns);
+  const target = readTarget(plan, weighty(columns[at]!, rows), readings[at]!);
   const split = chooseSplit(plan, columns, readings, target);
   const arrivals = readArrivals(plan, columns, readings);
   const kept = columns.map((column, i) => isUsed(plan, split, column, readings[i]!) && !isStamp(arrivals, column.name));
@@ -149,7 +150,7 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
     fail('LEARN_PLAN', { option: 'learner', value: 'bayes', expected: 'another one for numbers: naive Bayes tells classes' });
   demandLoss(plan, target);
   const { metric, measure } = measureOf(plan, target);
-  const weights = readWeights(plan, columns, target);
+  const weights = readWeights(plan, rows, target);
   const usedReadings = readings.filter((_, i) => kept[i]);
   const width = target.classes?.length ?? 1;
   return { plan, columns, readings, used, usedReadings, target, weights, split, arrivals, seed: plan.seed ?? 1, width, metric, measure };

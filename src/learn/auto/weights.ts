@@ -11,9 +11,8 @@ export interface Weights {
   readonly learning: Float64Array;
 }
 
-/** Reads the plan's weights. LEARN_WEIGHTS where the column can't weigh rows, LEARN_PLAN where the class weights can't weigh the target's classes. */
-export function readWeights(plan: Plan, columns: readonly ColumnData[], target: Target): Weights {
-  const rows = rowWeights(plan, columns);
+/** Weights of rows that the plan's class weights are to be taken into. LEARN_PLAN where these can't weigh the target's classes. */
+export function readWeights(plan: Plan, rows: Float64Array, target: Target): Weights {
   if (plan.classWeights === undefined) return { rows, learning: rows };
   if (target.classes === null) refuse(plan, 'left out for numbers: they weigh classes');
   if (plan.money !== undefined)
@@ -29,7 +28,18 @@ export function readWeights(plan: Plan, columns: readonly ColumnData[], target: 
   return { rows, learning };
 }
 
-function rowWeights(plan: Plan, columns: readonly ColumnData[]): Float64Array {
+/**
+ * The target without the answers of rows that weigh 0: such a row can neither be learned from nor judge, so it must not take the place of
+ * one that can. A side of a split that weighs nothing has no figures.
+ */
+export function weighty(column: ColumnData, weights: Float64Array): ColumnData {
+  if (!weights.includes(0)) return column;
+  if (column.kind === 'text') return { ...column, values: column.values.map((value, row) => (weights[row] === 0 ? null : value)) };
+  return { ...column, values: column.values.map((value, row) => (weights[row] === 0 ? Number.NaN : value)) };
+}
+
+/** LEARN_WEIGHTS where the column can't weigh rows. */
+export function rowWeights(plan: Plan, columns: readonly ColumnData[]): Float64Array {
   const rows = columns[0]!.values.length;
   if (plan.weight === undefined) return new Float64Array(rows).fill(1);
   const column = columns.find((c) => c.name === plan.weight);
