@@ -372,6 +372,23 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     [`CREATE MODEL m OPTIONS(input_label_cols = ['bought']) AS SELECT bought, [pages] AS list FROM visitors`, 'MODEL_COLUMN'],
     [`CREATE MODEL m TRANSFORM(*) OPTIONS(input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
     [`CREATE MODEL m TRANSFORM((SELECT 1) AS x, bought) OPTIONS(input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
+    ...[
+      '(FROM visitors LIMIT 1)',
+      '(TABLE visitors)',
+      '(VALUES (1))',
+      'EXISTS (FROM visitors)',
+      'pages IN (TABLE visitors)',
+      'array(FROM visitors)',
+      'list_transform([1], lambda x: x + (WITH t AS (FROM visitors) FROM t LIMIT 1))',
+      '(DESCRIBE visitors)',
+      'struct_pack(a := (FROM visitors))',
+    ].map(
+      (query) =>
+        [
+          `CREATE MODEL m TRANSFORM(${query} AS x, bought) OPTIONS(input_label_cols = ['bought']) AS SELECT * FROM visitors`,
+          'MODEL_OPTION',
+        ] as const,
+    ),
     [`CREATE MODEL millrace.m OPTIONS(input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'SQL_WRITE'],
     ['DROP MODEL nope', 'MODEL_UNKNOWN'],
   ] as const) {

@@ -3,7 +3,15 @@ import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMillraceError, type Column, fail, type MillraceError, type ModelCalls } from '#core';
 import type { Progress } from '#learn';
-import { type AlterModelStatement, type CreateModelStatement, type DropModelStatement, type FeatureCall, tokens } from '#sql';
+import {
+  type AlterModelStatement,
+  type CreateModelStatement,
+  type DropModelStatement,
+  type FeatureCall,
+  find,
+  queryOf,
+  tokens,
+} from '#sql';
 import { type ArrayColumn, name as quote, type Reader, type Store, type Values } from '#store';
 import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts';
 import { expressionOf, inputsOf } from './columns.ts';
@@ -154,6 +162,7 @@ export async function openModels(input: {
   async function readRows(statement: CreateModelStatement, model: string, { reader, values }: Creating): Promise<Prepared> {
     if (String(statement.options['model_type']).toUpperCase() === 'ONNX') return broughtOf(statement, model);
     if (statement.body === null) return fail('MODEL_OPTION', { option: 'model_path', problem: "is for model_type = 'ONNX'" });
+    if (statement.transform !== null && statement.transform.trim() !== '') await refuseQueries(statement.transform, reader);
     const written = statement.transform === null ? null : splitTransform(statement.transform);
     const raw = written === null ? [] : rawColumns(statement.features, written);
     const items = written === null ? null : [...written, ...raw.map((column) => quote(column))];
@@ -361,11 +370,16 @@ async function answersInSql(reader: Reader, file: ModelFile, answerer: Workshop[
   return answers;
 }
 
-/** The expressions of TRANSFORM, one by one. A query in it would read a table that the model's users can't see in it. */
+/** A query in TRANSFORM would run again for each user of the model, whatever he may read. It needs no SELECT: `(TABLE t)` is one. */
+async function refuseQueries(transform: string, reader: Reader): Promise<void> {
+  const list = queryOf(await reader.serialize(`SELECT ${transform}`))['select_list'];
+  const queries = find(list, (node) => /_NODE$/.test(String(node['type'])), true);
+  if (queries.length > 0) fail('MODEL_OPTION', { option: 'TRANSFORM', problem: 'can have no query in it' });
+}
+
+/** The expressions of TRANSFORM, one by one. */
 function splitTransform(transform: string): string[] {
   const own = tokens(transform);
-  if (own.some((token) => token.kind === 'word' && /^select$/i.test(token.text)))
-    fail('MODEL_OPTION', { option: 'TRANSFORM', problem: 'can have no query in it' });
   const items = [''];
   let depth = 0;
   for (const token of own) {
