@@ -24,6 +24,7 @@ const Shared = later(() => import('./dashboards/shared.tsx'));
 const Answers = later(() => import('./answer/answers.tsx'));
 const Models = later(() => import('./models/models.tsx'));
 const ModelPage = later(() => import('./models/model.tsx'));
+const TrainPage = later(() => import('./models/train.tsx'));
 const Admin = later(() => import('./admin/admin.tsx'));
 const DashboardPage = later(() => import('./dashboards/dashboard.tsx'));
 
@@ -172,6 +173,7 @@ function pageAt(path: string, who: SessionAnswer): ReactNode {
       return rest.length <= 1 ? <Answers name={rest[0] ?? null} /> : <Unknown />;
     case 'models':
       if (rest.length === 0) return <Models who={who} />;
+      if (rest.length === 1 && rest[0] === 'train') return <TrainPage who={who} />;
       return rest.length === 1 ? <ModelPage name={rest[0]!} who={who} /> : <Unknown />;
     case 'admin':
       return rest.length === 0 ? <Admin who={who} /> : <Unknown />;

@@ -1,11 +1,14 @@
+import { Button } from '@mantine/core';
 import type { ModelsAnswer, SessionAnswer, TrainingsAnswer } from '../../src/server/api.ts';
 import { call } from '../api.ts';
 import { Copied } from '../copy.tsx';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
+import { go } from '../route.ts';
 import { Empty, Page, Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { useMetric } from './metric.ts';
+import { TrainingList } from './trainings.tsx';
 
 /** Every model with its champion's main figures, and what is being trained. */
 export default function Models({ who }: { who: SessionAnswer }) {
@@ -16,26 +19,17 @@ export default function Models({ who }: { who: SessionAnswer }) {
   const models = list.data?.models ?? [];
   const under = trainings.data?.trainings ?? [];
   return (
-    <Page title={t('models')} lead={t('models_lead')}>
+    <Page
+      title={t('models')}
+      lead={t('models_lead')}
+      action={(who.role === 'admin' || who.role === 'editor') && <Button onClick={() => go('/models/train')}>{t('train')}</Button>}
+    >
       {list.error !== null && <Problem trouble={list.error} onRetry={list.refresh} />}
       {list.data === null && list.error === null && <Placeholder />}
       {under.length > 0 && (
         <section className="card">
           <h2>{t('trainings')}</h2>
-          <ul className="items">
-            {under.map(({ job, model, state, progress }) => (
-              <li key={job} className="item">
-                <div>
-                  <p>{model}</p>
-                  <p className="faint small tabular">
-                    {t(`training_${state}`)}
-                    {progress !== null && ` · ${progress.trying}`}
-                    {progress?.best != null && ` · ${metricOf(progress.metric).name} ${number(Number(progress.best.score.toPrecision(4)))}`}
-                  </p>
-                </div>
-              </li>
-            ))}
-          </ul>
+          <TrainingList trainings={under} who={who} />
         </section>
       )}
       {list.data !== null && models.length === 0 && (

@@ -40,6 +40,10 @@ export const reportKo: Phrases = [
     '“{column}” 열은 행마다 값이 거의 모두 달라 쓰지 않았습니다.',
   ],
   ['"{column}" is not learned from: it says when another column came.', '“{column}” 열은 다른 열이 온 때여서 쓰지 않았습니다.'],
+  [
+    '{n} rows without a known "{target}" or with a weight of 0 are not learned from.',
+    '“{target}” 값을 모르거나 가중치가 0인 {n}행은 쓰지 않았습니다.',
+  ],
   ['{n} rows without a known "{target}" are not learned from.', '“{target}” 값을 모르는 {n}행은 쓰지 않았습니다.'],
   ['{n} rows are few: expect the score to change with new data.', '{n}행은 적습니다. 새 데이터에서는 성능이 달라질 수 있습니다.'],
   [

@@ -37,7 +37,9 @@ export function dataWarnings(study: Study, outer: Lessons): Warning[] {
     warnings.push({
       kind: 'dropped',
       column: study.plan.target,
-      text: `${unknown} rows without a known "${study.plan.target}"${study.plan.weight === undefined ? '' : ' or with a weight of 0'} are not learned from.`,
+      ...(study.plan.weight === undefined
+        ? { text: `${unknown} rows without a known "${study.plan.target}" are not learned from.` }
+        : { text: `${unknown} rows without a known "${study.plan.target}" or with a weight of 0 are not learned from.` }),
     });
   if (study.target.rows.length < 500)
     warnings.push({

@@ -1,0 +1,157 @@
+import { Button, MultiSelect, Select, TextInput } from '@mantine/core';
+import { useState } from 'react';
+import type { CatalogAnswer, ModelsAnswer, QueryAnswer, SessionAnswer, TrainingsAnswer } from '../../src/server/api.ts';
+import { call, Trouble } from '../api.ts';
+import { Copied } from '../copy.tsx';
+import { useLive } from '../live.ts';
+import { go } from '../route.ts';
+import { Empty, Page, Placeholder, Problem } from '../states.tsx';
+import { useWords } from '../words/index.tsx';
+import { TrainingList } from './trainings.tsx';
+
+type Table = CatalogAnswer['tables'][number];
+
+const budgets = [30, 120, 600, 3600];
+
+/** A table and the column to predict become a model: the statement that is run stands below, to be changed in Ask. */
+export default function TrainPage({ who }: { who: SessionAnswer }) {
+  const { t, duration } = useWords();
+  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
+  const models = useLive('models', (signal) => call<ModelsAnswer>('GET', '/v1/models', { signal }));
+  const [source, setSource] = useState<string | null>(null);
+  const [target, setTarget] = useState<string | null>(null);
+  const [ignored, setIgnored] = useState<string[]>([]);
+  const [typed, setTyped] = useState('');
+  const [seconds, setSeconds] = useState(budgets[0]!);
+  const [job, setJob] = useState<string | null>(null);
+  const [trouble, setTrouble] = useState<Trouble | null>(null);
+  const trainings = useLive('trainings', (signal) => call<TrainingsAnswer>('GET', '/v1/trainings', { signal }), 1_000);
+  if (who.role !== 'admin' && who.role !== 'editor') return <Empty>{t('train_editor')}</Empty>;
+  if (catalog.data === null)
+    return catalog.error === null ? <Placeholder /> : <Problem trouble={catalog.error} onRetry={catalog.refresh} />;
+  const tables = catalog.data.tables.filter(({ origin }) => origin !== 'system');
+  const table = tables.find((each) => fullName(each) === source) ?? null;
+  const names = table?.columns.map(({ name }) => name).filter((name) => !name.startsWith('_')) ?? [];
+  const name = typed.trim() || (table !== null && target !== null ? modelName(table, target) : '');
+  const full = name.includes('.') ? name : `main.${name}`;
+  const isKnown = models.data?.models.some((model) => model.name === full.toLowerCase()) ?? false;
+  const sql = table === null || target === null ? null : statement({ table, target, name, ignored, seconds });
+  const train = async (asked: string) => {
+    const id = `train_${crypto.randomUUID()}`;
+    setTrouble(null);
+    setJob(id);
+    try {
+      const { rows } = await call<QueryAnswer>('POST', '/v1/query', { body: { sql: asked, job: id } });
+      go(`/models/${encodeURIComponent(String(rows[0]![0]))}`);
+    } catch (thrown) {
+      if (!(thrown instanceof Trouble)) throw thrown;
+      setTrouble(thrown);
+      setJob(null);
+    }
+  };
+  return (
+    <Page title={t('train')} lead={t('train_lead')}>
+      {tables.length === 0 && <Empty>{t('train_no_table')}</Empty>}
+      <form
+        className="card stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (sql !== null) void train(sql);
+        }}
+      >
+        <div className="fields">
+          <Select
+            label={t('train_table')}
+            data={tables.map(fullName)}
+            value={source}
+            onChange={(value) => {
+              setSource(value);
+              setTarget(null);
+              setIgnored([]);
+            }}
+            searchable
+            required
+            disabled={job !== null}
+          />
+          <Select
+            label={t('train_target')}
+            data={names}
+            value={target}
+            onChange={setTarget}
+            searchable
+            required
+            disabled={table === null || job !== null}
+          />
+          <MultiSelect
+            label={t('train_ignored')}
+            data={names.filter((each) => each !== target)}
+            value={ignored}
+            onChange={setIgnored}
+            searchable
+            clearable
+            disabled={table === null || job !== null}
+          />
+          <Select
+            label={t('train_budget')}
+            data={budgets.map((value) => ({ value: String(value), label: duration(value * 1000) }))}
+            value={String(seconds)}
+            onChange={(value) => value !== null && setSeconds(Number(value))}
+            allowDeselect={false}
+            disabled={job !== null}
+          />
+          <TextInput
+            label={t('train_name')}
+            value={typed}
+            placeholder={name}
+            onChange={({ currentTarget: { value } }) => setTyped(value)}
+            autoComplete="off"
+            spellCheck={false}
+            disabled={job !== null}
+          />
+        </div>
+        {isKnown && name !== '' && <p className="faint small">{t('train_again', { name: full })}</p>}
+        {sql !== null && <Copied text={sql} />}
+        {trouble !== null && <Problem trouble={trouble} compact />}
+        <div className="end-row">
+          <Button type="submit" loading={job !== null} disabled={sql === null}>
+            {t('train_run')}
+          </Button>
+        </div>
+      </form>
+      {job !== null && (
+        <section className="card" role="status">
+          <h2>{t('trainings')}</h2>
+          <TrainingList trainings={trainings.data?.trainings.filter((each) => each.job === job) ?? []} who={who} />
+          <p className="faint small">{t('train_stay')}</p>
+        </section>
+      )}
+    </Page>
+  );
+}
+
+const fullName = ({ schema, name }: Table) => `${schema}.${name}`;
+
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+
+/** As the command line names it. */
+function modelName({ name }: Table, target: string): string {
+  return `${name}_${target}`
+    .toLowerCase()
+    .replaceAll(/[^\p{Ll}\p{Lo}\d_]+/gu, '_')
+    .replace(/^[\d_]+/, '');
+}
+
+function statement(given: { table: Table; target: string; name: string; ignored: readonly string[]; seconds: number }): string {
+  const { table, target, name, ignored, seconds } = given;
+  // What Millrace adds to a table tells of its coming, not of what it says.
+  const own = table.columns.map((column) => column.name).filter((column) => column.startsWith('_') && column !== target);
+  const left = [...ignored, ...own];
+  const options = [
+    `input_label_cols = [${literal(target)}]`,
+    `budget = '${seconds} seconds'`,
+    ...(left.length === 0 ? [] : [`ignore_cols = [${left.map(literal).join(', ')}]`]),
+  ];
+  const model = name.split('.').map(quoted).join('.');
+  return `CREATE OR REPLACE MODEL ${model}\nOPTIONS(${options.join(', ')})\nAS SELECT * FROM ${quoted(table.schema)}.${quoted(table.name)}`;
+}
