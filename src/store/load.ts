@@ -6,9 +6,11 @@ import { unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, type Column, fail, MillraceError } from '#core';
-import type { Lane } from './lane.ts';
+import { MAX_EXACT } from './columns.ts';
+import type { Lane, Transaction } from './lane.ts';
 import { name, parseTable, quoted, text } from './names.ts';
 import { firstLine, lockDown, optionsOf } from './open.ts';
+import { exactly } from './slice.ts';
 
 export type LoadFormat = 'csv' | 'ndjson' | 'parquet';
 export type LoadMode = 'append' | 'replace' | 'create';
@@ -30,19 +32,28 @@ export interface Loaded {
   readonly columns: readonly Column[];
 }
 
-const READ: Record<LoadFormat, (file: string) => string> = {
-  csv: (file) => `read_csv(${file}, sample_size = -1, strict_mode = true)`,
-  ndjson: (file) => `read_json(${file}, format = 'newline_delimited', sample_size = -1, map_inference_threshold = -1)`,
+const READ: Record<LoadFormat, (file: string, columns?: string) => string> = {
+  csv: (file, columns) => `read_csv(${file}, sample_size = -1, strict_mode = true${columns === undefined ? '' : `, types = ${columns}`})`,
+  ndjson: (file, columns) =>
+    `read_json(${file}, format = 'newline_delimited', ${columns === undefined ? 'sample_size = -1, map_inference_threshold = -1' : `columns = ${columns}`})`,
   parquet: (file) => `read_parquet(${file})`,
 };
 
-/** Errors: TABLE_NAME, LOAD_FORMAT, LOAD_FILE, LOAD_COLUMNS. */
-export async function loadFile(lane: Lane, slices: string, memory: Bytes, load: Load): Promise<Loaded> {
+/**
+ * The types of a table whose values are read as text: what the reader guesses from a file is not what stands there. It makes a time of
+ * a text in JSON, and a double, which drops digits, of a long number in CSV.
+ */
+const AS_TEXT: Record<LoadFormat, RegExp> = { csv: /^(VARCHAR|DECIMAL.*|U?\w*INT(EGER)?)$/, ndjson: /^VARCHAR$/, parquet: /^$/ };
+
+/** Errors: TABLE_NAME, LOAD_FORMAT, LOAD_FILE, LOAD_COLUMNS, LOAD_VALUE. */
+export async function loadFile(lane: Lane, rowsOf: Rows, slices: string, memory: Bytes, load: Load): Promise<Loaded> {
   const table = parseTable(load.table);
   if (!(load.format in READ)) fail('LOAD_FORMAT', { format: load.format });
   const parquet = join(slices, `load-${process.hrtime.bigint()}.parquet`);
   try {
-    await toParquet(load, parquet, memory);
+    const known = load.mode === 'append' && (await tableExists(rowsOf, table)) ? await columnsOf(rowsOf, quoted(table)) : [];
+    const asText = new Set(known.filter(({ type }) => AS_TEXT[load.format].test(type)).map((column) => column.name.toLowerCase()));
+    await toParquet(load, parquet, memory, asText);
     return await lane.write(async (tx) => {
       const target = `${table.schema}.${table.name}`;
       if (load.key !== null) {
@@ -59,13 +70,12 @@ export async function loadFile(lane: Lane, slices: string, memory: Bytes, load: 
         }
       }
       const source = `read_parquet(${text(parquet)})`;
-      const exists =
-        (await tx.rows(`SELECT 1 FROM duckdb_tables() WHERE schema_name = ${text(table.schema)} AND table_name = ${text(table.name)}`))
-          .length > 0;
+      const exists = await tableExists(tx.rows, table);
       await tx.run(`CREATE SCHEMA IF NOT EXISTS ${name(table.schema)}`);
       if (exists && load.mode === 'create') fail('TABLE_NAME', { table: target, problem: 'it exists' });
       let rows: number;
       if (exists && load.mode === 'append') {
+        await refuseChanged(tx, load, source, quoted(table));
         rows = await tx
           .run(`INSERT INTO ${quoted(table)} BY NAME SELECT * FROM ${source}`)
           .catch((cause: unknown) => fail('LOAD_COLUMNS', { problem: firstLine(cause) }, cause));
@@ -86,22 +96,83 @@ export async function loadFile(lane: Lane, slices: string, memory: Bytes, load: 
   }
 }
 
-async function columnsOf(rows: (sql: string) => Promise<Record<string, unknown>[]>, table: string): Promise<Column[]> {
+type Rows = (sql: string) => Promise<Record<string, unknown>[]>;
+
+async function tableExists(rows: Rows, { schema, name: table }: { schema: string; name: string }): Promise<boolean> {
+  return (await rows(`SELECT 1 FROM duckdb_tables() WHERE schema_name = ${text(schema)} AND table_name = ${text(table)}`)).length > 0;
+}
+
+/** An INSERT casts silently: 1.5 becomes 2 in a BIGINT. Errors: LOAD_VALUE, LOAD_COLUMNS. */
+async function refuseChanged(tx: Transaction, load: Load, source: string, table: string): Promise<void> {
+  const taken = new Map((await columnsOf(tx.rows, table)).map((column) => [column.name.toLowerCase(), column.type]));
+  const checks = (await columnsOf(tx.rows, `SELECT * FROM ${source}`)).flatMap((column) => {
+    const type = taken.get(column.name.toLowerCase());
+    const condition = type === undefined ? null : changed(name(column.name), column.type, type, load.format);
+    return condition === null ? [] : [{ column: column.name, type, condition }];
+  });
+  if (checks.length === 0) return;
+  const cases = (what: (check: (typeof checks)[number], k: number) => string) =>
+    `CASE ${checks.map((check, k) => `WHEN ${check.condition} THEN ${what(check, k)}`).join(' ')} END`;
+  const [found] = await tx
+    .rows(
+      `SELECT k, value FROM (SELECT ${cases((_, k) => String(k))} AS k, ${cases(({ column }) => `left(CAST(${name(column)} AS VARCHAR), 100)`)} AS value
+       FROM ${source}) WHERE k IS NOT NULL LIMIT 1`,
+    )
+    .catch((cause: unknown) => fail('LOAD_COLUMNS', { problem: firstLine(cause) }, cause));
+  if (found === undefined) return;
+  const { column, type } = checks[Number(found['k'])]!;
+  fail('LOAD_VALUE', { value: String(found['value']), column, type });
+}
+
+const EXACT_NUMBER = /^(DECIMAL.*|U?\w*INT(EGER)?)$/;
+
+/** A condition that holds where a value would be another one as `to`, or none; null where no value would be. */
+function changed(value: string, from: string, to: string, format: LoadFormat): string | null {
+  if (from === to || to === 'VARCHAR' || to === 'JSON') return null;
+  if (from === 'VARCHAR' || from === 'JSON') {
+    // DuckDB writes bytes as text with escapes.
+    if (to === 'BLOB') return null;
+    const words = from === 'JSON' ? `(${value} ->> '$')` : value;
+    return `(${words} IS NOT NULL AND ${exactly(EXACT_NUMBER.test(to) ? `trim(${words})` : words, to)} IS NULL)`;
+  }
+  const conditions = [`TRY_CAST(TRY_CAST(${value} AS ${to}) AS ${from}) IS DISTINCT FROM ${value}`];
+  // 0.1 is another number as a FLOAT, and prints as the same.
+  if (to === 'FLOAT') conditions.push(`CAST(TRY_CAST(${value} AS FLOAT) AS VARCHAR) IS DISTINCT FROM CAST(${value} AS VARCHAR)`);
+  const different = `(${value} IS NOT NULL AND ${conditions.join(' AND ')})`;
+  if (format !== 'ndjson' || from !== 'DOUBLE' || !EXACT_NUMBER.test(to)) return different;
+  // The reader has made a double of the number already, and dropped the digits that one has no room for.
+  const scale = /,(\d+)\)$/.exec(to)?.[1] ?? '0';
+  return `(${different} OR abs(${value}) * 1e${scale} >= ${MAX_EXACT})`;
+}
+
+async function columnsOf(rows: Rows, table: string): Promise<Column[]> {
   return (await rows(`DESCRIBE ${table}`)).map((row) => ({ name: String(row['column_name']), type: String(row['column_type']) }));
 }
 
-async function toParquet(load: Load, target: string, memory: Bytes): Promise<void> {
+async function toParquet(load: Load, target: string, memory: Bytes, asText: ReadonlySet<string>): Promise<void> {
   const parser = await DuckDBInstance.create(':memory:', optionsOf({ temp: dirname(target), threads: 2, memory }));
   const connection = await parser.connect();
   try {
     await lockDown(connection, [dirname(load.file), dirname(target)], dirname(target));
-    await connection.run(
-      `COPY (SELECT * FROM ${READ[load.format](text(load.file))}) TO ${text(target)} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 20480)`,
-    );
+    const rows: Rows = async (sql) => (await connection.runAndReadAll(sql)).getRowObjects();
+    const source = await sourceOf(rows, load, asText);
+    await connection.run(`COPY (SELECT * FROM ${source}) TO ${text(target)} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 20480)`);
   } catch (cause) {
     throw new MillraceError('LOAD_FILE', { format: load.format, detail: firstLine(cause).replaceAll(load.file, 'the file') }, cause);
   } finally {
     connection.closeSync();
     parser.closeSync();
   }
+}
+
+/** The file as a table; its columns that are in `asText` come as text. */
+async function sourceOf(rows: Rows, { format, file }: Load, asText: ReadonlySet<string>): Promise<string> {
+  const read = READ[format];
+  if (asText.size === 0) return read(text(file));
+  const guessed = await columnsOf(rows, `SELECT * FROM ${read(text(file))}`);
+  const types = guessed.map((column) => ({ name: column.name, type: asText.has(column.name.toLowerCase()) ? 'VARCHAR' : column.type }));
+  // A reader of CSV that is told all types no longer looks for how times are written.
+  const told = format === 'csv' ? types.filter((column) => asText.has(column.name.toLowerCase())) : types;
+  if (told.length === 0) return read(text(file));
+  return read(text(file), `{${told.map((column) => `${text(column.name)}: ${text(column.type)}`).join(', ')}}`);
 }

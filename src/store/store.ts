@@ -156,7 +156,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         });
       return problem;
     },
-    load: (load) => loadFile(lane, slices, Math.min(options.memory * 0.75, 512_000_000), load),
+    load: (load) => loadFile(lane, (sql) => rowsOf(own, sql), slices, Math.min(options.memory * 0.75, 512_000_000), load),
     write: (work) => lane.write(work),
     async reader(temporary = false) {
       const idle = temporary ? undefined : readers.pop();

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import type { MillraceError } from '#core';
 import type { Change, Delivery, Store } from '#store';
 import { topicOf } from '../collect/fixture.ts';
 import { column, columnsOf, count, delivery, folder, type Record as LogRecord } from './fixture.ts';
@@ -478,7 +479,7 @@ export function storeContract(name: string, open: Open): void {
       const store = await opened(t);
       await store.load({ table: 'main.t', mode: 'append', ...csv(t, 'a\n1\n') });
       await assert.rejects(store.load({ table: 'main.t', mode: 'append', ...csv(t, 'b\n2\n') }), { code: 'LOAD_COLUMNS' });
-      await assert.rejects(store.load({ table: 'main.t', mode: 'append', ...csv(t, 'a\n2\nword\n') }), { code: 'LOAD_COLUMNS' });
+      await assert.rejects(store.load({ table: 'main.t', mode: 'append', ...csv(t, 'a\n2\nword\n') }), { code: 'LOAD_VALUE' });
       for (const [format, content] of [
         ['parquet', 'PAR1 but not really'],
         ['ndjson', '{"a":1}\n{"a":\n'],
@@ -492,6 +493,75 @@ export function storeContract(name: string, open: Open): void {
         );
       }
       assert.deepEqual([await count(store, 'main.t'), (await store.names()).has('main.u')], [1, false]);
+    });
+
+    test('refuses a file of which the table’s types would change a value, naming it, and takes what they keep', async (t) => {
+      const store = await opened(t);
+      const fill = (type: string) =>
+        store.write(async (tx) => {
+          await tx.run(`CREATE OR REPLACE TABLE main.x (v ${type})`);
+          tx.changed({ kind: 'statement', target: 'main.x', rows: 0 });
+        });
+      const load = (format: 'csv' | 'ndjson', lines: readonly string[]) => {
+        const content = format === 'csv' ? ['v', ...lines] : lines.map((line) => `{"v":${line}}`);
+        return store.load({
+          table: 'main.x',
+          mode: 'append',
+          file: fileOf(t, `v.${format}`, `${content.join('\n')}\n`),
+          format,
+          key: null,
+        });
+      };
+      for (const [type, value, formats, shown = value] of [
+        ['BIGINT', '1.5', 'csv ndjson'],
+        ['BIGINT', '9223372036854775808', 'csv'],
+        ['BIGINT', '9223372036854775808', 'ndjson', '9.223372036854776e+18'],
+        ['INTEGER', '2147483648', 'csv ndjson'],
+        ['BIGINT', '9007199254740993.0', 'ndjson', '9007199254740992.0'],
+        ['DECIMAL(18,2)', '1.005', 'csv ndjson'],
+        ['DECIMAL(38,2)', '12345678901234567.89', 'ndjson', '1.2345678901234568e+16'],
+        ['DOUBLE', '9007199254740993', 'csv ndjson'],
+        ['FLOAT', '0.123456789012', 'csv ndjson'],
+        ['BOOLEAN', '5', 'csv ndjson'],
+        ['DATE', '2026-03-01 10:00:00', 'csv'],
+        ['BIGINT', 'word', 'csv'],
+        ['BIGINT[]', '[1.5]', 'ndjson', '[1.5]'],
+      ] as const) {
+        for (const format of formats.split(' ') as ('csv' | 'ndjson')[]) {
+          await fill(type);
+          await assert.rejects(load(format, format === 'csv' ? [value] : ['null', value]), (error: MillraceError) => {
+            assert.deepEqual(
+              [error.code, error.params['column'], error.params['value'], error.params['type']],
+              ['LOAD_VALUE', 'v', shown, type],
+            );
+            return true;
+          });
+          assert.equal(await count(store, 'main.x'), 0);
+        }
+      }
+      for (const [type, format, value, kept = value] of [
+        ['BIGINT', 'csv', '9007199254740993'],
+        ['BIGINT', 'csv', '2.0', '2'],
+        ['BIGINT', 'ndjson', '2.0', '2'],
+        ['BIGINT', 'csv', ' 7', '7'],
+        ['HUGEINT', 'csv', '123456789012345678901'],
+        ['DECIMAL(38,2)', 'csv', '12345678901234567.89'],
+        ['DECIMAL(18,6)', 'ndjson', '0.00001', '0.000010'],
+        ['DECIMAL(18,2)', 'ndjson', '1.1', '1.10'],
+        ['FLOAT', 'csv', '0.1'],
+        ['DOUBLE', 'csv', '5', '5.0'],
+        ['VARCHAR', 'csv', '007'],
+        ['VARCHAR', 'csv', '1.10'],
+        ['VARCHAR', 'ndjson', '"2026-03-01T00:00:00Z"', '2026-03-01T00:00:00Z'],
+        ['DATE', 'csv', '2026-03-01'],
+        ['TIMESTAMP', 'csv', '2026-03-01', '2026-03-01 00:00:00'],
+        ['JSON', 'ndjson', '{"a":1}'],
+        ['BIGINT[]', 'ndjson', '[1, 2]'],
+      ] as const) {
+        await fill(type);
+        await load(format, [value]);
+        assert.deepEqual(await store.rows('SELECT CAST(v AS VARCHAR) AS v FROM main.x'), [{ v: kept }], `${type} ${format} ${value}`);
+      }
     });
 
     test('refuses names that are not a user’s to write', async (t) => {

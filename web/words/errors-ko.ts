@@ -130,6 +130,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   LOAD_FORMAT: '“{format}” 형식은 올릴 수 없습니다.',
   LOAD_FILE: '파일을 {format}(으)로 읽을 수 없습니다: {detail}.',
   LOAD_COLUMNS: '파일의 열이 테이블과 맞지 않습니다: {problem}.',
+  LOAD_VALUE: '"{column}" 열의 값 {value}은(는) 손실 없이 {type}에 맞지 않습니다.',
   CHART_UNKNOWN: '“{chart}” 차트가 없습니다.',
   CHART_COLUMN: '“{chart}” 차트에 쓸 “{column}” 열이 결과에 없습니다. 있는 것: {columns}.',
   CHART_SHAPE: '“{chart}” 차트에 필요한 것이 결과에 없습니다: {needs}.',

@@ -140,6 +140,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   LOAD_FORMAT: 'csv, ndjson, parquet 가운데 하나를 쓰세요.',
   LOAD_FILE: '파일과 형식을 확인하세요. 아무것도 쓰지 않았습니다.',
   LOAD_COLUMNS: '파일을 테이블의 열에 맞추거나, 새 테이블로 올리세요.',
+  LOAD_VALUE: '값을 고치거나 열의 형식을 바꾸세요. 파일에서 기록된 것은 없습니다.',
   CHART_UNKNOWN: '차트는 docs/console.md에 있습니다.',
   CHART_COLUMN: '결과에 있는 열을 고르거나, 비워 두어 차트가 고르게 하세요.',
   CHART_SHAPE: '다른 차트를 고르거나, 필요한 열을 질의에 더하세요.',

@@ -63,4 +63,10 @@ export const storeErrors = {
     what: (p) => `The file's columns don't fit the table: ${p['problem']}.`,
     remedy: 'Give the file the table’s columns, or load it into a new table.',
   },
+  LOAD_VALUE: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The value ${p['value']} of the column "${p['column']}" does not fit ${p['type']} without loss.`,
+    remedy: 'Correct the value, or change the column’s type; nothing of the file was written.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
