@@ -101,7 +101,12 @@ function followTables(
     plans,
     reports,
     running,
-    copy: (plan, target, report) => copy({ plan, target, columns: plan.columns, span: WHOLE }, running, report),
+    copy: ({ plan, target, columns }, report) =>
+      copy(
+        { plan, target: { ...target, columns: columns.map(({ name, type }) => ({ name, type })) }, columns, span: WHOLE },
+        running,
+        report,
+      ),
     targetOf: (plan) => targetOf(transfer.name, plan, running.run),
     async plan(source) {
       const [described] = await running.source.describe([source]);

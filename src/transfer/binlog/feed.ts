@@ -4,7 +4,7 @@ import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
 import type { Feed, FeedEvent, Followed } from '../cdc/feed.ts';
 import type { Connection, SourceTable } from '../source.ts';
-import { ask, connect, worded } from '../sources/mysql-connection.ts';
+import { ask, connect, id, worded } from '../sources/mysql-connection.ts';
 import { encodeGtids, isWithin } from './gtid.ts';
 import { isBefore, isPosition, type Place, placeOf, positionOf } from './place.ts';
 import { LogReader } from './reader.ts';
@@ -93,6 +93,7 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
     },
     // The server keeps its log by its own rule (binlog_expire_logs_seconds) and needs no word of ours.
     confirm() {},
+    untold: (table) => cascades(client, table),
     isBefore,
     isPosition,
     async close() {
@@ -100,6 +101,17 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
       stream?.close();
     },
   };
+}
+
+const CASCADE = /^ *CONSTRAINT (`(?:[^`]|``)+`) FOREIGN KEY .*?( ON (?:DELETE|UPDATE) (?:CASCADE|SET NULL|SET DEFAULT).*?),?$/gm;
+
+/** What InnoDB does by a foreign key, in a table whose rows refer to another one, it writes to no log. */
+async function cascades(client: MysqlConnection, table: SourceTable): Promise<string[]> {
+  const [made] = await ask(client, `SHOW CREATE TABLE ${id(table.name)}`, table.name);
+  return [...String(made!['Create Table']).matchAll(CASCADE)].map(
+    ([, name, rule]) =>
+      `its foreign key ${name}${rule}: rows that the server changes or deletes by it are not in the log, and stay as they were here`,
+  );
 }
 
 interface Server {
@@ -250,12 +262,14 @@ async function openDump({ options, client, database }: BinlogFeed, tables: reado
   ])
     await ask(connection, `SET ${setting}`);
   const server = await serverOf(client);
+  const [names] = await ask(client, 'SELECT @@lower_case_table_names AS folded');
   const gtids = place.gtids ?? (server.kind === 'mariadb' ? await gtidsAt(client, place.file, place.offset) : null);
   const reader = new LogReader({
     database,
     tables,
     learn: (table) => readingsOf(client, database, table),
     from: { ...place, server: server.id, gtids },
+    foldsCase: Number(names!['folded']) !== 0,
   });
   await reader.learn();
   let queued: Buffer[] = [];

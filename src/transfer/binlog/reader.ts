@@ -5,6 +5,7 @@ import type { SourceTable } from '../source.ts';
 import { bits, headerOf, isRows, queryOf, type RowsEvent, rotateOf, rowsOf, type TableMap, tableMapOf, withoutChecksum } from './events.ts';
 import { type Gtid, gtidOf, gtidsBefore, plus } from './gtid.ts';
 import { type Place, positionOf } from './place.ts';
+import { type Name, saidBy } from './statement.ts';
 import { type Reading, ValueReader } from './values.ts';
 
 const FORMAT = { query: 2, rotate: 4, xid: 16, tableMap: 19, heartbeat: 27, xaPrepare: 38, queryCompressed: 165, payload: 40 };
@@ -23,6 +24,8 @@ export interface Followable {
   readonly learn: (table: SourceTable) => Promise<Reading[]>;
   /** Where the log is taken up. */
   readonly from: Place;
+  /** Does the server take names of tables without regard to case? */
+  readonly foldsCase: boolean;
 }
 
 /**
@@ -35,6 +38,7 @@ export class LogReader {
   readonly #tables: readonly Followed[];
   readonly #learn: (table: SourceTable) => Promise<Reading[]>;
   readonly #maps = new Map<number, Mapped | null>();
+  readonly #foldsCase: boolean;
   #readings: Reading[][] = [];
   readonly #server: string | null;
   #file: string;
@@ -46,7 +50,8 @@ export class LogReader {
   /** The one that is being read. */
   #gtid: Gtid | null = null;
 
-  constructor({ database, tables, learn, from }: Followable) {
+  constructor({ database, tables, learn, from, foldsCase }: Followable) {
+    this.#foldsCase = foldsCase;
     this.#database = database;
     this.#tables = tables;
     this.#learn = learn;
@@ -121,42 +126,41 @@ export class LogReader {
     { began, time }: { began: number; time: number },
     out: FeedEvent[],
   ): boolean {
-    const said = withoutComments(sql);
+    const { kind, effects, opens } = saidBy(sql, database);
     this.#begin(began, out);
-    if (/^(BEGIN|START TRANSACTION|SAVEPOINT|ROLLBACK TO|XA (START|END))\b/i.test(said)) return false;
-    if (/^(XA )?(COMMIT|ROLLBACK)\b/i.test(said)) {
+    if (kind === 'begins') return false;
+    if (kind === 'ends') {
       this.#commit(time, out);
       return false;
     }
-    const table = this.#named(said, database);
-    if (table >= 0 && /^(INSERT|UPDATE|DELETE|REPLACE|LOAD)\b/i.test(said))
-      fail('TRANSFER_CHANGES', { source: 'mysql', problem: 'a session wrote statements to the log instead of rows (binlog_format)' });
-    // A table that is made is another one, by the same name: what the former one had is gone.
-    if (table >= 0 && (/^TRUNCATE\b/i.test(said) || /^CREATE\b(?!\s+TABLE\s+IF\b)/i.test(said))) out.push({ kind: 'truncate', table });
+    const shapes: FeedEvent[] = [];
+    for (const { does, name } of effects)
+      for (const table of this.#named(name)) {
+        if (does === 'writes')
+          fail('TRANSFER_CHANGES', { source: 'mysql', problem: 'a session wrote statements to the log instead of rows (binlog_format)' });
+        if (does === 'shapes') shapes.push({ kind: 'shape', table });
+        else out.push({ kind: EVENTS[does], table });
+      }
     // The rows of CREATE TABLE … SELECT come behind it, in the same transaction.
-    if (this.#gtid?.standalone ?? !/\bSTART TRANSACTION\s*$/i.test(said)) this.#commit(time, out);
-    if (table < 0 || !/^(ALTER|RENAME|CREATE)\b/i.test(said)) return false;
-    out.push({ kind: 'shape', table });
-    return true;
+    if (this.#gtid?.standalone ?? !opens) this.#commit(time, out);
+    out.push(...shapes);
+    return shapes.length > 0 || effects.some(({ does, name }) => does === 'replaces' && this.#named(name).length > 0);
   }
 
-  /** The followed table that a statement is about. */
-  #named(sql: string, database: string): number {
-    const name =
-      /^(?:TRUNCATE|ALTER|RENAME|CREATE|INSERT|UPDATE|DELETE|REPLACE|LOAD)\s+[^`"\w]*((?:(?:TABLE|IGNORE|INTO|FROM|ONLINE|OR|REPLACE|IF|NOT|EXISTS|LOW_PRIORITY)\s+)*)((?:`(?:[^`]|``)+`|[\w$\u0080-\uffff]+)(?:\s*\.\s*(?:`(?:[^`]|``)+`|[\w$\u0080-\uffff]+))?)/i.exec(
-        sql,
-      )?.[2];
-    if (name === undefined) return -1;
-    const parts = [...name.matchAll(/`((?:[^`]|``)+)`|([\w$\u0080-\uffff]+)/g)].map(
-      ([, quoted, plain]) => quoted?.replaceAll('``', '`') ?? plain!,
-    );
-    const [schema, table] = parts.length === 2 ? parts : [database, parts[0]];
-    return schema === this.#database ? this.#tables.findIndex((each) => each.table.name === table) : -1;
+  /** The followed tables of that name. */
+  #named({ database, table }: Name): number[] {
+    if (this.#fold(database) !== this.#fold(this.#database)) return [];
+    return this.#tables.flatMap(({ table: own }, k) => (table === null || this.#fold(own.name) === this.#fold(table) ? [k] : []));
+  }
+
+  /** Some servers take names of tables without regard to case. */
+  #fold(name: string): string {
+    return this.#foldsCase ? name.toLowerCase() : name;
   }
 
   #map(map: TableMap): void {
-    const table = map.database === this.#database ? this.#tables.findIndex(({ table: own }) => own.name === map.table) : -1;
-    if (table < 0) {
+    const [table] = this.#named(map);
+    if (table === undefined) {
       this.#maps.set(map.id, null);
       return;
     }
@@ -210,6 +214,8 @@ export class LogReader {
   }
 }
 
+const EVENTS = { empties: 'truncate', drops: 'gone', replaces: 'replaced' } as const;
+
 /** A column that the table no longer has: its bytes are passed over. */
 const UNKNOWN: Reading = {
   column: { name: '', sourceType: '', type: 'BLOB', cursor: null, long: true, note: null },
@@ -218,7 +224,3 @@ const UNKNOWN: Reading = {
   decoder: null,
   padded: null,
 };
-
-function withoutComments(sql: string): string {
-  return sql.replace(/^(\s|\/\*[\s\S]*?\*\/|--[^\n]*\n|#[^\n]*\n)+/, '');
-}

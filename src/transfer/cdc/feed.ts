@@ -20,6 +20,13 @@ export type FeedEvent =
   /** Only the key's cells are filled. */
   | { readonly kind: 'delete'; readonly table: number; readonly cells: readonly Cell[] }
   | { readonly kind: 'truncate'; readonly table: number }
+  /** Nothing has the table's name any more; what has it later comes with its own rows. */
+  | { readonly kind: 'gone'; readonly table: number }
+  /**
+   * The rows under the table's name are other ones, which the log does not tell, and its columns may be: the caller copies it whole and puts
+   * its columns into its list of tables before it asks for more.
+   */
+  | { readonly kind: 'replaced'; readonly table: number }
   /** The transaction is whole; `at` is when it was committed, by the source's clock, in milliseconds. */
   | { readonly kind: 'commit'; readonly position: string; readonly at: number }
   /** Up to there the log has nothing for these tables. */
@@ -48,6 +55,8 @@ export interface Feed {
   changes(tables: readonly Followed[], from: string): AsyncIterable<readonly FeedEvent[]>;
   /** Everything up to there is in the warehouse for good. */
   confirm(position: string): void;
+  /** What the log does not tell of that table, in words for its reader. */
+  untold?(table: SourceTable): Promise<string[]>;
   /** Is all that was committed up to `a` in what was up to `b`? Of a transaction's beginning: is the transaction itself? False where nothing tells. */
   isBefore(a: string, b: string): boolean;
   /** Is it a position of this feed? A table that was brought in by another mode has a state of another kind. */

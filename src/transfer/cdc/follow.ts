@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asMillraceError, type Bytes, fail, type Millis, MillraceError, type Transfer } from '#core';
 import type { TransferTarget } from '#store';
 import { compare } from '../parity.ts';
@@ -17,6 +18,8 @@ import { Pending } from './pending.ts';
 /** A write begins at most so often, and as soon as so much waits; beyond the last the source is made to wait. */
 const TICK: Millis = 100;
 const MOST: Bytes = 16 * 1024 * 1024;
+/** So long a table may be away that is made again. */
+const AWAY: Millis = 5_000;
 /** So often a source whose log grows by other tables hears that it may drop it. */
 const IDLE: Millis = 10_000;
 
@@ -36,11 +39,12 @@ interface Meeting {
 }
 
 /** One table that is followed, on both sides. */
-interface Stream {
+export interface Stream {
   readonly followed: Followed;
   readonly report: TableReport;
   plan: PlannedTable;
   target: TransferTarget;
+  /** Those that the warehouse takes. */
   columns: readonly SourceColumn[];
   pending: Pending;
   /** The position of its whole copy: what was committed before is in it. Null where the stream was there already. */
@@ -53,7 +57,7 @@ export interface Following {
   readonly reports: readonly TableReport[];
   readonly running: Running;
   /** Copies one table into its hidden place, as a full run does. */
-  readonly copy: (plan: PlannedTable, target: TransferTarget, report: TableReport) => Promise<void>;
+  readonly copy: (of: Pick<Stream, 'plan' | 'target' | 'columns'>, report: TableReport) => Promise<void>;
   readonly targetOf: (plan: PlannedTable) => TransferTarget;
   /** What the source says of the table now. */
   readonly plan: (source: string) => Promise<PlannedTable>;
@@ -77,6 +81,7 @@ export async function follow(following: Following): Promise<void> {
     if (stood === null)
       await running.warehouse.changes({ transfer: transfer.name, run: running.run, number: FIRST, position: from, changes: [] });
     const streams = await bringIn(following, feed, followed, known);
+    for (const { plan, report } of streams) report.notes.push(...((await feed.untold?.(plan.table)) ?? []));
     for (const stream of streams) if (stream.since !== null && stood !== null && feed.isBefore(stream.since, stood)) stream.since = null;
     await new Follower(following, feed, streams).run(from);
   } finally {
@@ -112,17 +117,7 @@ async function bringIn(
   const fresh = streams.filter(({ since }) => since === null);
   if (fresh.length > 0) {
     const position = await feed.freeze();
-    for (const stream of fresh) {
-      const began = performance.now();
-      await running.warehouse.open(stream.target);
-      await following.copy(stream.plan, stream.target, stream.report);
-      await running.warehouse.close(stream.target, position);
-      stream.since = position;
-      const { plan } = stream;
-      const span = { cursor: null, after: null, upTo: null };
-      stream.report.parity = await compare({ plan, span, run: running.run, source: running.source, warehouse: running.warehouse });
-      stream.report.seconds = (performance.now() - began) / 1000;
-    }
+    for (const stream of fresh) await bringWhole(following, stream, position);
     await feed.thaw();
   }
   for (const stream of streams) {
@@ -130,6 +125,26 @@ async function bringIn(
     if (!fresh.includes(stream)) await reshape(stream, running);
   }
   return streams;
+}
+
+/** A whole copy as of the position, at which the source is read. */
+async function bringWhole({ running, copy }: Following, stream: Stream, position: string): Promise<void> {
+  const { plan, target, report } = stream;
+  const began = performance.now();
+  const opened = await running.warehouse.open(target);
+  stream.columns = plan.columns.filter(({ name }) => opened.columns.includes(name));
+  await copy(stream, report);
+  await running.warehouse.close(target, position);
+  stream.since = position;
+  const span = { cursor: null, after: null, upTo: null };
+  report.parity = await compare({
+    plan: { ...plan, columns: stream.columns },
+    span,
+    run: running.run,
+    source: running.source,
+    warehouse: running.warehouse,
+  });
+  report.seconds = (performance.now() - began) / 1000;
 }
 
 /** Brings the warehouse's table to the source's columns, as far as its drift policy says. */
@@ -292,14 +307,18 @@ class Follower {
         this.#position = event.position;
         return;
       case 'shape':
-        return this.#reshape(event.table);
+        return this.#reshape(this.#streams[event.table]!);
       default: {
         const stream = this.#streams[event.table]!;
         if (stream.since !== null && this.#feed.isBefore(this.#begin, stream.since)) return;
+        if (event.kind === 'replaced') return this.#copyAnew(stream);
         stream.report.read++;
         if (event.kind === 'upsert') stream.pending.upsert(event.cells, event.before);
         else if (event.kind === 'delete') stream.pending.delete(event.cells);
-        else stream.pending.truncate();
+        else {
+          if (event.kind === 'gone') await this.#planNow(stream);
+          stream.pending.truncate();
+        }
         if (this.#waiting() >= MOST) {
           await this.#settle();
           await this.#write();
@@ -394,18 +413,45 @@ class Follower {
     running.onProgress({ table: null, rows: this.#changes, bytes: this.#bytes, total: null, waited: { source: 0, warehouse: 0 } });
   }
 
-  async #reshape(index: number): Promise<void> {
-    const stream = this.#streams[index]!;
+  async #reshape(stream: Stream): Promise<void> {
     await this.#settle();
     // What came before has the former columns.
     if (!stream.pending.empty) await this.#write();
     if (this.#failure !== null) throw this.#failure;
-    const plan = await this.#following.plan(stream.plan.definition.source);
+    this.#become(stream, await this.#following.plan(stream.plan.definition.source));
+    await reshape(stream, this.#following.running);
+  }
+
+  /** Another table has the name. Until its copy is whole no write moves the position: a run that is cut off sees this again. */
+  async #copyAnew(stream: Stream): Promise<void> {
+    await this.#settle();
+    this.#become(stream, await this.#planNow(stream));
+    const position = await this.#unlessStopped(this.#feed.freeze());
+    await bringWhole(this.#following, stream, position);
+    await this.#feed.thaw();
+    // What a comparison was to read is no longer held.
+    if (this.#meeting !== null) this.#meeting.position = null;
+    stream.report.notes.push('its rows were replaced by a statement on the whole table: it was copied anew');
+  }
+
+  #become(stream: Stream, plan: PlannedTable): void {
     stream.plan = plan;
     stream.target = this.#following.targetOf(plan);
     stream.followed.table = asDefined(plan);
     stream.followed.key = plan.key;
     stream.pending = pendingOf(plan);
-    await reshape(stream, this.#following.running);
+  }
+
+  /** A table that is dropped or renamed to be made anew is away for a moment. Errors: TRANSFER_TABLE. */
+  async #planNow(stream: Stream): Promise<PlannedTable> {
+    const until = performance.now() + AWAY;
+    for (;;) {
+      try {
+        return await this.#following.plan(stream.plan.definition.source);
+      } catch (thrown) {
+        if (asMillraceError(thrown).code !== 'TRANSFER_TABLE' || performance.now() > until) throw thrown;
+      }
+      await this.#unlessStopped(sleep(TICK));
+    }
   }
 }
