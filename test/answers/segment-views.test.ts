@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { openAnalyst, openAnswers } from '#analyze';
 import type { Principal } from '#core';
 import { readStatement } from '#sql';
+import { parseTopic } from '#workspace';
 import { openViews, type Views } from '../process/views-fixture.ts';
 
 const rules = {
@@ -35,7 +36,7 @@ describe('the views of a segment', () => {
   });
   after(() => views.close());
 
-  const answers = () => {
+  const answersOver = (views: Views) => {
     const analyst = openAnalyst({
       store: views.store,
       limits: { admin: limit, editor: limit, viewer: limit, write: limit },
@@ -53,8 +54,8 @@ describe('the views of a segment', () => {
       definitions: { metrics: none, journeys: none, experiments: none, segments },
     });
   };
-  const shown = (segment: string, more = {}) =>
-    answers().show({ who, answer: 'segment', options: { segment, orders: 'main.orders', ...more } });
+  const shown = (segment: string, more = {}, over = views) =>
+    answersOver(over).show({ who, answer: 'segment', options: { segment, orders: 'main.orders', ...more } });
 
   test('are kept by order and by customer; where the day’s turning changes members, EXPLAIN says so', async () => {
     for (const segment of Object.keys(rules)) for (const sql of (await shown(segment)).views) await views.sql(sql);
@@ -122,5 +123,52 @@ describe('the views of a segment', () => {
       }),
       { numRuns: 8 },
     );
+  });
+
+  test('follow refunds of the topic raw.refunds by order, and take orders whose ids are numbers', async (t) => {
+    const own = await openViews();
+    t.after(() => own.close());
+    const refunds = parseTopic(
+      'refunds',
+      'time: { field: ts, unit: iso }\nid: refund_id\nfields:\n  order_id: text\n  value: decimal(18,2)\n',
+      'refunds',
+    );
+    const micros = Date.UTC(2026, 0, 3) * 1000;
+    const back = (id: string, order: string, value: number) => ({
+      id,
+      micros,
+      json: { refund_id: id, order_id: order, value, ts: new Date(micros / 1000).toISOString() },
+    });
+    await own.transfer('main.orders', (batch) => [
+      'CREATE TABLE main.orders (order_id BIGINT, ordered_at TIMESTAMPTZ, amount DECIMAL(18,2), customer_id BIGINT, status VARCHAR, _batch BIGINT)',
+      'CREATE TABLE change."main.orders" AS FROM main.orders LIMIT 0',
+      `INSERT INTO main.orders SELECT i, TIMESTAMPTZ '2026-01-01 12:00:00Z' + to_days(CAST(i AS INTEGER)), 50, i % 3, CASE i WHEN 5 THEN 'wc-pending' ELSE 'wc-completed' END, ${batch} FROM range(6) AS r(i)`,
+    ]);
+    await own.send(refunds, [back('r1', '0', 20)]);
+    for (const sql of (await shown('spent', {}, own)).views) await own.sql(sql);
+    await own.settle();
+    const members = () => own.rows('SELECT customer, orders, net FROM mart.segment_spent');
+    // Customers 0 and 1 have two orders each of 50, 2 has one that is paid; 20 came back from 0.
+    assert.deepEqual(await members(), ['["0","2","80.00"]', '["1","2","100.00"]']);
+    await own.send(refunds, [back('r2', '3', 25), back('r3', '4', 10), back('r4', 'R-1', 10)]);
+    await own.settle();
+    assert.deepEqual(await members(), ['["1","2","90.00"]']);
+    assert.deepEqual(await own.rows('SELECT customer, as_of, entered FROM mart.segment_spent_moves'), ['["1","2026-01-05","true"]']);
+    const states = Object.fromEntries(own.keeper.states().map(({ name, mode, partition }) => [name, [mode, partition]]));
+    assert.deepEqual(states, {
+      'mart.segment_orders': ['partitions', 'order_id'],
+      'mart.segment_customers': ['partitions', 'customer'],
+      'mart.segment_spent': ['partitions', 'customer'],
+      'mart.segment_spent_moves': ['partitions', 'customer'],
+    });
+    const reader = await own.store.reader();
+    const statement = await readStatement('EXPLAIN MATERIALIZED VIEW mart.segment_orders', (part) => reader.serialize(part));
+    reader.close();
+    const lines = (await own.keeper.explain(statement as never)).map(({ aspect, detail }) => `${aspect}: ${detail}`);
+    assert.deepEqual(lines.slice(0, 3), [
+      'kept: by partition order_id',
+      'change: main.orders: a changed row touches the partition CAST(order_id AS VARCHAR)',
+      'change: raw.refunds: a changed row touches the partition order_id',
+    ]);
   });
 });

@@ -15,6 +15,7 @@ import {
   quote,
   requireMoney,
   requireType,
+  textOf,
   withinDays,
 } from './tables.ts';
 
@@ -75,9 +76,9 @@ export function eventsOf(answer: string, given: Given, setting: Setting, unit: '
 function flat(table: Found, setting: Setting, within: readonly string[], unit: 'user' | 'visitor'): Events {
   const time = needColumn(table, 'e', 'the time', timeNames);
   requireInstant(table, time);
-  const browser = needColumn(table, 'e', 'the visitor', userNames);
+  const browser = textOf(table, needColumn(table, 'e', 'the visitor', userNames));
   const event = needColumn(table, 'e', 'the kind of event', kindNames);
-  const member = unit === 'visitor' || table.column('user_pseudo_id') === null ? null : firstColumn(table, 'e', ['user_id']);
+  const member = unit === 'visitor' || table.column('user_pseudo_id') === null ? null : idColumn(table, 'user_id');
   const session = firstColumn(table, 'e', ['session_id']);
   const agent = firstColumn(table, 'e', ['user_agent']);
   const internal = firstColumn(table, 'e', ['internal']);
@@ -108,7 +109,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   const plain = (wanted: readonly string[]) => `plain AS NOT MATERIALIZED (
   SELECT ${time} AS time, ${firstColumn(table, 'e', ['_position']) ?? '0'} AS tie, ${event} AS event, ${browser} AS visitor,
     ${member === null ? browser : `coalesce(k.member, ${browser})`} AS "user",${session === null ? '' : ` ${session} AS session,`}
-    ${firstColumn(table, 'e', ['order_id']) ?? 'NULL::VARCHAR'} AS order_id, ${firstColumn(table, 'e', ['value']) ?? 'NULL::DECIMAL(18,2)'} AS value,
+    ${idColumn(table, 'order_id') ?? 'NULL::VARCHAR'} AS order_id, ${firstColumn(table, 'e', ['value']) ?? 'NULL::DECIMAL(18,2)'} AS value,
     CASE ${aside.join(' ')} END AS aside${wantedColumns(table, wanted)}
   FROM ${table.sql} AS e${member === null ? '' : ` LEFT JOIN known AS k ON k.visitor = ${browser}`}
 )`;
@@ -156,12 +157,12 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
     shape: 'ga_hits',
     ctes: (wanted = []) => [
       `event AS NOT MATERIALIZED (
-  SELECT ${time} AS time, e.hit_number AS tie, ${dayOf(time, setting)} AS day, e.full_visitor_id AS "user", e.session_id AS session, e.full_visitor_id AS visitor,
+  SELECT ${time} AS time, e.hit_number AS tie, ${dayOf(time, setting)} AS day, ${idColumn(table, 'full_visitor_id')} AS "user", e.session_id AS session, ${idColumn(table, 'full_visitor_id')} AS visitor,
     CASE WHEN e.order_id IS NOT NULL THEN 'purchase'
       WHEN e.action = 'view' THEN 'view_item' WHEN e.action = 'click' THEN 'select_item' WHEN e.action = 'checkout' THEN 'begin_checkout'
       WHEN e.action IS NOT NULL THEN e.action WHEN e.type = 'PAGE' THEN 'page_view'
       ELSE coalesce(e.event_action, lower(e.type)) END AS event,
-    e.order_id, e.revenue AS value, CASE WHEN ${time} IS NULL THEN 'no time' END AS aside${wantedColumns(table, wanted)}
+    ${idColumn(table, 'order_id')} AS order_id, e.revenue AS value, CASE WHEN ${time} IS NULL THEN 'no time' END AS aside${wantedColumns(table, wanted)}
   FROM ${table.sql} AS e
 )`,
       usedCte(within),
@@ -173,6 +174,11 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
     lines: { column: 'products', item: 'sku' },
     caveats: skew(table),
   };
+}
+
+function idColumn(table: Found, name: string): string | null {
+  const column = firstColumn(table, 'e', [name]);
+  return column === null ? null : textOf(table, column);
 }
 
 /** Columns of the events that answers name themselves. */

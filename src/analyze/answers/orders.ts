@@ -8,15 +8,15 @@ import {
   instantOf,
   literal,
   needColumn,
-  quote,
   requireMoney,
   requireType,
+  textOf,
   zoneless,
 } from './tables.ts';
 
 export interface Orders {
   readonly table: Found;
-  /** `shop_order`: order_id, time, amount, status, paid, test, customer, payment, refunded; an order once. */
+  /** `shop_order`: order_id and customer as text, time, amount, status, paid, test, payment, refunded, copies, least; an order once. */
   readonly cte: string;
   /** Facts that weaken the answer, as rows of evidence. */
   readonly caveats: readonly string[];
@@ -25,7 +25,8 @@ export interface Orders {
 const defaults = ['shop.orders', 'main.orders'];
 const timeNames = ['ordered_at', 'order_time', 'created_at', 'time', '_time'];
 const amountNames = ['amount', 'value', 'total', 'revenue'];
-const unpaid = ['awaiting_payment', 'pending', 'unpaid', 'failed', 'payment_failed', 'on_hold'];
+const refundNames = ['refund_amount', 'refunded_amount'];
+const unpaid = ['awaiting_payment', 'pending_payment', 'pending', 'unpaid', 'failed', 'payment_failed', 'on_hold'];
 
 /** The orders table, or null where none is named and none of the usual ones exists. Errors: ANSWER_TABLE, ANSWER_COLUMN. */
 export function ordersOf(given: Given, setting: Setting): Orders | null {
@@ -37,7 +38,7 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
     return fail('ANSWER_TABLE', { what: 'orders', table: asked, needs: 'a table with order_id, ordered_at and amount' });
   }
   if (asked === null && table.column('order_id') === null) return null;
-  const id = needColumn(table, 'o', 'the order', ['order_id']);
+  const id = textOf(table, needColumn(table, 'o', 'the order', ['order_id']));
   const time = needColumn(table, 'o', 'its time', timeNames);
   const amount = needColumn(table, 'o', 'its amount', amountNames);
   requireType(table, time, 'the time of an order', /^TIMESTAMP/, 'TIMESTAMP WITH TIME ZONE');
@@ -47,6 +48,17 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
     const column = firstColumn(table, 'o', names);
     return column === null ? otherwise : `any_value(${column})`;
   };
+  const customer = firstColumn(table, 'o', ['customer_id', 'user_id']);
+  const topic = refundTopic(setting);
+  const back = topic === null ? refundColumn(table) : null;
+  const ordered = `SELECT ${id} AS order_id, min(${instantOf(table, time, setting)}) AS time, max(${amount}) AS amount,
+    ${status === null ? 'NULL::VARCHAR' : `any_value(${plainStatus(status)})`} AS status,
+    ${status === null ? 'true' : `coalesce(any_value(${plainStatus(status)}), 'paid') NOT IN (${unpaid.map(literal).join(', ')})`} AS paid,
+    coalesce(${optional(['is_test', 'test'], 'false')}, false) AS test,
+    ${customer === null ? 'NULL::VARCHAR' : `any_value(${textOf(table, customer)})`} AS customer,
+    ${optional(['payment_type', 'payment', 'payment_method'], 'NULL::VARCHAR')} AS payment,
+    count(*) AS copies, min(${amount}) AS least${topic !== null ? '' : `, ${back === null ? '0' : `coalesce(max(${back}), 0)`} AS refunded`}
+  FROM ${table.sql} AS o WHERE ${id} IS NOT NULL GROUP BY ${id}`;
   return {
     table,
     // A topic's own _time stands beside the order's; created_at beside ordered_at is when the row was made.
@@ -60,19 +72,21 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
             timeNames.filter((name) => name !== '_time'),
           )
         : []),
+      `SELECT 8, 'caveat: orders of several rows', count(*) || ', ' || count(*) FILTER (WHERE least <> amount) || ' of them with different amounts; each counts once, at its highest amount' FROM shop_order WHERE copies > 1 HAVING count(*) > 0`,
     ],
-    cte: `shop_order AS (
-  SELECT ${id} AS order_id, min(${instantOf(table, time, setting)}) AS time, max(${amount}) AS amount,
-    ${status === null ? 'NULL::VARCHAR' : `any_value(${status})`} AS status,
-    ${status === null ? 'true' : `coalesce(any_value(${status}), 'paid') NOT IN (${unpaid.map(literal).join(', ')})`} AS paid,
-    coalesce(${optional(['is_test', 'test'], 'false')}, false) AS test,
-    ${optional(['customer_id', 'user_id'], 'NULL::VARCHAR')} AS customer,
-    ${optional(['payment_type', 'payment', 'payment_method'], 'NULL::VARCHAR')} AS payment,
-    coalesce(${optional(['refund_amount', 'refunded_amount'], '0')}, 0) AS refunded
-  FROM ${table.sql} AS o WHERE ${id} IS NOT NULL GROUP BY ${id}
+    cte:
+      topic === null
+        ? `shop_order AS (\n  ${ordered}\n)`
+        : `shop_order AS (
+  SELECT ordered.*, coalesce(refund.value, 0) AS refunded
+  FROM (${ordered}) AS ordered LEFT JOIN (${topic}) AS refund ON refund.order_id = ordered.order_id
 )`,
   };
 }
+
+/** Shops write a status in any case, with blanks or hyphens, some behind a prefix (WooCommerce's wc-pending); some spell canceled so. */
+const plainStatus = (status: string): string =>
+  `replace(regexp_replace(regexp_replace(lower(trim(CAST(${status} AS VARCHAR))), '[ -]+', '_', 'g'), '^(wc|order)_', ''), 'canceled', 'cancelled')`;
 
 /** A caveat where one order of a relation is as large as all others. */
 export const giantOrder = (relation: string, money: string): string =>
@@ -87,26 +101,44 @@ export function needOrders(given: Given, setting: Setting): Orders {
 }
 
 /**
- * `order_id`, `value`: refund records by order where there is a topic of them, else the amounts in the orders table, else none.
+ * `order_id` as text, `value`: refund records by order where there is a topic of them, else the amounts in the orders table, else none.
  * `later` is what of it was given back after the day `asOf`; a refund without a time is never later.
  */
 export function refundsOf(given: Given, setting: Setting, asOf: string | null = null): string {
-  const after = (table: Found, column: string | null) =>
-    asOf === null || column === null
-      ? 'false'
-      : `${instantOf(table, column, setting)} >= (TIMESTAMP '${asOf}' + INTERVAL 1 DAY) AT TIME ZONE ${literal(setting.timeZone)}`;
-  const refunds = findTable(setting, 'raw.refunds');
-  if (refunds !== null && refunds.column('order_id') !== null && refunds.column('value') !== null) {
-    const time = firstColumn(refunds, 'r', ['_time', 'time', 'refunded_at']);
-    return `SELECT order_id, sum(value) AS value, coalesce(sum(value) FILTER (WHERE ${after(refunds, time)}), 0) AS later FROM ${refunds.sql} AS r GROUP BY order_id`;
-  }
-  const orders = findTable(setting, String(given['orders'] ?? 'shop.orders'));
-  const amount = orders?.column('refund_amount') ?? null;
-  if (orders === null || amount === null || orders.column('order_id') === null)
-    return 'SELECT NULL::VARCHAR AS order_id, 0 AS value, 0 AS later WHERE false';
-  const time = firstColumn(orders, 'o', ['refunded_at', 'refund_time']);
-  return `SELECT order_id, sum(${quote(amount)}) AS value, coalesce(sum(${quote(amount)}) FILTER (WHERE ${after(orders, time)}), 0) AS later FROM ${orders.sql} AS o GROUP BY order_id`;
+  const topic = refundTopic(setting, asOf);
+  if (topic !== null) return topic;
+  const orders = ordersOf(given, setting);
+  const amount = orders === null ? null : refundColumn(orders.table);
+  if (orders === null || amount === null) return 'SELECT NULL::VARCHAR AS order_id, 0 AS value, 0 AS later WHERE false';
+  const { table } = orders;
+  const id = textOf(table, needColumn(table, 'o', 'the order', ['order_id']));
+  const time = firstColumn(table, 'o', ['refunded_at', 'refund_time']);
+  return `SELECT ${id} AS order_id, max(${amount}) AS value, coalesce(max(${amount}) FILTER (WHERE ${afterDay(table, time, setting, asOf)}), 0) AS later FROM ${table.sql} AS o GROUP BY ${id}`;
 }
+
+function refundTopic(setting: Setting, asOf: string | null = null): string | null {
+  const table = findTable(setting, 'raw.refunds');
+  const [order, amount] = table === null ? [null, null] : [firstColumn(table, 'r', ['order_id']), firstColumn(table, 'r', ['value'])];
+  if (table === null || order === null || amount === null) return null;
+  requireMoney(table, amount, 'the amount of a refund');
+  const id = textOf(table, order);
+  const later =
+    asOf === null
+      ? '0'
+      : `coalesce(sum(${amount}) FILTER (WHERE ${afterDay(table, firstColumn(table, 'r', ['_time', 'time', 'refunded_at']), setting, asOf)}), 0)`;
+  return `SELECT ${id} AS order_id, sum(${amount}) AS value, ${later} AS later FROM ${table.sql} AS r GROUP BY ${id}`;
+}
+
+function refundColumn(table: Found): string | null {
+  const column = firstColumn(table, 'o', refundNames);
+  requireMoney(table, column, 'the amount of a refund');
+  return column;
+}
+
+const afterDay = (table: Found, column: string | null, setting: Setting, asOf: string | null): string =>
+  asOf === null || column === null
+    ? 'false'
+    : `${instantOf(table, column, setting)} >= (TIMESTAMP '${asOf}' + INTERVAL 1 DAY) AT TIME ZONE ${literal(setting.timeZone)}`;
 
 /** `order_id`, `value`: what the goods of an order cost, or null where the orders table does not say. Errors: ANSWER_TYPE. */
 export function costsOf(given: Given, setting: Setting): string | null {
@@ -114,5 +146,6 @@ export function costsOf(given: Given, setting: Setting): string | null {
   const column = orders === null ? null : firstColumn(orders.table, 'o', ['cost', 'cogs', 'cost_amount']);
   if (orders === null || column === null) return null;
   requireMoney(orders.table, column, 'the cost of an order');
-  return `SELECT order_id, max(${column}) AS value FROM ${orders.table.sql} AS o GROUP BY order_id`;
+  const id = textOf(orders.table, needColumn(orders.table, 'o', 'the order', ['order_id']));
+  return `SELECT ${id} AS order_id, max(${column}) AS value FROM ${orders.table.sql} AS o GROUP BY ${id}`;
 }

@@ -76,6 +76,11 @@ export function zoneless(table: Found, column: string, { timeZone }: Setting): s
   return [`SELECT 8 AS ord, ${literal(fact)} AS fact, ${literal(`read as of ${timeZone}`)} AS value`];
 }
 
+/** An id as text: MySQL's numbers and a browser's ids could not be compared, as DuckDB reads the text as a number then, and fails. */
+export function textOf(table: Found, column: string): string {
+  return table.type(bareName(column)) === 'VARCHAR' ? column : `CAST(${column} AS VARCHAR)`;
+}
+
 /** A column of money is a number. Errors: ANSWER_TYPE. */
 export function requireMoney(table: Found, column: string | null, what: string): void {
   if (column !== null)
