@@ -213,9 +213,9 @@ WHERE o.status <> 'awaiting_payment' AND NOT o.is_test`,
 )
 SELECT
   count(*) FILTER (WHERE reports > 0 AND status <> 'awaiting_payment') AS matched,
-  count(*) FILTER (WHERE reports IS NULL AND NOT is_test) AS without_event,
+  count(*) FILTER (WHERE reports IS NULL AND status <> 'awaiting_payment' AND NOT is_test) AS without_event,
   count(*) FILTER (WHERE reports > 1) AS reported_twice,
-  count(*) FILTER (WHERE reports > 0 AND status = 'awaiting_payment') AS never_paid,
+  count(*) FILTER (WHERE status = 'awaiting_payment' AND NOT is_test) AS never_paid,
   count(*) FILTER (WHERE is_test) AS test_orders
 FROM both_sides`,
     expected: ({ reconciliation: { matched, reasons } }) => [

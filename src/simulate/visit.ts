@@ -285,18 +285,19 @@ function makeOrder(b: Browsing, number: number): Order {
   const closed = draw.chance(0.04);
   const reloaded = draw.chance(0.03);
   const id = `${plan.localDay(time).replaceAll('-', '')}-${person.index}-${number}`;
+  // An order that was never paid is no sale: that explains it, whether it was reported or not.
   const discrepancy: Discrepancy | null = test
     ? 'test_order'
-    : person.blocked
-      ? 'ad_blocker'
-      : closed
-        ? 'page_closed'
-        : !paid
-          ? 'never_paid'
+    : !paid
+      ? 'never_paid'
+      : person.blocked
+        ? 'ad_blocker'
+        : closed
+          ? 'page_closed'
           : reloaded
             ? 'page_reload'
             : null;
-  const purchaseEvents = discrepancy === 'ad_blocker' || discrepancy === 'page_closed' ? 0 : discrepancy === 'page_reload' ? 2 : 1;
+  const purchaseEvents = !test && (person.blocked || closed) ? 0 : discrepancy === 'page_reload' ? 2 : 1;
   const refund = paid && !test && draw.chance(0.08) ? makeRefund(b, id, value, lines) : null;
   return { id, time, lines, value, payment, paid, refund, discrepancy, purchaseEvents };
 }

@@ -101,4 +101,83 @@ describe('reconcile', () => {
       );
     });
   });
+
+  describe('at the edges of a day', () => {
+    let warehouse: Warehouse;
+    before(async () => {
+      warehouse = await openWarehouse('Asia/Seoul');
+      // Midnight in Seoul is 15:00 in UTC.
+      await warehouse.make(
+        `CREATE TABLE main.events AS SELECT * FROM (VALUES
+          ('page_view', 'v0', TIMESTAMPTZ '2026-01-01 00:00:00+09', NULL, NULL),
+          ('purchase', 'v1', TIMESTAMPTZ '2026-01-03 00:00:03+09', 'late', 10.00),
+          ('purchase', 'v2', TIMESTAMPTZ '2026-01-02 23:59:58+09', 'early', 20.00),
+          ('purchase', 'v3', TIMESTAMPTZ '2026-01-03 00:00:05+09', 'nowhere', 30.00)
+        ) AS e(event, user_pseudo_id, time, order_id, value)`,
+        `CREATE TABLE main.orders AS SELECT * FROM (VALUES
+          ('late', TIMESTAMPTZ '2026-01-02 23:59:58+09', 10.00),
+          ('early', TIMESTAMPTZ '2026-01-03 00:00:01+09', 20.00),
+          ('last', TIMESTAMPTZ '2026-01-04 12:00:00+09', 1.00)
+        ) AS o(order_id, ordered_at, amount)`,
+      );
+    });
+    after(() => warehouse.close());
+
+    const told = async (day: string) => {
+      const { rows, facts } = await warehouse.run('reconcile', { events: 'main.events', from: day, to: day });
+      return [
+        ...rows.map((row) => [row['outcome'], row['orders'], Number(row['amount_orders']), Number(row['amount_events'])].join(' ')),
+        facts['matched paid orders'],
+      ];
+    };
+
+    test('an order is of the day on which the shop has it, and is matched there with a report from across midnight', async () => {
+      assert.deepEqual(await told('2026-01-02'), ['matched 1 10 10', '100.0 % (1 of 1)']);
+      assert.deepEqual(await told('2026-01-03'), ['matched 1 20 20', 'only in events 1 0 30', '100.0 % (1 of 1)']);
+      assert.deepEqual(await told('2026-01-04'), ['only in orders 1 1 0', '0.0 % (0 of 1)']);
+    });
+
+    test('the days add up to the whole', async () => {
+      const days = await Promise.all(
+        ['2026-01-01', '2026-01-02', '2026-01-03', '2026-01-04'].map((day) =>
+          warehouse.run('reconcile', { events: 'main.events', from: day, to: day, by: 'day' }),
+        ),
+      );
+      const { rows } = await warehouse.run('reconcile', { events: 'main.events', by: 'day' });
+      const texts = (all: readonly Readonly<Record<string, unknown>>[]) => all.map((row) => JSON.stringify(row)).sort();
+      assert.deepEqual(texts(days.flatMap((day) => day.rows)), texts(rows));
+    });
+
+    test('other answers match as well', async () => {
+      const { facts } = await warehouse.run('rfm', { orders: 'main.orders', from: '2026-01-02', to: '2026-01-02' });
+      assert.equal(facts['matched paid orders'], '100.0 % (1 of 1)');
+    });
+  });
+
+  test('an order that was never paid is called so, reported or not, and takes no open checkout from another', async (t) => {
+    const warehouse = await openWarehouse();
+    t.after(() => warehouse.close());
+    await warehouse.make(
+      `CREATE TABLE main.events AS SELECT * FROM (VALUES
+        ('page_view', 'm1', TIMESTAMPTZ '2026-01-01 00:00:00Z', NULL, NULL),
+        ('begin_checkout', 'm1', TIMESTAMPTZ '2026-01-02 10:00:00Z', NULL, 10.00),
+        ('purchase', 'm2', TIMESTAMPTZ '2026-01-02 11:00:00Z', 'reported', 10.00)
+      ) AS e(event, user_pseudo_id, time, order_id, value)`,
+      `CREATE TABLE main.orders AS SELECT * FROM (VALUES
+        ('given up', TIMESTAMPTZ '2026-01-02 10:05:00Z', 10.00, 'pending', 'm1'),
+        ('paid', TIMESTAMPTZ '2026-01-02 10:10:00Z', 10.00, 'paid', 'm1'),
+        ('reported', TIMESTAMPTZ '2026-01-02 11:00:00Z', 10.00, 'failed', 'm2'),
+        ('unseen', TIMESTAMPTZ '2026-01-02 12:00:00Z', 10.00, 'pending', 'nobody')
+      ) AS o(order_id, ordered_at, amount, status, customer_id)`,
+    );
+    const { rows } = await warehouse.run('reconcile', { events: 'main.events' });
+    assert.deepEqual(
+      rows.map((row) => [row['outcome'], row['reason'], row['orders'], row['paid_orders']]),
+      [
+        ['only in events', 'never paid', 1, 0],
+        ['only in orders', 'never paid', 2, 0],
+        ['only in orders', 'payment redirect', 1, 1],
+      ],
+    );
+  });
 });

@@ -136,8 +136,8 @@ test('each difference between the orders table and the purchase events has its r
     assert.ok(events.every(({ value, currency }) => Number(order.amount) === value && currency === order.currency));
     assert.equal(new Set(events.map((event) => event['event_id'])).size, events.length);
     if (order.is_test) found.test++;
-    else if (events.length === 0) found.missing++;
     else if (order.status === 'awaiting_payment') found.neverPaid++;
+    else if (events.length === 0) found.missing++;
     if (events.length === 2) found.twice++;
   }
   const { reasons } = shop.truth.reconciliation;

@@ -37,6 +37,8 @@ export interface Events {
   purchase(withLines?: boolean): string;
   /** The same for evidence, over `bare`: without session, day and lines, and so without finding sessions. */
   readonly bought: string;
+  /** `seen_order`, over `bare`: the ids of the orders that were reported, whatever the asked days: one may be reported after its midnight. */
+  readonly seen: string;
   /** The column with the lines of an order as JSON, or null: {item, price, quantity}. */
   readonly lines: { readonly column: string; readonly item: string } | null;
   /** Facts that weaken the answer, as rows of evidence. */
@@ -141,6 +143,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
     purchase: (withLines = false) =>
       purchaseCte(items === null || !withLines ? null : 'items', "event = 'purchase' AND order_id IS NOT NULL"),
     bought: boughtCte('plain', within, "event = 'purchase' AND order_id IS NOT NULL"),
+    seen: seenCte('plain', within, "event = 'purchase' AND order_id IS NOT NULL"),
     lines: items === null ? null : { column: 'items', item: 'item_id' },
     caveats: [...skew(table), ...doubts(table)],
   };
@@ -171,6 +174,7 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
     ofSessions: sessionsAmong,
     purchase: (withLines = false) => purchaseCte(withLines ? 'products' : null, 'order_id IS NOT NULL'),
     bought: boughtCte('event', within, 'order_id IS NOT NULL'),
+    seen: seenCte('event', within, 'order_id IS NOT NULL'),
     lines: { column: 'products', item: 'sku' },
     caveats: skew(table),
   };
@@ -211,6 +215,9 @@ function boughtCte(bare: Events['bare'], within: readonly string[], condition: s
   SELECT order_id, max(coalesce(value, 0)) AS value, min(time) AS time, arg_min("user", time) AS "user" FROM ${bare} WHERE ${counts(within)} AND ${condition} GROUP BY order_id
 )`;
 }
+
+const seenCte = (bare: Events['bare'], within: readonly string[], condition: string): string =>
+  `seen_order AS (${within.length === 0 ? 'SELECT order_id FROM purchase' : `SELECT DISTINCT order_id FROM ${bare} WHERE aside IS NULL AND ${condition}`})`;
 
 function requireInstant(table: Found, column: string): void {
   requireType(table, column, 'the time', /^TIMESTAMP WITH TIME ZONE$/, 'TIMESTAMP WITH TIME ZONE');

@@ -37,7 +37,7 @@ export function eventEvidence(
   const tally = `tally AS MATERIALIZED (
   SELECT aside, (${inDays(answer, given, setting)}) AS asked, count(*) AS events, min(time) AS first, max(time) AS last FROM ${events.bare} GROUP BY ALL
 )`;
-  const needs = [...events.ctes(wanted), tally, events.bought, ...(orders === null ? [] : [orders.cte]), ...ctes];
+  const needs = [...events.ctes(wanted), tally, events.bought, ...(orders === null ? [] : [events.seen, orders.cte]), ...ctes];
   return `WITH ${needs.join(',\n')}
 SELECT fact, value FROM (
   ${parts.join('\n  UNION ALL ')}
@@ -79,7 +79,7 @@ export function orderMatch(answer: string, given: Given, setting: Setting): stri
 function matching(answer: string, given: Given, setting: Setting): { readonly ctes: readonly string[]; readonly fact: string } {
   try {
     const events = eventsOf(answer, { ...given, events: null }, setting);
-    return { ctes: [...events.ctes(), events.bought], fact: matched(answer, given, setting) };
+    return { ctes: [...events.ctes(), events.bought, events.seen], fact: matched(answer, given, setting) };
   } catch (thrown) {
     // The answer stands without events; that they can't be read is part of its evidence.
     if (!(thrown instanceof MillraceError) || !['ANSWER_TABLE', 'ANSWER_COLUMN', 'ANSWER_TYPE'].includes(thrown.body.code)) throw thrown;
@@ -102,10 +102,10 @@ export function spanOf(relation: string, { timeZone }: Setting): string[] {
   ];
 }
 
-/** Of the shop's paid orders in the asked days: how many the events reported. */
+/** Of the shop's paid orders in the asked days: how many the events reported, be it on another day. */
 function matched(answer: string, given: Given, setting: Setting): string {
   return `SELECT 7, 'matched paid orders', CASE WHEN count(*) = 0 THEN 'none to match' ELSE
       format('{:.1f} % ({} of {})', 100 * count(p.order_id) / count(*), count(p.order_id), count(*)) END
-    FROM shop_order AS o LEFT JOIN purchase AS p USING (order_id)
+    FROM shop_order AS o LEFT JOIN seen_order AS p USING (order_id)
     WHERE o.paid AND NOT o.test AND ${inDays(answer, given, setting).replaceAll(/\btime\b/g, 'o.time')}`;
 }

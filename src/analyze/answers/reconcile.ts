@@ -31,7 +31,7 @@ FROM judged GROUP BY ALL ORDER BY ALL`,
   evidence(given, setting) {
     const events = eventsOf('reconcile', given, setting);
     const more = [
-      `SELECT 6, 'orders in the table', CAST(count(*) AS VARCHAR) FROM shop_order`,
+      `SELECT 6, 'orders in the table', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${withinDays('reconcile', given, setting, 'time').join(' AND ') || 'true'}`,
       `SELECT 6, 'orders in the events', CAST(count(*) AS VARCHAR) FROM purchase`,
       `SELECT 8, 'caveat: orders of negative value', CAST(count(*) AS VARCHAR) FROM shop_order WHERE amount < 0 HAVING count(*) > 0`,
       giantOrder('shop_order', 'amount'),
@@ -58,9 +58,10 @@ function ctes(given: Given, setting: Setting): string[] {
   // Within a session the source stands on the first event alone.
   const channelSql =
     channel.length === 1 ? 'any_value(channel)' : channel.length === 2 ? `any_value(source || ' / ' || medium)` : 'NULL::VARCHAR';
-  const within = withinDays('reconcile', given, setting, 'time')
-    .map((condition) => ` AND ${condition}`)
-    .join('');
+  const within = (time: string) =>
+    withinDays('reconcile', given, setting, time)
+      .map((condition) => ` AND ${condition}`)
+      .join('');
   const item = firstColumn(events.table, 'e', ['browser']) === null ? 'NULL::VARCHAR' : 'any_value(browser)';
   return [
     ...events.ctes(wanted),
@@ -69,11 +70,15 @@ function ctes(given: Given, setting: Setting): string[] {
   SELECT event, time, "user", visitor, session, order_id, value, aside${about.map((column) => `, ${column}`).join('')}
   FROM event WHERE event IN ('begin_checkout', 'purchase')
 )`,
-    `reported AS (
+    `told AS (
   -- Test and bot orders too: they are a reason, not nothing.
   SELECT order_id, max(coalesce(value, 0)) AS value, min(time) AS time, arg_min(session, time) AS session, count(*) AS reports, any_value(aside) AS aside,
     ${item} AS browser, ${optional('device') ? 'any_value(device)' : 'NULL::VARCHAR'} AS device, ${optional('payment_type') ? 'any_value(payment_type)' : 'NULL::VARCHAR'} AS payment
-  FROM deal WHERE event = 'purchase' AND order_id IS NOT NULL${within} GROUP BY order_id
+  FROM deal WHERE event = 'purchase' AND order_id IS NOT NULL GROUP BY order_id
+)`,
+    `reported AS (
+  -- An order belongs to the day on which the shop has it, whenever it was reported; one that the shop has not to that of the report.
+  SELECT t.* FROM told AS t LEFT JOIN shop_order AS o USING (order_id) WHERE true${within('coalesce(o.time, t.time)')}
 )`,
     `session AS (SELECT session, ${channelSql} AS channel FROM ${events.ofSessions('reported')} GROUP BY session)`,
     `checkout AS (
@@ -89,19 +94,19 @@ function ctes(given: Given, setting: Setting): string[] {
   SELECT DISTINCT paid - value AS fee FROM checkout WHERE paid IS NOT NULL
 )`,
     `began AS (SELECT min(time) AS first_event, (SELECT max(time) FROM shop_order) AS last_order, (SELECT count(customer) > 0 FROM shop_order) AS has_customers FROM ${events.bare})`,
-    `unreported AS (SELECT o.* FROM shop_order AS o LEFT JOIN reported AS r USING (order_id) WHERE r.order_id IS NULL${within.replaceAll(/\btime\b/g, 'o.time')})`,
+    `unreported AS (SELECT o.* FROM shop_order AS o LEFT JOIN reported AS r USING (order_id) WHERE r.order_id IS NULL${within('o.time')})`,
     `open AS (SELECT *, ${half('time')} AS half FROM checkout WHERE paid IS NULL)`,
     `candidate AS (
   -- A member's checkout is never a guest's. Guests are found by the half hours of the clock: by the instants alone each would be held against each.
-  SELECT o.order_id, o.time AS ordered, o.amount, c.session, c.time, c.value FROM unreported AS o JOIN open AS c ON c."user" = o.customer
+  SELECT o.order_id, o.time AS ordered, o.amount, c.session, c.time, c.value FROM unreported AS o JOIN open AS c ON c."user" = o.customer WHERE o.paid
   UNION ALL
   SELECT o.order_id, o.time, o.amount, c.session, c.time, c.value
-  FROM (SELECT *, unnest([${half('time')}, ${half('time')} - 1]) AS half FROM unreported WHERE customer IS NULL) AS o
+  FROM (SELECT *, unnest([${half('time')}, ${half('time')} - 1]) AS half FROM unreported WHERE paid AND customer IS NULL) AS o
   JOIN open AS c ON c.half = o.half CROSS JOIN began AS b WHERE c."user" = c.visitor OR NOT b.has_customers
 )`,
     `redirected AS (
   -- An open checkout stands for one order, the nearest.
-  SELECT order_id FROM candidate WHERE time BETWEEN ordered - INTERVAL 30 MINUTE AND ordered AND (value IS NULL OR amount - value IN (SELECT fee FROM fee))
+  SELECT order_id FROM candidate WHERE time BETWEEN ordered - INTERVAL 30 MINUTE AND ordered AND (value IS NULL OR amount = value OR amount - value IN (SELECT fee FROM fee))
   QUALIFY row_number() OVER (PARTITION BY session ORDER BY ordered, order_id) = 1
     AND row_number() OVER (PARTITION BY order_id ORDER BY time DESC, session) = 1
 )`,
@@ -129,7 +134,7 @@ function ctes(given: Given, setting: Setting): string[] {
   UNION ALL
   SELECT o.order_id, NULL, o.amount, o.test, o.paid,
     CASE WHEN o.test THEN 'set aside' ELSE 'only in orders' END,
-    CASE WHEN o.test THEN 'test' WHEN o.time < b.first_event THEN 'before tracking' WHEN d.order_id IS NOT NULL THEN 'payment redirect'
+    CASE WHEN o.test THEN 'test' WHEN NOT o.paid THEN 'never paid' WHEN o.time < b.first_event THEN 'before tracking' WHEN d.order_id IS NOT NULL THEN 'payment redirect'
       WHEN p.order_id IS NOT NULL THEN 'unknown' ELSE 'consent' END,
     NULL, NULL, NULL, o.payment, ${dayOf('o.time', setting)}
   FROM unreported AS o CROSS JOIN began AS b LEFT JOIN redirected AS d USING (order_id) LEFT JOIN present AS p USING (order_id)
