@@ -4,6 +4,8 @@ import type { Column } from '#core';
 export interface Data {
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly unknown[])[];
+  /** Whether there were more rows than were asked for. */
+  readonly truncated?: boolean;
 }
 
 /** What a column can be on a picture. `ordinal`: numbers that name steps (an hour, a week, a rank) when nothing else does. */

@@ -32,6 +32,8 @@ import { firstMetricQuestion, firstQuestion, metricSql, type Question, tableSql,
 import { queryPath, SaveQuery, SaveTile } from './save.tsx';
 
 const mostRows = 1_000_000;
+/** A question that is asked anew at each change brings fewer; an answer with more says so. */
+const mostClicked = 10_000;
 /** An answer of up to so many rows stays in sight while the next one is waited for: two large ones would fill the page's memory. */
 const mostKept = 50_000;
 const draft = 'millrace.draft';
@@ -47,12 +49,12 @@ type State =
   | { kind: 'failed'; trouble: Trouble };
 
 /** One statement at a time: asking again ends the one before. */
-function useAsking(): { state: State; run: (sql: string, values: Values) => Promise<void>; asked: readonly Asked[] } {
+function useAsking(): { state: State; run: (sql: string, values: Values, rows?: number) => Promise<void>; asked: readonly Asked[] } {
   const [state, setState] = useState<State>({ kind: 'nothing' });
   const [asked, setAsked] = useState(readHistory);
   const running = useRef<AbortController | null>(null);
   useEffect(() => () => running.current?.abort(), []);
-  const run = useCallback(async (sql: string, values: Values) => {
+  const run = useCallback(async (sql: string, values: Values, rows = mostRows) => {
     if (sql.trim() === '') return;
     running.current?.abort();
     const stop = new AbortController();
@@ -62,7 +64,7 @@ function useAsking(): { state: State; run: (sql: string, values: Values) => Prom
     try {
       const { sql: statement, params } = statementOf(sql, values);
       const sent = Object.keys(params).length > 0 ? { params } : {};
-      const answer = await ask({ sql: statement, ...sent, job, limits: { rows: mostRows } }, stop.signal);
+      const answer = await ask({ sql: statement, ...sent, job, limits: { rows } }, stop.signal);
       if (running.current !== stop) return;
       setState({ kind: 'answered', answer, sql, statement, params });
       setAsked(remember({ sql, at: Date.now(), rows: answer.row_count }));
@@ -294,7 +296,7 @@ function Clicking({
   onTile,
 }: {
   state: State;
-  run: (sql: string, values: Values) => Promise<void>;
+  run: (sql: string, values: Values, rows: number) => Promise<void>;
   onSql: (sql: string, values: Readonly<Record<string, string>>) => void;
   onTile: ((tile: Tile) => void) | null;
 }) {
@@ -324,7 +326,7 @@ function Clicking({
   useEffect(() => {
     if (asking === null) return;
     // Not for each letter that is typed into a value.
-    const timer = setTimeout(() => run(...(JSON.parse(asking) as [string, Values])), 250);
+    const timer = setTimeout(() => run(...(JSON.parse(asking) as [string, Values]), mostClicked), 250);
     return () => clearTimeout(timer);
   }, [asking, run]);
   const metric = subject?.kind === 'metric' ? subject.metric : null;

@@ -101,7 +101,6 @@ export function tableSql(
     ...(where.length > 0 ? [`WHERE ${where.join('\n  AND ')}`] : []),
     ...(grouped.length > 0 ? ['GROUP BY ALL'] : []),
     ...(order === null ? [] : [`ORDER BY ${order}`]),
-    'LIMIT 10000',
   ].join('\n');
 }
 

@@ -54,7 +54,7 @@ export function Chart({
   onCell?: ((wondered: Wondered) => void) | undefined;
   onPick?: ((picked: Picked) => void) | undefined;
 }) {
-  const { language, t } = useWords();
+  const { language, t, number } = useWords();
   const dark = useComputedColorScheme('light') === 'dark';
   const [size, setSize] = useState<{ width: number; height: number } | null>(null);
   const observer = useRef<ResizeObserver | null>(null);
@@ -99,6 +99,9 @@ export function Chart({
         )}
         {drawn instanceof Trouble && <Problem trouble={drawn} compact />}
       </div>
+      {(data.truncated || previous?.data.truncated) && (
+        <p className="warn small chart-note">{t('note_cut', { n: number((data.truncated ? data : previous!.data).rows.length) })}</p>
+      )}
       {notes.length > 0 && (
         <p className="faint small chart-note">{notes.map(({ kind, count }) => t(`note_${kind}`, { n: count })).join(' ')}</p>
       )}

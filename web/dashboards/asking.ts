@@ -5,7 +5,7 @@ import { askAhead } from '../api.ts';
 import { today } from '../zone.ts';
 import type { Seen } from './parameters.ts';
 
-/** More rows than this say nothing on a tile; Ask shows all. */
+/** More rows than this say nothing on a tile, which tells that there were more; Ask shows all. */
 const mostRows = 50_000;
 
 export const requestOf = (sql: string, values: Values): QueryRequest => ({ ...statementOf(sql, values), limits: { rows: mostRows } });

@@ -179,6 +179,7 @@ export const ko: Words = {
   before: '이전: {value}',
   note_series_left_out: '작은 계열 {n}개는 보이지 않습니다.',
   note_values_left_out: '값 {n}개는 보이지 않습니다.',
+  note_cut: '행이 {n}개보다 많습니다. 그 뒤의 행은 보이지 않고 합계에도 들어 있지 않습니다.',
   note_rows_left_out: '행 {n}개는 그리지 않았습니다.',
   chart_line: '선',
   chart_bar: '막대',
