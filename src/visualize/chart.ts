@@ -1,12 +1,19 @@
 import type { EChartsOption } from 'echarts';
 import type { Entry } from '#core';
 import type { Data } from './data.ts';
+import type { Hit, Meaning } from './meaning.ts';
 import type { ChartSpec, Encoding } from './spec.ts';
 import type { Look } from './theme.ts';
 
 /** What a chart gives: an ECharts option, or what is better drawn as text (one big number, a table). */
 export type Picture =
-  | { readonly kind: 'option'; readonly option: EChartsOption; readonly notes: readonly Note[] }
+  | {
+      readonly kind: 'option';
+      readonly option: EChartsOption;
+      readonly notes: readonly Note[];
+      /** null for a mark that is no part of the result: what is the rest, or was before. */
+      readonly means: (hit: Hit) => Meaning | null;
+    }
   | {
       readonly kind: 'number';
       readonly value: number | null;
@@ -18,6 +25,8 @@ export type Picture =
       readonly kind: 'table';
       /** What is shown instead of the rows as they are. */
       readonly data?: Data;
+      /** What a cell of that data stands for. */
+      readonly means?: (row: readonly unknown[], column: string) => Meaning | null;
       /** Places of the columns whose cells are shaded by their values. */
       readonly shaded: readonly number[];
     };

@@ -44,7 +44,7 @@ export interface Tile {
   readonly text: string | null;
   /** The tab on which it stands; null for the first one, or where there are none. */
   readonly tab: string | null;
-  /** The filter that a click on a mark sets: to the mark's step, or to its series where the steps are times. */
+  /** The filter that a click on a mark sets (`valueFor`). */
   readonly filter: string | null;
   /** The dashboard that such a click opens instead, with that filter set there. */
   readonly drill: string | null;

@@ -4,6 +4,7 @@ import { fail } from '#core';
 import type { Drawing, Note, Picture } from './chart.ts';
 import { instant, label, number, rolesOf, wallClock } from './data.ts';
 import { dates, dayFormatter, formatter } from './format.ts';
+import { keep, type Meaning, meaningOf } from './meaning.ts';
 import { hue, ink, type Look, mostSeries } from './theme.ts';
 
 export interface Series {
@@ -19,6 +20,8 @@ export interface Steps {
   readonly series: readonly Series[];
   readonly notes: readonly Note[];
   readonly withTime: boolean;
+  /** What the value of a series at a step stands for, by their places. */
+  readonly means: (series: number, step: number) => Meaning | null;
 }
 
 const mostLabels = 200;
@@ -40,9 +43,13 @@ export function stepsOf(drawing: Drawing): Steps {
     return moment === null ? null : wallClock(moment, zone);
   };
   const at = new Map<number | string, number>();
+  const [cells, splits] = [new Map<number | string, unknown>(), new Map<string, unknown>()];
   for (const row of data.rows) {
     const step = key(row);
-    if (step !== null && !at.has(step)) at.set(step, at.size);
+    if (step === null) continue;
+    if (!at.has(step)) at.set(step, at.size);
+    keep(cells, step, row[x]);
+    if (series !== null) keep(splits, label(row[series]), row[series]);
   }
   const order = isTime ? [...at.keys()].sort((a, b) => Number(a) - Number(b)) : [...at.keys()].slice(0, mostLabels);
   const place = new Map(order.map((step, k) => [step, k]));
@@ -64,13 +71,19 @@ export function stepsOf(drawing: Drawing): Steps {
   const notes: Note[] = [];
   if (kept.length < all.length) notes.push({ kind: 'series_left_out', count: all.length - kept.length });
   if (order.length < at.size) notes.push({ kind: 'values_left_out', count: at.size - order.length });
+  const means = (its: number, step: number): Meaning | null => {
+    const [name, moment] = [kept[its]?.name, order[step]];
+    if (name === undefined || moment === undefined) return null;
+    const own = [x, cells.get(moment)] as const;
+    return meaningOf(data, series === null ? [own] : [own, [series, splits.get(name)]]);
+  };
   const withTime = isTime && order.some((step) => Number(step) % dayMs !== 0);
   if (isTime && order.length === 1) {
     // One instant spans no axis: it is named.
     const name = dayFormatter(drawing.look, withTime)(Number(order[0]));
-    return { kind: 'category', steps: [name], series: kept, notes, withTime };
+    return { kind: 'category', steps: [name], series: kept, notes, withTime, means };
   }
-  return { kind: isTime ? 'time' : 'category', steps: order, series: kept, notes, withTime };
+  return { kind: isTime ? 'time' : 'category', steps: order, series: kept, notes, withTime, means };
 }
 
 /** The steps' names: days and moments as the reader writes them. */
@@ -141,7 +154,9 @@ export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { z
     yAxis: (sideways ? step : value) as never,
     series,
   };
-  return { kind: 'option', option, notes: steps.notes };
+  const place = (its: number, at: number) =>
+    steps.kind === 'time' ? steps.steps.indexOf((series[its]?.data as [number, number | null][] | undefined)?.[at]?.[0] ?? -1) : at;
+  return { kind: 'option', option, notes: steps.notes, means: (hit) => steps.means(hit.series, place(hit.series, hit.at)) };
 }
 
 function labelWidth(look: Look, steps: Steps): number {

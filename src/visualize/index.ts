@@ -6,12 +6,13 @@ export { type Mark, marksOf, type Previous, withMarks, withPrevious } from './co
 export type { Dashboard, Filter, Tile, TimeRange } from './dashboard.ts';
 export { ownParameters, parametersOf, parseDashboard, timeRanges, usualSize } from './dashboard.ts';
 export type { Data, Role as ColumnRole } from './data.ts';
-export { instant, label, rolesOf, wallClock } from './data.ts';
+export { instant, rolesOf } from './data.ts';
 export { chartOf, draw, fitting, pick } from './draw.ts';
 export { definitionOf, type Merged, mergeDashboards, same, writeDashboard } from './edit.ts';
 export { dayFormatter, formatter } from './format.ts';
+export { type Hit, type Meaning, valueFor } from './meaning.ts';
 export { type Grain, grains, type ModelView, modelViews, sqlOf, type TileSource } from './source.ts';
-export { type ChartSpec, encode } from './spec.ts';
+export type { ChartSpec } from './spec.ts';
 export { defaultLook, type Look } from './theme.ts';
 
 /** The engine that draws options, loaded when the first picture is drawn. */

@@ -202,6 +202,16 @@ describe('why a number is what it is', () => {
       send(address, 'POST', '/v1/why', admin, { sql, row });
     for (const shop of ["' OR 1 = 1 --", "a') UNION SELECT 1 --", null])
       assert.equal((await ask({ shop, n: 1 })).json<WhyAnswer>().behind!.rows, 0, String(shop));
+    // A mark of a chart may stand for fewer columns than the result has.
+    const both = 'SELECT shop, amount > 1 AS more, count(*) AS n FROM main.sales GROUP BY ALL';
+    assert.deepEqual(
+      await Promise.all(
+        [{ shop: 'a' }, { more: true }, { shop: 'a', more: true }, {}].map(
+          async (row) => (await ask(row, both)).json<WhyAnswer>().behind!.rows,
+        ),
+      ),
+      [2, 2, 1, 3],
+    );
     assert.equal(codeOf(await ask([1])), 'QUERY_BODY');
     assert.equal(codeOf(await ask({ shop: { a: 1 } })), 'QUERY_BODY');
     // What has no rows of its own to show says so.

@@ -5,17 +5,15 @@ import {
   type ChartSpec,
   type Data,
   draw,
-  encode,
   formatter,
-  instant,
+  type Hit,
   type Look,
-  label as labelOf,
   loadEngine,
   type Mark,
+  type Meaning,
   type Picture,
   type Previous,
   rolesOf,
-  wallClock,
   withMarks,
   withPrevious,
 } from '#visualize';
@@ -26,14 +24,6 @@ import { Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
 import { workspaceZone } from '../zone.ts';
-
-/** What a click met: the mark's step (null where the steps are times) and its series. */
-export interface Picked {
-  readonly step: string | null;
-  readonly series: string | null;
-  /** The step in ms where the steps are times. */
-  readonly time: number | null;
-}
 
 /** A result as the spec says; fills its parent, which has a height. `onPick` hears of clicks on marks. */
 export function Chart({
@@ -50,9 +40,9 @@ export function Chart({
   label: string;
   previous?: Previous | null;
   marks?: readonly Mark[] | undefined;
-  /** Hears of a cell of a table, and of a mark where `onPick` does not: the row that it stands on. */
+  /** Hears of a cell of a table, and of a mark where `onPick` does not: what it stands for. */
   onCell?: ((wondered: Wondered) => void) | undefined;
-  onPick?: ((picked: Picked) => void) | undefined;
+  onPick?: ((meaning: Meaning) => void) | undefined;
 }) {
   const { language, t, number } = useWords();
   const dark = useComputedColorScheme('light') === 'dark';
@@ -85,7 +75,14 @@ export function Chart({
             picture={picture}
             label={label}
             size={size!}
-            onPick={onPick ?? (onCell && ((picked) => onCell(wonderedOf(picked, spec, data))))}
+            onHit={
+              (onPick ?? onCell) &&
+              ((hit) => {
+                const meaning = picture.means(hit);
+                if (onPick === undefined) onCell?.({ row: meaning?.row ?? null, column: null });
+                else if (meaning !== null) onPick(meaning);
+              })
+            }
           />
         )}
         {picture?.kind === 'number' && <BigNumber picture={picture} spec={spec} look={look!} />}
@@ -94,7 +91,15 @@ export function Chart({
             {...(picture.data ?? data)}
             label={label}
             shaded={picture.shaded}
-            onCell={picture.data === undefined ? onCell && ((row, column) => onCell(wonderedAt(row, column, data))) : undefined}
+            onCell={
+              onCell &&
+              ((row, column) =>
+                onCell(
+                  picture.means === undefined
+                    ? wonderedAt(row, column, data)
+                    : { row: picture.means(row, column)?.row ?? null, column: null },
+                ))
+            }
           />
         )}
         {drawn instanceof Trouble && <Problem trouble={drawn} compact />}
@@ -133,37 +138,21 @@ const wonderedAt = (row: readonly unknown[], column: string | null, { columns }:
   column,
 });
 
-/** The first row that has the mark's step and series; all rows where none has. */
-function wonderedOf({ step, series, time }: Picked, spec: ChartSpec, data: Data): Wondered {
-  const { x, series: split } = encode(spec, data);
-  const row = data.rows.find(
-    (cells) =>
-      (x === null || (time === null ? step === null || labelOf(cells[x]) === step : wallTime(cells[x], data.columns[x]!.type) === time)) &&
-      (split === null || labelOf(cells[split]) === series),
-  );
-  return row === undefined ? { row: null, column: null } : wonderedAt(row, null, data);
-}
-
-const wallTime = (cell: unknown, type: string) => {
-  const at = instant(cell);
-  return at === null ? null : wallClock(at, /TIME ZONE|TIMESTAMPTZ/.test(type) ? workspaceZone() : undefined);
-};
-
 type Engine = Awaited<ReturnType<typeof loadEngine>>;
 
 function Canvas({
   picture,
   label,
   size,
-  onPick,
+  onHit,
 }: {
   picture: Extract<Picture, { kind: 'option' }>;
   label: string;
   size: { width: number; height: number };
-  onPick: ((picked: Picked) => void) | undefined;
+  onHit: ((hit: Hit) => void) | undefined;
 }) {
-  const heard = useRef(onPick);
-  heard.current = onPick;
+  const heard = useRef(onHit);
+  heard.current = onHit;
   const element = useRef<HTMLDivElement | null>(null);
   const chart = useRef<ReturnType<Engine['mount']> | null>(null);
   const sized = useRef<typeof size | null>(null);
@@ -179,15 +168,9 @@ function Canvas({
     if (engine === null || element.current === null || size.width === 0) return;
     if (chart.current === null) {
       chart.current = engine.mount(element.current);
-      chart.current.on('click', ({ componentType, name, seriesName, value, data: mark }) => {
-        if (componentType !== 'series') return;
-        const step = (mark as { step?: string } | null)?.step ?? name;
-        const isTime = Array.isArray(value) && typeof value[0] === 'number';
-        heard.current?.({
-          step: isTime || step === '' ? null : step,
-          series: seriesName ?? null,
-          time: isTime ? (value[0] as number) : null,
-        });
+      chart.current.on('click', ({ componentType, seriesIndex, dataIndex, dataType }) => {
+        if (componentType !== 'series' || dataIndex === undefined) return;
+        heard.current?.({ series: seriesIndex ?? 0, at: dataIndex, kind: dataType as Hit['kind'] });
       });
     }
     // A chart that was just made has its element's size, and resizing draws everything.
@@ -198,7 +181,7 @@ function Canvas({
   return (
     <div
       ref={element}
-      className={onPick === undefined ? 'canvas' : 'canvas picks'}
+      className={onHit === undefined ? 'canvas' : 'canvas picks'}
       role="img"
       aria-label={label}
       data-drawn={engine === null ? undefined : ''}

@@ -4,17 +4,18 @@ import {
   type Dashboard,
   type Filter,
   loadEngine,
+  type Meaning,
   marksOf,
   parametersOf,
   asked as statementOf,
   type Tile,
   type TimeRange,
   timeRanges,
+  valueFor,
   valuesOf,
 } from '#visualize';
 import type { QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
 import { ask, askTogether, Trouble } from '../api.ts';
-import type { Picked } from '../chart/chart.tsx';
 import { later } from '../later.ts';
 import { type Live, useLive } from '../live.ts';
 import { go } from '../route.ts';
@@ -105,14 +106,14 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
   const tabs = tabsOf(dashboard);
   const marks = useMarks(dashboard, choice);
   const annotated = useMemo(() => (marks.data === null ? undefined : marksOf(marks.data)), [marks.data]);
-  const pick = (tile: Tile, picked: Picked) => {
-    const next = picking(choice, tile, picked);
+  /** A click on a mark sets the tile's filter; a click on the same again takes it back. */
+  const pick = ({ filter, drill }: Tile, meaning: Meaning) => {
+    const value = filter === null ? null : valueFor(filter, meaning);
+    if (filter === null || value === null) return;
+    const set = (to: string | null) => ({ ...choice, filters: withValue(choice.filters, filter, to) });
     // On the other dashboard the filter is always set: there it was not chosen before.
-    if (tile.drill !== null && next !== choice)
-      go(
-        `/dashboards/${tile.drill}${writeChoice({ ...choice, tab: null, filters: { ...choice.filters, [tile.filter!]: (picked.step ?? picked.series)! } })}`,
-      );
-    else setChoice(next);
+    if (drill !== null) go(`/dashboards/${drill}${writeChoice({ ...set(value), tab: null })}`);
+    else setChoice(set(choice.filters[filter] === value ? null : value));
   };
   return (
     <Page
@@ -174,7 +175,7 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
                 round={round + (live.rounds.get(at) ?? 0)}
                 every={typeof refresh === 'number' ? refresh * 1000 : null}
                 marks={annotated}
-                onPick={(picked) => pick(tile, picked)}
+                onPick={(meaning) => pick(tile, meaning)}
               />
             ),
         )}
@@ -191,13 +192,6 @@ function useMarks({ annotations }: Dashboard, choice: Seen): Live<QueryAnswer> {
   return useLive(annotations === null ? null : JSON.stringify([sql, values]), (signal) =>
     askTogether({ ...statementOf(sql, values), limits: { rows: 1000 } }, signal),
   );
-}
-
-/** A click on a mark sets the tile's filter; a click on the same again takes it back. */
-function picking(now: Seen, { filter }: Tile, { step, series }: Picked): Seen {
-  const value = step ?? series;
-  if (filter === null || value === null) return now;
-  return { ...now, filters: withValue(now.filters, filter, now.filters[filter] === value ? null : value) };
 }
 
 export function TabBar({ tabs, tab, onTab }: { tabs: readonly string[]; tab: string | null; onTab: (tab: string) => void }) {

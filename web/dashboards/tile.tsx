@@ -1,9 +1,9 @@
 import { Menu, Skeleton, UnstyledButton, useComputedColorScheme } from '@mantine/core';
 import { type CSSProperties, type ReactNode, useEffect, useMemo, useState } from 'react';
-import { type ChartSpec, type Mark, type Previous, pick, asked as statementOf, type Tile } from '#visualize';
+import { type ChartSpec, type Mark, type Meaning, type Previous, pick, asked as statementOf, type Tile } from '#visualize';
 import type { QueryAnswer } from '../../src/server/api.ts';
 import { askTogether } from '../api.ts';
-import { Chart, isBlank, type Picked } from '../chart/chart.tsx';
+import { Chart, isBlank } from '../chart/chart.tsx';
 import { canExport, exportKinds, exportTile } from '../chart/export.ts';
 import { type Live, useLive } from '../live.ts';
 import { go } from '../route.ts';
@@ -23,7 +23,7 @@ export interface TileProps {
   readonly round: number;
   readonly every: number | null;
   readonly marks?: readonly Mark[];
-  onPick?(picked: Picked): void;
+  onPick?(meaning: Meaning): void;
   /** What stands on the tile while the dashboard is edited. */
   readonly tools?: ReactNode;
   readonly items?: ReactNode;
@@ -89,7 +89,7 @@ export function TileFrame({
   previous?: Previous | null;
   marks?: readonly Mark[] | undefined;
   onCell?: ((wondered: Wondered) => void) | undefined;
-  onPick?: ((picked: Picked) => void) | undefined;
+  onPick?: ((meaning: Meaning) => void) | undefined;
   tools?: ReactNode;
   items?: ReactNode;
   children?: ReactNode;

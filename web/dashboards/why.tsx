@@ -8,7 +8,7 @@ import { Placeholder, Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
 
-/** What is asked about: one row of a result, and of it one column; null for all of it. */
+/** What is asked about: the values of one row or mark of a result, and of it one column; null for all of it. */
 export interface Wondered {
   readonly row: Readonly<Record<string, string | number | boolean | null>> | null;
   readonly column: string | null;
@@ -37,14 +37,19 @@ export function Why({
   );
   const made = (why.data?.made ?? []).filter(({ name }) => column === null || name === column);
   const behind = why.data?.behind ?? null;
-  const steps = row === null ? [] : Object.entries(row).filter(([name, value]) => name !== column && typeof value !== 'number');
+  const steps =
+    row === null ? [] : Object.entries(row).filter(([name, value]) => name !== column && (column === null || typeof value !== 'number'));
   return (
     <Modal opened onClose={onClose} title={`${t('why')} ${title}`} size={860} closeButtonProps={{ 'aria-label': t('close') }}>
       <div className="stack why">
-        {column !== null && row !== null && (
+        {row !== null && (
           <p className="why-figure">
-            <span className="faint">{column}</span>{' '}
-            <strong className="tabular">{row[column] === null ? 'NULL' : String(row[column])}</strong>{' '}
+            {column !== null && (
+              <>
+                <span className="faint">{column}</span>{' '}
+                <strong className="tabular">{row[column] === null ? 'NULL' : String(row[column])}</strong>{' '}
+              </>
+            )}
             <span className="faint small">{steps.map(([name, value]) => `${name}: ${value === null ? 'NULL' : value}`).join(' · ')}</span>
           </p>
         )}

@@ -59,16 +59,17 @@ async function traced(front: Front, who: Principal, sql: string): Promise<Trace>
   return said;
 }
 
-/** A column's value is compared as its own type; NULL is the same as NULL. */
+/** A column's value is compared as its own type; NULL is the same as NULL. A column that the row leaves out may have any value. */
 async function rowsBehind(
   { behind, beside }: Trace,
   row: NonNullable<WhyRequest['row']>,
   { columns, params, ask }: { columns: readonly QueryAnswer['columns'][number][]; params: WhyRequest['params']; ask: Ask },
 ): Promise<WhyAnswer['behind']> {
-  const conditions = beside.map((at) => {
+  const conditions = beside.flatMap((at) => {
     const { name, type } = columns[at]!;
+    if (!Object.hasOwn(row, name)) return [];
     const value = row[name] ?? null;
-    return `"behind ${at}" IS NOT DISTINCT FROM ${value === null ? 'NULL' : `CAST('${String(value).replaceAll("'", "''")}' AS ${type})`}`;
+    return [`"behind ${at}" IS NOT DISTINCT FROM ${value === null ? 'NULL' : `CAST('${String(value).replaceAll("'", "''")}' AS ${type})`}`];
   });
   const names = beside.map((at) => `"behind ${at}"`).join(', ');
   const from = `(\n${behind}\n)${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''}`;

@@ -48,6 +48,7 @@ function readable(steps: Steps, fit: number): Steps {
     steps: kept.map((at) => steps.steps[at]!),
     series: steps.series.map(({ name, values }) => ({ name, values: kept.map((at) => values[at]!) })),
     notes: [...others, { kind: 'values_left_out', count: before + left }],
+    means: (series, step) => steps.means(series, kept[step] ?? -1),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Chart } from '../chart.ts';
 import { label, number } from '../data.ts';
 import { formatter } from '../format.ts';
 import { axes, plain } from '../frame.ts';
+import { keep, meaningOf } from '../meaning.ts';
 import { hue } from '../theme.ts';
 
 const mostBoxes = 30;
@@ -18,16 +19,20 @@ export const box: Chart = {
     const column = encoding.y[0];
     if (column === undefined) return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a column with numbers' });
     const groups = new Map<string, number[]>();
+    const cells = new Map<string, unknown>();
     for (const row of data.rows) {
       const value = number(row[column]);
       if (value === null) continue;
       const name = encoding.x === null ? data.columns[column]!.name : label(row[encoding.x]);
+      if (encoding.x !== null) keep(cells, name, row[encoding.x]);
       const list = groups.get(name);
       if (list === undefined) groups.set(name, [value]);
       else list.push(value);
     }
     const shown = [...groups].slice(0, mostBoxes).map(([name, values]) => ({ name, summary: summary(values) }));
-    const steps = { kind: 'category' as const, steps: shown.map(({ name }) => name), series: [], notes: [], withTime: false };
+    const means = (_: number, step: number) =>
+      encoding.x === null || shown[step] === undefined ? null : meaningOf(data, [[encoding.x, cells.get(shown[step].name)]]);
+    const steps = { kind: 'category' as const, steps: shown.map(({ name }) => name), series: [], notes: [], withTime: false, means };
     const series = [
       {
         type: 'boxplot' as const,

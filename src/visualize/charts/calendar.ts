@@ -21,10 +21,13 @@ export const calendar: Chart = {
     const steps = stepsOf(drawing);
     if (steps.kind !== 'time') return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a column with days' });
     const byDay = new Map<number, number>();
+    const places = new Map<number, number[]>();
     for (const [at, step] of steps.steps.entries()) {
       const value = steps.series[0]?.values[at] ?? null;
       const key = Math.floor(Number(step) / day) * day;
-      if (value !== null) byDay.set(key, (byDay.get(key) ?? 0) + value);
+      if (value === null) continue;
+      byDay.set(key, (byDay.get(key) ?? 0) + value);
+      places.set(key, [...(places.get(key) ?? []), at]);
     }
     if (byDay.size === 0) fail('CHART_SHAPE', { chart: spec.kind, needs: 'days with numbers' });
     const last = Math.max(...byDay.keys());
@@ -39,6 +42,11 @@ export const calendar: Chart = {
     const down = Math.max(8, Math.min(26, Math.floor((look.height - 40) / 7)));
     return {
       kind: 'option',
+      // A day that was added up from several moments is none of them.
+      means: ({ at }) => {
+        const [place, another] = places.get(shown[at]?.[0] ?? -1) ?? [];
+        return place === undefined || another !== undefined ? null : steps.means(0, place);
+      },
       notes: byDay.size > shown.length ? [{ kind: 'values_left_out', count: byDay.size - shown.length }] : [],
       option: {
         ...base(look),

@@ -27,6 +27,7 @@ export const funnel: Chart = {
     const said = (at: number) => `${whole(values[at]!)}  ${share(first === 0 ? null : values[at]! / first)}`;
     return {
       kind: 'option',
+      means: ({ at }) => (at < names.length ? steps.means(0, at) : null),
       notes: left > 0 ? [...steps.notes, { kind: 'values_left_out', count: left }] : steps.notes,
       option: {
         ...base(look),

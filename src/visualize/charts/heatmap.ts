@@ -3,6 +3,7 @@ import type { Chart } from '../chart.ts';
 import { label, number } from '../data.ts';
 import { formatter } from '../format.ts';
 import { base, inside, plain, tooltip } from '../frame.ts';
+import { meaningOf } from '../meaning.ts';
 import { ink, type Look } from '../theme.ts';
 
 const most = 60;
@@ -25,14 +26,25 @@ export const heatmap: Chart = {
     if (down.every((name) => name === '∅' || Number.isFinite(Number(name)))) down.sort((a, b) => Number(a) - Number(b));
     const at = (list: readonly string[]) => new Map(list.slice(0, most).map((name, k) => [name, k]));
     const [xs, ys] = [at(across), at(down)];
-    const cells = data.rows.flatMap((row) => {
-      const [a, b] = [xs.get(label(row[x])), ys.get(label(row[series]))];
-      return a === undefined || b === undefined ? [] : [[a, b, number(row[y[0]!])] as [number, number, number | null]];
-    });
+    const drawn = data.rows.filter((row) => xs.has(label(row[x])) && ys.has(label(row[series])));
+    const cells = drawn.map((row): [number, number, number | null] => [
+      xs.get(label(row[x]))!,
+      ys.get(label(row[series]))!,
+      number(row[y[0]!]),
+    ]);
     const left = Math.max(0, across.length - most) + Math.max(0, down.length - most);
     const whole = formatter(look, spec.unit);
     return {
       kind: 'option',
+      means: ({ at }) => {
+        const row = drawn[at];
+        return row === undefined
+          ? null
+          : meaningOf(data, [
+              [x, row[x]],
+              [series, row[series]],
+            ]);
+      },
       notes: left > 0 ? [{ kind: 'values_left_out', count: left }] : [],
       option: {
         ...base(look),

@@ -23,6 +23,8 @@ export const histogram: Chart = {
       series: [{ name: data.columns[column]!.name, values: bins.map(({ count }) => count) }],
       notes: [],
       withTime: false,
+      // A range of values is none that a column has.
+      means: () => null,
     };
     const series = steps.series.map(({ name, values: counts }) => ({
       type: 'bar' as const,

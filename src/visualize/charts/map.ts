@@ -3,6 +3,7 @@ import type { Chart } from '../chart.ts';
 import { label, number } from '../data.ts';
 import { formatter } from '../format.ts';
 import { base, plain, tooltip } from '../frame.ts';
+import { keep, meaningOf } from '../meaning.ts';
 import { countryName, countryOf } from '../places.ts';
 import { ink } from '../theme.ts';
 import { shades } from './heatmap.ts';
@@ -17,19 +18,26 @@ export const map: Chart = {
   draw({ data, spec, encoding, look }) {
     const { x, y } = encoding;
     if (x === null || y[0] === undefined) return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a country and a column with numbers' });
-    const sums = new Map<string, { value: number; step: string }>();
+    const sums = new Map<string, number>();
+    const cells = new Map<string, unknown>();
     const unknown = new Set<string>();
     for (const row of data.rows) {
       const code = countryOf(label(row[x]));
       const value = number(row[y[0]]);
       if (code === null) unknown.add(label(row[x]));
-      else if (value !== null) sums.set(code, { value: (sums.get(code)?.value ?? 0) + value, step: label(row[x]) });
+      else if (value !== null) {
+        sums.set(code, (sums.get(code) ?? 0) + value);
+        keep(cells, code, row[x]);
+      }
     }
     if (sums.size === 0) fail('CHART_SHAPE', { chart: spec.kind, needs: 'countries with numbers, by name or ISO code' });
     const whole = formatter(look, spec.unit);
-    const values = [...sums.values()].map(({ value }) => value).sort((a, b) => a - b);
+    const values = [...sums.values()].sort((a, b) => a - b);
+    const codes = [...sums.keys()];
     return {
       kind: 'option',
+      // The country as the rows call it; what they call by several names is none of them.
+      means: ({ at }) => (codes[at] === undefined ? null : meaningOf(data, [[x, cells.get(codes[at])]])),
       notes: unknown.size > 0 ? [{ kind: 'values_left_out', count: unknown.size }] : [],
       option: {
         ...base(look),
@@ -53,8 +61,7 @@ export const map: Chart = {
             right: 0,
             top: 4,
             bottom: 4,
-            // A click means the country as the rows call it.
-            data: [...sums].map(([name, { value, step }]) => ({ name, value, step })),
+            data: [...sums].map(([name, value]) => ({ name, value })),
             label: { show: false },
             itemStyle: { areaColor: look.dark ? '#222831' : '#eef0f3', borderColor: ink(look).ground, borderWidth: 0.5 },
             emphasis: { label: { show: false }, itemStyle: { areaColor: look.dark ? '#eda63c' : '#c77700' } },

@@ -16,7 +16,7 @@ export const pie: Chart = {
   draw(drawing) {
     const { look, spec } = drawing;
     const steps = stepsOf(drawing);
-    const all = stepNames(steps, look).map((name, at) => ({ name, value: steps.series[0]?.values[at] ?? 0 }));
+    const all = stepNames(steps, look).map((name, at) => ({ name, value: steps.series[0]?.values[at] ?? 0, at }));
     if (all.some(({ value }) => value < 0)) fail('CHART_SHAPE', { chart: 'pie', needs: 'numbers that are not negative' });
     const sorted = all.sort((a, b) => b.value - a.value);
     const rest = sorted.slice(mostSlices);
@@ -25,13 +25,19 @@ export const pie: Chart = {
         ? sorted
         : [
             ...sorted.slice(0, mostSlices),
-            { name: `+${rest.length}`, value: rest.reduce((sum, { value }) => sum + value, 0), itemStyle: { color: ink(look).grey } },
+            {
+              name: `+${rest.length}`,
+              value: rest.reduce((sum, { value }) => sum + value, 0),
+              at: -1,
+              itemStyle: { color: ink(look).grey },
+            },
           ];
     const whole = formatter(look, spec.unit);
     const share = formatter(look, '%');
     const total = slices.reduce((sum, { value }) => sum + value, 0);
     return {
       kind: 'option',
+      means: ({ at }) => steps.means(0, slices[at]?.at ?? -1),
       notes: steps.notes,
       option: {
         ...base(look),

@@ -3,6 +3,7 @@ import type { Chart } from '../chart.ts';
 import { label, number } from '../data.ts';
 import { formatter } from '../format.ts';
 import { base, plain, tooltip } from '../frame.ts';
+import { keep, meaningOf } from '../meaning.ts';
 import { ink } from '../theme.ts';
 
 const mostLinks = 60;
@@ -22,15 +23,31 @@ export const sankey: Chart = {
     if (x === null || series === null || y[0] === undefined)
       return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a column for where from, one for where to, and one with numbers' });
     const column = y[0];
+    const [from, to] = [new Map<string, unknown>(), new Map<string, unknown>()];
+    for (const row of data.rows) {
+      keep(from, `${label(row[x])} `, row[x]);
+      keep(to, ` ${label(row[series])}`, row[series]);
+    }
     const all = data.rows
       // Names may stand on both sides ("/" to "/"): a flow has no circles, so each side has nodes of its own.
       .map((row) => ({ source: `${label(row[x])} `, target: ` ${label(row[series])}`, value: number(row[column]) ?? 0 }))
       .filter(({ value }) => value > 0)
       .sort((a, b) => b.value - a.value);
     const links = inSight(all, Math.max(4, Math.floor(look.height / nodeRoom)));
+    const names = [...new Set(links.flatMap(({ source, target }) => [source, target]))];
+    const sources = new Set(links.map(({ source }) => source));
+    const sideOf = (name: string | undefined): Partial<Flow> =>
+      name !== undefined && sources.has(name) ? { source: name } : { target: name };
     const whole = formatter(look, spec.unit);
     return {
       kind: 'option',
+      means: ({ at, kind }) => {
+        const { source, target } = kind === 'edge' ? (links[at] ?? {}) : sideOf(names[at]);
+        return meaningOf(data, [
+          ...(source === undefined ? [] : [[x, from.get(source)] as const]),
+          ...(target === undefined ? [] : [[series, to.get(target)] as const]),
+        ]);
+      },
       notes: all.length > links.length ? [{ kind: 'values_left_out', count: all.length - links.length }] : [],
       option: {
         ...base(look),
@@ -51,7 +68,7 @@ export const sankey: Chart = {
         series: [
           {
             type: 'sankey',
-            data: [...new Set(links.flatMap(({ source, target }) => [source, target]))].map((name) => ({ name })),
+            data: names.map((name) => ({ name })),
             links,
             left: 0,
             right: Math.min(150, look.width * 0.25),

@@ -3,6 +3,7 @@ import type { Chart, Drawing, Picture } from '../chart.ts';
 import { label, number, rolesOf } from '../data.ts';
 import { formatter } from '../format.ts';
 import { base, inside, legend, plain, tooltip } from '../frame.ts';
+import { meaningOf } from '../meaning.ts';
 import { ink, mostSeries } from '../theme.ts';
 
 /** More points than pixels to tell them apart only cost time. */
@@ -32,13 +33,13 @@ export function points({ data, spec, encoding, look }: Drawing, sized: boolean):
     return fail('CHART_SHAPE', { chart: spec.kind, needs: sized ? 'three columns with numbers' : 'two columns with numbers' });
   const group = encoding.series ?? roles.indexOf('category');
   const largest = sized ? Math.max(...data.rows.slice(0, mostPoints).map((row) => Math.abs(number(row[area!]) ?? 0)), 1e-12) : 1;
-  const groups = new Map<string, (number | string | null)[][]>();
+  const groups = new Map<string, { value: (number | string | null)[]; row: readonly unknown[] }[]>();
   for (const row of data.rows.slice(0, mostPoints)) {
     const all = roles.filter((role) => role === 'category').length;
     const name = group >= 0 && all > 0 ? label(row[group]) : '';
     const list = groups.get(name) ?? [];
     groups.set(name, list);
-    list.push([number(row[x]), number(row[y]), sized ? number(row[area!]) : null, name]);
+    list.push({ value: [number(row[x]), number(row[y]), sized ? number(row[area!]) : null, name], row });
   }
   // One point a name is a label, not a series.
   const together = groups.size > mostSeries;
@@ -59,6 +60,12 @@ export function points({ data, spec, encoding, look }: Drawing, sized: boolean):
   const many = data.rows.length > 2000;
   return {
     kind: 'option',
+    // A point is its row; what it is called by is its group.
+    means: ({ series: its, at }) => {
+      const row = series[its]?.[1][at]?.row;
+      const whole = row === undefined ? null : meaningOf(data, [...row.entries()]);
+      return whole && { row: whole.row, by: group >= 0 ? [data.columns[group]!.name] : [] };
+    },
     notes: data.rows.length > mostPoints ? [{ kind: 'rows_left_out', count: data.rows.length - mostPoints }] : [],
     option: {
       ...base(look),
@@ -79,7 +86,7 @@ export function points({ data, spec, encoding, look }: Drawing, sized: boolean):
       series: series.map(([name, values]) => ({
         type: 'scatter' as const,
         name,
-        data: values as never,
+        data: values.map(({ value }) => value) as never,
         // Area, not width, is what the eye compares.
         symbolSize: sized ? (value: number[]) => 6 + 34 * Math.sqrt(Math.abs(value[2] ?? 0) / largest) : many ? 4 : 8,
         itemStyle: { opacity: many ? 0.4 : 0.7 },

@@ -3,6 +3,7 @@ import type { Chart } from '../chart.ts';
 import { label, number } from '../data.ts';
 import { formatter } from '../format.ts';
 import { base, plain, tooltip } from '../frame.ts';
+import { keep, meaningOf } from '../meaning.ts';
 import { ink } from '../theme.ts';
 
 export const treemap: Chart = {
@@ -16,6 +17,7 @@ export const treemap: Chart = {
     const { x, y, series } = encoding;
     if (x === null || y[0] === undefined) return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a category and a column with numbers' });
     const tree = new Map<string, Map<string, number>>();
+    const [cells, splits] = [new Map<string, unknown>(), new Map<string, unknown>()];
     for (const row of data.rows) {
       const value = number(row[y[0]]) ?? 0;
       if (value < 0) fail('CHART_SHAPE', { chart: spec.kind, needs: 'numbers that are not negative' });
@@ -23,6 +25,8 @@ export const treemap: Chart = {
       tree.set(label(row[x]), inner);
       const leaf = series === null ? '' : label(row[series]);
       inner.set(leaf, (inner.get(leaf) ?? 0) + value);
+      keep(cells, label(row[x]), row[x]);
+      if (series !== null) keep(splits, leaf, row[series]);
     }
     const whole = formatter(look, spec.unit);
     const nodes = [...tree].map(([name, inner]) => ({
@@ -30,8 +34,14 @@ export const treemap: Chart = {
       value: [...inner.values()].reduce((sum, value) => sum + value, 0),
       ...(series === null ? {} : { children: [...inner].map(([leaf, value]) => ({ name: leaf, value })) }),
     }));
+    // The engine counts nodes before what is in them, its own root first.
+    const places = [...tree].flatMap(([name, inner]): (readonly [number, unknown])[][] => {
+      const own = [x, cells.get(name)] as const;
+      return series === null ? [[own]] : [[own], ...[...inner.keys()].map((leaf) => [own, [series, splits.get(leaf)] as const])];
+    });
     return {
       kind: 'option',
+      means: ({ at }) => meaningOf(data, places[at - 1] ?? []),
       notes: [],
       option: {
         ...base(look),
