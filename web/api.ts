@@ -16,6 +16,11 @@ export class Trouble extends Error {
 
 const lost: Trouble['body'] = { code: 'UNREACHABLE', message: '', remedy: '', retryable: true, params: {} };
 
+/** A connection breaks before an answer, or in the middle of it. */
+function broken(thrown: unknown): never {
+  throw isAbort(thrown) ? thrown : new Trouble(lost, 0);
+}
+
 /** Told when the server says that nobody is signed in. */
 export const signedOut = new EventTarget();
 
@@ -25,7 +30,7 @@ export async function call<T>(
   options: { body?: unknown; signal?: AbortSignal; raw?: BodyInit; headers?: Record<string, string> } = {},
 ): Promise<T> {
   const response = await open(method, path, options);
-  return parseExact<T>(await response.text());
+  return parseExact<T>(await response.text().catch(broken));
 }
 
 async function open(method: string, path: string, { body, signal, raw, headers }: Parameters<typeof call>[2] & object): Promise<Response> {
@@ -39,10 +44,7 @@ async function open(method: string, path: string, { body, signal, raw, headers }
       headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       body: raw ?? (body === undefined ? null : JSON.stringify(body)),
     });
-  const response = await asked.catch((thrown: unknown) => {
-    if (thrown instanceof DOMException && thrown.name === 'AbortError') throw thrown;
-    throw new Trouble(lost, 0);
-  });
+  const response = await asked.catch(broken);
   if (response.ok) return response;
   const said = await response.json().catch(() => null);
   if (response.status === 401) signedOut.dispatchEvent(new Event('signed-out'));

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SendAnswer } from '#server';
@@ -184,6 +186,37 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
     const { text } = (await send(address, 'GET', '/v1/dashboards/two', { authorization: `Bearer ${adminToken}` })).json<{ text: string }>();
     assert.match(text, /title: B, sql: [^}]*width: 7/);
+  });
+
+  test('a connection that breaks in the middle of an answer is told, and tried again', async (t) => {
+    const { address, adminToken } = server();
+    const breaking = createServer((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
+      response.write('{"columns":[');
+      setTimeout(() => response.destroy(), 50);
+    });
+    await new Promise<void>((resolve) => breaking.listen(0, '127.0.0.1', resolve));
+    t.after(() => breaking.close());
+    const url = `http://127.0.0.1:${(breaking.address() as AddressInfo).port}/`;
+    const { page, complaints, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    let broken = 0;
+    await page.route('**/v1/query', (route) => route.continue(broken++ === 0 ? { url } : {}));
+    await page.goto(`${address}/ask#${new URLSearchParams({ sql: 'SELECT 43 AS n' })}`);
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.getByRole('alert').getByText('Millrace does not answer.').waitFor();
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.getByRole('cell', { name: '43' }).waitFor();
+    await page.route('**/v1/catalog', (route) => route.continue(broken++ === 2 ? { url } : {}));
+    await page.goto(`${address}/data`);
+    await page.locator('main').getByText('strict').first().waitFor();
+    assert.ok(broken > 3, 'it was asked again');
+    assert.deepEqual(
+      complaints.filter(
+        (text) => !text.includes('ERR_CONTENT_LENGTH_MISMATCH') && !text.includes('ERR_CONNECTION') && !text.includes('ERR_INCOMPLETE'),
+      ),
+      [],
+    );
   });
 
   test('a click on a mark opens the dashboard that it drills to, with the mark’s filter', async (t) => {
