@@ -19,6 +19,8 @@ export interface Target {
 
 const LEAST_ROWS = 10;
 const MOST_CLASSES = 100;
+/** Sums of squares stay finite, and a linear model's weights fit 32 bits. */
+const LARGEST = 1e35;
 
 /** Reads the target and settles the task. LEARN_TARGET, LEARN_ROWS or LEARN_CLASSES where there is nothing to learn. */
 export function readTarget(plan: Plan, column: ColumnData, reading: Reading): Target {
@@ -52,6 +54,8 @@ function readNumbers(column: ColumnData, kind: Target['kind'], why: string | nul
     if (value === null) continue;
     const number = typeof value === 'number' ? value : parseNumber(value);
     if (number === null) fail('LEARN_TARGET', { target: column.name, problem: `has the value "${value}", which is no number` });
+    if (Math.abs(number) > LARGEST)
+      fail('LEARN_TARGET', { target: column.name, problem: `has the value ${number}; numbers to predict are at most ${LARGEST} in size` });
     rows.push(i);
     values.push(number);
   }

@@ -193,6 +193,55 @@ test('infinities count as missing and do no harm', async () => {
   assert.ok(Number.isFinite(predictor(model)({ x: 5 }).value));
 });
 
+for (const learner of ['auto', 'trees', 'linear', 'bayes'] as const)
+  test(`${learner}: the largest doubles of both signs in a column do no harm, in training or in asking`, async () => {
+    const wild = numbers(
+      'x',
+      count(400).map((i) => (i % 40 === 0 ? Number.MAX_VALUE : i % 40 === 1 ? -Number.MAX_VALUE : i % 10)),
+    );
+    const z = numbers(
+      'z',
+      count(400).map((i) => (i * 7) % 10),
+    );
+    const y = texts(
+      'y',
+      count(400).map((i) => ((i * 7) % 10 > 4 ? 'up' : 'down')),
+    );
+    const model = await train({ target: 'y', learner, budget: { trials: 3 } }, [wild, z, y]);
+    const answer = predictor(model);
+    for (const x of [5, Number.MAX_VALUE, -Number.MAX_VALUE, 1e200])
+      for (const [value, of] of [
+        ['up', 9],
+        ['down', 0],
+      ] as const)
+        assert.equal(answer({ x, z: of }).value, value, `${x}`);
+    const numeric = await train({ target: 'z', learner: learner === 'bayes' ? 'linear' : learner, budget: { trials: 3 } }, [wild, z, y]);
+    assert.ok(Number.isFinite(predictor(numeric)({ x: Number.MAX_VALUE, y: 'up' }).value));
+    assert.ok(numeric.report!.scores.every(({ value }) => Number.isFinite(value)));
+  });
+
+test('a number to predict may be large, and one too large to reckon with is refused', async () => {
+  const table = (size: number) => [
+    numbers(
+      'x',
+      count(200).map((i) => i / 2),
+    ),
+    numbers(
+      'y',
+      count(200).map((i) => (i - 100) * size),
+    ),
+  ];
+  for (const learner of ['auto', 'trees', 'linear'] as const) {
+    const model = await train({ target: 'y', learner, budget: { trials: 2 } }, table(1e32));
+    const share = Number(predictor(model)({ x: 75 }).value) / 50e32;
+    assert.ok(share > 0.8 && share < 1.2, `${learner}: ${share}`);
+    await assert.rejects(
+      train({ target: 'y', learner, budget: { trials: 2 } }, table(1e152)),
+      (thrown) => thrown instanceof MillraceError && thrown.code === 'LEARN_TARGET',
+    );
+  }
+});
+
 test('5,000 columns of which one matters: it is found', async () => {
   const next = generator(83);
   const columns = count(5000).map((c) =>

@@ -62,6 +62,9 @@ export function widthOf(part: DesignPart | TextPart): number {
   return part.missing ? 2 : 1;
 }
 
+/** Beyond this, sums of squares have no end; what stands there is a sign of its own (the largest double for "none"), not a measure. */
+const LARGEST = 1e100;
+
 /** Values beyond the training range are held at its ends: a straight line must not run away with an outlier. */
 function numberPart(values: Float64Array): DesignPart {
   let count = 0;
@@ -69,8 +72,9 @@ function numberPart(values: Float64Array): DesignPart {
   let squares = 0;
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
-  for (const v of values) {
-    if (Number.isNaN(v)) continue;
+  for (const value of values) {
+    if (Number.isNaN(value)) continue;
+    const v = Math.max(-LARGEST, Math.min(LARGEST, value));
     count++;
     const step = v - mean;
     mean += step / count;
