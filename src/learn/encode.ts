@@ -241,11 +241,16 @@ export function rowEncoder(encoders: readonly Encoder[]): {
     write(row, into) {
       let at = 0;
       for (const { encoder, specs, write } of writers) {
-        write(coerce(encoder, cellOf(row[encoder.column], encoder)), into, at);
+        write(coerce(encoder, cellOf(valueIn(row, encoder.column), encoder)), into, at);
         at += specs.length;
       }
     },
   };
+}
+
+/** A row's own value of that name: a column may be called `constructor`, which every object inherits. */
+export function valueIn(row: Readonly<Record<string, unknown>>, column: string): unknown {
+  return Object.hasOwn(row, column) ? row[column] : undefined;
 }
 
 /** A value from JSON, a driver or code as a cell. */

@@ -1,6 +1,6 @@
 import { fail } from '#core';
 import type { ColumnData } from './columns.ts';
-import { cellOf, type Encoded, type Encoder, encode, rowEncoder, textOf } from './encode.ts';
+import { cellOf, type Encoded, type Encoder, encode, rowEncoder, textOf, valueIn } from './encode.ts';
 import { exp, sigmoid } from './exact.ts';
 import { linearScorer } from './linear/linear.ts';
 import { type Learned, type Link, type Model, unpackForest, unpackLinear } from './model.ts';
@@ -62,7 +62,7 @@ export function predictor(model: Model): (row: Readonly<Record<string, unknown>>
   const width = model.classes?.length ?? 1;
   const answer = rowAnswerer(model, width);
   return (row) => {
-    if (model.encoders.length > 0 && !model.encoders.some((e) => e.column in row)) {
+    if (model.encoders.length > 0 && !model.encoders.some((e) => Object.hasOwn(row, e.column))) {
       fail('MODEL_INPUT', {
         column: model.encoders[0]!.column,
         value: 'a row with none of its columns',
@@ -113,7 +113,7 @@ function treesRowAnswerer(learned: Learned & { kind: 'trees' }, encoders: readon
 
 /** A row's value as a column of one. MODEL_INPUT for a value that is none. */
 export function rowColumn(row: Readonly<Record<string, unknown>>, encoder: Encoder): ColumnData {
-  const value = cellOf(row[encoder.column], encoder);
+  const value = cellOf(valueIn(row, encoder.column), encoder);
   if (typeof value === 'number') return { name: encoder.column, kind: 'number', values: Float64Array.of(value) };
   return { name: encoder.column, kind: 'text', values: [textOf(value)] };
 }

@@ -423,6 +423,51 @@ test('a column that holds the answer is told of', async () => {
   );
 });
 
+for (const [what, column, encoder] of [
+  [
+    'a number',
+    numbers(
+      'constructor',
+      count(300).map((i) => ((i * 7) % 300) / 2),
+    ),
+    'number',
+  ],
+  [
+    'a category',
+    texts(
+      'toString',
+      count(300).map((i) => ['a', 'b', 'c'][((i * 7) % 4) % 3]!),
+    ),
+    'category',
+  ],
+] as const)
+  test(`${what} may be called what every object inherits: left out it is missing, and no row has it by itself`, async () => {
+    const x = numbers(
+      'x',
+      count(300).map((i) => (i * 7) % 11),
+    );
+    const y = texts(
+      'y',
+      count(300).map((i) => (i % 3 === 0 || i > 200 ? 'up' : 'down')),
+    );
+    for (const learner of ['trees', 'linear'] as const) {
+      const model = await train({ target: 'y', learner, trees: { rounds: 10 } }, [column, x, y]);
+      assert.deepEqual(
+        model.encoders.map(({ column: name, kind }) => [name, kind]),
+        [
+          [column.name, encoder],
+          ['x', 'number'],
+        ],
+      );
+      const answer = predictor(model);
+      assert.deepEqual(answer({ x: 3 }), answer({ x: 3, [column.name]: null }));
+      assert.throws(
+        () => answer({ z: 3 }),
+        (thrown) => thrown instanceof MillraceError && thrown.code === 'MODEL_INPUT',
+      );
+    }
+  });
+
 test('a text of a megabyte among short ones is learned from and answered', async () => {
   const long = '긴 글 long words '.repeat(70_000);
   assert.ok(long.length > 900_000);

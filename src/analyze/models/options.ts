@@ -177,7 +177,8 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
   const draft: Draft = { target: 'label', ...kind, trees: {}, linear: {}, alias: 'champion' };
   for (const [option, value] of Object.entries(options)) {
     const refuse = (problem: string): never => fail('MODEL_OPTION', { option, problem });
-    (OPTIONS[option] ?? refuse(`is not known; options are ${Object.keys(OPTIONS).join(', ')}`))(draft, value, refuse);
+    const set = Object.hasOwn(OPTIONS, option) ? OPTIONS[option] : undefined;
+    (set ?? refuse(`is not known; options are ${Object.keys(OPTIONS).join(', ')}`))(draft, value, refuse);
   }
   const { alias, trees, linear, target, split, ignore, ...rest } = draft;
   const written = columns.find((column) => column === target) ?? columns.find((column) => column.toLowerCase() === target.toLowerCase());

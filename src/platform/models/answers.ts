@@ -32,7 +32,7 @@ function clusterPredictor({ clusters }: ClusterModel, features: readonly Feature
   const { encoders } = clusters;
   return (given) => {
     const row = rowWithFeatures(features, given);
-    if (!encoders.some(({ column }) => column in row)) {
+    if (!encoders.some(({ column }) => Object.hasOwn(row, column))) {
       const [first] = encoders;
       fail('MODEL_INPUT', { column: first!.column, value: 'a row with none of its columns', expected: `a row with "${first!.column}"` });
     }

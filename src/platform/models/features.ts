@@ -175,10 +175,10 @@ export function rowWithFeatures(features: readonly Feature[], row: Readonly<Reco
   const made: Record<string, unknown> = { ...row };
   for (const feature of features) {
     delete made[feature.as];
-    if (!feature.columns.some((column) => column in row)) continue;
+    if (!feature.columns.some((column) => Object.hasOwn(row, column))) continue;
     made[feature.as] = featureValue(
       feature,
-      feature.columns.map((column) => cellOf(row[column], column)),
+      feature.columns.map((column) => cellOf(Object.hasOwn(row, column) ? row[column] : null, column)),
     );
   }
   return made;

@@ -168,7 +168,7 @@ const explainerOf = ({ model }: ModelFile): Explainer =>
 function explanationOf({ file, explain }: Ready, row: Readonly<Record<string, unknown>>): unknown {
   const ask = explain();
   const columns = file.inputs.map(({ name, kind }) => {
-    const value = row[name] ?? null;
+    const value = Object.hasOwn(row, name) ? (row[name] ?? null) : null;
     if (kind === 'text' || typeof value === 'string')
       return { name, kind: 'text' as const, values: [value === null ? null : String(value)] };
     return { name, kind, values: Float64Array.of(value === null ? Number.NaN : Number(value)) };

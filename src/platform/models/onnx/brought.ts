@@ -147,11 +147,11 @@ export function broughtPredictor(model: BroughtModel): (row: Readonly<Record<str
   const answer = broughtAnswerer(model);
   const names = model.ports.flatMap(({ columns }) => columns);
   return (row) => {
-    if (!names.some((name) => name in row)) misfit(names[0]!, 'a row with none of its columns', `a row with "${names[0]}"`);
+    if (!names.some((name) => Object.hasOwn(row, name))) misfit(names[0]!, 'a row with none of its columns', `a row with "${names[0]}"`);
     const answers = answer(
       names.map((name): ColumnData => {
-        const value = row[name] ?? null;
-        if (typeof value === 'string' || value === null) return { name, kind: 'text', values: [value] };
+        const value = Object.hasOwn(row, name) ? row[name] : null;
+        if (typeof value === 'string' || value === null || value === undefined) return { name, kind: 'text', values: [value ?? null] };
         if (typeof value !== 'number' && typeof value !== 'boolean') misfit(name, `a value of type ${typeof value}`, 'single values');
         return { name, kind: 'number', values: Float64Array.of(Number(value)) };
       }),
