@@ -73,10 +73,7 @@ export function newGrants(store: Pick<Store, 'names' | 'rows'>, files: GrantFile
           return names.has(full) ? problemOf(full) : null;
         },
         mayCall: (name) => !macros.has(name.toLowerCase()),
-        mayWrite: (schema, name) => {
-          const full = `${schema.toLowerCase()}.${name === null ? '*' : name.toLowerCase()}`;
-          return !OWN_SCHEMAS.has(schema.toLowerCase()) && (grant === null || grant.write === null || isGranted(full, grant.write));
-        },
+        mayWrite: (schema, name) => mayWrite(grant, schema, name),
       };
     },
     async readable(who, serialize) {
@@ -85,6 +82,12 @@ export function newGrants(store: Pick<Store, 'names' | 'rows'>, files: GrantFile
       return [...names].filter((full) => problemWith(full, { who, grant, views }) === null);
     },
   };
+}
+
+/** Whether a grant lets its holder make, change or drop a table of that name (null: the schema itself). */
+export function mayWrite(grant: Grant | null, schema: string, name: string | null): boolean {
+  const full = `${schema.toLowerCase()}.${name === null ? '*' : name.toLowerCase()}`;
+  return !OWN_SCHEMAS.has(schema.toLowerCase()) && (grant === null || grant.write === null || isGranted(full, grant.write));
 }
 
 interface Catalog {

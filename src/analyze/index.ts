@@ -8,6 +8,8 @@ export {
   openAnswers,
   type Shown,
 } from './answers/index.ts';
+export { type GrantFiles, openGrants } from './granted.ts';
+export { mayWrite } from './grants.ts';
 export { type Journey, parseJourney } from './metrics/journey.ts';
 export { type Metric, type MetricJoin, parseMetric } from './metrics/metric.ts';
 export { clusterFigures, distancesWithin } from './models/clusters.ts';

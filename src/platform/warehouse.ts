@@ -91,7 +91,7 @@ async function main(config: ChildConfig): Promise<void> {
     ...lineageRoutes({ store, keeper, queries, readers }),
     ...quarantineRoutes(store),
     ...(await transferRoutes(store)),
-    ...modelRoutes(models),
+    ...modelRoutes(models, grants),
   };
   const server = http.createServer((request, response) => {
     answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));

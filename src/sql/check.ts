@@ -44,6 +44,8 @@ export function checkStatement(statement: Statement, who: Who): void {
   }
   for (const table of statement.reads.tables) checkRead(statement, table, who);
   if ('target' in statement) checkWrite(statement, statement.target.schema, statement.target, who);
+  if (statement.kind === 'alter_model' && statement.rename !== null)
+    checkWrite(statement, statement.target.schema, { name: statement.rename, position: statement.target.position }, who);
   if ('schema' in statement) checkWrite(statement, statement.schema, { name: null, position: statement.position }, who);
 }
 

@@ -45,6 +45,8 @@ export interface Creating {
 
 export interface Models {
   list(): readonly ModelEntry[];
+  /** What a spelling means (`name`, `schema.name`, with `@2` or `@alias`). MODEL_UNKNOWN. */
+  version(spelled: string): { entry: ModelEntry; version: Version };
   /** Contribution analyses: they have names like models, and no versions. */
   readonly insights: Insights;
   /** What views need of models. */
@@ -279,6 +281,7 @@ export async function openModels(input: {
 
   return {
     list: registry.list,
+    version: registry.version,
     insights,
     calls: openModelCalls({ store, workshop, find: registry.version }),
     answer: (planned, answering) => answerCalls(planned, { ...answering, open, workshop, insights }),

@@ -25,8 +25,8 @@ export interface ModelServer {
   /** Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_TRANSFORM, MODEL_INPUT, MODEL_EXPLAIN, STORE_UNAVAILABLE before the list is known. */
   predict(model: string, rows: readonly Readonly<Record<string, unknown>>[], explained: boolean): Promise<Served>;
   file(model: string): { entry: ModelEntry; file: ModelFile; version: number };
-  /** The model as a file that gave the golden answers. Errors: MODEL_EXPORT, MODEL_TRANSFORM, MODEL_GOLDEN. */
-  exported(model: string, format: ExportFormat): Promise<Buffer>;
+  /** The model as a file that gave the golden answers; JSON has them in it only `withRows`. Errors: MODEL_EXPORT, MODEL_TRANSFORM, MODEL_GOLDEN. */
+  exported(model: string, format: ExportFormat, withRows?: boolean): Promise<Buffer>;
 }
 
 interface Ready {
@@ -125,7 +125,10 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
       const path = modelPath(dataPath, entry.name, version.version);
       return { entry, file: readModelFile(path, { name: entry.name, ...version }), version: version.version };
     },
-    exported: (model, format) => exported(find(model).ready.file, format),
+    exported(model, format, withRows = false) {
+      const { file } = find(model).ready;
+      return exported(format === 'json' && !withRows ? { ...file, golden: { rows: [], answers: [] } } : file, format);
+    },
   };
 }
 

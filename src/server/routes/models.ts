@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asMillraceError, fail } from '#core';
 import type { Front } from '#platform';
 import type { ModelAnswer, ModelsAnswer, PredictAnswer, PredictRequest, TrainingsAnswer } from '../api.ts';
@@ -48,22 +48,20 @@ export function modelRoutes(app: FastifyInstance, front: Front): void {
       const { format = 'json' } = request.query;
       if (format !== 'json' && format !== 'js' && format !== 'onnx')
         return fail('REQUEST_INVALID', { problem: `format can't be ${format.slice(0, 50)}; use json, js or onnx` });
-      return reply.type(EXPORTED[format]).send(await front.models.exported(request.params.name, format));
+      // The golden rows are rows of a table; only an admin surely may read it.
+      const withRows = request.principal.role === 'admin';
+      return reply.type(EXPORTED[format]).send(await front.models.exported(request.params.name, format, withRows));
     },
   );
 
   app.post<Named>('/v1/models/:name/promote', { config: { action: 'define' } }, async (request, reply) => {
     const { alias = 'champion' } = (request.body ?? {}) as { alias?: unknown };
     if (typeof alias !== 'string') fail('REQUEST_INVALID', { problem: '"alias" is not text' });
-    return done(request.params.name, `promote ${String(alias)}`, request, () =>
-      pipe(front, request, reply, { method: 'POST', path: '/models/promote', body: { model: request.params.name, alias } }),
-    );
+    return define(request, reply, `promote ${String(alias)}`, '/models/promote', { alias });
   });
 
   app.post<Named>('/v1/models/:name/rollback', { config: { action: 'define' } }, async (request, reply) =>
-    done(request.params.name, 'roll back', request, () =>
-      pipe(front, request, reply, { method: 'POST', path: '/models/rollback', body: { model: request.params.name } }),
-    ),
+    define(request, reply, 'roll back', '/models/rollback', {}),
   );
 
   app.get(
@@ -74,18 +72,20 @@ export function modelRoutes(app: FastifyInstance, front: Front): void {
     }),
   );
 
-  app.post<{ Params: { job: string } }>('/v1/trainings/:job/stop', { config: { action: 'define' } }, async (request, reply) =>
-    pipe(front, request, reply, { method: 'POST', path: '/models/stop', body: { job: request.params.job } }),
-  );
+  app.post<{ Params: { job: string } }>('/v1/trainings/:job/stop', { config: { action: 'define' } }, async (request, reply) => {
+    const { job } = request.params;
+    const trainings = await front.warehouse.json<TrainingsAnswer['trainings']>('GET', '/models/trainings');
+    const training = trainings.find((each) => each.job === job);
+    if (training !== undefined) front.guard.decide(request.principal, 'jobs', training.who);
+    return pipe(front, request, reply, { method: 'POST', path: '/models/stop', body: { job } });
+  });
 
-  async function done<T>(
-    model: string,
-    what: string,
-    request: { principal: { name: string }; ip: string },
-    act: () => Promise<T>,
-  ): Promise<T> {
-    const answer = await act();
-    front.guard.audit({ who: request.principal.name, action: 'define', on: `model ${model}: ${what}`, outcome: 'done', from: request.ip });
+  /** Has the warehouse do it, and says in the audit log whether it did. */
+  async function define(request: FastifyRequest<Named>, reply: FastifyReply, what: string, path: string, body: object) {
+    const model = request.params.name;
+    const answer = await pipe(front, request, reply, { method: 'POST', path, body: { ...body, model } });
+    const outcome = reply.statusCode < 400 ? 'done' : 'failed';
+    front.guard.audit({ who: request.principal.name, action: 'define', on: `model ${model}: ${what}`, outcome, from: request.ip });
     return answer;
   }
 }
