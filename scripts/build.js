@@ -36,5 +36,8 @@ for (const name of readdirSync(target, { recursive: true })) {
   for (const [, , , script] of text.matchAll(/(new URL\(\s*(['"])(\.[^'"]*\.js)\2,)/g)) statSync(join(dirname(path), script));
   writeFileSync(path, ascii(text));
 }
+const vite = [join(home, 'node_modules', 'vite', 'bin', 'vite.js'), 'build', '--config', join(home, 'scripts', 'assignment.config.js')];
+const library = await runNode24(vite, { stdio: ['ignore', 2, 2] });
+if (library.code !== 0) process.exit(library.code);
 await buildConsole();
 process.stderr.write('dist/ and web/dist/ are built.\n');

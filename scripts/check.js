@@ -161,11 +161,21 @@ async function packed() {
       cwd: folder,
     });
     await startPacked(folder);
+    await assigned(folder);
     return outcome(true);
   } catch (error) {
     process.stdout.write(`${error.message}\n`);
     return outcome(false);
   }
+}
+
+/** The library of experiments is one file, gives docs/answers.md's example, and is found by its name. */
+async function assigned(folder) {
+  const library = readFileSync(join(folder, 'node_modules', 'millrace', 'dist', 'assignment.js'), 'utf8');
+  if (/^import /m.test(library)) throw new Error('dist/assignment.js needs other files');
+  const script = "import { bucket } from 'millrace/assignment'; process.stdout.write(String(bucket('checkout', 'u1')))";
+  const said = await must(process.execPath, ['--input-type=module', '--eval', script], { cwd: folder });
+  if (said.trim() !== '0.31689777825177057') throw new Error(`millrace/assignment says ${said}`);
 }
 
 async function startPacked(folder) {
@@ -207,6 +217,7 @@ async function startPacked(folder) {
 async function must(name, args, { input, ...rest } = {}) {
   const { code, output } = await run(name, args, { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'], input, ...rest });
   if (code !== 0) throw new Error(`${[name, ...args].join(' ')}\nended with ${code}:\n${output}`);
+  return output;
 }
 
 async function until(holds, seconds) {
