@@ -60,7 +60,7 @@ async function lags(side: Side): Promise<{ lags: number[]; rate: number; above: 
   await side.ask(SERIES[side.source]!(HISTORY));
   const millrace = await startMillrace({ workspace, log: null });
   try {
-    const client = clientFor(millrace.address, millrace.adminToken);
+    const client = clientFor({ ...millrace.local, token: millrace.adminToken });
     await until(async () => (await client.open('GET', '/ready').then((answer) => answer.resume())).statusCode === 200);
     const idle = residentTreeBytes(process.pid) ?? 0;
     await until(

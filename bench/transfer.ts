@@ -220,7 +220,7 @@ async function transferred(workspace: string, server: number | null): Promise<Tr
     return processTree(process.pid).reduce((sum, pid) => sum + (others.has(pid) ? 0 : residentBytes(pid)), 0);
   };
   const millrace = await startMillrace({ workspace, log: null });
-  const client = clientFor(millrace.address, millrace.adminToken);
+  const client = clientFor({ ...millrace.local, token: millrace.adminToken });
   for (;;) {
     const ready = await client.open('GET', '/ready');
     ready.resume();

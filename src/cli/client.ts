@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asMillraceError, errorFromBody, MillraceError, type Option } from '#core';
 import { http } from '#run';
 import type { Input, Io } from './command.ts';
-import { findRunning } from './running.ts';
+import { findRunning, type Running } from './running.ts';
 
 /** The option that every command has which talks to a running Millrace. */
 export const workspaceOption: Option = { name: 'workspace', type: 'text', summary: 'The workspace’s folder.', default: '.' };
@@ -27,13 +27,15 @@ export interface SendOptions {
 /** The client for the workspace's running Millrace, or for MILLRACE_ADDRESS with MILLRACE_TOKEN (another machine's). Errors: NOT_RUNNING. */
 export function connect({ options }: Input, { env }: Pick<Io, 'env'>): Client {
   const remote = env['MILLRACE_ADDRESS'];
-  if (remote !== undefined) return clientFor(remote, env['MILLRACE_TOKEN'] ?? '');
-  const { address, token } = findRunning(String(options['workspace'] ?? '.'));
-  return clientFor(address, token);
+  if (remote !== undefined) return clientFor({ address: remote, certificate: null, token: env['MILLRACE_TOKEN'] ?? '' });
+  return clientFor(findRunning(String(options['workspace'] ?? '.')));
 }
 
-export function clientFor(address: string, token: string): Client {
-  const open: Client['open'] = (method, path, options = {}) => send(new URL(path, address), method, token, options);
+/** `certificate`: whom to take for the server whatever names it has; null leaves that to the rules of the web. */
+export type Server = Pick<Running, 'address' | 'certificate' | 'token'>;
+
+export function clientFor(server: Server): Client {
+  const open: Client['open'] = (method, path, options = {}) => send(server, path, method, options);
   return {
     open,
     async json(method, path, body) {
@@ -47,11 +49,13 @@ export function clientFor(address: string, token: string): Client {
 }
 
 // node:http and not fetch: fetch gives up when the first byte of the answer takes longer than 300 s, which a large load or query may.
-async function send(url: URL, method: string, token: string, { body, headers = {} }: SendOptions): Promise<IncomingMessage> {
+async function send(server: Server, path: string, method: string, { body, headers = {} }: SendOptions): Promise<IncomingMessage> {
+  const url = new URL(path, server.address);
   const length = Buffer.isBuffer(body) ? { 'content-length': String(body.length) } : {};
   const request = (url.protocol === 'https:' ? process.getBuiltinModule('node:https') : http).request(url, {
     method,
-    headers: { authorization: `Bearer ${token}`, ...length, ...headers },
+    headers: { authorization: `Bearer ${server.token}`, ...length, ...headers },
+    ...(server.certificate != null && { createConnection: connectsTo(url, server.certificate) }),
   });
   const answer = new Promise<IncomingMessage>((resolve, reject) => {
     request.once('response', resolve);
@@ -61,6 +65,19 @@ async function send(url: URL, method: string, token: string, { body, headers = {
   // A server that refuses early answers and closes while the body is still being sent: the answer says why, the broken pipe doesn't.
   else pipeline(body, request).catch((error) => request.destroy(error));
   return answer;
+}
+
+/** Connections to the holder of one certificate: nothing is said, the token least of all, before it has shown it. */
+function connectsTo({ hostname, port }: URL, certificate: string) {
+  return (_: unknown, done: (error: Error | null, socket: Duplex) => void): undefined => {
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const socket = process.getBuiltinModule('node:tls').connect({ host, port: Number(port || 443), rejectUnauthorized: false });
+    socket.once('error', (error) => done(error, socket));
+    socket.once('secureConnect', () => {
+      if (socket.getPeerX509Certificate()?.fingerprint256 === certificate) done(null, socket);
+      else socket.destroy(new Error('it has another certificate than the Millrace that was started here'));
+    });
+  };
 }
 
 /** The error that an answer with status ≥ 400 carries; a body that is none of ours becomes INTERNAL. */

@@ -6,6 +6,8 @@ import { fail } from '#core';
 export interface Running {
   readonly pid: number;
   readonly address: string;
+  /** The SHA-256 fingerprint of its certificate; null where it speaks without TLS. */
+  readonly certificate: string | null;
   /** An administrator's, valid while that process lives. */
   readonly token: string;
 }

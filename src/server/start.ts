@@ -1,5 +1,7 @@
 /** Opens the front and listens. One server for doors and API: a door's request never enters the framework. */
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -13,6 +15,9 @@ import { BODY_LIMIT, heldBodies } from './bodies.ts';
 import { guarded } from './guarded.ts';
 import { sendPage } from './routes/console.ts';
 import { routes } from './routes/index.ts';
+
+/** Listening on all addresses is no address to connect to. */
+const everywhere: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 /** How long a stop waits for bodies that are being sent. */
 const LAST_BODIES: Millis = 1_000;
@@ -35,6 +40,7 @@ export interface StartOptions {
 
 export interface Started {
   readonly address: string;
+  readonly local: LocalAddress;
   /** For the first visitor while there is no admin. */
   readonly setupToken: string | null;
   /** For programs of the same user on this machine, while this process lives. */
@@ -42,6 +48,13 @@ export interface Started {
   readonly pid: number;
   /** Acknowledges what is in flight, delivers, checkpoints. */
   stop(): Promise<void>;
+}
+
+/** How programs on this machine reach it. */
+export interface LocalAddress {
+  readonly address: string;
+  /** The SHA-256 fingerprint of its certificate, which names other hosts than this address: its own programs know it by that. Null without TLS. */
+  readonly certificate: string | null;
 }
 
 /** Errors: HOST_UNSAFE, WORKSPACE_MISSING, WORKSPACE_BUSY, DEFINITION_*, PORT_TAKEN. */
@@ -93,11 +106,17 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
     await front.stop();
     throw thrown;
   }
-  const port = (server.address() as { port: number }).port;
-  const shownHost = host.includes(':') ? `[${host.replace(/^\[|\]$/g, '')}]` : host;
+  const bound = server.address() as AddressInfo;
+  const { port } = bound;
+  const addressOf = (name: string) =>
+    `${options.tls === undefined ? 'http' : 'https'}://${name.includes(':') ? `[${name.replace(/^\[|\]$/g, '')}]` : name}:${port}`;
   logger.info({ event: 'ready', host, port, pid: process.pid });
   return {
-    address: `${options.tls === undefined ? 'http' : 'https'}://${shownHost}:${port}`,
+    address: addressOf(host),
+    local: {
+      address: addressOf(everywhere[bound.address] ?? bound.address),
+      certificate: options.tls === undefined ? null : new X509Certificate(options.tls.cert).fingerprint256,
+    },
     setupToken: front.guard.setupToken(),
     adminToken: front.guard.localToken(),
     pid: process.pid,

@@ -203,12 +203,12 @@ describe('a workspace', () => {
       memory: { front_bytes: 1e6, warehouse_bytes: 2e6 },
     };
     const { requests, address } = await fakeServer(t, () => ({ status: 200, body: status }));
-    writeRunning(path, { pid: process.pid, address, token: 'mr_local' });
+    writeRunning(path, { pid: process.pid, address, certificate: null, token: 'mr_local' });
     assert.equal(statSync(join(path, '.millrace', 'running.json')).mode & 0o777, 0o600);
     assert.match((await millrace(['status', '--workspace', path])).stdout, /shop: Millrace 1, up 5 s, warehouse ready/);
     assert.equal(requests[0]!.headers.authorization, 'Bearer mr_local');
 
-    writeRunning(path, { pid: 2 ** 22 + 1, address, token: 'mr_local' });
+    writeRunning(path, { pid: 2 ** 22 + 1, address, certificate: null, token: 'mr_local' });
     assert.match((await millrace(['status', '--workspace', path])).stderr, /NOT_RUNNING/);
     assert.match((await millrace(['stop', '--workspace', path])).stderr, /NOT_RUNNING/);
   });

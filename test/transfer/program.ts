@@ -31,8 +31,7 @@ export async function startProgram(workspace: string, env: Record<string, string
   ]);
   assert.ok(begun, `it ended as it began: ${said}`);
   program.stdout!.resume();
-  const { address, token } = findRunning(workspace);
-  const client = clientFor(address, token);
+  const client = clientFor(findRunning(workspace));
   for (let tries = 0; ; tries++) {
     const ready = await client.open('GET', '/ready');
     ready.resume();

@@ -80,8 +80,8 @@ export const demo: Command = {
       const log = { write: (line: string) => appendFileSync(join(workspace.dataPath, 'demo.log'), line) };
       const millrace = await startMillrace({ workspace: path, port: 0, log, ...(memory !== undefined && { memory: parseBytes(memory) }) });
       try {
-        writeRunning(path, { pid: process.pid, address: millrace.address, token: millrace.adminToken });
-        const client = clientFor(millrace.address, millrace.adminToken);
+        writeRunning(path, { pid: process.pid, ...millrace.local, token: millrace.adminToken });
+        const client = clientFor({ ...millrace.local, token: millrace.adminToken });
         const outcome = await Promise.race([mainJob({ client, workspace, io }, input, out), ending]);
         if (outcome === 'asked to end') return interrupted;
         if (options['json'] === true) io.stdout.write(`${JSON.stringify(summary(outcome))}\n`);

@@ -11,9 +11,10 @@ export const stop: Command = {
   summary: 'Stops the Millrace that runs on a workspace, and waits until it has.',
   options: [workspaceOption],
   async run({ options }, io) {
-    const { pid, address, token } = findRunning(String(options['workspace']));
+    const running = findRunning(String(options['workspace']));
+    const { pid, address } = running;
     // The file of a Millrace that was killed may name a process that is someone else's by now: only one that answers is told to end.
-    (await clientFor(address, token).open('GET', '/health')).resume();
+    (await clientFor(running).open('GET', '/health')).resume();
     process.kill(pid, 'SIGTERM');
     const until = performance.now() + patience;
     while (isAlive(pid)) {

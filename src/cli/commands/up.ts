@@ -37,7 +37,7 @@ export const up: Command = {
     const { startMillrace } = await import('#server');
     const millrace = await startMillrace({ workspace, ...asked });
     tidyAfterStart();
-    writeRunning(workspace, { pid: process.pid, address: millrace.address, token: millrace.adminToken });
+    writeRunning(workspace, { pid: process.pid, ...millrace.local, token: millrace.adminToken });
     try {
       io.stdout.write(`Millrace is ready at ${millrace.address}\n`);
       if (millrace.setupToken !== null)
