@@ -5,6 +5,7 @@ import { rename, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { fail } from '#core';
 import { Cp949Decoder } from './cp949.ts';
+import { KoreanEvidence } from './korean.ts';
 
 export const encodings = ['utf-8', 'utf-16le', 'utf-16be', 'euc-kr', 'windows-1252'] as const;
 export type Encoding = (typeof encodings)[number];
@@ -14,6 +15,7 @@ export async function detectEncoding(chunks: AsyncIterable<Buffer>): Promise<Enc
   let first = true;
   let utf8 = true;
   let korean: Cp949Decoder | null = new Cp949Decoder();
+  const evidence = new KoreanEvidence();
   let tail: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
     if (first) {
@@ -22,7 +24,11 @@ export async function detectEncoding(chunks: AsyncIterable<Buffer>): Promise<Enc
       first = false;
     }
     // Of ASCII all of them are made; a character that is cut may end with a letter of it.
-    if (tail.length === 0 && korean?.cut !== true && isAscii(chunk)) continue;
+    if (tail.length === 0 && korean?.cut !== true && isAscii(chunk)) {
+      evidence.add(chunk.subarray(0, 1));
+      evidence.add(chunk.subarray(-1));
+      continue;
+    }
     if (utf8) {
       const bytes = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
       const cut = wholeCharacters(bytes);
@@ -30,10 +36,11 @@ export async function detectEncoding(chunks: AsyncIterable<Buffer>): Promise<Enc
       tail = bytes.subarray(cut);
     }
     if (korean?.decode(chunk) === null) korean = null;
+    if (korean !== null) evidence.add(chunk);
     if (!utf8 && korean === null) return 'windows-1252';
   }
   if (utf8 && tail.length === 0) return 'utf-8';
-  return korean === null || korean.cut ? 'windows-1252' : 'euc-kr';
+  return korean !== null && !korean.cut && evidence.isKorean ? 'euc-kr' : 'windows-1252';
 }
 
 function markOf(bytes: Buffer): Encoding | null {
