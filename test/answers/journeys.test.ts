@@ -101,6 +101,33 @@ describe('journeys', () => {
     );
   });
 
+  test('retention: a first day makes nobody new who had come before it', async () => {
+    await put([
+      { user: 'u1', day: 0, pages: ['/'] },
+      { user: 'u1', day: 9, pages: ['/a'] },
+      { user: 'u2', day: 10, pages: ['/a'] },
+    ]);
+    const { rows } = await warehouse.run('retention', { events: 'main.events', from: dayText(8), start: 'page_view' });
+    assert.deepEqual(
+      rows.map((row) => [row['cohort'], row['size'], row['period'], row['users'], row['complete']]),
+      [
+        // The week of the first day is cut by it.
+        [dayText(0), 1, 1, 1, false],
+        [dayText(7), 1, 0, 1, false],
+      ],
+    );
+    await fc.assert(
+      fc.asyncProperty(visits, fc.nat(25), async (given, first) => {
+        await put(given);
+        const asked = { events: 'main.events', grain: 'day', periods: 60, return: 'page_view:page=/a' };
+        const all = (await warehouse.run('retention', asked)).rows;
+        const late = (row: (typeof all)[number]) => Date.parse(row['cohort']) + row['period'] * 86_400_000 >= Date.parse(dayText(first));
+        assert.deepEqual((await warehouse.run('retention', { ...asked, from: dayText(first) })).rows, all.filter(late));
+      }),
+      { numRuns: 10 },
+    );
+  });
+
   test('journey: tells designed from other transitions, with sessions to look at', async () => {
     warehouse.definitions.journeys.set(
       'shop',

@@ -167,6 +167,42 @@ describe('the UCI online retail data', { skip: absent(path) }, () => {
     assert.equal(facts['caveat: customers whose refunds exceed their orders'], String(owed));
   });
 
+  test('lifecycle and lifetime: credit notes that stand for themselves reduce what their customers are worth', async () => {
+    const invoices = new Map<string, { customer: string; month: number; amount: number }>();
+    for (const { invoice, customer, month, amount } of lines) {
+      if (customer === '') continue;
+      const known = invoices.get(invoice);
+      invoices.set(invoice, { customer, month: Math.min(month, known?.month ?? Infinity), amount: (known?.amount ?? 0) + amount });
+    }
+    const first = new Map<string, number>();
+    // A free order makes a customer for lifetime, whose purchases are days with orders.
+    const buyers = new Map<string, number>();
+    for (const { customer, month, amount } of invoices.values()) {
+      if (amount > 0) first.set(customer, Math.min(first.get(customer) ?? Infinity, month));
+      if (amount >= 0) buyers.set(customer, 0);
+    }
+    const months = new Map<number, number>();
+    for (const { customer, month, amount } of invoices.values()) {
+      if (buyers.has(customer)) buyers.set(customer, buyers.get(customer)! + amount);
+      if (!first.has(customer)) continue;
+      const counted = Math.max(month, first.get(customer)!);
+      months.set(counted, (months.get(counted) ?? 0) + amount);
+    }
+    const thousandths = (value: unknown) => Math.round(Number(value) * 1000);
+    const stages = (await warehouse.run('lifecycle', { orders: 'main.orders' })).rows;
+    const told = new Map<number, number>();
+    for (const row of stages) {
+      const month = Number(row['period'].slice(0, 4)) * 12 + Number(row['period'].slice(5, 7));
+      told.set(month, (told.get(month) ?? 0) + thousandths(row['net']));
+    }
+    assert.deepEqual([...told].sort(), [...months].sort());
+    const { rows } = await warehouse.run('lifetime', { orders: 'main.orders' });
+    assert.deepEqual(
+      rows.map((row) => [row['customer'], thousandths(row['net'])].join('|')).sort(),
+      [...buyers].map((each) => each.join('|')).sort(),
+    );
+  });
+
   test('drivers by country, product and hour: every segment of support, without those that say nothing new', async () => {
     warehouse.definitions.metrics.set(
       'sales',

@@ -142,6 +142,81 @@ describe('lifecycle', () => {
   });
 });
 
+describe('a first day', () => {
+  const bought = (customer: string, day: number): Sale => ({ customer, day, cents: 1000, refund: 100 });
+  test('makes nobody new who had bought before it', async () => {
+    // Days from 1 January: a buys in January and March, b in March, c in February.
+    await put([bought('a', 9), bought('a', 63), bought('b', 65), bought('c', 50)]);
+    const cohorts = await warehouse.run('cohorts', { ...orders, from: '2026-03-01' });
+    assert.deepEqual(
+      cohorts.rows.map((row) => [row['cohort'], row['size'], row['period'], row['orders'], Number(row['net'])]),
+      [
+        ['2026-01-01', 1, 2, 1, 9],
+        ['2026-03-01', 1, 0, 1, 9],
+      ],
+    );
+    assert.equal(cohorts.facts['orders used'], '2');
+    const lifecycle = await warehouse.run('lifecycle', { ...orders, from: '2026-03-01' });
+    assert.deepEqual(
+      lifecycle.rows.map((row) => [row['period'], row['stage'], row['customers'], row['orders'], Number(row['net'])]),
+      [
+        ['2026-03-01', 'lapsed', 1, 0, 0],
+        ['2026-03-01', 'new', 1, 1, 9],
+        ['2026-03-01', 'reactivated', 1, 1, 9],
+      ],
+    );
+    for (const answer of ['cohorts', 'lifecycle'])
+      await assert.rejects(warehouse.run(answer, { ...orders, from: '2026-02-30' }), { code: 'ANSWER_OPTION' });
+    // A fit on histories that are cut off at their beginning would take every customer for a new one.
+    await assert.rejects(warehouse.run('lifetime', { ...orders, from: '2026-03-01' }), { code: 'ANSWER_OPTION' });
+  });
+
+  test('only leaves out what came before it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(sale, { minLength: 1, maxLength: 15 }), fc.nat(20), async (sales, day) => {
+        await put(sales);
+        const from = dayOf(day);
+        const after = (date: string, days: number) => new Date(Date.parse(date) + days * 86_400_000).toISOString().slice(0, 10) >= from;
+        const told = (answer: string, more = {}) => warehouse.run(answer, { ...orders, grain: 'day', ...more }).then(({ rows }) => rows);
+        assert.deepEqual(
+          await told('cohorts', { from }),
+          (await told('cohorts')).filter((row) => after(row['cohort'], row['period'])),
+        );
+        assert.deepEqual(
+          await told('lifecycle', { from }),
+          (await told('lifecycle')).filter((row) => row['period'] >= from),
+        );
+      }),
+      { numRuns: 10 },
+    );
+  });
+});
+
+test('money that came back on a row of its own counts: with its period in lifecycle, with the purchase before it in lifetime', async () => {
+  const sales = Array.from({ length: 12 }, (_, n) => [0, 3, 9].map((day): Sale => ({ customer: `c${n}`, day, cents: 1000, refund: 0 })));
+  const back = (customer: string, day: number, cents: number): Sale => ({ customer, day, cents: -cents, refund: 0 });
+  // Before the first order, on the day of one, after one, after the last; and to somebody who never bought.
+  const returns = [back('early', 1, 100), back('c0', 3, 200), back('c1', 5, 300), back('c2', 20, 400), back('stranger', 4, 9900)];
+  await put([...sales.flat(), { customer: 'early', day: 6, cents: 1000, refund: 0 }, ...returns]);
+  const { rows } = await warehouse.run('lifecycle', { ...orders, grain: 'day' });
+  const net = new Map<string, number>();
+  for (const row of rows) net.set(row['period'], (net.get(row['period']) ?? 0) + Math.round(Number(row['net']) * 100));
+  assert.deepEqual(
+    [0, 3, 5, 6, 9, 20].map((day) => net.get(dayOf(day))),
+    [12_000, 11_800, -300, 900, 12_000, -400],
+  );
+  // The fifth was no purchase of anybody: who came back to give something back did not stay for it.
+  assert.ok(
+    rows.filter((row) => row['period'] === dayOf(5)).every((row) => ['lost', 'lapsed'].includes(row['stage']) && row['orders'] === 0),
+  );
+  const told = await warehouse.run('lifetime', orders);
+  const nets = Object.fromEntries(told.rows.map((row) => [row['customer'], [row['purchases'], Math.round(Number(row['net']) * 100)]]));
+  assert.deepEqual(
+    ['c0', 'c1', 'c2', 'c3', 'early', 'stranger'].map((customer) => nets[customer]),
+    [[3, 2800], [3, 2700], [3, 2600], [3, 3000], [1, 900], undefined],
+  );
+});
+
 describe('segments', () => {
   test('have the members that the rule names, and their history is what the rule would have said on each day', async () => {
     warehouse.definitions.segments.set('good', 'title: Good ones\nwhere: net >= 60 AND recency_days <= 5\n');

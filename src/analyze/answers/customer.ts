@@ -31,8 +31,11 @@ export const factCte = (name: string, days: string): string => `${name} AS (
   FROM ${days} AS d JOIN sale AS s ON s.day <= d.day GROUP BY d.day, s.customer HAVING count(*) FILTER (WHERE s.amount > 0) > 0
 )`;
 
-/** Evidence of answers that stand on customers. */
-export function asides(answer: string, given: Given, setting: Setting): string[] {
+/** The days in which an answer looks for what a customer did first: what came before the asked ones is no less the first. */
+export const sinceEver = (given: Given): Given => ({ ...given, from: null });
+
+/** Evidence of answers that stand on customers; `known` are the days whose orders make a customer. */
+export function asides(answer: string, given: Given, setting: Setting, known: Given = given): string[] {
   const aside = (reason: string, condition: string) =>
     `SELECT 2, 'set aside: ${reason}', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${condition} HAVING count(*) > 0`;
   const all = counted(answer, given, setting);
@@ -42,7 +45,7 @@ export function asides(answer: string, given: Given, setting: Setting): string[]
     aside('unpaid', 'NOT paid AND NOT test'),
     aside('no customer', 'customer IS NULL AND paid AND NOT test'),
     ...(days.length === 0 ? [] : [aside('outside the asked days', `${theirs} AND (${days.join(' AND ')}) IS NOT TRUE`)]),
-    `SELECT 2, 'set aside: money back to customers without an order', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND customer NOT IN (SELECT customer FROM shop_order WHERE amount > 0 AND ${all}) HAVING count(*) > 0`,
+    `SELECT 2, 'set aside: money back to customers without an order', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND customer NOT IN (SELECT customer FROM shop_order WHERE amount > 0 AND ${counted(answer, known, setting)}) HAVING count(*) > 0`,
     `SELECT 8, 'caveat: customers whose refunds exceed their orders', CAST(count(*) AS VARCHAR) FROM (SELECT customer FROM shop_order WHERE ${all} GROUP BY customer HAVING sum(amount) - sum(refunded) < 0) HAVING count(*) > 0`,
     `SELECT 8, 'caveat: orders below zero, taken as money given back', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND amount < 0 HAVING count(*) > 0`,
     giantOrder(`shop_order WHERE ${all}`, 'amount'),

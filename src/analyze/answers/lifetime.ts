@@ -13,7 +13,8 @@ const parameters = ['r', 'alpha', 'a', 'b', 'p', 'q', 'v'] as const;
 /**
  * What each customer is still expected to buy within `days`: BG/NBD for how often (Fader, Hardie, Lee 2005; expected purchases are
  * their equation 10) and Gamma–Gamma for how much (Fader, Hardie 2013), fitted by maximum likelihood on these very orders. A purchase is
- * a day with orders, be they free; time is in weeks; money is net of refunds. The fit is made before the SQL is written and stands in it as numbers.
+ * a day with orders, be they free; time is in weeks; money is net of refunds, and what came back on a day without a purchase reduces the
+ * purchase before it, else the first one. Histories are whole: there is no first day. The fit is made before the SQL is written and stands in it as numbers.
  */
 export const lifetime: AnswerKind = {
   name: 'lifetime',
@@ -22,7 +23,7 @@ export const lifetime: AnswerKind = {
   options: [
     { name: 'days', type: 'integer', default: 365, summary: 'How far ahead, 1 to 3650.' },
     { name: 'rows', type: 'choice', choices: ['customers', 'total'], default: 'customers', summary: 'A row a customer, or their sum.' },
-    ...eventOptions.filter(({ name }) => name !== 'events'),
+    ...eventOptions.filter(({ name }) => name === 'orders' || name === 'to'),
   ],
   fit(given, setting) {
     return {
@@ -89,8 +90,16 @@ ${shown}`;
 function historyCtes(given: Given, setting: Setting): string[] {
   return [
     ...saleCtes('lifetime', given, setting),
-    `bought AS (SELECT customer, day, sum(amount) - sum(refunded) AS value FROM sale GROUP BY customer, day HAVING bool_or(bought)),
-seen AS (SELECT *, min(day) OVER (PARTITION BY customer) AS first, max(day) OVER () AS newest FROM bought)`,
+    `dealt AS (
+  SELECT customer, day, CASE WHEN bool_or(bought) THEN day END AS bought, sum(amount) - sum(refunded) AS value FROM sale GROUP BY customer, day
+),
+beside AS (
+  SELECT customer, value, max(bought) OVER (PARTITION BY customer ORDER BY day) AS before, min(bought) OVER (PARTITION BY customer) AS first, max(bought) OVER () AS newest FROM dealt
+)`,
+    `seen AS (
+  SELECT customer, coalesce(before, first) AS day, any_value(first) AS first, any_value(newest) AS newest, sum(value) AS value
+  FROM beside WHERE first IS NOT NULL GROUP BY customer, coalesce(before, first)
+)`,
     `history AS (
   SELECT customer, count(*) - 1 AS x, date_diff('day', any_value(first), max(day)) / 7 AS tx, date_diff('day', any_value(first), any_value(newest)) / 7 AS t, max(day) AS last_day,
     sum(value) AS net, avg(value) FILTER (WHERE day > first) AS mean

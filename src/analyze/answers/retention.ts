@@ -3,9 +3,12 @@ import { eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { readStep, unseen } from './steps.ts';
-import { periodOf } from './tables.ts';
+import { fromDay, literal, periodOf } from './tables.ts';
 
-/** Periods that the data does not cover wholly are marked: their share can only grow. */
+/**
+ * Periods that the data does not cover wholly are marked: their share can only grow. With `from`, a visitor's cohort is still that of the
+ * first event ever, and the periods from that day on are shown.
+ */
 export const retention: AnswerKind = {
   name: 'retention',
   title: 'Who comes back?',
@@ -24,11 +27,13 @@ export const retention: AnswerKind = {
     ...eventOptions,
   ],
   sql(given, setting) {
-    const { events, start, back, columns, periods } = parts(given, setting);
+    const { ever, start, back, columns, periods } = parts(given, setting);
     const grain = String(given['grain']);
-    return `WITH ${events.ctes(columns).join(',\n')},
+    const from = given['from'] === null ? null : `DATE ${literal(String(given['from']))}`;
+    const begins = `s.cohort + to_${grain}s(CAST(p.period AS INTEGER))`;
+    return `WITH ${ever.ctes(columns).join(',\n')},
 active AS MATERIALIZED (
-  SELECT "user", ${periodOf(grain, 'day', setting)} AS period, bool_or(${start ?? 'true'}) AS begins, bool_or(${back ?? 'true'}) AS returns, max(day) AS day
+  SELECT "user", ${periodOf(grain, 'day', setting)} AS period, bool_or(${start ?? 'true'}) AS begins, bool_or(${[back ?? 'true', fromDay('retention', given, setting, 'day')].join(' AND ')}) AS returns, max(day) AS day
   FROM used GROUP BY ALL
 ),
 cohort AS (SELECT "user", min(period) AS cohort FROM active WHERE begins GROUP BY "user"),
@@ -40,10 +45,10 @@ returned AS (
 ),
 last AS (SELECT max(day) AS day FROM active)
 SELECT s.cohort, s.users AS size, p.period, coalesce(r.users, 0) AS users, round(coalesce(r.users, 0) / s.users, 6) AS share,
-  s.cohort + to_${grain}s(CAST(p.period AS INTEGER) + 1) - INTERVAL 1 DAY <= l.day AS complete
+  s.cohort + to_${grain}s(CAST(p.period AS INTEGER) + 1) - INTERVAL 1 DAY <= l.day${from === null ? '' : ` AND ${begins} >= ${from}`} AS complete
 FROM size AS s CROSS JOIN range(${periods} + 1) AS p(period) CROSS JOIN last AS l
 LEFT JOIN returned AS r ON r.cohort = s.cohort AND r.period = p.period
-WHERE s.cohort + to_${grain}s(CAST(p.period AS INTEGER)) <= l.day ORDER BY s.cohort, p.period`;
+WHERE ${begins} <= l.day${from === null ? '' : ` AND ${begins} >= ${periodOf(grain, from, setting)}`} ORDER BY s.cohort, p.period`;
   },
   chart: () => ({ kind: 'cohort', x: 'cohort', series: 'period', y: ['share'], unit: '%' }),
   evidence(given, setting) {
@@ -62,12 +67,14 @@ WHERE s.cohort + to_${grain}s(CAST(p.period AS INTEGER)) <= l.day ORDER BY s.coh
 
 function parts(given: Given, setting: Setting) {
   const events = eventsOf('retention', given, setting);
+  const ever = eventsOf('retention', { ...given, from: null }, setting);
   const step = (option: string) => (given[option] === null ? null : readStep('retention', option, String(given[option]), events));
   const [start, back] = [step('start'), step('return')];
   const periods = given['periods'] as number;
   if (periods < 1 || periods > 60) fail('ANSWER_OPTION', { answer: 'retention', option: 'periods', problem: 'it is from 1 to 60' });
   return {
     events,
+    ever,
     asked: [start, back].filter((step) => step !== null),
     start: start?.condition ?? null,
     back: back?.condition ?? null,

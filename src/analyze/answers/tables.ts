@@ -104,6 +104,13 @@ export function withinDays(answer: string, given: Given, { timeZone }: Setting, 
   ];
 }
 
+/** The condition that a day is not before the first asked one, for answers that look for what came first before it too. Errors: ANSWER_OPTION. */
+export function fromDay(answer: string, given: Given, setting: Setting, day: string): string {
+  withinDays(answer, given, setting, 'time');
+  const from = given['from'] ?? null;
+  return from === null ? 'true' : `${day} >= DATE ${literal(String(from))}`;
+}
+
 /** The first day of the period in which the day or the time on the workspace's clock lies. */
 export const periodOf = (grain: string, local: string, { weekStart }: Setting): string => periodSql(grain, local, weekStart);
 export const dayOf = (instant: string, { timeZone }: Setting) => `CAST(${instant} AT TIME ZONE ${literal(timeZone)} AS DATE)`;
