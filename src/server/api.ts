@@ -316,6 +316,8 @@ export interface WhyAnswer {
   tables: WhyTable[];
   /** Names that are called like a table but are none here: metrics, answers, models. */
   called: string[];
+  /** Tables behind it that the asker may not read. */
+  withheld: string[];
   read_at: string;
 }
 

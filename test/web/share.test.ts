@@ -218,6 +218,37 @@ describe('why a number is what it is', () => {
     assert.equal((await ask({ n: 3 }, 'SELECT 3 AS n UNION SELECT 4')).json<WhyAnswer>().behind, null);
   });
 
+  test('shows whoever may read only a part of it that part, and names the rest', async (t) => {
+    const { address, admin, path } = await shop(t);
+    const run = (sql: string, who = admin) => send(address, 'POST', '/v1/query', who, { sql });
+    const view = 'CREATE MATERIALIZED VIEW mart.shops AS SELECT shop, sum(amount) AS total FROM main.sales GROUP BY shop';
+    const made = await run(view);
+    assert.equal(made.status, 200, made.text);
+    const { token } = (await send(address, 'POST', '/v1/tokens', admin, { name: 'partner', role: 'viewer' })).json<LoginAnswer>();
+    const partner = { authorization: `Bearer ${token}` };
+    const ask = async (sql: string, who = partner) =>
+      (await send(address, 'POST', '/v1/why', who, { sql, row: { shop: 'a' } })).json<WhyAnswer>();
+    const sql = 'SELECT shop, sum(total) AS total FROM mart.shops GROUP BY shop';
+    const names = ({ tables }: WhyAnswer) => tables.map(({ table }) => table);
+    const whole = await ask(sql);
+    assert.deepEqual([names(whole), whole.withheld], [['mart.shops', 'main.sales'], []]);
+    mkdirSync(join(path, 'grants'), { recursive: true });
+    writeFileSync(join(path, 'grants', 'partner.yaml'), "token: partner\nread: ['mart.*']\n");
+    const part = await ask(sql);
+    assert.deepEqual([names(part), part.withheld], [['mart.shops'], ['main.sales']]);
+    assert.deepEqual([part.behind?.rows, part.tables[0]!.sample?.rows.length], [1, 2]);
+    assert.equal(part.tables[0]!.view?.state, whole.tables[0]!.view?.state);
+    assert.deepEqual(names(await ask('SELECT shop, total FROM mart.shops JOIN main.sales USING (shop)', admin)), [
+      'mart.shops',
+      'main.sales',
+    ]);
+    // Who names a table that is not his learns no more than from the query itself; a word that only looks like it names nothing.
+    const refused = await run('SELECT * FROM main.sales', partner);
+    assert.equal(codeOf(refused), codeOf(await send(address, 'POST', '/v1/why', partner, { sql: 'SELECT * FROM main.sales' })));
+    assert.deepEqual((await ask('SELECT shop, total, 1 AS sales FROM mart.shops')).withheld, ['main.sales']);
+    assert.deepEqual((await ask(sql, admin)).withheld, []);
+  });
+
   test('only asks: a statement that changes something is refused and changes nothing', async (t) => {
     const { address, admin } = await shop(t);
     for (const sql of [

@@ -88,6 +88,9 @@ export function Why({
         {why.data !== null && why.data.called.length > 0 && (
           <p className="small">{t('why_called', { names: why.data.called.join(', ') })}</p>
         )}
+        {why.data !== null && why.data.withheld.length > 0 && (
+          <p className="small">{t('why_withheld', { names: why.data.withheld.join(', ') })}</p>
+        )}
         {why.data?.tables.map((table) => (
           <Source key={table.table} source={table} />
         ))}

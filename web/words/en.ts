@@ -208,6 +208,7 @@ export const en = {
   why: 'Why this number?',
   why_statement: 'The statement',
   why_called: 'It also asks {names}, which are made of SQL of their own.',
+  why_withheld: 'You may not read {names}: what stands there is not shown.',
   why_no_table: 'It reads no table.',
   why_rows: 'Rows',
   why_batches: 'Batches',

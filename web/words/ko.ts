@@ -209,6 +209,7 @@ export const ko: Words = {
   why: '이 숫자의 근거',
   why_statement: '실행한 SQL',
   why_called: '{names}도 부릅니다. 이들은 저마다의 SQL로 만들어집니다.',
+  why_withheld: '{names}: 읽을 권한이 없어 보여 주지 않습니다.',
   why_no_table: '읽는 테이블이 없습니다.',
   why_rows: '행 수',
   why_batches: '배치',

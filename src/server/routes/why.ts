@@ -20,27 +20,34 @@ interface ViewFacts {
 }
 type Ask = (sql: string, values?: WhyRequest['params'], rows?: number) => Promise<QueryAnswer>;
 
-/** What a figure stands on. Everything is asked as the asker, so that it shows nothing that he could not read himself. */
+/** What a figure stands on. Everything is asked as the asker, so that it shows nothing that he could not read himself, but says that it is there. */
 export function whyRoutes(app: FastifyInstance, front: Front): void {
   app.post<{ Body: unknown }>('/v1/why', { config: { action: 'query' } }, async (request): Promise<WhyAnswer> => {
     const { sql, params, row } = checked(request.body);
     const gone = new AbortController();
     request.raw.socket.once('close', () => gone.abort());
     const ask = asker(front, request.principal, gone.signal);
-    const [answer, trace, tables, { views }] = await Promise.all([
+    const [answer, trace, tables, own, { views }] = await Promise.all([
       ask(onlyShape(sql), params, 1),
-      traced(front, request.principal, sql),
+      told<Trace>(front, { who: request.principal, path: '/trace', body: { sql } }),
       front.warehouse.json<Table[]>('GET', '/tables'),
+      told<Table[]>(front, { who: request.principal, method: 'GET', path: '/tables' }),
       front.warehouse.json<{ views: ViewFacts[] }>('GET', '/views'),
     ]);
-    const { found, called } = named(sql, tables);
-    const lines = upstream(found, tables, views).slice(0, mostTables);
+    const readable = new Set(own.map(fullName));
+    const { found, called } = named(
+      sql,
+      tables.filter((table) => readable.has(fullName(table))),
+    );
+    const all = upstream(found, tables, views).slice(0, mostTables);
+    const lines = all.filter(({ table }) => readable.has(fullName(table)));
     const words = wordsOf(sql);
     const shown = await Promise.all(lines.map(({ table, of }) => why(table, of, { ask, views, words, front })));
+    const withheld = all.map(({ table }) => fullName(table)).filter((name) => !readable.has(name));
     const behind =
       row === undefined || trace.behind === null ? null : await rowsBehind(trace, row, { columns: answer.columns, params, ask });
     const made = trace.outputs.map(({ name, ...facts }, at) => ({ name: name ?? answer.columns[at]?.name ?? '', ...facts }));
-    return { columns: answer.columns, made, behind, tables: shown, called, read_at: new Date().toISOString() };
+    return { columns: answer.columns, made, behind, tables: shown, called, withheld, read_at: new Date().toISOString() };
   });
 }
 
@@ -52,9 +59,18 @@ interface Trace {
   readonly beside: readonly number[];
 }
 
-async function traced(front: Front, who: Principal, sql: string): Promise<Trace> {
-  const body = await readAll(await front.warehouse.open('POST', '/trace', who, Buffer.from(JSON.stringify({ sql }))));
-  const said = JSON.parse(body) as Trace & ErrorAnswer;
+interface Told {
+  readonly who: Principal;
+  readonly method?: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: object;
+  readonly signal?: AbortSignal;
+}
+
+/** What the warehouse answers to somebody. */
+async function told<T extends object>(front: Front, { who, method = 'POST', path, body, signal }: Told): Promise<T> {
+  const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  const said = JSON.parse(await readAll(await front.warehouse.open(method, path, who, sent, signal))) as T & Partial<ErrorAnswer>;
   if (said.error) throw errorFromBody(said.error);
   return said;
 }
@@ -81,12 +97,9 @@ async function rowsBehind(
 }
 
 function asker(front: Front, who: Principal, signal: AbortSignal): Ask {
-  return async (sql, values, rows = 1000) => {
+  return (sql, values, rows = 1000) => {
     const body = { sql, values, format: 'json', rows, seconds, job: `why_${crypto.randomUUID()}` };
-    const stream = await front.warehouse.open('POST', '/query', who, Buffer.from(JSON.stringify(body)), signal);
-    const answer = JSON.parse(await readAll(stream)) as QueryAnswer;
-    if (answer.error) throw errorFromBody(answer.error);
-    return answer;
+    return told<QueryAnswer>(front, { who, path: '/query', body, signal });
   };
 }
 
