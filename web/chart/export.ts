@@ -1,14 +1,7 @@
 /** What a tile shows as a file. */
 import { type ChartSpec, type Data, draw, type Look, loadEngine } from '#visualize';
+import type { ExportKind } from './export-kinds.ts';
 import { workbook } from './xlsx.ts';
-
-export const exportKinds = ['png', 'svg', 'csv', 'xlsx'] as const;
-export type ExportKind = (typeof exportKinds)[number];
-
-/** Pictures are of charts only: a number and a table are none. */
-export function canExport(kind: ExportKind, spec: ChartSpec): boolean {
-  return kind === 'csv' || kind === 'xlsx' || (spec.kind !== 'number' && spec.kind !== 'table');
-}
 
 export async function exportTile(kind: ExportKind, title: string, spec: ChartSpec, data: Data, look: Look): Promise<void> {
   save(await made(kind, spec, data, look), `${fileName(title)}.${kind}`);

@@ -4,7 +4,8 @@ import { type ChartSpec, type Mark, type Meaning, type Previous, pick, asked as 
 import type { QueryAnswer } from '../../src/server/api.ts';
 import { askTogether } from '../api.ts';
 import { Chart, isBlank } from '../chart/chart.tsx';
-import { canExport, exportKinds, exportTile } from '../chart/export.ts';
+import { exportTile } from '../chart/export.ts';
+import { exportsOf } from '../chart/export-kinds.ts';
 import { type Live, useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
@@ -207,13 +208,11 @@ function Exports({ title, spec, data }: { title: string; spec: ChartSpec; data: 
   return (
     <>
       <Menu.Divider />
-      {exportKinds
-        .filter((kind) => canExport(kind, spec))
-        .map((kind) => (
-          <Menu.Item key={kind} onClick={() => exportTile(kind, title, spec, data, look())}>
-            {t('save_as', { kind: kind.toUpperCase() })}
-          </Menu.Item>
-        ))}
+      {exportsOf(spec, data).map((kind) => (
+        <Menu.Item key={kind} onClick={() => exportTile(kind, title, spec, data, look())}>
+          {t('save_as', { kind: kind.toUpperCase() })}
+        </Menu.Item>
+      ))}
     </>
   );
 }
