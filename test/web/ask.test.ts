@@ -106,6 +106,9 @@ describe('questions on one workspace', () => {
       assert.deepEqual(await ask({ ...sum, conditions: [{ column: 'note', test: 'is', value: "it's" }] }), [['a', 10]]);
       assert.deepEqual(await ask({ ...sum, conditions: [{ column: 'note', test: 'empty', value: '' }] }), [['b', 5]]);
       assert.deepEqual(await ask({ ...sum, conditions: [{ column: 'amount', test: 'at_least', value: '10' }] }), [['a', 110]]);
+      for (const column of ['amount', 'at', 'shop'])
+        for (const test of ['is', 'is_not', 'at_least'] as const)
+          assert.equal((await ask({ ...sum, conditions: [{ column, test, value: '' }] })).length, 3, `${column} waits for a value`);
       assert.deepEqual(await ask({ ...sum, conditions: [{ column: 'shop', test: 'is_not', value: "a' OR 1=1 --" }], by: [] }), [[123]]);
     });
 

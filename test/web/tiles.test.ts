@@ -57,11 +57,12 @@ describe('what a tile shows', { skip: withoutBrowser }, () => {
   let end = async () => {};
   before(async () => {
     server = await millrace({ after: (fn) => (end = fn) }, prepared);
-    const many = 'CREATE TABLE main.many AS SELECT i AS name FROM range(12000) r(i)';
-    assert.equal(
-      (await send(server.address, 'POST', '/v1/query', { authorization: `Bearer ${server.adminToken}` }, { sql: many })).status,
-      200,
-    );
+    const admin = { authorization: `Bearer ${server.adminToken}` };
+    for (const sql of [
+      'CREATE TABLE main.many AS SELECT i AS name FROM range(12000) r(i)',
+      'CREATE TABLE main.timed AS SELECT now() AS at',
+    ])
+      assert.equal((await send(server.address, 'POST', '/v1/query', admin, { sql })).status, 200);
   });
   after(() => end());
 
@@ -82,6 +83,17 @@ describe('what a tile shows', { skip: withoutBrowser }, () => {
     await page.getByRole('combobox', { name: 'Broken down by' }).click();
     await page.getByRole('option', { name: 'name' }).click();
     await page.getByText(/^10,000 rows in .*the limit cut the rest$/).waitFor();
+  });
+
+  test('a time range of one’s own begins with the day that the workspace’s clock shows', async (t) => {
+    const { page, enter } = await visit(t, look);
+    await page.clock.setSystemTime('2026-03-01T20:00:00Z');
+    await enter(server.address, server.adminToken);
+    await page.goto(`${server.address}/ask#table=main.timed`);
+    await page.getByRole('combobox', { name: 'Time', exact: true }).click();
+    await page.getByRole('option', { name: 'From … to …' }).click();
+    // In Seoul it is the next day already.
+    for (const end of ['From', 'To']) assert.equal(await page.getByLabel(end, { exact: true }).inputValue(), '2026-03-02');
   });
 
   test('a mark is what its values are: a click sets them, and Why tells of them', async (t) => {

@@ -5,6 +5,7 @@ import type { MetricFacts } from '../../src/server/api.ts';
 import { ask } from '../api.ts';
 import { useLive } from '../live.ts';
 import { useWords } from '../words/index.tsx';
+import { today } from '../zone.ts';
 import { aggregates, type Condition, isNumber, isTime, plainColumns, type Question, quotedTable, type Test, tests } from './question.ts';
 
 /** What is asked about: one of the tables or metrics. */
@@ -123,14 +124,14 @@ function Parts({ subject, question, onQuestion }: { subject: Subject; question: 
 
 function Period({ question, set, comparable }: { question: Question; set: (part: Partial<Question>) => void; comparable: boolean }) {
   const { t } = useWords();
-  const today = new Date().toISOString().slice(0, 10);
+  const day = today();
   return (
     <>
       <Select
         label={t('range')}
         allowDeselect={false}
         value={question.range}
-        onChange={(range) => set({ range: range as Question['range'], from: question.from || today, to: question.to || today })}
+        onChange={(range) => set({ range: range as Question['range'], from: question.from || day, to: question.to || day })}
         data={[...timeRanges, 'custom' as const].map((value) => ({ value, label: t(`range_${value}`) }))}
       />
       {question.range === 'custom' &&

@@ -92,7 +92,7 @@ export function tableSql(
     : [`${value} AS ${name}`];
   const where = [
     ...(ranged ? [`${when} >= ${twice ? `$from::DATE - ${length}` : '$from::DATE'}`, `${when} < $to::DATE`] : []),
-    ...question.conditions.map((condition) => conditionSql(condition, table.columns)),
+    ...question.conditions.filter(isSaid).map((condition) => conditionSql(condition, table.columns)),
   ];
   const order = time !== null && grain !== 'none' ? 'ALL' : by.length > 0 ? `${name} DESC NULLS LAST` : null;
   return [
@@ -117,6 +117,9 @@ function valueName({ aggregate, measure }: Question): string {
 function localTime({ name, type }: Column, zone: string): string {
   return /TIME ZONE|TIMESTAMPTZ/.test(type) ? `(${quoted(name)} AT TIME ZONE ${literal(zone)})` : quoted(name);
 }
+
+/** One that waits for its value narrows nothing yet. */
+const isSaid = ({ test, value }: Condition) => test === 'empty' || test === 'filled' || value !== '';
 
 function conditionSql({ column: name, test, value }: Condition, columns: readonly Column[]): string {
   const own = columns.find((each) => each.name === name);
@@ -152,7 +155,9 @@ export function metricSql(metric: MetricFacts, question: Question): string {
       ...(ranged ? [ends] : []),
     ].join(', ')})`;
   const now = call('from := $from, to := $last');
-  const where = question.conditions.filter(({ column: name }) => by.includes(name)).map((condition) => conditionSql(condition, []));
+  const where = question.conditions
+    .filter((condition) => isSaid(condition) && by.includes(condition.column))
+    .map((condition) => conditionSql(condition, []));
   const source = compare && ranged && grain === 'none' ? besideBefore(by, now, call('from := $before_from, to := $before_last')) : now;
   return [
     'SELECT *',
