@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ErrorCode, MillraceError } from '#core';
-import { train } from '#learn';
+import { type ColumnData, predictor, train } from '#learn';
 import { type BoostOptions, boost, boostDefaults, type Rows } from '../../src/learn/trees/boost.ts';
 import { type Forest, scoreColumns, scoreRow } from '../../src/learn/trees/forest.ts';
 import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
 import { masksOf } from '../../src/learn/trees/masks.ts';
 import { columnScorer } from '../../src/learn/trees/score.ts';
-import { generator, numbers } from './data.ts';
+import { generator, numbers, texts } from './data.ts';
 
 const COUNT = 600;
 
@@ -162,6 +162,48 @@ test('two models that are asked in turn keep their own answers', () => {
   for (const at of [0, 1, 0, 1]) assert.deepEqual(scorers[at]!(columns, COUNT), scoreColumns(forests[at]!, columns, COUNT));
 });
 
+for (const kind of ['numbers', 'classes', 'classes beside words'] as const)
+  test(`a search keeps a monotone constraint, with every member of its blend: ${kind}`, async () => {
+    const next = generator(71);
+    const rows = Array.from({ length: 500 }, () => [next() * 10, next() * 10] as const);
+    // The line through the data falls with a, which it must not.
+    const truth = rows.map(([a, b]) => 3 * b - 2 * a + next());
+    const columns: ColumnData[] = [
+      numbers(
+        'a',
+        rows.map(([a]) => a),
+      ),
+      numbers(
+        'b',
+        rows.map(([, b]) => b),
+      ),
+      ...(kind === 'classes beside words'
+        ? [
+            texts(
+              'said',
+              truth.map((y, i) => `it was ${y > 5 ? 'fine' : 'poor'} on ${i}`),
+            ),
+          ]
+        : []),
+      kind === 'numbers'
+        ? numbers('y', truth)
+        : texts(
+            'y',
+            truth.map((y) => (y > 5 ? 'yes' : 'no')),
+          ),
+    ];
+    const model = await train({ target: 'y', budget: { trials: 5 }, trees: { monotone: { a: 1 } } }, columns);
+    assert.deepEqual([...new Set(model.report!.trials.map(({ candidate }) => candidate.learner))], ['trees']);
+    const one = predictor(model);
+    for (const b of [0, 3, 5, 8, null])
+      for (let a = 0, before = Number.NEGATIVE_INFINITY; a <= 10; a += 0.25) {
+        const { value, probabilities } = one({ a, b, said: 'it was poor on 7' });
+        const answer = probabilities?.[1] ?? Number(value);
+        assert.ok(answer >= before - 1e-12, `${answer} after ${before} at ${a}`);
+        before = answer;
+      }
+  });
+
 test('a constraint that can not be meant is refused', async () => {
   const columns = ['x', 'y'].map((name) =>
     numbers(
@@ -184,6 +226,21 @@ test('a constraint that can not be meant is refused', async () => {
       JSON.stringify(trees),
     );
   }
+  // What one class gains, others lose: of more than two it says nothing which.
+  const [x] = columns;
+  const classes = (count: number) =>
+    texts(
+      'y',
+      Array.from({ length: 60 }, (_, i) => `class ${i % count}`),
+    );
+  for (const [target, trees] of [
+    [classes(3), { monotone: { x: 1 } }],
+    [classes(2), { monotone: { x: 1 }, loss: 'softmax' }],
+  ] as const)
+    await assert.rejects(
+      train({ target: 'y', trees }, [x!, target]),
+      (thrown) => thrown instanceof MillraceError && thrown.code === ('LEARN_PLAN' satisfies ErrorCode),
+    );
 });
 
 test('where there is no WebAssembly, or a page’s policy forbids it, there are no masks: trees are walked down', async () => {

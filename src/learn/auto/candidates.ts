@@ -52,6 +52,8 @@ export function portfolio(plan: Plan, target: Target, has: { readonly texts: boo
     forest('extra trees', forests.extraTrees),
     forest('random forest', forests.randomForest),
   ];
+  // A line's slopes and naive Bayes' shares are bound to no direction, and one such member would turn the blend.
+  if (Object.keys(plan.trees?.monotone ?? {}).length > 0) return tables.filter(({ learner }) => learner === 'trees');
   if (!has.texts) return tables;
   return has.others ? [words[0]!, tables[0]!, ...words.slice(1), ...tables.slice(2)] : words;
 }

@@ -149,6 +149,7 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
   if (plan.learner === 'bayes' && target.classes === null)
     fail('LEARN_PLAN', { option: 'learner', value: 'bayes', expected: 'another one for numbers: naive Bayes tells classes' });
   demandLoss(plan, target);
+  demandDirection(plan, target);
   const { metric, measure } = measureOf(plan, target);
   const weights = readWeights(plan, rows, target);
   const usedReadings = readings.filter((_, i) => kept[i]);
@@ -181,6 +182,18 @@ function demandLoss(plan: Plan, { classes, values }: Target): void {
   if (loss === 'logistic' || loss === 'softmax') refuse('a loss for numbers');
   const least = loss === 'gamma' ? Number.MIN_VALUE : loss === 'poisson' || loss === 'tweedie' ? 0 : Number.NEGATIVE_INFINITY;
   if (!values.every((v) => v >= least)) refuse('a loss for negative numbers, such as squared');
+}
+
+/** Where each class has a score of its own, all of them rising say nothing of which one's share rises. */
+function demandDirection({ trees, learner }: Plan, { classes }: Target): void {
+  const { monotone = {}, loss } = trees ?? {};
+  if (learner === 'linear' || learner === 'bayes' || Object.keys(monotone).length === 0) return;
+  if ((classes?.length ?? 0) > 2 || loss === 'softmax')
+    fail('LEARN_PLAN', {
+      option: 'trees.monotone',
+      value: JSON.stringify(monotone),
+      expected: 'left out with more than two classes and with the loss softmax',
+    });
 }
 
 function measureOf(plan: Plan, target: Target): { metric: ChosenBy; measure: (judged: Judged) => number } {
