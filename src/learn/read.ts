@@ -73,11 +73,35 @@ function textRole(found: Omit<Reading, 'role' | 'why'>, distinct: ReadonlySet<st
   if (every(distinct, (text) => parseNumber(text) !== null)) return { role: 'number', why: 'every text that is not blank is a number' };
   if (every(distinct, (text) => parseTime(text) !== null)) return { role: 'time', why: 'every text that is not blank is a date' };
   let words = 0;
-  for (const text of distinct) words += text.trim().split(/\s+/u).length;
+  for (const text of distinct) words += wordsIn(text);
   const prose = words / distinct.size >= 2 && distinct.size > 50 && distinct.size > present * 0.2;
   if (prose) return { role: 'text', why: 'values are phrases and seldom repeat' };
-  if (present >= LEAST_ROWS_FOR_ID && distinct.size > present * 0.95) return { role: 'id', why: 'nearly every row has a value of its own' };
-  return { role: 'category', why: null };
+  if (present < LEAST_ROWS_FOR_ID || distinct.size <= present * 0.95) return { role: 'category', why: null };
+  if (mostly(distinct, isWord)) return { role: 'text', why: 'values are words, and nearly every row has its own' };
+  return { role: 'id', why: 'nearly every row has a value of its own' };
+}
+
+/** Letters of scripts that leave no blank between words. */
+const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}ー]/gu;
+/** Of these letters a word has about two in Chinese, three in Japanese and four in Thai. */
+const UNSPACED_WORD = 3;
+
+function wordsIn(text: string): number {
+  let words = 0;
+  for (const token of text.trim().split(/\s+/u)) words += Math.max(1, (token.match(UNSPACED)?.length ?? 0) / UNSPACED_WORD);
+  return words;
+}
+
+/** Ids are of Latin letters, digits and signs the world over: what is written in other letters, without a digit, is a word or a name. */
+function isWord(text: string): boolean {
+  const letters = text.match(/(?!\p{sc=Latin})[\p{L}\p{M}]/gu)?.length ?? 0;
+  return letters * 2 > text.replace(/\s/gu, '').length && !/\p{N}/u.test(text);
+}
+
+function mostly(values: ReadonlySet<string>, test: (text: string) => boolean): boolean {
+  let count = 0;
+  for (const value of values) if (test(value)) count++;
+  return count * 2 > values.size;
 }
 
 function every(values: Iterable<string>, test: (text: string) => boolean): boolean {

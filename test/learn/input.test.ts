@@ -370,6 +370,89 @@ test('columns are read for what they are', () => {
   );
 });
 
+/** What people write, made of real phrases: every beginning with every end. */
+const pairs = (begins: string, ends: string, between = ''): string[] =>
+  begins.split('|').flatMap((begin) => ends.split('|').map((end) => begin + between + end));
+const written: readonly [string, readonly string[]][] = [
+  [
+    'Japanese reviews',
+    pairs(
+      'この商品は|サイズが|配送が|色は写真より|値段の割に|母への贈り物に|二回目の購入ですが|説明書が',
+      'とても良かったです。|少し残念でした。|思ったより早く届きました。|また買いたいと思います。|友人にも勧めました。|壊れていました。|大満足です。|普通です。',
+    ),
+  ],
+  [
+    'Chinese reviews',
+    pairs(
+      '这款手机|物流速度|客服态度|包装|电池续航|衣服的质量|房间的卫生|这家餐厅的菜',
+      '非常好，推荐购买。|一般般。|太差了，要求退款。|比想象中的好。|还可以接受。|让人很失望。|超出预期！|没什么特别的。',
+    ),
+  ],
+  [
+    'Thai reviews',
+    pairs('สินค้าคุณภาพ|จัดส่ง|ร้านนี้บริการ|อาหาร|ห้องพัก|ราคา|สีของเสื้อ|พนักงาน', 'ดีมากค่ะ|แย่มาก|ไม่ตรงปก|พอใช้ได้|เกินคาดครับ|ประทับใจสุดๆ|น่าผิดหวัง|เหมือนเดิม'),
+  ],
+  [
+    'Korean reviews',
+    pairs(
+      '배송이|색이 사진보다|가격에 비해|두 번째 구매인데',
+      '정말 좋아요|조금 아쉬워요|생각보다 별로예요|마음에 듭니다|추천합니다|환불했어요|그냥 그래요|최고입니다|빨라요|느려요|다시 살게요|선물했어요|괜찮네요',
+      ' ',
+    ),
+  ],
+  ['Korean queries of a word', pairs('노트북|운동화|여성|남성|겨울|등산|유아|캠핑', '추천|가격|할인|후기|세트|브랜드|가방|용품')],
+  ['Chinese queries of a word', pairs('手机|电脑|女鞋|冬季|儿童|户外|汽车|厨房', '壳|包|架|灯|垫|配件|套装|用品')],
+  [
+    'Russian queries of a word',
+    pairs('авто|мото|вело|фото|видео|радио|теле|кино', 'запчасти|камера|шлем|сервис|магазин|техника|клуб|ремонт'),
+  ],
+  [
+    'English reviews',
+    pairs(
+      'the phone|delivery|the colour|this room',
+      'was great|was late|is not as shown|broke at once|I can recommend|is fine|disappoints|is what I wanted|could be better|was a present|is too small|is too large|I sent back',
+      ' ',
+    ),
+  ],
+];
+for (const [what, values] of written)
+  test(`${what} are read as text`, () => {
+    assert.ok(values.length > 50 && new Set(values).size === values.length);
+    assert.equal(readColumn(texts('said', values)).role, 'text');
+  });
+
+const hex = (i: number, digits: number): string => ((i * 2654435761) % 2 ** 32).toString(16).padStart(digits, '0');
+const ids: readonly [string, (i: number) => string][] = [
+  ['UUIDs', (i) => `${hex(i, 8)}-${hex(i + 1, 8).slice(0, 4)}-4${hex(i, 8).slice(0, 3)}-9${hex(i, 8).slice(1, 4)}-${hex(i + 7, 12)}`],
+  ['order numbers', (i) => `ORD-2024-${100_000 + i}`],
+  ['Korean order numbers', (i) => `주문-2024-${100_000 + i}`],
+  ['Chinese number plates', (i) => `京A·${10_000 + i}`],
+  ['Korean number plates', (i) => `${12 + (i % 80)}가${1000 + i}`],
+  ['e-mail addresses', (i) => `kim.minsu${i}@example.co.kr`],
+  ['URLs', (i) => `https://example.com/products/${hex(i, 8)}?ref=mail`],
+  ['paths in Korean', (i) => `https://example.com/상품/${hex(i, 8)}`],
+  ['user names', (i) => `user_${hex(i, 8)}`],
+  ['base64 tokens', (i) => Buffer.from(hex(i, 12)).toString('base64')],
+];
+for (const [what, of] of ids)
+  test(`${what} are read as ids`, () => {
+    assert.equal(readColumn(texts('code', count(200).map(of))).role, 'id');
+  });
+
+test('Japanese reviews are learned from', async () => {
+  const [, reviews] = written[0]!;
+  const rows = count(640).map((i) => `${reviews[(i * 37) % 64]!}${['', '！', '。', 'です', 'ね'][i % 5]!}${'〜'.repeat(i % 13)}`);
+  const model = await train({ target: 'y', learner: 'linear' }, [
+    texts('said', rows),
+    texts(
+      'y',
+      rows.map((text) => (/良かった|早く|また買い|勧め|大満足/.test(text) ? 'good' : 'bad')),
+    ),
+  ]);
+  assert.ok(model.report!.scores.find(({ metric }) => metric === 'accuracy')!.value > 0.95);
+  assert.equal(predictor(model)({ said: '配送は大満足です。' }).value, 'good');
+});
+
 test('numbers and dates in text are read strictly', () => {
   for (const [text, value] of [
     [' 12 ', 12],
