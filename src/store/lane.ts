@@ -16,7 +16,10 @@ export interface Change {
   readonly topic?: string;
   readonly from?: Position;
   readonly to?: Position;
-  /** The idempotency key of a load. */
+  /**
+   * The idempotency key of a load. Of other changes: `whole` where it can't be told which rows went and came, `types` where columns took
+   * other types, `columns` where columns came.
+   */
   readonly key?: string;
   readonly rows: number;
   readonly duplicates?: number;

@@ -176,6 +176,7 @@ export async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Pr
     const at = columns.findIndex((column) => column.name.toLowerCase() === wanted.name.toLowerCase());
     if (at < 0) {
       await tx.run(`ALTER TABLE raw.${name(topic.name)} ADD COLUMN ${name(wanted.name)} ${wanted.type}`);
+      reshaped(tx, topic.name, 'columns');
       columns.push(wanted);
     } else if (columns[at]!.type === wanted.type) columns[at] = wanted;
     else columns[at] = (await retype(tx, topic.name, wanted)) ? wanted : { ...columns[at]!, declared: true };
@@ -197,7 +198,13 @@ async function retype(tx: Transaction, topic: string, wanted: Promoted): Promise
   const [misfits] = await tx.rows(`SELECT count(*) AS n FROM raw.${name(topic)} WHERE ${column} IS NOT NULL AND (${cast}) IS NULL`);
   if (Number(misfits!['n']) > 0) return false;
   await tx.run(`ALTER TABLE raw.${name(topic)} ALTER COLUMN ${column} TYPE ${wanted.type} USING (${cast})`);
+  reshaped(tx, topic, 'types');
   return true;
+}
+
+/** Views hear of it: what they made of the former columns can't stand beside what they make of these. */
+function reshaped(tx: Transaction, topic: string, key: 'columns' | 'types'): void {
+  tx.changed({ kind: 'deliver', target: `raw.${topic}`, key, rows: 0 });
 }
 
 /** Makes columns of fields that were not seen before, while there is room. */
@@ -214,6 +221,7 @@ async function promote(tx: Transaction, topic: Topic, shape: { columns: Promoted
     const type = typeFromSeen((row['types'] as unknown[]).map(String));
     if (type === null || shape.columns.length >= MAX_COLUMNS || !canBeColumn(field, taken)) continue;
     await tx.run(`ALTER TABLE raw.${name(topic.name)} ADD COLUMN ${name(field)} ${type}`);
+    reshaped(tx, topic.name, 'columns');
     shape.columns.push({ name: field, type, declared: false });
     taken.add(field.toLowerCase());
   }
@@ -254,6 +262,7 @@ async function stage(
       const using =
         wider === 'VARCHAR' ? `CASE WHEN ${name(column.name)} IS NOT NULL THEN ${spelled} END` : `CAST(${name(column.name)} AS ${wider})`;
       await tx.run(`ALTER TABLE raw.${name(topic.name)} ALTER COLUMN ${name(column.name)} TYPE ${wider} USING ${using}`);
+      reshaped(tx, topic.name, 'types');
       shape.columns[Number(misfit['k'])] = { ...column, type: wider };
     }
   }

@@ -156,6 +156,7 @@ export async function adapt(tx: Transaction, table: TableName, target: TransferT
   const own = await typesOf(tx, table);
   if (!own.has('_batch')) await tx.run(`ALTER TABLE ${quoted(table)} ADD COLUMN _batch BIGINT`);
   const taken: string[] = [];
+  let [more, other] = [!own.has('_batch'), false];
   const frozen = (problem: string) => target.drift === 'freeze' && fail('TRANSFER_DRIFT', { table: target.target, problem });
   for (const column of target.columns) {
     const has = columnIn(own, column.name)?.type;
@@ -165,9 +166,11 @@ export async function adapt(tx: Transaction, table: TableName, target: TransferT
       if (target.drift === 'discard') continue;
       for (const each of await withChanges(tx, table, target))
         await tx.run(`ALTER TABLE ${each} ADD COLUMN ${name(column.name)} ${column.type}`);
+      more = true;
     } else if (has !== column.type) {
       frozen(`"${column.name}" is ${column.type} at the source and ${has} here`);
       const widened = target.drift === 'evolve' && (await retype(tx, table, target, { ...column, has }));
+      other ||= widened;
       notes.push(
         widened ? `"${column.name}" became ${column.type}, it was ${has}` : `"${column.name}" stays ${has}; the source says ${column.type}`,
       );
@@ -179,6 +182,9 @@ export async function adapt(tx: Transaction, table: TableName, target: TransferT
     frozen(`"${gone}" is no longer at the source`);
     notes.push(`"${gone}" is not at the source: new rows have NULL there`);
   }
+  // A hidden table is nobody's news.
+  if ((more || other) && !table.name.startsWith(NEXT))
+    tx.changed({ kind: 'transfer', target: target.target, key: other ? 'types' : 'columns', rows: 0 });
   return taken;
 }
 

@@ -12,6 +12,8 @@ export interface Sent {
   readonly id: string | null;
   readonly micros: number;
   readonly json: Readonly<Record<string, unknown>>;
+  /** Does it have fields that the topic's table may lack? Intake says so. */
+  readonly unknown?: boolean;
 }
 
 export interface Views {
@@ -65,7 +67,8 @@ export async function openViews(options: Pick<KeeperOptions, 'chunkRows' | 'rand
     async send(topic, records) {
       const from = positions.get(topic.name) ?? 0;
       const lines = records.map(
-        ({ id, micros, json }, k) => `${from + k}\t${micros}\t${micros}\t${id ?? ''}\t0\t\t${JSON.stringify(json)}\n`,
+        ({ id, micros, json, unknown }, k) =>
+          `${from + k}\t${micros}\t${micros}\t${id ?? ''}\t${unknown === true ? 1 : 0}\t\t${JSON.stringify(json)}\n`,
       );
       const to = from + records.length;
       positions.set(topic.name, to);

@@ -19,7 +19,7 @@ import { watermarkAfter } from './late.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
 import { plainReadersOf, plainTexts } from './plain.ts';
 import { forget, openRecords, record, recordMended, recordOf, trim } from './record.ts';
-import { type News, type Refreshed, refreshView } from './refresh.ts';
+import { isShaped, type News, type Refreshed, refreshView } from './refresh.ts';
 import { openRunning } from './running.ts';
 import { sharedTables, shareNews } from './share.ts';
 import { isOfMachine, troubleOf } from './trouble.ts';
@@ -113,7 +113,7 @@ interface Kept {
   dirty: boolean;
   /** Something changed that can't be told by partition. */
   whole: boolean;
-  /** A plain view behind it or a model was changed, or it was paused: its definition must be read anew. */
+  /** Columns that it reads, a plain view behind it or a model were changed, or it was paused: its definition must be read anew. */
   reread: boolean;
   dueAt: Millis;
   refreshes: number;
@@ -209,7 +209,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const same = recorded?.definition === view.definition && isSame(recorded.models, view.models) ? recorded : null;
     const batch = same?.batch ?? null;
     const wholly = await readWholly(view);
-    const whole = batch !== null && (await changedWhole(view, batch, wholly));
+    const whole = batch !== null && ((await changedWhole(view, batch, wholly)) || !(await isShaped(engine.rows, view)));
     const pause = await pauseOf(engine.rows, view.full, view.definition);
     const [audits] = await store.rows(
       `SELECT coalesce(sum(differences), 0)::BIGINT AS n FROM millrace.audit WHERE view = ${text(view.full)} AND mended IS NULL`,
@@ -249,7 +249,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const listed = (tables: ReadonlySet<string>) => [...tables].map(text).join(', ') || "''";
     const [row] = await store.rows(
       `SELECT count(*) AS n FROM millrace.batch WHERE batch > ${since} AND lower(target) IN (${listed(tablesOf(view))})
-        AND (lower(target) IN (${listed(wholly)}) OR kind IN ('load', 'statement') OR key = 'whole')`,
+        AND (lower(target) IN (${listed(wholly)}) OR kind IN ('load', 'statement') OR key IN ('whole', 'types'))`,
     );
     return Number(row!['n']) > 0;
   }
@@ -295,14 +295,15 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const began = performance.now();
     try {
       for (let tries = 1; ; tries++) {
+        if (own.reread && !(await reread(own))) return own.error;
         own.whole = false;
-        const chunks = await chunksOf(engine.rows, view, chunkRows);
+        const chunks = await chunksOf(engine.rows, own.view, chunkRows);
         Object.assign(building.progress, { done: 0, of: chunks.length });
         try {
-          own.last = await buildBeside(store, view, chunks, {
+          own.last = await buildBeside(store, own.view, chunks, {
             limits,
             progress: building.progress,
-            stale: () => own.whole || stopping,
+            stale: () => own.whole || own.reread || stopping,
             onSwapped(upTo, watermark) {
               own.batch = upTo;
               own.watermark = watermark;
@@ -356,8 +357,9 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         const target = change.target.toLowerCase();
         if (!tables.has(target)) continue;
         own.dirty = true;
-        own.reread ||= own.view.through.includes(target);
-        own.whole ||= own.wholly.has(target) || change.kind === 'load' || change.kind === 'statement' || change.key === 'whole';
+        const anew = change.kind === 'load' || change.kind === 'statement' || change.key === 'whole' || change.key === 'types';
+        own.reread ||= anew || change.key === 'columns';
+        own.whole ||= own.wholly.has(target) || anew;
       }
     }
     schedule();
@@ -440,8 +442,8 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         const taken: (Taken | null)[] = [];
         for (const own of due) {
           current = own;
-          // Dropped or made anew while this waited for its turn: its table is gone, or another's.
-          if (!isCurrent(own)) taken.push(null);
+          // Dropped or made anew while this waited for its turn: its table is gone, or another's. Or what it reads is not what it was planned by.
+          if (!isCurrent(own) || own.reread) taken.push(null);
           else taken.push(await take(tx, own, { whole: wholes.get(own)!, ...(shared !== null && { news: shared.news }) }));
         }
         current = due.length === 1 ? due[0]! : null;
@@ -449,7 +451,11 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         return taken;
       });
       for (const [k, own] of due.entries()) {
-        if (taken[k] == null) continue;
+        if (taken[k] == null) {
+          own.whole ||= wholes.get(own)!;
+          own.dirty = true;
+          continue;
+        }
         const { late, last, ...rest } = taken[k];
         Object.assign(own, rest, { last, late: own.late + late, refreshed: new Date().toISOString(), error: null });
         own.refreshes++;
@@ -513,6 +519,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       if (!isSame(view.models, own.view.models)) Object.assign(own, { batch: null, watermark: null, late: 0, differences: 0, whole: true });
       own.view = view;
       own.wholly = await readWholly(view);
+      own.whole ||= own.batch !== null && !(await isShaped(engine.rows, view));
       return true;
     } catch (thrown) {
       own.reread = true;

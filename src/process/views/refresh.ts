@@ -99,18 +99,23 @@ async function recompute(tx: Transaction, view: View): Promise<Refreshed> {
   return { mode: 'whole', partitions: 0, rows };
 }
 
+/** Has the table of a view the columns that its query gives? They are others once the source's are. */
+export async function isShaped(rows: (sql: string) => Promise<Row[]>, view: View): Promise<boolean> {
+  const is = await rows(`DESCRIBE SELECT ${COLUMNS} FROM (${view.query}\n) AS fresh`);
+  const was = await rows(`DESCRIBE SELECT ${COLUMNS} FROM ${quoted(view.name)}`);
+  return JSON.stringify(is) === JSON.stringify(was);
+}
+
 /**
  * The whole computed again, and only the rows written that differ: whoever stands on it is told row by row. Null, and nothing done, where
  * the query has come to give other columns than those that stand there.
  */
 async function recomputeByDifference(tx: Transaction, view: View): Promise<Refreshed | null> {
-  const own = quoted(view.name);
-  const shape = async (from: string) => JSON.stringify(await tx.rows(`DESCRIBE ${from}`));
+  if (!(await isShaped((sql) => tx.rows(sql), view))) return null;
   await tx.run(`CREATE OR REPLACE TEMP TABLE anew AS SELECT ${COLUMNS} FROM (${view.query}\n) AS fresh`);
-  const [was, is] = [await shape(`SELECT * EXCLUDE (_batch) FROM ${own}`), await shape('SELECT * FROM anew')];
-  const differs = was === is ? await writeDifference(tx, view, own) : null;
+  const rows = await writeDifference(tx, view, quoted(view.name));
   await tx.run('DROP TABLE anew');
-  return differs === null ? null : { mode: 'whole', partitions: 0, rows: differs };
+  return { mode: 'whole', partitions: 0, rows };
 }
 
 /** Of each row that one side has more often than the other, all copies are written again. */
@@ -133,13 +138,19 @@ async function writeDifference(tx: Transaction, view: View, own: string): Promis
   return rows;
 }
 
-/** All that is not frozen, anew. */
+/** All that is not frozen, anew. What is frozen stays, in the columns that the query gives now. */
 async function recomputeOpen(tx: Transaction, view: View, watermark: string): Promise<Refreshed> {
+  const own = quoted(view.name);
   const open = `(${frozenSql(view, ownColumns(view), watermark)}) IS NOT TRUE`;
-  await tx.run(`DELETE FROM ${quoted(view.name)} WHERE ${open}`);
-  const rows = await tx.run(
-    `INSERT INTO ${quoted(view.name)} SELECT ${COLUMNS}, ${tx.batch} AS _batch FROM (${view.query}\n) AS fresh WHERE ${open}`,
-  );
+  const fresh = `SELECT ${COLUMNS}, ${tx.batch}::BIGINT AS _batch FROM (${view.query}\n) AS fresh`;
+  if (!(await isShaped((sql) => tx.rows(sql), view))) {
+    await tx.run(`CREATE OR REPLACE TEMP TABLE frozen AS FROM ${own} WHERE NOT (${open})`);
+    await tx.run(`CREATE OR REPLACE TABLE ${own} AS ${fresh} LIMIT 0`);
+    const has = (await tx.rows(`DESCRIBE ${own}`)).map(({ column_name }) => text(String(column_name)));
+    await tx.run(`INSERT INTO ${own} BY NAME SELECT COLUMNS(name -> name IN (${has.join(', ')})) FROM frozen`);
+    await tx.run('DROP TABLE frozen');
+  } else await tx.run(`DELETE FROM ${own} WHERE ${open}`);
+  const rows = await tx.run(`INSERT INTO ${own} ${fresh} WHERE ${open}`);
   await tx.run(`DROP TABLE IF EXISTS ${changeTable(view.full)}`);
   tx.changed({ kind: 'view', target: view.full, key: 'whole', rows });
   return { mode: 'whole', partitions: 0, rows };
