@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { readStatement } from '#sql';
 import { parseTopic } from '#workspace';
 import { openViews, type Views } from './views-fixture.ts';
@@ -116,6 +116,46 @@ describe('a view over more rows than a chunk takes', () => {
     await views.settle();
     assert.deepEqual(await views.rows('FROM mart.minutes'), await views.rows(perMinute('min(amount)')));
     assert.equal(Number((await views.store.rows('SELECT n FROM mart.all_minutes'))[0]!['n']), MINUTES - 10);
+  });
+});
+
+describe('the chunks of a build together', () => {
+  const query = `SELECT date_trunc('minute', t) AS minute, count(*) AS n FROM main.visits GROUP BY 1`;
+  async function withVisits(t: TestContext, times: string): Promise<Views> {
+    const views = await openViews({ chunkRows: 100 });
+    t.after(() => views.close());
+    await views.transfer('main.visits', (batch) => [
+      `CREATE TABLE main.visits AS SELECT t::TIMESTAMPTZ AS t, ${batch}::BIGINT AS _batch FROM (${times}) AS v(t)`,
+    ]);
+    return views;
+  }
+  const build = (views: Views) => views.sql(`CREATE MATERIALIZED VIEW mart.visits PARTITION BY date_trunc('minute', t) AS ${query}`);
+  const minutes = `SELECT TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_minutes(k % 50) FROM range(1000) AS r(k)`;
+
+  test('hold every time that there is, and rows without one', async (t) => {
+    const views = await withVisits(t, `${minutes} UNION ALL FROM (VALUES ('infinity'), ('-infinity'), (NULL))`);
+    await build(views);
+    assert.deepEqual(await views.rows('FROM mart.visits'), await views.rows(query));
+  });
+
+  test('hold a time that comes when they are drawn and nothing is built yet', async (t) => {
+    const views = await withVisits(t, minutes);
+    const { rows } = views.store;
+    let drawn = 0;
+    views.store.rows = async (sql, values) => {
+      const found = await rows(sql, values);
+      // First it is asked whether there are several, then they are drawn.
+      if (!sql.includes('ORDER BY chunk') || ++drawn !== 2) return found;
+      await views.transfer('main.visits', (batch) => [
+        `INSERT INTO main.visits SELECT TIMESTAMPTZ '2025-12-31 23:00:00Z' + to_minutes(k * 10), ${batch} FROM range(20) AS r(k)`,
+        `INSERT INTO main.visits SELECT TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_minutes(k % 50) + INTERVAL 30 SECOND, ${batch} FROM range(100) AS r(k)`,
+      ]);
+      return found;
+    };
+    await build(views);
+    await views.settle();
+    assert.equal(drawn, 2);
+    assert.deepEqual(await views.rows('FROM mart.visits'), await views.rows(query));
   });
 });
 

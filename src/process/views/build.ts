@@ -34,11 +34,12 @@ export async function chunksOf(rows: (sql: string) => Promise<Row[]>, view: View
   if (Number(size!['n']) <= chunkRows) return [];
   const time = timePart(parts);
   if (time === null) return byHash(Math.ceil(Number(size!['n']) / chunkRows));
-  const ranges = await rows(`SELECT CAST(min(p) AS VARCHAR) AS lo, CAST(max(p) AS VARCHAR) AS hi FROM (
+  const starts = await rows(`SELECT CAST(min(p) AS VARCHAR) AS start FROM (
       SELECT p, (sum(n) OVER (ORDER BY p) - n) // ${chunkRows} AS chunk
       FROM (SELECT ${parts[time.part]!.sql} AS p, count(*) AS n FROM ${quotedName(view.source)} GROUP BY 1) WHERE p IS NOT NULL
     ) GROUP BY chunk ORDER BY chunk`);
-  return ranges.map(({ lo, hi }, k) => byTime(time.part, text(String(lo)), text(String(hi)), k === 0));
+  const from = starts.map(({ start }) => text(String(start)));
+  return from.map((start, k) => byTime(time.part, k === 0 ? null : start, from[k + 1] ?? null));
 }
 
 function byHash(count: number): Chunk[] {
@@ -48,18 +49,22 @@ function byHash(count: number): Chunk[] {
   });
 }
 
-/** `timeless` takes the rows without a time along. */
-function byTime(part: number, lo: string, hi: string, timeless: boolean): Chunk {
-  const own = (expressions: readonly string[]) =>
-    `(${expressions[part]} >= ${lo} AND ${expressions[part]} <= ${hi}${timeless ? ` OR ${expressions[part]} IS NULL` : ''})`;
+/**
+ * From a partition's time to before another's. Together they hold every time there is, also one that comes only while they are drawn: null
+ * is open, and the first takes the rows without a time along.
+ */
+function byTime(part: number, from: string | null, to: string | null): Chunk {
+  const within = (time: string, type: string) => {
+    const bounds = [...(from === null ? [] : [`${time} >= ${from}${type}`]), ...(to === null ? [] : [`${time} < ${to}${type}`])];
+    const range = bounds.join(' AND ') || 'true';
+    return from === null ? `(${range} OR ${time} IS NULL)` : `(${range})`;
+  };
+  const own = (expressions: readonly string[]) => within(expressions[part]!, '');
   return {
     own,
     read(expressions) {
       const truncated = truncatedTime(expressions[part]!);
-      if (truncated === null) return own(expressions);
-      const { unit, column } = truncated;
-      const range = `${column} >= ${lo}::TIMESTAMPTZ AND ${column} < ${hi}::TIMESTAMPTZ + INTERVAL 1 ${unit}`;
-      return `(${range}${timeless ? ` OR ${column} IS NULL` : ''}) AND ${own(expressions)}`;
+      return truncated === null ? own(expressions) : `${within(truncated.column, '::TIMESTAMPTZ')} AND ${own(expressions)}`;
     },
   };
 }
