@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -108,5 +108,22 @@ describe('millrace, for real', { timeout: 120_000 }, () => {
       () => 'running.json is still there',
     );
     assert.match((await millrace(['status', '--workspace', workspace])).stderr, /NOT_RUNNING/);
+  });
+
+  test('the demo ends with Ctrl-C in the middle of its job, and tries nothing again', async (t) => {
+    const workspace = join(mkdtempSync(join(tmpdir(), 'millrace-live-')), 'demo');
+    t.after(() => rmSync(dirname(workspace), { recursive: true, force: true }));
+    const demo = spawn(process.execPath, [bin, 'demo', '--workspace', workspace, '--users', '20000'], { stdio: 'ignore' });
+    t.after(() => demo.kill('SIGKILL'));
+    const accepted = async () => (await millrace(['status', '--json', '--workspace', workspace])).stdout.match(/"accepted":([1-9]\d*)/);
+    await until(
+      async () => (await accepted()) !== null,
+      () => 'nothing was sent',
+    );
+    demo.kill('SIGINT');
+    const began = performance.now();
+    const [code] = await once(demo, 'exit');
+    assert.equal(code, 130);
+    assert.ok(performance.now() - began < 20_000, `it took ${performance.now() - began} ms`);
   });
 });

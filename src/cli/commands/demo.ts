@@ -2,6 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import { fail } from '#core';
 import { parseBytes, progress } from '#run';
 import type { QuarantineRow } from '#server';
 import type { Dataset, Difference, Truth } from '#simulate';
@@ -81,7 +82,7 @@ export const demo: Command = {
       const millrace = await startMillrace({ workspace: path, port: 0, log, ...(memory !== undefined && { memory: parseBytes(memory) }) });
       try {
         writeRunning(path, { pid: process.pid, ...millrace.local, token: millrace.adminToken });
-        const client = clientFor({ ...millrace.local, token: millrace.adminToken });
+        const client = endingWith(ending, clientFor({ ...millrace.local, token: millrace.adminToken }));
         const outcome = await Promise.race([mainJob({ client, workspace, io }, input, out), ending]);
         if (outcome === 'asked to end') return interrupted;
         if (options['json'] === true) io.stdout.write(`${JSON.stringify(summary(outcome))}\n`);
@@ -116,6 +117,16 @@ function endAsked(): Promise<'asked to end'> {
   return new Promise((done) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => done('asked to end'));
   });
+}
+
+/** Once the end is asked for, what is under way fails at once and with an error that nobody tries again: the server it would wait for is stopping. */
+function endingWith(ending: Promise<string>, client: Client): Client {
+  const ended = ending.then(() => fail('QUERY_CANCELLED', { job: 'demo' }));
+  ended.catch(() => {});
+  return {
+    open: (...asked) => Promise.race([client.open(...asked), ended]),
+    json: <T>(...asked: Parameters<Client['json']>) => Promise.race([client.json<T>(...asked), ended]),
+  };
 }
 
 /** Records in, exactly once, answers out. */
