@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -169,6 +169,36 @@ describe('millrace load', () => {
     const { code, stderr } = await millrace(['load', 't', join(path, 'a.csv'), join(path, 'b.xyz')], { env: remote(address) });
     assert.equal(code, 2);
     assert.match(stderr, /b\.xyz: its ending does not say what it is/);
+    assert.equal(requests.length, 0);
+  });
+
+  test('refuses a folder and what can be read only once, before anything is sent; so does send', async (t) => {
+    const { requests, address } = await fakeServer(t, () => busy);
+    const path = join(folder(t), 'folder.csv');
+    mkdirSync(path);
+    for (const [words, problem] of [
+      [['load', 't', `${path}/`], 'it is a folder'],
+      [['send', 't', path], 'it is a folder'],
+      [['load', 't', '/dev/null', '--format', 'csv'], 'it is no file that can be read again'],
+    ] as const) {
+      const { code, stderr } = await millrace(words, { env: remote(address) });
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, new RegExp(`^OPTION_VALUE .*${problem}`), words.join(' '));
+    }
+    assert.equal(requests.length, 0);
+  });
+
+  test('says what is wrong with a file that can’t be read, once, and does not send it again', async (t) => {
+    const { requests, address } = await fakeServer(t, () => busy);
+    const path = join(folder(t), 'a.csv');
+    writeFileSync(path, 'x\n1\n');
+    const unreadable = t.mock.method(fs, 'read', (...words: unknown[]) =>
+      (words.at(-1) as (error: Error) => void)(new Error('EIO: i/o error')),
+    );
+    const { code, stderr } = await millrace(['load', 't', path], { env: remote(address) });
+    unreadable.mock.restore();
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /a\.csv: EIO/);
     assert.equal(requests.length, 0);
   });
 });

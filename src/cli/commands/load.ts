@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { extname } from 'node:path';
 import { Transform } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -8,6 +8,7 @@ import { progress } from '#run';
 import type { LoadAnswer } from '#server';
 import { type Client, connect, errorOf, retrying, workspaceOption } from '../client.ts';
 import type { Command, Io } from '../command.ts';
+import { statFile } from '../file.ts';
 
 const formats: Readonly<Record<string, string>> = {
   '.csv': 'csv',
@@ -82,10 +83,17 @@ async function loadFile(client: Client, { file, table, format, mode, bytes }: Pl
     },
   });
   const query = new URLSearchParams({ format, mode });
-  const answer = await client.open('POST', `/v1/load/${encodeURIComponent(table)}?${query}`, {
-    body: createReadStream(file).pipe(counted),
-    headers: { 'content-type': 'application/octet-stream', 'content-length': String(bytes), 'idempotency-key': key },
-  });
+  let unreadable: Error | null = null;
+  const source = createReadStream(file).once('error', (error) => counted.destroy((unreadable = error)));
+  const answer = await client
+    .open('POST', `/v1/load/${encodeURIComponent(table)}?${query}`, {
+      body: source.pipe(counted),
+      headers: { 'content-type': 'application/octet-stream', 'content-length': String(bytes), 'idempotency-key': key },
+    })
+    .catch((thrown: unknown) => {
+      if (unreadable === null) throw thrown;
+      return fail('OPTION_VALUE', { option: 'FILE', value: file, problem: unreadable.message }, unreadable);
+    });
   shown.end();
   if (answer.statusCode! >= 400) throw await errorOf(answer);
   return JSON.parse((await buffer(answer)).toString()) as LoadAnswer;
@@ -98,10 +106,8 @@ function formatOf(file: string): string {
   );
 }
 
-function sizeOf(file: string): number {
-  try {
-    return statSync(file).size;
-  } catch (error) {
-    return fail('OPTION_VALUE', { option: 'FILE', value: file, problem: (error as Error).message }, error);
-  }
+function sizeOf(path: string): number {
+  const found = statFile(path);
+  if (!found.isFile()) fail('OPTION_VALUE', { option: 'FILE', value: path, problem: 'it is no file that can be read again' });
+  return found.size;
 }

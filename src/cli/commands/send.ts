@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { errorFromBody, fail } from '#core';
@@ -7,6 +7,7 @@ import { progress } from '#run';
 import type { SendAnswer } from '#server';
 import { type Client, connect, errorOf, retrying, workspaceOption } from '../client.ts';
 import type { Command, Io } from '../command.ts';
+import { statFile } from '../file.ts';
 // Intake's rules are loaded by this command only.
 import type { Batch } from '../records.ts';
 
@@ -91,9 +92,5 @@ function summary({ accepted, rejected, undeduplicated }: { accepted: number; rej
 
 function openFile(file: string | undefined, { stdin }: Io): { stream: Readable; bytes: number | null } {
   if (file === undefined || file === '-') return { stream: stdin, bytes: null };
-  try {
-    return { bytes: statSync(file).size, stream: createReadStream(file) };
-  } catch (error) {
-    return fail('OPTION_VALUE', { option: 'FILE', value: file, problem: (error as Error).message }, error);
-  }
+  return { bytes: statFile(file).size, stream: createReadStream(file) };
 }
