@@ -117,6 +117,48 @@ describe('dialects are found', () => {
     );
   });
 
+  const UNKNOWN = 'no record tells whether the first one is a row or the names; the option "header" decides';
+  const firsts: [what: string, text: string, names: string[], rows: number, note: string | null][] = [
+    ['a value that comes again in its column is a row’s', 'Kim,Seoul\nLee,Busan\nPark,Seoul\n', ['column1', 'column2'], 3, null],
+    ['where nothing tells, what looks like names is, and that is said', 'Kim,Seoul\nLee,Busan\n', ['Kim', 'Seoul'], 1, UNKNOWN],
+    ['a name stands above numbers', 'name,n\nKim,1\nLee,2\n', ['name', 'n'], 2, null],
+    ['a name stands above numbers beside one that is empty', ',name,age\n0,Kim,31\n1,Lee,22\n', ['column1', 'name', 'age'], 2, null],
+    ['true is a value above others', 'true,Kim\nfalse,Lee\n', ['column1', 'column2'], 2, null],
+    ['what stands for no value is no name', 'NA,Kim\n1,Lee\n2,Park\n', ['NA', 'Kim'], 2, UNKNOWN],
+    ['codes of one length have another name', 'country,v\nKR,a\nUS,bb\nJP,c\nDE,d\nFR,e\n', ['country', 'v'], 5, null],
+    ['a header that stands there twice is one', 'name,n\nKim,1\nname,n\n', ['name', 'n'], 2, UNKNOWN],
+    ['one that is alone may be either', 'a,b\n', ['a', 'b'], 0, UNKNOWN],
+  ];
+  for (const [what, text, names, count, note] of firsts) {
+    test(`the first record: ${what}`, async () => {
+      const found = await survey(text);
+      assert.deepEqual([found.names, found.rows.length, found.notes[0]], [names, count, note]);
+    });
+  }
+
+  test('the first record of a table with a number, a date or a repeated text is told from its header, whatever the names are', () => {
+    const word = fc.stringMatching(/^[A-Za-z가-힣_]{1,12}$/).filter((text) => !/^(true|false|na|null|none|nan)$/i.test(text));
+    const table = fc.record({
+      names: fc.uniqueArray(word, { minLength: 3, maxLength: 3, selector: (text) => text.toLowerCase() }),
+      rows: fc.array(fc.tuple(fc.integer(), word, fc.date({ min: new Date(0), max: new Date(4e12), noInvalidDate: true })), {
+        minLength: 2,
+        maxLength: 20,
+      }),
+    });
+    return fc.assert(
+      fc.asyncProperty(table, async ({ names, rows }) => {
+        const lines = rows.map(([n, text, day]) => `${n},${text},${day.toISOString().slice(0, 10)}\n`);
+        const headed = await survey(`${names.join(',')}\n${lines.join('')}`);
+        assert.deepEqual([headed.names, headed.rows.length], [names, rows.length]);
+        assert.equal((await survey(lines.join(''))).rows.length, rows.length);
+        // Texts alone: the first one stands once more in its column.
+        const texts = [...rows.map(([, text], k) => `${text}${k},x${k}\n`), `${rows[0]![1]}0,y\n`];
+        assert.equal((await survey(texts.join(''))).rows.length, texts.length);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   test('names that are empty, doubled or ours are told apart', async () => {
     const { names } = await survey('id,,ID,_batch\n1,2,3,4\n', { header: 'yes' });
     assert.deepEqual(names, ['id', 'column2', 'ID_2', '_batch_2']);

@@ -65,7 +65,11 @@ describe('a dropped file', () => {
     const { upload } = await drop('a;b\n007;x\n008;y\nnone;z\n');
     const looked = await server.call('POST', `/v1/uploads/${upload}/preview`, { body: { types: { a: 'bigint' } } });
     const { guess, rows, refused } = looked.json as UploadAnswer;
-    assert.deepEqual(guess.columns[0], { name: 'a', type: 'BIGINT', note: null });
+    assert.deepEqual(guess.columns[0], {
+      name: 'a',
+      type: 'BIGINT',
+      note: 'no record tells whether the first one is a row or the names; the option "header" decides',
+    });
     assert.deepEqual(rows, [
       ['7', 'x'],
       ['8', 'y'],

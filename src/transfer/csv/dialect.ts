@@ -54,7 +54,7 @@ export function columnNames(header: readonly (string | null)[] | null, width: nu
   });
 }
 
-const VALUE = /^[-+]?[\d.,:/ T-]+$/;
+export const VALUE = /^[-+]?[\d.,:/ T-]+$/;
 
 /** A first record of names: none empty, none twice, none a number or a time. */
 export function looksLikeHeader(first: readonly (string | null)[]): boolean {

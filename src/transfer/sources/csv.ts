@@ -1,8 +1,9 @@
 /** CSV, TSV and their like, plain, gzip or zip: encoding, dialect and types by evidence over the whole file. */
 import { fail } from '#core';
-import { columnNames, detectDelimiter, looksLikeHeader, modal, texts } from '../csv/dialect.ts';
+import { columnNames, detectDelimiter, modal, texts } from '../csv/dialect.ts';
 import { detectEncoding, type Encoding, encodings, toUtf8 } from '../csv/encoding.ts';
 import { type DateOrder, type DecimalMark, Evidence, type Found } from '../csv/evidence.ts';
+import { HeaderEvidence } from '../csv/header.ts';
 import { DOUBLED, eachRecord, fieldText, PLAIN, type Record } from '../csv/records.ts';
 import { type Convert, converter } from '../csv/values.ts';
 import { bytesOf, type DataFile, dataFiles, placed } from '../files/bytes.ts';
@@ -83,21 +84,27 @@ async function survey(file: DataFile, options: Connection): Promise<Layout> {
   if (!/^[\t -~]$/.test(delimiter) || delimiter === '"')
     fail('TRANSFER_OPTION', { source: 'csv', option: 'delimiter', problem: 'it is one character of ASCII' });
   let first: (string | null)[] | null = null;
+  let headers: HeaderEvidence | null = null;
   const widths: number[] = [];
   const evidence: Evidence[] = [];
   let rows = 0;
   await eachRecord(toUtf8(bytesOf(file), encoding), { delimiter }, file.name, (record) => {
     if (first === null) {
       first = texts(record);
+      if (given('header') === null) headers = new HeaderEvidence(first);
       return true;
     }
     rows++;
     if (widths.length < 100_000) widths.push(record.count);
-    if (record.problem === null) weigh(evidence, record);
+    if (record.problem === null) {
+      weigh(evidence, record);
+      headers?.add(record);
+    }
     return true;
   });
   const names: (string | null)[] = first ?? [];
-  const header = given('header') === null ? looksLikeHeader(names) : given('header') === 'yes';
+  const found = (headers as HeaderEvidence | null)?.found(evidence, modal(widths)) ?? { there: given('header') === 'yes', known: true };
+  const header = found.there;
   if (!header && first !== null) {
     rows++;
     widths.push(names.length);
@@ -114,6 +121,7 @@ async function survey(file: DataFile, options: Connection): Promise<Layout> {
       names: header ? names : null,
       width,
       evidence,
+      note: found.known ? null : 'no record tells whether the first one is a row or the names; the option "header" decides',
       options: { dates: given('dates') as DateOrder | null, mark: given('decimal') as DecimalMark | null },
     }),
   };
@@ -139,6 +147,8 @@ function columnsOf(of: {
   names: readonly (string | null)[] | null;
   width: number;
   evidence: readonly Evidence[];
+  /** What is to be known of the first record. */
+  note: string | null;
   options: { dates: DateOrder | null; mark: DecimalMark | null };
 }): Layout['columns'] {
   const { names, evidence, options } = of;
@@ -149,11 +159,10 @@ function columnsOf(of: {
     width--;
   const proven = new Set(evidence.map((each) => each.order).filter((order) => order === 'dmy' || order === 'mdy'));
   const preferred = options.dates ?? (proven.size === 1 ? [...proven][0]! : null);
-  return columnNames(names, width).map((name, field) => ({
-    name,
-    field,
-    ...(evidence[field] ?? new Evidence()).found(preferred, options.mark),
-  }));
+  return columnNames(names, width).map((name, field) => {
+    const found = (evidence[field] ?? new Evidence()).found(preferred, options.mark);
+    return { name, field, ...found, note: field === 0 ? (of.note ?? found.note) : found.note };
+  });
 }
 
 function csvTable(file: DataFile, layout: Layout): FileTable {
