@@ -145,6 +145,27 @@ describe('the answer "metric"', () => {
     await assert.rejects(rows({ metric: 'word', grain: 'day' }), { code: 'ANSWER_TYPE' });
   });
 
+  test('an expression may end with a comment, or have one in its midst', async () => {
+    warehouse.definitions.metrics.set(
+      'noted',
+      `table: main.sale\ntime: sold_at\ndimensions: [channel]\nexpression: |-\n  sum(amount) -- as sold\n    / 1 -- and no more\nwhere: NOT test -- nor tests\n`,
+    );
+    const ran = await warehouse.run('metric', { metric: 'noted', by: 'channel' });
+    assert.deepEqual(
+      [ran.columns, ran.rows.map((row) => [row['channel'], Number(row['value'])])],
+      [
+        ['channel', 'value'],
+        [
+          ['app', 40],
+          ['web', 30],
+        ],
+      ],
+    );
+    const days = { from: '2026-01-02', to: '2026-01-02', before_from: '2026-01-01', before_to: '2026-01-01' };
+    const { facts } = await warehouse.run('drivers', { metric: 'noted', ...days });
+    assert.deepEqual([Number(facts['noted of the period']), Number(facts['noted of the period before'])], [60, 10]);
+  });
+
   test('refuses what the definition does not have', async () => {
     await assert.rejects(rows({ by: 'browser' }), { code: 'METRIC_DIMENSION' });
     await assert.rejects(rows({ metric: 'profit' }), { code: 'METRIC_UNKNOWN' });

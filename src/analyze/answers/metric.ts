@@ -32,7 +32,7 @@ export const metric: AnswerKind = {
     const columns = [
       ...period,
       ...by.map((dimension) => `${dimensionColumn(definition, dimension)} AS ${quote(dimension)}`),
-      `${definition.expression} AS value`,
+      `${definition.expression}\n  AS value`,
     ];
     return `SELECT ${columns.join(', ')}\n${fromSql(definition, by, given, setting)}\nGROUP BY ALL ORDER BY ALL`;
   },
