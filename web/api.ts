@@ -21,6 +21,16 @@ function broken(thrown: unknown): never {
   throw isAbort(thrown) ? thrown : new Trouble(lost, 0);
 }
 
+/** Does something, and hears what went wrong on the way. */
+export async function troubled(hear: (trouble: Trouble) => void, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (thrown) {
+    if (!(thrown instanceof Trouble)) throw thrown;
+    hear(thrown);
+  }
+}
+
 /** Told when the server says that nobody is signed in. */
 export const signedOut = new EventTarget();
 

@@ -1,6 +1,6 @@
 /** Edits of a dashboard: as a file whose unchanged parts keep their words and comments, and joined with those of someone else. */
 import { Document, isMap, isSeq, parseDocument, Scalar, YAMLMap, YAMLSeq } from 'yaml';
-import { type Dashboard, parseDashboard, type Tile, usualSize } from './dashboard.ts';
+import { type Dashboard, type Filter, parseDashboard, type Tile, usualSize } from './dashboard.ts';
 import { definitionOfSource } from './source.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -12,10 +12,15 @@ export function definitionOf({ title, description, refresh, range, filters, anno
     description: description || undefined,
     refresh: refresh ?? undefined,
     range: range === 'all' ? undefined : range,
-    filters: filters.length === 0 ? undefined : filters.map((filter) => ({ ...filter })),
+    filters: filters.length === 0 ? undefined : filters.map(definitionOfFilter),
     annotations: annotations ?? undefined,
     tiles: tiles.map(definitionOfTile),
   });
+}
+
+/** One without a title is called by its name. */
+function definitionOfFilter({ name, title, sql }: Filter): Plain {
+  return given({ name, title: title.trim() === '' ? undefined : title, sql });
 }
 
 function definitionOfTile({ title, width, height, sql, source, text, chart, tab, filter, drill }: Tile): Plain {
@@ -47,14 +52,7 @@ export function writeDashboard(next: Dashboard, text: string | null, file: strin
   const old = before === null ? {} : definitionOf(before);
   const { filters: _filters, tiles: _tiles, ...oldWords } = old as Record<string, unknown>;
   change(document, top, oldWords, words);
-  list(
-    document,
-    top,
-    'filters',
-    (before?.filters ?? []).map((filter) => ({ ...filter })),
-    (filters ?? []) as Plain[],
-    ['name'],
-  );
+  list(document, top, 'filters', (before?.filters ?? []).map(definitionOfFilter), (filters ?? []) as Plain[], ['name']);
   list(document, top, 'tiles', (before?.tiles ?? []).map(definitionOfTile), tiles as Plain[], [
     'title',
     'text',

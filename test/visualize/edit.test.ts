@@ -30,6 +30,16 @@ tiles:
   - text: Read this.
 `;
 
+test('a filter without a title is written without one, and is called by its name', () => {
+  const named = (title: string): Dashboard => ({ ...parseDashboard(text, file), filters: [{ name: 'page', title, sql: 'SELECT 1' }] });
+  for (const title of ['', ' ']) {
+    const written = writeDashboard(named(title), writeDashboard(named('Page'), text, file), file);
+    assert.deepEqual(parse(written).filters, [{ name: 'page', sql: 'SELECT 1' }]);
+    assert.equal(parseDashboard(written, file).filters[0]!.title, 'page');
+  }
+  assert.equal(parseDashboard(JSON.stringify(definitionOf(named(''))), file).filters[0]!.title, 'page');
+});
+
 const word = fc.string({ minLength: 1, maxLength: 12, unit: 'grapheme' }).filter((s) => s.trim() === s && !/[\p{C}\p{Z}]/u.test(s));
 const plain = { noNullPrototype: true } as const;
 const sources: readonly TileSource[] = [

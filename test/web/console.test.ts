@@ -167,6 +167,87 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     assert.match((await read()).text, /width: 8/);
   });
 
+  test('a tile keeps the focus while it is moved, and what was typed is not closed by the way', async (t) => {
+    const { address, adminToken } = server();
+    const { page, complaints, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/dashboards/two`);
+    await page.getByRole('button', { name: 'Edit', exact: true }).click();
+    const titles = () => page.locator('.tile h2').allTextContents();
+    const grip = page.getByRole('button', { name: 'Move A' });
+    await grip.press('ArrowRight');
+    assert.deepEqual(await titles(), ['B', 'A']);
+    assert.equal(await grip.evaluate((element) => element === element.ownerDocument.activeElement), true);
+    await page.keyboard.press('ArrowLeft');
+    assert.deepEqual(await titles(), ['A', 'B']);
+    await page.keyboard.press('Control+z');
+    assert.deepEqual(await titles(), ['B', 'A']);
+    await page.keyboard.press('Control+z');
+    assert.deepEqual(await titles(), ['A', 'B']);
+
+    await page.getByRole('button', { name: 'Title and filters' }).click();
+    const settings = page.getByRole('dialog');
+    const add = settings.getByRole('button', { name: 'Add a filter' });
+    await add.click();
+    await add.click();
+    await settings.getByRole('button', { name: 'Remove' }).first().click();
+    await add.click();
+    const names = settings.getByLabel('Name in SQL');
+    assert.deepEqual(await Promise.all([0, 1].map((at) => names.nth(at).inputValue())), ['filter_2', 'filter_3']);
+    await page.keyboard.press('Escape');
+    await page.mouse.click(5, 5);
+    for (const at of [0, 1]) await settings.getByLabel('SQL whose first column').nth(at).fill('SELECT 1');
+    await settings.getByRole('button', { name: 'Apply' }).click();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
+    await page.getByLabel('filter_3').first().waitFor();
+    assert.deepEqual(complaints, []);
+  });
+
+  test('who saves over what was changed or removed meanwhile is told, and may save again', async (t) => {
+    const { address, adminToken } = server();
+    const admin = { authorization: `Bearer ${adminToken}` };
+    const at = `${address}/dashboards/theirs`;
+    const put = async (title: string) => {
+      const held = await send(address, 'GET', '/v1/dashboards/theirs', admin);
+      const version = held.status === 200 ? held.json<{ version: string }>().version : null;
+      const saved = await send(address, 'PUT', '/v1/dashboards/theirs', admin, {
+        text: `title: ${title}\ntiles:\n  - { title: T, sql: SELECT 1 AS n }\n`,
+        version,
+      });
+      assert.equal(saved.status, 200, saved.text);
+    };
+    const read = async () => (await send(address, 'GET', '/v1/dashboards/theirs', admin)).json<{ text: string }>().text;
+    await put('First');
+    const { page, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(at);
+    await page.getByRole('button', { name: 'More' }).click();
+    await page.getByRole('menuitem', { name: 'Edit the file as text' }).click();
+    const dialog = page.getByRole('dialog');
+    const text = dialog.getByRole('textbox');
+    await text.fill('title: Mine\ntiles:\n  - { title: T, sql: SELECT 2 AS n }\n');
+    await page.keyboard.press('Escape');
+    await put('Second');
+    const save = dialog.getByRole('button', { name: 'Save', exact: true });
+    await save.click();
+    await dialog.getByText('title: Second').waitFor();
+    assert.match(await text.inputValue(), /title: Mine/);
+    assert.match(await read(), /title: Second/);
+    await save.click();
+    await page.getByRole('heading', { name: 'Mine' }).waitFor();
+    assert.match(await read(), /title: Mine/);
+
+    await page.getByRole('button', { name: 'Edit', exact: true }).click();
+    await page.getByRole('button', { name: /^Resize T/ }).press('ArrowRight');
+    assert.equal((await send(address, 'DELETE', '/v1/dashboards/theirs', admin)).status, 200);
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByText('Someone removed this dashboard meanwhile.').waitFor();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
+    assert.match(await read(), /width: 7/);
+  });
+
   test('a lost connection is told, takes no edit away, and is found again', async (t) => {
     const { address, adminToken } = server();
     const { page, context, enter } = await visit(t, look);
@@ -383,7 +464,7 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     const { address, adminToken } = server();
     const { page, complaints, violations, enter } = await visit(t, look);
     await enter(address, adminToken);
-    const button = page.getByRole('button', { name: 'Settings' });
+    const button = page.getByRole('button', { name: 'Title and filters' });
     await button.press('Enter');
     await page.getByText('한국어', { exact: true }).waitFor();
     assert.deepEqual(await violations(), []);

@@ -2,7 +2,8 @@ import type { Dashboard } from '#visualize';
 
 export interface Draft {
   readonly base: Dashboard;
-  readonly version: string;
+  /** null: it is written anew, since somebody removed it meanwhile. */
+  readonly version: string | null;
   readonly now: Dashboard;
 }
 

@@ -1,13 +1,13 @@
 import { Button, Checkbox, Menu, Modal, NumberInput, Select, Textarea, TextInput } from '@mantine/core';
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useRef, useState } from 'react';
 import { type Dashboard, definitionOf, mergeDashboards, same, type Tile, type TimeRange, timeRanges } from '#visualize';
-import type { DashboardAnswer } from '../../src/server/api.ts';
-import { call, Trouble } from '../api.ts';
+import { Trouble, troubled } from '../api.ts';
 import { icons } from '../shell/icons.tsx';
 import { Page, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { type Draft, keptDraft, keyOf } from './draft.ts';
-import { isOn, readChoice, tabsOf } from './parameters.ts';
+import { newestFile, saveFile } from './file.ts';
+import { isOn, moved, readChoice, tabsOf } from './parameters.ts';
 import { TileView } from './tile.tsx';
 import { TileForm } from './tile-form.tsx';
 
@@ -22,7 +22,7 @@ export default function Editing({ name, base, version, onDone }: { name: string;
   const [open, setOpen] = useState<number | 'new' | 'settings' | null>(null);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [conflict, setConflict] = useState<Conflict | null>(null);
-  const [joined, setJoined] = useState(false);
+  const [met, setMet] = useState<'save_joined' | 'save_removed' | null>(null);
   const { now } = draft;
   const changed = !same(now, draft.base);
   useEffect(() => {
@@ -56,40 +56,41 @@ export default function Editing({ name, base, version, onDone }: { name: string;
     sessionStorage.removeItem(keyOf(name));
     onDone();
   };
-  const put = (dashboard: Dashboard, on: string) =>
-    call<DashboardAnswer>('PUT', `/v1/dashboards/${encodeURIComponent(name)}`, {
-      body: { definition: definitionOf(dashboard), version: on },
+  const save = (what = now, on = draft.version) =>
+    troubled(setTrouble, async () => {
+      try {
+        await saveFile(name, { definition: definitionOf(what) }, on);
+        leave();
+      } catch (thrown) {
+        if (!(thrown instanceof Trouble) || thrown.body.code !== 'DASHBOARD_CHANGED') throw thrown;
+        await meet(what);
+      }
     });
-  const save = async (what = now, on = draft.version) => {
-    try {
-      await put(what, on);
-      leave();
-    } catch (thrown) {
-      if (!(thrown instanceof Trouble)) throw thrown;
-      if (thrown.body.code !== 'DASHBOARD_CHANGED') return setTrouble(thrown);
-      await meet(what);
-    }
-  };
   /** Someone saved meanwhile: what touches different parts is joined; what does not is asked. */
   const meet = async (mine: Dashboard) => {
-    const theirs = await call<DashboardAnswer>('GET', `/v1/dashboards/${encodeURIComponent(name)}`);
-    if (theirs.dashboard === null) return setTrouble(new Trouble(theirs.error!, 400));
+    const theirs = await newestFile(name);
+    setTrouble(null);
+    if (theirs === null) {
+      setDraft({ ...draft, now: mine, version: null });
+      return setMet('save_removed');
+    }
+    if (theirs.dashboard === null) throw new Trouble(theirs.error!, 400);
     const { dashboard, conflicts } = mergeDashboards(draft.base, mine, theirs.dashboard);
     if (conflicts.length > 0)
       return setConflict({ theirs: theirs.dashboard, version: theirs.version, merged: dashboard, titles: conflicts });
     setPast((list) => [...list, now]);
     setDraft({ base: theirs.dashboard, version: theirs.version, now: dashboard });
-    setJoined(true);
+    setMet('save_joined');
   };
   const choice = readChoice(now, '', timeRanges);
   const tabs = tabsOf(now);
   const [tab, setTab] = useState<string | null>(null);
   const setTile = (at: number, tile: Tile) => change({ ...now, tiles: now.tiles.with(at, tile) });
-  const move = (at: number, to: number) => {
-    if (to < 0 || to >= now.tiles.length || to === at) return;
-    const tiles = now.tiles.toSpliced(at, 1).toSpliced(to, 0, now.tiles[at]!);
-    change({ ...now, tiles });
+  const move = (at: number, by: number) => {
+    const tiles = moved(now.tiles, at, by);
+    if (tiles !== now.tiles) change({ ...now, tiles });
   };
+  const keys = keysOf(now.tiles);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the keys of undo and redo, wherever the focus is
     <div onKeyDown={onKey}>
@@ -120,7 +121,7 @@ export default function Editing({ name, base, version, onDone }: { name: string;
         }
       >
         <p className="small faint edit-hint" role="status">
-          {joined ? t('save_joined') : t('edit_hint')}
+          {t(met ?? 'edit_hint')}
         </p>
         {trouble !== null && <Problem trouble={trouble} />}
         {tabs.length > 1 && (
@@ -137,8 +138,7 @@ export default function Editing({ name, base, version, onDone }: { name: string;
             (tile, at) =>
               isOn(tile, tab, tabs) && (
                 <TileView
-                  // biome-ignore lint/suspicious/noArrayIndexKey: a tile has no other name than its place and its title
-                  key={`${at} ${tile.title} ${tile.sql}`}
+                  key={keys[at]}
                   tile={tile}
                   choice={choice}
                   round={0}
@@ -155,7 +155,13 @@ export default function Editing({ name, base, version, onDone }: { name: string;
                       <Menu.Divider />
                     </>
                   }
-                  tools={<Handles tile={tile} at={at} onMove={move} onSize={(width, height) => setTile(at, { ...tile, width, height })} />}
+                  tools={
+                    <Handles
+                      tile={tile}
+                      onMove={(by) => move(at, by)}
+                      onSize={(width, height) => setTile(at, { ...tile, width, height })}
+                    />
+                  }
                 />
               ),
           )}
@@ -198,7 +204,14 @@ export default function Editing({ name, base, version, onDone }: { name: string;
                 <li key={title}>{title}</li>
               ))}
             </ul>
-            <Button onClick={() => save(conflict.merged, conflict.version)}>{t('conflict_mine')}</Button>
+            <Button
+              onClick={() => {
+                setConflict(null);
+                save(conflict.merged, conflict.version);
+              }}
+            >
+              {t('conflict_mine')}
+            </Button>
             <Button variant="default" onClick={leave}>
               {t('conflict_theirs')}
             </Button>
@@ -209,16 +222,26 @@ export default function Editing({ name, base, version, onDone }: { name: string;
   );
 }
 
+/** What a tile is known by while others move around it, so that what has the focus keeps it; of several alike each has its number. */
+function keysOf(tiles: readonly Tile[]): string[] {
+  const seen = new Map<string, number>();
+  return tiles.map(({ title, sql, text }) => {
+    const name = JSON.stringify([title, sql, text]);
+    const n = (seen.get(name) ?? 0) + 1;
+    seen.set(name, n);
+    return `${name} ${n}`;
+  });
+}
+
 /** Moves and resizes a tile, by pointer and by arrow keys. */
 function Handles({
   tile,
-  at,
   onMove,
   onSize,
 }: {
   tile: Tile;
-  at: number;
-  onMove: (at: number, to: number) => void;
+  /** By so many places among the tiles in sight. */
+  onMove: (by: number) => void;
   onSize: (width: number, height: number) => void;
 }) {
   const { t } = useWords();
@@ -252,7 +275,7 @@ function Handles({
     if (!target) return;
     const all = [...event.currentTarget.closest('.tiles')!.querySelectorAll('[data-tile]')];
     const own = all.indexOf(event.currentTarget.closest('[data-tile]')!);
-    onMove(at, at + all.indexOf(target) - own);
+    onMove(all.indexOf(target) - own);
   };
   const arrows = (event: KeyboardEvent, act: (x: number, y: number) => void) => {
     const x = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
@@ -269,7 +292,7 @@ function Handles({
         aria-label={t('move_tile', { tile: label })}
         onPointerDown={begin}
         onPointerUp={drop}
-        onKeyDown={(event) => arrows(event, (x, y) => onMove(at, at + (x || y)))}
+        onKeyDown={(event) => arrows(event, (x, y) => onMove(x || y))}
       >
         {icons.grip}
       </button>
@@ -293,6 +316,12 @@ function Handles({
   );
 }
 
+function freeName(filters: Dashboard['filters']): string {
+  let n = filters.length + 1;
+  while (filters.some(({ name }) => name === `filter_${n}`)) n++;
+  return `filter_${n}`;
+}
+
 function Settings({ dashboard, onChange, onClose }: { dashboard: Dashboard; onChange: (next: Dashboard) => void; onClose: () => void }) {
   const { t } = useWords();
   const [next, setNext] = useState(dashboard);
@@ -300,7 +329,15 @@ function Settings({ dashboard, onChange, onClose }: { dashboard: Dashboard; onCh
   const setFilter = (at: number, part: Partial<Dashboard['filters'][number]>) =>
     set({ filters: next.filters.with(at, { ...next.filters[at]!, ...part }) });
   return (
-    <Modal opened onClose={onClose} title={t('dashboard_settings')} size={680} closeButtonProps={{ 'aria-label': t('close') }}>
+    <Modal
+      opened
+      onClose={onClose}
+      title={t('dashboard_settings')}
+      size={680}
+      closeOnClickOutside={same(next, dashboard)}
+      closeOnEscape={same(next, dashboard)}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
       <form
         className="stack"
         onSubmit={(event) => {
@@ -380,9 +417,7 @@ function Settings({ dashboard, onChange, onClose }: { dashboard: Dashboard; onCh
         <div>
           <Button
             variant="default"
-            onClick={() =>
-              set({ filters: [...next.filters, { name: `filter_${next.filters.length + 1}`, title: '', sql: 'SELECT DISTINCT ' }] })
-            }
+            onClick={() => set({ filters: [...next.filters, { name: freeName(next.filters), title: '', sql: 'SELECT DISTINCT ' }] })}
           >
             {t('filter_add')}
           </Button>

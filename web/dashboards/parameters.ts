@@ -47,3 +47,20 @@ export function tabsOf({ tiles }: Pick<Dashboard, 'tiles'>): string[] {
 export function isOn(tile: Dashboard['tiles'][number], tab: string | null, tabs: readonly string[]): boolean {
   return tabs.length === 0 || (tile.tab ?? tabs[0]) === (tab !== null && tabs.includes(tab) ? tab : tabs[0]);
 }
+
+/**
+ * The tiles with one of them moved by so many places among those of its tab, or as far as it goes; the very same where it can't. Tiles of
+ * other tabs stay where they are.
+ */
+export function moved(tiles: Dashboard['tiles'], at: number, by: number): Dashboard['tiles'] {
+  const tabs = tabsOf({ tiles });
+  const tabOf = (tile: Dashboard['tiles'][number]) => tile.tab ?? tabs[0] ?? null;
+  const places = [...tiles.keys()].filter((place) => tabOf(tiles[place]!) === tabOf(tiles[at]!));
+  const from = places.indexOf(at);
+  const to = Math.max(0, Math.min(places.length - 1, from + by));
+  if (to === from) return tiles;
+  const order = places.toSpliced(from, 1).toSpliced(to, 0, at);
+  const next = places.reduce<Dashboard['tiles']>((list, place, k) => list.with(place, tiles[order[k]!]!), tiles);
+  // A tile that names no tab stands on the first, which may be another one by now.
+  return tabsOf({ tiles: next })[0] === tabs[0] ? next : next.map((tile) => ({ ...tile, tab: tabOf(tile) }));
+}

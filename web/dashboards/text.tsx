@@ -1,10 +1,12 @@
 import { Button, Modal, Textarea } from '@mantine/core';
 import { useState } from 'react';
 import type { DashboardAnswer, DashboardVersionsAnswer } from '../../src/server/api.ts';
-import { call, Trouble } from '../api.ts';
+import { call, Trouble, troubled } from '../api.ts';
+import { Copied } from '../copy.tsx';
 import { useLive } from '../live.ts';
 import { Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
+import { newestFile, saveFile } from './file.ts';
 
 interface Props {
   readonly file: DashboardAnswer;
@@ -12,26 +14,39 @@ interface Props {
   onSaved(): void;
 }
 
-const put = (name: string, body: object) => call<DashboardAnswer>('PUT', `/v1/dashboards/${encodeURIComponent(name)}`, { body });
-
-/** The file as text. What is typed stays when saving fails. */
+/** The file as text. What is typed stays when saving fails, and is closed by its button alone. */
 export function AsText({ file, onClose, onSaved }: Props) {
   const { t } = useWords();
   const [text, setText] = useState(file.text);
-  const [{ version }] = useState(file);
+  const [version, setVersion] = useState<string | null>(file.version);
+  const [theirs, setTheirs] = useState<string | null>(null);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
-  const save = async () => {
-    try {
-      await put(file.name, { text, version });
-      onSaved();
-    } catch (thrown) {
-      if (!(thrown instanceof Trouble)) throw thrown;
-      setTrouble(thrown);
-    }
-  };
+  const changed = text !== file.text;
+  const save = () =>
+    troubled(setTrouble, async () => {
+      try {
+        await saveFile(file.name, { text }, version);
+        onSaved();
+      } catch (thrown) {
+        if (!(thrown instanceof Trouble) || thrown.body.code !== 'DASHBOARD_CHANGED') throw thrown;
+        // What stands there is shown, so that the next save stands on it.
+        const newest = await newestFile(file.name);
+        setTheirs(newest?.text ?? '');
+        setVersion(newest?.version ?? null);
+        throw thrown;
+      }
+    });
   const title = `dashboards/${file.name}.yaml`;
   return (
-    <Modal opened onClose={onClose} title={title} size={860} closeButtonProps={{ 'aria-label': t('close') }}>
+    <Modal
+      opened
+      onClose={onClose}
+      title={title}
+      size={860}
+      closeOnClickOutside={!changed}
+      closeOnEscape={!changed}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
       <div className="stack">
         <Textarea
           aria-label={title}
@@ -42,10 +57,15 @@ export function AsText({ file, onClose, onSaved }: Props) {
           styles={{ input: { fontFamily: 'var(--mono)', fontSize: 13, lineHeight: '20px' } }}
         />
         {trouble !== null && <Problem trouble={trouble} compact />}
-        {trouble?.body.code === 'DASHBOARD_CHANGED' && <p className="warn">{t('save_conflict')}</p>}
+        {theirs !== null && (
+          <>
+            <p className="warn">{t(theirs === '' ? 'save_removed' : 'save_conflict')}</p>
+            {theirs !== '' && <Copied text={theirs} />}
+          </>
+        )}
         <div className="end-row">
-          {text !== file.text && <span className="faint small">{t('unsaved')}</span>}
-          <Button onClick={save} disabled={text === file.text}>
+          {changed && <span className="faint small">{t('unsaved')}</span>}
+          <Button onClick={save} disabled={!changed}>
             {t('save')}
           </Button>
         </div>
@@ -60,16 +80,12 @@ export function Versions({ file, onClose, onSaved }: Props) {
   const path = `/v1/dashboards/${encodeURIComponent(file.name)}/versions`;
   const list = useLive(path, (signal) => call<DashboardVersionsAnswer>('GET', path, { signal }));
   const [trouble, setTrouble] = useState<Trouble | null>(null);
-  const restore = async (version: string) => {
-    try {
+  const restore = (version: string) =>
+    troubled(setTrouble, async () => {
       const { text } = await call<DashboardAnswer>('GET', `${path}/${version}`);
-      await put(file.name, { text, version: file.version });
+      await saveFile(file.name, { text }, file.version);
       onSaved();
-    } catch (thrown) {
-      if (!(thrown instanceof Trouble)) throw thrown;
-      setTrouble(thrown);
-    }
-  };
+    });
   return (
     <Modal opened onClose={onClose} title={t('versions')} closeButtonProps={{ 'aria-label': t('close') }}>
       <div className="stack">
