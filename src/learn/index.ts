@@ -4,6 +4,7 @@ export type { SplitDecision } from './auto/split.ts';
 export { type TargetCandidate, targetCandidates } from './auto/targets.ts';
 export type { ColumnData } from './columns.ts';
 export { type Explainer, type Explanation, explain, explainCost, explainer } from './explain.ts';
+export { type SplitImportance, splitImportance } from './importance.ts';
 export { assign, type Centroid, type ClusterOptions, type Clusters, centroids, checkClusters, cluster, daviesBouldin } from './kmeans.ts';
 export { checkModel, type Model } from './model.ts';
 export type { Plan } from './plan.ts';

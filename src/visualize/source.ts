@@ -74,7 +74,8 @@ export function sqlOf(source: TileSource): string {
         Object.entries(source.options).map(([name, value]) => [name, /^\$[A-Za-z_]\w*$/.test(value) ? value : text(value)]),
       );
     case 'model':
-      return `SELECT * FROM ML.${modelFunctions[source.show]}(MODEL ${source.name})`;
+      // Gain and cover are in other units, which one chart can't show beside it.
+      return `SELECT ${source.show === 'importance' ? 'feature, importance' : '*'} FROM ML.${modelFunctions[source.show]}(MODEL ${source.name})`;
   }
 }
 

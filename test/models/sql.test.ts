@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type House, openHouse, type Row, refused, TREES, VISITORS } from './fixture.ts';
+import type { Model } from '#learn';
+import { fileOf, type House, openHouse, type Row, refused, TREES, VISITORS } from './fixture.ts';
 
 let house: House;
 const ask: House['ask'] = (sql, more) => house.ask(sql, more);
@@ -228,6 +229,22 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     );
     const importance = await ask('SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL buyers)');
     assert.equal(importance[0]!['feature'], 'pages');
+    // Counted apart, on the file's own arrays.
+    const { learned, encoders } = fileOf(house, 'main.buyers', 1).model as Model;
+    assert.ok(learned.kind === 'trees');
+    const doubles = (packed: string) => new Float64Array(new Uint8Array(Buffer.from(packed, 'base64')).buffer);
+    const split = new Int32Array(new Uint8Array(Buffer.from(learned.forest.feature, 'base64')).buffer);
+    const place = encoders.findIndex(({ column }) => column === 'pages');
+    assert.ok(encoders.slice(0, place).every(({ kind }) => kind === 'number' || kind === 'category'));
+    const nodes = [...split.keys()].filter((node) => split[node] === place);
+    const mean = (values: Float64Array) => nodes.reduce((sum, node) => sum + values[node]! / nodes.length, 0);
+    assert.equal(importance[0]!['importance_weight'], nodes.length);
+    assert.ok(Math.abs(importance[0]!['importance_gain'] - mean(doubles(learned.forest.gain))) < 1e-9);
+    assert.ok(Math.abs(importance[0]!['importance_cover'] - mean(doubles(learned.forest.cover))) < 1e-9);
+    assert.equal(
+      importance.reduce((sum, row) => sum + row['importance_weight'], 0),
+      split.filter((f) => f >= 0).length,
+    );
     assert.equal((await ask('SELECT * FROM ML.GLOBAL_EXPLAIN(MODEL buyers)'))[0]!['feature'], 'pages');
   });
 
@@ -235,6 +252,8 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     await ask(
       `CREATE MODEL line OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['spent']) AS SELECT pages, source, spent FROM visitors WHERE pages IS NOT NULL`,
     );
+    const [first] = await ask('SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL line)');
+    assert.deepEqual([first!['importance_weight'], first!['importance_gain'], first!['importance_cover']], [null, null, null]);
     const weights = await ask('SELECT * FROM ML.WEIGHTS(MODEL line)');
     assert.deepEqual(Object.keys(weights[0]!), ['processed_input', 'weight', 'category_weights']);
     const read = (rows: Row[], input: string, category?: string) => {

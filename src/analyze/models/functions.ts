@@ -1,6 +1,6 @@
 /** The ML functions, each in one entry: what it takes, and how its answer becomes a table that only the question sees. */
 import { fail } from '#core';
-import type { ColumnData, Report } from '#learn';
+import { type ColumnData, type Report, splitImportance } from '#learn';
 import { type ArrayColumn, name } from '#store';
 import { type Asked, beside, misfit, scoredInput, trainedModel } from './asked.ts';
 import { clusterCentroids, evaluateClusters, predictClusters } from './clusters.ts';
@@ -130,7 +130,7 @@ export const modelFunctions: readonly ModelFunction[] = [
   },
   {
     name: 'FEATURE_IMPORTANCE',
-    summary: 'What is lost when a column is shuffled.',
+    summary: 'What is lost when a column is shuffled, and what it was to trees.',
     input: 'none',
     settings: [],
     outOfViews: OF_MODEL,
@@ -579,9 +579,18 @@ async function weights(asked: Asked): Promise<void> {
 async function featureImportance(asked: Asked): Promise<void> {
   const { importance, rows } = reportOf(asked);
   if (rows.judged === 0) misfit(asked, 'no rows were held out in training (NO_SPLIT), and it is told of those');
+  const splits = splitImportance(trainedModel(asked));
+  const none = splits === null ? null : 0;
+  const of = (column: string) => splits?.find((each) => each.column === column);
   await tell(
     asked,
-    { feature: importance.map(({ column }) => column), importance: importance.map(({ loss }) => loss) },
+    {
+      feature: importance.map(({ column }) => column),
+      importance: importance.map(({ loss }) => loss),
+      importance_weight: importance.map(({ column }) => of(column)?.weight ?? none),
+      importance_gain: importance.map(({ column }) => of(column)?.gain ?? none),
+      importance_cover: importance.map(({ column }) => of(column)?.cover ?? none),
+    },
     { feature: 'text' },
   );
 }
