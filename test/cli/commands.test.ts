@@ -16,6 +16,24 @@ const remote = (address: string) => ({ MILLRACE_ADDRESS: address, MILLRACE_TOKEN
 const accepted = (count: number) => ({ status: 200, body: { accepted: count, rejected: 0, undeduplicated: 0, rejections: [] } });
 const busy = { status: 503, body: { error: { code: 'STOPPING', message: 'x', remedy: 'y', retryable: true, params: {} } } };
 
+describe('millrace model train', () => {
+  test('asks for the model as SQL, with the options that were given', async (t) => {
+    const { requests, address } = await fakeServer(t, ({ path }) =>
+      path === '/v1/query'
+        ? { status: 200, body: { columns: [], rows: [['main.stays', 1, 'champion']] } }
+        : { status: 200, body: { trainings: [] } },
+    );
+    const words = ['model', 'train', 'mart.visits', '--predict', 'left', '--name', 'stays', '--ignore', 'id', '--seed'];
+    const { code, stdout } = await millrace([...words, '7'], { env: remote(address) });
+    assert.deepEqual({ code, first: stdout.split('\n')[0] }, { code: 0, first: 'main.stays version 1 is its champion' });
+    assert.equal(
+      JSON.parse(requests.find(({ path }) => path === '/v1/query')!.body).sql,
+      `CREATE OR REPLACE MODEL "stays" OPTIONS(input_label_cols = ['left'], ignore_cols = ['id'], seed = 7, alias = 'champion') AS SELECT * FROM "mart"."visits"`,
+    );
+    assert.match((await millrace([...words, 'any'], { env: remote(address) })).stderr, /a whole number is needed/);
+  });
+});
+
 describe('millrace send', () => {
   test('sends a batch again with the same Idempotency-Key after a cut connection and a 503, and other batches with other keys', async (t) => {
     const answers = ['drop' as const, busy, accepted(2), accepted(1)];

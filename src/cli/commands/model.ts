@@ -37,6 +37,11 @@ export const model: Command = {
     { name: 'budget', type: 'text', summary: 'train: how long to search, like 30s or 5m. Default: six models are tried.' },
     { name: 'type', type: 'text', summary: 'train: a model type such as LOGISTIC_REG. Default: the best of a search.' },
     { name: 'ignore', type: 'list', summary: 'train: columns not to learn from.' },
+    {
+      name: 'seed',
+      type: 'integer',
+      summary: 'train: what chance begins with; the same gives the same model where no --budget cuts it. Default: 1.',
+    },
     { name: 'alias', type: 'text', summary: 'train, promote: what the version is to be called.', default: 'champion' },
     {
       name: 'format',
@@ -69,8 +74,9 @@ async function train(input: Input, io: Io): Promise<number> {
     budget,
     type,
     ignore,
+    seed,
     alias,
-  } = input.options as Record<string, string | undefined> & { ignore?: string[] };
+  } = input.options as Record<string, string | undefined> & { ignore?: string[]; seed?: number };
   const source = nameOf(input, 'the table');
   if (column === undefined) return fail('OPTION_VALUE', { option: '--predict', value: 'absent', problem: 'name the column to predict' });
   const client = connect(input, io);
@@ -79,6 +85,7 @@ async function train(input: Input, io: Io): Promise<number> {
     input_label_cols: `[${literal(column)}]`,
     ...(budget !== undefined && { budget: literal(budget) }),
     ...(ignore !== undefined && { ignore_cols: `[${ignore.map(literal).join(', ')}]` }),
+    ...(seed !== undefined && { seed: String(seed) }),
     alias: literal(alias!),
   };
   const target = name ?? `${source}_${column}`.toLowerCase().replaceAll(/[^a-z0-9_.]+/g, '_');
