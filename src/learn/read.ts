@@ -71,7 +71,10 @@ function numberRole(found: Omit<Reading, 'role' | 'why'>, distinct: ReadonlySet<
 function textRole(found: Omit<Reading, 'role' | 'why'>, distinct: ReadonlySet<string>): Verdict {
   const present = found.rows - found.missing;
   if (every(distinct, (text) => parseNumber(text) !== null)) return { role: 'number', why: 'every text that is not blank is a number' };
-  if (every(distinct, (text) => parseTime(text) !== null)) return { role: 'time', why: 'every text that is not blank is a date' };
+  if (every(distinct, (text) => parseTime(text) !== null))
+    return isOpenOrder(distinct)
+      ? { role: 'category', why: 'its dates may have the day or the month first; written as 2024-04-03 they would be read' }
+      : { role: 'time', why: 'every text that is not blank is a date' };
   let words = 0;
   for (const text of distinct) words += wordsIn(text);
   const prose = words / distinct.size >= 2 && distinct.size > 50 && distinct.size > present * 0.2;
@@ -104,6 +107,12 @@ function mostly(values: ReadonlySet<string>, test: (text: string) => boolean): b
   return count * 2 > values.size;
 }
 
+/** Dates with slashes, of which none shows by a day after the 12th that days come first, as `parseTime` reads them. */
+function isOpenOrder(distinct: ReadonlySet<string>): boolean {
+  const firsts = [...distinct].flatMap((text) => SLASHED.exec(text.trim())?.[1] ?? []);
+  return firsts.length > 0 && firsts.every((first) => Number(first) <= 12);
+}
+
 function every(values: Iterable<string>, test: (text: string) => boolean): boolean {
   for (const value of values) if (!test(value)) return false;
   return true;
@@ -117,10 +126,12 @@ export function parseNumber(text: string): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
+const SLASHED = /^(\d{2})\/(\d{2})\/(\d{4})$/;
+
 /** ISO dates and times (without an offset: UTC) and dd/mm/yyyy as epoch milliseconds, or null. */
 export function parseTime(text: string): number | null {
   const trimmed = text.trim();
-  const slashed = /^(\d{2})\/(\d{2})\/(\d{4})$/.exec(trimmed);
+  const slashed = SLASHED.exec(trimmed);
   if (slashed) return dateParts(Number(slashed[3]), Number(slashed[2]), Number(slashed[1]));
   const iso = /^(\d{4})-(\d{2})-(\d{2})([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?(Z|[+-]\d{2}:?\d{2})?$/.exec(trimmed);
   if (!iso || dateParts(Number(iso[1]), Number(iso[2]), Number(iso[3])) === null) return null;

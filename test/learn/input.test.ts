@@ -370,6 +370,17 @@ test('columns are read for what they are', () => {
   );
 });
 
+test('dates with slashes are times where a day after the 12th shows that days come first; where none does, or months do, they are categories', () => {
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const read = (of: (i: number) => string) => readColumn(texts('day', count(200).map(of)));
+  assert.equal(read((i) => `${two(1 + (i % 28))}/${two(1 + (i % 12))}/2024`).role, 'time');
+  assert.equal(read((i) => `${two(1 + (i % 12))}/${two(1 + (i % 28))}/2024`).role, 'category');
+  const open = read((i) => `${two(1 + (i % 12))}/${two(1 + (i % 7))}/2024`);
+  assert.equal(open.role, 'category');
+  assert.match(open.why!, /day or the month first/);
+  assert.equal(read((i) => `2024-${two(1 + (i % 12))}-${two(1 + (i % 7))}`).role, 'time');
+});
+
 /** What people write, made of real phrases: every beginning with every end. */
 const pairs = (begins: string, ends: string, between = ''): string[] =>
   begins.split('|').flatMap((begin) => ends.split('|').map((end) => begin + between + end));
