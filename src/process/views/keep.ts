@@ -434,7 +434,8 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   async function attempt(due: readonly Kept[]): Promise<Kept | 'all' | null> {
     let current: Kept | null = due.length === 1 ? due[0]! : null;
     const wholes = new Map(due.map((own) => [own, own.whole]));
-    for (const own of due) Object.assign(own, { dirty: false, running: true, whole: false });
+    // A model may have changed again while its view was read anew: that is not seen to yet.
+    for (const own of due) Object.assign(own, { dirty: own.reread, running: true, whole: false });
     let failed: Kept | 'all' | null = null;
     try {
       const taken = await store.write(async (tx) => {
