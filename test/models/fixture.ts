@@ -40,12 +40,16 @@ export const refused =
     return true;
   };
 
-/** A warehouse with models and questions, without a server around it. */
-export async function openHouse(dataPath = mkdtempSync(join(tmpdir(), 'millrace-models-')), memory = 400e6): Promise<House> {
+/** A warehouse with models and questions, without a server around it. `seen` is the store as models see it. */
+export async function openHouse(
+  dataPath = mkdtempSync(join(tmpdir(), 'millrace-models-')),
+  memory = 400e6,
+  seen = (store: Store): Store => store,
+): Promise<House> {
   const store = await openStore({ dataPath, memory: 400e6, threads: 2 });
   let told: readonly ModelEntry[] = [];
   const models = await openModels({
-    store,
+    store: seen(store),
     workshop: openWorkshop(dataPath, memory, join(dataPath, 'shown')),
     onChange: (list) => {
       told = list;

@@ -129,6 +129,9 @@ describe('a view that calls a model', () => {
       [...Object.keys(QUERIES).map((name) => [`mart.${name}`, false]), ['main.shown', false]],
     );
     await assert.rejects(house.ask('DROP MODEL buyers'), refused('VIEW_READ'));
+    await assert.rejects(house.ask('ALTER MODEL buyers RENAME TO sellers'), refused('VIEW_READ'));
+    // Views look at their model again after each change, the second of two in a row too.
+    await house.ask("ALTER MODEL buyers SET OPTIONS(description = 'who buys')");
     const before = ordered(await house.ask('SELECT * FROM mart.plain'));
     await house.ask('DROP MODEL buyers CASCADE');
     await house.settle();

@@ -74,7 +74,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   SCHEDULE_KEY: '키로 묶거나, 어느 행을 셀지 고르세요.',
   VIEW_SESSIONS: '규칙은 ga4, posthog, universal(ua)입니다. 필드는 docs/views.md에 있습니다.',
   VIEW_READ:
-    '이것들을 먼저 지우거나 바꾸세요. CASCADE라고 적으면 테이블이나 뷰를 읽는 뷰와 예약 질의는 함께 지워지고, 대시보드와 모델 등은 남아 무엇이 없는지 알립니다. 모델을 쓰는 뷰도 남습니다.',
+    '이것들을 먼저 지우거나 바꾸세요. DROP 뒤에 CASCADE라고 적으면 테이블이나 뷰를 읽는 뷰와 예약 질의는 함께 지워지고, 대시보드와 모델 등은 남아 무엇이 없는지 알립니다. 모델을 쓰는 뷰도 남습니다.',
   VIEW_DRIFT: '열을 그대로 두거나, 이것들을 먼저 바꾸거나 멈추거나 지우세요.',
   VIEW_KEPT: '원본이나 정의를 바꾸세요. 지우려면 DROP MATERIALIZED VIEW입니다.',
   VIEW_COLUMN: '열이나 테이블을 되돌리거나 정의를 바꾼 뒤 RESUME MATERIALIZED VIEW 하세요.',

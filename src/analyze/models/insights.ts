@@ -6,7 +6,7 @@ import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Column, fail } from '#core';
 import type { CreateModelStatement, OptionValue, Who } from '#sql';
-import { name as quote, type Reader, type Store, text } from '#store';
+import { name as quote, type Reader, type Store, type Transaction, text } from '#store';
 import { combinations, contributionSql } from '../answers/contribution.ts';
 import { valuesOf } from './answer.ts';
 import type { Creating } from './models.ts';
@@ -17,8 +17,12 @@ const MOST_SEGMENTS = 1024;
 
 export interface Insights {
   has(model: string): boolean;
-  /** The rows that tell what was made. Errors: MODEL_OPTION, MODEL_EMPTY, and those of the query. */
-  create(statement: CreateModelStatement, creating: Creating): Promise<{ columns: Column[]; rows: (string | number | null)[][] }>;
+  /** The rows that tell what was made; `settle` runs the write when its turn comes. Errors: MODEL_OPTION, MODEL_EMPTY, and those of the query and of `settle`. */
+  create(
+    statement: CreateModelStatement,
+    creating: Creating,
+    settle: (write: () => Promise<void>) => Promise<void>,
+  ): Promise<{ columns: Column[]; rows: (string | number | null)[][] }>;
   /** Makes `as` a view of the insights for this reader. Whoever may not read what they were made of may not read them. Errors: MODEL_UNKNOWN, MODEL_FUNCTION. */
   show(model: string, as: string, asked: { readonly reader: Reader; readonly who: Who }): Promise<void>;
   drop(model: string): Promise<void>;
@@ -45,7 +49,7 @@ export async function openInsights(store: Store): Promise<Insights> {
 
   return {
     has: (model) => known.has(model),
-    async create(statement, { reader, values, text: query, who, read }) {
+    async create(statement, { reader, values, text: query, who, read }, settle) {
       const model = `${statement.target.schema}.${statement.target.name}`.toLowerCase();
       if (statement.transform !== null) refuseOption('TRANSFORM', 'is for models that are trained; write the expressions into the query');
       const from = `(${statement.body}\n)`;
@@ -67,7 +71,7 @@ export async function openInsights(store: Store): Promise<Insights> {
         if (all['below'] === true && statement.options['min_apriori_support'] !== 0)
           refuseOption('min_apriori_support', 'must be 0 where the metric has values below zero: shares of such a sum are none');
         const reads = statement.reads.tables.map(({ schema, name }) => ({ schema, name }));
-        await store.write(async (tx) => {
+        const write = async (tx: Transaction) => {
           await tx.run(
             `CREATE OR REPLACE TABLE ${tableOf(model)} AS SELECT ${columns.map(quote).join(', ')} FROM read_parquet(${text(path)})`,
           );
@@ -76,8 +80,11 @@ export async function openInsights(store: Store): Promise<Insights> {
             ...[model, who, query, JSON.stringify(statement.options), JSON.stringify(reads), batch, insights],
           ]);
           tx.changed({ kind: 'statement', target: 'millrace.insight', rows: insights });
+        };
+        await settle(async () => {
+          await store.write(write);
+          known.set(model, { reads });
         });
-        known.set(model, { reads });
       } finally {
         unlinkSync(path);
       }

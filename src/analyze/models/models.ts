@@ -12,11 +12,11 @@ import {
   queryOf,
   tokens,
 } from '#sql';
-import { type ArrayColumn, name as quote, type Reader, type Store, type Values } from '#store';
+import { type ArrayColumn, name as quote, type Reader, type Store, type Transaction, type Values } from '#store';
 import { type Answering, answerCalls, type Planned, valuesOf } from './answer.ts';
 import { expressionOf, inputsOf } from './columns.ts';
 import { openModelCalls } from './inline.ts';
-import { type Insights, openInsights } from './insights.ts';
+import { type Insights, isContribution, openInsights } from './insights.ts';
 import type { Input, ModelEntry, ModelFile, Trained, TrainingOrder, TrainingState, Version, Workshop } from './model.ts';
 import { isAlias, readBroughtOptions, readOptions, readSettings } from './options.ts';
 import { type Naming, openRegistry, spelledAs } from './registry.ts';
@@ -83,7 +83,8 @@ export async function openModels(input: {
   const registry = await openRegistry(store, workshop.find);
   const insights = await openInsights(store);
   const running = new Map<string, { state: TrainingState; stop: AbortController }>();
-  let tail: Promise<unknown> = Promise.resolve();
+  const inLine = newLine();
+  let training: Promise<unknown> = Promise.resolve();
   let count = 0;
 
   const open = (spelled: string): ModelFile => {
@@ -91,24 +92,40 @@ export async function openModels(input: {
     return workshop.open(entry.name, version.version, version.hash);
   };
 
-  async function changed(): Promise<void> {
+  const entryOf = (model: string): ModelEntry => registry.find(model) ?? fail('MODEL_UNKNOWN', { model });
+
+  /** Only in line. */
+  async function commit(table: string, rows: number, write: (tx: Transaction) => Promise<void>): Promise<void> {
+    await store.write(async (tx) => {
+      await write(tx);
+      tx.changed({ kind: 'statement', target: `millrace.${table}`, rows });
+    });
     await registry.refresh();
     input.onChange(registry.list());
   }
 
-  /** One training at a time: each may use the whole share of memory. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = tail.then(work);
-    tail = result.catch(() => {});
+  /** One training at a time: each may use the whole share of memory. One that is told to end doesn't wait for its turn to do so. */
+  function inTurn<T>(ended: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const before = training;
+    const result = Promise.race([before, abortOf(ended)]).then(work);
+    training = Promise.allSettled([before, result]);
     return result;
   }
 
+  /** Whether IF NOT EXISTS finds it. MODEL_EXISTS where the name is taken. */
+  function isThere(statement: CreateModelStatement): boolean {
+    const model = nameOf(statement);
+    const trained = registry.find(model) !== null;
+    const [own, other] = isContribution(statement) ? [insights.has(model), trained] : [trained, insights.has(model)];
+    if (own && !other && statement.ifNotExists) return true;
+    const adds = statement.replace || (!isContribution(statement) && statement.options['alias'] !== undefined);
+    if (other || (own && !adds)) fail('MODEL_EXISTS', { model });
+    return false;
+  }
+
   async function create(statement: CreateModelStatement, creating: Creating) {
-    const model = `${statement.target.schema}.${statement.target.name}`;
-    const present = registry.find(model) !== null;
-    if (insights.has(model.toLowerCase())) fail('MODEL_EXISTS', { model });
-    if (present && statement.ifNotExists) return null;
-    if (present && !statement.replace && statement.options['alias'] === undefined) fail('MODEL_EXISTS', { model });
+    const model = nameOf(statement);
+    if (isThere(statement)) return null;
     const { job, who } = creating;
     const stop = new AbortController();
     const state: TrainingState = { job, model, who, state: 'reading', progress: null };
@@ -134,7 +151,10 @@ export async function openModels(input: {
       try {
         creating.read();
         state.state = 'waiting';
-        return await inTurn(async () => {
+        return await inTurn(AbortSignal.any([stop.signal, creating.cancel]), async () => {
+          if (creating.cancel.aborted) fail('MODEL_STOPPED', { model });
+          if (stop.signal.aborted) fail('LEARN_STOPPED');
+          if (isThere(statement)) return null;
           state.state = 'training';
           const trained = await workshop.train(
             prepared.order,
@@ -206,13 +226,10 @@ export async function openModels(input: {
     const { name: model, type, plan } = prepared.order;
     try {
       await prove(trained.file);
-      const version = await store.write(async (tx) => {
-        const made = {
-          version: (registry.find(model)?.versions[0]?.version ?? 0) + 1,
-          created: trained.file.created,
-          by: creating.who,
-          type,
-        };
+      return await inLine(async () => {
+        if (isThere(statement)) fail('MODEL_EXISTS', { model });
+        const present = registry.find(model);
+        const made = { version: (present?.versions[0]?.version ?? 0) + 1, created: trained.file.created, by: creating.who, type };
         const about = { task: trained.file.model.task, target: plan.target, query: creating.text, transform: transformOf(statement) };
         const facts = {
           options: JSON.stringify(statement.options),
@@ -222,18 +239,17 @@ export async function openModels(input: {
           bytes: trained.bytes,
         };
         const row: Version = { ...made, ...about, ...facts, metrics: scoresOf(trained.file) };
-        await registry.addVersion(tx, model, row);
-        await registry.addNaming(tx, model, { alias: prepared.alias, version: row.version, rolledBack: false }, creating.who);
-        // A model that has never served has no champion to be challenged.
-        if (prepared.alias !== 'champion' && registry.find(model) === null)
-          await registry.addNaming(tx, model, { alias: 'champion', version: row.version, rolledBack: false }, creating.who);
-        // Before the commit: a row without its file can't be, a file without its row is overwritten by the next.
-        workshop.place(trained, model, row.version);
-        tx.changed({ kind: 'statement', target: 'millrace.model', rows: 1 });
+        await commit('model', 1, async (tx) => {
+          await registry.addVersion(tx, model, row);
+          await registry.addNaming(tx, model, { alias: prepared.alias, version: row.version, rolledBack: false }, creating.who);
+          // A model that has never served has no champion to be challenged.
+          if (prepared.alias !== 'champion' && present === null)
+            await registry.addNaming(tx, model, { alias: 'champion', version: row.version, rolledBack: false }, creating.who);
+          // Before the commit: a row without its file can't be, a file without its row is overwritten by the next.
+          workshop.place(trained, model, row.version);
+        });
         return row;
       });
-      await changed();
-      return version;
     } catch (thrown) {
       workshop.discard(trained);
       throw thrown;
@@ -250,33 +266,33 @@ export async function openModels(input: {
     }
   }
 
-  async function nameVersion(model: string, naming: Naming, who: string): Promise<ModelEntry> {
-    await store.write(async (tx) => {
-      await registry.addNaming(tx, model, naming, who);
-      tx.changed({ kind: 'statement', target: 'millrace.model_alias', rows: 1 });
+  /** Of a version that was proven; MODEL_UNKNOWN if the model is not the same any more. */
+  function nameVersion(model: string, proven: Version, naming: Omit<Naming, 'version'>, who: string): Promise<ModelEntry> {
+    return inLine(async () => {
+      if (!entryOf(model).versions.some(({ version, hash }) => version === proven.version && hash === proven.hash))
+        fail('MODEL_UNKNOWN', { model: `${model}@${proven.version}` });
+      await commit('model_alias', 1, (tx) => registry.addNaming(tx, model, { ...naming, version: proven.version }, who));
+      return entryOf(model);
     });
-    await changed();
-    return registry.find(model)!;
   }
 
   async function promote(reference: string, alias: string, who: string): Promise<ModelEntry> {
     if (!isAlias(alias)) fail('MODEL_OPTION', { option: 'alias', problem: 'is a name of a–z, 0–9 and _, such as champion' });
     const { entry, version } = registry.version(reference);
     await prove(workshop.reopen(entry.name, version.version, version.hash));
-    return nameVersion(entry.name, { alias, version: version.version, rolledBack: false }, who);
+    return nameVersion(entry.name, version, { alias, rolledBack: false }, who);
   }
 
   /** The files have both names until the registry knows the new one: whenever this is cut off, each name that it knows has its files. */
-  async function rename(from: string, to: string): Promise<ModelEntry> {
-    if (registry.find(to) !== null) fail('MODEL_EXISTS', { model: to });
-    workshop.copy(from, to);
-    await store.write(async (tx) => {
-      await registry.rename(tx, from, to);
-      tx.changed({ kind: 'statement', target: 'millrace.model', rows: 1 });
+  function rename(from: string, to: string): Promise<ModelEntry> {
+    return inLine(async () => {
+      entryOf(from);
+      if (registry.find(to) !== null || insights.has(to)) fail('MODEL_EXISTS', { model: to });
+      workshop.copy(from, to);
+      await commit('model', 1, (tx) => registry.rename(tx, from, to));
+      workshop.remove(from);
+      return entryOf(to);
     });
-    await changed();
-    workshop.remove(from);
-    return registry.find(to)!;
   }
 
   return {
@@ -287,26 +303,20 @@ export async function openModels(input: {
     answer: (planned, answering) => answerCalls(planned, { ...answering, open, workshop, insights }),
     create,
     async analyse(statement, creating) {
-      const model = `${statement.target.schema}.${statement.target.name}`.toLowerCase();
-      if (registry.find(model) !== null) fail('MODEL_EXISTS', { model });
-      if (insights.has(model) && statement.ifNotExists) return null;
-      if (insights.has(model) && !statement.replace) fail('MODEL_EXISTS', { model });
-      return insights.create(statement, creating);
+      if (isThere(statement)) return null;
+      return insights.create(statement, creating, (write) =>
+        inLine(() => (isThere(statement) ? fail('MODEL_EXISTS', { model: nameOf(statement) }) : write())),
+      );
     },
-    async drop({ target, ifExists }) {
-      const model = `${target.schema}.${target.name}`.toLowerCase();
-      if (insights.has(model)) return insights.drop(model);
-      if (registry.find(model) === null) {
-        if (ifExists) return;
-        fail('MODEL_UNKNOWN', { model });
-      }
-      await store.write(async (tx) => {
-        await registry.drop(tx, model);
-        tx.changed({ kind: 'statement', target: 'millrace.model', rows: 1 });
-      });
-      await changed();
-      workshop.remove(model);
-    },
+    drop: (statement) =>
+      inLine(async () => {
+        const model = nameOf(statement);
+        if (insights.has(model)) return insights.drop(model);
+        if (statement.ifExists && registry.find(model) === null) return;
+        entryOf(model);
+        await commit('model', 1, (tx) => registry.drop(tx, model));
+        workshop.remove(model);
+      }),
     async alter(statement, who) {
       const reference = spelledAs(statement);
       const name = reference.split('@')[0]!;
@@ -316,13 +326,14 @@ export async function openModels(input: {
       const settings = Object.entries(readSettings(statement.options));
       const alias = statement.options['alias'];
       if (alias !== undefined) await promote(reference, String(alias), who);
-      if (settings.length === 0) return registry.find(name);
-      await store.write(async (tx) => {
-        for (const [setting, value] of settings) await registry.set(tx, name, setting, value, who);
-        tx.changed({ kind: 'statement', target: 'millrace.model_setting', rows: settings.length });
+      if (settings.length === 0) return entryOf(name);
+      return inLine(async () => {
+        entryOf(name);
+        await commit('model_setting', settings.length, async (tx) => {
+          for (const [setting, value] of settings) await registry.set(tx, name, setting, value, who);
+        });
+        return entryOf(name);
       });
-      await changed();
-      return registry.find(name);
     },
     async export(model, format, path, overwrite) {
       if (format !== 'onnx' && format !== 'json' && format !== 'js')
@@ -335,14 +346,15 @@ export async function openModels(input: {
       const held: number[] = [];
       for (const naming of await registry.namings(entry.name)) {
         if (naming.alias !== 'champion') continue;
-        if (naming.rolledBack) held.pop();
-        else held.push(naming.version);
+        // The same version named again is no other to go back to.
+        if (!naming.rolledBack && held.at(-1) !== naming.version) held.push(naming.version);
+        while (naming.rolledBack && held.length > 0 && held.at(-1) !== naming.version) held.pop();
       }
       const before = held.at(-2);
       const earlier = entry.versions.find((each) => each.version === before);
       if (earlier === undefined) return fail('MODEL_UNKNOWN', { model: `${entry.name} before version ${version.version}` });
       await prove(workshop.reopen(entry.name, earlier.version, earlier.hash));
-      return nameVersion(entry.name, { alias: 'champion', version: earlier.version, rolledBack: true }, who);
+      return nameVersion(entry.name, earlier, { alias: 'champion', rolledBack: true }, who);
     },
     trainings: () => [...running.values()].map(({ state }) => state),
     stop(job) {
@@ -352,6 +364,29 @@ export async function openModels(input: {
     },
   };
 }
+
+/**
+ * Changes of what models there are, one after the other, each with its files and the registry read again: what one has found there is so
+ * until it is done.
+ */
+function newLine(): <T>(work: () => Promise<T>) => Promise<T> {
+  let tail: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = tail.then(work);
+    tail = result.catch(() => {});
+    return result;
+  };
+}
+
+function abortOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+const nameOf = ({ target }: { readonly target: { readonly schema: string; readonly name: string } }): string =>
+  `${target.schema}.${target.name}`.toLowerCase();
 
 /** The golden rows through the same path as ML.PREDICT, from a table in the warehouse. */
 async function answersInSql(reader: Reader, file: ModelFile, answerer: Workshop['answerer']): Promise<number[][]> {

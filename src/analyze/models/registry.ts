@@ -40,7 +40,7 @@ export interface Registry {
   set(tx: Transaction, name: string, setting: string, value: string, who: string): Promise<void>;
   rename(tx: Transaction, from: string, to: string): Promise<void>;
   drop(tx: Transaction, name: string): Promise<void>;
-  /** Reads the tables again, after a commit. */
+  /** Reads the tables again, after a commit; nothing may write to them meanwhile. */
   refresh(): Promise<void>;
 }
 

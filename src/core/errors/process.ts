@@ -105,7 +105,7 @@ export const processErrors = {
     retryable: false,
     what: (p) => `"${p['table']}" is read by ${p['readers']}.`,
     remedy:
-      'Drop or change these first, or say CASCADE: views and scheduled queries go with a table or view; dashboards, models and the rest stay, and say what they miss, as do the views of a model.',
+      'Drop or change these first, or say CASCADE behind DROP: views and scheduled queries go with a table or view; dashboards, models and the rest stay, and say what they miss, as do the views of a model.',
   },
   VIEW_DRIFT: {
     status: 409,

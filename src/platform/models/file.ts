@@ -50,7 +50,7 @@ export function copyModel(dataPath: string, from: string, to: string): void {
   closeSync(fd);
 }
 
-/** The file of that hash, its model checked. Errors: MODEL_FILE. */
+/** The file of that hash, its model checked, by the name that it has now: a model that was renamed has its old one in its file. Errors: MODEL_FILE. */
 export function readModelFile(path: string, of: { name: string; version: number; hash: string }): ModelFile {
   const refuse = (problem: string, cause?: unknown): never => fail('MODEL_FILE', { model: of.name, version: of.version, problem }, cause);
   let bytes: Buffer;
@@ -69,7 +69,7 @@ export function readModelFile(path: string, of: { name: string; version: number;
   } catch (thrown) {
     refuse(`has no sound model: ${asMillraceError(thrown).message}`, thrown);
   }
-  return file;
+  return { ...file, name: of.name };
 }
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

@@ -23,7 +23,7 @@ export interface Blast {
   /** Of a model (schema.name): nothing that stands on it goes with it. */
   ofModel(model: string): Promise<readonly Affected[]>;
   /**
-   * Before a statement: VIEW_READ for a drop without CASCADE of what something reads or calls, VIEW_DRIFT for a CREATE OR REPLACE that takes away
+   * Before a statement: VIEW_READ for a drop without CASCADE of what something reads or calls, or another name for it, VIEW_DRIFT for a CREATE OR REPLACE that takes away
    * or changes a column that a view or a scheduled query names.
    */
   check(statement: Statement): Promise<void>;
@@ -93,7 +93,9 @@ export function openBlast(input: {
   }
 
   async function check(statement: Statement): Promise<void> {
-    if (statement.kind === 'drop_model' && statement.cascade !== true) {
+    const takesModel =
+      (statement.kind === 'drop_model' && statement.cascade !== true) || (statement.kind === 'alter_model' && statement.rename !== null);
+    if (takesModel) {
       const model = `${statement.target.schema}.${statement.target.name}`;
       const affected = await ofModel(model);
       if (affected.length > 0) fail('VIEW_READ', { table: model, readers: told(affected) });

@@ -67,6 +67,7 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Bla
             ]),
         };
       case 'drop_model':
+      case 'alter_model':
         await blast.check(statement);
         return modelStatement(models, statement, who, asked);
       default:
