@@ -79,11 +79,17 @@ export interface Shape {
   readonly topic: Topic;
   readonly columns: Promoted[];
   readonly seen: Seen;
+  /** What became of the columns in the write that is under way, for the change record. */
+  reshaped: Reshaped;
   /** Those of its last slice's lines together: the next one is most likely the same. */
   flags: number;
   /** Whether all of its last slice's lines became rows: most likely the next one's do. */
   whole: boolean;
 }
+
+/** Views hear of it: what they made of the former columns can't stand beside what they make of these. */
+type Reshaped = 'columns' | 'types' | null;
+
 export interface Shapes {
   readonly known: Map<string, Shape>;
   readonly room: RecentRoom;
@@ -114,9 +120,11 @@ export async function deliverSlice(tx: Transaction, slices: string, shapes: Shap
     topic: topic.name,
     from: delivery.from,
     to: delivery.to,
+    ...(shape.reshaped !== null && { key: shape.reshaped }),
     ...counts,
     quarantined,
   });
+  shape.reshaped = null;
   return { topic: topic.name, to: delivery.to, ...counts, quarantined, columns: shape.columns.map((column) => column.name) };
 }
 
@@ -172,18 +180,21 @@ export async function shapeOf(tx: Transaction, shapes: Shapes, topic: Topic): Pr
   const columns: Promoted[] = existing
     .filter((column) => !stamps.has(String(column['name'])))
     .map((column) => ({ name: String(column['name']), type: String(column['type']), declared: false }));
+  let reshaped: Reshaped = null;
   for (const wanted of declared) {
     const at = columns.findIndex((column) => column.name.toLowerCase() === wanted.name.toLowerCase());
     if (at < 0) {
       await tx.run(`ALTER TABLE raw.${name(topic.name)} ADD COLUMN ${name(wanted.name)} ${wanted.type}`);
-      reshaped(tx, topic.name, 'columns');
+      reshaped ??= 'columns';
       columns.push(wanted);
     } else if (columns[at]!.type === wanted.type) columns[at] = wanted;
-    else columns[at] = (await retype(tx, topic.name, wanted)) ? wanted : { ...columns[at]!, declared: true };
+    else if (await retype(tx, topic.name, wanted)) [columns[at], reshaped] = [wanted, 'types'];
+    else columns[at] = { ...columns[at]!, declared: true };
   }
   const shape: Shape = {
     topic,
     columns,
+    reshaped,
     seen: known?.seen ?? (await openSeen(tx, topic.name, shapes.room)),
     flags: known?.flags ?? 0,
     whole: known?.whole ?? true,
@@ -198,17 +209,11 @@ async function retype(tx: Transaction, topic: string, wanted: Promoted): Promise
   const [misfits] = await tx.rows(`SELECT count(*) AS n FROM raw.${name(topic)} WHERE ${column} IS NOT NULL AND (${cast}) IS NULL`);
   if (Number(misfits!['n']) > 0) return false;
   await tx.run(`ALTER TABLE raw.${name(topic)} ALTER COLUMN ${column} TYPE ${wanted.type} USING (${cast})`);
-  reshaped(tx, topic, 'types');
   return true;
 }
 
-/** Views hear of it: what they made of the former columns can't stand beside what they make of these. */
-function reshaped(tx: Transaction, topic: string, key: 'columns' | 'types'): void {
-  tx.changed({ kind: 'deliver', target: `raw.${topic}`, key, rows: 0 });
-}
-
 /** Makes columns of fields that were not seen before, while there is room. */
-async function promote(tx: Transaction, topic: Topic, shape: { columns: Promoted[] }): Promise<void> {
+async function promote(tx: Transaction, topic: Topic, shape: Shape): Promise<void> {
   const seen = await tx.rows(
     `SELECT key, list(DISTINCT type) AS types FROM (
        SELECT k.key, json_type(d, '/' || replace(replace(k.key, '~', '~0'), '/', '~1')) AS type
@@ -221,7 +226,7 @@ async function promote(tx: Transaction, topic: Topic, shape: { columns: Promoted
     const type = typeFromSeen((row['types'] as unknown[]).map(String));
     if (type === null || shape.columns.length >= MAX_COLUMNS || !canBeColumn(field, taken)) continue;
     await tx.run(`ALTER TABLE raw.${name(topic.name)} ADD COLUMN ${name(field)} ${type}`);
-    reshaped(tx, topic.name, 'columns');
+    shape.reshaped ??= 'columns';
     shape.columns.push({ name: field, type, declared: false });
     taken.add(field.toLowerCase());
   }
@@ -244,7 +249,7 @@ async function stageLines(tx: Transaction, topic: Topic, shape: Shape, lines: st
 async function stage(
   tx: Transaction,
   topic: Topic,
-  shape: { columns: Promoted[] },
+  shape: Shape,
   { from, flags }: { from: string; flags: number },
 ): Promise<Staged | null> {
   for (;;) {
@@ -262,7 +267,7 @@ async function stage(
       const using =
         wider === 'VARCHAR' ? `CASE WHEN ${name(column.name)} IS NOT NULL THEN ${spelled} END` : `CAST(${name(column.name)} AS ${wider})`;
       await tx.run(`ALTER TABLE raw.${name(topic.name)} ALTER COLUMN ${name(column.name)} TYPE ${wider} USING ${using}`);
-      reshaped(tx, topic.name, 'types');
+      shape.reshaped = 'types';
       shape.columns[Number(misfit['k'])] = { ...column, type: wider };
     }
   }

@@ -122,7 +122,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       if (fresh.length === 0) return;
       try {
         await lane.write(async (tx) => {
-          for (const topic of fresh) await shapeOf(tx, shapes, topic);
+          for (const topic of fresh) {
+            const shape = await shapeOf(tx, shapes, topic);
+            if (shape.reshaped !== null) tx.changed({ kind: 'deliver', target: `raw.${topic.name}`, key: shape.reshaped, rows: 0 });
+            shape.reshaped = null;
+          }
         });
         names = null;
       } catch (cause) {
