@@ -39,6 +39,8 @@ export interface Taken {
   accepted: number;
   rejected: number;
   undeduplicated: number;
+  /** Rejected ones that don't stand in quarantine, since their sender has put its share of the hour there. */
+  unkept: number;
   rejections: Rejection[];
 }
 
@@ -46,6 +48,7 @@ export interface Taken {
 export interface Counts {
   accepted: number;
   rejected: number;
+  unkept: number;
   bytes: number;
 }
 
@@ -57,7 +60,7 @@ export interface Intake {
   readonly counts: ReadonlyMap<string, Counts>;
 }
 
-const newTaken = (): Taken => ({ accepted: 0, rejected: 0, undeduplicated: 0, rejections: [] });
+const newTaken = (): Taken => ({ accepted: 0, rejected: 0, undeduplicated: 0, unkept: 0, rejections: [] });
 
 /** What intake keeps ready for a topic; made anew when its definition changes. */
 interface Lane {
@@ -124,7 +127,7 @@ export function openIntake(input: {
       idPlace: topic.id === null ? -1 : names.indexOf(topic.id),
       timePlace: topic.time === null ? -1 : names.indexOf(topic.time.field),
       known,
-      counts: counts.get(topic.name) ?? { accepted: 0, rejected: 0, bytes: 0 },
+      counts: counts.get(topic.name) ?? { accepted: 0, rejected: 0, unkept: 0, bytes: 0 },
     };
     counts.set(topic.name, fresh.counts);
     lanes.set(topic.name, fresh);
@@ -210,6 +213,7 @@ export function openIntake(input: {
       if (!failed) {
         lane.counts.accepted += taken.accepted;
         lane.counts.rejected += taken.rejected;
+        lane.counts.unkept += taken.unkept;
       }
       done(failed ? (error ?? new MillraceError('LOG_FAILED', { problem: 'the group could not be synced' })) : null, taken);
     });
@@ -405,12 +409,17 @@ export function openIntake(input: {
     taken.rejected++;
     if (taken.rejections.length < MAX_LISTED) taken.rejections.push({ index, code: error.code, reason: error.message });
     // A record that fails again at replay stands in quarantine already.
-    if (sending.replayOf !== undefined || !withinQuota(sending.sender, to - from, received)) return;
+    if (sending.replayOf !== undefined) return;
+    if (!withinQuota(sending.sender, to - from, received)) {
+      taken.unkept++;
+      return;
+    }
     const row: Record<string, unknown> = {
       topic: lane.topic.name,
       code: error.code,
       reason: error.message.slice(0, 2000),
       sender: sending.sender,
+      // Several times its size in memory while it is written, which no body's room counts: the beginning of a longer one has to do.
       body: body.toString('base64', from, Math.min(to, from + limits.recordBytes)),
     };
     const line = Buffer.from(JSON.stringify(row));

@@ -56,13 +56,16 @@ describe('millrace send', () => {
 
   test('lists rejected records by their line in the file and ends with 1', async (t) => {
     const rejections = [{ index: 1, code: 'RECORD_JSON', reason: 'no JSON' }];
-    const { address } = await fakeServer(t, () => ({ status: 207, body: { accepted: 1, rejected: 1, undeduplicated: 1, rejections } }));
+    const { address } = await fakeServer(t, () => ({
+      status: 207,
+      body: { accepted: 1, rejected: 1, undeduplicated: 1, unkept: 1, rejections },
+    }));
     const file = join(folder(t), 'records.ndjson');
     writeFileSync(file, '{"a":1}\n\n{"b"\n');
     const { code, stdout, stderr } = await millrace(['send', 'events', file], { env: remote(address) });
     assert.equal(code, 1);
     assert.match(stderr, /line 3: RECORD_JSON {2}no JSON/);
-    assert.match(stdout, /^1 accepted, 1 rejected .*, 1 without an id/);
+    assert.match(stdout, /^1 accepted, 1 rejected .*, 1 of them not in quarantine.*, 1 without an id/);
   });
 
   test('takes a 400 that lists rejections as an answer, and any other error as an error, at once', async (t) => {

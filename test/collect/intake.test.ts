@@ -165,7 +165,7 @@ describe('intake', () => {
     ];
     for (const [body, count] of bodies) {
       const { taken } = await collect.send(orders, body);
-      assert.deepEqual(taken, { accepted: count, rejected: 0, undeduplicated: 0, rejections: [] }, body);
+      assert.deepEqual(taken, { accepted: count, rejected: 0, undeduplicated: 0, unkept: 0, rejections: [] }, body);
     }
     assert.equal(
       written(collect, 'orders')
@@ -304,8 +304,16 @@ describe('intake', () => {
     let now = NOW;
     const collect = collecting(t, { now: () => now });
     const body = `{"note":"${'x'.repeat(1_000_000)}"}\n`.repeat(10);
-    for (let k = 0; k < 8; k++) assert.equal((await collect.send(orders, body, { sender: 'flood' })).taken.rejected, 10);
+    const unkept: number[] = [];
+    for (let k = 0; k < 8; k++) {
+      const { taken } = await collect.send(orders, body, { sender: 'flood' });
+      assert.equal(taken.rejected, 10);
+      unkept.push(taken.unkept);
+    }
     assert.equal(quarantined(collect).length, 67);
+    assert.deepEqual(unkept, [0, 0, 0, 0, 0, 0, 3, 10]);
+    const { rejected, unkept: counted } = collect.intake.counts.get('orders')!;
+    assert.deepEqual([rejected, counted], [80, 13]);
     await collect.send(orders, '{}', { sender: 'other' });
     assert.equal(quarantined(collect).at(-1)!.sender, 'other');
     now += 3_600_000_000;
@@ -317,7 +325,7 @@ describe('intake', () => {
     const collect = collecting(t);
     await collect.send(orders, `${good('a')}\n{}`);
     await collect.send(topicOf('other', '{}'), '{}');
-    assert.deepEqual(collect.intake.counts.get('orders'), { accepted: 1, rejected: 1, bytes: good('a').length + 3 });
+    assert.deepEqual(collect.intake.counts.get('orders'), { accepted: 1, rejected: 1, unkept: 0, bytes: good('a').length + 3 });
     assert.equal(collect.intake.counts.get('other')!.accepted, 1);
   });
 

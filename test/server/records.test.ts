@@ -49,6 +49,15 @@ describe('records over HTTP', () => {
     ]);
   });
 
+  test('the answer and the metrics count what was rejected and quarantine had no room for', async (t) => {
+    const server = await running(t, { topics });
+    const bad = `{"x":"${'x'.repeat(15 * 2 ** 20)}`;
+    const unkept: unknown[] = [];
+    for (let k = 0; k < 6; k++) unkept.push(((await server.send('orders', `${bad}\n`)).json as { unkept?: number }).unkept);
+    assert.deepEqual(unkept, [undefined, undefined, undefined, undefined, 1, 1]);
+    assert.match((await server.call('GET', '/metrics')).text, /^millrace_records_unkept_total\{topic="orders"\} 2$/m);
+  });
+
   test('gzip is taken; what is truncated, no gzip, or more than the limit unpacked is refused, and the server goes on', async (t) => {
     const server = await running(t, { topics });
     const gzip = { headers: { 'content-encoding': 'gzip' } };

@@ -39,7 +39,7 @@ export const send: Command = {
     const client = connect(input, io);
     const { stream, bytes } = openFile(file, io);
     const shown = progress(`send ${topic}`, bytes, { stream: io.stderr });
-    const sum = { accepted: 0, rejected: 0, undeduplicated: 0, sent: 0 };
+    const sum = { accepted: 0, rejected: 0, undeduplicated: 0, unkept: 0, sent: 0 };
     const { batches } = await import('../records.ts');
     const run = randomUUID();
     let number = 0;
@@ -50,6 +50,7 @@ export const send: Command = {
       sum.accepted += answer.accepted;
       sum.rejected += answer.rejected;
       sum.undeduplicated += answer.undeduplicated;
+      sum.unkept += answer.unkept ?? 0;
       sum.sent += batch.body.length;
       shown.update(sum.sent, `${sum.accepted.toLocaleString('en-US')} records`);
     }
@@ -82,9 +83,15 @@ function listRejections(answer: SendAnswer, batch: Batch, before: number, io: Io
   }
 }
 
-function summary({ accepted, rejected, undeduplicated }: { accepted: number; rejected: number; undeduplicated: number }): string {
+function summary({
+  accepted,
+  rejected,
+  undeduplicated,
+  unkept,
+}: Record<'accepted' | 'rejected' | 'undeduplicated' | 'unkept', number>): string {
   const parts = [`${accepted.toLocaleString('en-US')} accepted`];
   if (rejected > 0) parts.push(`${rejected.toLocaleString('en-US')} rejected (see "millrace quarantine list")`);
+  if (unkept > 0) parts.push(`${unkept.toLocaleString('en-US')} of them not in quarantine, which is full for this hour`);
   if (undeduplicated > 0)
     parts.push(`${undeduplicated.toLocaleString('en-US')} without an id: sending this file again would store them twice`);
   return parts.join(', ');

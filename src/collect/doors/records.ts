@@ -72,7 +72,8 @@ function takeBody(
 function answer(response: ServerResponse, taken: Taken): void {
   const status = taken.rejected === 0 ? 200 : taken.accepted === 0 ? 400 : 207;
   const rejections = taken.rejections.length === 0 ? '[]' : JSON.stringify(taken.rejections);
-  const body = `{"accepted":${taken.accepted},"rejected":${taken.rejected},"undeduplicated":${taken.undeduplicated},"rejections":${rejections}}`;
+  const unkept = taken.unkept === 0 ? '' : `"unkept":${taken.unkept},`;
+  const body = `{"accepted":${taken.accepted},"rejected":${taken.rejected},"undeduplicated":${taken.undeduplicated},${unkept}"rejections":${rejections}}`;
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

@@ -30,7 +30,8 @@ export const collectErrors = {
     status: 413,
     retryable: false,
     what: (p) => `The record has ${p['bytes']} bytes; at most ${p['limit']} are taken.`,
-    remedy: 'Split the record, or raise limits.record_bytes in millrace.yaml.',
+    remedy:
+      'Split the record, or raise limits.record_bytes in millrace.yaml and send it again: quarantine holds no more than its beginning.',
   },
   RECORD_SURROGATE: {
     status: 400,

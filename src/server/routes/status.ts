@@ -90,6 +90,12 @@ function metrics(front: Front, uptime: number): string {
     counts.map(([name, c]) => [topic(name), c.rejected]),
   );
   metric(
+    'records_unkept_total',
+    'counter',
+    'Rejected records that quarantine had no room for.',
+    counts.map(([name, c]) => [topic(name), c.unkept]),
+  );
+  metric(
     'bytes_received_total',
     'counter',
     'Bytes of bodies, unpacked.',
