@@ -8,8 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asMillraceError, type ErrorBody, fail, type Transfer } from '#core';
 import type { TransferState } from '#store';
 import {
-  compare,
-  emptyReport,
   type FileChoice,
   guess,
   lookAtFile,
@@ -22,6 +20,7 @@ import {
   type Rules,
   type RunReport,
   runTransfer,
+  verifyTransfer,
   type Warehouse,
   type World,
 } from '#transfer';
@@ -124,7 +123,7 @@ async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<R
     try {
       report =
         job.kind === 'verify'
-          ? await verify(job, source, warehouse, await states(client))
+          ? await verifyTransfer(job.transfer, { run: job.run, source, warehouse, known: await states(client) })
           : await runTransfer(job.transfer, {
               run: job.run,
               source,
@@ -181,22 +180,6 @@ async function states(client: WarehouseClient): Promise<TransferState[]> {
   return (await patiently(() => client.json<{ states: TransferState[] }>('GET', '/transfer/state'))).states;
 }
 
-/** Both sides up to where the last run ended, without moving anything. */
-async function verify(job: WithWarehouse, source: Opened, warehouse: Warehouse, known: readonly TransferState[]): Promise<RunReport> {
-  const { transfer } = job;
-  const began = new Date().toISOString();
-  const tables: RunReport['tables'] = [];
-  for (const plan of await planned(transfer, source)) {
-    const { source: from, target } = plan.definition;
-    const state = known.find((each) => each.transfer === transfer.name && each.source === from && each.target === target);
-    const { span } = await source.snapshot(plan.table, plan.cursor, null);
-    const upTo = plan.cursor === null ? null : (state?.cursor ?? null);
-    const parity = await compare({ plan, span: { ...span, upTo }, run: state?.run ?? null, source, warehouse });
-    tables.push({ ...emptyReport(plan.definition), cursor: upTo, parity });
-  }
-  return { run: job.run, transfer: transfer.name, began, ended: new Date().toISOString(), outcome: 'done', tables, error: null };
-}
-
 /** The warehouse over its socket. Each call is done once however often it is made, so a restart in between is waited for. */
 function warehouseOf(client: WarehouseClient): Warehouse {
   const call = <T>(what: string, body: unknown) => patiently(() => client.json<T>('POST', `/transfer/${what}`, body));
@@ -208,6 +191,7 @@ function warehouseOf(client: WarehouseClient): Warehouse {
     reshape: (target) => call('reshape', { target }),
     changes: (slices) => call('changes', { slices }),
     pause: (of) => call('pause', of),
+    columns: (target) => call('columns', { target }),
     checksum: (check, buckets) => call('checksum', { check, buckets }),
     hashes: (check, key, bucket) => call('hashes', { check, key, bucket }),
   };

@@ -16,5 +16,5 @@ export type { Delivered, Delivery } from './records.ts';
 export type { TransferSlice } from './slice.ts';
 export { openStore, type Store, type StoreOptions } from './store.ts';
 export type { Applied, TransferColumn, TransferState, TransferTarget } from './target.ts';
-export { NEXT, TRANSFER_TABLES, transferStates } from './target.ts';
+export { columnsOf, NEXT, TRANSFER_TABLES, transferStates } from './target.ts';
 export { newTextBuffer, type TextBuffer } from './text-buffer.ts';

@@ -4,6 +4,7 @@
  */
 import type { Row } from './lane.ts';
 import { name, parseTable, quoted, text } from './names.ts';
+import { cast } from './slice.ts';
 
 export interface CheckedColumn {
   readonly name: string;
@@ -28,6 +29,8 @@ export interface Check {
   readonly run: string | null;
   /** Of these only the rows of this table at the source: several may go into one. */
   readonly source?: string;
+  /** Without the rows of these keys, whose values are texts of the columns' types. */
+  readonly except?: { readonly columns: readonly CheckedColumn[]; readonly keys: readonly (readonly (string | null)[])[] };
 }
 
 type Rows = (sql: string) => Promise<Row[]>;
@@ -41,7 +44,7 @@ export async function checksum(
   const bucket = buckets === null ? '0' : bucketOf(check.columns, buckets);
   const found = await rows(
     `SELECT ${bucket} AS bucket, count(*) AS n, CAST(coalesce(sum(('0x' || substr(${hashOf(check.columns)}, 1, 15))::UBIGINT::HUGEINT), 0) AS VARCHAR) AS total
-     FROM ${quoted(parseTable(check.table))} ${where(check)} GROUP BY 1`,
+     FROM ${quoted(parseTable(check.table))} t ${where(check)} GROUP BY 1`,
   );
   if (found.length === 0) return buckets === null ? [{ bucket: 0, rows: 0, sum: '0' }] : [];
   return found.map((row) => ({ bucket: Number(row['bucket']), rows: Number(row['n']), sum: String(row['total']) }));
@@ -53,7 +56,7 @@ export async function hashes(rows: Rows, check: Check, key: readonly string[], b
   const within = where(check);
   const found = await rows(
     `SELECT ${keys.map((expression, k) => `${expression} AS k${k}`).join(', ')}, ${hashOf(check.columns)} AS hash
-     FROM ${quoted(parseTable(check.table))} ${within === '' ? 'WHERE' : `${within} AND`} ${bucketOf(check.columns, key)} = ${bucket}`,
+     FROM ${quoted(parseTable(check.table))} t ${within === '' ? 'WHERE' : `${within} AND`} ${bucketOf(check.columns, key)} = ${bucket}`,
   );
   return found.map((row) => ({ key: JSON.stringify(key.map((_, k) => row[`k${k}`])), hash: String(row['hash']) }));
 }
@@ -93,7 +96,18 @@ function canonical({ name: column, type, long }: CheckedColumn): string {
   }
 }
 
-function where({ span: { cursor, after, upTo }, run, source }: Check): string {
+function where(check: Check): string {
+  const { except } = check;
+  const own = bounded(check);
+  if (except === undefined || except.keys.length === 0) return own;
+  const same = except.columns.map(
+    ({ name: column, type }, k) => `t.${name(column)} IS NOT DISTINCT FROM ${cast(`e.k[${k + 1}]`, type, 'CAST')}`,
+  );
+  const keys = `SELECT unnest(from_json(${text(JSON.stringify(except.keys))}, '[["VARCHAR"]]')) AS k`;
+  return `${own === '' ? 'WHERE' : `${own} AND`} NOT EXISTS (SELECT 1 FROM (${keys}) e WHERE ${same.join(' AND ')})`;
+}
+
+function bounded({ span: { cursor, after, upTo }, run, source }: Check): string {
   if (run !== null) {
     const own = source === undefined ? '' : ` AND source = ${text(source)}`;
     return `WHERE _batch IN (SELECT batch FROM millrace.transfer WHERE run = ${text(run)} AND event = 'slice'${own})`;

@@ -4,7 +4,7 @@
  */
 import { type Drift, fail, type TransferMode } from '#core';
 import type { Row, Transaction } from './lane.ts';
-import { name, quoted, type TableName, text } from './names.ts';
+import { name, parseTable, quoted, type TableName, text } from './names.ts';
 
 export interface TransferColumn {
   readonly name: string;
@@ -141,6 +141,15 @@ export async function typesOf(tx: Transaction, table: TableName): Promise<Map<st
     `SELECT column_name AS c, data_type AS t FROM duckdb_columns() WHERE schema_name = ${text(table.schema)} AND table_name = ${text(table.name)} ORDER BY column_index`,
   );
   return new Map(rows.map((row) => [String(row['c']), String(row['t'])]));
+}
+
+/** The columns of a transfer's table, without our own; none where it is not there. */
+export async function columnsOf(rows: (sql: string) => Promise<Row[]>, target: string): Promise<string[]> {
+  const { schema, name: own } = parseTable(target);
+  const found = await rows(
+    `SELECT column_name AS c FROM duckdb_columns() WHERE schema_name = ${text(schema)} AND table_name = ${text(own)} AND column_name <> '_batch' ORDER BY column_index`,
+  );
+  return found.map((row) => String(row['c']));
 }
 
 /** The warehouse takes names without regard to case. */

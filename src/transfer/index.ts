@@ -13,3 +13,4 @@ export {
 } from './run.ts';
 export type { Opened, Rules, Source, SourceColumn, SourceTable } from './source.ts';
 export { sources } from './sources/index.ts';
+export { verifyTransfer } from './verify.ts';

@@ -30,10 +30,12 @@ export interface Comparing {
   readonly run: string | null;
   readonly source: Opened;
   readonly warehouse: Pick<Warehouse, 'checksum' | 'hashes'>;
+  /** Rows here that are left out. */
+  readonly except?: NonNullable<Check['except']>;
 }
 
 /** Cost: one pass over the span on both sides; where they differ three. */
-export async function compare({ plan, span, run, source, warehouse }: Comparing): Promise<Parity> {
+export async function compare({ plan, span, run, source, warehouse, except }: Comparing): Promise<Parity> {
   const { definition, table, columns, key } = plan;
   const check: Check = {
     table: definition.target,
@@ -41,10 +43,12 @@ export async function compare({ plan, span, run, source, warehouse }: Comparing)
     span,
     run: definition.mode === 'append' && plan.cursor === null ? run : null,
     source: definition.source,
+    ...(except === undefined ? {} : { except }),
   };
   const [[theirs], [ours]] = await Promise.all([source.checksum(table, columns, span, null), warehouse.checksum(check, null)]);
   const equal = theirs!.rows === ours!.rows && theirs!.sum === ours!.sum;
-  const differences = equal || key.length === 0 ? [] : await differencesBy(key);
+  const differences =
+    equal || key.length === 0 || !key.every((name) => columns.some((column) => column.name === name)) ? [] : await differencesBy(key);
   return {
     equal,
     source: { rows: theirs!.rows, sum: theirs!.sum },

@@ -31,6 +31,8 @@ export interface Warehouse {
   changes(slices: ChangeSlices): Promise<Applied[]>;
   /** The stream rests where it stands. */
   pause(of: { transfer: string; run: string }): Promise<void>;
+  /** The columns of a table, without our own; none where it is not there. */
+  columns(target: string): Promise<string[]>;
   checksum(check: Check, buckets: readonly string[] | null): Promise<{ bucket: number; rows: number; sum: string }[]>;
   hashes(check: Check, key: readonly string[], bucket: number): Promise<{ key: string; hash: string }[]>;
 }

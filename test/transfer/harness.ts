@@ -10,6 +10,7 @@ import {
   checksum,
   closeStream,
   closeTarget,
+  columnsOf,
   hashes,
   isFatal,
   openStore,
@@ -102,6 +103,7 @@ export function warehouseOf(store: Store): Warehouse {
       }
     },
     pause: (of) => store.write((tx) => closeStream(tx, of)),
+    columns: (target) => columnsOf((sql) => store.rows(sql), target),
     checksum: (check, buckets) => checksum((sql) => store.rows(sql), check, buckets),
     hashes: (check, key, bucket) => hashes((sql) => store.rows(sql), check, key, bucket),
   };

@@ -14,6 +14,7 @@ import {
   checksum,
   closeStream,
   closeTarget,
+  columnsOf,
   hashes,
   isFatal,
   openStream,
@@ -70,6 +71,10 @@ export async function transferRoutes(store: Store): Promise<Routes> {
       const of = await asked<{ transfer: string; run: string }>(request);
       await store.write((tx) => closeStream(tx, of));
       return {};
+    },
+    'POST /transfer/columns': async ({ request }) => {
+      const { target } = await asked<{ target: string }>(request);
+      return columnsOf(rows, target);
     },
     'POST /transfer/checksum': async ({ request }) => {
       const { check, buckets } = await asked<{ check: Check; buckets: readonly string[] | null }>(request);

@@ -105,6 +105,9 @@ function partsFor(definition: TransferTable, parts: readonly Part[], done: Reado
     .map(({ part }) => ({ ...definition, source: part }));
 }
 
+/** A file that has another name now is the same one. */
+export const isSamePart = (a: string, b: string): boolean => a === b || (/^[0-9a-f]{32}(\/.*)? /.test(a) && hashOf(a) === hashOf(b));
+
 const hashOf = (part: string): string => part.slice(0, part.indexOf(' '));
 
 async function open({ kind, options }: Watching, { file, constants }: Part): Promise<Opened> {
