@@ -73,6 +73,7 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['caveat: visitors who got more back than they paid', '주의: 낸 돈보다 많이 돌려받은 방문자'],
   ['caveat: one visitor is more than half of the revenue', '주의: 방문자 한 명이 매출의 절반을 넘음'],
   ['caveat: visitors of negative revenue', '주의: 매출이 음수인 방문자'],
+  ['caveat: orders of several rows', '주의: 여러 행에 걸친 주문'],
   ['caveat: orders of negative value', '주의: 금액이 음수인 주문'],
   ['caveat: impressions', '주의: 노출'],
   [
@@ -105,6 +106,10 @@ export const factValuesKo: readonly (readonly [english: string, korean: string])
   ['not known: there is no table of orders', '알 수 없음: 주문 테이블이 없음'],
   ['not known: there are no events', '알 수 없음: 이벤트가 없음'],
   ['not known: the events can’t be read', '알 수 없음: 이벤트를 읽을 수 없음'],
+  [
+    '{count}, {differing} of them with different amounts; each counts once, at its highest amount',
+    '{count}건, 그 가운데 금액이 서로 다른 것 {differing}건. 주문마다 한 번, 가장 큰 금액으로 셈',
+  ],
   ['{count}, counted as none', '{count}명, 없는 것으로 셈'],
   ['read as of {zone}', '{zone} 시각으로 읽음'],
   ['{from} to {to} ({zone})', '{from}부터 {to}까지({zone})'],

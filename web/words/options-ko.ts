@@ -1,6 +1,6 @@
 /** 해답의 옵션 설명을 한국어로: `해답.옵션`, 없으면 `옵션`. 여기 없는 옵션은 영어 그대로 보인다. */
 export const optionsKo: Readonly<Record<string, string>> = {
-  events: '이벤트 테이블(schema.name). 기본: raw.events, 없으면 raw.ga_hits.',
+  events: '이벤트 테이블(schema.name). 기본: raw.events, 없으면 raw.ga_hits, 없으면 main.events.',
   orders: '주문 테이블. 기본: shop.orders, 없으면 main.orders.',
   from: '첫날(YYYY-MM-DD). 작업 공간의 시간대를 따릅니다.',
   to: '마지막 날.',

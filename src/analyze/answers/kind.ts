@@ -68,7 +68,12 @@ export interface AnswerKind extends Entry {
 
 /** Options that all answers about events have. */
 export const eventOptions: readonly Option[] = [
-  { name: 'events', type: 'text', of: 'table', summary: 'The table of events, schema.name. Default: raw.events, else raw.ga_hits.' },
+  {
+    name: 'events',
+    type: 'text',
+    of: 'table',
+    summary: 'The table of events, schema.name. Default: raw.events, else raw.ga_hits, else main.events.',
+  },
   {
     name: 'orders',
     type: 'text',
