@@ -6,7 +6,7 @@ import { Mark } from './shell/icons.tsx';
 import { useWords } from './words/index.tsx';
 
 export default function SignIn({ onEnter }: { onEnter: (who: SessionAnswer) => void }) {
-  const { t } = useWords();
+  const { t, said } = useWords();
   const [token, setToken] = useState('');
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [busy, setBusy] = useState(false);
@@ -24,7 +24,7 @@ export default function SignIn({ onEnter }: { onEnter: (who: SessionAnswer) => v
       setBusy(false);
     }
   };
-  const wrong = trouble === null ? null : trouble.status === 401 ? t('token_wrong') : trouble.body.message || t('unreachable');
+  const wrong = trouble === null ? null : trouble.status === 401 ? t('token_wrong') : said(trouble.body) || t('went_wrong');
   return (
     <main className="entrance">
       <form onSubmit={enter} className="entrance-form">

@@ -39,7 +39,7 @@ export function Problem({ trouble, onRetry, compact = false }: { trouble: Troubl
   const lost = trouble.body.code === 'UNREACHABLE';
   return (
     <div className={compact ? 'problem compact' : 'problem'} role="alert">
-      <p className="problem-what">{lost ? t('unreachable') : said(trouble.body) || t('went_wrong')}</p>
+      <p className="problem-what">{said(trouble.body) || t('went_wrong')}</p>
       <p className="faint">{lost ? t('unreachable_todo') : remedy(trouble.body)}</p>
       <p className="problem-foot">
         {!lost && <code>{trouble.body.code}</code>}

@@ -19,6 +19,7 @@ const dashboards = {
       { title: 'Few', chart: 'bar', x: 'k', y: 'n', sql: 'SELECT i % 3 AS k, 1 AS n FROM range(6000) r(i)' },
     ],
   },
+  'wrong-filter': { title: 'Filter', filters: [{ name: 'f', sql: 'SELECT x FROM main.gone' }], tiles: [{ text: 'Words' }] },
   marks: {
     title: 'Marks',
     filters: [{ name: 'device', sql: "SELECT unnest(['desk', 'phone'])" }],
@@ -39,6 +40,7 @@ const dashboards = {
 
 function prepared(path: string): void {
   mkdirSync(join(path, 'dashboards'));
+  writeFileSync(join(path, 'dashboards', 'broken.yaml'), 'title: [');
   // JSON is YAML.
   for (const [name, definition] of Object.entries(dashboards))
     writeFileSync(join(path, 'dashboards', `${name}.yaml`), JSON.stringify(definition));
@@ -94,6 +96,20 @@ describe('what a tile shows', { skip: withoutBrowser }, () => {
     await page.getByRole('option', { name: 'From … to …' }).click();
     // In Seoul it is the next day already.
     for (const end of ['From', 'To']) assert.equal(await page.getByLabel(end, { exact: true }).inputValue(), '2026-03-02');
+  });
+
+  test('what is wrong with a file, a filter or a statement is said in Korean to a Korean', async (t) => {
+    const { page, enter } = await visit(t, { ...look, language: 'ko' });
+    await enter(server.address, server.adminToken);
+    const korean = async (text: string | null) => assert.match(text ?? '', /[가-힣]/);
+    await page.goto(`${server.address}/dashboards`);
+    await korean(await page.locator('.card-link .bad-text').textContent());
+    await page.goto(`${server.address}/dashboards/wrong-filter`);
+    await korean(await page.locator('.mantine-Select-error').textContent());
+    await page.goto(`${server.address}/ask#${new URLSearchParams({ sql: 'SELECT nothing_like_it FROM main.many' })}`);
+    await page.getByRole('button', { name: '실행' }).click();
+    await page.locator('.cm-lintRange-error').hover();
+    await korean(await page.locator('.cm-diagnostic').textContent());
   });
 
   test('a mark is what its values are: a click sets them, and Why tells of them', async (t) => {

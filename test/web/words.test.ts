@@ -41,12 +41,26 @@ test('every kind of chart has a name in both', () => {
   for (const { name } of charts) assert.ok(`chart_${name}` in en, name);
 });
 
-test('every word is used', () => {
+/** The console's own files, without the words themselves. */
+function pages(): { name: string; text: string }[] {
   const folder = join(root, 'web');
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-    (name) => /\.tsx?$/.test(name) && !/^(dist|words[\\/](en|ko))/.test(name),
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.tsx?$/.test(name) && !/^(dist|words[\\/](en|ko))/.test(name))
+    .map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }));
+}
+
+test('what went wrong is said in the reader’s language: no page shows the server’s own sentence', () => {
+  const shown = pages().flatMap(({ name, text }) =>
+    [...text.matchAll(/\b(?:body|error)[!?]*\.message\b/g)].map(([match]) => `${name}: ${match}`),
   );
-  const text = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n');
+  // An Error that is thrown has a message like any other.
+  assert.deepEqual(shown, ['api.ts: body.message']);
+});
+
+test('every word is used', () => {
+  const text = pages()
+    .map((each) => each.text)
+    .join('\n');
   // `origin_${…}` and the like use all words with that beginning.
   const begins = [...text.matchAll(/`([a-z_]+_)\$\{/g)].map((match) => match[1]!);
   const unused = Object.keys(en).filter((key) => !text.includes(`'${key}'`) && !begins.some((begin) => key.startsWith(begin)));

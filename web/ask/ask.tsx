@@ -21,7 +21,7 @@ import { useLive } from '../live.ts';
 import { Empty, Page, Problem } from '../states.tsx';
 import { tsv } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
-import { useWords } from '../words/index.tsx';
+import { type Speech, useWords } from '../words/index.tsx';
 import { today } from '../zone.ts';
 import { Builder, keyOf, type Subject } from './builder.tsx';
 import { Editor, type Mark } from './editor.tsx';
@@ -230,12 +230,12 @@ function Writing({
   onSave: (() => void) | null;
   onTile: (() => void) | null;
 }) {
-  const { t } = useWords();
+  const { t, said } = useWords();
   const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
   useEffect(clearAddress, []);
   const inputs = useMemo(() => inputsOf(sql), [sql]);
   const runNow = () => run(sql, valuesFor(inputs, given));
-  const mark = useMemo<Mark | null>(() => (state.kind === 'failed' ? markOf(state.trouble) : null), [state]);
+  const mark = useMemo<Mark | null>(() => (state.kind === 'failed' ? markOf(state.trouble, said) : null), [state, said]);
   const tables = useMemo(() => catalog.data?.tables ?? [], [catalog.data]);
   return (
     <>
@@ -474,9 +474,9 @@ function clearAddress(): void {
 }
 
 /** The catalogue's errors of statements count `position` from 0, or say line and column from 1. */
-function markOf({ body }: Trouble): Mark | null {
+function markOf({ body }: Trouble, said: Speech['said']): Mark | null {
   const { position } = body.params;
-  return typeof position === 'number' ? { from: position, message: body.message } : null;
+  return typeof position === 'number' ? { from: position, message: said(body) } : null;
 }
 
 function Running({ job, since, onStop }: { job: string; since: number; onStop: () => void }) {

@@ -247,7 +247,7 @@ function Range({ choice, onChoice }: { choice: Seen; onChoice: (choice: Seen) =>
 }
 
 function FilterSelect({ filter, value, onValue }: { filter: Filter; value: string | null; onValue: (value: string | null) => void }) {
-  const { t } = useWords();
+  const { t, said } = useWords();
   const values = useLive(filter.sql, (signal) => ask({ sql: filter.sql, limits: { rows: 1000 } }, signal));
   const options = useMemo(() => {
     const found = (values.data?.rows ?? []).flatMap(([cell]) => (cell === null || cell === undefined ? [] : [String(cell)]));
@@ -263,7 +263,7 @@ function FilterSelect({ filter, value, onValue }: { filter: Filter; value: strin
       searchable={options.length > 8}
       w={200}
       data={options}
-      error={values.error?.body.message}
+      error={values.error && said(values.error.body)}
       clearButtonProps={{ 'aria-label': t('all') }}
     />
   );

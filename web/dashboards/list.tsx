@@ -9,7 +9,7 @@ import { Empty, Page, Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 
 export default function Dashboards({ who }: { who: SessionAnswer }) {
-  const { t } = useWords();
+  const { t, said } = useWords();
   const list = useLive('dashboards', (signal) => call<DashboardsAnswer>('GET', '/v1/dashboards', { signal }), 10_000);
   const [making, setMaking] = useState(false);
   const dashboards = list.data?.dashboards ?? [];
@@ -38,7 +38,7 @@ export default function Dashboards({ who }: { who: SessionAnswer }) {
                   <p className="faint small">{t('tiles', { n: tiles })}</p>
                 </>
               ) : (
-                <p className="bad-text small">{error.message}</p>
+                <p className="bad-text small">{said(error)}</p>
               )}
             </Link>
           </li>

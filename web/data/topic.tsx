@@ -53,7 +53,7 @@ function Figures({ name }: { name: string }) {
 
 /** What came last, asked again while the page is looked at. */
 function Tail({ name }: { name: string }) {
-  const { t } = useWords();
+  const { t, said } = useWords();
   const rows = useLive(
     `tail ${name}`,
     (signal) =>
@@ -64,7 +64,7 @@ function Tail({ name }: { name: string }) {
     <section className="card">
       <h2>{t('tail')}</h2>
       {rows.error !== null && (
-        <p className="faint calm">{rows.error.body.code === 'SQL_TABLE' ? t('tail_empty') : rows.error.body.message}</p>
+        <p className="faint calm">{rows.error.body.code === 'SQL_TABLE' ? t('tail_empty') : said(rows.error.body)}</p>
       )}
       {rows.data !== null && rows.data.rows.length === 0 && <p className="faint calm">{t('tail_empty')}</p>}
       {rows.data !== null && rows.data.rows.length > 0 && (

@@ -214,7 +214,7 @@ function Preview({ path }: { path: string }) {
 }
 
 function History({ runs, label }: { runs: readonly TransferReport[]; label: string }) {
-  const { t, ago, instant, number, duration } = useWords();
+  const { t, said, ago, instant, number, duration } = useWords();
   return (
     <Sideways label={label}>
       <table className="plain">
@@ -236,7 +236,7 @@ function History({ runs, label }: { runs: readonly TransferReport[]; label: stri
                 <td className="nowrap" title={instant(Date.parse(run.began))}>
                   {at === 0 ? ago(Date.parse(run.began)) : ''}
                 </td>
-                <td className={run.outcome === 'failed' ? 'bad-text' : undefined} title={run.error?.message}>
+                <td className={run.outcome === 'failed' ? 'bad-text' : undefined} title={run.error ? said(run.error) : undefined}>
                   {at === 0 ? t(run.outcome === 'failed' ? 'job_failed' : 'job_done') : ''}
                 </td>
                 <td>{table?.target ?? '–'}</td>

@@ -340,7 +340,7 @@ function Attention({
         <Item
           key={`dashboard ${name}`}
           title={t('attention_dashboard')}
-          text={error!.message}
+          text={said(error!)}
           href={`/dashboards/${name}`}
           action={t('open')}
         />

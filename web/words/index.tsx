@@ -141,6 +141,7 @@ function speak(language: Language, book: Book): Omit<Speech, 'language' | 'setLa
     t: (word, values) =>
       values === undefined ? plainWords[word] : plainWords[word].replace(/\{(\w+)\}/g, (_all, name) => String(values[name] ?? '')),
     said: ({ code, message, params }) => {
+      if (code === 'UNREACHABLE') return plainWords.unreachable;
       const words = Object.hasOwn(book.errors, code) ? book.errors[code]! : null;
       const complete =
         words !== null && [...words.matchAll(/\{(\w+)\}/g)].every(([, name]) => params[name!] !== undefined && params[name!] !== null);
