@@ -75,6 +75,35 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('of several files that are dropped each becomes a table, one after the other, or none after one that is closed', async (t) => {
+    const { address, adminToken } = server();
+    const { page, complaints, enter } = await visit(t, look);
+    await enter(address, adminToken);
+    const drop = async (...names: string[]) => {
+      const dropped = await page.evaluateHandle(`(() => {
+        const transfer = new DataTransfer();
+        for (const name of ${JSON.stringify(names)}) transfer.items.add(new File(['a,b\\n1,2\\n'], name + '.csv', { type: 'text/csv' }));
+        return transfer;
+      })()`);
+      await page.dispatchEvent('body', 'drop', { dataTransfer: dropped });
+    };
+    const dialog = page.getByRole('dialog');
+    await drop('first', 'second');
+    await dialog.getByText('Files that come after this one: 1.').waitFor();
+    for (const name of ['main.first', 'main.second']) {
+      // The dialog before may still be on its way out.
+      while ((await dialog.getByRole('textbox').last().inputValue()) !== name) await page.waitForTimeout(50);
+      await dialog.getByRole('button', { name: 'Load', exact: true }).click();
+      await page.getByRole('heading', { level: 1, name }).waitFor();
+    }
+    await dialog.waitFor({ state: 'detached' });
+    await drop('third', 'fourth');
+    await dialog.getByText('Files that come after this one: 1.').waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    assert.deepEqual(complaints, []);
+  });
+
   test('a million rows scroll to their end, and only those in view are in the page', async (t) => {
     const { page, complaints, enter } = await visit(t, look);
     await enter(server().address, server().adminToken);

@@ -19,13 +19,15 @@ export function chooseFile(): void {
   input.click();
 }
 
-/** A file dropped anywhere becomes a table. */
+/** Files dropped anywhere become tables, one after the other; who closes the dialog of one wants none of the rest. */
 export function DropToLoad() {
   const { t } = useWords();
   const [over, setOver] = useState(false);
-  const [file, setFile] = useState<File | null>(null);
+  const [files, setFiles] = useState<readonly File[]>([]);
+  const [done, setDone] = useState(0);
   useEffect(() => {
     let depth = 0;
+    const add = (more: readonly File[]) => setFiles((now) => [...now, ...more]);
     const carries = (event: DragEvent) => event.dataTransfer?.types.includes('Files') === true;
     const enter = (event: DragEvent) => {
       if (!carries(event)) return;
@@ -42,9 +44,9 @@ export function DropToLoad() {
       event.preventDefault();
       depth = 0;
       setOver(false);
-      setFile(event.dataTransfer?.files[0] ?? null);
+      add([...(event.dataTransfer?.files ?? [])]);
     };
-    const chosen = (event: Event) => setFile((event as CustomEvent<File>).detail);
+    const chosen = (event: Event) => add([(event as CustomEvent<File>).detail]);
     const heard = new AbortController();
     const { signal } = heard;
     window.addEventListener('dragenter', enter, { signal });
@@ -64,9 +66,18 @@ export function DropToLoad() {
           </div>
         </div>
       )}
-      {file !== null && (
+      {files[0] !== undefined && (
         <Suspense>
-          <LoadFile file={file} onClose={() => setFile(null)} />
+          <LoadFile
+            key={done}
+            file={files[0]}
+            waiting={files.length - 1}
+            onClose={() => setFiles([])}
+            onLoaded={() => {
+              setFiles((now) => now.slice(1));
+              setDone((now) => now + 1);
+            }}
+          />
         </Suspense>
       )}
     </>

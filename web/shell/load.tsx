@@ -10,13 +10,22 @@ import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
 import { useReturnedFocus } from './returned-focus.ts';
 
+interface Props {
+  readonly file: File;
+  /** How many come after it. */
+  readonly waiting: number;
+  onClose(): void;
+  onLoaded(): void;
+}
+
 /** The dialog in which a file becomes a table. */
-export default function LoadFile({ file, onClose }: { file: File; onClose: () => void }) {
+export default function LoadFile({ file, waiting, onClose, onLoaded }: Props) {
   const { t } = useWords();
   useReturnedFocus();
   return (
     <Modal opened onClose={onClose} returnFocus={false} title={t('load_title')} size={760} closeButtonProps={{ 'aria-label': t('close') }}>
-      <Loading file={file} onDone={onClose} />
+      {waiting > 0 && <p className="faint small">{t('load_waiting', { n: waiting })}</p>}
+      <Loading file={file} onDone={onLoaded} />
     </Modal>
   );
 }

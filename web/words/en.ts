@@ -117,6 +117,7 @@ export const en = {
 
   drop_title: 'Drop to load',
   drop_text: 'CSV, Excel, JSON or Parquet becomes a table.',
+  load_waiting: 'Files that come after this one: {n}. To close this leaves them out.',
   load_title: 'Load a file',
   load_table: 'Table',
   load_mode: 'If the table exists',

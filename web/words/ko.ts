@@ -118,6 +118,7 @@ export const ko: Words = {
 
   drop_title: '놓으면 올립니다',
   drop_text: 'CSV, Excel, JSON, Parquet 파일이 테이블이 됩니다.',
+  load_waiting: '이 파일 다음에 {n}개가 더 있습니다. 닫으면 나머지는 올리지 않습니다.',
   load_title: '파일 올리기',
   load_table: '테이블',
   load_mode: '테이블이 이미 있으면',
