@@ -493,7 +493,7 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
     const { address, adminToken } = server();
     const { page, complaints, violations, enter } = await visit(t, look);
     await enter(address, adminToken);
-    const button = page.getByRole('button', { name: 'Title and filters' });
+    const button = page.getByRole('button', { name: 'Settings' });
     await button.press('Enter');
     await page.getByText('한국어', { exact: true }).waitFor();
     assert.deepEqual(await violations(), []);
