@@ -9,6 +9,7 @@ export { assign, type Centroid, type ClusterOptions, type Clusters, centroids, c
 export { checkModel, type Model } from './model.ts';
 export type { Plan } from './plan.ts';
 export { columnPredictor, type Prediction, predict, predictionOf, predictor, rowColumn } from './predict.ts';
+export { parseNumber, parseTime } from './read.ts';
 export type { Card, Figure, MetricName, Report, Trial, Warning } from './report.ts';
 export { train, type World } from './train.ts';
 export { forests, sharePrior } from './trees/boost.ts';

@@ -19,7 +19,9 @@ const chances = (model: string) =>
 describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
   before(async () => {
     house = await openHouse();
-    await ask(VISITORS);
+    await ask(
+      VISITORS.replace('SELECT i AS id', `SELECT i AS id, CASE WHEN i < 4 THEN 'four' WHEN i < 9 THEN 'five' ELSE 'many' END AS rare`),
+    );
   });
   after(() => house.close());
 
@@ -40,6 +42,24 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
       `CASE WHEN source IN ('ad', 'direct') THEN source ELSE 'other' END AS f`,
     ],
     [
+      'ML.BUCKETIZE without its boundaries',
+      `ML.BUCKETIZE(pages, [50, 0, 20, 100], TRUE, 'bucket_names') AS f`,
+      `CASE WHEN pages < 20 THEN 'bin_1' WHEN pages < 50 THEN 'bin_2' WHEN pages >= 50 THEN 'bin_3' END AS f`,
+    ],
+    [
+      'ML.ROBUST_SCALER of other percentages',
+      'ML.ROBUST_SCALER(pages, [10, 75]) OVER () AS f',
+      '(pages - (SUM_OF_MEDIAN)) / ((SUM_OF_Q3) - (SUM_OF_D1)) AS f',
+    ],
+    [
+      'ML.ROBUST_SCALER without the median',
+      'ML.ROBUST_SCALER(pages, [25, 75], FALSE, TRUE) OVER () AS f',
+      'pages / ((SUM_OF_Q3) - (SUM_OF_Q1)) AS f',
+    ],
+    ['ML.ROBUST_SCALER without the range', 'ML.ROBUST_SCALER(pages, [25, 75], TRUE, FALSE) OVER () AS f', 'pages - (SUM_OF_MEDIAN) AS f'],
+    ['ML.FEATURE_CROSS of all its columns', 'ML.FEATURE_CROSS(STRUCT(source, member), 2) AS f', `source || '_' || member::INT AS f`],
+    ['ML.LABEL_ENCODER', 'ML.LABEL_ENCODER(rare) OVER () AS f', `CASE WHEN rare IN ('five', 'many') THEN rare ELSE 'other' END AS f`],
+    [
       'ML.QUANTILE_BUCKETIZE',
       'ML.QUANTILE_BUCKETIZE(pages, 4) OVER () AS f',
       `'bin_' || (1 + (pages >= (SUM_OF_Q1))::INT + (pages >= (SUM_OF_MEDIAN))::INT + (pages >= (SUM_OF_Q3))::INT) AS f`,
@@ -47,10 +67,17 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
   ] as const) {
     test(`${name} predicts what the same feature predicts when it is written in SQL`, async () => {
       const [facts] = await ask(
-        `SELECT min(pages) AS low, max(pages) AS high, avg(pages) AS mean, stddev_pop(pages) AS deviation, quantile_cont(pages, [0.25, 0.5, 0.75]) AS q FROM visitors`,
+        `SELECT min(pages) AS low, max(pages) AS high, avg(pages) AS mean, stddev_pop(pages) AS deviation, quantile_cont(pages, [0.25, 0.5, 0.75, 0.1]) AS q FROM visitors`,
       );
-      const [q1, median, q3] = facts!['q'] as number[];
-      const values: Record<string, number> = { MEAN: facts!['mean'], DEVIATION: facts!['deviation'], MEDIAN: median!, Q1: q1!, Q3: q3! };
+      const [q1, median, q3, d1] = facts!['q'] as number[];
+      const values: Record<string, number> = {
+        MEAN: facts!['mean'],
+        DEVIATION: facts!['deviation'],
+        MEDIAN: median!,
+        Q1: q1!,
+        Q3: q3!,
+        D1: d1!,
+      };
       const plain = sql.replace('pages - 1) / 98.0', `pages - ${facts!['low']}) / ${facts!['high'] - facts!['low']}.0`);
       await ask(made(`${call}, seen`));
       await ask(written(`${plain.replace(/\(SUM_OF_(\w+)\)/g, (_, of: string) => `${values[of]}::DOUBLE`)}, seen`));
@@ -86,6 +113,39 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
     });
     await assert.rejects(server.predict('made', [{ nothing: 1 }], false), refused('MODEL_INPUT'));
     await assert.rejects(server.predict('made', [{ pages: [1] }], false), refused('MODEL_INPUT', { column: 'pages' }));
+  });
+
+  test('a row is read as its table: times as texts, what is absent as what is null, true as the text that it was', async () => {
+    const features = [
+      'ML.STANDARD_SCALER(seen) OVER () AS scaled',
+      `ML.BUCKETIZE(seen, [${Date.UTC(2026, 0, 10)}, ${Date.UTC(2026, 0, 20)}]) AS part`,
+      `ML.IMPUTER(pages, 'median') OVER () AS pages`,
+      'ML.LABEL_ENCODER(word) OVER () AS word',
+      'ML.FEATURE_CROSS(STRUCT(word, source)) AS crossed',
+    ];
+    // What is bought hangs on all of them, so that none can be missed and the answer be the same.
+    await ask(
+      `CREATE TABLE worded AS SELECT id, pages, source, seen, word, hash(pages IS NULL, word, source, seen > '2026-01-10', seen > '2026-01-20') % 3 = 0 AS bought
+        FROM (SELECT *, member::VARCHAR AS word FROM visitors)`,
+    );
+    await ask(made(features.join(', ')).replace('FROM visitors', 'FROM worded'));
+    const inSql = await ask(
+      `SELECT pages, source, strftime(seen, '%Y-%m-%dT%H:%M:%S') AS seen, word, predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL made, (SELECT * FROM worded WHERE id < 200))`,
+    );
+    const server = openModelServer(house.dataPath, (thrown) => assert.fail(String(thrown)));
+    server.update(house.told());
+    const path = join(house.dataPath, 'read.mjs');
+    writeFileSync(path, await server.exported('made', 'js'));
+    const script = (await import(pathToFileURL(path).href)) as { predict(row: unknown): { probabilities: number[] } };
+    for (const { p, pages, word, ...rest } of inSql) {
+      const row = { ...rest, ...(pages === null ? {} : { pages }), word: word === 'true' };
+      const { predictions } = await server.predict('made', [row], false);
+      assert.ok(Math.abs((predictions[0]!['probabilities'] as Row)['true'] - p) < 1e-9, JSON.stringify(row));
+      assert.ok(Math.abs(script.predict(row).probabilities[1]! - p) < 1e-9, JSON.stringify(row));
+    }
+    assert.ok(new Set(inSql.map(({ p }) => p)).size > 10);
+    await assert.rejects(server.predict('made', [{ seen: 'soon' }], false), refused('MODEL_INPUT', { column: 'seen' }));
+    await assert.rejects(server.predict('made', [{ id: 1, scaled: 1 }], false), refused('MODEL_INPUT'));
   });
 
   test('levels that are numbers, and joined numbers, are categories all the same: another one is no error, and ONNX has them', async () => {
@@ -134,6 +194,19 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
     ['ML.QUANTILE_BUCKETIZE(pages, 1) OVER () AS f', 'MODEL_OPTION'],
     [`ML.IMPUTER(pages, 'best') OVER () AS f`, 'MODEL_OPTION'],
     ['ML.NOTHING(pages) AS f', 'MODEL_OPTION'],
+    [`ML.BUCKETIZE(pages, [20, 50], 'yes') AS f`, 'MODEL_OPTION'],
+    [`ML.BUCKETIZE(pages, [20, 50], FALSE, 'bucket_ranges') AS f`, 'MODEL_OPTION'],
+    [`ML.BUCKETIZE(pages, [20, 50], FALSE, 'bucket_names', 1) AS f`, 'MODEL_OPTION'],
+    [`ML.QUANTILE_BUCKETIZE(pages, 4, 'bucket_ranges_json') OVER () AS f`, 'MODEL_OPTION'],
+    ['ML.STANDARD_SCALER(pages, 1) OVER () AS f', 'MODEL_OPTION'],
+    ['ML.ROBUST_SCALER(pages, [75, 25]) OVER () AS f', 'MODEL_OPTION'],
+    ['ML.ROBUST_SCALER(pages, [10, 50, 90]) OVER () AS f', 'MODEL_OPTION'],
+    ['ML.ROBUST_SCALER(pages, [25, 75], 0) OVER () AS f', 'MODEL_OPTION'],
+    [`ML.IMPUTER(pages, 'mean', 3) OVER () AS f`, 'MODEL_OPTION'],
+    [`ML.ONE_HOT_ENCODER(source, 'most_frequent') OVER () AS f`, 'MODEL_OPTION'],
+    ['ML.LABEL_ENCODER(source, 3, 5, 7) OVER () AS f', 'MODEL_OPTION'],
+    ['ML.FEATURE_CROSS(STRUCT(source, member, rare), 2) AS f', 'MODEL_OPTION'],
+    ['ML.POLYNOMIAL_EXPAND(STRUCT(pages, id)) AS f', 'MODEL_OPTION'],
     ['ML.STANDARD_SCALER(nosuch) OVER () AS f', 'SQL_FAILED'],
     ['ML.STANDARD_SCALER(pages + 1) OVER () AS f', 'SQL_SYNTAX'],
     ['ML.STANDARD_SCALER(pages)', 'SQL_SYNTAX'],

@@ -38,6 +38,8 @@ export interface Profile {
 export interface Feature {
   readonly as: string;
   readonly columns: readonly string[];
+  /** What each column held in training; absent in files that don't say. */
+  readonly kinds?: readonly Input['kind'][];
   readonly does:
     | { readonly kind: 'scale'; readonly offset: number; readonly by: number }
     /** `bin_1` lies below the first edge. */

@@ -2,7 +2,7 @@
 import type { ClusterModel, Feature, ModelFile } from '#analyze';
 import { fail } from '#core';
 import { assign, type ColumnData, columnPredictor, type Prediction, predictor, rowColumn } from '#learn';
-import { rowWithFeatures, withFeatures } from './features.ts';
+import { rowMaker, withFeatures } from './features.ts';
 import { broughtAnswerer, broughtPredictor } from './onnx/brought.ts';
 
 export type RowAnswerer = (row: Readonly<Record<string, unknown>>) => Prediction;
@@ -13,7 +13,8 @@ export function rowAnswerer({ model, features = [] }: Pick<ModelFile, 'model' | 
   if (model.format === 'onnx') return broughtPredictor(model);
   if (model.format === 'clusters') return clusterPredictor(model, features);
   const answer = predictor(model);
-  return features.length === 0 ? answer : (row) => answer(rowWithFeatures(features, row));
+  const maker = makerOf(model.encoders, features);
+  return (row) => answer(maker(row));
 }
 
 /** Columns [rows] → answers [rows × width]: class probabilities in the model's order, or values. */
@@ -23,6 +24,12 @@ export function columnAnswerer({ model, features = [] }: ModelFile): ColumnAnswe
   return features.length === 0 ? answer : (columns) => answer(withFeatures(features, columns));
 }
 
+const makerOf = (encoders: readonly { readonly column: string }[], features: readonly Feature[]) =>
+  rowMaker(
+    features,
+    encoders.map(({ column }) => column),
+  );
+
 function distancesTo({ clusters }: ClusterModel): ColumnAnswerer {
   return (columns) => assign(clusters, columns).distances;
 }
@@ -30,8 +37,9 @@ function distancesTo({ clusters }: ClusterModel): ColumnAnswerer {
 /** A row's distances stand where others have probabilities. MODEL_INPUT for a row with none of the columns, or a value of the wrong type. */
 function clusterPredictor({ clusters }: ClusterModel, features: readonly Feature[]): RowAnswerer {
   const { encoders } = clusters;
+  const maker = makerOf(encoders, features);
   return (given) => {
-    const row = rowWithFeatures(features, given);
+    const row = maker(given);
     if (!encoders.some(({ column }) => Object.hasOwn(row, column))) {
       const [first] = encoders;
       fail('MODEL_INPUT', { column: first!.column, value: 'a row with none of its columns', expected: `a row with "${first!.column}"` });

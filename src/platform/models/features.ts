@@ -1,52 +1,99 @@
 /** The feature functions of TRANSFORM: learned once from the training rows, then the same arithmetic in SQL, over HTTP and in the exported script. */
 import type { Cell, Feature, FeatureCall } from '#analyze';
 import { fail } from '#core';
-import type { ColumnData } from '#learn';
+import { type ColumnData, parseNumber, parseTime } from '#learn';
+
+interface FeatureFunction {
+  /** The most arguments behind the columns. */
+  readonly most: number;
+  readonly fit: (taken: Taken) => Feature['does'];
+}
 
 /** Functions by name: what they take, and what they learn from the columns named. */
-const FUNCTIONS: Readonly<Record<string, (call: Taken) => Feature['does']>> = {
-  BUCKETIZE: ({ list }) => ({ kind: 'bucket', edges: list(1).sort((a, b) => a - b) }),
-  QUANTILE_BUCKETIZE: ({ numbers, value }) => {
-    const sorted = numbers();
-    const count = value(1, 2, 10_000);
-    const edges = Array.from({ length: count - 1 }, (_, k) => quantile(sorted, (k + 1) / count));
-    return { kind: 'bucket', edges: [...new Set(edges)] };
+const FUNCTIONS: Readonly<Record<string, FeatureFunction>> = {
+  BUCKETIZE: {
+    most: 3,
+    fit: ({ list, flag, only }) => {
+      only(3, 'bucket_names');
+      const edges = list(1).sort((a, b) => a - b);
+      return { kind: 'bucket', edges: flag(2, false) ? edges.slice(1, -1) : edges };
+    },
   },
-  STANDARD_SCALER: ({ numbers }) => {
-    const known = numbers();
-    const mean = known.reduce((sum, v) => sum + v / known.length, 0);
-    const deviation = Math.sqrt(known.reduce((sum, v) => sum + (v - mean) ** 2 / known.length, 0));
-    return { kind: 'scale', offset: mean, by: deviation || 1 };
+  QUANTILE_BUCKETIZE: {
+    most: 2,
+    fit: ({ numbers, value, only }) => {
+      only(2, 'bucket_names');
+      const sorted = numbers();
+      const count = value(1, 2, 10_000);
+      const edges = Array.from({ length: count - 1 }, (_, k) => quantile(sorted, (k + 1) / count));
+      return { kind: 'bucket', edges: [...new Set(edges)] };
+    },
   },
-  MIN_MAX_SCALER: ({ numbers }) => {
-    const known = numbers();
-    return { kind: 'scale', offset: known[0]!, by: known.at(-1)! - known[0]! || 1 };
+  STANDARD_SCALER: {
+    most: 0,
+    fit: ({ numbers }) => {
+      const known = numbers();
+      const mean = known.reduce((sum, v) => sum + v / known.length, 0);
+      const deviation = Math.sqrt(known.reduce((sum, v) => sum + (v - mean) ** 2 / known.length, 0));
+      return { kind: 'scale', offset: mean, by: deviation || 1 };
+    },
   },
-  MAX_ABS_SCALER: ({ numbers }) => {
-    const known = numbers();
-    return { kind: 'scale', offset: 0, by: Math.max(Math.abs(known[0]!), Math.abs(known.at(-1)!)) || 1 };
+  MIN_MAX_SCALER: {
+    most: 0,
+    fit: ({ numbers }) => {
+      const known = numbers();
+      return { kind: 'scale', offset: known[0]!, by: known.at(-1)! - known[0]! || 1 };
+    },
   },
-  ROBUST_SCALER: ({ numbers }) => {
-    const known = numbers();
-    return { kind: 'scale', offset: quantile(known, 0.5), by: quantile(known, 0.75) - quantile(known, 0.25) || 1 };
+  MAX_ABS_SCALER: {
+    most: 0,
+    fit: ({ numbers }) => {
+      const known = numbers();
+      return { kind: 'scale', offset: 0, by: Math.max(Math.abs(known[0]!), Math.abs(known.at(-1)!)) || 1 };
+    },
   },
-  IMPUTER: ({ numbers, counts, text }) => {
-    const how = text(1, ['mean', 'median', 'most_frequent']);
-    if (how === 'most_frequent') return { kind: 'fill', value: counts()[0]![0] };
-    const known = numbers();
-    return { kind: 'fill', value: how === 'median' ? quantile(known, 0.5) : known.reduce((sum, v) => sum + v / known.length, 0) };
+  ROBUST_SCALER: {
+    most: 3,
+    fit: ({ numbers, list, flag, call, refuse }) => {
+      const known = numbers();
+      const [low, high, ...more] = call.values.length > 0 ? list(1) : [25, 75];
+      if (more.length > 0 || !(low! >= 0 && low! < high! && high! <= 100)) refuse('takes two percentages, the lower first: [25, 75]');
+      const range = quantile(known, high! / 100) - quantile(known, low! / 100);
+      return { kind: 'scale', offset: flag(2, true) ? quantile(known, 0.5) : 0, by: (flag(3, true) && range) || 1 };
+    },
+  },
+  IMPUTER: {
+    most: 1,
+    fit: ({ numbers, counts, text }) => {
+      const how = text(1, ['mean', 'median', 'most_frequent']);
+      if (how === 'most_frequent') return { kind: 'fill', value: counts()[0]![0] };
+      const known = numbers();
+      return { kind: 'fill', value: how === 'median' ? quantile(known, 0.5) : known.reduce((sum, v) => sum + v / known.length, 0) };
+    },
   },
   // The learners have a column for each level themselves; these say which levels are worth one.
-  // ONE_HOT_ENCODER has which level to drop before the others, which learners with a penalty don't need.
-  ONE_HOT_ENCODER: (taken) => levels(taken, 2),
-  LABEL_ENCODER: (taken) => levels(taken, 1),
-  FEATURE_CROSS: () => ({ kind: 'cross' }),
+  ONE_HOT_ENCODER: {
+    most: 3,
+    fit: (taken) => {
+      taken.only(1, 'none');
+      return levels(taken, 2);
+    },
+  },
+  LABEL_ENCODER: { most: 2, fit: (taken) => levels(taken, 1) },
+  FEATURE_CROSS: {
+    most: 1,
+    fit: ({ call, value }) => {
+      // All columns are joined into one text, which is a cross of their number.
+      if (call.values.length > 0) value(1, call.columns.length, call.columns.length);
+      return { kind: 'cross' };
+    },
+  },
 };
 
-/** The `most` frequent levels that stand in at least `least` rows; the two numbers are the arguments from `at` on. */
+/** The `most` frequent levels that stand in at least `least` rows; the two numbers are the arguments from `at` on. Their defaults are BigQuery's. */
 function levels({ counts, value, call }: Taken, at: number): Feature['does'] {
   const most = call.values.length >= at ? value(at, 1, 1_000_000) : 32_000;
-  const least = call.values.length > at ? value(at + 1, 0, 1e12) : 0;
+  const least = call.values.length > at ? value(at + 1, 0, 1e12) : 5;
   return {
     kind: 'keep',
     levels: counts()
@@ -66,6 +113,10 @@ interface Taken {
   readonly list: (at: number) => number[];
   readonly value: (at: number, least: number, most: number) => number;
   readonly text: (at: number, of: readonly string[]) => string;
+  readonly flag: (at: number, otherwise: boolean) => boolean;
+  /** Refuses any other word there than the one that says what is done anyway. */
+  readonly only: (at: number, word: string) => void;
+  readonly refuse: (problem: string) => never;
 }
 
 /** Linear between the two nearest of the sorted values (type 7 of Hyndman and Fan 1996). */
@@ -80,6 +131,8 @@ export function fitFeatures(calls: readonly FeatureCall[], columns: readonly Col
   return calls.map((call) => {
     const refuse = (problem: string): never => fail('MODEL_OPTION', { option: `ML.${call.name}`, problem });
     const fit = FUNCTIONS[call.name] ?? refuse(`is no feature function; there are ${Object.keys(FUNCTIONS).join(', ')}`);
+    if (call.values.length > fit.most)
+      refuse(fit.most === 0 ? 'takes its column only' : `takes at most ${fit.most} arguments behind its column`);
     if (call.columns.length !== 1 && call.name !== 'FEATURE_CROSS') refuse('takes one column first');
     const sources = call.columns.map(
       (asked) => columns.find(({ name }) => name.toLowerCase() === asked.toLowerCase()) ?? refuse(`finds no column "${asked}"`),
@@ -109,14 +162,25 @@ export function fitFeatures(calls: readonly FeatureCall[], columns: readonly Col
       },
       value(at, least, most) {
         const given = call.values[at - 1];
-        return typeof given === 'number' && given >= least && given <= most ? given : refuse(`takes a number from ${least} to ${most}`);
+        return typeof given === 'number' && given >= least && given <= most
+          ? given
+          : refuse(least === most ? `takes ${least} as argument ${at + 1}` : `takes a number from ${least} to ${most}`);
       },
       text(at, of) {
         const given = String(call.values[at - 1]).toLowerCase();
         return of.includes(given) ? given : refuse(`takes one of ${of.join(', ')}`);
       },
+      flag(at, otherwise) {
+        const given = call.values[at - 1] ?? otherwise;
+        return typeof given === 'boolean' ? given : refuse(`takes TRUE or FALSE as argument ${at + 1}`);
+      },
+      only(at, word) {
+        const given = call.values[at - 1] ?? word;
+        if (String(given).toLowerCase() !== word) refuse(`takes '${word}' only as argument ${at + 1}`);
+      },
+      refuse,
     };
-    return { as: call.as, columns: sources.map(({ name }) => name), does: fit(taken) };
+    return { as: call.as, columns: sources.map(({ name }) => name), kinds: sources.map(({ kind }) => kind), does: fit.fit(taken) };
   });
 }
 
@@ -129,9 +193,20 @@ function readCell(cell: Cell): Cell {
   return read === '' || Number.isNaN(read) ? null : read;
 }
 
-/** The value of a feature, from the values of its columns. */
-export function featureValue({ does }: Feature, cells: readonly Cell[]): Cell {
-  const read = cells.map(readCell);
+/** What was a number, a time or a text in training, however it is written now. MODEL_INPUT for a text that is none. */
+function inKind(cell: Cell, kind: ColumnData['kind'] | undefined, column: string): Cell {
+  const read = readCell(cell);
+  if (read === null || kind === undefined) return read;
+  if (kind === 'text') return String(read);
+  if (typeof read === 'number') return read;
+  const parsed = kind === 'time' ? parseTime(read) : parseNumber(read);
+  const expected = kind === 'time' ? 'dates or times' : 'numbers';
+  return parsed ?? fail('MODEL_INPUT', { column, value: `the text "${read.slice(0, 40)}"`, expected });
+}
+
+/** The value of a feature, from the values of its columns. MODEL_INPUT. */
+function featureValue({ does, columns, kinds }: Feature, cells: readonly Cell[]): Cell {
+  const read = cells.map((cell, k) => inKind(cell, kinds?.[k], columns[k]!));
   const cell = read[0] ?? null;
   const number = cell === null ? Number.NaN : Number(cell);
   switch (does.kind) {
@@ -161,7 +236,8 @@ export function withFeatures(features: readonly Feature[], columns: readonly Col
         own.map((column) => column!.values[row] ?? null),
       ),
     );
-    if (feature.does.kind === 'scale' || (feature.does.kind === 'fill' && own[0]!.kind !== 'text'))
+    const kind = feature.kinds?.[0] ?? own[0]!.kind;
+    if (feature.does.kind === 'scale' || (feature.does.kind === 'fill' && kind !== 'text'))
       return { name: feature.as, kind: 'number', values: Float64Array.from(cells, (cell) => (cell as number | null) ?? Number.NaN) };
     return { name: feature.as, kind: 'text', values: cells as (string | null)[] };
   });
@@ -169,24 +245,34 @@ export function withFeatures(features: readonly Feature[], columns: readonly Col
   return [...columns.filter(({ name }) => !features.some(({ as }) => as === name)), ...found];
 }
 
-/** A row with the values that the features make; a feature with none of its columns in the row is left out. */
-export function rowWithFeatures(features: readonly Feature[], row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  if (features.length === 0) return row;
-  const made: Record<string, unknown> = { ...row };
-  for (const feature of features) {
-    delete made[feature.as];
-    if (!feature.columns.some((column) => Object.hasOwn(row, column))) continue;
-    made[feature.as] = featureValue(
-      feature,
-      feature.columns.map((column) => cellOf(Object.hasOwn(row, column) ? row[column] : null, column)),
-    );
-  }
-  return made;
+/**
+ * Adds the values that the features make to a row, as if what is absent in it were null. `reads` are the columns that the model reads.
+ * MODEL_INPUT for a row with none of what it and the features read.
+ */
+export function rowMaker(
+  features: readonly Feature[],
+  reads: readonly string[],
+): (row: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>> {
+  const others = reads.filter((name) => !features.some(({ as }) => as === name));
+  const names = [...new Set([...features.flatMap(({ columns }) => columns), ...others])];
+  return (row) => {
+    if (features.length === 0) return row;
+    if (!names.some((name) => Object.hasOwn(row, name)))
+      fail('MODEL_INPUT', { column: names[0]!, value: 'a row with none of its columns', expected: `a row with "${names[0]}"` });
+    const made: Record<string, unknown> = { ...row };
+    for (const feature of features) {
+      const cells = feature.columns.map((column, k) => cellOf(Object.hasOwn(row, column) ? row[column] : null, feature.kinds?.[k], column));
+      made[feature.as] = featureValue(feature, cells);
+    }
+    return made;
+  };
 }
 
-function cellOf(value: unknown, column: string): Cell {
+function cellOf(value: unknown, kind: ColumnData['kind'] | undefined, column: string): Cell {
   if (typeof value === 'string' || typeof value === 'number') return value;
   if (value === null || value === undefined) return null;
-  if (typeof value === 'boolean') return Number(value);
+  if (typeof value === 'boolean') return kind === 'text' ? String(value) : Number(value);
+  if (typeof value === 'bigint') return Number(value);
+  if (value instanceof Date) return value.getTime();
   return fail('MODEL_INPUT', { column, value: `a value of type ${typeof value}`, expected: 'single values' });
 }

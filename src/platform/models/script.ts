@@ -31,11 +31,11 @@ export const inputs = ${JSON.stringify(file.inputs)};
 export const target = ${JSON.stringify(file.target.name)};
 export const classes = ${JSON.stringify(file.model.classes)};
 ${features.length === 0 ? '' : maker()}
-const features = ${JSON.stringify(features)};
+${features.length === 0 ? '' : `const made = maker.rowMaker(${JSON.stringify(features)}, ${JSON.stringify(file.model.encoders.map(({ column }) => column))});`}
 const answer = scorer.predictor(${JSON.stringify(model)});
 /** One row of named values; absent ones are missing. \`probabilities\` stand in the order of \`classes\`. */
 export function predict(row) {
-  const { value, probabilities } = answer(${features.length === 0 ? 'row' : 'maker.rowWithFeatures(features, row)'});
+  const { value, probabilities } = answer(${features.length === 0 ? 'row' : 'made(row)'});
   return { value, probabilities: probabilities === null ? null : Array.from(probabilities) };
 }
 `;
@@ -43,17 +43,17 @@ export function predict(row) {
 
 let made: string | undefined;
 
-/** `const maker = { rowWithFeatures }`; what is imported stands in the script already. */
+/** `const maker = { rowMaker }`; what is imported stands in the script already. */
 function maker(): string {
   const body = plainText(new URL('./features.ts', import.meta.url).href)
     .replace(/^import .*$/gm, '')
     .replace(/^export (?=function|const)/gm, '');
-  return `const maker = (() => {\nconst { fail } = core;\n${body}\nreturn { rowWithFeatures };\n})();`;
+  return `const maker = (() => {\nconst { fail } = core;\nconst { parseNumber, parseTime } = scorer;\n${body}\nreturn { rowMaker };\n})();`;
 }
 
-/** `const scorer = { predictor }`, made once for each process. */
+/** `const scorer = { predictor, … }`, made once for each process. */
 function scorer(): string {
-  made ??= bundle(import.meta.resolve('#learn'), 'predictor', 'scorer');
+  made ??= bundle(import.meta.resolve('#learn'), ['predictor', 'parseNumber', 'parseTime'], 'scorer');
   return made;
 }
 
@@ -63,8 +63,8 @@ class MillraceError extends Error { constructor(code, params) { super(code + ' '
 return { MillraceError, fail(code, params) { throw new MillraceError(code, params); } };
 })();`;
 
-/** The modules that `name` of the front door stands on, each as a function that gives its exports, those needed first. */
-function bundle(door: string, name: string, as: string): string {
+/** The modules that `names` of the front door stand on, each as a function that gives its exports, those needed first. */
+function bundle(door: string, names: readonly string[], as: string): string {
   const ids = new Map<string, string>();
   const parts = [CORE];
   const visit = (url: string): string => {
@@ -85,9 +85,12 @@ function bundle(door: string, name: string, as: string): string {
     parts.push(`const ${id} = (() => {\n${body}\nreturn { ${exported.join(', ')} };\n})();`);
     return id;
   };
-  const line = new RegExp(`^export \\{[^}]*\\b${name}\\b[^}]*\\} from '([^']+)';`, 'm').exec(readFileSync(fileURLToPath(door), 'utf8'));
-  const entry = visit(new URL(line![1]!, door).href);
-  return [...parts, `const ${as} = ${entry};`].join('\n');
+  const lines = readFileSync(fileURLToPath(door), 'utf8');
+  const items = names.map((name) => {
+    const line = new RegExp(`^export \\{[^}]*\\b${name}\\b[^}]*\\} from '([^']+)';`, 'm').exec(lines);
+    return `${name}: ${visit(new URL(line![1]!, door).href)}.${name}`;
+  });
+  return [...parts, `const ${as} = { ${items.join(', ')} };`].join('\n');
 }
 
 function plainText(url: string): string {
