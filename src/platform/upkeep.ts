@@ -11,6 +11,7 @@ const QUARANTINE_EVERY: Millis = 3_600_000;
 export interface Upkeep {
   /** Why no record may be taken: too little room on the disk; null while there is enough. */
   refusal(): MillraceError | null;
+  /** Waits for what is under way on the disk: a segment that is being packed takes a second or two. */
   stop(): Promise<void>;
 }
 
@@ -59,12 +60,15 @@ export function startUpkeep(input: {
         if (busy || stopped) return;
         busy = true;
         const run = task()
-          .catch((thrown: unknown) => say('warn', 'upkeep.failed', { task: task.name, message: asMillraceError(thrown).message }))
+          .catch((thrown: unknown) => {
+            if (!stopped) say('warn', 'upkeep.failed', { task: task.name, message: asMillraceError(thrown).message });
+          })
           .finally(() => {
             busy = false;
             running.delete(run);
           });
-        running.add(run);
+        // What the warehouse does may wait there behind a long write; it ends with the warehouse.
+        if (task !== quarantine) running.add(run);
       }, period).unref(),
     );
   }

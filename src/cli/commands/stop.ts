@@ -3,8 +3,11 @@ import { clientFor, workspaceOption } from '../client.ts';
 import type { Command } from '../command.ts';
 import { findRunning, isAlive } from '../running.ts';
 
-/** The server's own deadline is 5 s; beyond twice that something is wrong that a person must see. */
-const patience = 10_000;
+/**
+ * A server that does much takes a second or two. At most it waits 1 s for bodies on their way, a segment's packing, 3 s for transfers and
+ * 10 s for the warehouse, before it ends them; beyond all of these something is wrong that a person must see.
+ */
+const patience = 20_000;
 
 export const stop: Command = {
   name: 'stop',

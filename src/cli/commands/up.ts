@@ -80,7 +80,7 @@ function readPem(option: string, path: string): Buffer {
   }
 }
 
-/** Resolves when the first signal asks for the end; further ones change nothing, since the stop has its own deadline. */
+/** Resolves when the first signal asks for the end; further ones change nothing, since each step of the stop has its own deadline. */
 function endAsked(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
