@@ -7,7 +7,7 @@ export const helpOption: Option = { name: 'help', type: 'boolean', summary: 'Sho
 
 /**
  * The words after the command's name as checked input. `--name value`, `--name=value`, `--no-name` for booleans, `-h`, `--` ends the options;
- * lists may be repeated or separated by commas. Errors: OPTION_UNKNOWN (with a near name), OPTION_VALUE.
+ * lists may be repeated or, unless their values come one by one, separated by commas. Errors: OPTION_UNKNOWN (with a near name), OPTION_VALUE.
  */
 export function parseInput(command: Command, words: readonly string[]): Input & { readonly help: boolean } {
   const described = [...command.options, helpOption];
@@ -67,7 +67,7 @@ function readValue(option: Option, text: string | undefined): unknown {
     case 'choice':
       return option.choices?.includes(text) ? text : refuse(option, text, `it is one of ${option.choices?.join(', ')}`);
     case 'list':
-      return text.split(',').filter((part) => part !== '');
+      return option.oneByOne === true ? [text] : text.split(',').filter((part) => part !== '');
     default:
       return text;
   }
@@ -120,7 +120,7 @@ export function valueWord(option: Option): string {
     case 'number':
       return 'N';
     case 'list':
-      return 'A,B,…';
+      return option.oneByOne === true ? 'NAME=VALUE' : 'A,B,…';
     case 'text':
       return 'TEXT';
   }

@@ -6,6 +6,8 @@ export interface Option {
   readonly default?: string | number | boolean | null;
   readonly choices?: readonly string[];
   readonly required?: boolean;
+  /** A list whose values may have commas: each is given by itself. */
+  readonly oneByOne?: boolean;
   /** What its text is, for forms to help with: a day as YYYY-MM-DD, or the name of a table or metric that there is. */
   readonly of?: 'day' | 'table' | 'metric';
   /** A secret is read from the environment or a file by reference and is never printed. */

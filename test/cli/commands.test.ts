@@ -134,6 +134,19 @@ describe('millrace sql', () => {
     assert.equal(await ask(made, 'CREATE MATERIALIZED VIEW mart.a AS SELECT 1'), `view     mart.a\nreasons  ${long}\n1 row in 1 ms\n`);
   });
 
+  test('sends parameters as text, whatever stands in them, and refuses what is none', async (t) => {
+    const { requests, address } = await fakeServer(t, () => ({ status: 200, body: answer({}) }));
+    const words = ['sql', 'SELECT $a, $b, $1', '--param', 'a=x, y = z', '--param=$b=007', '--param', '1='];
+    const { code, stderr } = await millrace(words, { env: remote(address) });
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(JSON.parse(requests[0]!.body).params, { a: 'x, y = z', b: '007', 1: '' });
+    for (const wrong of [['a'], ['=b'], ['a b=c'], ['a=1', 'a=2']]) {
+      const refused = await millrace(['sql', 'SELECT 1', ...wrong.flatMap((word) => ['--param', word])], { env: remote(address) });
+      assert.deepEqual([refused.code, refused.stderr.slice(0, 12)], [2, 'OPTION_VALUE'], wrong.join(' '));
+    }
+    assert.equal(requests.length, 1);
+  });
+
   test('reads the statement from standard input and passes other formats on byte by byte', async (t) => {
     const csv = 'n,s\n1.10,"가\n나"\n';
     const { requests, address } = await fakeServer(t, () => ({ status: 200, body: csv }));

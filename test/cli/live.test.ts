@@ -65,6 +65,14 @@ describe('millrace, for real', { timeout: 120_000 }, () => {
       () => answer,
     );
     assert.match(answer, /9007199254740993/);
+    const counted = 'SELECT count(*) AS n FROM raw.events WHERE event_id = $id AND _position >= $at AND $at::BIGINT < 5';
+    for (const [sql, id, from] of [
+      [counted, 'id', 'at'],
+      [counted.replaceAll('$id', '$1').replaceAll('$at', '$2'), '1', '2'],
+    ] as const) {
+      const { stdout, stderr } = await millrace(['sql', sql, '--param', `${id}=a1`, '--param', `${from}=0`, '--format', 'ndjson', ...at]);
+      assert.equal(stdout, '{"n":1}\n', stderr);
+    }
     assert.match((await millrace(['quarantine', 'list', ...at])).stdout, /events .*RECORD_JSON/);
     assert.match((await millrace(['status', ...at])).stdout, /events +2 /);
     assert.match((await millrace(['up', '--port', '0', ...at])).stderr, /WORKSPACE_BUSY/);

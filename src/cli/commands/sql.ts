@@ -25,6 +25,12 @@ export const sql: Command = {
       default: 'table',
     },
     { name: 'output', type: 'text', summary: 'Writes the answer to this file.' },
+    {
+      name: 'param',
+      type: 'list',
+      oneByOne: true,
+      summary: 'The value of $NAME in the statement, as text; once for each.',
+    },
     { name: 'limit', type: 'integer', summary: 'At most so many rows (a table shows 40 without it, the other formats all).' },
     { name: 'seconds', type: 'number', summary: 'Stops the statement after so many seconds.' },
     {
@@ -36,6 +42,8 @@ export const sql: Command = {
   usage: [
     '  millrace sql "SELECT page, count(*) AS views FROM raw.events GROUP BY page ORDER BY views DESC"',
     '  millrace sql --format parquet --output orders.parquet "SELECT * FROM raw.orders"',
+    `  millrace sql 'SELECT count(*) FROM raw.orders WHERE city = $city AND amount > $above' --param city=Seoul --param above=9.90`,
+    '  A value is read as what it is compared with; anywhere else say what it is: $above::BIGINT. $1, $2 … are given as --param 1=…',
   ].join('\n'),
   async run(input, io) {
     const format = String(input.options['format']);
@@ -48,6 +56,7 @@ export const sql: Command = {
     const rows = format === 'table' ? tableReach : limit;
     const request: QueryRequest = {
       sql: await statementOf(input.positionals[0], io),
+      ...(input.options['param'] !== undefined && { params: paramsOf(input.options['param'] as string[]) }),
       format: format === 'table' ? 'json' : (format as 'json'),
       ...(input.options['explain-refusal'] === true && { explain_refusal: true }),
       limits: {
@@ -90,6 +99,17 @@ function answerText(answer: QueryAnswer, limit: number, how: { readonly whole: b
         });
   const count = answer.truncated ? `more than ${answer.rows.length.toLocaleString('en-US')}` : answer.rows.length.toLocaleString('en-US');
   return `${lines}\n${count} ${answer.rows.length === 1 ? 'row' : 'rows'} in ${answer.elapsed_ms.toLocaleString('en-US', { maximumFractionDigits: 0 })} ms`;
+}
+
+function paramsOf(given: readonly string[]): Record<string, string> {
+  const params: Record<string, string> = Object.create(null);
+  for (const word of given) {
+    const refuse = (problem: string) => fail('OPTION_VALUE', { option: '--param', value: `"${word}"`, problem });
+    const [, name, value] = /^\$?(\w+)=(.*)$/s.exec(word) ?? refuse('it is NAME=VALUE');
+    if (name! in params) refuse(`${name} was given before`);
+    params[name!] = value!;
+  }
+  return params;
 }
 
 async function statementOf(word: string | undefined, { stdin }: Io): Promise<string> {
