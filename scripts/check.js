@@ -32,22 +32,23 @@ const steps = [
 ];
 
 const sum = { passed: 0, failed: 0, skipped: 0 };
-try {
-  await ensureInstalled();
-  await ensureDebianPackages();
-  await ensureConsole();
-  for (const step of steps.filter(isWanted)) {
-    process.stdout.write(`\n── ${step.name}\n`);
-    const started = Date.now();
-    const counts = await step.run();
-    for (const key of Object.keys(sum)) sum[key] += counts[key];
-    process.stdout.write(`── ${step.name}: ${counts.failed === 0 ? 'ok' : 'FAILED'}, ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
-  }
-} finally {
+// However it ends: by what a step throws, or by an installation or a console that failed, which end the process.
+process.on('exit', (code) => {
   rmSync(temporary, { recursive: true, force: true });
+  if (code !== 0 && sum.failed === 0) sum.failed = 1;
+  process.stdout.write(`\n${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}\n`);
+});
+await ensureInstalled();
+await ensureDebianPackages();
+await ensureConsole();
+for (const step of steps.filter(isWanted)) {
+  process.stdout.write(`\n── ${step.name}\n`);
+  const started = Date.now();
+  const counts = await step.run();
+  for (const key of Object.keys(sum)) sum[key] += counts[key];
+  process.stdout.write(`── ${step.name}: ${counts.failed === 0 ? 'ok' : 'FAILED'}, ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
 }
 process.exitCode = sum.failed === 0 && sum.passed > 0 ? 0 : 1;
-process.stdout.write(`\n${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}\n`);
 
 function readOptions(words) {
   const only = words.indexOf('--only');
