@@ -1,6 +1,7 @@
 /**
  * When transfers run by themselves. A run that is due while the last one goes on is left out; one that failed is tried again only if its
- * error says that this may help, after 30 s, 1 min, 2 min … (at most an hour), and not beyond the next time that it is due.
+ * error says that this may help, after 30 s, 1 min, 2 min … (at most an hour), and not beyond the next time that it is due. One that somebody
+ * stopped waits for that time.
  *
  * A transfer that follows a log (`always`) begins at once, and again after 1 s, 2 s, 4 s … (at most five minutes) for as long as its error
  * may pass. One that was stopped, or has failed for good, waits for somebody, for a new definition, or for Millrace's next start.
@@ -10,7 +11,8 @@ import { asMillraceError, type Millis, type Transfer, type TransferSchedule } fr
 import type { RunReport } from '#transfer';
 
 export interface Alert {
-  readonly event: 'failed' | 'recovered';
+  /** `different`: a run was whole, and what is here is not what the source has. */
+  readonly event: 'failed' | 'different' | 'recovered';
   readonly transfer: string;
   readonly run: string;
   readonly at: string;
@@ -21,6 +23,8 @@ export interface Alert {
 export interface Schedule {
   /** Begins what is due. Called every second or so; a time that passed while nobody called counts once. */
   tick(now: Millis): void;
+  /** Somebody has stopped the transfer: the run that is under way, if one is, and what was to be tried again. */
+  halt(transfer: string, run: string | null): void;
   /** Takes note of how a run ended, whoever began it. */
   ended(report: RunReport, now: Millis): void;
 }
@@ -51,7 +55,8 @@ interface Standing {
   next: Millis;
   retry: Millis | null;
   failures: number;
-  alarmed: boolean;
+  /** What its topic heard last. */
+  alarmed: Exclude<Alert['event'], 'recovered'> | null;
 }
 
 /** A transfer that follows a log. */
@@ -71,6 +76,8 @@ interface Follower {
 export function openSchedule({ transfers, timeZone, start, stop, alert, log }: ScheduleInput): Schedule {
   const standings = new Map<string, Standing>();
   const followers = new Map<string, Follower>();
+  /** Runs that somebody stopped. */
+  const halted = new Set<string>();
 
   function standingOf(transfer: Transfer, now: Millis): Standing | null {
     const { schedule, name } = transfer;
@@ -83,7 +90,7 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
     const known = standings.get(name);
     if (known?.spelled === spelled) return known;
     const cron = new Cron(schedule.cron, { timezone: zone, mode: '5-part', paused: true });
-    const made: Standing = { cron, spelled, next: after(cron, now), retry: null, failures: 0, alarmed: known?.alarmed ?? false };
+    const made: Standing = { cron, spelled, next: after(cron, now), retry: null, failures: 0, alarmed: known?.alarmed ?? null };
     standings.set(name, made);
     return made;
   }
@@ -99,16 +106,10 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
     }
   }
 
-  function tell(schedule: TransferSchedule, { transfer, run, ended, error }: Told): void {
+  function tell(schedule: TransferSchedule, event: Alert['event'], { transfer, run, ended, error, tables = [] }: Told): void {
     if (schedule.alerts === null) return;
-    alert(schedule.alerts, {
-      event: error === null ? 'recovered' : 'failed',
-      transfer,
-      run,
-      at: ended,
-      code: error?.code ?? null,
-      message: error?.message ?? null,
-    });
+    const message = event === 'different' ? differences(tables) : (error?.message ?? null);
+    alert(schedule.alerts, { event, transfer, run, at: ended, code: error?.code ?? null, message });
   }
 
   function follow(transfer: Transfer, now: Millis): void {
@@ -126,7 +127,7 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
       own.run = begin(name);
     } else if (own.began !== null && now - own.began >= STEADY) {
       own.failures = 0;
-      if (own.alarmed) tell(schedule!, { transfer: name, run: own.run, ended: new Date(now).toISOString(), error: null });
+      if (own.alarmed) tell(schedule!, 'recovered', { transfer: name, run: own.run, ended: new Date(now).toISOString(), error: null });
       own.alarmed = false;
     }
   }
@@ -140,15 +141,22 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
       return;
     }
     // Somebody stopped it.
-    if (report.error === null) return;
+    if (report.error === null || halted.has(report.run)) return;
     own.failures = steady ? 1 : own.failures + 1;
     if (report.error.retryable) own.next = now + Math.min(LONGEST_BREAK, FIRST_BREAK * 2 ** (own.failures - 1));
     if (own.alarmed || (report.error.retryable && own.failures <= schedule.retries)) return;
     own.alarmed = true;
-    tell(schedule, report);
+    tell(schedule, 'failed', report);
   }
 
   return {
+    halt(transfer, run) {
+      if (run !== null) halted.add(run);
+      const standing = standings.get(transfer);
+      if (standing !== undefined) standing.retry = null;
+      const follower = followers.get(transfer);
+      if (follower !== undefined) follower.next = null;
+    },
     tick(now) {
       const all = transfers();
       for (const name of followers.keys()) {
@@ -178,23 +186,32 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
       const follower = followers.get(report.transfer);
       if (schedule !== undefined && follower !== undefined) {
         broke(follower, schedule, report, now);
+        halted.delete(report.run);
         return;
       }
       const standing = standings.get(report.transfer);
-      if (schedule === undefined || standing === undefined) return;
+      if (halted.delete(report.run) || schedule === undefined || standing === undefined) return;
       if (report.error?.retryable === true && standing.failures < schedule.retries) {
         standing.retry = now + Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** standing.failures++);
         return;
       }
-      const failed = report.outcome === 'failed';
-      if (failed !== standing.alarmed) tell(schedule, report);
-      standing.alarmed = failed;
-      if (!failed) standing.failures = 0;
+      const wrong =
+        report.outcome === 'failed' ? 'failed' : report.tables.some(({ parity }) => parity?.equal === false) ? 'different' : null;
+      if (wrong !== standing.alarmed) tell(schedule, wrong ?? 'recovered', report);
+      standing.alarmed = wrong;
+      if (wrong !== 'failed') standing.failures = 0;
     },
   };
 }
 
-type Told = Pick<RunReport, 'transfer' | 'run' | 'ended' | 'error'>;
+type Told = Pick<RunReport, 'transfer' | 'run' | 'ended' | 'error'> & Partial<Pick<RunReport, 'tables'>>;
+
+function differences(tables: RunReport['tables']): string {
+  const each = tables.flatMap(({ source, parity }) =>
+    parity?.equal === false ? [`${source} (${parity.source.rows} rows there, ${parity.warehouse.rows} here)`] : [],
+  );
+  return `Both sides differ: ${each.join(', ')}. "millrace transfer history" lists the keys.`;
+}
 
 function after(cron: Cron, now: Millis): Millis {
   return cron.nextRun(new Date(now))?.getTime() ?? Number.POSITIVE_INFINITY;

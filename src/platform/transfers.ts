@@ -39,7 +39,7 @@ export interface Transfers {
   begin(transfer: Transfer, kind: 'run' | 'verify', folder?: string): { run: string; ended: Promise<RunReport> };
   /** A run that is under way, or the newest of its transfer. */
   run(id: string): TransferRun | null;
-  /** Asks the running child to end between two slices. False when none runs. */
+  /** Asks the running child to end between two slices, and what waits to be tried again to wait no longer. False when none runs. */
   cancel(name: string): boolean;
   /** A look at the source that writes nothing. */
   ask(job: Extract<TransferJob, { kind: 'guess' | 'preview' | 'plan' | 'look' }>): Promise<unknown>;
@@ -174,17 +174,23 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     return { run: run.run, ended };
   }
 
-  function cancel(name: string): boolean {
+  function end(name: string): boolean {
     const child = children.get(name);
     child?.process.kill('SIGTERM');
     return child !== undefined;
+  }
+
+  function cancel(name: string): boolean {
+    const running = end(name);
+    schedule.halt(name, running ? (runs.get(name)?.run ?? null) : null);
+    return running;
   }
 
   const schedule = openSchedule({
     transfers: () => list().transfers,
     timeZone,
     start: (name) => begin(get(name), 'run').run,
-    stop: cancel,
+    stop: end,
     alert,
     log,
   });

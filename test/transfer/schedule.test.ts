@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError, type Transfer } from '#core';
-import type { RunReport } from '#transfer';
+import { emptyReport, type RunReport } from '#transfer';
 import { parseTransfer } from '#workspace';
 import { type Alert, openSchedule } from '../../src/platform/schedule.ts';
 import { running, until } from '../server/fixture.ts';
@@ -57,14 +57,15 @@ function clockwork(transfer: Transfer, zone = 'UTC') {
       for (now = from; now <= to; now += 10_000) schedule.tick(now);
       now = to;
     },
-    ended(error: MillraceError | null) {
+    halt: (run: string | null) => schedule.halt('shop', run),
+    ended(error: MillraceError | null, tables: RunReport['tables'] = []) {
       const report: RunReport = {
         run: 'r',
         transfer: 'shop',
         began: '',
         ended: new Date(now).toISOString(),
         outcome: error === null ? 'done' : 'failed',
-        tables: [],
+        tables,
         error: error?.body ?? null,
       };
       schedule.ended(report, now);
@@ -114,6 +115,51 @@ test('only an error that may pass is tried again, with growing waits, and its to
   clock.until(at('2026-01-04T00:00:00Z'));
   clock.ended(null);
   assert.deepEqual(clock.alerts.at(-1), ['alarms', 'recovered', null]);
+});
+
+test('one that somebody stopped is not tried again before it is due, and neither is one that waited to be', () => {
+  const clock = clockwork(definition("{ cron: '0 0 * * *', retries: 3, alerts: alarms }"));
+  const ended = new MillraceError('TRANSFER_ENDED', { transfer: 'shop', problem: 'it was stopped' });
+  clock.until(at('2026-01-02T00:00:00Z'), at('2026-01-01T12:00:00Z'));
+  clock.begun();
+  clock.halt('r');
+  clock.ended(ended);
+  clock.until(at('2026-01-02T12:00:00Z'));
+  assert.deepEqual(clock.begun(), []);
+  clock.until(at('2026-01-03T00:00:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-03T00:00:00']);
+  // A process that was killed by something else is begun again.
+  clock.ended(ended);
+  clock.until(at('2026-01-03T00:01:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-03T00:00:30']);
+  clock.ended(ended);
+  clock.halt(null);
+  clock.until(at('2026-01-03T12:00:00Z'));
+  assert.deepEqual([clock.begun(), clock.alerts], [[], []]);
+});
+
+test('what follows a log and was stopped in its first copy stays ended', () => {
+  const clock = clockwork(following());
+  clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
+  clock.begun();
+  clock.halt('r');
+  clock.ended(new MillraceError('TRANSFER_ENDED', { transfer: 'shop', problem: 'it was stopped' }));
+  clock.until(at('2026-01-01T12:00:00Z'));
+  assert.deepEqual(clock.begun(), []);
+});
+
+test('a run that is whole while both sides differ is told once, and once more when they are the same again', () => {
+  const clock = clockwork(definition("{ cron: '0 0 * * *', alerts: alarms }"));
+  const parity = (equal: boolean) => ({
+    ...emptyReport({ source: 'a', target: 'shop.a', mode: 'full' }),
+    parity: { equal, source: { rows: 3, sum: '1' }, warehouse: { rows: 2, sum: '2' }, after: null, up_to: null, differences: [] },
+  });
+  clock.until(at('2026-01-02T00:00:00Z'), at('2026-01-01T12:00:00Z'));
+  for (const equal of [true, false, false, true, true]) clock.ended(null, [parity(true), parity(equal)]);
+  assert.deepEqual(clock.alerts, [
+    ['alarms', 'different', null],
+    ['alarms', 'recovered', null],
+  ]);
 });
 
 function following(schedule = ''): Transfer {
