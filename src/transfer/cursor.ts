@@ -12,6 +12,8 @@ function earlier(cursor: string, millis: number): string {
     /^(\d{4}-\d{2}-\d{2})(?: (\d{2}:\d{2}:\d{2})(?:\.(\d{1,3})(\d*))?)?$/.exec(cursor) ?? [];
   if (date === undefined) return cursor;
   const at = Date.parse(`${date}T${time}.${milli.padEnd(3, '0')}Z`) - millis;
+  // A day that does not exist, which MySQL may keep.
+  if (Number.isNaN(at)) return cursor;
   return `${new Date(at).toISOString().replace('T', ' ').slice(0, -1)}${rest}`;
 }
 

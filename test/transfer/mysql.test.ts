@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Transfer, TransferTable } from '#core';
+import { setCursor } from '#store';
 import { openSource, preview } from '#transfer';
 import { type Ground, keepsValues, openGround, tableOf } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
@@ -49,6 +50,31 @@ describe('MariaDB into the warehouse', { skip: absent ?? false }, () => {
     assert.deepEqual(tables[0]!.parity!.differences, [{ key: ['2'], kind: 'missing' }]);
     await db.ask("SET SESSION sql_mode = ''");
   });
+
+  for (const [type, zero] of [
+    ['DATE', '0000-00-00'],
+    ['DATETIME', '0000-00-00 00:00:00'],
+    ['TIMESTAMP NULL', '0000-00-00 00:00:00'],
+  ] as const)
+    for (const mode of ['append', 'merge'] as const)
+      test(`rows whose cursor is a zero date (${type}) have none: mode ${mode} leaves them out, says so, and both sides are the same`, async () => {
+        const source = `zeros_${type.slice(0, 5)}_${mode}`.toLowerCase();
+        const lookback = mode === 'merge' ? { millis: 600_000 } : null;
+        const transfer = of(tableOf({ source, mode, cursor: 'd', lookback }));
+        await db.ask(`CREATE TABLE ${source} (id INT PRIMARY KEY, d ${type})`);
+        await db.ask(`INSERT INTO ${source} VALUES (1, '${zero}'), (2, '${zero}')`);
+        for (const wanted of [[], [], [3]]) {
+          if (wanted.length > 0) await db.ask(`INSERT INTO ${source} VALUES (3, '2026-01-02')`);
+          const { error, tables } = await ground.run(transfer);
+          assert.equal(error, null);
+          assert.deepEqual([tables[0]!.parity!.equal, tables[0]!.parity!.source.rows], [true, wanted.length]);
+          assert.equal(tables[0]!.notes.length, 1);
+          assert.deepEqual((await ground.rows(`SELECT id FROM shop.${source}`)).flat(), wanted);
+        }
+        // Where an earlier version stood.
+        await ground.store.write((tx) => setCursor(tx, { transfer: 'shop', source, target: `shop.${source}` }, zero));
+        assert.equal((await ground.run(transfer)).error, null);
+      });
 
   test('names of tables and columns are names, whatever they hold', async () => {
     await db.ask('CREATE TABLE `select "x`` from` (`id` INT PRIMARY KEY, `a``b"c; --` TEXT, `주문` INT)');

@@ -37,10 +37,12 @@ function opened(connection: MysqlConnection, options: Connection): Opened {
       const from = `FROM ${id(table.name)}`;
       const [row] = await ask(
         connection,
-        `SELECT (SELECT CAST(MAX(${column}) AS CHAR) ${from}) AS newest, EXISTS (SELECT 1 ${from} WHERE ${column} IS NULL) AS without`,
+        `SELECT (SELECT CAST(MAX(${column}) AS CHAR) ${from} WHERE ${valued(cursor)}) AS newest, EXISTS (SELECT 1 ${from} WHERE NOT COALESCE(${valued(cursor)}, FALSE)) AS without`,
         table.name,
       );
-      return { span: { cursor, after, upTo: row!['newest'] as string | null }, without: Number(row!['without']) === 1 };
+      // A state of an earlier version may stand at a zero date.
+      const above = after !== null && isZeroDate(after) ? null : after;
+      return { span: { cursor, after: above, upTo: row!['newest'] as string | null }, without: Number(row!['without']) === 1 };
     },
     read: (table, columns, span, reading, limit) => read(connection, { table, columns, span, limit }, reading),
     async checksum(table, columns, span, buckets): Promise<Sum[]> {
@@ -264,6 +266,13 @@ function bucketOf(columns: readonly SourceColumn[], key: readonly string[]): str
   return `CAST(CONV(SUBSTRING(MD5(CONCAT_WS(CHAR(31), ${parts.join(', ')})), 1, 2), 16, 10) AS UNSIGNED)`;
 }
 
+/** A zero date is no value: here it becomes NULL. */
+function valued(cursor: SourceColumn): string {
+  return cursor.cursor === 'time' ? `${id(cursor.name)} > '0000-00-00'` : `${id(cursor.name)} IS NOT NULL`;
+}
+
+const isZeroDate = (text: string): boolean => text.startsWith('0000-00-00');
+
 function where({ cursor, after, upTo }: Span): string {
   if (cursor === null) return '';
   const column = id(cursor.name);
@@ -273,7 +282,7 @@ function where({ cursor, after, upTo }: Span): string {
   for (const bound of [after, upTo])
     if (bound !== null && !shape.test(bound))
       fail('TRANSFER_COLUMN', { column: cursor.name, table: '', use: 'cursor', problem: `"${bound}" is no value of it` });
-  const bounds = [after === null ? `${column} IS NOT NULL` : `${column} > ${literal(after)}`];
+  const bounds = [after === null ? valued(cursor) : `${column} > ${literal(after)}`];
   if (upTo !== null) bounds.push(`${column} <= ${literal(upTo)}`);
   return `WHERE ${bounds.join(' AND ')}`;
 }
