@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asMillraceError, type ErrorBody, errorFromBody, fail, type Millis, MillraceError, type Transfer } from '#core';
@@ -73,10 +74,18 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
   /** Looks at sources, which are no runs, too. */
   const processes = new Set<ChildProcess>();
 
+  const folderFor = (id: string) => join(dataPath, 'tmp', `transfer-${id}`);
+
   function job(what: TransferJob, onProgress?: (progress: Progress) => void): Child {
-    const child = forkJob(what, onProgress);
+    // Downloads and unpacked files lie there too: a child that is killed removes nothing itself.
+    const own = 'slices' in what ? what.slices : folderFor(randomUUID());
+    mkdirSync(own, { recursive: true, mode: 0o700 });
+    const child = forkJob(what, onProgress, own);
     processes.add(child.process);
-    child.process.once('exit', () => processes.delete(child.process));
+    child.process.once('exit', () => {
+      processes.delete(child.process);
+      rm(own, { recursive: true, force: true }).catch((cause: unknown) => log('warn', 'transfer.leftovers', { message: String(cause) }));
+    });
     return child;
   }
 
@@ -150,7 +159,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     if (going !== undefined) fail('TRANSFER_BUSY', { transfer: name });
     const run: TransferRun = { run: randomUUID(), kind, state: 'running', progress: null, report: null };
     runs.set(name, run);
-    const slices = join(dataPath, 'tmp', `transfer-${run.run}`);
+    const slices = folderFor(run.run);
     const child = job({ kind, folder, anywhere: false, rules: rules(), transfer, run: run.run, socket, slices }, (progress) =>
       runs.set(name, { ...run, progress }),
     );
@@ -233,7 +242,7 @@ function keepSecret(path: string, secret: string): void {
   writeFileSync(path, secret, { mode: 0o600 });
 }
 
-/** Slices of runs that were killed: the warehouse has none of them, and the next run reads them again. */
+/** What runs that were killed had on the way: the warehouse has none of it, and the next run reads it again. */
 function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder)) if (name.startsWith('transfer-')) rmSync(join(folder, name), { recursive: true, force: true });
 }
@@ -250,11 +259,11 @@ function failedReport(transfer: string, run: string, thrown: unknown): RunReport
   return { run, transfer, began: now, ended: now, outcome: 'failed', tables: [], error: asMillraceError(thrown).body };
 }
 
-/** Runs one job in a child of its own. Errors: the job's, TRANSFER_ENDED when the child is gone before it answered. */
-function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = () => {}): Child {
+/** Runs one job in a child of its own, with `temporary` as its folder for what is on the way, if it is given. Errors: the job's, TRANSFER_ENDED when the child is gone before it answered. */
+function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = () => {}, temporary?: string): Child {
   const child = fork(fileURLToPath(new URL('./transfer.ts', import.meta.url)), [], {
     serialization: 'advanced',
-    env: { ...process.env, TZ: 'UTC', MALLOC_ARENA_MAX: '2' },
+    env: { ...process.env, TZ: 'UTC', MALLOC_ARENA_MAX: '2', ...(temporary === undefined ? {} : { TMPDIR: temporary }) },
     // Buffers of rows live outside of the heap; what is inside is small.
     execArgv: [...process.execArgv, '--max-old-space-size=160', '--max-semi-space-size=2'],
   });
