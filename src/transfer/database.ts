@@ -1,5 +1,6 @@
 /** What connections to databases have in common. */
 import { readFileSync } from 'node:fs';
+import querystring from 'node:querystring';
 import { MillraceError, type Option } from '#core';
 import { LONGEST_ROW } from './rows.ts';
 import type { Connection, Source } from './source.ts';
@@ -86,15 +87,16 @@ export function tooLong(table: string): MillraceError {
 export function guessDatabase(address: string, schemes: readonly string[], port: number): ReturnType<Source['guess']> {
   const url = URL.canParse(address) ? new URL(address) : null;
   if (url === null || !schemes.includes(url.protocol)) return null;
-  const database = decodeURIComponent(url.pathname.slice(1));
+  // A percent sign that stands for nothing, as in a password that was put in as it is, stays one.
+  const database = querystring.unescape(url.pathname.slice(1));
   const secretName = `${database.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_PASSWORD`;
-  const password = decodeURIComponent(url.password);
+  const password = querystring.unescape(url.password);
   return {
     connection: {
       // An address of IPv6 stands in brackets only there.
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? port : Number(url.port),
-      user: decodeURIComponent(url.username),
+      user: querystring.unescape(url.username),
       password: { env: secretName },
       database,
     },

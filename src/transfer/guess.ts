@@ -37,7 +37,7 @@ export async function guess(address: string, world: World, kept: string | null =
         }),
       );
       return {
-        text: definitionText(source.name, connection, tables),
+        text: definitionText(source.name, connection, tables, opened.parts === undefined ? 'full' : 'append'),
         tables,
         secrets: Object.values(connection).flatMap((value) => (typeof value === 'object' && 'env' in value ? [value.env] : [])),
       };
@@ -130,7 +130,8 @@ export async function lookAtFile(path: string, choice: FileChoice, world: World,
   }
 }
 
-function definitionText(source: string, connection: Guessed, tables: readonly SourceTable[]): string {
+/** `mode`: of tables that are not merged. Where they come in parts, each part adds its rows. */
+function definitionText(source: string, connection: Guessed, tables: readonly SourceTable[], mode: 'full' | 'append'): string {
   const quote = (text: string) =>
     /^[A-Za-z_][\w./-]*$/.test(text) && !/^(true|false|null|yes|no|on|off)$/i.test(text) ? text : JSON.stringify(text);
   const value = (given: Guessed[string]) =>
@@ -156,7 +157,7 @@ function definitionText(source: string, connection: Guessed, tables: readonly So
         `    cursor: ${quote(cursor.name)}`,
         '    lookback: 10m',
       );
-    else lines.push('    mode: full');
+    else lines.push(`    mode: ${mode}`);
     lines.push(
       ...table.columns.map(
         (column) =>

@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Transfer } from '#core';
 import { transferStates } from '#store';
-import { openSource, runTransfer, type Warehouse } from '#transfer';
+import { guess, openSource, runTransfer, type Warehouse } from '#transfer';
+import { parseTransfer } from '#workspace';
 import { zipOf } from './files-fixture.ts';
 import { type Ground, openGround, tableOf } from './harness.ts';
 
@@ -54,6 +55,15 @@ const watching = (path: string, target: string, more: object = {}): Transfer => 
 });
 
 describe('a folder that is watched', () => {
+  test('is guessed as what a run takes', async () => {
+    put('guessed/a.csv', 'id,v\n1,a\n');
+    put('guessed/b.csv', 'id,v\n2,b\n');
+    const { text } = await guess('guessed/', { folder: ground.folder, anywhere: false, env: {} });
+    const report = await run(parseTransfer('guessed', text, 'guessed.yaml'));
+    assert.equal(report.error, null);
+    assert.deepEqual(await ground.rows('SELECT id FROM main.files ORDER BY id'), [[1], [2]]);
+  });
+
   test('gives each file once, by its content: not again under another name, and again when it has changed', async () => {
     const transfer = watching('inbox', 'shop.inbox');
     const first = put('inbox/a.csv', 'id,v\n1,a\n');

@@ -1,5 +1,4 @@
 /** What a run has on its way stands in its own folder, which outlives no killed process. */
-import assert from 'node:assert/strict';
 import { globSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -180,6 +180,14 @@ test('every source of the registry goes through the suite', () => {
   );
 });
 
+test('a percent sign in an address that stands for nothing stands for itself', () => {
+  const found = guessDatabase('mysql://re%40der:100%25%@db.example.com/a%zz', ['mysql:'], 3306);
+  assert.deepEqual(
+    [found?.connection['user'], found?.connection['database'], Object.values(found!.secrets)],
+    ['re@der', 'a%zz', ['100%%']],
+  );
+});
+
 test('an address of IPv6, which stands in brackets in a URL, is a host without them', () => {
   const found = guessDatabase('postgres://reader:secret@[::1]:5433/shop', ['postgres:'], 5432);
   assert.deepEqual([found!.connection['host'], found!.connection['port']], ['::1', 5433]);
