@@ -3,7 +3,19 @@ import { type Measure, measureOf } from '../metrics/measure.ts';
 import { combinations, contributionSql } from './contribution.ts';
 import { orderMatch } from './evidence.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
-import { dimensionColumn, fromAll, fromSql, joinsOf, leftOut, metricOf, summandCaveats, timeCaveat, timeOf, uniqueness } from './metric.ts';
+import {
+  dimensionColumn,
+  figureOf,
+  fromAll,
+  fromSql,
+  joinsOf,
+  leftOut,
+  metricOf,
+  summandCaveats,
+  timeCaveat,
+  timeOf,
+  uniqueness,
+} from './metric.ts';
 import { literal, withinDays } from './tables.ts';
 
 const MOST_SETS = 200;
@@ -65,7 +77,7 @@ FROM (${insights.sql}) WHERE contributors <> ['all'] ORDER BY contribution DESC 
     const rows = (what: string, condition: string) =>
       `SELECT 1 AS ord, 'rows of the ${what}' AS fact, CAST(count(*) AS VARCHAR) AS value ${from([], condition)}`;
     const value = (what: string, condition: string) =>
-      `SELECT 2, '${definition.name} of the ${what}', CAST(${definition.expression}\n AS VARCHAR) ${from([], condition)}`;
+      `SELECT 2, '${definition.name} of the ${what}', CAST(${figureOf(definition)} AS VARCHAR) ${from([], condition)}`;
     const empty = (what: string, condition: string) =>
       `SELECT 8, 'caveat: there are no rows in the ${what}', 'there is nothing to compare' ${from([], condition)} HAVING count(*) = 0`;
     const columns = by.map((dimension) => dimensionColumn(definition, dimension));

@@ -32,7 +32,7 @@ export const metric: AnswerKind = {
     const columns = [
       ...period,
       ...by.map((dimension) => `${dimensionColumn(definition, dimension)} AS ${quote(dimension)}`),
-      `${definition.expression}\n  AS value`,
+      `${figureOf(definition)} AS value`,
     ];
     return `SELECT ${columns.join(', ')}\n${fromSql(definition, by, given, setting)}\nGROUP BY ALL ORDER BY ALL`;
   },
@@ -76,6 +76,9 @@ export function metricOf(given: Given, setting: Setting): { definition: Metric; 
     fail('METRIC_DIMENSION', { metric: definition.name, dimension: unknown, dimensions: definition.dimensions.join(', ') || 'none' });
   return { definition, by };
 }
+
+/** The expression as it may stand before more SQL: a comment at its end ends with a line. */
+export const figureOf = ({ expression }: Metric): string => (expression.includes('--') ? `${expression}\n` : expression);
 
 /** The metric's time as an instant. Errors: ANSWER_OPTION where it has none, ANSWER_COLUMN, ANSWER_TYPE. */
 export function timeOf(definition: Metric, { grain, from }: Given, setting: Setting): string {
