@@ -86,6 +86,12 @@ export function stepsOf(drawing: Drawing): Steps {
   return { kind: isTime ? 'time' : 'category', steps: order, series: kept, notes, withTime, means };
 }
 
+/** Steps with one figure each, for what has no place for series: over all values of what would be one. CHART_SHAPE. */
+export function totalsOf(drawing: Drawing): Steps {
+  const { encoding } = drawing;
+  return stepsOf({ ...drawing, encoding: { ...encoding, series: null, y: encoding.y.slice(0, 1) } });
+}
+
 /** The steps' names: days and moments as the reader writes them. */
 export function stepNames({ kind, steps, withTime }: Steps, look: Look): string[] {
   const day = dayFormatter(look, withTime);

@@ -94,7 +94,8 @@ const listed = (list: List, series: number, kind: Hit['kind']): Item[] =>
   Array.from({ length: list.count() }, (_, at) => {
     const item = list.getRawDataItem(at) as { value?: unknown } | null;
     const value = typeof item === 'object' && item !== null && !Array.isArray(item) ? item.value : item;
-    const figure = Array.isArray(value) ? (value[2] ?? value[1]) : value;
+    // Of a point x, y, the area if there is one, and a name; of a cell its places and the figure.
+    const figure = Array.isArray(value) ? (value.length === 3 ? value[2] : (value[2] ?? value[1])) : value;
     return { hit: { series, at, kind }, value: typeof figure === 'number' ? figure : null };
   });
 
@@ -155,6 +156,41 @@ describe('what a mark shows is what the rows have that it stands for', () => {
       [],
     );
   });
+});
+
+test('what has no place for a second category shows what the rows have without it', () => {
+  const drawn = (spec: ChartSpec, data: Data) => {
+    const picture = optionOf(spec, data);
+    return marksOf(picture).map(({ hit, value }) => [...Object.values(picture.means(hit)!.row), value]);
+  };
+  for (const kind of ['pie', 'funnel'])
+    assert.deepEqual(
+      drawn({ kind }, pages),
+      [
+        ['/', 9],
+        ['/a', 9],
+        [null, 1],
+      ],
+      kind,
+    );
+  assert.deepEqual(drawn({ kind: 'calendar' }, devices), [
+    ['2026-01-01', 21],
+    ['2026-01-02', 2],
+    ['2026-01-08', 30],
+    ['2026-01-09', 9],
+    ['2026-01-10', 3],
+  ]);
+  const three = {
+    columns: [...pages.columns.slice(0, 2), { name: 'country', type: 'VARCHAR' }, pages.columns[2]!],
+    rows: [] as unknown[][],
+  };
+  for (const country of ['KR', 'DE']) three.rows.push(['/', 'phone', country, 2], ['/a', 'desk', country, 3]);
+  three.rows.push(['/a', 'phone', 'KR', null]);
+  assert.deepEqual(drawn({ kind: 'heatmap', x: 'page', series: 'device', y: ['n'] }, three), [
+    ['/', 'phone', 4],
+    ['/a', 'desk', 6],
+    ['/a', 'phone', null],
+  ]);
 });
 
 describe('what a click sets a filter to', () => {

@@ -1,7 +1,7 @@
 import { fail } from '#core';
 import type { Chart } from '../chart.ts';
 import { formatter } from '../format.ts';
-import { base, stepsOf, tooltip } from '../frame.ts';
+import { base, tooltip, totalsOf } from '../frame.ts';
 import { ink } from '../theme.ts';
 import { shades } from './heatmap.ts';
 
@@ -18,7 +18,7 @@ export const calendar: Chart = {
     times > 0 && measures >= 1 && categories === 0 && onePerStep && rows > 40 ? 0.5 : 0,
   draw(drawing) {
     const { look, spec } = drawing;
-    const steps = stepsOf(drawing);
+    const steps = totalsOf(drawing);
     if (steps.kind !== 'time') return fail('CHART_SHAPE', { chart: spec.kind, needs: 'a column with days' });
     const byDay = new Map<number, number>();
     const places = new Map<number, number[]>();

@@ -1,7 +1,7 @@
 import { fail } from '#core';
 import type { Chart } from '../chart.ts';
 import { formatter } from '../format.ts';
-import { base, inside, plain, stepNames, stepsOf, tooltip } from '../frame.ts';
+import { base, inside, plain, stepNames, tooltip, totalsOf } from '../frame.ts';
 import { hue, ink } from '../theme.ts';
 
 /** Further steps of a way are none that anybody planned. */
@@ -16,7 +16,7 @@ export const funnel: Chart = {
     categories === 1 && measures === 1 && times === 0 && rows >= 3 && rows <= 8 && (values[0] ?? 0) === rows && !negative ? 0.5 : 0,
   draw(drawing) {
     const { look, spec } = drawing;
-    const steps = stepsOf(drawing);
+    const steps = totalsOf(drawing);
     const names = stepNames(steps, look).slice(0, mostSteps);
     const values = names.map((_, at) => steps.series[0]?.values[at] ?? 0);
     const left = steps.steps.length - names.length;

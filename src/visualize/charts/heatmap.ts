@@ -26,18 +26,22 @@ export const heatmap: Chart = {
     if (down.every((name) => name === '∅' || Number.isFinite(Number(name)))) down.sort((a, b) => Number(a) - Number(b));
     const at = (list: readonly string[]) => new Map(list.slice(0, most).map((name, k) => [name, k]));
     const [xs, ys] = [at(across), at(down)];
-    const drawn = data.rows.filter((row) => xs.has(label(row[x])) && ys.has(label(row[series])));
-    const cells = drawn.map((row): [number, number, number | null] => [
-      xs.get(label(row[x]))!,
-      ys.get(label(row[series]))!,
-      number(row[y[0]!]),
-    ]);
+    const drawn = new Map<string, { cell: [number, number, number | null]; row: readonly unknown[] }>();
+    for (const row of data.rows) {
+      const [a, b, value] = [xs.get(label(row[x])), ys.get(label(row[series])), number(row[y[0]!])];
+      if (a === undefined || b === undefined) continue;
+      const held = drawn.get(`${a} ${b}`);
+      if (held === undefined) drawn.set(`${a} ${b}`, { cell: [a, b, value], row });
+      else if (value !== null) held.cell[2] = (held.cell[2] ?? 0) + value;
+    }
+    const list = [...drawn.values()];
+    const cells = list.map(({ cell }) => cell);
     const left = Math.max(0, across.length - most) + Math.max(0, down.length - most);
     const whole = formatter(look, spec.unit);
     return {
       kind: 'option',
       means: ({ at }) => {
-        const row = drawn[at];
+        const row = list[at]?.row;
         return row === undefined
           ? null
           : meaningOf(data, [

@@ -1,7 +1,7 @@
 import { fail } from '#core';
 import type { Chart } from '../chart.ts';
 import { formatter } from '../format.ts';
-import { base, plain, stepNames, stepsOf, tooltip } from '../frame.ts';
+import { base, plain, stepNames, tooltip, totalsOf } from '../frame.ts';
 import { ink } from '../theme.ts';
 
 const mostSlices = 7;
@@ -15,7 +15,7 @@ export const pie: Chart = {
     categories === 1 && times === 0 && measures >= 1 && !negative && rows > 1 ? ((values[0] ?? 0) <= mostSlices ? 0.7 : 0.25) : 0,
   draw(drawing) {
     const { look, spec } = drawing;
-    const steps = stepsOf(drawing);
+    const steps = totalsOf(drawing);
     const all = stepNames(steps, look).map((name, at) => ({ name, value: steps.series[0]?.values[at] ?? 0, at }));
     if (all.some(({ value }) => value < 0)) fail('CHART_SHAPE', { chart: 'pie', needs: 'numbers that are not negative' });
     const sorted = all.sort((a, b) => b.value - a.value);
