@@ -180,7 +180,7 @@ export const en = {
   before: 'before: {value}',
   note_series_left_out: '{n} smaller series are not shown.',
   note_values_left_out: '{n} values are not shown.',
-  note_cut: 'There are more than {n} rows: what comes after them is not shown, and no sum has it.',
+  note_cut: 'There are more than {n} rows: what comes after them is not shown and in no sum.',
   note_rows_left_out: '{n} rows are not drawn.',
   chart_line: 'Line',
   chart_bar: 'Bar',
