@@ -175,6 +175,35 @@ for (const [what, label] of [
     }
   });
 
+for (const [what, label] of [
+  ['two classes', rare],
+  ['three classes', three],
+] as const)
+  test(`a forest beside boosted trees in a blend of ${what}: it is the weighted mean, and explanations add up to it`, async () => {
+    const columns = tableOf(19, label);
+    const [forest, boosted] = await Promise.all([train(FOREST_PLAN, columns), train({ ...FOREST_PLAN, trees: { rounds: 20 } }, columns)]);
+    assert.deepEqual(forest.encoders, boosted.encoders);
+    const { format: _format, version: _version, hash: _hash, ...parts } = forest;
+    const members = [
+      { weight: 0.4, learned: forest.learned },
+      { weight: 0.6, learned: boosted.learned },
+    ];
+    const blend = checkModel(sealModel({ ...parts, learned: { kind: 'blend', members } }));
+    assert.equal(blend.version, 2);
+    const some = columns.map((column) => ({ ...column, values: column.values.slice(0, 100) }) as ColumnData);
+    const [own, other, both] = [forest, boosted, blend].map((model) => predict(model, some).columns.slice(1));
+    const explained = explain(blend, some);
+    for (let i = 0; i < 100; i++)
+      for (const k of own!.keys()) {
+        const [a, b, c] = [own, other, both].map((answers) => Number(answers![k]!.values[i]));
+        assert.ok(Math.abs(0.4 * a! + 0.6 * b! - c!) < 1e-12);
+        const told = explained.length === 1 ? (k === 1 ? explained[0] : undefined) : explained[k];
+        if (told === undefined) continue;
+        const sum = told.columns.reduce((total, { values }) => total + Number(values[i]), told.base);
+        assert.ok(Math.abs(sum - c!) < 1e-9, `row ${i}`);
+      }
+  });
+
 test('a model whose leaves are shares says a version of its own; one of before answers as it did', async () => {
   const model = await train(FOREST_PLAN, tableOf(17, rare));
   assert.equal(model.version, 2);
