@@ -1,6 +1,7 @@
 export type { ErrorEntry, Parameters } from './errors/entry.ts';
 export type { ErrorBody, ErrorCode } from './errors.ts';
 export { asMillraceError, catalogue, errorFromBody, fail, MillraceError } from './errors.ts';
+export { newLine } from './line.ts';
 export type { ModelCalls, UsedModel } from './model-calls.ts';
 export { nearest } from './nearest.ts';
 export type { Outcome } from './outcome.ts';

@@ -9,7 +9,7 @@ import { readOnnx } from '../../src/platform/models/onnx/proto.ts';
 import { runnerOf } from '../../src/platform/models/onnx/run.ts';
 import { onnxOf, onnxRows } from '../../src/platform/models/onnx/write.ts';
 import { openModelServer } from '../../src/platform/models/serve.ts';
-import { type House, openHouse, type Row, VISITORS } from '../models/fixture.ts';
+import { fileOf, type House, openHouse, type Row, VISITORS } from '../models/fixture.ts';
 import { inRuntime, withoutRuntime } from '../models/runtime.ts';
 
 const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
@@ -95,7 +95,7 @@ describe('100,000 rows with missing values and categories never seen, on every t
 
       // A flag is a number there.
       const asNumbers = rows.map((row) => ({ ...row, member: row['member'] === null ? null : Number(row['member']) }));
-      const { file } = server.file(name);
+      const file = fileOf(house, `main.${name}`, 1);
       const bytes = provenOnnx(file);
       const outputs = runnerOf(readOnnx(bytes))(onnxRows(onnxOf(file).inputs, asNumbers));
       const values = outputs[label === 'bought' ? 'probabilities' : 'prediction']!.values as ArrayLike<number>;

@@ -92,6 +92,9 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     await assert.rejects(workshop.prove(file, off(2e-6)), refused('MODEL_GOLDEN', { target: 'in SQL', row: 151 }));
     const otherwise = { ...file, golden: { ...file.golden, answers: off(2e-6) } };
     assert.throws(() => replayRows(otherwise), refused('MODEL_GOLDEN', { target: 'over HTTP', row: 151 }));
+    const together = (by: number) => ({ answer: () => Float64Array.from(off(by).flat()) });
+    replayRows(file, together(1e-8));
+    assert.throws(() => replayRows(file, together(2e-6)), refused('MODEL_GOLDEN', { target: 'over HTTP, all rows at once', row: 151 }));
     assert.throws(() => provenOnnx(otherwise), refused('MODEL_GOLDEN', { target: 'as exported ONNX', row: 151 }));
     await assert.rejects(replayScript(otherwise, scriptOf(file)), refused('MODEL_GOLDEN', { target: 'as exported JavaScript', row: 151 }));
   });
@@ -128,6 +131,32 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     writeFileSync(path, before);
     server.update(renamed);
     assert.equal((await server.predict('m', [row], false)).version, 3);
+  });
+
+  test('champions take no more memory than there is for models, and what a file tells is read once', async () => {
+    await ask(`CREATE MODEL small ${TRAIN}`);
+    const server = openModelServer(house.dataPath, (thrown) => assert.fail(String(thrown)), 1);
+    server.update(house.told());
+    const row = fileOf(house, 'main.small', 1).golden.rows[0]!;
+    const { inputs, model } = fileOf(house, 'main.small', 1);
+    for (const name of ['small', 'm', 'small']) await server.predict(name, [row], false);
+    assert.deepEqual(server.about('small').facts.inputs, inputs);
+    await server.predict('m', [row], false);
+    rmSync(modelPath(house.dataPath, 'main.small', 1));
+    await assert.rejects(server.predict('small', [row], false), refused('MODEL_FILE'));
+    assert.deepEqual(server.about('small@1').facts.report, model.report);
+  });
+
+  test('scripts are tried one at a time, however many ask for one', async () => {
+    const server = openModelServer(house.dataPath, (thrown) => assert.fail(String(thrown)));
+    server.update(house.told());
+    let most = 0;
+    const watch = setInterval(() => {
+      most = Math.max(most, childrenOf(process.pid, '--input-type=module').length);
+    }, 5);
+    await Promise.all([1, 2, 3, 4].map(() => server.exported('m', 'js')));
+    clearInterval(watch);
+    assert.equal(most, 1);
   });
 
   test('a version whose file was changed on disk can be neither promoted nor rolled back to, though it is in memory', async () => {
@@ -278,19 +307,24 @@ test('a training that outgrows its memory is ended with a coded error', { timeou
   }
 });
 
-/** The process that runs trainer.ts for this one, from the kernel's list. */
+/** The process that runs trainer.ts for this one. */
 function trainerOf(parent: number): number {
-  const found = readdirSync('/proc').filter((pid) => {
+  const found = childrenOf(parent, 'trainer.ts');
+  assert.equal(found.length, 1);
+  return Number(found[0]);
+}
+
+/** Processes of a parent that have this in their command line, from the kernel's list. */
+function childrenOf(parent: number, word: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
       const ppid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-      return ppid === parent && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('trainer.ts');
+      return ppid === parent && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(word);
     } catch {
       // It ended between the list and the look.
       return false;
     }
   });
-  assert.equal(found.length, 1);
-  return Number(found[0]);
 }

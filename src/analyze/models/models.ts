@@ -1,7 +1,7 @@
 /** Models from statement to deployment: read rows → train in another process → replay the golden rows on every target → register → serve. */
 import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { asMillraceError, type Column, fail, type MillraceError, type ModelCalls } from '#core';
+import { asMillraceError, type Column, fail, type MillraceError, type ModelCalls, newLine } from '#core';
 import type { Progress } from '#learn';
 import {
   type AlterModelStatement,
@@ -83,6 +83,7 @@ export async function openModels(input: {
   const registry = await openRegistry(store, workshop.find);
   const insights = await openInsights(store);
   const running = new Map<string, { state: TrainingState; stop: AbortController }>();
+  /** Changes of what models there are, each with its files and the registry read again: what one has found there is so until it is done. */
   const inLine = newLine();
   let training: Promise<unknown> = Promise.resolve();
   let count = 0;
@@ -362,19 +363,6 @@ export async function openModels(input: {
       training?.stop.abort();
       return training !== undefined;
     },
-  };
-}
-
-/**
- * Changes of what models there are, one after the other, each with its files and the registry read again: what one has found there is so
- * until it is done.
- */
-function newLine(): <T>(work: () => Promise<T>) => Promise<T> {
-  let tail: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const result = tail.then(work);
-    tail = result.catch(() => {});
-    return result;
   };
 }
 

@@ -3,6 +3,7 @@ import type { ClusterModel, Feature, Golden, Input, ModelFile } from '#analyze';
 import { fail } from '#core';
 import type { ColumnData, Model, Prediction } from '#learn';
 import { rowAnswerer } from './answers.ts';
+import { type BatchAnswerer, batchAnswerer } from './batch.ts';
 
 export const TOLERANCE = 1e-6;
 
@@ -69,13 +70,21 @@ export function compareGolden(file: ModelFile, target: string, answers: readonly
   });
 }
 
-/** Replays row by row, from JSON as a request brings them. MODEL_GOLDEN. */
-export function replayRows(file: ModelFile): void {
+/** Replays row by row, from JSON as a request brings them, and all together as a large request is answered. MODEL_GOLDEN. */
+export function replayRows(file: ModelFile, together: Pick<BatchAnswerer, 'answer'> | null = batchAnswerer(file)): void {
   const answer = rowAnswerer(file);
   const rows = JSON.parse(JSON.stringify(file.golden.rows)) as Record<string, unknown>[];
   compareGolden(
     file,
     'over HTTP',
     rows.map((row) => numbersOf(answer(row))),
+  );
+  const answers = together?.answer(rows) ?? null;
+  if (answers === null) return;
+  const width = answers.length / rows.length;
+  compareGolden(
+    file,
+    'over HTTP, all rows at once',
+    rows.map((_, row) => [...answers.subarray(row * width, (row + 1) * width)]),
   );
 }

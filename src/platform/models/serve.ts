@@ -1,12 +1,11 @@
 /** Answers over HTTP in the front: pure JavaScript, from models at hand. A new champion answers the golden rows before it takes over. */
-import type { ExportFormat, ModelEntry, ModelFile } from '#analyze';
-import { fail, MillraceError } from '#core';
+import type { ClusterModel, ExportFormat, ModelEntry, ModelFile, Version } from '#analyze';
+import { type Bytes, fail, MillraceError, newLine } from '#core';
 import { type Explainer, explainer, type Prediction, predictionOf } from '#learn';
 import { type RowAnswerer, rowAnswerer } from './answers.ts';
 import { type BatchAnswerer, batchAnswerer } from './batch.ts';
 import { exported } from './exports.ts';
 import { withFeatures } from './features.ts';
-import { modelPath, readModelFile } from './file.ts';
 import { replayRows } from './golden.ts';
 import { findVersion, openShelf } from './shelf.ts';
 
@@ -24,10 +23,14 @@ export interface ModelServer {
   update(models: readonly ModelEntry[]): void;
   /** Errors: MODEL_UNKNOWN, MODEL_FILE, MODEL_GOLDEN, MODEL_TRANSFORM, MODEL_INPUT, MODEL_EXPLAIN, STORE_UNAVAILABLE before the list is known. */
   predict(model: string, rows: readonly Readonly<Record<string, unknown>>[], explained: boolean): Promise<Served>;
-  file(model: string): { entry: ModelEntry; file: ModelFile; version: number };
+  /** What its file tells of a version. Errors: MODEL_UNKNOWN, MODEL_FILE. */
+  about(model: string): { entry: ModelEntry; version: number; facts: Facts };
   /** The model as a file that gave the golden answers; JSON has them in it only `withRows`. Errors: MODEL_EXPORT, MODEL_TRANSFORM, MODEL_GOLDEN. */
   exported(model: string, format: ExportFormat, withRows?: boolean): Promise<Buffer>;
 }
+
+type Facts = Pick<ModelFile, 'inputs' | 'profile'> &
+  Pick<ModelFile['model'], 'report'> & { readonly clusters: ClusterModel['clusters']['sizes'] | null };
 
 interface Ready {
   readonly file: ModelFile;
@@ -37,18 +40,30 @@ interface Ready {
   readonly explain: () => Explainer;
 }
 
+type Serving = Pick<Version, 'version' | 'hash'>;
+
 /** Rows between two looks at what else the loop has to do: a few milliseconds of the slowest models. */
 const SLICE = 128;
 
-/** `problem` is told of a champion that could not take over; the one before goes on serving. */
-export function openModelServer(dataPath: string, problem: (thrown: unknown) => void): ModelServer {
-  const shelf = openShelf<Ready>(dataPath, (file) => {
-    replayRows(file);
-    let own: Explainer | undefined;
-    return { file, answer: rowAnswerer(file), together: batchAnswerer(file), explain: () => (own ??= explainerOf(file)) };
+/** `problem` is told of a champion that could not take over; the one before goes on serving. `room` is that of the shelf. */
+export function openModelServer(dataPath: string, problem: (thrown: unknown) => void, room?: Bytes): ModelServer {
+  const shelf = openShelf<Ready>(
+    dataPath,
+    (file) => {
+      const together = batchAnswerer(file);
+      replayRows(file, together);
+      let own: Explainer | undefined;
+      return { file, answer: rowAnswerer(file), together, explain: () => (own ??= explainerOf(file)) };
+    },
+    room,
+  );
+  const told = openShelf<Facts>(dataPath, ({ inputs, profile, model }) => {
+    const clusters = model.format === 'clusters' ? model.clusters.sizes : null;
+    return { inputs, profile, report: model.report, clusters };
   });
+  const inLine = newLine();
   /** What serves as the champion of each model, and goes on when its successor can't be read. */
-  const serving = new Map<string, { version: number; hash: string; ready: Ready }>();
+  const serving = new Map<string, Serving>();
   /** Hashes of champions that could not take over; tried again when the list is told anew. */
   const refused = new Set<string>();
   let list: readonly ModelEntry[] | null = null;
@@ -57,16 +72,17 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
     return list ?? fail('STORE_UNAVAILABLE');
   }
 
-  function championOf(entry: ModelEntry): { version: number; ready: Ready } | null {
+  /** What serves of a model once its champion is tried, if that is another than before. */
+  function championOf(entry: ModelEntry): Serving | undefined {
     const number = entry.aliases['champion'];
     const version = entry.versions.find((each) => each.version === number);
     const before = serving.get(entry.name);
-    if (version === undefined || before?.hash === version.hash) return before ?? null;
+    if (version === undefined || before?.hash === version.hash) return before;
     if (before !== undefined && refused.has(version.hash)) return before;
     try {
-      const now = { version: version.version, hash: version.hash, ready: shelf.get(entry.name, version.version, version.hash) };
-      serving.set(entry.name, now);
-      return now;
+      shelf.get(entry.name, version.version, version.hash);
+      serving.set(entry.name, version);
+      return version;
     } catch (thrown) {
       problem(thrown);
       refused.add(version.hash);
@@ -76,11 +92,10 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
   }
 
   function find(model: string): { version: number; ready: Ready } {
-    const { entry, version } = findVersion(known(), model);
-    const champion = version.version === entry.aliases['champion'] && !/@\d+$/.test(model);
-    return (
-      (champion ? championOf(entry) : null) ?? { version: version.version, ready: shelf.get(entry.name, version.version, version.hash) }
-    );
+    const { entry, version: asked } = findVersion(known(), model);
+    const champion = asked.version === entry.aliases['champion'] && !/@\d+$/.test(model);
+    const { version, hash } = (champion ? championOf(entry) : undefined) ?? asked;
+    return { version, ready: shelf.get(entry.name, version, hash) };
   }
 
   return {
@@ -120,14 +135,15 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
       }
       return { model: file.name, version, predictions };
     },
-    file(model) {
+    about(model) {
       const { entry, version } = findVersion(known(), model);
-      const path = modelPath(dataPath, entry.name, version.version);
-      return { entry, file: readModelFile(path, { name: entry.name, ...version }), version: version.version };
+      return { entry, version: version.version, facts: told.get(entry.name, version.version, version.hash) };
     },
     exported(model, format, withRows = false) {
       const { file } = find(model).ready;
-      return exported(format === 'json' && !withRows ? { ...file, golden: { rows: [], answers: [] } } : file, format);
+      const made = () => exported(format === 'json' && !withRows ? { ...file, golden: { rows: [], answers: [] } } : file, format);
+      // A script answers its golden rows in a process of its own: one at a time, however many ask.
+      return format === 'js' ? inLine(made) : made();
     },
   };
 }

@@ -24,9 +24,8 @@ export function modelRoutes(app: FastifyInstance, front: Front): void {
   app.get('/v1/models', { config: { action: 'catalog' } }, async (): Promise<ModelsAnswer> => ({ models: front.models.models() }));
 
   app.get<Named>('/v1/models/:name', { config: { action: 'catalog' } }, async (request): Promise<ModelAnswer> => {
-    const { entry, file, version } = front.models.file(request.params.name);
-    const clusters = file.model.format === 'clusters' ? file.model.clusters.sizes.map((rows) => ({ rows })) : null;
-    return { model: entry, version, inputs: file.inputs, profile: file.profile, report: file.model.report, clusters };
+    const { entry, version, facts } = front.models.about(request.params.name);
+    return { model: entry, version, ...facts, clusters: facts.clusters?.map((rows) => ({ rows })) ?? null };
   });
 
   app.post<Named>(
