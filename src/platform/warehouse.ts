@@ -86,7 +86,10 @@ async function main(config: ChildConfig): Promise<void> {
   });
 
   const routes = {
-    ...questionRoutes({ store, analyst, answers, views: () => ({ views: keeper.states(), problems: broken }) }),
+    ...questionRoutes({
+      ...{ store, analyst, answers, beforeLoad: keeper.beforeLoad },
+      views: () => ({ views: keeper.states(), problems: broken }),
+    }),
     ...viewRoutes({ store, keeper, blast, models, timeZone: config.timeZone }),
     ...lineageRoutes({ store, keeper, queries, readers }),
     ...quarantineRoutes(store),

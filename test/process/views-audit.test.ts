@@ -70,3 +70,82 @@ describe('the auditor', () => {
     await assert.rejects(views.keeper.audit('mart.nothing'), { code: 'VIEW_UNKNOWN' });
   });
 });
+
+describe('the auditor by itself', () => {
+  const table = (views: Views, name: string, rows: number) =>
+    views.transfer(`main.${name}`, (batch) => [
+      `CREATE TABLE main.${name} AS SELECT k % 5 AS shelf, k AS n, ${batch}::BIGINT AS _batch FROM range(${rows}) AS r(k)`,
+    ]);
+  const per = (name: string, source: string, options = '') =>
+    `CREATE MATERIALIZED VIEW mart.${name} PARTITION BY shelf ${options} AS SELECT shelf, sum(n) AS n FROM main.${source} GROUP BY shelf`;
+  async function holds(what: () => boolean | Promise<boolean>): Promise<boolean> {
+    for (const until = performance.now() + 5000; performance.now() < until; await new Promise((done) => setTimeout(done, 10)))
+      if (await what()) return true;
+    return false;
+  }
+
+  test('comes round to each view, also beside one without rows, and beside one that waits for its time', async (t) => {
+    const views = await openViews({ auditEvery: 10 });
+    t.after(() => views.close());
+    for (const [name, rows] of [
+      ['none', 0],
+      ['stock', 100],
+      ['rare', 100],
+    ] as const)
+      await table(views, name, rows);
+    for (const name of ['none', 'stock']) await views.sql(per(name, name));
+    await views.sql(per('rare', 'rare', `OPTIONS (refresh = '7 days')`));
+    await views.transfer('main.rare', (batch) => [`INSERT INTO main.rare VALUES (1, 1, ${batch})`]);
+    const state = (name: string) => views.keeper.states().find((view) => view.name === `mart.${name}`)!;
+    assert.ok(await holds(() => state('stock').audit !== null));
+    const first = state('stock').audit!.at;
+    assert.ok(await holds(() => state('stock').audit!.at > first));
+    assert.equal(state('rare').state, 'behind');
+  });
+
+  test('takes out replaced rows that all views have seen, also where one is always behind', async (t) => {
+    const views = await openViews({ auditEvery: 10 });
+    t.after(() => views.close());
+    await table(views, 'stock', 100);
+    await table(views, 'rare', 100);
+    await views.sql(per('stock', 'stock'));
+    await views.sql(per('rare', 'rare', `OPTIONS (refresh = '7 days')`));
+    await views.transfer('main.rare', (batch) => [`INSERT INTO main.rare VALUES (1, 1, ${batch})`]);
+    await views.transfer('main.stock', (batch) => [
+      'CREATE TABLE change."main.stock" AS FROM main.stock LIMIT 0',
+      `INSERT INTO change."main.stock" SELECT * EXCLUDE (_batch), ${batch} FROM main.stock WHERE n < 10`,
+      'DELETE FROM main.stock WHERE n < 10',
+    ]);
+    assert.ok(await holds(async () => (await views.store.rows('FROM change."main.stock"')).length === 0));
+    const batch = 'SELECT shelf, sum(n) AS n FROM main.stock GROUP BY shelf';
+    assert.deepEqual(await views.rows('FROM mart.stock'), await views.rows(batch));
+  });
+
+  test('says nothing of what is frozen and would be another with what it looks up by now', async (t) => {
+    const views = await openViews();
+    t.after(() => views.close());
+    const sale = (minute: number) => {
+      const time = Date.UTC(2026, 0, 1) + minute * 60_000;
+      return { id: `s${minute}`, micros: time * 1000, json: { id: `s${minute}`, ts: new Date(time).toISOString(), amount: minute % 5 } };
+    };
+    await table(views, 'shelves', 5);
+    await views.send(
+      topic,
+      Array.from({ length: 60 }, (_, k) => sale(k)),
+    );
+    await views.sql(`CREATE MATERIALIZED VIEW mart.shelved PARTITION BY date_trunc('minute', _time) OPTIONS (lateness = '1 minute') AS
+      SELECT date_trunc('minute', s._time) AS minute, s.amount, d.n FROM raw.sales s LEFT JOIN main.shelves d ON s.amount = d.shelf::DOUBLE`);
+    await views.send(topic, [sale(61)]);
+    await views.settle();
+    await views.transfer('main.shelves', (batch) => [
+      'CREATE TABLE change."main.shelves" AS FROM main.shelves LIMIT 0',
+      `INSERT INTO change."main.shelves" SELECT * EXCLUDE (_batch), ${batch} FROM main.shelves`,
+      `UPDATE main.shelves SET n = n + 100, _batch = ${batch}`,
+    ]);
+    await views.settle();
+    for (let k = 0; k < 10; k++) assert.equal((await views.keeper.audit('mart.shelved'))?.differences ?? 0, 0);
+    const [kept] = await views.store.rows('SELECT count(*) FILTER (WHERE n < 100) AS frozen, count(*) AS n FROM mart.shelved');
+    assert.deepEqual([Number(kept!['frozen']) > 50, Number(kept!['n'])], [true, 61]);
+    assert.deepEqual(views.problems, []);
+  });
+});

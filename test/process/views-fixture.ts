@@ -37,8 +37,11 @@ export interface Views {
   close(): Promise<void>;
 }
 
-/** `options` are the keeper's own; it never audits by itself here. */
-export async function openViews(options: Pick<KeeperOptions, 'chunkRows' | 'random'> = {}, { memory = 600e6 } = {}): Promise<Views> {
+/** `options` are the keeper's own; it audits by itself only where they say so. */
+export async function openViews(
+  options: Pick<KeeperOptions, 'chunkRows' | 'random' | 'auditEvery'> = {},
+  { memory = 600e6 } = {},
+): Promise<Views> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-views-'));
   const saved = new Map<string, string>();
   const files: ViewFiles = {

@@ -92,6 +92,11 @@ test('a user gets sessions, their explanation, scheduled queries and the blast r
   await server.ask('CREATE MATERIALIZED VIEW mart.goods AS SELECT count(*) AS n FROM main.goods');
   assert.equal(await server.ask('DROP TABLE main.goods'), 'VIEW_READ');
   assert.equal(await server.ask('DELETE FROM mart.goods'), 'VIEW_KEPT');
+  for (const mode of ['replace', 'append', 'create']) {
+    const headers = { 'content-type': 'text/csv' };
+    const loaded = await server.call('POST', `/v1/load/mart.goods?mode=${mode}`, { body: 'product,n\nx,1\n', headers });
+    assert.equal((loaded.json as { error?: { code: string } }).error?.code, 'VIEW_KEPT', mode);
+  }
   assert.equal(await server.ask('DROP MATERIALIZED VIEW mart.session_events'), 'VIEW_READ');
   assert.equal(typeof (await server.ask('DROP TABLE main.goods CASCADE')), 'object');
   assert.equal(existsSync(join(server.path, 'views', 'mart.goods.sql')), false);

@@ -13,9 +13,10 @@ interface Asked {
   readonly analyst: Analyst;
   readonly answers: Answers;
   readonly views: () => unknown;
+  readonly beforeLoad: (table: string) => void;
 }
 
-export function questionRoutes({ store, analyst, answers, views }: Asked): Routes {
+export function questionRoutes({ store, analyst, answers, views, beforeLoad }: Asked): Routes {
   return {
     'POST /query': async ({ who, request, response }) => {
       const asked = (await json(request)) as { sql: string };
@@ -78,6 +79,7 @@ export function questionRoutes({ store, analyst, answers, views }: Asked): Route
     /** A CSV in another encoding (what Excel writes in Korea is CP949) is written anew beside itself: the engine reads UTF-8. */
     'POST /load': async ({ request }) => {
       const load = (await json(request)) as Parameters<Store['load']>[0];
+      beforeLoad(load.table);
       if (load.format === 'csv') {
         // With it come the clients of other databases, which would take 7 MB of every warehouse.
         const { rewriteInUtf8 } = await import('#transfer');

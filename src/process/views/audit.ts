@@ -4,7 +4,7 @@
  * to the newest batch, so any difference is a fault: of the plan, of the engine, or of somebody who changed the view's rows.
  */
 import { name, quoted, type Row, type Store, type Transaction, text } from '#store';
-import { ANEW } from './late.ts';
+import { ANEW, frozenSql } from './late.ts';
 import { amongSql, COLUMNS, ownColumns, touchedQuery } from './refresh.ts';
 import { quotedName, sourceParts, tablesOf, type View } from './view.ts';
 
@@ -26,13 +26,21 @@ const EVIDENCE = 20;
 
 /**
  * Partitions to compare, half of them from the view and half from its source (a partition that is missing stands only there), without
- * those of which rows came late. Reads the partition's columns once, outside the lane.
+ * those of which rows came late, and without frozen ones where another table can change what they would be. Reads the partition's columns
+ * once, outside the lane.
  */
-export async function samplePartitions(store: Store, view: View, count: number, seed: number): Promise<readonly Sampled[]> {
+export async function samplePartitions(
+  store: Store,
+  view: View,
+  watermark: string | null,
+  { count, seed }: { readonly count: number; readonly seed: number },
+): Promise<readonly Sampled[]> {
   const parts = sourceParts(view);
   if (parts === null) return [];
   const names = parts.map((_, k) => `p${k}`);
-  const sampled = (expressions: readonly string[], from: string) => {
+  const isAlone = view.inputs.every((input) => input.by === 'partition' && input.table === view.source);
+  const sampled = (expressions: readonly string[], table: string) => {
+    const from = watermark === null || isAlone ? table : `(FROM ${table} WHERE (${frozenSql(view, expressions, watermark)}) IS NOT TRUE)`;
     const list = expressions.map((expression, k) => `CAST(${expression} AS VARCHAR) AS ${names[k]}`).join(', ');
     return `(SELECT ${list} FROM ${from} USING SAMPLE reservoir(${Math.ceil(count / 2)} ROWS) REPEATABLE (${seed}))`;
   };

@@ -10,9 +10,9 @@ import type {
   Serialize,
   Statement,
 } from '#sql';
-import { type Change, type Store, type Transaction, text } from '#store';
+import { type Change, parseTable, type Store, type Transaction, text } from '#store';
 import { type Audited, auditView, samplePartitions } from './audit.ts';
-import { buildBeside, chunksOf, type Progress } from './build.ts';
+import { buildBeside, type Chunk, chunksOf, type Progress } from './build.ts';
 import { noCalls } from './calls.ts';
 import { type Explained, explainView, planText } from './explain.ts';
 import { watermarkAfter } from './late.ts';
@@ -77,6 +77,8 @@ export interface Keeper {
    * says CASCADE; then these are dropped. Errors: VIEW_KEPT, VIEW_READ.
    */
   before(statement: Statement): Promise<void>;
+  /** Before a file is loaded into a table: the same. Errors: VIEW_KEPT, TABLE_NAME. */
+  beforeLoad(table: string): void;
   /** Names of the views that read a table (schema.name), directly or through others, each after those that it reads. */
   readersOf(table: string): readonly string[];
   /** Names of the views whose rows a model scores, and of those that read them, in the same order. */
@@ -120,6 +122,8 @@ interface Kept {
   lastMs: Millis | null;
   last: Refreshed | null;
   audit: Audited | null;
+  /** Its turn among those that are audited, also where there was nothing to compare. */
+  audits: number;
   differences: number;
   error: ErrorBody | null;
   paused: boolean;
@@ -148,7 +152,7 @@ export interface KeeperOptions {
 const CHUNK_ROWS = 2_000_000;
 const AUDIT_EVERY: Millis = 60_000;
 const AUDITED_PARTITIONS = 4;
-/** Each so many audits the records that nobody needs are taken out. */
+/** Each so many ticks the records that nobody needs are taken out, whether or not there is idle time. */
 const TRIM_EVERY = 10;
 /** A build that begins again because something changed as a whole; then it is done in one go. */
 const BUILD_TRIES = 3;
@@ -174,11 +178,15 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   });
   const kept = new Map<string, Kept>();
   const builds = new Map<string, Build>();
+  /** Views that a statement is making, not in files yet. */
+  const making = new Map<string, View>();
+  let changing: Promise<unknown> = Promise.resolve();
   let order: Kept[] = [];
   let stopping = false;
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   let ticks = 0;
+  let audits = 0;
 
   const serialize: Serialize = async (sql) => {
     const reader = await store.reader();
@@ -209,7 +217,8 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const same = recorded?.definition === view.definition && isSame(recorded.models, view.models) ? recorded : null;
     const batch = same?.batch ?? null;
     const wholly = await readWholly(view);
-    const whole = batch !== null && ((await changedWhole(view, batch, wholly)) || !(await isShaped(engine.rows, view)));
+    const missed = same?.missed === true;
+    const whole = batch !== null && (missed || (await changedWhole(view, batch, wholly)) || !(await isShaped(engine.rows, view)));
     const pause = await pauseOf(engine.rows, view.full, view.definition);
     const [audits] = await store.rows(
       `SELECT coalesce(sum(differences), 0)::BIGINT AS n FROM millrace.audit WHERE view = ${text(view.full)} AND mended IS NULL`,
@@ -229,6 +238,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       lastMs: null,
       last: null,
       audit: null,
+      audits: 0,
       differences: same === null ? 0 : Number(audits!['n']),
       error: pause?.error ?? null,
       paused: pause !== null,
@@ -254,18 +264,37 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     return Number(row!['n']) > 0;
   }
 
-  /** Takes a definition over: at once, or when it is built beside what stands there. */
+  /** Definitions come and go one after the other. */
+  function alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = changing.then(work);
+    changing = done.catch(() => {});
+    return done;
+  }
+
+  /** Takes a definition over: at once, or when it is built beside what stands there. Errors: VIEW_CYCLE, those of the definition. */
   async function place(view: View): Promise<void> {
-    await cancelled(view.full);
-    const own = await keptOf(view);
-    // One that was built before stands, paused, with what became of it.
-    if (own.batch === null && !own.paused) await checkRuns(view, engine);
-    const chunks = own.batch === null ? await chunksOf(engine.rows, view, chunkRows) : [];
+    outOfCircles(view);
+    let own: Kept;
+    let chunks: readonly Chunk[];
+    // A refresh may begin a build meanwhile.
+    do {
+      await cancelled(view.full);
+      own = await keptOf(view);
+      // One that was built before stands, paused, with what became of it.
+      if (own.batch === null && !own.paused) await checkRuns(view, engine);
+      chunks = own.batch === null ? await chunksOf(engine.rows, view, chunkRows) : [];
+      if (!kept.has(view.full) && chunks.length > 1) await keepFormer(view.full);
+    } while (builds.has(view.full));
     if (chunks.length < 2) kept.set(view.full, own);
-    else {
-      if (!kept.has(view.full)) await keepFormer(view.full);
-      build(own);
-    }
+    else build(own);
+    sorted();
+  }
+
+  /** Errors: VIEW_CYCLE when views would read each other with this definition. */
+  function outOfCircles(view: View): void {
+    const others = new Map([...kept].map(([name, own]) => [name, own.view]));
+    for (const [name, { own }] of builds) others.set(name, own.view);
+    inOrder([...others.set(view.full, view).values()]);
   }
 
   /** After a stop in the middle of a build the former rows still stand: they are kept by the former definition. */
@@ -295,7 +324,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const began = performance.now();
     try {
       for (let tries = 1; ; tries++) {
-        if (own.reread && !(await reread(own))) return own.error;
+        if (own.reread && !(await reread(own))) throw new MillraceError(own.error!.code, own.error!.params);
         own.whole = false;
         const chunks = await chunksOf(engine.rows, own.view, chunkRows);
         Object.assign(building.progress, { done: 0, of: chunks.length });
@@ -346,7 +375,11 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   }
 
   function sorted(): void {
-    const views = inOrder([...kept.values()].map((own) => own.view));
+    // A former definition may still stand that closes a circle with a new one: it goes when its own new one is built.
+    const views = inOrder(
+      [...kept.values()].map((own) => own.view),
+      () => {},
+    );
     order = views.map((view) => kept.get(view.full)!);
   }
 
@@ -369,7 +402,10 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   const isDue = (own: Kept) => own.dirty && !own.paused && !(own.whole && builds.has(own.view.full));
 
   function schedule(): void {
-    if (stopping || timer !== undefined) return;
+    if (stopping) return;
+    // One that is due sooner than what was waited for may have come.
+    clearTimeout(timer);
+    timer = undefined;
     const due = order.filter(isDue).map((own) => own.dueAt);
     if (due.length === 0) return;
     timer = setTimeout(
@@ -416,18 +452,26 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   async function refresh(due: readonly Kept[], inOneGo = false): Promise<void> {
     const [own] = due;
     if (own!.reread && !(await reread(own!))) return;
-    if (due.length === 1 && !inOneGo && own!.whole && own!.watermark === null) {
-      const { view } = own!;
-      if ((await chunksOf(engine.rows, view, chunkRows)).length > 1) {
-        if (!builds.has(view.full)) build(await keptAnew(view));
-        return;
-      }
-    }
+    if (due.length === 1 && !inOneGo && own!.whole && own!.watermark === null && (await begunBeside(own!))) return;
     const failed = await attempt(due);
     if (failed === null || stopping) return;
     // The transaction went with the one that failed, or with what they read together.
     const rest = failed === 'all' ? due.map((one) => [one]) : [due.filter((one) => one !== failed)];
     for (const others of rest) if (others.length > 0) await refresh(others);
+  }
+
+  /** Is a large view being built beside itself, or set back because its source can't be asked? */
+  async function begunBeside(own: Kept): Promise<boolean> {
+    try {
+      if ((await chunksOf(engine.rows, own.view, chunkRows)).length < 2) return false;
+      const anew = await keptAnew(own.view);
+      if (!builds.has(own.view.full) && kept.get(own.view.full) === own) build(anew);
+    } catch (thrown) {
+      const error = troubleOf(own.view.full, thrown, readersOf);
+      await setBack(own, error);
+      input.onProblem(error);
+    }
+    return true;
   }
 
   /** Refreshes views in one transaction. Null; or the one that failed, and so was set back; or 'all' when it was none of several. */
@@ -516,11 +560,13 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     own.reread = false;
     try {
       const view = await check(own.view.definition);
+      outOfCircles(view);
       // As with another definition, nothing that stands there is right, nor late any more.
       if (!isSame(view.models, own.view.models)) Object.assign(own, { batch: null, watermark: null, late: 0, differences: 0, whole: true });
       own.view = view;
       own.wholly = await readWholly(view);
       own.whole ||= own.batch !== null && !(await isShaped(engine.rows, view));
+      sorted();
       return true;
     } catch (thrown) {
       own.reread = true;
@@ -574,41 +620,63 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   }
 
   async function define(): Promise<readonly ErrorBody[]> {
-    const problems: ErrorBody[] = [];
-    const found = new Set<string>();
-    let waiting = [...files.list()];
     // A view may read one that stands in a later file: go round while any could be read.
-    for (let left = -1; waiting.length > 0 && waiting.length !== left; ) {
-      left = waiting.length;
-      const still: typeof waiting = [];
-      problems.length = 0;
-      for (const definition of waiting) {
-        try {
-          const old = builds.get(definition.name)?.own ?? kept.get(definition.name);
-          if (old !== undefined && old.view.definition === definition.text) {
-            found.add(definition.name);
-            continue;
-          }
-          const view = await check(definition.text);
-          if (view.full !== definition.name) fail('VIEW_NAME', { file: definition.file, view: view.full });
-          await place(view);
-          found.add(view.full);
-        } catch (thrown) {
-          const error = asMillraceError(thrown);
-          problems.push({ ...error.body, params: { ...error.params, file: definition.file } });
-          still.push(definition);
-          // What is broken keeps its last good definition.
-          found.add(definition.name);
-        }
-      }
-      waiting = still;
+    for (let left = -1; ; ) {
+      const problems = await alone(placeFiles);
+      schedule();
+      if (problems.length === 0 || problems.length === left) return problems;
+      left = problems.length;
       // A view of a view that was never built can't be planned before that one has columns.
-      if (waiting.length > 0) await buildAll();
+      await buildAll();
     }
+  }
+
+  /** The definitions as the files have them now: those that can't be placed are the problems, and keep their last good definition. */
+  async function placeFiles(): Promise<readonly ErrorBody[]> {
+    const problems: ErrorBody[] = [];
+    const listed = files.list();
+    for (const { name, file, text } of listed) {
+      try {
+        const old = builds.get(name)?.own ?? kept.get(name);
+        if (making.has(name) || old?.view.definition === text) continue;
+        const view = await check(text);
+        if (view.full !== name) fail('VIEW_NAME', { file, view: view.full });
+        if (old === undefined && (await isAnothers(name))) fail('VIEW_EXISTS', { view: name });
+        await place(view);
+      } catch (thrown) {
+        const error = asMillraceError(thrown);
+        problems.push({ ...error.body, params: { ...error.params, file } });
+      }
+    }
+    const found = new Set([...listed.map(({ name }) => name), ...making.keys()]);
     for (const name of new Set([...kept.keys(), ...builds.keys()])) if (!found.has(name)) await drop(name);
-    sorted();
-    schedule();
     return problems;
+  }
+
+  /** Does a table of that name stand there that is no view's? */
+  async function isAnothers(full: string): Promise<boolean> {
+    return (await store.names()).has(full.toLowerCase()) && (await recordOf(engine.rows, full)) === null;
+  }
+
+  /** Takes the definition of a statement over. One that is built beside goes into its file once it stands. */
+  async function make(statement: CreateMaterializedViewStatement): Promise<{ view: View; own: Kept } | { stands: View }> {
+    const view = await viewOf(statement, engine);
+    const { full } = view;
+    const taken = kept.has(full) || builds.has(full) || (await store.names()).has(full.toLowerCase());
+    if (taken && statement.ifNotExists && kept.has(full)) return { stands: kept.get(full)!.view };
+    if (taken && !(statement.replace && (kept.has(full) || builds.has(full)))) fail('VIEW_EXISTS', { view: full });
+    making.set(full, view);
+    try {
+      await place(view);
+    } catch (thrown) {
+      making.delete(full);
+      throw thrown;
+    }
+    const building = builds.get(full);
+    if (building !== undefined) return { view, own: building.own };
+    making.delete(full);
+    files.save(full, view.definition);
+    return { view, own: kept.get(full)! };
   }
 
   async function buildAll(): Promise<void> {
@@ -633,6 +701,11 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     });
   }
 
+  function refuseWrite(table: string): void {
+    const view = [...kept.keys(), ...builds.keys()].find((name) => name.toLowerCase() === table);
+    if (view !== undefined) fail('VIEW_KEPT', { view });
+  }
+
   const plainReaders = (table: string) => plainReadersOf([table, ...readersOf(table)], engine);
 
   /** Drops the views that read a table, the uppermost first. Errors: VIEW_READ without `cascade`. */
@@ -652,11 +725,13 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   }
 
   async function audit(own: Kept): Promise<Audited | null> {
-    const sampled = await samplePartitions(store, own.view, AUDITED_PARTITIONS, Math.floor(random() * 2 ** 31));
+    own.audits = ++audits;
+    const seed = Math.floor(random() * 2 ** 31);
+    const sampled = await samplePartitions(store, own.view, own.watermark, { count: AUDITED_PARTITIONS, seed });
     if (own.view.columns !== null && sampled.length === 0) return null;
     const audited = await store.write(async (tx) => {
       const right = !own.dirty && !own.paused && own.batch !== null && kept.get(own.view.full) === own;
-      return right ? auditView(tx, own.view, sampled) : null;
+      return right ? limits.within(own.view, tx.interrupt, () => auditView(tx, own.view, sampled)) : null;
     });
     if (audited === null) return null;
     own.audit = audited;
@@ -666,15 +741,14 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     return audited;
   }
 
-  /** In idle time: the view whose audit is oldest. */
+  /** Takes out what nobody needs, and in idle time audits the view whose turn was longest ago. */
   async function tick(): Promise<void> {
-    if (stopping || builds.size > 0 || order.some((own) => isDue(own) || own.running)) return;
+    if (stopping) return;
     ticks++;
     if (ticks % TRIM_EVERY === 0) await trimmed();
-    const next = order
-      .filter((own) => !own.paused && own.batch !== null)
-      .sort((a, b) => (a.audit?.at ?? '').localeCompare(b.audit?.at ?? ''));
-    if (next[0] !== undefined) await audit(next[0]);
+    if (builds.size > 0 || order.some((own) => (isDue(own) && own.dueAt <= performance.now()) || own.running)) return;
+    const [next] = order.filter((own) => !own.dirty && !own.paused && own.batch !== null).sort((a, b) => a.audits - b.audits);
+    if (next !== undefined) await audit(next);
   }
 
   async function trimmed(): Promise<number> {
@@ -685,7 +759,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         const upTo = right.includes(own) ? tx.batch - 1 : (own.batch ?? 0);
         for (const table of tablesOf(own.view)) seen.set(table, Math.min(seen.get(table) ?? upTo, upTo));
       }
-      return trim(tx, right, seen);
+      return trim(tx, right, seen, [...order.map((own) => own.view.full), ...builds.keys()]);
     });
   }
 
@@ -701,31 +775,28 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   return {
     define,
     async create(statement, cancel) {
-      const view = await viewOf(statement, engine);
-      const taken = kept.has(view.full) || builds.has(view.full) || (await store.names()).has(view.full.toLowerCase());
-      if (taken && statement.ifNotExists && kept.has(view.full)) return kept.get(view.full)!.view;
-      if (taken && !(statement.replace && (kept.has(view.full) || builds.has(view.full)))) fail('VIEW_EXISTS', { view: view.full });
-      inOrder([...[...kept.values()].map((own) => own.view).filter((other) => other.full !== view.full), view]);
-      await place(view);
-      sorted();
+      const made = await alone(() => make(statement));
+      if ('stands' in made) return made.stands;
+      const { view } = made;
       const building = builds.get(view.full);
-      if (building !== undefined) {
-        cancel?.addEventListener('abort', () => {
-          building.progress.cancelled = true;
-        });
-        const error = await building.done;
-        if (error !== null) {
-          if (kept.get(view.full)?.batch === null) await drop(view.full);
-          return fail(error.code, error.params);
-        }
-        files.save(view.full, view.definition);
-        return view;
+      if (building === undefined) {
+        running = running.then(() => refresh([made.own]));
+        await running;
+        schedule();
+        const { error } = made.own;
+        return error === null ? view : fail(error.code, error.params);
       }
-      files.save(view.full, view.definition);
-      running = running.then(() => refresh([kept.get(view.full)!]));
-      await running;
-      schedule();
-      const { error } = kept.get(view.full)!;
+      cancel?.addEventListener('abort', () => {
+        building.progress.cancelled = true;
+      });
+      const error = await building.done;
+      await alone(async () => {
+        // Another definition may have taken its place.
+        if (making.get(view.full) !== view) return;
+        making.delete(view.full);
+        if (error === null) files.save(view.full, view.definition);
+        else if (kept.get(view.full)?.batch === null) await drop(view.full);
+      });
       return error === null ? view : fail(error.code, error.params);
     },
     async adopt(definitions) {
@@ -750,10 +821,11 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       }
       switch (statement.kind) {
         case 'drop_materialized_view':
-          await release(name, statement.cascade === true);
-          files.remove(name);
-          await drop(name);
-          return;
+          return alone(async () => {
+            await release(name, statement.cascade === true);
+            files.remove(name);
+            await drop(name);
+          });
         case 'pause_materialized_view':
           await cancelled(name);
           return pause(kept.get(name) ?? own, null);
@@ -791,8 +863,12 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     async before(statement) {
       if (!('sql' in statement) || !('target' in statement)) return;
       const table = `${statement.target.schema}.${statement.target.name}`.toLowerCase();
-      if (kept.has(table) || builds.has(table)) fail('VIEW_KEPT', { view: table });
-      if (statement.kind === 'drop') await release(table, statement.cascade === true);
+      refuseWrite(table);
+      if (statement.kind === 'drop') await alone(() => release(table, statement.cascade === true));
+    },
+    beforeLoad(table) {
+      const { schema, name } = parseTable(table);
+      refuseWrite(`${schema}.${name}`.toLowerCase());
     },
     readersOf,
     readersOfModel,
@@ -813,8 +889,6 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
       // The end of one refresh may be news for the next view.
       for (let late = behind(); (late.length > 0 || builds.size > 0) && performance.now() < deadline; late = behind()) {
         for (const own of late) own.dueAt = 0;
-        clearTimeout(timer);
-        timer = undefined;
         schedule();
         await new Promise((resolve) => setTimeout(resolve, 1));
         let patient: NodeJS.Timeout | undefined;

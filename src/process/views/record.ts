@@ -16,6 +16,8 @@ export interface Recorded {
   readonly late: number;
   /** The versions that scored its rows. */
   readonly models: readonly UsedModel[];
+  /** Replaced rows were taken out while it was not kept (its file was broken): it can't tell which partitions they touched. */
+  readonly missed: boolean;
 }
 
 /** `audit` has a row for each audit that found a difference, with both results as JSON; `mended` is when the view was computed anew. */
@@ -23,6 +25,7 @@ const TABLES = [
   'CREATE TABLE IF NOT EXISTS millrace.view (name VARCHAR NOT NULL, definition VARCHAR NOT NULL, batch BIGINT NOT NULL, refreshed TIMESTAMPTZ NOT NULL)',
   'ALTER TABLE millrace.view ADD COLUMN IF NOT EXISTS watermark TIMESTAMPTZ',
   'ALTER TABLE millrace.view ADD COLUMN IF NOT EXISTS models JSON',
+  'ALTER TABLE millrace.view ADD COLUMN IF NOT EXISTS missed BOOLEAN',
   LATE_TABLE,
   'ALTER TABLE millrace.late ADD COLUMN IF NOT EXISTS gone BOOLEAN',
   PAUSE_TABLE,
@@ -47,7 +50,7 @@ export async function record(tx: Transaction, view: View, batch: number, waterma
 /** Null for a view that was never built. */
 export async function recordOf(rows: Rows, full: string): Promise<Recorded | null> {
   const [row] = await rows(
-    `SELECT definition, batch, strftime(refreshed, '%Y-%m-%dT%H:%M:%S.%gZ') AS refreshed, CAST(watermark AS VARCHAR) AS watermark, coalesce(models, '[]') AS models,
+    `SELECT definition, batch, strftime(refreshed, '%Y-%m-%dT%H:%M:%S.%gZ') AS refreshed, CAST(watermark AS VARCHAR) AS watermark, coalesce(models, '[]') AS models, missed,
        (SELECT count(*) FROM millrace.late WHERE view = ${text(full)}) AS late
      FROM millrace.view WHERE name = ${text(full)} ORDER BY batch DESC, refreshed DESC LIMIT 1`,
   );
@@ -59,6 +62,7 @@ export async function recordOf(rows: Rows, full: string): Promise<Recorded | nul
     watermark: row['watermark'] as string | null,
     late: Number(row['late']),
     models: JSON.parse(String(row['models'])) as UsedModel[],
+    missed: row['missed'] === true,
   };
 }
 
@@ -75,12 +79,19 @@ export async function forget(tx: Transaction, full: string): Promise<void> {
 
 /**
  * Takes out what nobody asks for again: all but the newest row of each view, and replaced rows that each view has seen. `right` are the
- * views that are right up to now; `seen` is, for each table that other views read, the batch up to which all of those have seen it.
+ * views that are right up to now; `seen` is, for each table that other views read, the batch up to which all of those have seen it; `kept`
+ * are all views.
  */
-export async function trim(tx: Transaction, right: readonly { view: View; watermark: string | null }[], seen: ReadonlyMap<string, number>) {
+export async function trim(
+  tx: Transaction,
+  right: readonly { view: View; watermark: string | null }[],
+  seen: ReadonlyMap<string, number>,
+  kept: readonly string[],
+): Promise<number> {
   for (const { view, watermark } of right) await record(tx, view, tx.batch - 1, watermark);
   await tx.run(`DELETE FROM millrace.view AS old WHERE EXISTS (SELECT 1 FROM millrace.view AS newer WHERE newer.name = old.name
     AND (newer.batch, newer.refreshed) > (old.batch, old.refreshed))`);
+  await tx.run(`UPDATE millrace.view SET missed = true WHERE name NOT IN (${kept.map(text).join(', ') || "''"}) AND missed IS NULL`);
   const replaced = await tx.rows(`SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'change'`);
   let rows = 0;
   for (const { name } of replaced) {

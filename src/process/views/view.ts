@@ -466,14 +466,19 @@ export function spanIn(
   return span >= least && span <= most ? span : refuse(option, `can't be ${String(wanted).slice(0, 50)}`);
 }
 
-/** Views in an order in which each comes after those that it reads. Errors: VIEW_CYCLE. */
-export function inOrder(views: readonly View[]): View[] {
+const refuseCircle = (path: string) => fail('VIEW_CYCLE', { path });
+
+/** Views in an order in which each comes after those that it reads. Errors: VIEW_CYCLE, if `circle` does not let one pass. */
+export function inOrder(views: readonly View[], circle: (path: string) => unknown = refuseCircle): View[] {
   const byName = new Map(views.map((view) => [view.full.toLowerCase(), view]));
   const done = new Set<View>();
   const ordered: View[] = [];
   const visit = (view: View, path: readonly string[]): void => {
     if (done.has(view)) return;
-    if (path.includes(view.full)) fail('VIEW_CYCLE', { path: [...path.slice(path.indexOf(view.full)), view.full].join(' → ') });
+    if (path.includes(view.full)) {
+      circle([...path.slice(path.indexOf(view.full)), view.full].join(' → '));
+      return;
+    }
     for (const read of new Set(view.inputs.map((input) => input.table))) {
       const upstream = byName.get(read);
       if (upstream !== undefined) visit(upstream, [...path, view.full]);
