@@ -3,7 +3,7 @@
  * A row that comes for a frozen partition stands in `millrace.late` instead, with the view and the partition, and is counted.
  */
 import { type Row, type Transaction, text } from '#store';
-import { quotedName, sourceParts, type View } from './view.ts';
+import { quotedName, type View } from './view.ts';
 
 export const LATE_TABLE = `CREATE TABLE IF NOT EXISTS millrace.late (
   view VARCHAR NOT NULL, batch BIGINT NOT NULL, arrived TIMESTAMPTZ NOT NULL, partition VARCHAR, row JSON NOT NULL, gone BOOLEAN)`;
@@ -26,22 +26,35 @@ export async function setLateAside(
   view: View,
   since: number,
   watermark: string,
-  replaced: string | null,
+  replacedIn: (table: string) => string | null,
 ): Promise<number> {
+  const told = view.inputs.flatMap((input) => (input.by === 'partition' && !view.untold.has(input.table) ? [input] : []));
+  // A table that is read twice in the same way has its rows late once.
+  const once = new Map(told.map(({ table, parts }) => [JSON.stringify([table, parts]), { table, parts: parts.map(({ sql }) => sql) }]));
+  let late = 0;
+  for (const read of once.values()) late += await setAside(tx, view, { ...read, since, watermark, replaced: replacedIn(read.table) });
+  return late;
+}
+
+async function setAside(
+  tx: Transaction,
+  view: View,
+  of: { table: string; parts: readonly string[]; since: number; watermark: string; replaced: string | null },
+): Promise<number> {
+  const { table, parts, since, watermark, replaced } = of;
   const aside = (partition: string, row: string, gone: boolean, from: string) =>
     tx.run(`INSERT INTO millrace.late (view, batch, arrived, partition, row, gone)
       SELECT ${text(view.full)}, ${tx.batch}, now(), ${partition}, ${row}, ${gone} ${from}`);
-  const isTopic = view.source.startsWith('raw.');
-  if (!isTopic && (await madeAnew(tx, view.source, since)))
-    return aside(text(ANEW), `to_json(${text(`all of ${view.source} was made anew`)})`, false, '');
-  const parts = (sourceParts(view) ?? []).map((part) => part.sql);
+  const isTopic = table.startsWith('raw.');
+  if (!isTopic && (await madeAnew(tx, table, since)))
+    return aside(text(ANEW), `to_json(${text(`all of ${table} was made anew`)})`, false, '');
   const shown = parts.length === 1 ? parts[0] : `(${parts.join(', ')})`;
-  const frozen = (table: string) => `FROM ${table} WHERE _batch > ${since} AND ${frozenSql(view, parts, watermark)}`;
+  const frozen = (from: string) => `FROM ${from} WHERE _batch > ${since} AND ${frozenSql(view, parts, watermark)}`;
   const partition = `CAST(${shown} AS VARCHAR)`;
-  if (replaced === null) return aside(partition, 'to_json(late)', false, frozen(`${quotedName(view.source)} AS late`));
-  const rows = (table: string) => `SELECT * EXCLUDE (_batch) ${frozen(table)}`;
+  if (replaced === null) return aside(partition, 'to_json(late)', false, frozen(`${quotedName(table)} AS late`));
+  const rows = (from: string) => `SELECT * EXCLUDE (_batch) ${frozen(from)}`;
   const without = (one: string, other: string) => `FROM (${rows(one)} EXCEPT ALL ${rows(other)}) AS late`;
-  const source = quotedName(view.source);
+  const source = quotedName(table);
   const came = await aside(partition, 'to_json(late)', false, without(source, replaced));
   return came + (await aside(partition, 'to_json(late)', true, without(replaced, source)));
 }

@@ -130,8 +130,9 @@ export function withSubqueries(query: string, replaced: readonly { readonly at: 
 }
 
 const IDENTIFIER = String.raw`(?:"(?:[^"]|"")+"|[\p{L}_][\p{L}\p{N}_$]*)`;
-const REFERENCE = new RegExp(`^(?:${IDENTIFIER}\\s*\\.\\s*)?(${IDENTIFIER})`, 'u');
-const ALIAS = new RegExp(`^\\s+(?:as\\s+)?(${IDENTIFIER})`, 'iu');
+const GAP = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*[\s\S]*?\*/)`;
+const REFERENCE = new RegExp(`^(?:${IDENTIFIER}${GAP}*\\.${GAP}*)?(${IDENTIFIER})`, 'u');
+const ALIAS = new RegExp(`^${GAP}+(?:as${GAP}+)?(${IDENTIFIER})`, 'iu');
 const CLAUSES = new Set(
   'where group order having limit join inner left right full cross natural asof positional anti semi on using window qualify union except intersect select offset sample tablesample pivot unpivot'.split(
     ' ',

@@ -66,6 +66,7 @@ export function planPartition(planning: Planning): PartitionPlan {
   const { parts, ...named } = partsOf(planning, query);
   const walk = new Walk(planning, { table: planning.source, parts }, referencesIn(query));
   const outputs = walk.query(query, new Map());
+  for (const part of parts) walk.unnested(part, parts.length === 1);
   const columns = outputs === null ? [] : outputs.map((names) => [...names][0]);
   if (walk.reasons.length === 0 && columns.some((name) => name === undefined))
     walk.reasons.push({ words: `the partition expression is not among the columns; add ${planning.written}`, at: null });
@@ -205,16 +206,14 @@ class Walk {
     this.#subqueries(node, ctes);
     if (from.trusted.length === 0) return null;
     const named = (expression: Node): Node => {
-      // GROUP BY 1 means the first column; a name means a column of FROM, and where there is none a column of the list.
-      const ordinal = expression['class'] === 'CONSTANT' ? Number((expression['value'] as Node)['value']) : Number.NaN;
-      if (Number.isInteger(ordinal)) return list[ordinal - 1] ?? expression;
+      // A name means a column of FROM, and where there is none a column of the list.
       if (!isColumn(expression) || owner(expression, from.relations) !== null) return expression;
       const [name] = namesOf(expression);
       return list.find((item) => String(item['alias']).toLowerCase() === name) ?? expression;
     };
     const hasParts = (expressions: readonly Node[]) =>
       this.#source.parts.every((_, k) => expressions.some((expression) => isPart(named(expression), k, from)));
-    const groups = (node['group_expressions'] as Node[]) ?? [];
+    const groups = counted((node['group_expressions'] as Node[]) ?? [], list);
     const groupAll = node['aggregate_handling'] === 'FORCE_AGGREGATES';
     if (groups.length > 0 && !hasParts(groups))
       this.#say(`a GROUP BY does not have the partition expression; add ${this.#written} to it`, groups);
@@ -225,12 +224,15 @@ class Walk {
     const [aggregate] = find([list, node['having']], isAggregate);
     if (groups.length === 0 && !groupAll && aggregate !== undefined)
       this.#say(`an aggregate has no GROUP BY; group by ${this.#written}`, aggregate);
-    for (const window of find([list, node['qualify']], (inner) => inner['class'] === 'WINDOW'))
+    const modifiers = (node['modifiers'] as Node[]) ?? [];
+    // Which row DISTINCT ON keeps is decided by ORDER BY.
+    const chosen = modifiers.some((modifier) => modifier['type'] === 'DISTINCT_MODIFIER') ? modifiers : [];
+    for (const window of find([list, node['qualify'], chosen], (inner) => inner['class'] === 'WINDOW'))
       if (!hasParts((window['partitions'] as Node[]) ?? []))
         this.#say(`a window does not have the partition expression in PARTITION BY; add ${this.#written} to it`, window);
-    for (const modifier of (node['modifiers'] as Node[]) ?? []) {
+    for (const modifier of modifiers) {
       if (modifier['type'] !== 'DISTINCT_MODIFIER') continue;
-      const on = (modifier['distinct_on_targets'] as Node[]) ?? [];
+      const on = counted((modifier['distinct_on_targets'] as Node[]) ?? [], list);
       const starred = list.some((item) => item['class'] === 'STAR');
       if (!hasParts(on.length > 0 ? on : list) && !(on.length === 0 && starred))
         this.#say(`a DISTINCT does not have the partition expression; add ${this.#written} to it`, on.length > 0 ? on : list);
@@ -312,6 +314,14 @@ class Walk {
         .filter((relation) => only === '' || relation.alias === only)
         .flatMap((relation) => [...relation.columns].filter((name) => !excluded.has(name)));
     });
+  }
+
+  /** Rows that belong to several partitions can be told by a list of these alone. */
+  unnested(part: Node, isOnly: boolean): void {
+    const lists = find(part, (node) => UNNEST.has(String(node['function_name'])), true);
+    if (lists.length === 0) return;
+    if (isOnly && lists.length === 1 && lists[0] === part && (part['children'] as Node[]).length === 1) return;
+    this.#say('a partition that is unnested must be unnest(…) of one list and nothing else', null);
   }
 
   puts(query: Node, name: string): boolean {
@@ -491,7 +501,6 @@ class Walk {
         `a LIMIT looks over all partitions; QUALIFY row_number() OVER (PARTITION BY ${this.#written} ORDER BY …) <= n keeps the first of each`,
         node['modifiers'],
       );
-    if (node['sample'] != null) this.#say('a SAMPLE looks over all partitions; choose rows by a hash of a column instead', node);
   }
 
   /** A subquery in an expression that reads the source sees rows of other partitions. */
@@ -534,6 +543,8 @@ function firstPlace(where: unknown): number | null {
   return known.length === 0 ? null : Math.min(...known);
 }
 
+const UNNEST: ReadonlySet<string> = new Set(['unnest', 'unlist']);
+
 export const WHOLE: Reading = { by: 'whole', reason: 'no join makes one of its columns equal to a column of the source' };
 
 /** An equality between the two sides of a join. */
@@ -552,6 +563,15 @@ function pairOf([one, other]: readonly [Node, Node], left: From, right: From): P
 }
 
 const swapped = ({ left, right }: Pair): Pair => ({ left: right, right: left });
+
+/** GROUP BY 1 and DISTINCT ON (1) mean the first column of the list; in a window a number is a number. */
+function counted(expressions: readonly Node[], list: readonly Node[]): Node[] {
+  return expressions.map((expression) => {
+    const value = expression['class'] === 'CONSTANT' ? (expression['value'] as Node) : undefined;
+    const isPlace = value !== undefined && /INT/.test(String((value['type'] as Node)['id']));
+    return (isPlace ? list[Number(value['value']) - 1] : undefined) ?? expression;
+  });
+}
 
 const column = (name: string): Node => ({ class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', column_names: [name] });
 

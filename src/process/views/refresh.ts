@@ -37,9 +37,8 @@ export async function refreshView(
   const { watermark } = options;
   if (since === null) return recompute(tx, view);
   const changed = await changeTables((sql) => tx.rows(sql));
-  const replaced = changed.get(view.source);
-  const aside = replaced === undefined ? null : changeTable(replaced);
-  const found = watermark === null ? 0 : await setLateAside(tx, view, since, watermark, aside);
+  const replacedIn = (table: string) => (changed.has(table) ? changeTable(changed.get(table)!) : null);
+  const found = watermark === null ? 0 : await setLateAside(tx, view, since, watermark, replacedIn);
   const late = found === 0 ? {} : { late: found };
   if (view.columns === null || options.whole) {
     if (watermark !== null) return { ...(await recomputeOpen(tx, view, watermark)), ...late };
@@ -232,7 +231,8 @@ export async function touchedRows(
 ): Promise<string> {
   const [only] = parts;
   if (parts.length === 1 && only!.list !== null)
-    return `(SELECT * FROM ${quotedName(table)} WHERE list_has_any(${only!.list}, (SELECT list(_p0) FROM touched)))`;
+    // NULL is a partition too, which list_has_any does not see.
+    return `(SELECT * FROM ${quotedName(table)} WHERE list_has_any(${only!.list}, (SELECT list(_p0) FROM touched)) OR len(${only!.list}) > list_count(${only!.list}))`;
   const ranges =
     view.lookback === null
       ? await rangesSql(rows, parts)

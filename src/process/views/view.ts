@@ -103,6 +103,7 @@ export interface Lookback {
 
 /** Functions that give another answer each time; a view on them would never equal its batch. */
 const CHANGING = new Set([
+  ...['ago', 'reservoir_quantile', 'current_time', 'localtime', 'localtimestamp', 'current_query', 'nextval', 'getvariable'],
   ...['random', 'uuid', 'uuidv4', 'uuidv7', 'gen_random_uuid', 'now', 'today', 'get_current_timestamp', 'get_current_time'],
   ...['current_date', 'current_localtime', 'current_localtimestamp', 'current_timestamp', 'transaction_timestamp', 'txid_current'],
 ]);
@@ -146,12 +147,25 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     },
     engine,
   );
+  const tree = queryOf(await engine.serialize(body));
   for (const { name, position } of query.reads.functions)
     if (CHANGING.has(name.toLowerCase())) fail('VIEW_NOT_DETERMINISTIC', { function: name, ...written(position) });
   const tables = query.reads.tables.map((table) => ({
     table: `${table.schema ?? 'main'}.${table.name}`.toLowerCase(),
     at: table.position,
   }));
+  // No write says that it changed them, but for what is stored in quarantine.
+  const system = tables.find(({ table }) => /^(?:millrace|change|late)\./.test(table) && table !== 'millrace.quarantine');
+  if (system !== undefined)
+    fail('VIEW_QUERY', {
+      view: `${statement.target.schema}.${statement.target.name}`,
+      problem: `${system.table} does not say when it changes`,
+      ...written(system.at),
+    });
+  const own = await columnsOf([...new Set(tables.map(({ table }) => table))], engine);
+  const changing = changingIn(tree, new Set([...own.values()].flatMap((names) => [...names])));
+  if (changing !== null)
+    fail('VIEW_NOT_DETERMINISTIC', { function: changing.name, ...(changing.at !== null && written(charOf(body, changing.at))) });
   const planned = await planOf(statement, { body, written }, tables, engine);
   const columns = await columnsOf(
     planned.inputs.map((input) => input.table),
@@ -173,6 +187,22 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
   };
   const lookback = await lookbackOf(options.lookback, view, engine, refuse);
   return { ...view, lookback, lateness: await latenessOf(options.lateness, { ...view, lookback }, engine, refuse) };
+}
+
+/** What gives another answer each time and is no call that names it: `current_date` without parentheses, `age` of one time, a sample. */
+function changingIn(query: Node, columns: ReadonlySet<string>): { name: string; at: number | null } | null {
+  const aliases = new Set(find(query, (node) => node['alias'] !== '', true).map((node) => String(node['alias']).toLowerCase()));
+  const placed = (name: string, node: Node) => ({ name, at: typeof node['query_location'] === 'number' ? node['query_location'] : null });
+  const isWord = (node: Node) => {
+    const [name, ...more] = isColumn(node) ? namesOf(node) : [''];
+    return more.length === 0 && CHANGING.has(name!) && !columns.has(name!) && !aliases.has(name!);
+  };
+  const [word] = find(query, isWord, true);
+  if (word !== undefined) return placed(namesOf(word)[0]!, word);
+  const [age] = find(query, (node) => node['function_name'] === 'age' && (node['children'] as Node[]).length === 1, true);
+  if (age !== undefined) return placed('age', age);
+  const [sample] = find(query, (node) => node['sample'] != null, true);
+  return sample === undefined ? null : placed('SAMPLE', sample);
 }
 
 /** The body with SQL in place of its calls of models. Errors: those of models, VIEW_QUERY. */
@@ -320,7 +350,7 @@ async function printed(reading: Reading, engine: Engine): Promise<Record<string,
 }
 
 async function partOf(node: Node, engine: Engine): Promise<Part> {
-  const unnested = node['function_name'] === 'unnest' ? (node['children'] as Node[])[0]! : null;
+  const unnested = node['function_name'] === 'unnest' || node['function_name'] === 'unlist' ? (node['children'] as Node[])[0]! : null;
   return { sql: await print(node, engine), list: unnested === null ? null : await print(unnested, engine) };
 }
 
@@ -373,8 +403,25 @@ async function lookbackOf(
   const [first, ...rest] = view.inputs;
   if (view.columns === null) return refuse(`needs a view that is kept by partition (${view.plan.reasons.join('; ')})`);
   if (rest.length > 0 || first?.by !== 'partition') return refuse('is for views of one table that is read once');
-  const column = timeColumn(queryOf(await engine.serialize(view.query)));
+  const query = queryOf(await engine.serialize(view.query));
+  if (find(query, looksAhead, true).length > 0)
+    return refuse('needs windows in which a row depends on no later one (ORDER BY a time, no DESC, lead or FOLLOWING)');
+  const column = timeColumn(query);
   return column === null ? refuse("needs the source's _time among the columns of a query without GROUP BY") : { span, column };
+}
+
+/** Rows before the first touched time are left as they are. */
+function looksAhead(node: Node): boolean {
+  if (node['class'] !== 'WINDOW') return false;
+  const [first] = node['orders'] as readonly Node[];
+  const ahead = ['WINDOW_LEAD', 'WINDOW_NTILE', 'WINDOW_PERCENT_RANK', 'WINDOW_CUME_DIST'];
+  return (
+    ahead.includes(String(node['type'])) ||
+    String(node['start']).includes('FOLLOWING') ||
+    String(node['end']).includes('FOLLOWING') ||
+    first === undefined ||
+    first['type'] === 'DESCENDING'
+  );
 }
 
 /** A partition expression over a time column: its grain and the column. */
