@@ -94,6 +94,8 @@ interface Running {
   /** Ends its statement on the write lane, while it has one there. */
   interrupt: (() => void) | null;
   stop: MillraceError | null;
+  /** Has one of its role's places. */
+  placed: boolean;
   /** Set while it waits for a place. */
   wake: (() => void) | null;
   /** Aborted by `stop`, for work that is not the reader's. */
@@ -166,8 +168,7 @@ export function openAnalyst(input: {
         job.state.rows = answer.rows;
         return answer;
       } finally {
-        active[role]--;
-        waiting[role].shift()?.wake?.();
+        leave(role, job);
       }
     } catch (thrown) {
       const error = job.stop ?? (thrown instanceof MillraceError ? thrown : queryError(thrown, asking.sql));
@@ -260,10 +261,7 @@ export function openAnalyst(input: {
     for (const { job } of running) log.began(job.state, role);
     try {
       await place(role, leader);
-      await answerAll(gathering, running, { stopAll, finish }).finally(() => {
-        active[role]--;
-        waiting[role].shift()?.wake?.();
-      });
+      await answerAll(gathering, running, { stopAll, finish }).finally(() => leave(role, leader));
     } catch (thrown) {
       const memory = running.find(({ job }) => job.stop?.code === 'QUERY_MEMORY')?.job.stop ?? null;
       for (const { at, job } of running) if (!done.has(job) && (job.stop ?? memory) !== null) finish(at, job, (job.stop ?? memory)!);
@@ -345,6 +343,7 @@ export function openAnalyst(input: {
       reader: null,
       interrupt: null,
       stop: null,
+      placed: false,
       wake: null,
       stopped: new AbortController(),
     };
@@ -374,6 +373,14 @@ export function openAnalyst(input: {
     }
     if (job.stop !== null) throw job.stop;
     active[role]++;
+    job.placed = true;
+  }
+
+  function leave(role: Role, job: Running): void {
+    if (!job.placed) return;
+    job.placed = false;
+    active[role]--;
+    waiting[role].shift()?.wake?.();
   }
 
   async function run(sent: Asking, job: Running): Promise<Answer> {
@@ -422,6 +429,8 @@ export function openAnalyst(input: {
         clearTimeout(timer);
         job.reader?.close();
         job.reader = null;
+        // What goes on apart from the warehouse (a training) holds up nobody's questions.
+        leave(asking.who.role, job);
       };
       return 'sql' in statement
         ? await change(statement, given, job, await planned.forWriting(reader, store.folders.slices))
@@ -625,7 +634,8 @@ export function openAnalyst(input: {
       for (const job of jobs.values()) {
         if (job.state.state === 'running' || job.state.state === 'waiting') stop(job, new MillraceError('STOPPING'));
       }
-      while (Object.values(active).some((n) => n > 0)) await new Promise((resolve) => setTimeout(resolve, 10));
+      const isOpen = ({ state }: Running) => state.state === 'running' || state.state === 'waiting';
+      while ([...jobs.values()].some(isOpen)) await new Promise((resolve) => setTimeout(resolve, 10));
       await kept.close();
       await log.close();
     },

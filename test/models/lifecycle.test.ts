@@ -232,6 +232,15 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     });
   });
 
+  test('trainings that go on or wait take no place from questions', async () => {
+    const jobs = ['t1', 't2', 't3', 't4', 't5'];
+    const trainings = jobs.map((job) => ask(`CREATE MODEL ${job} ${LONG}`, { job }).catch((thrown: unknown) => thrown));
+    await until(() => jobs.every((job) => ['training', 'waiting'].includes(training(job)?.state ?? '')), 'the trainings');
+    assert.deepEqual(await ask('SELECT 1 AS one'), [{ one: 1 }]);
+    for (const job of jobs) house.cancel(job);
+    for (const ended of await Promise.all(trainings)) assert.equal((ended as { code?: string }).code, 'QUERY_CANCELLED');
+  });
+
   test('a training process that is killed is a coded error, and the next training runs', async () => {
     const asked = ask(`CREATE MODEL killed ${LONG}`, { job: 'killed' });
     await until(() => best('killed') !== null, 'a first model');
