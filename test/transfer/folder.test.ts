@@ -55,6 +55,14 @@ const watching = (path: string, target: string, more: object = {}): Transfer => 
 });
 
 describe('a folder that is watched', () => {
+  test('gives each file of a zip, whatever spaces their names have', async () => {
+    put('spaces/all files.zip', zipOf({ 'sales.csv': 'id,v\n1,a\n', 'sales 2024.csv': 'id,v\n2,b\n', 'sales 2025.csv': 'id,v\n3,c\n' }));
+    const transfer = { ...watching('spaces', 'shop.spaces'), connection: { path: 'spaces' } };
+    assert.equal((await run(transfer)).error, null);
+    assert.deepEqual(await ground.rows('SELECT id FROM shop.spaces ORDER BY id'), [[1], [2], [3]]);
+    assert.deepEqual((await run(transfer)).tables, [], 'and each once');
+  });
+
   test('is guessed as what a run takes', async () => {
     put('guessed/a.csv', 'id,v\n1,a\n');
     put('guessed/b.csv', 'id,v\n2,b\n');

@@ -26,6 +26,8 @@ export interface Watching {
 interface Part {
   /** `hash name`: the table's name at the source, in the transfer's state. */
   readonly part: string;
+  /** How earlier versions spelled it: a space in a zip's member could be taken for the end of the hash. */
+  readonly former: string;
   readonly table: string;
   readonly file: DataFile;
   readonly constants: readonly Constant[];
@@ -96,9 +98,9 @@ function partsFor(definition: TransferTable, parts: readonly Part[], done: Reado
   const loaded = new Set([...done].map(hashOf));
   const taken = new Set<string>();
   return parts
-    .filter(({ table, part }) => {
+    .filter(({ table, part, former }) => {
       const hash = hashOf(part);
-      if (table !== definition.source || loaded.has(hash) || taken.has(hash)) return false;
+      if (table !== definition.source || loaded.has(hash) || done.has(former) || taken.has(hash)) return false;
       taken.add(hash);
       return true;
     })
@@ -133,7 +135,9 @@ async function partsOf({ path, pattern, settle, belongs }: Watching, place: Plac
     const hash = await contentHash(real);
     for (const file of dataFiles(real, 'folder', name)) {
       const own = belongs(file.member === null ? basename(name) : basename(file.member.name)) ?? belongs(basename(name))!;
-      parts.push({ part: `${hash}${file.member === null ? '' : `/${file.table}`} ${name}`, file, ...own });
+      const spelled = (member: string) => `${hash}${file.member === null ? '' : `/${member}`} ${name}`;
+      const member = file.table.replaceAll('%', '%25').replaceAll(' ', '%20');
+      parts.push({ part: spelled(member), former: spelled(file.table), file, ...own });
     }
   }
   return parts;
