@@ -155,12 +155,10 @@ test('a running Millrace compares what its last run brought', async (t) => {
   await until(async () => (await server.call('GET', '/v1/transfers/goods')).status === 200);
   async function done(kind: 'run' | 'verify') {
     const { run } = (await server.call('POST', `/v1/transfers/goods/${kind}`, { body: {} })).json as { run: string };
-    let found: { state: string; report: { tables: TableReport[] } } | null = null;
-    await until(async () => {
-      found = (await server.call('GET', `/v1/transfers/runs/${run}`)).json;
-      return found?.state !== 'running';
-    });
-    return found as unknown as { state: string; report: { tables: TableReport[] } };
+    const told = async () =>
+      (await server.call('GET', `/v1/transfers/runs/${run}`)).json as { state: string; report: { tables: TableReport[] } };
+    await until(async () => (await told()).state !== 'running');
+    return told();
   }
   assert.equal((await done('run')).state, 'done');
   writeFileSync(file, 'id,v,w\n1,a,x\n2,b,y\n');
