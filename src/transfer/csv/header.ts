@@ -4,7 +4,7 @@
  */
 import { looksLikeHeader, VALUE } from './dialect.ts';
 import { Evidence } from './evidence.ts';
-import { DOUBLED, fieldText, PLAIN, type Record } from './records.ts';
+import { PLAIN, type Record } from './records.ts';
 
 export interface Header {
   readonly there: boolean;
@@ -15,8 +15,6 @@ export interface Header {
 /** What the other records have in one column, beside the type of it. */
 interface Column {
   readonly first: Buffer;
-  /** Does the record that is looked at have the same value? */
-  meets: boolean;
   /** Did another record have it? */
   again: boolean;
   /** The length that all values have; null before the first one, -1 where they have several. */
@@ -35,29 +33,36 @@ export class HeaderEvidence {
 
   constructor(first: readonly (string | null)[]) {
     this.#names = first.map((name) => name?.trim() ?? '');
-    this.#columns = first.map((name) => ({ first: Buffer.from(name ?? ''), meets: false, again: false, length: null, digits: true }));
+    this.#columns = first.map((name) => ({ first: Buffer.from(name ?? ''), again: false, length: null, digits: true }));
   }
 
-  add(record: Record): void {
+  /** `evidence` has the record already: of a column of numbers or times its type tells enough. */
+  add(record: Record, evidence: readonly Evidence[]): void {
+    const { fields, bytes } = record;
     const columns = this.#columns;
-    // The same record once more, as in files that were put together, says nothing.
-    let same = record.count === columns.length;
-    let again = 0;
     for (let k = 0; k < columns.length && k < record.count; k++) {
+      if (evidence[k]?.decided !== true) continue;
       const column = columns[k]!;
-      const [from, to, kind] = [record.fields[3 * k]!, record.fields[3 * k + 1]!, record.fields[3 * k + 2]!];
-      column.meets = false;
-      if (from === to && kind === PLAIN) {
-        same &&= column.first.length === 0;
-        continue;
-      }
-      column.meets = kind === DOUBLED ? fieldText(record, k) === String(column.first) : isAt(column.first, record.bytes, from, to);
-      same &&= column.meets;
-      if (column.meets) again++;
+      const from = fields[3 * k]!;
+      const to = fields[3 * k + 1]!;
+      if (from === to && fields[3 * k + 2] === PLAIN) continue;
       if (column.length !== to - from) column.length = column.length === null ? to - from : -1;
-      if (column.digits) column.digits = hasDigit(record.bytes, from, to);
+      if (column.digits) column.digits = hasDigit(bytes, from, to);
+      // The same record once more, as in files that were put together, says nothing.
+      if (!column.again && this.#meets(record, k)) column.again = !this.#isFirst(record);
     }
-    if (again > 0 && !same) for (const column of columns) column.again ||= column.meets;
+  }
+
+  #meets({ bytes, fields }: Record, k: number): boolean {
+    const { first } = this.#columns[k]!;
+    const from = fields[3 * k]!;
+    if (first.length !== fields[3 * k + 1]! - from) return false;
+    for (let at = 0; at < first.length; at++) if (bytes[from + at] !== first[at]) return false;
+    return true;
+  }
+
+  #isFirst(record: Record): boolean {
+    return record.count === this.#columns.length && this.#columns.every((_, k) => this.#meets(record, k));
   }
 
   /** `evidence` is of all other records; `width` is how many fields most of them have. */
@@ -98,11 +103,8 @@ function isOther(name: string, { length, digits }: Column): boolean {
   return (length !== null && length >= 0 && length !== Buffer.byteLength(name)) || (digits && !/\d/.test(name));
 }
 
-function isAt(text: Buffer, bytes: Buffer, from: number, to: number): boolean {
-  return text.length === to - from && bytes.compare(text, 0, text.length, from, to) === 0;
-}
-
 function hasDigit(bytes: Buffer, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (bytes[at]! >= 0x30 && bytes[at]! <= 0x39) return true;
+  // Where there are some, they mostly stand at the end.
+  for (let at = to - 1; at >= from; at--) if (bytes[at]! >= 0x30 && bytes[at]! <= 0x39) return true;
   return false;
 }

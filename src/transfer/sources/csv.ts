@@ -98,7 +98,7 @@ async function survey(file: DataFile, options: Connection): Promise<Layout> {
     if (widths.length < 100_000) widths.push(record.count);
     if (record.problem === null) {
       weigh(evidence, record);
-      headers?.add(record);
+      headers?.add(record, evidence);
     }
     return true;
   });
