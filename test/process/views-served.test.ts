@@ -137,6 +137,12 @@ test('a user gets sessions, their explanation, scheduled queries and the blast r
   assert.match(drift.text, /VIEW_DRIFT.*price.*mart\.goods/);
   assert.equal(typeof (await server.ask(`CREATE OR REPLACE TABLE main.goods AS SELECT 1 AS id, 3 AS price, 'x' AS more`)), 'object');
   await until(async () => JSON.stringify(await server.ask('SELECT price::INTEGER FROM mart.goods')) === '[[3]]');
+  const narrower = await server.call('POST', '/v1/query', {
+    body: { sql: 'CREATE OR REPLACE MATERIALIZED VIEW mart.goods AS SELECT count(*) AS n FROM main.goods' },
+  });
+  assert.match(narrower.text, /VIEW_DRIFT.*price.*mart\.copy/);
+  const wider = 'CREATE OR REPLACE MATERIALIZED VIEW mart.goods AS SELECT sum(price) AS price, count(*) AS n FROM main.goods';
+  assert.equal(typeof (await server.ask(wider)), 'object');
   await server.ask('PAUSE MATERIALIZED VIEW mart.goods');
   await server.ask('DROP SCHEDULED QUERY mart.copy');
   assert.equal(typeof (await server.ask('CREATE OR REPLACE TABLE main.goods AS SELECT 1 AS id')), 'object');

@@ -106,16 +106,30 @@ export function openBlast(input: {
       const affected = await of(table);
       if (affected.length > 0) fail('VIEW_READ', { table, readers: told(affected) });
     }
-    if ((statement.kind === 'create_table_as' || statement.kind === 'create_view') && statement.replace) await checkColumns(statement);
+    if ((statement.kind === 'create_table_as' || statement.kind === 'create_view') && statement.replace)
+      if (statement.parameters.length === 0)
+        // The types of a question with parameters are known only with their values.
+        await checkColumns(statement, () => columnsOf(statement.body, statement.columns));
+    if (statement.kind === 'create_materialized_view' && statement.replace)
+      await checkColumns(statement, async () => {
+        const query = await keeper.queryOf(statement);
+        // What the engine would not run is refused when it is made, with its place.
+        return columnsOf(query).catch(() => null);
+      });
   }
 
-  async function checkColumns(statement: CreateStatement): Promise<void> {
+  async function checkColumns(
+    statement: Pick<CreateStatement, 'target'>,
+    columnsAfter: () => Promise<Map<string, string> | null>,
+  ): Promise<void> {
     const table = `${statement.target.schema}.${statement.target.name}`;
     const stands = (await store.names()).has(table.toLowerCase());
-    // The types of a question with parameters are known only with their values.
-    if (!stands || statement.parameters.length > 0 || (await of(table)).length === 0) return;
+    if (!stands || (await of(table)).length === 0) return;
     const before = await columnsOf(`FROM ${quoted(statement.target)}`);
-    const after = await columnsOf(statement.body, statement.columns);
+    const after = await columnsAfter();
+    if (after === null) return;
+    // A view's own batch comes back by itself.
+    if (keeper.definitionOf(table) !== undefined) before.delete('_batch');
     const lost = lostOf(before, after);
     if (lost.length === 0) return;
     const paused = new Set(keeper.states().flatMap(({ name, state }) => (state === 'paused' ? [name] : [])));

@@ -26,7 +26,9 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Bla
   return async (statement, who, asked) => {
     switch (statement.kind) {
       case 'create_materialized_view': {
-        const view = await keeper.create({ ...statement, text: asked.text }, asked.cancel);
+        const sent = { ...statement, text: asked.text };
+        await blast.check(sent);
+        const view = await keeper.create(sent, asked.cancel);
         return {
           columns: text('view', 'mode', 'reasons'),
           rows: [[view.full, view.plan.column === null ? 'whole' : 'partitions', view.plan.reasons.join('; ')]],

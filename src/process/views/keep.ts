@@ -89,7 +89,9 @@ export interface Keeper {
   plainReadersOf(table: string): Promise<readonly string[]>;
   /** What each plain view is defined by, by schema.name in lower case. */
   plainTexts(): Promise<ReadonlyMap<string, string>>;
-  /** The query of a view, plain views in it spelled out. */
+  /** The query that a definition means, plain views and calls of models in it spelled out. Errors: those of the definition. */
+  queryOf(statement: CreateMaterializedViewStatement): Promise<string>;
+  /** The same of a view. */
   definitionOf(name: string): string | undefined;
   /** Memory is short: ends the refresh that has been running for long; its view is paused. Null when there is none. */
   relieve(): string | null;
@@ -875,6 +877,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     modelsChanged,
     plainReadersOf: plainReaders,
     plainTexts: () => plainTexts(engine.rows),
+    queryOf: async (statement) => (await viewOf(statement, engine)).query,
     definitionOf: (name) => kept.get(name)?.view.query,
     relieve: limits.relieve,
     audit: async (name) => audit(known(name)),
