@@ -93,7 +93,7 @@ async function main(config: ChildConfig): Promise<void> {
     ...viewRoutes({ store, keeper, blast, models, timeZone: config.timeZone }),
     ...lineageRoutes({ store, keeper, queries, readers }),
     ...quarantineRoutes(store),
-    ...(await transferRoutes(store)),
+    ...(await transferRoutes(store, keeper.beforeLoad)),
     ...modelRoutes(models, grants),
   };
   const server = http.createServer((request, response) => {

@@ -187,6 +187,12 @@ test('the plan of a transfer says which columns its source would take from a tab
     stdout,
     /^shop\.goods would lose or change id, price, which is read by the materialized view mart\.prices, the dashboard dear$/m,
   );
+  const into = `source: csv\nconnection: { path: goods.csv }\ntables:\n  goods: { target: mart.names, mode: full }\n`;
+  writeFileSync(at('transfers', 'into.yaml'), into);
+  await until(async () => (await server.call('GET', '/v1/transfers/into')).status === 200);
+  await server.call('POST', '/v1/transfers/into/run', { body: {} });
+  await until(async () => /VIEW_KEPT/.test((await server.call('GET', '/v1/transfers/into')).text));
+  assert.deepEqual(await server.ask('SELECT n FROM mart.names'), [[2]]);
   const under = async (text: string, expected: string[]) => {
     writeFileSync(at('transfers', 'goods.yaml'), text);
     await until(async () => JSON.stringify(await drift()) === JSON.stringify(expected));

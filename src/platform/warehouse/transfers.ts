@@ -32,13 +32,15 @@ import {
 import type { RunReport } from '#transfer';
 import type { Routes } from './http.ts';
 
-export async function transferRoutes(store: Store): Promise<Routes> {
+/** `beforeLoad` refuses a target whose rows are not to be written. */
+export async function transferRoutes(store: Store, beforeLoad: (table: string) => void): Promise<Routes> {
   await store.write((tx) => tx.run(TRANSFER_TABLES));
   const rows = (sql: string) => store.rows(sql);
   const asked = async <T>(request: IncomingMessage) => (await json(request)) as T;
   return {
     'POST /transfer/open': async ({ request }) => {
       const { target } = await asked<{ target: TransferTarget }>(request);
+      beforeLoad(target.target);
       return store.write((tx) => openTarget(tx, target));
     },
     'POST /transfer/slice': async ({ request }) => {

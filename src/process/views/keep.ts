@@ -77,7 +77,7 @@ export interface Keeper {
    * says CASCADE; then these are dropped. Errors: VIEW_KEPT, VIEW_READ.
    */
   before(statement: Statement): Promise<void>;
-  /** Before a file is loaded into a table: the same. Errors: VIEW_KEPT, TABLE_NAME. */
+  /** Before a file or a transfer fills a table: the same. Errors: VIEW_KEPT, TABLE_NAME. */
   beforeLoad(table: string): void;
   /** Names of the views that read a table (schema.name), directly or through others, each after those that it reads. */
   readersOf(table: string): readonly string[];

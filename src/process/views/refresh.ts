@@ -100,9 +100,9 @@ async function recompute(tx: Transaction, view: View): Promise<Refreshed> {
 
 /** Has the table of a view the columns that its query gives? They are others once the source's are. */
 export async function isShaped(rows: (sql: string) => Promise<Row[]>, view: View): Promise<boolean> {
-  const is = await rows(`DESCRIBE SELECT ${COLUMNS} FROM (${view.query}\n) AS fresh`);
-  const was = await rows(`DESCRIBE SELECT ${COLUMNS} FROM ${quoted(view.name)}`);
-  return JSON.stringify(is) === JSON.stringify(was);
+  const shape = (from: string) => rows(`SELECT column_name, column_type FROM (DESCRIBE SELECT ${COLUMNS} FROM ${from})`);
+  const is = await shape(`(${view.query}\n) AS fresh`);
+  return JSON.stringify(is) === JSON.stringify(await shape(quoted(view.name)));
 }
 
 /**
