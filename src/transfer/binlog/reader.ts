@@ -1,5 +1,5 @@
 /** Events of the log as events of the feed, and where in the log they stand. */
-import { fail } from '#core';
+import { fail, MillraceError } from '#core';
 import type { Cell, FeedEvent, Followed } from '../cdc/feed.ts';
 import type { SourceTable } from '../source.ts';
 import { bits, headerOf, isRows, queryOf, type RowsEvent, rotateOf, rowsOf, type TableMap, tableMapOf, withoutChecksum } from './events.ts';
@@ -15,6 +15,8 @@ interface Mapped {
   readonly table: number;
   /** For each column of the log its place in the followed table; -1 where it has none. */
   readonly places: readonly number[];
+  /** Why its rows can't be read. */
+  readonly drift: MillraceError | null;
 }
 
 export interface Followable {
@@ -165,19 +167,21 @@ export class LogReader {
       return;
     }
     const { columns, name } = this.#tables[table]!.table;
-    if (map.names === null && map.columns.length !== columns.length)
-      fail('TRANSFER_DRIFT', {
-        table: name,
-        problem: `the log has ${map.columns.length} columns where the table has ${columns.length} now; set binlog_row_metadata=FULL, or begin the table anew`,
-      });
+    const problem = `the log has ${map.columns.length} columns where the table has ${columns.length} now; set binlog_row_metadata=FULL, or begin the table anew`;
+    const differs = map.names === null && map.columns.length !== columns.length;
+    const drift = differs ? new MillraceError('TRANSFER_DRIFT', { table: name, problem }) : null;
     const places = map.columns.map((_, k) => (map.names === null ? k : columns.findIndex((column) => column.name === map.names![k])));
-    this.#maps.set(map.id, { map, table, places });
+    this.#maps.set(map.id, { map, table, places, drift });
   }
 
   #rows(event: RowsEvent, out: FeedEvent[]): void {
     const mapped = this.#maps.get(event.table);
     if (mapped === undefined || mapped === null) return;
-    const { table } = mapped;
+    const { table, drift } = mapped;
+    if (drift !== null) {
+      out.push({ kind: 'unread', table, error: drift });
+      return;
+    }
     const reader = new ValueReader(event.rows, 0);
     while (reader.at < event.rows.length) {
       const cells = this.#row(reader, event.present, mapped, event.op === 'insert' ? null : undefined);

@@ -7,6 +7,7 @@
  * A position is a place in the source's log as text. It is in the warehouse before the source hears of it by `confirm`, so the source
  * never drops what the warehouse has not got.
  */
+import type { MillraceError } from '#core';
 import type { SourceTable } from '../source.ts';
 
 /** A value as the text that `Opened.read` would give; null is NULL, undefined is a value that the log leaves out because it did not change. */
@@ -27,6 +28,8 @@ export type FeedEvent =
    * its columns into its list of tables before it asks for more.
    */
   | { readonly kind: 'replaced'; readonly table: number }
+  /** A change that can't be read as the table is now: an error, unless a whole copy has it. */
+  | { readonly kind: 'unread'; readonly table: number; readonly error: MillraceError }
   /** The transaction is whole; `at` is when it was committed, by the source's clock, in milliseconds. */
   | { readonly kind: 'commit'; readonly position: string; readonly at: number }
   /** Up to there the log has nothing for these tables. */

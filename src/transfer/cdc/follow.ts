@@ -311,6 +311,7 @@ class Follower {
       default: {
         const stream = this.#streams[event.table]!;
         if (stream.since !== null && this.#feed.isBefore(this.#begin, stream.since)) return;
+        if (event.kind === 'unread') throw event.error;
         if (event.kind === 'replaced') return this.#copyAnew(stream);
         stream.report.read++;
         if (event.kind === 'upsert') stream.pending.upsert(event.cells, event.before);
