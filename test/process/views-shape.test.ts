@@ -138,3 +138,20 @@ test('a column of a merged table that becomes another type, or is new, is seen b
   );
   assert.deepEqual(await views.rows('FROM mart.stars'), await views.rows('FROM main.stock'));
 });
+
+test('a view whose column is gone is paused for it, also when that shows only at a new start, and is still there after one', async (t) => {
+  const views = await openViews();
+  t.after(() => views.close());
+  await views.transfer('main.stock', (batch) => [`CREATE TABLE main.stock AS SELECT 1 AS id, 2 AS n, ${batch}::BIGINT AS _batch`]);
+  await views.sql('CREATE MATERIALIZED VIEW mart.per PARTITION BY id AS SELECT id, sum(n) AS n FROM main.stock GROUP BY id');
+  await views.keeper.stop();
+  await views.store.write((tx) => tx.run('ALTER TABLE main.stock DROP COLUMN n'));
+  for (let k = 0; k < 2; k++) {
+    await views.reopen();
+    assert.deepEqual(await views.keeper.define(), []);
+    await views.settle();
+    const [state] = views.keeper.states();
+    assert.deepEqual([state?.state, state?.error?.code], ['paused', 'VIEW_COLUMN']);
+    assert.deepEqual(await views.rows('FROM mart.per'), ['["1","2"]']);
+  }
+});

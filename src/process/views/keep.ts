@@ -220,7 +220,9 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     const batch = same?.batch ?? null;
     const wholly = await readWholly(view);
     const missed = same?.missed === true;
-    const whole = batch !== null && (missed || (await changedWhole(view, batch, wholly)) || !(await isShaped(engine.rows, view)));
+    // One whose query can't be run any more says so when it is refreshed.
+    const isOther = async () => !(await isShaped(engine.rows, view).catch(() => false));
+    const whole = batch !== null && (missed || (await changedWhole(view, batch, wholly)) || (await isOther()));
     const pause = await pauseOf(engine.rows, view.full, view.definition);
     const [audits] = await store.rows(
       `SELECT coalesce(sum(differences), 0)::BIGINT AS n FROM millrace.audit WHERE view = ${text(view.full)} AND mended IS NULL`,

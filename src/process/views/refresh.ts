@@ -229,10 +229,13 @@ export async function touchedRows(
   { table, parts }: Input & { by: 'partition' },
   among: Among,
 ): Promise<string> {
-  const [only] = parts;
-  if (parts.length === 1 && only!.list !== null)
+  const list = parts.length === 1 ? parts[0]!.list : null;
+  if (list !== null) {
     // NULL is a partition too, which list_has_any does not see.
-    return `(SELECT * FROM ${quotedName(table)} WHERE list_has_any(${only!.list}, (SELECT list(_p0) FROM touched)) OR len(${only!.list}) > list_count(${only!.list}))`;
+    const [nulls] = await rows('SELECT bool_or(_p0 IS NULL) AS n FROM touched');
+    const withNull = nulls!['n'] === true ? ` OR len(${list}) > list_count(${list})` : '';
+    return `(SELECT * FROM ${quotedName(table)} WHERE list_has_any(${list}, (SELECT list(_p0) FROM touched))${withNull})`;
+  }
   const ranges =
     view.lookback === null
       ? await rangesSql(rows, parts)
