@@ -155,3 +155,28 @@ test('a view whose column is gone is paused for it, also when that shows only at
     assert.deepEqual(await views.rows('FROM mart.per'), ['["1","2"]']);
   }
 });
+
+test('a table that is replaced as a whole may change how a view on it is kept', async (t) => {
+  const views = await openViews();
+  t.after(() => views.close());
+  const put = (table: string, columns: string) =>
+    views.store.write(async (tx) => {
+      await tx.run(`CREATE OR REPLACE TABLE main.${table} AS SELECT ${columns}, ${tx.batch}::BIGINT AS _batch FROM range(6) AS r(k)`);
+      tx.changed({ kind: 'transfer', target: `main.${table}`, key: 'whole', rows: 6 });
+    });
+  const query = 'SELECT s.shop, sum(n * share) AS n FROM main.sold s JOIN main.shares d ON s.shop = d.shop GROUP BY s.shop';
+  await put('sold', 'k % 3 AS shop, k AS n');
+  await put('shares', 'k AS shop, k AS share');
+  await views.sql(`CREATE MATERIALIZED VIEW mart.sold PARTITION BY s.shop AS ${query}`);
+  assert.equal(views.keeper.states()[0]!.mode, 'partitions');
+  await put('shares', `'0' || k AS shop, k AS share`);
+  await views.settle();
+  const [state] = views.keeper.states();
+  assert.match(state!.reasons.join(), /main\.shares is joined by shop, which is VARCHAR there and BIGINT elsewhere/);
+  for (let k = 0; k < 2; k++) {
+    await views.transfer('main.shares', (batch) => [`INSERT INTO main.shares VALUES ('01', 100, ${batch})`]);
+    await views.settle();
+    assert.deepEqual(await views.rows('FROM mart.sold'), await views.rows(query));
+  }
+  assert.deepEqual(views.problems, []);
+});
