@@ -171,3 +171,20 @@ test('a view whose file was broken for a while is computed anew when replaced ro
   await views.settle();
   assert.deepEqual(await views.rows('FROM mart.per'), await views.rows(PER));
 });
+
+test('a view that reads one whose file is taken away is paused for it, and catches up when the file is back', async (t) => {
+  const views = await withVisits(t);
+  await views.sql(whole('low', 'SELECT sum(n) AS n FROM main.visits'));
+  await views.sql(whole('high', 'SELECT n FROM mart.low'));
+  const low = views.saved.get('mart.low')!;
+  views.saved.delete('mart.low');
+  assert.deepEqual(await views.keeper.define(), []);
+  await views.settle();
+  assert.deepEqual([state(views, 'high')?.state, state(views, 'high')?.error?.code], ['paused', 'VIEW_COLUMN']);
+  views.saved.set('mart.low', low);
+  await more(views, 1);
+  assert.deepEqual(await views.keeper.define(), []);
+  await views.sql('RESUME MATERIALIZED VIEW mart.high');
+  await views.settle();
+  assert.deepEqual(await views.rows('FROM mart.high'), await views.rows('SELECT sum(n) AS n FROM main.visits'));
+});

@@ -19,13 +19,14 @@ const detailOf = (error: MillraceError): string => String(error.params['detail']
 /** `readersOf` gives those that wait for a view that has stopped. */
 export function troubleOf(view: string, thrown: unknown, readersOf: (view: string) => readonly string[]): MillraceError {
   const error = asMillraceError(thrown);
+  const gone = (problem: string) =>
+    new MillraceError('VIEW_COLUMN', { view, readers: readersOf(view).join(', ') || 'none', problem }, thrown);
+  // Its definition was read anew, and names a table that is there no more.
+  if (error.code === 'SQL_TABLE') return gone(error.message.replace(/[.!]+$/, ''));
   if (error.code !== 'STORE_WRITE' && error.code !== 'INTERNAL') return error;
   const detail = detailOf(error);
-  const gone = GONE.exec(detail);
-  if (gone !== null) {
-    const readers = readersOf(view).join(', ') || 'none';
-    return new MillraceError('VIEW_COLUMN', { view, readers, problem: gone[1]! }, thrown);
-  }
+  const missing = GONE.exec(detail);
+  if (missing !== null) return gone(missing[1]!);
   const value = VALUE.exec(detail);
   if (value !== null) return new MillraceError('VIEW_VALUE', { view, problem: value[1]! }, thrown);
   return isOutOfMemory(thrown) ? new MillraceError('VIEW_MEMORY', { view, detail }, thrown) : error;
