@@ -121,6 +121,20 @@ describe('the auditor by itself', () => {
     assert.deepEqual(await views.rows('FROM mart.stock'), await views.rows(batch));
   });
 
+  test('takes no longer than the view may', async (t) => {
+    const views = await openViews();
+    t.after(() => views.close());
+    await table(views, 'stock', 10);
+    await views.sql(`CREATE MATERIALIZED VIEW mart.pairs OPTIONS (time_limit = '300 milliseconds') AS
+      SELECT count(*) AS n FROM main.stock a, main.stock b WHERE hash(a.n + b.n) % 7 = 1`);
+    // Behind the view's back, so that it counts as right.
+    await views.store.write((tx) => tx.run('INSERT INTO main.stock SELECT 1, k, 1 FROM range(60000) AS r(k)'));
+    const began = performance.now();
+    await assert.rejects(views.keeper.audit('mart.pairs'), { code: 'VIEW_TIME' });
+    assert.ok(performance.now() - began < 3000);
+    assert.equal(views.keeper.states()[0]!.state, 'fresh');
+  });
+
   test('says nothing of what is frozen and would be another with what it looks up by now', async (t) => {
     const views = await openViews();
     t.after(() => views.close());
