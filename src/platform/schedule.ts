@@ -95,13 +95,14 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
     return made;
   }
 
-  /** The run's id; empty where it could not begin. */
-  function begin(name: string): string {
+  /** The run's id; empty where it could not begin, null where another of the transfer goes on. */
+  function begin(name: string): string | null {
     try {
       return start(name);
     } catch (thrown) {
       const { code, message } = asMillraceError(thrown);
-      log(code === 'TRANSFER_BUSY' ? 'info' : 'error', 'transfer.not_begun', { transfer: name, code, message });
+      if (code === 'TRANSFER_BUSY') return null;
+      log('error', 'transfer.not_begun', { transfer: name, code, message });
       return '';
     }
   }
@@ -122,9 +123,11 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
       followers.set(name, own);
     }
     if (own.next !== null && now >= own.next) {
-      own.next = null;
-      own.began = now;
-      own.run = begin(name);
+      const run = begin(name);
+      // A comparison by itself, or a run by hand: when that is over it begins.
+      own.next = run === null ? now + FIRST_BREAK : null;
+      own.began = run === null ? null : now;
+      own.run = run ?? '';
     } else if (own.began !== null && now - own.began >= STEADY) {
       own.failures = 0;
       if (own.alarmed) tell(schedule!, 'recovered', { transfer: name, run: own.run, ended: new Date(now).toISOString(), error: null });
@@ -178,7 +181,7 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
         }
         if (!due && (standing.retry === null || now < standing.retry)) continue;
         standing.retry = null;
-        begin(transfer.name);
+        if (begin(transfer.name) === null) log('info', 'transfer.left_out', { transfer: transfer.name });
       }
     },
     ended(report, now) {

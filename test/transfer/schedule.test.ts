@@ -203,6 +203,16 @@ test('what follows a log stays ended when somebody stopped it or its error will 
   }
 });
 
+test('what follows a log begins as soon as a comparison that was asked for before it is over', () => {
+  const clock = clockwork(following());
+  clock.hold(true);
+  clock.until(at('2026-01-01T00:01:00Z'), at('2026-01-01T00:00:00Z'));
+  assert.deepEqual(clock.begun(), []);
+  clock.hold(false);
+  clock.until(at('2026-01-01T00:02:00Z'));
+  assert.deepEqual(clock.begun(), ['2026-01-01T00:01:10']);
+});
+
 test('a changed definition ends the run that follows the former one, and then begins; one that says so is left alone', () => {
   const clock = clockwork(following());
   clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
