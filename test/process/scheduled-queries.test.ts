@@ -205,6 +205,27 @@ describe('scheduled queries', () => {
     assert.deepEqual(await rows('SELECT count(*) FROM mart.out'), [[4_000_000]]);
   });
 
+  test('are ended where their time is up while they wait for the write lane: nothing is written when its turn comes', async () => {
+    await define(`cron = '0 1 * * *', time_limit = '300 milliseconds'`, 'SELECT 1 AS n');
+    let release = () => {};
+    const held = store.write(() => new Promise<void>((resolve) => (release = resolve)));
+    const running = at('2026-03-01T01:00:00Z');
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    release();
+    await Promise.all([held, running]);
+    assert.deepEqual([await codes(), (await store.names()).has('mart.out')], [['SCHEDULE_TIME'], false]);
+  });
+
+  test('that somebody asked for are over when Millrace has ended: the one that ran, and the one behind it', async () => {
+    await define(`cron = '0 1 * * *'`, ENDLESS);
+    const over: string[] = [];
+    const asked = ['first', 'second'].map((name) => sql('RUN SCHEDULED QUERY mart.out').catch(() => void over.push(name)));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await queries.stop();
+    assert.deepEqual(over, ['first', 'second']);
+    await Promise.all(asked);
+  });
+
   test('are ended when memory is short, and when Millrace ends; a time that was cut off so comes again', async () => {
     await define(`cron = '0 * * * *', catch_up = 'all'`, ENDLESS);
     assert.equal(queries.relieve(), null);

@@ -13,16 +13,16 @@ interface FeatureFunction {
 const FUNCTIONS: Readonly<Record<string, FeatureFunction>> = {
   BUCKETIZE: {
     most: 3,
-    fit: ({ list, flag, only }) => {
-      only(3, 'bucket_names');
+    fit: ({ list, flag, must }) => {
+      must(3, 'bucket_names');
       const edges = list(1).sort((a, b) => a - b);
       return { kind: 'bucket', edges: flag(2, false) ? edges.slice(1, -1) : edges };
     },
   },
   QUANTILE_BUCKETIZE: {
     most: 2,
-    fit: ({ numbers, value, only }) => {
-      only(2, 'bucket_names');
+    fit: ({ numbers, value, must }) => {
+      must(2, 'bucket_names');
       const sorted = numbers();
       const count = value(1, 2, 10_000);
       const edges = Array.from({ length: count - 1 }, (_, k) => quantile(sorted, (k + 1) / count));
@@ -75,7 +75,7 @@ const FUNCTIONS: Readonly<Record<string, FeatureFunction>> = {
   ONE_HOT_ENCODER: {
     most: 3,
     fit: (taken) => {
-      taken.only(1, 'none');
+      taken.must(1, 'none');
       return levels(taken, 2);
     },
   },
@@ -115,7 +115,7 @@ interface Taken {
   readonly text: (at: number, of: readonly string[]) => string;
   readonly flag: (at: number, otherwise: boolean) => boolean;
   /** Refuses any other word there than the one that says what is done anyway. */
-  readonly only: (at: number, word: string) => void;
+  readonly must: (at: number, word: string) => void;
   readonly refuse: (problem: string) => never;
 }
 
@@ -174,7 +174,7 @@ export function fitFeatures(calls: readonly FeatureCall[], columns: readonly Col
         const given = call.values[at - 1] ?? otherwise;
         return typeof given === 'boolean' ? given : refuse(`takes TRUE or FALSE as argument ${at + 1}`);
       },
-      only(at, word) {
+      must(at, word) {
         const given = call.values[at - 1] ?? word;
         if (String(given).toLowerCase() !== word) refuse(`takes '${word}' only as argument ${at + 1}`);
       },

@@ -2,7 +2,7 @@
  * Keeps views fresh: each commit says which tables changed; a view that reads one of them is refreshed when it is due, after the
  * views that it stands on. A view that fails is paused with its reason; the others go on, and its last good state stays readable.
  */
-import { asMillraceError, type ErrorBody, fail, type Millis, MillraceError, type ModelCalls, type UsedModel } from '#core';
+import { asMillraceError, type ErrorBody, fail, type Millis, MillraceError, type ModelCalls, newLine, type UsedModel } from '#core';
 import type {
   CreateMaterializedViewStatement,
   ExplainMaterializedViewStatement,
@@ -182,7 +182,8 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
   const builds = new Map<string, Build>();
   /** Views that a statement is making, not in files yet. */
   const making = new Map<string, View>();
-  let changing: Promise<unknown> = Promise.resolve();
+  /** Definitions come and go one after the other. */
+  const alone = newLine();
   let order: Kept[] = [];
   let stopping = false;
   let running: Promise<void> = Promise.resolve();
@@ -266,13 +267,6 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
         AND (lower(target) IN (${listed(wholly)}) OR kind IN ('load', 'statement') OR key IN ('whole', 'types'))`,
     );
     return Number(row!['n']) > 0;
-  }
-
-  /** Definitions come and go one after the other. */
-  function alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = changing.then(work);
-    changing = done.catch(() => {});
-    return done;
   }
 
   /** Takes a definition over: at once, or when it is built beside what stands there. Errors: VIEW_CYCLE, those of the definition. */

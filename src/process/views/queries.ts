@@ -6,7 +6,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cron } from 'croner';
-import { asMillraceError, type ErrorBody, fail, isTimeZone, type Millis, type ModelCalls } from '#core';
+import { asMillraceError, type ErrorBody, fail, isTimeZone, type Millis, type ModelCalls, newLine } from '#core';
 import {
   type CreateScheduledQueryStatement,
   checkStatement,
@@ -137,7 +137,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     deaths: (query, deaths) => fail('SCHEDULE_DEATHS', { query, deaths }),
   });
   /** Runs of all of them, one after another: those that are asked for too. */
-  let turn: Promise<unknown> = Promise.resolve();
+  const inLine = newLine();
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   let stopping = false;
@@ -280,7 +280,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
     const began = clock();
     const at = new Date(due).toISOString();
     try {
-      const rows = await inTurn(() => runQuery({ store, calls, limits }, own.query, due, began));
+      const rows = await inLine(() => (stopping ? fail('STOPPING') : runQuery({ store, calls, limits }, own.query, due, began)));
       own.last = { due: at, outcome: 'done', rows, error: null };
     } catch (thrown) {
       const error = troubleOfRun(own.query.full, thrown);
@@ -295,12 +295,6 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       }
       throw error;
     }
-  }
-
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = turn.then(() => (stopping ? fail('STOPPING') : work()));
-    turn = done.catch(() => {});
-    return done;
   }
 
   const readersOf = (tables: readonly string[]) => [...kept.values()].filter(({ query }) => tables.some((table) => query.reads.has(table)));
@@ -385,6 +379,8 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       clearTimeout(timer);
       limits.stop();
       await running;
+      // Those that were asked for stand in the same line.
+      await inLine(async () => {});
     },
   };
 }
@@ -486,7 +482,7 @@ async function runQuery({ store, calls, limits }: RunsWith, query: ScheduledQuer
   const body = `SELECT COLUMNS(name -> name <> '_batch') FROM (${spelled}\n)`;
   const reader = await store.reader();
   let interrupt = reader.interrupt;
-  const work = async () => {
+  const work = async (isEnded: () => boolean) => {
     const columns = (await store.rows(`DESCRIBE ${body}`)).map((row) => ({
       own: name(String(row['column_name'])),
       type: String(row['column_type']),
@@ -496,6 +492,8 @@ async function runQuery({ store, calls, limits }: RunsWith, query: ScheduledQuer
     const rows = `SELECT ${columns.map(({ own, type }) => `CAST(${own} AS ${type}) AS ${own}`).join(', ')} FROM read_parquet(${text(file)})`;
     return await store.write(async (tx) => {
       interrupt = tx.interrupt;
+      // While it waited for the lane there was nothing to interrupt.
+      if (isEnded()) fail('STOPPING');
       await tx.run(`CREATE SCHEMA IF NOT EXISTS ${name(query.name.schema)}`);
       const written = await writes[query.write](tx, query, rows);
       await recordRun(tx, query, { due, began, outcome: 'done', rows: written });

@@ -14,8 +14,12 @@ const DEATHS = 3;
 type Ended = 'time' | 'memory' | 'stop';
 
 export interface Running {
-  /** Does the work within the limit; `interrupt` ends what it runs. Errors: those of `Failures` and of the work. */
-  within<T>(own: { readonly full: string; readonly timeLimit: Millis }, interrupt: () => void, work: () => Promise<T>): Promise<T>;
+  /** Does the work within the limit; `interrupt` ends what it runs, and `isEnded` tells what begins later. Errors: those of `Failures` and of the work. */
+  within<T>(
+    own: { readonly full: string; readonly timeLimit: Millis },
+    interrupt: () => void,
+    work: (isEnded: () => boolean) => Promise<T>,
+  ): Promise<T>;
   /** Ends what has been running for long, because memory is short; its name, or null. */
   relieve(): string | null;
   /** Ends what is running, because the program stops: it fails with the engine's error. */
@@ -50,7 +54,7 @@ export function openRunning(store: Store, mark: string, failures: Failures): Run
       const marking = setTimeout(() => leaveMark(file, { full, deaths: before + 1 }), LONG);
       const limit = setTimeout(() => end('time'), timeLimit);
       try {
-        const result = await work();
+        const result = await work(() => ended !== null);
         if (died?.full === full) died.deaths = 0;
         return result;
       } catch (thrown) {
