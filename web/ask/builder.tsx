@@ -4,9 +4,10 @@ import { timeRanges } from '#visualize';
 import type { MetricFacts } from '../../src/server/api.ts';
 import { ask } from '../api.ts';
 import { useLive } from '../live.ts';
+import { quotedTable } from '../sql.ts';
 import { useWords } from '../words/index.tsx';
 import { today } from '../zone.ts';
-import { aggregates, type Condition, isNumber, isTime, plainColumns, type Question, quotedTable, type Test, tests } from './question.ts';
+import { aggregates, type Condition, isNumber, isTime, plainColumns, type Question, type Test, tests } from './question.ts';
 
 /** What is asked about: one of the tables or metrics. */
 export type Subject = { readonly kind: 'table'; readonly table: Table } | { readonly kind: 'metric'; readonly metric: MetricFacts };

@@ -2,6 +2,7 @@
 import { type Column, periodSql, type Table } from '#core';
 import type { Tile, TimeRange } from '#visualize';
 import type { MetricFacts, MetricsAnswer } from '../../src/server/api.ts';
+import { literal, quoted, quotedTable } from '../sql.ts';
 
 export const aggregates = ['count', 'sum', 'avg', 'min', 'max', 'distinct'] as const;
 export type Aggregate = (typeof aggregates)[number];
@@ -59,12 +60,6 @@ export function firstQuestion(table: Table): Question {
 export function firstMetricQuestion({ time }: MetricFacts): Question {
   return { ...blank, time: time === null ? null : 'period', grain: time === null ? 'none' : 'day' };
 }
-
-const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
-/** A column may be called like a word of SQL; behind a dot that does no harm. */
-const plain = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : quoted(name));
-const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
-export const quotedTable = ({ schema, name }: Pick<Table, 'schema' | 'name'>) => `${plain(schema)}.${plain(name)}`;
 
 /**
  * The statement; it reads $from and $to (the day after the last) where a range is chosen, so that it stands on a dashboard as it is. Two

@@ -1,8 +1,9 @@
 import { Button, PasswordInput, Select, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { SessionAnswer, TransferGuessAnswer } from '../../src/server/api.ts';
-import { call, Trouble } from '../api.ts';
+import { call, type Trouble, troubled } from '../api.ts';
 import { go } from '../route.ts';
+import { tableWord } from '../sql.ts';
 import { Empty, Page, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { FileText } from './definition.tsx';
@@ -26,14 +27,7 @@ export default function ConnectPage({ who }: { who: SessionAnswer }) {
   const attempt = async (work: () => Promise<void>) => {
     setBusy(true);
     setTrouble(null);
-    try {
-      await work();
-    } catch (thrown) {
-      if (!(thrown instanceof Trouble)) throw thrown;
-      setTrouble(thrown);
-    } finally {
-      setBusy(false);
-    }
+    await troubled(setTrouble, work).finally(() => setBusy(false));
   };
   const look = () =>
     attempt(async () => {
@@ -115,10 +109,3 @@ function addressOf({ system, host, port, user, password, database }: typeof blan
   const place = host.includes(':') ? `[${host.trim()}]` : host.trim();
   return `${system}://${who}@${place}${port.trim() === '' ? '' : `:${port.trim()}`}/${encodeURIComponent(database)}`;
 }
-
-/** As names of tables are written. */
-const tableWord = (text: string): string =>
-  text
-    .toLowerCase()
-    .replace(/[^\p{Ll}\p{Lo}\d_]+/gu, '_')
-    .replace(/^[\d_]+/, '');

@@ -9,7 +9,7 @@ import type {
   TransferRunsAnswer,
   TransferTableReport,
 } from '../../src/server/api.ts';
-import { call, Trouble } from '../api.ts';
+import { call, Trouble, troubled } from '../api.ts';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
 import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
@@ -43,15 +43,12 @@ export default function TransferPage({ name, who }: { name: string; who: Session
     return transfer.error === null ? <Placeholder /> : <Problem trouble={transfer.error} onRetry={transfer.refresh} />;
   const loads = who.role !== 'viewer';
   const act = async (method: string, way: string) => {
-    try {
-      setTrouble(null);
+    setTrouble(null);
+    await troubled(setTrouble, async () => {
       await call(method, `${path}/${way}`);
       setFast(true);
       transfer.refresh();
-    } catch (thrown) {
-      if (!(thrown instanceof Trouble)) throw thrown;
-      setTrouble(thrown);
-    }
+    });
   };
   return (
     <Page

@@ -1,10 +1,11 @@
 import { Button, MultiSelect, Select, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { CatalogAnswer, ModelsAnswer, QueryAnswer, SessionAnswer, TrainingsAnswer } from '../../src/server/api.ts';
-import { call, Trouble } from '../api.ts';
+import { call, type Trouble, troubled } from '../api.ts';
 import { Copied } from '../copy.tsx';
 import { useLive } from '../live.ts';
 import { go } from '../route.ts';
+import { literal, quoted, quotedTable, tableWord } from '../sql.ts';
 import { Empty, Page, Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { TrainingList } from './trainings.tsx';
@@ -32,7 +33,7 @@ export default function TrainPage({ who }: { who: SessionAnswer }) {
   const tables = catalog.data.tables.filter(({ origin }) => origin !== 'system');
   const table = tables.find((each) => fullName(each) === source) ?? null;
   const names = table?.columns.map(({ name }) => name).filter((name) => !name.startsWith('_')) ?? [];
-  const name = typed.trim() || (table !== null && target !== null ? modelName(table, target) : '');
+  const name = typed.trim() || (table !== null && target !== null ? tableWord(`${table.name}_${target}`) : '');
   const full = name.includes('.') ? name : `main.${name}`;
   const isKnown = models.data?.models.some((model) => model.name === full.toLowerCase()) ?? false;
   const sql = table === null || target === null ? null : statement({ table, target, name, ignored, seconds });
@@ -40,14 +41,15 @@ export default function TrainPage({ who }: { who: SessionAnswer }) {
     const id = `train_${crypto.randomUUID()}`;
     setTrouble(null);
     setJob(id);
-    try {
+    const failed = (thrown: Trouble) => {
+      // Who gave it up needs no telling.
+      if (thrown.body.code !== 'QUERY_CANCELLED') setTrouble(thrown);
+      setJob(null);
+    };
+    await troubled(failed, async () => {
       const { rows } = await call<QueryAnswer>('POST', '/v1/query', { body: { sql: asked, job: id } });
       go(`/models/${encodeURIComponent(String(rows[0]![0]))}`);
-    } catch (thrown) {
-      if (!(thrown instanceof Trouble)) throw thrown;
-      setTrouble(thrown);
-      setJob(null);
-    }
+    });
   };
   return (
     <Page title={t('train')} lead={t('train_lead')}>
@@ -131,17 +133,6 @@ export default function TrainPage({ who }: { who: SessionAnswer }) {
 
 const fullName = ({ schema, name }: Table) => `${schema}.${name}`;
 
-const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
-
-/** As the command line names it. */
-function modelName({ name }: Table, target: string): string {
-  return `${name}_${target}`
-    .toLowerCase()
-    .replaceAll(/[^\p{Ll}\p{Lo}\d_]+/gu, '_')
-    .replace(/^[\d_]+/, '');
-}
-
 function statement(given: { table: Table; target: string; name: string; ignored: readonly string[]; seconds: number }): string {
   const { table, target, name, ignored, seconds } = given;
   // What Millrace adds to a table tells of its coming, not of what it says.
@@ -153,5 +144,5 @@ function statement(given: { table: Table; target: string; name: string; ignored:
     ...(left.length === 0 ? [] : [`ignore_cols = [${left.map(literal).join(', ')}]`]),
   ];
   const model = name.split('.').map(quoted).join('.');
-  return `CREATE OR REPLACE MODEL ${model}\nOPTIONS(${options.join(', ')})\nAS SELECT * FROM ${quoted(table.schema)}.${quoted(table.name)}`;
+  return `CREATE OR REPLACE MODEL ${model}\nOPTIONS(${options.join(', ')})\nAS SELECT * FROM ${quotedTable(table)}`;
 }

@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { useState } from 'react';
 import type { SessionAnswer, TrainingsAnswer } from '../../src/server/api.ts';
-import { call, Trouble } from '../api.ts';
+import { call, type Trouble, troubled } from '../api.ts';
 import { Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { useMetric } from './metric.ts';
@@ -11,14 +11,11 @@ export function TrainingList({ trainings, who }: { trainings: TrainingsAnswer['t
   const { t, number } = useWords();
   const metricOf = useMetric();
   const [trouble, setTrouble] = useState<Trouble | null>(null);
-  const end = async (method: string, path: string) => {
-    try {
-      setTrouble(null);
+  const end = (method: string, path: string) => {
+    setTrouble(null);
+    return troubled(setTrouble, async () => {
       await call(method, path, method === 'POST' ? { body: {} } : {});
-    } catch (thrown) {
-      if (!(thrown instanceof Trouble)) throw thrown;
-      setTrouble(thrown);
-    }
+    });
   };
   return (
     <>

@@ -299,7 +299,7 @@ export const ko: Words = {
   train_again: '{name}이(가) 이미 있어 새 버전이 만들어집니다.',
   train_run: '학습',
   train_stay: '이 페이지를 열어 두세요. 시작한 창을 닫으면 학습도 끝납니다.',
-  training_stop: '멈추고 지금까지 가장 좋은 모델 쓰기',
+  training_stop: '멈추고 이대로 쓰기',
   training_cancel: '그만두기',
   trainings: '학습 중',
   training_reading: '행을 읽는 중',
