@@ -52,7 +52,8 @@ export const pie: Chart = {
         series: [
           {
             type: 'pie',
-            radius: ['46%', '74%'],
+            // On a phone the names need the room beside it.
+            radius: look.width < 400 ? ['36%', '58%'] : ['46%', '74%'],
             center: ['50%', '50%'],
             data: slices,
             itemStyle: { borderColor: ink(look).ground, borderWidth: 2 },
