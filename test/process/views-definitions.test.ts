@@ -44,6 +44,17 @@ describe('definitions that change at the same time', () => {
     assert.deepEqual(views.problems, []);
   });
 
+  test('a statement that comes while many files are looked at: what it makes is none of those that were taken away', async (t) => {
+    const views = await withVisits(t, 10_000);
+    for (let k = 0; k < 20; k++) views.saved.set(`mart.filed${k}`, whole(`filed${k}`, `SELECT count(*) + ${k} AS n FROM main.visits`));
+    const looked = views.keeper.define();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await Promise.all([views.sql(view('made')), looked]);
+    await views.settle();
+    assert.equal(names(views).length, 21);
+    assert.deepEqual(await views.rows('FROM mart.made'), await views.rows(PER));
+  });
+
   test('OR REPLACE is built to its end while files change', async (t) => {
     const views = await withVisits(t);
     await views.sql(view('per'));
