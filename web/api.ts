@@ -94,9 +94,9 @@ interface Waiting {
 
 let gathering: Waiting[] = [];
 
-/** Whoever has not come for an answer by then asks anew, so that nobody is shown an old one. */
-const heldFor = 5_000;
 const ahead = new Map<string, Promise<QueryAnswer>>();
+/** Nobody who comes later than this many ms is shown what was asked ahead: he has been elsewhere in between. A slow phone needs seconds. */
+const heldFor = 60_000;
 
 /** Asks now what will be asked in a moment: the warehouse computes while the page is still being drawn. */
 export function askAhead(request: QueryRequest): void {
@@ -104,8 +104,11 @@ export function askAhead(request: QueryRequest): void {
   const answer = askTogether(request, new AbortController().signal);
   answer.catch(() => {});
   ahead.set(key, answer);
-  setTimeout(() => ahead.delete(key), heldFor);
+  setTimeout(forgetAhead, heldFor);
 }
+
+/** Said when the page stands: what is asked from now on is asked anew. */
+export const forgetAhead = (): void => ahead.clear();
 
 /** Like `ask`, but all that is asked at the same moment goes as one request, and those that read the same rows share a scan. */
 export function askTogether(request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> {

@@ -5,7 +5,7 @@
 import { createReadStream, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
+import { type Bytes, type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
 import { explainRefusal, type Statement } from '#sql';
 import type { Chunk, Reader, Store, Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
@@ -138,6 +138,8 @@ export function openAnalyst(input: {
   turns?: TurnRules;
   /** When groups are kept (kept.ts). */
   kept?: KeptRules;
+  /** What results may take on disk together until they are read. */
+  spooled?: Bytes;
   /** Hears that the query log can't be written, or groups not kept. */
   onProblem?: (problem: unknown) => void;
 }): Analyst {
@@ -148,7 +150,7 @@ export function openAnalyst(input: {
   const grants = newGrants(store, input.grants);
   const turns = newTurns(input.turns ?? TURNS);
   const kept = newKept({ store, turns, onProblem: input.onProblem ?? (() => {}), ...input.kept });
-  const spools = newSpools(store.folders.spool);
+  const spools = newSpools(store.folders.spool, input.spooled);
   const log = openQueryLog(store, input.onProblem ?? (() => {}));
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };

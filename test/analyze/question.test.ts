@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -66,4 +66,47 @@ describe('long questions over the warehouse', () => {
     assert.deepEqual([it.relieve()?.id, it.relieve()?.id, it.relieve()], ['endless', 'pieces', null]);
     await ended;
   });
+});
+
+test('results of every form that wait to be read have one room on disk', async (t) => {
+  const store = await freshStore(t);
+  const limits = { admin: limit, editor: limit, viewer: limit, write: limit };
+  const it = openAnalyst({ store, limits, own: async () => null, spooled: 6_000_000 });
+  t.after(() => it.close());
+  const ask = (format: 'ndjson' | 'parquet') => it.ask({ who, sql: 'SELECT random() AS v FROM range(500000)', format });
+  const refused = { code: 'QUERY_ROOM' };
+  const first = await ask('parquet');
+  await assert.rejects(ask('parquet'), refused);
+  await assert.rejects(ask('ndjson'), refused);
+  await first.body.resume().toArray();
+  const second = await ask('parquet');
+  second.body.destroy();
+  await new Promise((resolve) => second.body.once('close', resolve));
+  await (await ask('parquet')).body.toArray();
+  assert.deepEqual(readdirSync(store.folders.slices), []);
+});
+
+test('a statement that is cancelled when it has just ended is not written', async (t) => {
+  const store = await freshStore(t);
+  const late: typeof store = {
+    ...store,
+    write: (work) =>
+      store.write((tx) =>
+        work({
+          ...tx,
+          async run(...said) {
+            const rows = await tx.run(...said);
+            it.cancel('late');
+            return rows;
+          },
+        }),
+      ),
+  };
+  const limits = { admin: limit, editor: limit, viewer: limit, write: limit };
+  const it = openAnalyst({ store: late, limits, own: async () => null });
+  t.after(() => it.close());
+  const editor: Principal = { name: 'test', role: 'editor', topics: null };
+  const asked = it.ask({ who: editor, sql: 'CREATE TABLE main.late AS SELECT 1 AS n', format: 'json', job: 'late' });
+  await assert.rejects(asked, { code: 'QUERY_CANCELLED' });
+  assert.equal((await store.names()).has('main.late'), false);
 });

@@ -15,7 +15,7 @@ import {
   valuesOf,
 } from '#visualize';
 import type { QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
-import { ask, askTogether, Trouble } from '../api.ts';
+import { ask, askTogether, forgetAhead, Trouble } from '../api.ts';
 import { later } from '../later.ts';
 import { type Live, useLive } from '../live.ts';
 import { go } from '../route.ts';
@@ -98,6 +98,7 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
   const [sharing, setSharing] = useState(false);
   // After the tiles have asked: the engine is read while the warehouse computes, and is there when the first answer comes.
   useEffect(() => {
+    forgetAhead();
     loadEngine();
   }, []);
   useEffect(() => history.replaceState(null, '', location.pathname + writeChoice(choice)), [choice]);
