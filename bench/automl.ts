@@ -105,7 +105,7 @@ function divided({ columns, target: name, ignore = [], inTime }: Task, split: nu
 function scoreOf({ truth, target }: Divided, answers: Float64Array): number {
   const width = target.classes?.length ?? 1;
   const judged = { truth, weights: truth.map(() => 1), answers, width };
-  return width === 1 ? -rootMeanSquare(judged) : width === 2 ? areaUnderRoc(judged) : -logLoss(judged);
+  return width === 1 ? -rootMeanSquare(judged) : width === 2 ? areaUnderRoc(judged)(judged) : -logLoss(judged);
 }
 
 async function ours(task: Task, data: Divided, seconds: number): Promise<Result> {

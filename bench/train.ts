@@ -206,7 +206,7 @@ function scoreOf(task: Divided, forest: Forest): number {
 
 const score = (task: Divided, answers: Float64Array): number => {
   const judged = { truth: task.test.targets, weights: task.test.weights, answers, width: 1 };
-  return task.loss === 'logistic' ? areaUnderRoc(judged) : rootMeanSquare(judged);
+  return task.loss === 'logistic' ? areaUnderRoc(judged)(judged) : rootMeanSquare(judged);
 };
 
 const PEERS = `

@@ -47,30 +47,49 @@ export function determination(judged: Judged): number {
   return total > 0 ? 1 - rootMeanSquare(judged) ** 2 / total : 0;
 }
 
-/** Area under the ROC curve of the second of two classes: the chance that a positive stands above a negative, ties half (Mann, Whitney 1947). */
-export function areaUnderRoc({ truth, weights, answers, width }: Judged): number {
-  const order = byScore(answers, width, truth.length);
-  let area = 0;
-  let negatives = 0;
-  let positives = 0;
-  for (let at = 0; at < order.length; ) {
-    const score = answers[order[at]! * width + width - 1]!;
-    let tiedPositive = 0;
-    let tiedNegative = 0;
-    for (; at < order.length && answers[order[at]! * width + width - 1] === score; at++) {
-      if (truth[order[at]!] === 1) tiedPositive += weights[order[at]!]!;
-      else tiedNegative += weights[order[at]!]!;
-    }
-    area += tiedPositive * (negatives + tiedNegative / 2);
-    negatives += tiedNegative;
-    positives += tiedPositive;
-  }
-  return positives > 0 && negatives > 0 ? area / (positives * negatives) : Number.NaN;
+/**
+ * Area under the ROC curve: the chance that a row of the class stands above one of another, ties half (Mann, Whitney 1947). Two classes: of the
+ * second; more: the mean of each against all others, each counting alike, over those that tell any apart (Hand, Till 2001 compare in pairs;
+ * this is scikit-learn's "ovr" and "macro"). What comes back measures the same rows by other weights: they are sorted once.
+ */
+export function areaUnderRoc({ truth, answers, width }: Judged): (judged: Judged) => number {
+  const classes = width <= 2 ? [1] : Array.from({ length: width }, (_, k) => k);
+  const areas = classes.map((k) => areaOf(truth, answers, width, k));
+  return ({ weights }) => {
+    const known = areas.map((area) => area(weights)).filter((area) => !Number.isNaN(area));
+    return known.reduce((sum, area) => sum + area, 0) / known.length;
+  };
 }
 
-/** Rows in ascending order of the last class's probability. */
-function byScore(answers: Float64Array, width: number, rows: number): Uint32Array {
-  return Uint32Array.from({ length: rows }, (_, i) => i).sort((a, b) => answers[a * width + width - 1]! - answers[b * width + width - 1]!);
+/** Of class k, against all others. */
+function areaOf(truth: Float64Array, answers: Float64Array, width: number, k: number): (weights: Float64Array) => number {
+  const column = Math.min(k, width - 1);
+  const order = byScore(answers, width, truth.length, column);
+  const scores = Float64Array.from(order, (row) => answers[row * width + column]!);
+  return (weights) => {
+    let area = 0;
+    let negatives = 0;
+    let positives = 0;
+    for (let at = 0; at < order.length; ) {
+      const score = scores[at];
+      let tiedPositive = 0;
+      let tiedNegative = 0;
+      for (; at < order.length && scores[at] === score; at++) {
+        const row = order[at]!;
+        if (truth[row] === k) tiedPositive += weights[row]!;
+        else tiedNegative += weights[row]!;
+      }
+      area += tiedPositive * (negatives + tiedNegative / 2);
+      negatives += tiedNegative;
+      positives += tiedPositive;
+    }
+    return positives > 0 && negatives > 0 ? area / (positives * negatives) : Number.NaN;
+  };
+}
+
+/** Rows in ascending order of a class's probability, the last class's unless it is said. */
+function byScore(answers: Float64Array, width: number, rows: number, column = width - 1): Uint32Array {
+  return Uint32Array.from({ length: rows }, (_, i) => i).sort((a, b) => answers[a * width + column]! - answers[b * width + column]!);
 }
 
 /** Harmonic mean of precision and recall of the class. */

@@ -72,5 +72,6 @@ export function auc(model: Model, columns: readonly ColumnData[], isPositive: (l
   const answers = predict(model, columns).columns.at(-1)!.values as Float64Array;
   const truth = columns.find((c) => c.name === model.target)!.values;
   const labels = Float64Array.from({ length: truth.length }, (_, i) => (isPositive(truth[i]!) ? 1 : 0));
-  return areaUnderRoc({ truth: labels, weights: labels.map(() => 1), answers, width: 1 });
+  const judged = { truth: labels, weights: labels.map(() => 1), answers, width: 1 };
+  return areaUnderRoc(judged)(judged);
 }

@@ -99,6 +99,25 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     assert.ok(!fileOf(house, 'main.held', 1).inputs.some(({ name }) => name === 'later'));
   });
 
+  test('of three classes the area under the ROC curve is the mean of each against the others, as every pair of rows says', async () => {
+    await house.ask(`CREATE TABLE three AS SELECT * REPLACE (CASE WHEN id < 3000 AND id % 97 = 0 THEN 'none'
+      WHEN spent > 1.1 THEN 'much' WHEN spent > 0.7 THEN 'some' ELSE 'little' END AS bought), id >= 3000 AS later FROM visitors`);
+    await house.ask(`CREATE MODEL thirds OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 3, input_label_cols = ['bought'],
+      ignore_cols = ['id', 'spent'], data_split_method = 'CUSTOM', data_split_col = 'later') AS SELECT * FROM three`);
+    const rows = '(SELECT * FROM three WHERE id >= 3000)';
+    const [reported] = await house.ask('SELECT roc_auc FROM ML.EVALUATE(MODEL thirds)');
+    const [given] = await house.ask(`SELECT roc_auc FROM ML.EVALUATE(MODEL thirds, ${rows})`);
+    // The class "none" is not in these rows, and counts for nothing.
+    const [expected] = await house.ask(`WITH p AS (SELECT id, bought AS y, each.label AS label, each.prob AS p
+        FROM ML.PREDICT(MODEL thirds, ${rows}), unnest(predicted_bought_probs) u(each)),
+      pairs AS (SELECT a.label, avg(CASE WHEN a.p > b.p THEN 1 WHEN a.p = b.p THEN 0.5 ELSE 0 END) AS area
+        FROM p a JOIN p b ON a.label = b.label AND a.y = a.label AND b.y <> b.label GROUP BY a.label)
+      SELECT avg(area) AS area, count(*) AS classes, min(area) < 0.97 AS tells FROM pairs`);
+    assert.deepEqual([expected!['classes'], expected!['tells']], [3, true]);
+    for (const { roc_auc } of [reported!, given!] as { roc_auc: number }[])
+      assert.ok(Math.abs(roc_auc - expected!['area']) < 1e-9, String(roc_auc));
+  });
+
   test('SEQ with a fraction holds out the latest rows; the fractions of a search are those of its test and its choice', async () => {
     await create(
       'latest',

@@ -354,7 +354,8 @@ export const en = {
   metric_davies_bouldin_index: 'Davies–Bouldin index',
   metric_mean_squared_distance: 'Mean squared distance',
   about_logLoss: 'How far the probabilities were from what happened; 0 is perfect, lower is better.',
-  about_auc: 'How often a row of the second class got the higher probability of two; 0.5 is chance, 1 is perfect.',
+  about_auc:
+    'How often, of two rows, the one of the second class got the higher probability of it; of more classes, the mean of each against the others. 0.5 is chance, 1 is perfect.',
   about_averagePrecision: 'The share of hits among the rows ranked highest, averaged over all cut-offs; higher is better.',
   about_accuracy: 'The share of rows whose class was right; higher is better.',
   about_f1: 'Precision and recall in one figure (their harmonic mean); higher is better.',

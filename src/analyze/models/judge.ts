@@ -33,12 +33,12 @@ export function regressionFigures({ truth, answers }: Judged): Figures {
   };
 }
 
-/** Two classes: of the second, at the threshold. More: precision, recall and F1 are means over the classes that stand in the data. */
+/** Two classes: of the second, at the threshold. More: precision, recall, F1 and the area are means over the classes that stand in the data. */
 export function classificationFigures(judged: Judged, threshold: number): Figures {
   const { truth, answers, width } = judged;
   let loss = 0;
   for (let row = 0; row < truth.length; row++) loss -= Math.log(Math.max(answers[row * width + truth[row]!]!, 1e-15)) / truth.length;
-  return { ...confusionFigures(confusion(judged, threshold)), log_loss: loss, roc_auc: width === 2 ? areaUnderRoc(judged) : Number.NaN };
+  return { ...confusionFigures(confusion(judged, threshold)), log_loss: loss, roc_auc: areaUnderRoc(judged) };
 }
 
 /** Precision, recall, accuracy and F1 of a table of rows by true (outer) and predicted class. */
@@ -75,17 +75,27 @@ export function confusion({ truth, answers, width }: Judged, threshold: number):
   return table;
 }
 
-/** Area under the ROC curve of the second class, by ranks with ties halved (Mann, Whitney 1947). */
-export function areaUnderRoc({ truth, answers, width }: Judged): number {
-  const order = Uint32Array.from(truth.keys()).sort((a, b) => answers[a * width + 1]! - answers[b * width + 1]!);
+/**
+ * Area under the ROC curve, by ranks with ties halved (Mann, Whitney 1947). Two classes: of the second; more: the mean over the classes, each
+ * against all others. NaN where no class can be told from another.
+ */
+export function areaUnderRoc(judged: Judged): number {
+  const classes = judged.width === 2 ? [1] : Array.from({ length: judged.width }, (_, k) => k);
+  const areas = classes.map((k) => areaOf(judged, k)).filter((area) => !Number.isNaN(area));
+  return areas.reduce((sum, area) => sum + area, 0) / areas.length;
+}
+
+function areaOf({ truth, answers, width }: Judged, k: number): number {
+  const scores = Float64Array.from(truth, (_, row) => answers[row * width + k]!);
+  const order = Uint32Array.from(truth.keys()).sort((a, b) => scores[a]! - scores[b]!);
   let ranks = 0;
   let positives = 0;
   for (let from = 0; from < order.length; ) {
     let to = from;
-    while (to < order.length && answers[order[to]! * width + 1] === answers[order[from]! * width + 1]) to++;
+    while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++;
     const rank = (from + 1 + to) / 2;
     for (let at = from; at < to; at++) {
-      if (truth[order[at]!] !== 1) continue;
+      if (truth[order[at]!] !== k) continue;
       ranks += rank;
       positives++;
     }

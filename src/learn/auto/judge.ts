@@ -160,7 +160,8 @@ function allFigures(study: Study, real: Judged): Figure[] {
   if (real.width === 1)
     return [first, figure('mae', meanAbsolute), figure('r2', determination)].filter((f, i) => i === 0 || f.metric !== study.metric);
   const rest = [figure('accuracy', accuracy), figure('f1', real.width === 2 ? (j) => f1(j, 1) : meanF1)];
-  return real.width === 2 ? [first, figure('auc', areaUnderRoc), ...rest, figure('averagePrecision', averagePrecision)] : [first, ...rest];
+  const ranked = [first, figure('auc', areaUnderRoc(real)), ...rest];
+  return real.width === 2 ? [...ranked, figure('averagePrecision', averagePrecision)] : ranked;
 }
 
 /** F1 averaged over classes, each counting alike. */
@@ -183,7 +184,7 @@ function judgeRules(study: Study, inner: Lessons, outer: Lessons): { best: Rule;
     if (score < best.score) best = { at, score };
     const known = knowledge(judged, base);
     knownBy.set(feature.column, Math.max(known, knownBy.get(feature.column) ?? known));
-    const ranks = width === 2 ? areaUnderRoc(judged) : 0;
+    const ranks = width === 2 ? areaUnderRoc(judged)(judged) : 0;
     const told = leaks.some(({ column }) => column === feature.column);
     if (!told && (known >= LEAK || ranks >= LEAK_AREA)) leaks.push(leak(feature.column, study.plan.target, known, ranks));
   });
