@@ -68,6 +68,8 @@ describe('lateness', () => {
     await views.sql('DROP MATERIALIZED VIEW IF EXISTS mart.open');
     await views.sql(define('frozen', `, lateness = '${LATENESS_MINUTES} minutes'`));
     await views.sql(define('open', ''));
+    await views.sql('DROP MATERIALIZED VIEW IF EXISTS mart.seoul');
+    await views.sql(define('seoul', `, lateness = '${LATENESS_MINUTES} minutes'`).replaceAll('_time)', `_time AT TIME ZONE 'Asia/Seoul')`));
   }
 
   test('freezes a partition once the newest time seen before is past it: on-time rows and late rows are all rows, and none stands in both', async () => {
@@ -81,6 +83,12 @@ describe('lateness', () => {
         const { onTime, late } = byTheRule(batches);
         assert.deepEqual(views.problems, []);
         assert.deepEqual(new Map([...(await counts('frozen'))].sort()), new Map([...onTime].sort()));
+        const seoul = `SELECT minute AT TIME ZONE 'Asia/Seoul', page, n FROM mart.seoul`;
+        assert.deepEqual(
+          await views.rows(seoul),
+          await views.rows('SELECT minute, page, n FROM mart.frozen'),
+          'in the clocks of Seoul too',
+        );
         const [row] = await views.store.rows(
           `SELECT count(*) AS n, count(DISTINCT row->>'_id') AS ids FROM millrace.late WHERE view = 'mart.frozen'`,
         );
@@ -94,6 +102,43 @@ describe('lateness', () => {
       { numRuns: 10 },
     );
   });
+
+  for (const [kind, windows] of Object.entries({
+    listed: `[time_bucket(INTERVAL '5 minutes', _time), time_bucket(INTERVAL '5 minutes', _time) - INTERVAL '5 minutes']`,
+    series: `generate_series(time_bucket(INTERVAL '5 minutes', _time) - INTERVAL '5 minutes', time_bucket(INTERVAL '5 minutes', _time), INTERVAL '5 minutes')`,
+  }))
+    test(`of hopping windows, ${kind}: a row is late for those of its windows that are over, and counts in the others`, async () => {
+      let lateHops = 0;
+      await fc.assert(
+        fc.asyncProperty(stream, async (batches) => {
+          await anew();
+          await views.sql('DROP MATERIALIZED VIEW IF EXISTS mart.hops');
+          await views.sql(`CREATE MATERIALIZED VIEW mart.hops PARTITION BY unnest(${windows}) OPTIONS (refresh = '100 milliseconds', lateness = '${LATENESS_MINUTES} minutes') AS
+            SELECT began AS minute, page, count(*) AS n FROM (SELECT unnest(${windows}) AS began, page FROM raw.clicks) GROUP BY began, page`);
+          const onTime = new Map<string, number>();
+          const late: string[] = [];
+          let newest = Number.NEGATIVE_INFINITY;
+          for (const batch of batches) {
+            await send(batch);
+            await views.settle();
+            for (const { minute, page } of batch)
+              for (const began of [minute - (minute % 5), minute - (minute % 5) - 5])
+                if (began + 10 + LATENESS_MINUTES <= newest) late.push(`${began} ${page}`);
+                else onTime.set(`${began} ${page}`, (onTime.get(`${began} ${page}`) ?? 0) + 1);
+            newest = Math.max(newest, ...batch.map(({ minute }) => minute));
+          }
+          assert.deepEqual(views.problems, []);
+          assert.deepEqual([...(await counts('hops'))].sort(), [...onTime].sort());
+          const rows = await views.store.rows(
+            `SELECT ((epoch_ms(partition::TIMESTAMPTZ) - ${START}) // 60000)::VARCHAR || ' ' || (row->>'page') AS late FROM millrace.late WHERE view = 'mart.hops'`,
+          );
+          assert.deepEqual(rows.map((row) => String(row['late'])).sort(), late.sort());
+          lateHops += late.length;
+        }),
+        { numRuns: 6 },
+      );
+      assert.ok(lateHops > 0, 'some rows came late');
+    });
 
   test('leaves a frozen partition as it stands through a refresh of the whole and a new start, and forgets no late row', async () => {
     await anew();

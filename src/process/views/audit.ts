@@ -40,8 +40,9 @@ export async function samplePartitions(
   const names = parts.map((_, k) => `p${k}`);
   const isAlone = view.inputs.every((input) => input.by === 'partition' && input.table === view.source);
   const sampled = (expressions: readonly string[], table: string) => {
-    const from = watermark === null || isAlone ? table : `(FROM ${table} WHERE (${frozenSql(view, expressions, watermark)}) IS NOT TRUE)`;
-    const list = expressions.map((expression, k) => `CAST(${expression} AS VARCHAR) AS ${names[k]}`).join(', ');
+    const parts = `(SELECT ${expressions.map((expression, k) => `${expression} AS ${names[k]}`).join(', ')} FROM ${table})`;
+    const from = watermark === null || isAlone ? parts : `(FROM ${parts} WHERE (${frozenSql(view, names, watermark)}) IS NOT TRUE)`;
+    const list = names.map((each) => `CAST(${each} AS VARCHAR) AS ${each}`).join(', ');
     return `(SELECT ${list} FROM ${from} USING SAMPLE reservoir(${Math.ceil(count / 2)} ROWS) REPEATABLE (${seed}))`;
   };
   const source = sampled(

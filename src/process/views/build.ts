@@ -10,12 +10,13 @@ import { watermarkAfter } from './late.ts';
 import { forget, record } from './record.ts';
 import { COLUMNS, changeTable, ordered, ownColumns, type Refreshed, refreshView, withSources } from './refresh.ts';
 import type { Running } from './running.ts';
-import { type Input, quotedName, sourceParts, timePart, truncatedTime, type View } from './view.ts';
+import { timesOf } from './time.ts';
+import { type Input, type Part, quotedName, sourceParts, timePart, type View } from './view.ts';
 
 /** A condition: does the row whose partition the expressions give belong to the chunk? `read` adds what lets DuckDB skip the rest. */
 export interface Chunk {
   own(expressions: readonly string[]): string;
-  read(expressions: readonly string[]): string;
+  read(parts: readonly Part[]): string;
 }
 
 export interface Progress {
@@ -34,18 +35,18 @@ export async function chunksOf(rows: (sql: string) => Promise<Row[]>, view: View
   if (Number(size!['n']) <= chunkRows) return [];
   const time = timePart(parts);
   if (time === null) return byHash(Math.ceil(Number(size!['n']) / chunkRows));
-  const starts = await rows(`SELECT CAST(min(p) AS VARCHAR) AS start FROM (
+  const starts = await rows(`SELECT CAST(min(p) AS VARCHAR) AS start, any_value(typeof(p)) AS type FROM (
       SELECT p, (sum(n) OVER (ORDER BY p) - n) // ${chunkRows} AS chunk
       FROM (SELECT ${parts[time.part]!.sql} AS p, count(*) AS n FROM ${quotedName(view.source)} GROUP BY 1) WHERE p IS NOT NULL
     ) GROUP BY chunk ORDER BY chunk`);
-  const from = starts.map(({ start }) => text(String(start)));
+  const from = starts.map(({ start, type }) => `CAST(${text(String(start))} AS ${String(type)})`);
   return from.map((start, k) => byTime(time.part, k === 0 ? null : start, from[k + 1] ?? null));
 }
 
 function byHash(count: number): Chunk[] {
   return Array.from({ length: count }, (_, k) => {
     const own = (expressions: readonly string[]) => `hash(${expressions.join(', ')}) % ${count} = ${k}`;
-    return { own, read: own };
+    return { own, read: (parts: readonly Part[]) => own(parts.map((part) => part.sql)) };
   });
 }
 
@@ -54,17 +55,16 @@ function byHash(count: number): Chunk[] {
  * is open, and the first takes the rows without a time along.
  */
 function byTime(part: number, from: string | null, to: string | null): Chunk {
-  const within = (time: string, type: string) => {
-    const bounds = [...(from === null ? [] : [`${time} >= ${from}${type}`]), ...(to === null ? [] : [`${time} < ${to}${type}`])];
-    const range = bounds.join(' AND ') || 'true';
-    return from === null ? `(${range} OR ${time} IS NULL)` : `(${range})`;
+  const orNone = (condition: string, time: string) => (from === null ? `(${condition} OR ${time} IS NULL)` : `(${condition})`);
+  const within = (time: string) => {
+    const bounds = [...(from === null ? [] : [`${time} >= ${from}`]), ...(to === null ? [] : [`${time} < ${to}`])];
+    return orNone(bounds.join(' AND ') || 'true', time);
   };
-  const own = (expressions: readonly string[]) => within(expressions[part]!, '');
   return {
-    own,
-    read(expressions) {
-      const truncated = truncatedTime(expressions[part]!);
-      return truncated === null ? own(expressions) : `${within(truncated.column, '::TIMESTAMPTZ')} AND ${own(expressions)}`;
+    own: (expressions) => within(expressions[part]!),
+    read(parts) {
+      const { sql, time } = parts[part]!;
+      return time === null ? within(sql) : `${orNone(timesOf(time, from, to), time.column)} AND ${within(sql)}`;
     },
   };
 }
@@ -139,11 +139,10 @@ async function fill(tx: Transaction, next: View, chunk: Chunk): Promise<void> {
   );
 }
 
-function restricted(view: View, where: (expressions: readonly string[]) => string): string {
+function restricted(view: View, where: (parts: readonly Part[]) => string): string {
   const sources = new Map<Input, string>();
   for (const input of view.inputs) {
-    if (input.by === 'partition')
-      sources.set(input, `(SELECT * FROM ${quotedName(input.table)} WHERE ${where(input.parts.map((part) => part.sql))})`);
+    if (input.by === 'partition') sources.set(input, `(SELECT * FROM ${quotedName(input.table)} WHERE ${where(input.parts)})`);
   }
   return withSources(view, sources);
 }

@@ -39,7 +39,7 @@ export async function explainView(view: View, standing: Standing | null, engine:
     ...view.models.map(({ spelled, version }) => `${spelled} scores with version ${version}; another one recomputes the whole view`),
   );
   if (view.lateness !== null)
-    say('lateness', `a partition is frozen ${view.lateness.span} ms after its ${view.lateness.unit}; later rows go to millrace.late`);
+    say('lateness', `a partition is frozen ${view.lateness.span} ms after its end; later rows go to millrace.late`);
   if (standing === null || standing.batch === null) say('build', ...(await readWhole(view, engine)));
   else if (view.columns === null || standing.whole) say('refresh', 'the whole view', ...(await readWhole(view, engine)));
   else say('refresh', ...(await touchedNow(view, standing.batch, standing.watermark, engine)));

@@ -3,15 +3,16 @@
  * A row that comes for a frozen partition stands in `millrace.late` instead, with the view and the partition, and is counted.
  */
 import { type Row, type Transaction, text } from '#store';
+import { endOf } from './time.ts';
 import { quotedName, type View } from './view.ts';
 
 export const LATE_TABLE = `CREATE TABLE IF NOT EXISTS millrace.late (
   view VARCHAR NOT NULL, batch BIGINT NOT NULL, arrived TIMESTAMPTZ NOT NULL, partition VARCHAR, row JSON NOT NULL, gone BOOLEAN)`;
 
-/** Is the partition whose parts the expressions give frozen? NULL when it has no time. */
-export function frozenSql(view: View, expressions: readonly string[], watermark: string): string {
-  const { part, unit, span } = view.lateness!;
-  return `${expressions[part]} + INTERVAL 1 ${unit} + to_milliseconds(${span}) <= ${text(watermark)}::TIMESTAMPTZ`;
+/** Is the partition whose parts the columns hold frozen? NULL when it has no time. */
+export function frozenSql(view: View, columns: readonly string[], watermark: string): string {
+  const { part, time, span } = view.lateness!;
+  return `${endOf(time, columns[part]!)} + to_milliseconds(${span}) <= ${text(watermark)}::TIMESTAMPTZ`;
 }
 
 /** Stands for the partition where all of the source was made anew, so that what is late can't be told row by row. */
@@ -48,15 +49,18 @@ async function setAside(
   const isTopic = table.startsWith('raw.');
   if (!isTopic && (await madeAnew(tx, table, since)))
     return aside(text(ANEW), `to_json(${text(`all of ${table} was made anew`)})`, false, '');
-  const shown = parts.length === 1 ? parts[0] : `(${parts.join(', ')})`;
-  const frozen = (from: string) => `FROM ${from} WHERE _batch > ${since} AND ${frozenSql(view, parts, watermark)}`;
-  const partition = `CAST(${shown} AS VARCHAR)`;
-  if (replaced === null) return aside(partition, 'to_json(late)', false, frozen(`${quotedName(table)} AS late`));
-  const rows = (from: string) => `SELECT * EXCLUDE (_batch) ${frozen(from)}`;
-  const without = (one: string, other: string) => `FROM (${rows(one)} EXCEPT ALL ${rows(other)}) AS late`;
+  const own = parts.map((_, k) => `_p${k}`);
+  const partition = `CAST(${own.length === 1 ? own[0] : `(${own.join(', ')})`} AS VARCHAR)`;
+  // A row of hopping windows is late for the frozen ones among its own.
+  const frozen = (rows: string) =>
+    `FROM (SELECT ${parts.map((sql, k) => `${sql} AS _p${k}`).join(', ')}, to_json(late) AS _row FROM ${rows} AS late) WHERE ${frozenSql(view, own, watermark)}`;
+  const news = (from: string) => `FROM ${from} WHERE _batch > ${since}`;
+  if (replaced === null) return aside(partition, '_row', false, frozen(`(${news(quotedName(table))})`));
+  const without = (one: string, other: string) =>
+    frozen(`(SELECT * EXCLUDE (_batch) ${news(one)} EXCEPT ALL SELECT * EXCLUDE (_batch) ${news(other)})`);
   const source = quotedName(table);
-  const came = await aside(partition, 'to_json(late)', false, without(source, replaced));
-  return came + (await aside(partition, 'to_json(late)', true, without(replaced, source)));
+  const came = await aside(partition, '_row', false, without(source, replaced));
+  return came + (await aside(partition, '_row', true, without(replaced, source)));
 }
 
 async function madeAnew(tx: Transaction, source: string, since: number): Promise<boolean> {
@@ -75,7 +79,7 @@ export async function watermarkAfter(
 ): Promise<string | null> {
   if (view.lateness === null) return null;
   const [row] = await rows(
-    `SELECT CAST(greatest(${before === null ? 'NULL' : text(before)}::TIMESTAMPTZ, max(${view.lateness.time})::TIMESTAMPTZ) AS VARCHAR) AS t
+    `SELECT CAST(greatest(${before === null ? 'NULL' : text(before)}::TIMESTAMPTZ, max(${view.lateness.time.column})::TIMESTAMPTZ) AS VARCHAR) AS t
       FROM ${quotedName(view.source)}${since === null ? '' : ` WHERE _batch > ${since}`}`,
   );
   return (row!['t'] as string | null) ?? null;

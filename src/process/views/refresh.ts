@@ -6,6 +6,7 @@
 import { name, quoted, type Row, type Transaction, text } from '#store';
 import { frozenSql, setLateAside } from './late.ts';
 import { withSubqueries } from './plain.ts';
+import { timesOf } from './time.ts';
 import { type Input, type Part, quotedName, timePart, type View } from './view.ts';
 
 export interface Refreshed {
@@ -229,19 +230,22 @@ export async function touchedRows(
   { table, parts }: Input & { by: 'partition' },
   among: Among,
 ): Promise<string> {
-  const list = parts.length === 1 ? parts[0]!.list : null;
-  if (list !== null) {
-    // NULL is a partition too, which list_has_any does not see.
-    const [nulls] = await rows('SELECT bool_or(_p0 IS NULL) AS n FROM touched');
-    const withNull = nulls!['n'] === true ? ` OR len(${list}) > list_count(${list})` : '';
-    return `(SELECT * FROM ${quotedName(table)} WHERE list_has_any(${list}, (SELECT list(_p0) FROM touched))${withNull})`;
-  }
   const ranges =
     view.lookback === null
       ? await rangesSql(rows, parts)
       : fromSql('_time', `${await firstTouched(rows)} - to_milliseconds(${view.lookback.span})`);
   const read = ranges.map((range) => `SELECT * FROM ${quotedName(table)} WHERE ${range}`).join(' UNION ALL ');
-  return `(SELECT * FROM (${read}) WHERE ${among(parts.map((part) => part.sql))})`;
+  const list = parts.length === 1 ? parts[0]!.list : null;
+  const own = list === null ? among(parts.map((part) => part.sql)) : await amongListed(rows, list);
+  return `(SELECT * FROM (${read}) WHERE ${own})`;
+}
+
+/** Is one of the partitions of a row, which the list names, among the touched ones? */
+async function amongListed(rows: (sql: string) => Promise<Row[]>, list: string): Promise<string> {
+  // NULL is a partition too, which list_has_any does not see.
+  const [nulls] = await rows('SELECT bool_or(_p0 IS NULL) AS n FROM touched');
+  const withNull = nulls!['n'] === true ? ` OR len(${list}) > list_count(${list})` : '';
+  return `(list_has_any(${list}, (SELECT list(_p0) FROM touched))${withNull})`;
 }
 
 /**
@@ -270,26 +274,29 @@ async function keepOld(tx: Transaction, view: View, where: string): Promise<void
 
 /**
  * For time partitions the plain ranges, none of which overlap, so that DuckDB's zone maps let it read only these parts of the history. Times
- * that lie close to each other share a range.
+ * that lie close to each other share a range: what is read beyond both ends, and as much again, since clocks may be set between them.
  */
 async function rangesSql(rows: (sql: string) => Promise<Row[]>, parts: readonly Part[]): Promise<readonly string[]> {
-  const time = timePart(parts);
-  if (time === null) return ['true'];
-  const { part, unit, column } = time;
+  const found = timePart(parts);
+  if (found === null) return ['true'];
+  const { time } = found;
+  const { column, length, slack } = time;
   const touched = await rows(
-    `SELECT CAST(p AS VARCHAR) AS p, isfinite(p) AS finite, CASE WHEN p > lag(p) OVER before + INTERVAL 1 ${unit} THEN epoch(p) - epoch(lag(p) OVER before) ELSE 0 END AS gap
-     FROM (SELECT DISTINCT _p${part}::TIMESTAMPTZ AS p FROM touched) WINDOW before AS (ORDER BY p) ORDER BY p`,
+    `SELECT CAST(p AS VARCHAR) AS p, typeof(p) AS type, isfinite(p) AS finite, CASE WHEN p > lag(p) OVER before + ${length} + 3 * ${slack} THEN epoch(p) - epoch(lag(p) OVER before) ELSE 0 END AS gap
+     FROM (SELECT DISTINCT _p${found.part} AS p FROM touched) WINDOW before AS (ORDER BY p) ORDER BY p`,
   );
-  const times = touched.filter((row) => row['finite'] === true).map((row) => ({ p: text(String(row['p'])), gap: Number(row['gap']) }));
+  // Compared as the partition's own type: between one with and one without a time zone the clocks' changes would lie.
+  const at = ({ p, type }: Row) => `CAST(${text(String(p))} AS ${String(type)})`;
+  const times = touched.filter((row) => row['finite'] === true).map((row) => ({ p: at(row), gap: Number(row['gap']) }));
   const widest = [...times.keys()].filter((k) => k > 0 && times[k]!.gap > 0).sort((a, b) => times[b]!.gap - times[a]!.gap);
   const starts = times.length === 0 ? [] : [0, ...widest.slice(0, MAX_RANGES - 1).sort((a, b) => a - b)];
   const ranges = starts.map((start, k) => {
     const [lo, hi] = [times[start]!.p, times[(starts[k + 1] ?? times.length) - 1]!.p];
-    return `${column} >= ${lo}::TIMESTAMPTZ AND ${column} < ${hi}::TIMESTAMPTZ + INTERVAL 1 ${unit}`;
+    return timesOf(time, lo, `${hi} + ${length}`);
   });
   const others = touched
     .filter((row) => row['finite'] !== true)
-    .map(({ p }) => (p === null ? `${column} IS NULL` : `${column} = ${text(String(p))}`));
+    .map((row) => (row['p'] === null ? `${column} IS NULL` : `${column} = ${at(row)}`));
   return [...ranges, ...others];
 }
 

@@ -41,33 +41,34 @@ export async function stackFor(view: View, engine: Engine): Promise<readonly str
 type Proposal = { readonly lower: string; readonly upper: string } | { readonly problem: string };
 
 async function proposal(view: View, engine: Engine): Promise<Proposal> {
-  const time = timePart(sourceParts(view) ?? []);
-  const finer = time === null ? undefined : FINER[time.unit];
-  if (time === null || finer === undefined) return { problem: 'the partition has no time of a grain that can be finer' };
+  const found = timePart(sourceParts(view) ?? []);
+  const { unit, column: time } = found?.time ?? { unit: null, column: '' };
+  const finer = unit === null ? undefined : FINER[unit];
+  if (found === null || unit === null || finer === undefined) return { problem: 'the partition has no time of a grain that can be finer' };
   const query = queryOf(await engine.serialize(view.query));
   const problem = plain(query);
   if (problem !== null) return { problem };
   const list = query['select_list'] as readonly Node[];
-  const grain = queryOf(await engine.serialize(`SELECT ${(sourceParts(view) ?? [])[time.part]!.sql}`))['select_list'] as readonly Node[];
+  const grain = queryOf(await engine.serialize(`SELECT ${(sourceParts(view) ?? [])[found.part]!.sql}`))['select_list'] as readonly Node[];
   const isGrain = (node: Node) => node['class'] === 'FUNCTION' && sameText(node) === sameText(grain[0]!);
   const column = (item: Node) => `"${outputName(item).replaceAll('"', '""')}"`;
   const upper: string[] = [];
   for (const item of list) {
     const again = AGAIN[String(item['function_name'])];
-    if (isGrain(item)) upper.push(`date_trunc('${time.unit}', ${column(item)}) AS ${column(item)}`);
+    if (isGrain(item)) upper.push(`date_trunc('${unit}', ${column(item)}) AS ${column(item)}`);
     else if (isColumn(item)) upper.push(column(item));
     else if (again !== undefined && item['distinct'] !== true) upper.push(`${again(column(item))} AS ${column(item)}`);
     else return { problem: `${outputName(item)} can't be summed up twice` };
   }
   const grainItem = list.find(isGrain);
   if (grainItem === undefined) return { problem: 'its time is not among the columns as it stands in PARTITION BY' };
-  const fine = rewrite(query, (node) => (isGrain(node) ? withUnit(node, time.unit, finer) : null));
+  const fine = rewrite(query, (node) => (isGrain(node) ? withUnit(node, unit, finer) : null));
   const lower = `${view.full}_by_${finer}`;
   const options = `OPTIONS (refresh = '${view.refresh} milliseconds')`;
   const groups = list.flatMap((item, k) => (isGrain(item) || isColumn(item) ? [String(k + 1)] : [])).join(', ');
   return {
-    lower: `CREATE MATERIALIZED VIEW ${lower} PARTITION BY date_trunc('${finer}', ${time.column}) ${options} AS ${await printQuery(fine, engine)}`,
-    upper: `CREATE OR REPLACE MATERIALIZED VIEW ${view.full} PARTITION BY date_trunc('${time.unit}', ${column(grainItem)}) ${options} AS SELECT ${upper.join(', ')} FROM ${lower} GROUP BY ${groups}`,
+    lower: `CREATE MATERIALIZED VIEW ${lower} PARTITION BY date_trunc('${finer}', ${time}) ${options} AS ${await printQuery(fine, engine)}`,
+    upper: `CREATE OR REPLACE MATERIALIZED VIEW ${view.full} PARTITION BY date_trunc('${unit}', ${column(grainItem)}) ${options} AS SELECT ${upper.join(', ')} FROM ${lower} GROUP BY ${groups}`,
   };
 }
 

@@ -20,6 +20,7 @@ import { bodyOf, spelledBody } from './calls.ts';
 import { objectionTo } from './objection.ts';
 import { type Spelled, spelledOut } from './plain.ts';
 import { type PartitionPlan, type Planning, planPartition, type Reading, type Reason, WHOLE } from './plan.ts';
+import { type Time, timeOf } from './time.ts';
 
 /** What reading a definition needs of the warehouse. */
 export interface Engine {
@@ -49,6 +50,7 @@ export type Input = {
 export interface Part {
   readonly sql: string;
   readonly list: string | null;
+  readonly time: Time | null;
 }
 
 export interface View {
@@ -89,10 +91,9 @@ export interface View {
 /** When a partition is frozen: once the watermark, the newest time seen before, is `span` past the end of its time. */
 export interface Lateness {
   readonly span: Millis;
-  /** Which part of the partition is a time, the grain of it, and the source's column that it is made of. */
+  /** Which part of the partition is a time. */
   readonly part: number;
-  readonly unit: string;
-  readonly time: string;
+  readonly time: Time;
 }
 
 /** A row of the view at `column` depends on its key's rows of the source from that time less `span` on. */
@@ -307,7 +308,11 @@ async function planBy(
   for (const place of tables) {
     const use = places.get(place.at);
     const reading = use?.reading ?? WHOLE;
-    inputs.push({ ...place, asked: askedOf(reading, planning.columns.get(place.table)), ...(await printed(reading, engine)) } as Input);
+    inputs.push({
+      ...place,
+      asked: askedOf(reading, planning.columns.get(place.table)),
+      ...(await printed(reading, place.table, engine)),
+    } as Input);
   }
   const differing = await differingTypes(inputs, engine);
   if (differing !== null) return { ...whole(planning.source, tables, differing), namesSource, unknown };
@@ -335,13 +340,14 @@ function askedOf(reading: Reading, columns: ReadonlySet<string> = new Set()): re
   return [...new Set(find(asked, isColumn).map((node) => namesOf(node)[0]!))].filter((name) => columns.has(name));
 }
 
-async function printed(reading: Reading, engine: Engine): Promise<Record<string, unknown>> {
-  const all = (nodes: readonly Node[]) => Promise.all(nodes.map((node) => partOf(node, engine)));
+async function printed(reading: Reading, table: string, engine: Engine): Promise<Record<string, unknown>> {
+  const all = (nodes: readonly Node[], from: string) => Promise.all(nodes.map((node) => partOf(node, from, engine)));
   switch (reading.by) {
     case 'partition':
-      return { by: 'partition', parts: await all(reading.parts) };
+      return { by: 'partition', parts: await all(reading.parts, table) };
     case 'key': {
-      const of = { table: reading.of.table, key: await print(reading.of.key, engine), parts: await all(reading.of.parts) };
+      const { table: from, key, parts } = reading.of;
+      const of = { table: from, key: await print(key, engine), parts: await all(parts, from) };
       return { by: 'key', key: await print(reading.key, engine), of };
     }
     case 'whole':
@@ -349,9 +355,13 @@ async function printed(reading: Reading, engine: Engine): Promise<Record<string,
   }
 }
 
-async function partOf(node: Node, engine: Engine): Promise<Part> {
+async function partOf(node: Node, table: string, engine: Engine): Promise<Part> {
   const unnested = node['function_name'] === 'unnest' || node['function_name'] === 'unlist' ? (node['children'] as Node[])[0]! : null;
-  return { sql: await print(node, engine), list: unnested === null ? null : await print(unnested, engine) };
+  return {
+    sql: await print(node, engine),
+    list: unnested === null ? null : await print(unnested, engine),
+    time: await timeOf(node, unnested, table, engine),
+  };
 }
 
 /** An expression of a tree as SQL again, by DuckDB itself. */
@@ -424,21 +434,10 @@ function looksAhead(node: Node): boolean {
   );
 }
 
-/** A partition expression over a time column: its grain and the column. */
-const TRUNCATED = /^date_trunc\('(second|minute|hour|day|week|month|quarter|year)',\s*("?[A-Za-z_][A-Za-z0-9_]*"?)\)$/i;
-
-export function truncatedTime(expression: string): { unit: string; column: string } | null {
-  const match = TRUNCATED.exec(expression.trim());
-  return match === null ? null : { unit: match[1]!.toLowerCase(), column: match[2]! };
-}
-
-/** Which part of the partition of the source is a time, if one is. */
-export function timePart(parts: readonly Part[]): { part: number; unit: string; column: string } | null {
-  for (const [part, { sql }] of parts.entries()) {
-    const found = truncatedTime(sql);
-    if (found !== null) return { part, ...found };
-  }
-  return null;
+/** Which part of a partition is a time, if one is. */
+export function timePart(parts: readonly Part[]): { part: number; time: Time } | null {
+  const part = parts.findIndex(({ time }) => time !== null);
+  return part < 0 ? null : { part, time: parts[part]!.time! };
 }
 
 /** How the source is read by partition; null for a view that is kept as a whole. */
@@ -458,8 +457,8 @@ async function latenessOf(span: Millis | null, view: Omit<View, 'lateness'>, eng
   if (view.lookback !== null) return refuse('and lookback can’t be said together');
   const time = timePart(parts);
   return time === null
-    ? refuse("needs date_trunc('…', <time>) in PARTITION BY")
-    : { span, part: time.part, unit: time.unit, time: time.column };
+    ? refuse("needs date_trunc('…', <time>), time_bucket(<interval>, <time>) or hopping windows of these in PARTITION BY")
+    : { span, ...time };
 }
 
 function timeColumn(query: Node): string | null {
