@@ -1,7 +1,7 @@
 // npm run check [-- --long] [-- --only NAME]: everything that must hold. Its last line is "N passed, N failed" (", N skipped").
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { home } from '../bin/node24.js';
@@ -67,7 +67,12 @@ function testFiles() {
     .filter((path) => path.endsWith('.test.ts') && path !== 'test/architecture.test.ts')
     .filter((path) => options.long || !path.startsWith('test/long/'))
     .filter((path) => options.only === null || options.only === 'tests' || path.includes(options.only))
-    .sort();
+    .sort((a, b) => Number(takesLong(b)) - Number(takesLong(a)) || (a < b ? -1 : 1));
+}
+
+/** These come first, so that at the end no long one is left to run alone. */
+function takesLong(path) {
+  return path.startsWith('test/web/') || path.startsWith('test/long/') || path.includes('crash');
 }
 
 /** The program's and the tests', then the console's, which is compiled for browsers. */
@@ -93,29 +98,16 @@ async function tests(files) {
   }
   const countsFile = join(temporary, `counts-${files.length}.json`);
   const seconds = options.long ? 3600 : 180;
-  const { code } = await runNode24(
-    [
-      '--conditions=source',
-      '--import=./scripts/watchdog.js',
-      '--import=./test/seed.ts',
-      '--test',
-      `--test-concurrency=${Math.min(2, availableParallelism())}`,
-      `--test-timeout=${seconds * 1000 - 5000}`,
-      '--test-reporter=./scripts/reporter.js',
-      '--test-reporter-destination=stdout',
-      ...files,
-    ],
-    {
-      env: {
-        ...process.env,
-        MILLRACE_COUNTS: countsFile,
-        MILLRACE_TEST_SECONDS: String(seconds),
-        // Every test file, and every program that one starts, strips and compiles the same few hundred modules: half of what it takes to begin.
-        NODE_COMPILE_CACHE: join(temporary, 'compiled'),
-        ...(options.long && { MILLRACE_LONG: '1' }),
-      },
+  const { code } = await runNode24(['scripts/tests.js', ...files], {
+    env: {
+      ...process.env,
+      MILLRACE_COUNTS: countsFile,
+      MILLRACE_TEST_SECONDS: String(seconds),
+      // Every test file, and every program that one starts, strips and compiles the same few hundred modules: half of what it takes to begin.
+      NODE_COMPILE_CACHE: join(temporary, 'compiled'),
+      ...(options.long && { MILLRACE_LONG: '1' }),
     },
-  );
+  });
   if (!existsSync(countsFile)) return outcome(false);
   const { tests: all, passed, skipped, todo } = JSON.parse(readFileSync(countsFile, 'utf8'));
   const failed = all - passed - skipped - todo;

@@ -51,10 +51,14 @@ describe('long questions over the warehouse', () => {
 
   test('one that waits with rows given is running, and can be ended to free memory', async (t) => {
     const { analyst: it } = await analyst(t);
-    const endless = it.ask({ who, sql: long('x').replaceAll(String(N), '1000000'), format: 'ndjson', job: 'endless' });
-    // It has the only place before the other one asks for it.
-    while (!it.jobs().some(({ id, state }) => id === 'endless' && state === 'running')) await sleep(5);
-    await sleep(200);
+    const ask = (job: string) => it.ask({ who, sql: long(job).replaceAll(String(N), '1000000'), format: 'ndjson', job });
+    const endless = ask('endless');
+    // Of two of them one waits; when the other is gone, this one has the only place before the next one asks for it.
+    const other = assert.rejects(ask('other'), { code: 'QUERY_CANCELLED' });
+    while (it.jobs().every(({ state }) => state !== 'waiting')) await sleep(5);
+    it.cancel('other');
+    await other;
+    while (it.job('endless').state !== 'running') await sleep(5);
     // Small pieces, many of them: it pauses between two.
     const pieces = it.ask({ who, sql: 'SELECT range FROM range(8000000)', format: 'ndjson', job: 'pieces' });
     const ended = Promise.all([endless, pieces].map((asked) => assert.rejects(asked, { code: 'QUERY_MEMORY' })));
