@@ -81,10 +81,15 @@ export interface LoadAnswer {
   columns: Column[];
 }
 
-/** GET /v1/catalog */
+/** GET /v1/catalog: everything that has a name. */
 export interface CatalogAnswer {
   tables: Table[];
   topics: Topic[];
+  /** Definitions and models; the name is the file's. */
+  named: {
+    kind: 'transfer' | 'scheduled query' | 'model' | 'metric' | 'journey' | 'experiment' | 'segment' | 'dashboard' | 'question';
+    name: string;
+  }[];
 }
 
 /** GET /v1/quarantine?topic=&limit= (admins and editors), POST /v1/quarantine/replay {topic?, ids?} */

@@ -354,6 +354,7 @@ describe('the other commands', () => {
           },
         ],
         topics: [{ name: 'events', title: '이벤트', fields: [] }],
+        named: [{ kind: 'scheduled query', name: 'mart.daily' }],
       },
       'GET /v1/quarantine?topic=events&limit=50': {
         rows: [
@@ -370,7 +371,10 @@ describe('the other commands', () => {
       body: routes[`${method} ${path}`] ?? 'unexpected',
     }));
     const env = remote(address);
-    assert.match((await millrace(['catalog'], { env })).stdout, /raw\.events +table +topic +1,200 +1\n[\s\S]*events +이벤트/);
+    assert.match(
+      (await millrace(['catalog'], { env })).stdout,
+      /raw\.events +table +topic +1,200 +1\n[\s\S]*events +이벤트[\s\S]*scheduled query +mart\.daily/,
+    );
     assert.match((await millrace(['catalog', 'raw.events'], { env })).stdout, /_id +VARCHAR/);
     assert.match((await millrace(['catalog', 'raw.nothing'], { env })).stderr, /TABLE_UNKNOWN/);
     assert.match((await millrace(['quarantine', 'list', '--topic', 'events'], { env })).stdout, /q1 +events .* RECORD_JSON +bad +∅ +\{/);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -301,6 +301,34 @@ describe('questions over HTTP', () => {
     assert.deepEqual(readdirSync(join(server.path, '.millrace', 'tmp', 'uploads')), []);
     const { tables } = (await server.call('GET', '/v1/catalog')).json as { tables: { name: string; origin: string }[] };
     assert.equal(tables.find(({ name }) => name === 'loaded')!.origin, 'load');
+  });
+
+  test('the catalog has everything that has a name', async () => {
+    const definitions: Record<string, string> = {
+      'metrics/revenue.yaml': 'title: Revenue\ntable: raw.orders\nexpression: sum(n)\ntime: _time\n',
+      'journeys/buying.yaml': 'broken: [',
+      'dashboards/shop.yaml': 'title: Shop\ntiles:\n  - { title: N, sql: SELECT 1 AS n }\n',
+      'queries/big_orders.sql': 'SELECT * FROM raw.orders WHERE n > 10',
+      'transfers/files.yaml':
+        'source: folder\nconnection: { path: incoming, pattern: "*.csv" }\ntables:\n  files: { target: main.files, mode: append }\n',
+    };
+    for (const [file, text] of Object.entries(definitions)) {
+      mkdirSync(join(server.path, file, '..'), { recursive: true });
+      writeFileSync(join(server.path, file), text);
+    }
+    const scheduled = "CREATE SCHEDULED QUERY mart.daily OPTIONS (cron = '0 6 * * *') AS SELECT range AS n FROM range(3)";
+    const kept = await query(scheduled);
+    assert.equal(kept.status, 200, kept.text);
+    const brought =
+      "CREATE MODEL main.sizes OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['y']) AS SELECT (range % 17) / 3 AS x, range % 17 AS y FROM range(300)";
+    const trained = await query(brought);
+    assert.equal(trained.status, 200, trained.text);
+    const named = async () => ((await server.call('GET', '/v1/catalog')).json as { named: { kind: string; name: string }[] }).named;
+    await until(async () => (await named()).length >= 7);
+    assert.deepEqual((await named()).map(({ kind, name }) => `${kind} ${name}`).sort(), [
+      ...['dashboard shop', 'journey buying', 'metric revenue', 'model main.sizes', 'question big_orders', 'scheduled query mart.daily'],
+      'transfer files',
+    ]);
   });
 
   test('a table may have a Korean name, and a file as Excel writes it in Korea (CP949) or with UTF-16 is read as it was meant', async () => {

@@ -6,11 +6,11 @@ import { count, table, text } from '../print/table.ts';
 
 export const catalog: Command = {
   name: 'catalog',
-  summary: 'Lists the tables and topics that exist, or the columns of one table.',
+  summary: 'Lists everything that has a name: tables, topics, transfers, models, metrics, dashboards …; or the columns of one table.',
   positionals: [{ name: 'TABLE', summary: 'schema.name: shows its columns.' }],
   options: [workspaceOption],
   async run(input, io) {
-    const { tables, topics } = await connect(input, io).json<CatalogAnswer>('GET', '/v1/catalog');
+    const { tables, topics, named } = await connect(input, io).json<CatalogAnswer>('GET', '/v1/catalog');
     const wanted = input.positionals[0];
     const size = { ...(io.stdout.columns !== undefined && { width: io.stdout.columns }) };
     if (wanted !== undefined) {
@@ -43,6 +43,10 @@ export const catalog: Command = {
         size,
       )}\n`,
     );
+    if (named.length > 0) {
+      const rows = named.map(({ kind, name }) => [kind, name]);
+      io.stdout.write(`\n${table([text('also'), text('name')], rows, size)}\n`);
+    }
     return 0;
   },
 };

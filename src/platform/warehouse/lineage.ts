@@ -59,6 +59,11 @@ export function lineageRoutes(input: {
   }
 
   return {
+    /** What has a name and is no table, but for what the front knows itself: transfers and models. */
+    'GET /names': async () => [
+      ...queries.states().map(({ name }) => ({ kind: 'scheduled query', name })),
+      ...readers().flatMap(({ kind, name }) => (kind === 'model' ? [] : [{ kind, name }])),
+    ],
     'POST /lineage': async ({ request }) => {
       const { table, transfers } = (await json(request)) as Asked;
       const graph = await whole(transfers);

@@ -10,7 +10,12 @@ export function catalogRoutes(app: FastifyInstance, front: Front): void {
     const answer = await front.warehouse.open('GET', '/tables', request.principal);
     const tables = (await json(answer)) as Table[] & { error?: ErrorBody };
     if (tables.error !== undefined) throw errorFromBody(tables.error);
-    return { tables, topics: [...front.workspace.topics()] };
+    const named: CatalogAnswer['named'] = [
+      ...front.transfers.list().transfers.map(({ name }) => ({ kind: 'transfer', name }) as const),
+      ...front.models.models().map(({ name }) => ({ kind: 'model', name }) as const),
+      ...(await front.warehouse.json<CatalogAnswer['named']>('GET', '/names')),
+    ];
+    return { tables, topics: [...front.workspace.topics()], named };
   });
 
   /** Materialized views: what each reads, how it is kept, up to which batch it is right, and what is wrong with it. */
