@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Bodies, type DoorContext, type Intake, newBodies, openIntake, openLog } from '#collect';
-import { asMillraceError, type Bytes, fail, MillraceError, type Position, type Topic } from '#core';
+import { asMillraceError, type Bytes, fail, type Millis, MillraceError, type Position, type Topic } from '#core';
 import { type Guard, openGuard } from '#guard';
 import { residentBytes, standBack, supervise } from '#run';
 import { openWorkspace, type TextFolder, textFolder, type Workspace } from '#workspace';
@@ -57,6 +57,9 @@ export interface Front {
 }
 
 const WATCH = 25;
+/** A stop's deadline, and of that what transfers have for the write that they are at. With the last bodies (src/server/start.ts) it is 5 s. */
+const STOPPED_WITHIN: Millis = 4_000;
+const LAST_WRITES: Millis = 1_500;
 /** Acknowledging comes before delivering where they share a core, and delivering's many short steps before what questions compute. */
 const BELOW_FRONT = { loop: 2, pool: 10 };
 
@@ -112,7 +115,6 @@ export function openFront(options: FrontOptions): Front {
     // glibc keeps freed memory in as many arenas as there are threads; two are enough and stay small.
     env: { UV_THREADPOOL_SIZE: '24', MALLOC_ARENA_MAX: '2', TZ: 'UTC' },
     readyWithin: 120_000,
-    stopWithin: 10_000,
     onReady(details, pid) {
       state = 'ready';
       standBack(pid, BELOW_FRONT);
@@ -264,6 +266,7 @@ export function openFront(options: FrontOptions): Front {
     async stop() {
       if (stopping) fail('STOPPING');
       stopping = true;
+      const end = performance.now() + STOPPED_WITHIN;
       clearInterval(watching);
       memoryWatch.stop();
       unwatch();
@@ -271,8 +274,9 @@ export function openFront(options: FrontOptions): Front {
       await log.close();
       tellDurable();
       dropped.stop();
-      await transfers.stop();
-      await child.stop();
+      await transfers.stop(LAST_WRITES);
+      // What it has not delivered by then lies in the log, and the next start delivers it.
+      await child.stop(Math.max(500, end - performance.now()));
       warehouse.close();
       guard.close();
       workspace.close();

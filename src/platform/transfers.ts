@@ -46,7 +46,8 @@ export interface Transfers {
   ask(job: Extract<TransferJob, { kind: 'guess' | 'preview' | 'plan' | 'look' }>): Promise<unknown>;
   /** The processes that run now. */
   pids(): readonly number[];
-  stop(): Promise<void>;
+  /** Runs are told to end between two writes, and killed after that long: the next one goes on from what is written. */
+  stop(within: Millis): Promise<void>;
 }
 
 export interface TransfersInput {
@@ -217,14 +218,14 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     cancel,
     ask: (asked) => job({ ...asked, rules: rules() }).result,
     pids: () => [...processes].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
-    async stop() {
+    async stop(within) {
       clearInterval(ticking);
       files.close();
       const all = [...children.values()];
       for (const { process: child } of all) child.kill('SIGTERM');
       const late = setTimeout(() => {
         for (const { process: child } of all) child.kill('SIGKILL');
-      }, 3_000);
+      }, within);
       // Why each of them ended was logged by its run.
       await Promise.allSettled(all.map(({ result }) => result));
       clearTimeout(late);

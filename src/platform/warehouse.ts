@@ -131,7 +131,7 @@ async function main(config: ChildConfig): Promise<void> {
       await analyst.close();
       // First, so that no refresh holds up the last deliveries; the next start refreshes what they touch.
       await Promise.all([keeper.stop(), queries.stop()]);
-      await delivering.settle(2_500);
+      await delivering.settle(1_500);
       await delivering.stop();
       for (const files of [viewFiles, queryFiles, dashboards, grants, ...Object.values(definitions)]) files.close();
       await store.close();

@@ -18,8 +18,6 @@ export interface SuperviseOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** A child that has not said that it is ready by then is killed and started again (default 60 s). */
   readonly readyWithin?: Millis;
-  /** How long `stop` waits before SIGKILL (default 5 s). */
-  readonly stopWithin?: Millis;
   /** Each start that became ready, with what the child said of itself. */
   readonly onReady?: (details: unknown, pid: number) => void;
   readonly onMessage?: (message: unknown) => void;
@@ -37,8 +35,8 @@ export interface Supervised {
   send(message: object): boolean;
   /** Kills the running child with SIGKILL; it starts again without back-off. */
   restart(): void;
-  /** SIGTERM, then SIGKILL after `stopWithin`; resolves when the child is gone. No further start. */
-  stop(): Promise<void>;
+  /** SIGTERM, then SIGKILL after that long; resolves when the child is gone. No further start. */
+  stop(within: Millis): Promise<void>;
 }
 
 const firstDelay = 100;
@@ -56,7 +54,7 @@ const calm = 10_000;
  * The child must end itself when its channel closes (`process.on('disconnect')`): a parent killed by SIGKILL can't tell it.
  */
 export function supervise(options: SuperviseOptions): Supervised {
-  const { readyWithin = 60_000, stopWithin = 5_000 } = options;
+  const { readyWithin = 60_000 } = options;
   const script = fileURLToPath(options.script);
   let child: ChildProcess | null = null;
   let restarts = 0;
@@ -110,7 +108,7 @@ export function supervise(options: SuperviseOptions): Supervised {
     start();
   }
 
-  async function end(): Promise<void> {
+  async function end(within: Millis): Promise<void> {
     clearTimeout(timer);
     readiness.reject();
     const last = child;
@@ -118,7 +116,7 @@ export function supervise(options: SuperviseOptions): Supervised {
     asked = true;
     const gone = new Promise<void>((resolve) => last.once('exit', () => resolve()));
     last.kill('SIGTERM');
-    const deadline = setTimeout(() => last.kill('SIGKILL'), stopWithin);
+    const deadline = setTimeout(() => last.kill('SIGKILL'), within);
     await gone;
     clearTimeout(deadline);
   }
@@ -137,8 +135,8 @@ export function supervise(options: SuperviseOptions): Supervised {
       asked = child !== null;
       child?.kill('SIGKILL');
     },
-    stop() {
-      stopping ??= end();
+    stop(within) {
+      stopping ??= end(within);
       return stopping;
     },
   };

@@ -41,7 +41,7 @@ async function using(child: Supervised, body: () => Promise<void>): Promise<void
   try {
     await body();
   } finally {
-    await child.stop();
+    await child.stop(5_000);
   }
 }
 
@@ -116,9 +116,9 @@ else { writeFileSync(${JSON.stringify(marker)}, ''); process.exit(3); }`;
   test('stop ends a child that ignores SIGTERM, once, and nothing starts after it', async () => {
     const exits = recorder<ExitReason>();
     const text = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); process.send!({ ready: true });`;
-    const child = supervise({ script: script('stubborn', text), stopWithin: 200, onExit: exits.add });
+    const child = supervise({ script: script('stubborn', text), onExit: exits.add });
     await child.ready();
-    await Promise.all([child.stop(), child.stop()]);
+    await Promise.all([child.stop(200), child.stop(200)]);
     assert.deepEqual(exits.seen, [{ kind: 'killed', signal: 'SIGKILL', asked: true }]);
     assert.equal(child.restarts, 0);
     assert.equal(child.pid, null);
@@ -127,7 +127,7 @@ else { writeFileSync(${JSON.stringify(marker)}, ''); process.exit(3); }`;
   test('who waits for a child that is stopped before it is ready gets STOPPING', async () => {
     const child = supervise({ script: script('never', 'setInterval(() => {}, 1000);') });
     const waiting = child.ready();
-    await child.stop();
+    await child.stop(5_000);
     await assert.rejects(waiting, (error) => error instanceof MillraceError && error.code === 'STOPPING');
   });
 });

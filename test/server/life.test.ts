@@ -102,6 +102,19 @@ describe('the life of a running Millrace', () => {
     instance.closeSync();
   });
 
+  test('a stop waits for a warehouse that hangs no longer than it said: what it had not delivered, the next start delivers', async (t) => {
+    const path = workspaceIn(t, { topics });
+    const server = await running(t, { path });
+    const pid = warehousePid();
+    process.kill(pid, 'SIGSTOP');
+    assert.equal((await server.send('orders', '{"id":"a","n":1}')).status, 200);
+    await server.started.stop();
+    assert.equal(existsSync(`/proc/${pid}`), false);
+    const next = await running(t, { path });
+    await next.delivered();
+    assert.deepEqual(await next.ask('SELECT id, n FROM raw.orders'), [['a', 1]]);
+  });
+
   test('a second front on the same workspace is refused, and names the process that has it', async (t) => {
     const path = workspaceIn(t, { topics });
     const other = spawn(process.execPath, ['--conditions=source', front, path], {
