@@ -114,6 +114,20 @@ export function withGaps(steps: readonly number[], values: readonly (number | nu
   });
 }
 
+/** The dots of a line of many points: only where one has nobody beside it, since a line of one point is not to be seen. */
+export function loneDots(points: readonly (number | null | readonly [number, number | null])[]) {
+  const isThere = (k: number) => {
+    const point = points[k];
+    return (typeof point === 'object' ? point?.[1] : point) != null;
+  };
+  const lone = new Set([...points.keys()].filter((k) => isThere(k) && !isThere(k - 1) && !isThere(k + 1)));
+  if (lone.size === 0) return { showSymbol: false };
+  return {
+    ...{ showSymbol: true, showAllSymbol: true, symbol: 'circle' },
+    symbolSize: (_: unknown, { dataIndex }: { dataIndex: number }) => (lone.has(dataIndex) ? 5 : 0),
+  };
+}
+
 /** Everything around the series. `zero`: the value axis begins at zero, as bars must. */
 export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { zero = false, sideways = false } = {}): Picture {
   const { look, spec } = drawing;

@@ -116,6 +116,18 @@ test('missing days are a gap in the line, and days that are there are not', () =
   assert.equal(points(gallery['a gap in time']!), 1);
 });
 
+test('a day that stands alone between gaps is a dot, on a line of many points too', () => {
+  const day = (at: number) => new Date(Date.UTC(2026, 0, 1 + at)).toISOString().slice(0, 10);
+  const there = [...Array.from({ length: 50 }, (_, at) => at), 60, ...Array.from({ length: 50 }, (_, at) => 70 + at)];
+  const { columns } = gallery['a gap in time']!;
+  const data = (days: readonly number[]): Data => ({ columns, rows: days.map((at) => [day(at), 5]) });
+  for (const kind of ['line', 'area']) {
+    // A dot is a circle of its own among the paths.
+    const dots = (days: readonly number[]) => svg(optionOf(kind, data(days))!, defaultLook).match(/A2\.5 2\.5|<circle|A1 1 /g)?.length ?? 0;
+    assert.ok(dots(there) > dots(there.filter((at) => at !== 60)), kind);
+  }
+});
+
 test('missing days are a gap in the area too, and nothing counted on a day that is there is zero', () => {
   const points = (data: Data) => (optionOf('area', data)!.series as { data: [number, number | null][] }[]).map((series) => series.data);
   assert.ok(points(gallery['days']!).every((list) => list.length === 30));

@@ -1,5 +1,5 @@
 import type { Chart } from '../chart.ts';
-import { axes, stepsOf, withGaps } from '../frame.ts';
+import { axes, loneDots, stepsOf, withGaps } from '../frame.ts';
 
 export const area: Chart = {
   name: 'area',
@@ -11,15 +11,15 @@ export const area: Chart = {
   draw(drawing) {
     const steps = stepsOf(drawing);
     const filled = steps.series.map(({ name, values }) => ({ name, values: values.map((value) => value ?? 0) }));
-    const series = filled.map(({ name, values }) => ({
-      type: 'line' as const,
-      name,
-      stack: 'all',
-      data: steps.kind === 'time' ? withGaps(steps.steps as number[], values) : values,
-      showSymbol: false,
-      lineStyle: { width: 1.5 },
-      areaStyle: { opacity: steps.series.length > 1 ? 0.45 : 0.18 },
-    }));
+    const series = filled.map(({ name, values }) => {
+      const data = steps.kind === 'time' ? withGaps(steps.steps as number[], values) : values;
+      return {
+        ...{ type: 'line' as const, name, stack: 'all', data },
+        ...loneDots(data),
+        lineStyle: { width: 1.5 },
+        areaStyle: { opacity: steps.series.length > 1 ? 0.45 : 0.18 },
+      };
+    });
     return axes(drawing, steps, series, { zero: true });
   },
 };

@@ -1,5 +1,5 @@
 import type { Chart } from '../chart.ts';
-import { axes, stepsOf, withGaps } from '../frame.ts';
+import { axes, loneDots, stepsOf, withGaps } from '../frame.ts';
 
 export const line: Chart = {
   name: 'line',
@@ -13,16 +13,11 @@ export const line: Chart = {
   draw(drawing) {
     const steps = stepsOf(drawing);
     const few = steps.steps.length <= 40;
-    const series = steps.series.map(({ name, values }) => ({
-      type: 'line' as const,
-      name,
-      data: steps.kind === 'time' ? withGaps(steps.steps as number[], values) : [...values],
-      connectNulls: false,
-      showSymbol: few,
-      symbol: 'circle',
-      symbolSize: 5,
-      lineStyle: { width: 2 },
-    }));
+    const series = steps.series.map(({ name, values }) => {
+      const data = steps.kind === 'time' ? withGaps(steps.steps as number[], values) : [...values];
+      const dots = few ? { showSymbol: true, symbol: 'circle', symbolSize: 5 } : loneDots(data);
+      return { type: 'line' as const, name, data, connectNulls: false, ...dots, lineStyle: { width: 2 } };
+    });
     return axes(drawing, steps, series);
   },
 };
