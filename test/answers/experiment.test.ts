@@ -44,6 +44,12 @@ test('the simulated shop’s experiment: visitors and buyers are the truth, and 
   assert.equal(facts['set aside: visitors of two variants'], '0');
 });
 
+// Doubles are added up in another order.
+const rounded = (rows: readonly Row[]) =>
+  rows.map((row) =>
+    Object.fromEntries(Object.entries(row).map(([key, value]) => [key, typeof value === 'number' ? Number(value.toFixed(6)) + 0 : value])),
+  );
+
 describe('an experiment on data made by hand', () => {
   let warehouse: Warehouse;
   before(async () => {
@@ -177,13 +183,6 @@ describe('an experiment on data made by hand', () => {
       define(`to: 2026-01-31\nmetrics:\n${metrics.map((each) => `  - ${each}\n`).join('')}`);
       return warehouse.run(answer, { events: 'main.events', experiment: 'own' });
     };
-    // Doubles are added up in another order.
-    const rounded = (rows: readonly Row[]) =>
-      rows.map((row) =>
-        Object.fromEntries(
-          Object.entries(row).map(([key, value]) => [key, typeof value === 'number' ? Number(value.toFixed(6)) + 0 : value]),
-        ),
-      );
     await fc.assert(
       fc.asyncProperty(group, async (visitors) => {
         await put(visitors);
@@ -213,6 +212,49 @@ describe('an experiment on data made by hand', () => {
       metric('sum(value)').replace('main.events', 'main.zoneless').replace('time: time', 'time: day'),
     );
     await assert.rejects(read(own.slice(0, 1)), { code: 'ANSWER_TYPE' });
+  });
+
+  test('with money=orders it reads what the shop was paid: as over events that had said so', async () => {
+    const metrics = `to: 2026-01-31\nwinsorise: 0.9\nmetrics:\n  - { name: buyers, event: purchase, role: primary }\n  - { name: revenue, kind: revenue }\n  - { name: net, kind: net_revenue, role: guardrail }\n  - { name: mean, kind: ratio, numerator: revenue, denominator: orders }\n`;
+    const read = (answer: string, more: Record<string, string>) =>
+      warehouse.run(answer, { experiment: 'own', orders: 'main.sold', ...more, ...(answer === 'experiment_bayes' && { draws: 1000 }) });
+    await fc.assert(
+      fc.asyncProperty(group, async (visitors) => {
+        // A report may come twice, and say less the second time.
+        await put(visitors, ["('purchase', 'u0', 21, NULL, 'a0', 0.5)"]);
+        // Every third order is not paid, a test, or not there at all; the others were paid otherwise than reported.
+        await warehouse.make(`CREATE OR REPLACE TABLE main.sold AS SELECT order_id, min(time) AS ordered_at, CAST(any_value(hash(order_id) % 90) AS DECIMAL(18,2)) AS amount,
+          CASE any_value(hash(order_id) % 12) WHEN 0 THEN 'wc-pending' ELSE 'paid' END AS status, any_value(hash(order_id) % 12) = 1 AS is_test, CAST(1.5 AS DECIMAL(18,2)) AS refund_amount
+          FROM main.events WHERE order_id IS NOT NULL AND hash(order_id) % 12 <> 2 GROUP BY order_id`);
+        await warehouse.make(`CREATE OR REPLACE TABLE main.told AS SELECT e.* REPLACE (coalesce(CASE WHEN event = 'purchase' THEN amount END, value) AS value)
+          FROM main.events AS e LEFT JOIN main.sold AS o USING (order_id) WHERE e.order_id IS NULL OR (o.status = 'paid' AND NOT o.is_test)
+          QUALIFY e.order_id IS NULL OR row_number() OVER (PARTITION BY e.order_id ORDER BY e.time) = 1`);
+        define(metrics);
+        for (const answer of ['experiment', 'experiment_bayes']) {
+          const paid = await read(answer, { events: 'main.events', money: 'orders' });
+          assert.deepEqual(rounded(paid.rows), rounded((await read(answer, { events: 'main.told' })).rows));
+        }
+      }),
+      { numRuns: 4 },
+    );
+    await put([
+      { variant: 'A', before: 0, after: 500 },
+      { variant: 'B', before: 0, after: 700 },
+      { variant: 'B', before: 0, after: 900 },
+    ]);
+    await warehouse.make(
+      `CREATE OR REPLACE TABLE main.sold AS SELECT * FROM (VALUES ('a0', TIMESTAMPTZ '2026-01-01 00:20:00Z', 4.00, 'paid'), ('a1', TIMESTAMPTZ '2026-01-01 00:20:00Z', 7.00, 'on hold')) AS o(order_id, ordered_at, amount, status)`,
+    );
+    const { rows, facts } = await read('experiment', { events: 'main.events', money: 'orders' });
+    const revenue = rows.filter((row) => row['metric'] === 'revenue').map((row) => [row['variant'], row['mean']]);
+    assert.deepEqual(revenue, [
+      ['A', 4],
+      ['B', 0],
+    ]);
+    assert.equal(facts['set aside: purchases that are no order of the shop'], '1');
+    assert.equal(facts['set aside: purchases of orders that are not paid, or tests'], '1');
+    assert.equal(facts['matched paid orders'], '100.0 % (1 of 1)');
+    await assert.rejects(read('experiment', { events: 'main.events', orders: 'main.nowhere', money: 'orders' }), { code: 'ANSWER_TABLE' });
   });
 
   test('p-values of several metrics are adjusted by Holm', async () => {

@@ -171,6 +171,28 @@ describe('attribution', () => {
     );
   });
 
+  test('with money=orders shares out what the shop was paid: as over events that had said so', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(click, { minLength: 1, maxLength: 10 }),
+        fc.array(order, { minLength: 1, maxLength: 6 }),
+        async (clicks, orders) => {
+          await put(warehouse, clicks, orders);
+          const every = (n: number) => `hash(order_id) % 6 = ${n}`;
+          await warehouse.make(`CREATE OR REPLACE TABLE main.sold AS SELECT order_id, time AS ordered_at, CAST(value + 3 AS DECIMAL(18,2)) AS amount,
+            CASE WHEN ${every(0)} THEN 'Failed' ELSE 'Paid' END AS status, CAST(2 AS DECIMAL(18,2)) AS cost FROM main.events WHERE order_id IS NOT NULL AND NOT ${every(1)}`);
+          await warehouse.make(`CREATE OR REPLACE TABLE main.told AS SELECT * REPLACE (CAST(value + CASE WHEN order_id IS NULL THEN 0 ELSE 3 END AS DECIMAL(18,2)) AS value)
+            FROM main.events WHERE order_id IS NULL OR NOT (${every(0)} OR ${every(1)})`);
+          const run = async (more: Record<string, string>) =>
+            (await warehouse.run('placements', { orders: 'main.sold', by: 'placement', window: 'days', days: 2, bootstrap: 0, ...more }))
+              .rows;
+          assert.deepEqual(await run({ events: 'main.events', money: 'orders' }), await run({ events: 'main.told' }));
+        },
+      ),
+      { numRuns: 10 },
+    );
+  });
+
   test('halves the weight of a click after seven days', async () => {
     await put(
       warehouse,

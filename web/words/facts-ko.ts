@@ -53,6 +53,8 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['set aside: bot', '제외: 봇'],
   ['set aside: staff', '제외: 직원'],
   ['set aside: outside the asked days', '제외: 고른 날짜 밖'],
+  ['set aside: purchases that are no order of the shop', '제외: 상점에 없는 주문의 구매'],
+  ['set aside: purchases of orders that are not paid, or tests', '제외: 결제되지 않았거나 시험인 주문의 구매'],
   ['set aside: rows that the metric leaves out', '제외: 지표의 조건에 맞지 않는 행'],
   ['set aside: outside both periods', '제외: 두 기간 밖'],
   ['set aside: test orders', '제외: 시험 주문'],

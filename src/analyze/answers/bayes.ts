@@ -2,7 +2,7 @@ import { fail } from '#core';
 import type { ExperimentMetric } from '#experiment';
 import { eventEvidence } from './evidence.ts';
 import { spentCaveats, spentCte, whoCounts } from './experiment.ts';
-import { type AnswerKind, eventOptions, type Given } from './kind.ts';
+import { type AnswerKind, eventOptions, type Given, moneyOption } from './kind.ts';
 import { literal } from './tables.ts';
 import { control, metricCaveats, outcomes, subjects, trialOf, wanted } from './trial.ts';
 
@@ -30,6 +30,7 @@ export const experimentBayes: AnswerKind = {
     { name: 'experiment', type: 'text', required: true, summary: 'The definition: experiments/<name>.yaml.' },
     { name: 'draws', type: 'integer', default: 10_000, summary: 'Draws from each posterior, 1000 to 100000.' },
     ...eventOptions.filter(({ name }) => name === 'events' || name === 'orders'),
+    moneyOption,
   ],
   sql(given, setting) {
     const trial = trialOf('experiment_bayes', given, setting);

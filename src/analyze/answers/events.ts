@@ -5,6 +5,7 @@
  */
 import { fail } from '#core';
 import type { Given, Setting } from './kind.ts';
+import { needOrders, type Orders } from './orders.ts';
 import {
   ambiguity,
   dayOf,
@@ -33,8 +34,13 @@ export interface Events {
   readonly bare: 'plain' | 'event';
   /** A subquery of all events of the sessions that `relation` names by `session`: only these are joined. For CTEs with sessions. */
   ofSessions(relation: string): string;
-  /** `purchase`, after `used`: an order once, at its highest value, where it was first reported; with its lines if their column was wanted. */
+  /**
+   * `purchase`, after `used`: an order once, at its highest value, where it was first reported; with its lines if their column was wanted.
+   * With the option `money=orders` those of paid orders alone, at the orders' amounts; all of them are `reported`.
+   */
   purchase(withLines?: boolean): string;
+  /** Are purchases those of the orders table? */
+  readonly paid: boolean;
   /** The same for evidence, over `bare`: without session, day and lines, and so without finding sessions. */
   readonly bought: string;
   /** `seen_order`, over `bare`: the ids of the orders that were reported, whatever the asked days: one may be reported after its midnight. */
@@ -69,9 +75,22 @@ export function eventsOf(answer: string, given: Given, setting: Setting, unit: '
     });
   }
   const within = withinDays(answer, given, setting, 'time');
-  return table.column('full_visitor_id') !== null && table.column('hit_number') !== null
-    ? gaHits(table, setting, within)
-    : flat(table, setting, within, unit);
+  const found =
+    table.column('full_visitor_id') !== null && table.column('hit_number') !== null
+      ? gaHits(table, setting, within)
+      : flat(table, setting, within, unit);
+  return given['money'] === 'orders' ? asPaid(found, needOrders(given, setting)) : found;
+}
+
+/** Purchases at the amounts of the shop's paid orders. The orders stand within, as evidence has them beside it. */
+function asPaid(events: Events, { cte }: Orders): Events {
+  const own = (reported: string) => `${reported.replace(/^purchase AS/, 'reported AS')},
+purchase AS (
+  -- What the shop was paid: other reports are of no order, of one that is not paid, or of a test.
+  WITH ${cte}
+  SELECT r.* REPLACE (o.amount AS value) FROM reported AS r JOIN shop_order AS o USING (order_id) WHERE o.paid AND NOT o.test
+)`;
+  return { ...events, paid: true, purchase: (withLines) => own(events.purchase(withLines)), bought: own(events.bought) };
 }
 
 /** Our own tracker's and GA4's words: one column a property, `event` names the kind. */
@@ -133,6 +152,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
         usedCte(within),
       ];
     },
+    paid: false,
     bare: 'plain',
     ofSessions: (relation) =>
       session === null
@@ -170,6 +190,7 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
 )`,
       usedCte(within),
     ],
+    paid: false,
     bare: 'event',
     ofSessions: sessionsAmong,
     purchase: (withLines = false) => purchaseCte(withLines ? 'products' : null, 'order_id IS NOT NULL'),

@@ -1,6 +1,6 @@
 import type { Experiment } from '#experiment';
 import { eventEvidence } from './evidence.ts';
-import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
+import { type AnswerKind, eventOptions, type Given, moneyOption, type Setting } from './kind.ts';
 import { alarmAbove, quantile, twoSided } from './normal.ts';
 import { refundsOf } from './orders.ts';
 import { literal } from './tables.ts';
@@ -21,6 +21,7 @@ export const experiment: AnswerKind = {
   options: [
     { name: 'experiment', type: 'text', required: true, summary: 'The definition: experiments/<name>.yaml.' },
     ...eventOptions.filter(({ name }) => name === 'events' || name === 'orders'),
+    moneyOption,
   ],
   sql(given, setting) {
     const trial = trialOf('experiment', given, setting);

@@ -66,6 +66,15 @@ export interface AnswerKind extends Entry {
   chart?(given: Given): AnswerChart | null;
 }
 
+/** Of answers whose money may be the shop's own. */
+export const moneyOption: Option = {
+  name: 'money',
+  type: 'choice',
+  choices: ['events', 'orders'],
+  default: 'events',
+  summary: 'Whose purchases count: as events reported them, or at the amounts of the paid orders of the same id.',
+};
+
 /** Options that all answers about events have. */
 export const eventOptions: readonly Option[] = [
   {

@@ -2,7 +2,7 @@ import { fail } from '#core';
 import type { Experiment } from '#experiment';
 import { type Events, eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
-import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
+import { type AnswerKind, eventOptions, type Given, moneyOption, type Setting } from './kind.ts';
 import { journeyCtes } from './markov.ts';
 import { costsOf, giantOrder, refundsOf } from './orders.ts';
 import { readStep } from './steps.ts';
@@ -47,6 +47,7 @@ export const placements: AnswerKind = {
       summary: 'Resamples of the users for the interval of `modelled`; 0 leaves it out.',
     },
     ...eventOptions,
+    moneyOption,
   ],
   sql(given, setting) {
     const { events, by, digits, asOf, costs, tests } = parts(given, setting);

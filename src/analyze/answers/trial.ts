@@ -197,7 +197,14 @@ function amountSource(answer: string, what: string, events: Events): string {
       return '(SELECT "user", time, 1 AS amount FROM purchase)';
     case 'net_revenue':
       return '(SELECT p."user", p.time, p.value - coalesce(f.value, 0) AS amount FROM purchase AS p LEFT JOIN refunded AS f USING (order_id))';
+    case 'purchase':
+      // An order that is paid, not a report of one.
+      if (events.paid) return amountSource(answer, 'orders', events);
+      return counted(answer, what, events);
     default:
-      return `(SELECT "user", time, 1 AS amount FROM used WHERE ${readStep(answer, 'event', what, events).condition})`;
+      return counted(answer, what, events);
   }
 }
+
+const counted = (answer: string, what: string, events: Events): string =>
+  `(SELECT "user", time, 1 AS amount FROM used WHERE ${readStep(answer, 'event', what, events).condition})`;

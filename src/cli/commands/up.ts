@@ -28,7 +28,8 @@ export const up: Command = {
       default: false,
     },
   ],
-  usage: '  Ctrl-C, SIGTERM or "millrace stop" ends it within 5 s: what is in flight is acknowledged and delivered first, what is left by the next start.',
+  usage:
+    '  Ctrl-C, SIGTERM or "millrace stop" ends it within 5 s: what is in flight is acknowledged and delivered first, what is left by the next start.',
   async run(input, io) {
     const workspace = resolve(String(input.options['workspace']));
     const asked = settings(input);
