@@ -40,7 +40,7 @@ describe('100,000 rows with missing values and categories never seen, on every t
   });
 
   const FEATURES = `TRANSFORM(ML.STANDARD_SCALER(pages) OVER () AS scaled, ML.QUANTILE_BUCKETIZE(pages, 5) OVER () AS part,
-    ML.IMPUTER(pages, 'median') OVER () AS filled, ML.FEATURE_CROSS(STRUCT(source, member)) AS both, ML.LABEL_ENCODER(member) OVER () AS flag, seen, bought)`;
+    ML.IMPUTER(pages, 'median') OVER () AS filled, ML.FEATURE_CROSS(STRUCT(source, member)) AS both, ML.LABEL_ENCODER(member) OVER () AS flag, ML.POLYNOMIAL_EXPAND(STRUCT(pages, member)) AS grown, seen, bought)`;
   for (const [type, label, more, transform] of [
     ['BOOSTED_TREE_CLASSIFIER', 'bought', '', ''],
     ['LOGISTIC_REG', 'bought', '', ''],

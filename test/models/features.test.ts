@@ -60,6 +60,18 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
       ],
       ['ML.ROBUST_SCALER without the range', 'ML.ROBUST_SCALER(pages, [25, 75], TRUE, FALSE) OVER () AS f', 'pages - (SUM_OF_MEDIAN) AS f'],
       ['ML.FEATURE_CROSS of all its columns', 'ML.FEATURE_CROSS(STRUCT(source, member), 2) AS f', `source || '_' || member::INT AS f`],
+      [
+        'ML.FEATURE_CROSS of pairs and more',
+        'ML.FEATURE_CROSS(STRUCT(source, member, rare), 3) AS f',
+        `source || '_' || member::INT AS f_source_member, source || '_' || rare AS f_source_rare, member::INT || '_' || rare AS f_member_rare, source || '_' || member::INT || '_' || rare AS f_source_member_rare`,
+      ],
+      [
+        'ML.POLYNOMIAL_EXPAND',
+        'ML.POLYNOMIAL_EXPAND(STRUCT(pages, member), 3) AS f',
+        `pages::DOUBLE AS f_pages, pages::DOUBLE * pages AS f_pages_pages, pages::DOUBLE * pages * pages AS f_pages_pages_pages, pages::DOUBLE * pages * member::INT AS f_pages_pages_member,
+         pages::DOUBLE * member::INT AS f_pages_member, pages::DOUBLE * member::INT * member::INT AS f_pages_member_member, member::INT::DOUBLE AS f_member, member::INT::DOUBLE * member::INT AS f_member_member,
+         member::INT::DOUBLE * member::INT * member::INT AS f_member_member_member`,
+      ],
       ['ML.LABEL_ENCODER', 'ML.LABEL_ENCODER(rare) OVER () AS f', `CASE WHEN rare IN ('five', 'many') THEN rare ELSE 'other' END AS f`],
       [
         'ML.QUANTILE_BUCKETIZE',
@@ -99,7 +111,11 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
   });
 
   test('the same over HTTP and in the exported script, from the raw columns', async () => {
-    await ask(made(`ML.STANDARD_SCALER(pages) OVER () AS pages, ML.FEATURE_CROSS(STRUCT(source, member)) AS crossed, seen`));
+    await ask(
+      made(
+        `ML.STANDARD_SCALER(pages) OVER () AS pages, ML.FEATURE_CROSS(STRUCT(source, member)) AS crossed, ML.POLYNOMIAL_EXPAND(STRUCT(pages, member)) AS grown, seen`,
+      ),
+    );
     const inSql = await ask(
       'SELECT pages, source, member, epoch_ms(seen) AS at, predicted_bought_probs[2].prob AS p FROM ML.PREDICT(MODEL made, (SELECT * FROM visitors WHERE id < 200))',
     );
@@ -208,8 +224,10 @@ describe('feature functions of TRANSFORM', { timeout: 120_000 }, () => {
     [`ML.IMPUTER(pages, 'mean', 3) OVER () AS f`, 'MODEL_OPTION'],
     [`ML.ONE_HOT_ENCODER(source, 'most_frequent') OVER () AS f`, 'MODEL_OPTION'],
     ['ML.LABEL_ENCODER(source, 3, 5, 7) OVER () AS f', 'MODEL_OPTION'],
-    ['ML.FEATURE_CROSS(STRUCT(source, member, rare), 2) AS f', 'MODEL_OPTION'],
-    ['ML.POLYNOMIAL_EXPAND(STRUCT(pages, id)) AS f', 'MODEL_OPTION'],
+    ['ML.FEATURE_CROSS(STRUCT(source, member, rare), 5) AS f', 'MODEL_OPTION'],
+    ['ML.FEATURE_CROSS(STRUCT(source, Source)) AS f', 'MODEL_OPTION'],
+    ['ML.POLYNOMIAL_EXPAND(STRUCT(pages, source)) AS f', 'MODEL_OPTION'],
+    ['ML.POLYNOMIAL_EXPAND(STRUCT(pages, id), 2.5) AS f', 'MODEL_OPTION'],
     ['ML.STANDARD_SCALER(nosuch) OVER () AS f', 'SQL_FAILED'],
     ['ML.STANDARD_SCALER(pages + 1) OVER () AS f', 'SQL_SYNTAX'],
     ['ML.STANDARD_SCALER(pages)', 'SQL_SYNTAX'],

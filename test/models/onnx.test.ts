@@ -239,7 +239,8 @@ const FEATURES = `ML.STANDARD_SCALER(pages) OVER () AS scaled, ML.MIN_MAX_SCALER
   ML.ROBUST_SCALER(pages) OVER () AS pages, ML.BUCKETIZE(pages, [20, 50]) AS part, ML.QUANTILE_BUCKETIZE(pages, 4) OVER () AS quarter,
   ML.IMPUTER(pages, 'median') OVER () AS filled, ML.IMPUTER(source, 'most_frequent') OVER () AS known, ML.ONE_HOT_ENCODER(source, 'none', 2) OVER () AS few,
   ML.LABEL_ENCODER(member, 1) OVER () AS flag, ML.ONE_HOT_ENCODER(pages, 'none', 30) OVER () AS often, source,
-  ML.FEATURE_CROSS(STRUCT(source, member)) AS both, ML.FEATURE_CROSS(STRUCT(member, pages, source)) AS three`;
+  ML.FEATURE_CROSS(STRUCT(source, member)) AS both, ML.FEATURE_CROSS(STRUCT(member, pages, source), 3) AS three,
+  ML.POLYNOMIAL_EXPAND(STRUCT(pages, member)) AS grown`;
 
 describe('feature functions of TRANSFORM in ONNX', { timeout: 120_000 }, () => {
   const kinds: readonly (readonly [string, string, string])[] = [
@@ -280,7 +281,7 @@ describe('feature functions of TRANSFORM in ONNX', { timeout: 120_000 }, () => {
     // mail_1 and x is mail and 1_x: one level of the cross.
     const texts = `CASE id % 5 WHEN 0 THEN 'mail_1' WHEN 1 THEN '_' WHEN 2 THEN 'ad__' ELSE 'mail' END AS first, ['x', '1_x', '_x', '_'][1 + id % 4] AS second`;
     await own.ask(
-      `CREATE MODEL made TRANSFORM(ML.FEATURE_CROSS(STRUCT(first, second)) AS pair, ML.FEATURE_CROSS(STRUCT(second, pages, first)) AS three, spent)
+      `CREATE MODEL made TRANSFORM(ML.FEATURE_CROSS(STRUCT(first, second)) AS pair, ML.FEATURE_CROSS(STRUCT(second, pages, first), 3) AS three, spent)
         OPTIONS(model_type = 'LINEAR_REG', input_label_cols = ['spent']) AS SELECT *, ${texts} FROM visitors`,
     );
     const file = fileIn(own, 'main.made', 1);

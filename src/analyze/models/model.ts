@@ -47,7 +47,8 @@ export interface Feature {
     | { readonly kind: 'fill'; readonly value: Cell }
     /** Others are `other`. */
     | { readonly kind: 'keep'; readonly levels: readonly string[] }
-    | { readonly kind: 'cross' };
+    | { readonly kind: 'cross' }
+    | { readonly kind: 'product' };
 }
 
 /** A model of one's own that was brought as an ONNX file: the head that a trained model has too, and the file. */

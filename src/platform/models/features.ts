@@ -6,7 +6,15 @@ import { type ColumnData, parseNumber, parseTime } from '#learn';
 interface FeatureFunction {
   /** The most arguments behind the columns. */
   readonly most: number;
+  /** It is of combinations of columns. */
+  readonly several?: Several;
   readonly fit: (taken: Taken) => Feature['does'];
+}
+
+/** Combinations of at least so many columns, in which one may stand again. */
+interface Several {
+  readonly least: number;
+  readonly again: boolean;
 }
 
 /** Functions by name: what they take, and what they learn from the columns named. */
@@ -80,15 +88,38 @@ const FUNCTIONS: Readonly<Record<string, FeatureFunction>> = {
     },
   },
   LABEL_ENCODER: { most: 2, fit: (taken) => levels(taken, 1) },
-  FEATURE_CROSS: {
+  FEATURE_CROSS: { most: 1, several: { least: 2, again: false }, fit: () => ({ kind: 'cross' }) },
+  POLYNOMIAL_EXPAND: {
     most: 1,
-    fit: ({ call, value }) => {
-      // All columns are joined into one text, which is a cross of their number.
-      if (call.values.length > 0) value(1, call.columns.length, call.columns.length);
-      return { kind: 'cross' };
-    },
+    several: { least: 1, again: true },
+    fit: ({ kinds, refuse }) => (kinds.every((kind) => kind === 'number') ? { kind: 'product' } : refuse('takes numbers')),
   },
 };
+
+const MOST_FIELDS = 10;
+const MOST_DEGREE = 4;
+
+/** A call of several columns is a feature for each combination of them up to its degree (2), `as_a_b` …; one alone keeps the call's name. */
+function spread(call: FeatureCall, { least, again }: Several, refuse: (problem: string) => never): FeatureCall[] {
+  const { columns, values, as } = call;
+  const degree = values[0] ?? 2;
+  if (typeof degree !== 'number' || !Number.isInteger(degree) || degree < least || degree > MOST_DEGREE)
+    return refuse(`takes a number from ${least} to ${MOST_DEGREE}`);
+  // One alone is joined with nothing: its values are categories all the same.
+  if (columns.length === 1 && !again) return [call];
+  const named = new Set(columns.map((column) => column.toLowerCase()));
+  if (columns.length < least || columns.length > MOST_FIELDS || named.size < columns.length)
+    return refuse(`takes ${least} to ${MOST_FIELDS} different columns, as STRUCT(a, b)`);
+  const from = (first: number, taken: readonly string[]): (readonly string[])[] =>
+    taken.length === degree
+      ? []
+      : columns.slice(first).flatMap((column, k) => {
+          const next = [...taken, column];
+          return [next, ...from(first + k + (again ? 0 : 1), next)];
+        });
+  const found = from(0, []).filter((taken) => taken.length >= least);
+  return found.map((taken) => ({ ...call, columns: taken, as: found.length === 1 ? as : `${as}_${taken.join('_')}` }));
+}
 
 /** The `most` frequent levels that stand in at least `least` rows; the two numbers are the arguments from `at` on. Their defaults are BigQuery's. */
 function levels({ counts, value, call }: Taken, at: number): Feature['does'] {
@@ -116,6 +147,7 @@ interface Taken {
   readonly flag: (at: number, otherwise: boolean) => boolean;
   /** Refuses any other word there than the one that says what is done anyway. */
   readonly must: (at: number, word: string) => void;
+  readonly kinds: readonly ColumnData['kind'][];
   readonly refuse: (problem: string) => never;
 }
 
@@ -128,64 +160,72 @@ function quantile(sorted: Float64Array, share: number): number {
 
 /** Learns what the calls need from the training table. MODEL_OPTION for a call that makes no sense. */
 export function fitFeatures(calls: readonly FeatureCall[], columns: readonly ColumnData[]): Feature[] {
-  return calls.map((call) => {
-    const refuse = (problem: string): never => fail('MODEL_OPTION', { option: `ML.${call.name}`, problem });
-    const fit = FUNCTIONS[call.name] ?? refuse(`is no feature function; there are ${Object.keys(FUNCTIONS).join(', ')}`);
-    if (call.values.length > fit.most)
+  return calls.flatMap((given) => {
+    const refuse = (problem: string): never => fail('MODEL_OPTION', { option: `ML.${given.name}`, problem });
+    const fit = FUNCTIONS[given.name] ?? refuse(`is no feature function; there are ${Object.keys(FUNCTIONS).join(', ')}`);
+    if (given.values.length > fit.most)
       refuse(fit.most === 0 ? 'takes its column only' : `takes at most ${fit.most} arguments behind its column`);
-    if (call.columns.length !== 1 && call.name !== 'FEATURE_CROSS') refuse('takes one column first');
-    const sources = call.columns.map(
-      (asked) => columns.find(({ name }) => name.toLowerCase() === asked.toLowerCase()) ?? refuse(`finds no column "${asked}"`),
-    );
-    const own = sources[0]!;
-    const taken: Taken = {
-      call,
-      numbers() {
-        if (own.kind === 'text') return refuse(`takes numbers, and "${own.name}" is text`);
-        const known = own.values.filter(Number.isFinite).sort();
-        return known.length > 0 ? known : refuse(`learns nothing from "${own.name}", which is empty`);
-      },
-      counts() {
-        const found = new Map<string | number, number>();
-        for (const value of own.values) {
-          const level = readCell(value);
-          if (level !== null) found.set(level, (found.get(level) ?? 0) + 1);
-        }
-        if (found.size === 0) refuse(`learns nothing from "${own.name}", which is empty`);
-        return [...found].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-      },
-      list(at) {
-        const given = call.values[at - 1];
-        if (!Array.isArray(given) || given.length === 0 || given.some((each) => typeof each !== 'number'))
-          return refuse('takes a list of numbers');
-        return [...given] as number[];
-      },
-      value(at, least, most) {
-        const given = call.values[at - 1];
-        return typeof given === 'number' && given >= least && given <= most
-          ? given
-          : refuse(least === most ? `takes ${least} as argument ${at + 1}` : `takes a number from ${least} to ${most}`);
-      },
-      text(at, of) {
-        const given = String(call.values[at - 1]).toLowerCase();
-        return of.includes(given) ? given : refuse(`takes one of ${of.join(', ')}`);
-      },
-      flag(at, otherwise) {
-        const given = call.values[at - 1] ?? otherwise;
-        return typeof given === 'boolean' ? given : refuse(`takes TRUE or FALSE as argument ${at + 1}`);
-      },
-      must(at, word) {
-        const given = call.values[at - 1] ?? word;
-        if (String(given).toLowerCase() !== word) refuse(`takes '${word}' only as argument ${at + 1}`);
-      },
-      refuse,
-    };
-    return { as: call.as, columns: sources.map(({ name }) => name), kinds: sources.map(({ kind }) => kind), does: fit.fit(taken) };
+    if (given.columns.length !== 1 && fit.several === undefined) refuse('takes one column first');
+    return (fit.several === undefined ? [given] : spread(given, fit.several, refuse)).map((call) => fitted(call, fit, columns, refuse));
   });
+}
+
+function fitted(call: FeatureCall, fit: FeatureFunction, columns: readonly ColumnData[], refuse: (problem: string) => never): Feature {
+  const sources = call.columns.map(
+    (asked) => columns.find(({ name }) => name.toLowerCase() === asked.toLowerCase()) ?? refuse(`finds no column "${asked}"`),
+  );
+  const own = sources[0]!;
+  const taken: Taken = {
+    call,
+    numbers() {
+      if (own.kind === 'text') return refuse(`takes numbers, and "${own.name}" is text`);
+      const known = own.values.filter(Number.isFinite).sort();
+      return known.length > 0 ? known : refuse(`learns nothing from "${own.name}", which is empty`);
+    },
+    counts() {
+      const found = new Map<string | number, number>();
+      for (const value of own.values) {
+        const level = readCell(value);
+        if (level !== null) found.set(level, (found.get(level) ?? 0) + 1);
+      }
+      if (found.size === 0) refuse(`learns nothing from "${own.name}", which is empty`);
+      return [...found].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+    },
+    list(at) {
+      const given = call.values[at - 1];
+      if (!Array.isArray(given) || given.length === 0 || given.some((each) => typeof each !== 'number'))
+        return refuse('takes a list of numbers');
+      return [...given] as number[];
+    },
+    value(at, least, most) {
+      const given = call.values[at - 1];
+      return typeof given === 'number' && given >= least && given <= most
+        ? given
+        : refuse(least === most ? `takes ${least} as argument ${at + 1}` : `takes a number from ${least} to ${most}`);
+    },
+    text(at, of) {
+      const given = String(call.values[at - 1]).toLowerCase();
+      return of.includes(given) ? given : refuse(`takes one of ${of.join(', ')}`);
+    },
+    flag(at, otherwise) {
+      const given = call.values[at - 1] ?? otherwise;
+      return typeof given === 'boolean' ? given : refuse(`takes TRUE or FALSE as argument ${at + 1}`);
+    },
+    must(at, word) {
+      const given = call.values[at - 1] ?? word;
+      if (String(given).toLowerCase() !== word) refuse(`takes '${word}' only as argument ${at + 1}`);
+    },
+    kinds: sources.map(({ kind }) => kind),
+    refuse,
+  };
+  return { as: call.as, columns: sources.map(({ name }) => name), kinds: sources.map(({ kind }) => kind), does: fit.fit(taken) };
 }
 
 /** Whether its values are categories, however they are spelled: bins, levels and joined texts. */
 export const makesCategories = ({ kind }: Feature['does']): boolean => kind === 'bucket' || kind === 'keep' || kind === 'cross';
+
+export const makesNumbers = ({ kind }: Feature['does'], of: ColumnData['kind']): boolean =>
+  kind === 'scale' || kind === 'product' || (kind === 'fill' && of !== 'text');
 
 /** As learning reads it: a text has no blanks around it, and is missing where it is nothing else. */
 function readCell(cell: Cell): Cell {
@@ -220,6 +260,8 @@ function featureValue({ does, columns, kinds }: Feature, cells: readonly Cell[])
       return cell === null ? null : does.levels.includes(String(cell)) ? String(cell) : 'other';
     case 'cross':
       return read.includes(null) ? null : read.join('_');
+    case 'product':
+      return read.includes(null) ? null : read.reduce<number>((product, each) => product * Number(each), 1);
   }
 }
 
@@ -237,7 +279,7 @@ export function withFeatures(features: readonly Feature[], columns: readonly Col
       ),
     );
     const kind = feature.kinds?.[0] ?? own[0]!.kind;
-    if (feature.does.kind === 'scale' || (feature.does.kind === 'fill' && kind !== 'text'))
+    if (makesNumbers(feature.does, kind))
       return { name: feature.as, kind: 'number', values: Float64Array.from(cells, (cell) => (cell as number | null) ?? Number.NaN) };
     return { name: feature.as, kind: 'text', values: cells as (string | null)[] };
   });

@@ -1,5 +1,6 @@
 /** The columns that a model's encoders read, in an ONNX graph: its inputs, and what the feature functions of TRANSFORM make of them. */
 import type { Feature, ModelFile } from '#analyze';
+import { makesNumbers } from '../features.ts';
 import { doubles, integers, ML } from './graph.ts';
 import { int, number, type Sheet, tensor } from './sheet.ts';
 
@@ -26,10 +27,10 @@ export function featureProblem(file: ModelFile, { as, columns, does }: Feature):
   const read = columns.map((name) => inputFor(file, name));
   const worded = read.find(({ type }) => type === 'string')?.name;
   const encoder = encoderOf(file, as);
-  const isNumber = does.kind === 'scale' || (does.kind === 'fill' && worded === undefined);
+  const isNumber = makesNumbers(does, worded === undefined ? 'number' : 'text');
   if (!isNumber && (encoder?.kind === 'number' || encoder?.kind === 'time'))
     return `its TRANSFORM makes texts in "${as}" that are read as numbers`;
-  if (worded !== undefined && (does.kind === 'scale' || does.kind === 'bucket'))
+  if (worded !== undefined && (does.kind === 'scale' || does.kind === 'bucket' || does.kind === 'product'))
     return `its TRANSFORM reads numbers from the texts of "${worded}"`;
   return does.kind === 'cross' && encoder !== undefined ? crossProblem(file, as, read) : null;
 }
@@ -94,6 +95,8 @@ export function madeColumn(sheet: Sheet, file: ModelFile, { as, does }: Feature,
         texts,
       };
     }
+    case 'product':
+      return { name: inputs.slice(1).reduce((product, input) => sheet.op('Mul', [product, input.name]), name), type };
     case 'cross':
       return crossed(sheet, joinedLevels(file, as), inputs);
   }
