@@ -16,12 +16,12 @@ import { ready, root, send } from './server.ts';
 export const data = process.env['MILLRACE_DATA'] ?? join(root, '..', 'shared', 'data');
 export const withoutData = existsSync(data) ? false : 'the real data is absent (MILLRACE_DATA)';
 
-/** Fills a workspace: one day of the Google Merchandise Store, with its tables and its dashboard. */
-async function fill(path: string): Promise<void> {
+/** Fills a workspace with an export of the Google Merchandise Store, with its tables and its dashboard. */
+export async function fill(path: string, from: 'ga-merch-sessions' | 'ga4-merch-store'): Promise<void> {
   const main = join(root, 'src', 'cli', 'main.ts');
   await promisify(execFile)(
     process.execPath,
-    ['--conditions=source', main, 'demo', '--workspace', path, '--data', join(data, 'ga-merch-sessions'), '--exit'],
+    ['--conditions=source', main, 'demo', '--workspace', path, '--data', join(data, from), '--exit'],
     {
       maxBuffer: 64 * 2 ** 20,
     },
@@ -33,7 +33,7 @@ export function storeOfOneDay(): () => Started {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-console-'));
   let server: Started;
   before(async () => {
-    await fill(join(folder, 'store'));
+    await fill(join(folder, 'store'), 'ga-merch-sessions');
     server = await startMillrace({ workspace: join(folder, 'store'), log: null });
     await ready(server.address);
     await train(server.address, server.adminToken);
@@ -56,7 +56,7 @@ interface Story {
 const books = { en, ko };
 
 /** After each story: nothing was complained of, no serious violation, and the page does not scroll sideways. */
-async function sound({ visit, look }: Story, name: string): Promise<void> {
+export async function sound({ visit, look }: Pick<Story, 'visit' | 'look'>, name: string): Promise<void> {
   const { page } = visit;
   await visit.shot(name);
   assert.deepEqual(visit.complaints, [], name);

@@ -25,13 +25,16 @@ export const funnel: Chart = {
     const whole = formatter(look, spec.unit);
     const share = formatter(look, '%');
     const said = (at: number) => `${whole(values[at]!)}  ${share(first === 0 ? null : values[at]! / first)}`;
+    // Behind the longest bar there must be room for what is said of it; letters of Korean are about as wide as they are high.
+    const longest = said(Math.max(0, values.indexOf(Math.max(...values))));
+    const room = [...longest].reduce((sum, letter) => sum + (letter > '\u00ff' ? 12 : 7), 12);
     return {
       kind: 'option',
       means: ({ at }) => (at < names.length ? steps.means(0, at) : null),
       notes: left > 0 ? [...steps.notes, { kind: 'values_left_out', count: left }] : steps.notes,
       option: {
         ...base(look),
-        grid: { left: 4, right: 86, top: 4, bottom: 4, ...inside },
+        grid: { left: 4, right: room, top: 4, bottom: 4, ...inside },
         tooltip: {
           ...tooltip(look),
           formatter: (hovered) => {
