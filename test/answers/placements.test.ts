@@ -9,7 +9,7 @@ const models = ['last_click', 'first_click', 'linear', 'position', 'time_decay',
 const cents = (value: unknown) => Math.round(Number(value) * 100);
 const total = ({ rows }: Ran, column: string) => rows.reduce((sum, row) => sum + cents(row[column] ?? 0), 0);
 
-describe('placements on the Google Merchandise Store’s day', { skip: absent('ga-merch-sessions/ga_sample.parquet') }, () => {
+describe('the Google Merchandise Store’s day', { skip: absent('ga-merch-sessions/ga_sample.parquet') }, () => {
   let warehouse: Warehouse;
   before(async () => {
     warehouse = await openWarehouse('America/Los_Angeles');
@@ -40,6 +40,61 @@ describe('placements on the Google Merchandise Store’s day', { skip: absent('g
       assert.match(ran.facts['orders shared out']!, /^43 worth 8736\.14/);
     });
   }
+
+  /** The hits of each key in their order, with the export's own words for what happened. */
+  async function hitsBy(key: 'full_visitor_id' | 'session_id'): Promise<{ event: string; page: string | null; at: number }[][]> {
+    const words: Record<string, string> = { view: 'view_item', click: 'select_item', checkout: 'begin_checkout' };
+    const hits = await warehouse.store.rows(
+      `SELECT ${key} AS own, action, order_id, type, event_action, page, epoch_ms(_time) AS at FROM raw.ga_hits ORDER BY _time, hit_number`,
+    );
+    const told = hits.map(({ own, action, order_id, type, event_action, page, at }) => {
+      const plain = type === 'PAGE' ? 'page_view' : (event_action ?? String(type).toLowerCase());
+      const event = order_id !== null ? 'purchase' : action !== null ? (words[String(action)] ?? action) : plain;
+      return { own, event: String(event), page: page as string | null, at: Number(at) };
+    });
+    return [...Map.groupBy(told, ({ own }) => own).values()];
+  }
+
+  test('a funnel has as many visitors in each step as a walk through the hits has', async () => {
+    const steps = ['view_item', 'add_to_cart', 'begin_checkout', 'purchase'];
+    const window = 3_600_000;
+    const depths = (await hitsBy('full_visitor_id')).map((own) => {
+      let deepest = 0;
+      own.forEach((first, from) => {
+        if (first.event !== steps[0]) return;
+        let depth = 1;
+        for (const { event, at } of own.slice(from + 1)) if (at - first.at <= window && event === steps[depth]) depth++;
+        deepest = Math.max(deepest, depth);
+      });
+      return deepest;
+    });
+    const { rows } = await warehouse.run('funnel', { steps: steps.join(','), window: '1h' });
+    const entered = steps.map((_, step) => depths.filter((depth) => depth > step).length);
+    assert.ok(
+      entered.every((count, step) => count > 0 && (step === 0 || count < entered[step - 1]!)),
+      String(entered),
+    );
+    assert.deepEqual(
+      rows.map((row) => row['entered']),
+      entered,
+    );
+  });
+
+  test('paths have as many sessions on each way as a walk through the pages has', async () => {
+    const counts = new Map<string, number>();
+    for (const own of await hitsBy('session_id')) {
+      const pages = own.filter(({ event }) => event === 'page_view').map(({ page }) => page);
+      const moved = pages.filter((page, at) => at === 0 || page !== pages[at - 1]);
+      moved.slice(0, 3).forEach((page, at) => {
+        const way = JSON.stringify([at + 1, page, at + 1 < moved.length ? moved[at + 1] : '(end)']);
+        counts.set(way, (counts.get(way) ?? 0) + 1);
+      });
+    }
+    const { rows } = await warehouse.run('paths', { depth: 3, top: 100_000 });
+    const told = new Map(rows.map((row) => [JSON.stringify([row['step'], row['source'], row['target']]), row['sessions']]));
+    assert.ok(counts.size > 500, String(counts.size));
+    assert.deepEqual(new Map([...told].sort()), new Map([...counts].sort()));
+  });
 
   test('gives an interval around the modelled revenue', async () => {
     const { rows } = await warehouse.run('placements', { by: 'placement', bootstrap: 50 });

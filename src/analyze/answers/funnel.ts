@@ -102,6 +102,9 @@ export function funnelCtes(given: Given, setting: Setting, more: readonly string
   ];
 }
 
+/** DuckDB 1.5 joins a NULL to some row where 64 rows or more are asked for: a step after one that nobody reached would be reached. */
+const NOTHING_AFTER = '9223372036854775807';
+
 /** chain: a row for each occurrence of the first step, with the times of the steps that follow it (NULL where none does). */
 function inOrder(count: number, by: string | null, strict: boolean): string[] {
   const first = `s1 AS (SELECT unit, n AS n1, time AS t1${by === null ? '' : ', "by"'} FROM hit WHERE is1)`;
@@ -110,7 +113,7 @@ function inOrder(count: number, by: string | null, strict: boolean): string[] {
     const next = `(SELECT unit, n, time FROM hit WHERE is${k})`;
     const join = strict
       ? `LEFT JOIN ${next} AS x ON x.unit = s.unit AND x.n = s.n${k - 1} + 1`
-      : `ASOF LEFT JOIN ${next} AS x ON x.unit = s.unit AND x.n > s.n${k - 1}`;
+      : `ASOF LEFT JOIN ${next} AS x ON x.unit = s.unit AND x.n > coalesce(s.n${k - 1}, ${NOTHING_AFTER})`;
     return `s${k} AS (SELECT s.*, x.n AS n${k}, x.time AS t${k} FROM s${k - 1} AS s ${join})`;
   });
   return [first, ...later, `chain AS (SELECT * FROM s${count})`];
