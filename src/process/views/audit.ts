@@ -4,9 +4,10 @@
  * to the newest batch, so any difference is a fault: of the plan, of the engine, or of somebody who changed the view's rows.
  */
 import { name, quoted, type Row, type Store, type Transaction, text } from '#store';
+import { quotedName } from './engine.ts';
 import { ANEW, frozenSql } from './late.ts';
 import { amongSql, COLUMNS, ownColumns, touchedQuery } from './refresh.ts';
-import { quotedName, sourceParts, tablesOf, type View } from './view.ts';
+import { sourceParts, tablesOf, type View } from './view.ts';
 
 export interface Audited {
   readonly at: string;

@@ -6,12 +6,13 @@
  */
 import { fail } from '#core';
 import { NEXT, quoted, type Row, type Store, type Transaction, text } from '#store';
+import { quotedName } from './engine.ts';
 import { watermarkAfter } from './late.ts';
 import { forget, record } from './record.ts';
 import { COLUMNS, changeTable, ordered, ownColumns, type Refreshed, refreshView, withSources } from './refresh.ts';
 import type { Running } from './running.ts';
 import { timesOf } from './time.ts';
-import { type Input, type Part, quotedName, sourceParts, timePart, type View } from './view.ts';
+import { type Input, type Part, sourceParts, timePart, type View } from './view.ts';
 
 /** A condition: does the row whose partition the expressions give belong to the chunk? `read` adds what lets DuckDB skip the rest. */
 export interface Chunk {

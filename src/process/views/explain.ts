@@ -1,8 +1,10 @@
 /** What a refresh would do now, and why, in words and numbers; nothing is changed. */
+
+import { type Engine, quotedName } from './engine.ts';
 import type { Refreshed } from './refresh.ts';
 import { amongSql, changeTables, touchedRows, touchedSql } from './refresh.ts';
 import { stackFor } from './stack.ts';
-import { type Engine, quotedName, tablesOf, type View } from './view.ts';
+import { tablesOf, type View } from './view.ts';
 
 export interface Explained {
   readonly aspect: string;

@@ -14,6 +14,7 @@ import { type Change, parseTable, type Store, type Transaction, text } from '#st
 import { type Audited, auditView, samplePartitions } from './audit.ts';
 import { buildBeside, type Chunk, chunksOf, type Progress } from './build.ts';
 import { noCalls } from './calls.ts';
+import { type Engine, quotedName } from './engine.ts';
 import { type Explained, explainView, planText } from './explain.ts';
 import { watermarkAfter } from './late.ts';
 import { forgetPause, pauseOf, recordPause } from './pause.ts';
@@ -23,7 +24,7 @@ import { isShaped, type News, type Refreshed, refreshView } from './refresh.ts';
 import { openRunning } from './running.ts';
 import { sharedTables, shareNews } from './share.ts';
 import { isOfMachine, troubleOf } from './trouble.ts';
-import { checkRuns, type Engine, inOrder, quotedName, readView, tablesOf, type View, viewOf } from './view.ts';
+import { checkRuns, inOrder, readView, tablesOf, type View, viewOf } from './view.ts';
 
 /** Where definitions live: files in the workspace. */
 export interface ViewFiles {

@@ -3,8 +3,9 @@
  * A row that comes for a frozen partition stands in `millrace.late` instead, with the view and the partition, and is counted.
  */
 import { type Row, type Transaction, text } from '#store';
+import { quotedName } from './engine.ts';
 import { endOf } from './time.ts';
-import { quotedName, type View } from './view.ts';
+import type { View } from './view.ts';
 
 export const LATE_TABLE = `CREATE TABLE IF NOT EXISTS millrace.late (
   view VARCHAR NOT NULL, batch BIGINT NOT NULL, arrived TIMESTAMPTZ NOT NULL, partition VARCHAR, row JSON NOT NULL, gone BOOLEAN)`;

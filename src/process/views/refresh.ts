@@ -4,10 +4,11 @@
  * the rows came.
  */
 import { name, quoted, type Row, type Transaction, text } from '#store';
+import { quotedName } from './engine.ts';
 import { frozenSql, setLateAside } from './late.ts';
 import { withSubqueries } from './plain.ts';
 import { timesOf } from './time.ts';
-import { type Input, type Part, quotedName, timePart, type View } from './view.ts';
+import { type Input, type Part, timePart, type View } from './view.ts';
 
 export interface Refreshed {
   readonly mode: 'partitions' | 'whole' | 'nothing';

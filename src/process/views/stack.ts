@@ -4,7 +4,8 @@
  */
 import { ctesOf, isColumn, type Node, outputName, queryOf, rewrite, sameText } from '#sql';
 import { type Row, text } from '#store';
-import { type Engine, quotedName, sourceParts, timePart, type View } from './view.ts';
+import { type Engine, quotedName } from './engine.ts';
+import { sourceParts, timePart, type View } from './view.ts';
 
 /** A partition of more rows than this is worth a view below. */
 const LARGE = 1_000_000;

@@ -1,6 +1,6 @@
 /** Which stretch of time a partition holds, where its expression says so: a refresh then reads that part of the history alone. */
 import { find, isColumn, type Node, sameText } from '#sql';
-import { type Engine, print, quotedName } from './view.ts';
+import { type Engine, print, quotedName } from './engine.ts';
 
 /** The partition that begins at p holds rows whose `column` is from p on and before p + `length`. */
 export interface Time {

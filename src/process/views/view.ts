@@ -1,5 +1,5 @@
 /** A materialized view from its definition's text: checked, with its plan, before anything of it is run. */
-import { fail, type Millis, type ModelCalls, type Parameters, type Role, type UsedModel } from '#core';
+import { fail, type Millis, type Parameters, type Role, type UsedModel } from '#core';
 import {
   type CreateMaterializedViewStatement,
   checkStatement,
@@ -12,22 +12,14 @@ import {
   placeOfOption,
   queryOf,
   readStatement,
-  type Serialize,
-  sameText,
 } from '#sql';
-import { quoted, type Row, type TableName, text } from '#store';
+import { type TableName, text } from '#store';
 import { bodyOf, spelledBody } from './calls.ts';
+import { type Engine, print, quotedName } from './engine.ts';
 import { objectionTo } from './objection.ts';
 import { type Spelled, spelledOut } from './plain.ts';
 import { type PartitionPlan, type Planning, planPartition, type Reading, type Reason, WHOLE } from './plan.ts';
 import { type Time, timeOf } from './time.ts';
-
-/** What reading a definition needs of the warehouse. */
-export interface Engine {
-  readonly serialize: Serialize;
-  rows(sql: string): Promise<Row[]>;
-  readonly calls: ModelCalls;
-}
 
 /** How a refresh reads one table of the query, in SQL over that table's columns. */
 export type Input = {
@@ -364,16 +356,6 @@ async function partOf(node: Node, table: string, engine: Engine): Promise<Part> 
   };
 }
 
-/** An expression of a tree as SQL again, by DuckDB itself. */
-export async function print(expression: Node, engine: Engine): Promise<string> {
-  const tree = JSON.parse(await engine.serialize('SELECT 1')) as { statements: { node: Node }[] };
-  const select_list = [JSON.parse(sameText({ ...expression, alias: '' }))];
-  const statement = { error: false, statements: [{ ...tree.statements[0], node: { ...tree.statements[0]!.node, select_list } }] };
-  const json = JSON.stringify(statement, (key, value) => (key === 'query_location' ? 0 : value));
-  const [row] = await engine.rows(`SELECT json_deserialize_sql(${text(json)}::JSON) AS sql`);
-  return String(row!['sql']).replace(/^SELECT /, '');
-}
-
 /** Equality between columns of different types compares what a cast makes of them; a partition is compared as it stands. */
 async function differingTypes(inputs: readonly Input[], engine: Engine): Promise<string | null> {
   const keys = inputs.flatMap((input) => {
@@ -394,11 +376,6 @@ async function differingTypes(inputs: readonly Input[], engine: Engine): Promise
     types.set(group, type);
   }
   return null;
-}
-
-export function quotedName(full: string): string {
-  const at = full.indexOf('.');
-  return quoted({ schema: full.slice(0, at), name: full.slice(at + 1) });
 }
 
 /** A view with a lookback must pass the source's time on, so that its rows after the first touched time can be told. */
