@@ -2,6 +2,7 @@ export {
   type Answers,
   type Asked,
   answers,
+  type Called,
   type DefinitionKind,
   type Definitions,
   definitionKinds,

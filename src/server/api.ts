@@ -32,6 +32,11 @@ export interface QueryRequest {
   job?: string;
   /** Runs nothing: says by which rule the allow-list refuses the statement, or that it does not. */
   explain_refusal?: boolean;
+  /**
+   * true: the answer has `evidence` of each call of answers.NAME(…) in the statement, which costs another query for each. 'only': it has that
+   * alone, beside no rows. With the format json.
+   */
+  evidence?: boolean | 'only';
 }
 
 /**
@@ -46,7 +51,25 @@ export interface QueryAnswer {
   /** True when the row limit cut the result. */
   truncated: boolean;
   elapsed_ms: number;
+  /** Where it was asked for: of each call in the order of the statement. */
+  evidence?: CallEvidence[];
   error?: ErrorBody;
+}
+
+/** What a call of answers.NAME(…) in a statement stands on. */
+export interface CallEvidence extends Evidence {
+  answer: string;
+  /** As they are written in the call. */
+  options: Record<string, string>;
+  /** Why it can't be told; then there are no facts, and the rows are right all the same. */
+  error?: ErrorBody;
+}
+
+export interface Evidence {
+  /** Counts used, counts set aside and why, from when to when, matched paid orders, caveats, data version. */
+  facts: { fact: string; value: string }[];
+  /** The same in one line. */
+  line: string;
 }
 
 /**
@@ -532,15 +555,10 @@ export interface AnswerRequest {
 }
 
 /** The rows as POST /v1/query gives them, with the statement that made them and what they stand on. */
-export interface ShopAnswer extends QueryAnswer {
+export interface ShopAnswer extends Omit<QueryAnswer, 'evidence'> {
   answer: string;
   sql: string;
-  evidence: {
-    /** Counts used, counts set aside and why, from when to when, matched paid orders, caveats, data version. */
-    facts: { fact: string; value: string }[];
-    /** The same in one line. */
-    line: string;
-  };
+  evidence: Evidence;
   /** How the rows are best drawn, in the words of a dashboard's tile; null where their types say it. */
   chart: { kind: string; x: string; y: readonly string[]; series?: string; unit?: string } | null;
 }

@@ -85,7 +85,7 @@ export async function openWarehouse(timeZone = 'UTC', weekStart: Weekday = 'mond
       };
     },
     async ask(sql) {
-      const body = (await json((await analyst.ask({ who, sql: await answers.expand(sql, who), format: 'json' })).body)) as Body;
+      const body = (await json((await analyst.ask({ who, sql: (await answers.expand(sql, who)).sql, format: 'json' })).body)) as Body;
       return named(body);
     },
     async make(...statements) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Started, startMillrace } from '#server';
+import { type QueryAnswer, type QuestionsLine, type ShopAnswer, type Started, startMillrace } from '#server';
 import { initWorkspace } from '#workspace';
 import { millrace } from '../cli/fixture.ts';
 
@@ -25,6 +25,7 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
     folder = mkdtempSync(join(tmpdir(), 'millrace-answers-live-'));
     initWorkspace(folder, { name: 'Shop', timeZone: 'Asia/Seoul', currency: 'KRW' }).close();
     mkdirSync(join(folder, 'metrics'));
+    mkdirSync(join(folder, 'grants'), { recursive: true });
     writeFileSync(join(folder, 'metrics', 'events.yaml'), 'table: main.events\nexpression: count(*)\ntime: time\n');
     mkdirSync(join(folder, 'experiments'));
     writeFileSync(join(folder, 'experiments', 'checkout.yaml'), checkout);
@@ -75,6 +76,98 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
       await post('/v1/query', { sql: `SELECT entered FROM answers.funnel(steps := 'a,b', events := 'main.events')` })
     ).json()) as { rows: unknown[][] };
     assert.deepEqual(called.rows, [[2], [1]]);
+  });
+
+  describe('a statement that calls answers', () => {
+    const funnel = "answers.funnel(steps := 'a,b', events := 'main.events')";
+    const both = `SELECT (SELECT count(*) FROM ${funnel}) AS steps, (SELECT value FROM answers.metric(metric := 'events')) AS events`;
+    const asked = async (body: object, token = started.adminToken) => {
+      const response = await fetch(`${started.address}/v1/query`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return (await response.json()) as QueryAnswer & { error?: { code: string } };
+    };
+    const ran = async (answer: string, options: object) => (await (await post(`/v1/answers/${answer}`, { options })).json()) as ShopAnswer;
+
+    test('brings what each stands on where that is asked for, as the answer itself says it', async () => {
+      const { evidence: ofFunnel } = await ran('funnel', { steps: 'a,b', events: 'main.events' });
+      const { evidence: ofMetric } = await ran('metric', { metric: 'events' });
+      const whole = await asked({ sql: both, evidence: true });
+      assert.deepEqual(whole.rows, [[2, 3]]);
+      const evidence = [
+        { answer: 'funnel', options: { steps: 'a,b', events: 'main.events' }, ...ofFunnel },
+        { answer: 'metric', options: { metric: 'events' }, ...ofMetric },
+      ];
+      assert.deepEqual(whole.evidence, evidence);
+      assert.match(ofFunnel.line, /^events used: 3; /);
+      const { rows, columns, evidence: alone } = await asked({ sql: both, evidence: 'only' });
+      assert.deepEqual([rows, columns, alone], [[], [], evidence]);
+      assert.equal((await asked({ sql: both })).evidence, undefined);
+      assert.deepEqual((await asked({ sql: 'SELECT 1', evidence: true })).evidence, []);
+    });
+
+    test('is one of several questions, each with its own, and one that fails hinders none', async () => {
+      const questions = [
+        { sql: 'SELECT 1' },
+        { sql: `SELECT count(*) FROM ${funnel}`, evidence: true },
+        { sql: `SELECT gone FROM ${funnel}`, evidence: true },
+        { sql: `SELECT gone FROM ${funnel}`, evidence: 'only' },
+        { sql: 'SELECT 2', evidence: true },
+      ];
+      const lines = (await (await post('/v1/questions', { questions })).text())
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as QuestionsLine)
+        .toSorted((a, b) => a.at - b.at);
+      assert.deepEqual(
+        lines.map(({ answer, error }) => [answer?.rows, answer?.evidence?.map(({ line }) => line.slice(0, 14)), error?.code]),
+        [
+          [[[1]], undefined, undefined],
+          [[[2]], ['events used: 3'], undefined],
+          [undefined, undefined, 'SQL_FAILED'],
+          [[], ['events used: 3'], undefined],
+          [[[2]], [], undefined],
+        ],
+      );
+    });
+
+    test('brings none as CSV, nor where nothing is run', async () => {
+      for (const body of [{ format: 'csv', evidence: true }, { evidence: 'all' }])
+        assert.equal((await asked({ sql: both, ...body })).error?.code, 'QUERY_BODY');
+      assert.equal((await asked({ sql: both, explain_refusal: true, evidence: true })).evidence, undefined);
+    });
+
+    test('is asked with no more rights than its asker has, for its evidence too', async () => {
+      await asked({ sql: 'CREATE SCHEMA IF NOT EXISTS shop' });
+      await asked({ sql: `CREATE TABLE shop.orders AS SELECT 'o1' AS order_id, 10 AS amount, now() AS ordered_at` });
+      writeFileSync(join(folder, 'grants', 'partner.yaml'), 'token: partner\nread: [main.events]\n');
+      const { token } = (await (await post('/v1/tokens', { name: 'partner', role: 'viewer' })).json()) as { token: string };
+      for (const end = Date.now() + 10_000; (await asked({ sql: 'FROM shop.orders' }, token)).error === undefined; await sleep(100))
+        assert.ok(Date.now() < end, 'the grant did not count');
+      const told = await asked({ sql: both, evidence: true }, token);
+      assert.deepEqual(told.rows, [[2, 3]], JSON.stringify(told));
+      for (const { facts } of told.evidence!)
+        assert.equal(facts.find(({ fact }) => fact === 'matched paid orders')?.value, 'not known: there is no table of orders');
+      const inSql = `SELECT * FROM answers.rfm(orders := 'shop.orders')`;
+      assert.equal((await asked({ sql: inSql, evidence: 'only' }, token)).error?.code, 'ANSWER_TABLE');
+      await asked({ sql: 'DROP TABLE shop.orders' });
+      rmSync(join(folder, 'grants', 'partner.yaml'));
+    });
+
+    test('prints it on the command line, below its rows', async () => {
+      const one = await cli('sql', `SELECT step, entered FROM ${funnel}`);
+      assert.match(one.stdout, /^step +entered\n/);
+      assert.match(one.stderr, /^ {2}events used: 3\n {2}from: 2026-01-01 23:00\n/);
+      assert.match(
+        (await cli('sql', both)).stderr,
+        /^answers\.funnel\n {2}events used: 3\n[\s\S]*\nanswers\.metric\n {2}rows of main\.events: 3\n/,
+      );
+      for (const more of [['--format', 'csv'], ['--explain-refusal']]) assert.equal((await cli('sql', both, ...more)).stderr, '');
+      assert.equal((await cli('sql', `EXPLAIN ${both}`)).stderr, '');
+      assert.equal((await cli('sql', 'SELECT 1')).stderr, '');
+    });
   });
 
   test('over HTTP: what can’t be answered has its code and status', async () => {

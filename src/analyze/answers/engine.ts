@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
 import { json as readJson } from 'node:stream/consumers';
-import { type Entry, fail, MillraceError, type Principal, type Weekday } from '#core';
+import { asMillraceError, type Entry, type ErrorBody, fail, MillraceError, type Principal, type Weekday } from '#core';
 import { parseExperiment } from '#experiment';
 import type { Store } from '#store';
 import { parseJourney } from '../metrics/journey.ts';
 import { type Metric, parseMetric } from '../metrics/metric.ts';
 import { parseSegment } from '../metrics/segment.ts';
 import type { Analyst, Answer } from '../query.ts';
-import { expandCalls } from './call.ts';
+import { type Call, expandCalls } from './call.ts';
 import type { AnswerKind, Given, NamedView, Setting } from './kind.ts';
 import { checkOptions } from './options.ts';
 
@@ -40,6 +40,26 @@ export interface Shown {
   readonly views: readonly string[];
 }
 
+/** A statement with its calls of answers.NAME(…) replaced by their queries, and the calls in their order. */
+export interface Expanded {
+  readonly sql: string;
+  readonly calls: readonly Called[];
+}
+
+export interface Called extends Call {
+  readonly evidence: string;
+}
+
+/** What one call in a statement stands on. `error` says why that can't be told; then there are no facts. */
+export interface StoodOn {
+  readonly answer: string;
+  /** As they are written in the call. */
+  readonly options: Call['given'];
+  readonly facts: readonly { readonly fact: string; readonly value: string }[];
+  readonly line: string;
+  readonly error?: ErrorBody;
+}
+
 export interface Answers {
   list(): readonly Entry[];
   /** The metrics whose files can be taken: whoever asks for another is told why. */
@@ -48,8 +68,12 @@ export interface Answers {
   show(asked: Pick<Asked, 'who' | 'answer' | 'options'>): Promise<Shown>;
   /** JSON: the analyst's answer with `answer`, `sql`, `evidence` and `chart` before it. Errors: those of `show`, METRIC_JOIN, SQL_*, QUERY_*. */
   run(asked: Asked): Promise<Answer>;
-  /** A statement with its calls of answers.NAME(…) replaced by their queries; guards run first. */
-  expand(sql: string, who: Principal): Promise<string>;
+  /** Guards run first. */
+  expand(sql: string, who: Principal): Promise<Expanded>;
+  /** What the calls stand on, one look for each, as whoever asks. What one can't tell is said in its place. */
+  evidence(calls: readonly Called[], who: Principal, signal: AbortSignal): Promise<StoodOn[]>;
+  /** JSON: what `ask` gives with `evidence` before it; without `ask` the evidence alone, beside no rows. Errors: those of `ask`. */
+  withEvidence(calls: readonly Called[], asked: Pick<Asked, 'who'> & { signal: AbortSignal; ask?: () => Promise<Answer> }): Promise<Answer>;
 }
 
 interface Planned {
@@ -75,8 +99,11 @@ export function newAnswers(
     const kind = kinds.find((each) => each.name === answer);
     if (kind === undefined)
       return fail('ANSWER_UNKNOWN', { answer: answer.slice(0, 100), answers: kinds.map((each) => each.name).join(', ') });
+    const [tables, readable] = await Promise.all([store.tables(), analyst.readable(who)]);
+    const names = new Set(readable);
     const setting: Setting = {
-      tables: await store.tables(),
+      // A table that is not the asker's is none to find: the evidence goes without it, as where there is none.
+      tables: tables.filter(({ schema, name }) => names.has(`${schema}.${name}`.toLowerCase())),
       timeZone: input.timeZone,
       weekStart: input.weekStart,
       metric: (name) => read('metrics', name, parseMetric, (metrics) => fail('METRIC_UNKNOWN', { metric: name.slice(0, 100), metrics })),
@@ -112,6 +139,29 @@ export function newAnswers(
     }
   }
 
+  async function factsOf(evidence: string, who: Principal, signal?: AbortSignal): Promise<Fact[]> {
+    return (await rows(evidence, who, signal === undefined ? {} : { signal })) as unknown as Fact[];
+  }
+
+  /** What was committed between evidence and rows, which are two looks at the warehouse. */
+  const meanwhile = (before: number): Fact[] =>
+    store.batch() === before ? [] : [{ fact: 'caveat: records arrived meanwhile (batch)', value: String(store.batch()) }];
+
+  async function evidence(calls: readonly Called[], who: Principal, signal: AbortSignal): Promise<StoodOn[]> {
+    const told: StoodOn[] = [];
+    for (const { answer, given, evidence: sql } of calls) {
+      const call = { answer, options: given };
+      try {
+        told.push({ ...call, ...inOne(await factsOf(sql, who, signal)) });
+      } catch (thrown) {
+        // Whoever went away hears nothing any more.
+        if (signal.aborted) throw thrown;
+        told.push({ ...call, ...inOne([]), error: asMillraceError(thrown).body });
+      }
+    }
+    return told;
+  }
+
   async function rows(sql: string, who: Principal, limits: Pick<Asked, 'rows' | 'signal'> = {}): Promise<Record<string, unknown>[]> {
     const answer = await analyst.ask({ who, sql, format: 'json', ...limits });
     const { columns, rows } = (await readJson(answer.body)) as { columns: { name: string }[]; rows: unknown[][] };
@@ -140,23 +190,46 @@ export function newAnswers(
       const sql = kind.sql(given, setting);
       await guard(planned, who);
       const before = store.batch();
-      const facts = await rows(kind.evidence(given, setting), who, limits.signal === undefined ? {} : { signal: limits.signal });
+      const facts = await factsOf(kind.evidence(given, setting), who, limits.signal);
       const result = await analyst.ask({ ...limits, who, sql, format: 'json' });
-      // The two queries are two looks: what was committed between them is said.
-      if (store.batch() !== before) facts.push({ fact: 'caveat: records arrived meanwhile (batch)', value: String(store.batch()) });
-      const line = facts.map(({ fact, value }) => `${fact}: ${value}`).join('; ');
-      const head = Buffer.from(
-        `{"answer":${JSON.stringify(kind.name)},"sql":${JSON.stringify(sql)},"evidence":${JSON.stringify({ facts, line })},"chart":${JSON.stringify(kind.chart?.(given) ?? null)},`,
-      );
-      return { ...result, bytes: result.bytes - 1 + head.length, body: Readable.from(spliced(head, result.body)) };
+      const evidence = inOne([...facts, ...meanwhile(before)]);
+      return headed({ answer: kind.name, sql, evidence, chart: kind.chart?.(given) ?? null }, result);
     },
-    expand: (sql, who) =>
-      expandCalls(sql, async (call) => {
+    async expand(sql, who) {
+      const calls: Called[] = [];
+      const whole = await expandCalls(sql, async (call) => {
         const planned = await plan({ who, answer: call.answer, options: call.given });
         await guard(planned, who);
-        return planned.kind.sql(planned.given, planned.setting);
-      }),
+        const { kind, given, setting } = planned;
+        calls.push({ ...call, evidence: kind.evidence(given, setting) });
+        return kind.sql(given, setting);
+      });
+      return { sql: whole, calls };
+    },
+    evidence,
+    async withEvidence(calls, { who, signal, ask }) {
+      const before = store.batch();
+      const told = await evidence(calls, who, signal);
+      const result = await (ask ?? nothing)();
+      const news = ask === undefined ? [] : meanwhile(before);
+      return headed({ evidence: told.map((each) => ({ ...each, ...inOne([...each.facts, ...news]) })) }, result);
+    },
   };
+}
+
+type Fact = StoodOn['facts'][number];
+
+const inOne = (facts: readonly Fact[]) => ({ facts, line: facts.map(({ fact, value }) => `${fact}: ${value}`).join('; ') });
+
+async function nothing(): Promise<Answer> {
+  const body = Buffer.from('{"columns":[],"rows":[],"row_count":0,"truncated":false,"elapsed_ms":0}\n');
+  return { job: '', contentType: 'application/json', bytes: body.length, rows: 0, truncated: false, body: Readable.from([body]) };
+}
+
+/** More entries before those of an answer's object. */
+function headed(entries: Readonly<Record<string, unknown>>, result: Answer): Answer {
+  const head = Buffer.from(`${JSON.stringify(entries).slice(0, -1)},`);
+  return { ...result, bytes: result.bytes - 1 + head.length, body: Readable.from(spliced(head, result.body)) };
 }
 
 const viewStatement = ({ name, partition, sql }: NamedView) =>

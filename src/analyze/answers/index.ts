@@ -46,7 +46,16 @@ export const answers: readonly AnswerKind[] = [
   drivers,
 ];
 
-export { type Answers, type Asked, type DefinitionKind, type Definitions, definitionKinds, type Shown } from './engine.ts';
+export {
+  type Answers,
+  type Asked,
+  type Called,
+  type DefinitionKind,
+  type Definitions,
+  definitionKinds,
+  type Shown,
+  type StoodOn,
+} from './engine.ts';
 
 export function openAnswers(input: Parameters<typeof newAnswers>[1]): Answers {
   return newAnswers(answers, input);

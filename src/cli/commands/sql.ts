@@ -54,11 +54,15 @@ export const sql: Command = {
       fail('OPTION_VALUE', { option: '--format', value: 'parquet', problem: 'a terminal can’t show it; name a file with --output' });
     }
     const rows = format === 'table' ? tableReach : limit;
+    const statement = await statementOf(input.positionals[0], io);
+    const explains = input.options['explain-refusal'] === true || /^\s*explain\b/i.test(statement);
     const request: QueryRequest = {
-      sql: await statementOf(input.positionals[0], io),
+      sql: statement,
       ...(input.options['param'] !== undefined && { params: paramsOf(input.options['param'] as string[]) }),
       format: format === 'table' ? 'json' : (format as 'json'),
       ...(input.options['explain-refusal'] === true && { explain_refusal: true }),
+      // Costs nothing where the statement calls no answer.
+      ...(format === 'table' && !explains && { evidence: true }),
       limits: {
         ...(rows !== undefined && { rows }),
         ...(input.options['seconds'] !== undefined && { seconds: Number(input.options['seconds']) }),
@@ -70,10 +74,11 @@ export const sql: Command = {
     });
     if (answer.statusCode! >= 400) throw await errorOf(answer);
     if (format === 'table') {
-      const whole = request.explain_refusal === true || /^\s*explain\b/i.test(request.sql);
       const width = output === undefined ? io.stdout.columns : undefined;
-      const shown = answerText(await readExactJson<QueryAnswer>(answer), limit ?? 40, { whole, ...(width !== undefined && { width }) });
+      const given = await readExactJson<QueryAnswer>(answer);
+      const shown = answerText(given, limit ?? 40, { whole: explains, ...(width !== undefined && { width }) });
       await pipeline([`${shown}\n`], output === undefined ? io.stdout : createWriteStream(output), { end: output !== undefined });
+      io.stderr.write(evidenceText(given.evidence ?? []));
       return 0;
     }
     await pipeline(answer, output === undefined ? io.stdout : createWriteStream(output), { end: output !== undefined });
@@ -99,6 +104,16 @@ function answerText(answer: QueryAnswer, limit: number, how: { readonly whole: b
         });
   const count = answer.truncated ? `more than ${answer.rows.length.toLocaleString('en-US')}` : answer.rows.length.toLocaleString('en-US');
   return `${lines}\n${count} ${answer.rows.length === 1 ? 'row' : 'rows'} in ${answer.elapsed_ms.toLocaleString('en-US', { maximumFractionDigits: 0 })} ms`;
+}
+
+/** As "answer run" prints it; of several calls each under its name. */
+function evidenceText(calls: NonNullable<QueryAnswer['evidence']>): string {
+  const lines = calls.flatMap(({ answer, facts, error }) => [
+    ...(calls.length > 1 ? [`answers.${answer}`] : []),
+    ...facts.map(({ fact, value }) => `  ${fact}: ${value}`),
+    ...(error === undefined ? [] : [`  evidence can’t be told: ${error.message} (${error.code})`]),
+  ]);
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 function paramsOf(given: readonly string[]): Record<string, string> {

@@ -3,8 +3,8 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
-import { type Analyst, type Answer, type Answers, traceOf } from '#analyze';
-import { asMillraceError, MillraceError } from '#core';
+import { type Analyst, type Answer, type Answers, type Called, traceOf } from '#analyze';
+import { asMillraceError, MillraceError, type Principal } from '#core';
 import type { Store } from '#store';
 import { goneSignal, type Routes, send } from './http.ts';
 
@@ -16,43 +16,72 @@ interface Asked {
   readonly beforeLoad: (table: string) => void;
 }
 
+/** `evidence`: what its calls of answers stand on comes too, or comes alone. */
+interface Question {
+  readonly sql: string;
+  readonly evidence?: boolean | 'only';
+}
+
+interface Expanded extends Question {
+  readonly who: Principal;
+  readonly signal: AbortSignal;
+  readonly calls: readonly Called[];
+}
+
 export function questionRoutes({ store, analyst, answers, views, beforeLoad }: Asked): Routes {
+  const expand = async (asked: Question, who: Principal, signal: AbortSignal): Promise<Expanded> => ({
+    ...asked,
+    ...(await answers.expand(asked.sql, who)),
+    who,
+    signal,
+  });
+
+  function ask({ calls, evidence = false, ...asking }: Expanded): Promise<Answer> {
+    const rows = () => analyst.ask(asking as never);
+    if (evidence === false) return rows();
+    return answers.withEvidence(calls, evidence === 'only' ? asking : { ...asking, ask: rows });
+  }
+
   return {
     'POST /query': async ({ who, request, response }) => {
-      const asked = (await json(request)) as { sql: string };
-      const signal = goneSignal(response);
-      send(response, await analyst.ask({ ...asked, sql: await answers.expand(asked.sql, who), who, signal } as never));
+      const asked = (await json(request)) as Question;
+      send(response, await ask(await expand(asked, who, goneSignal(response))));
     },
     /** Several at once: a line for each as it is done, `{"at": its place, "answer" or "error": …}`. */
     'POST /questions': async ({ who, request, response }) => {
-      const { questions } = (await json(request)) as { questions: { sql: string }[] };
+      const { questions } = (await json(request)) as { questions: Question[] };
       const signal = goneSignal(response);
       const lines = newLines(response);
       const expanded = await Promise.all(
         questions.map(async (asked, at) => {
           try {
-            return { at, asking: { ...asked, sql: await answers.expand(asked.sql, who), who, signal } };
+            return { at, asking: await expand(asked, who, signal) };
           } catch (thrown) {
             lines.refusal(at, asMillraceError(thrown));
             return null;
           }
         }),
       );
-      const left = expanded.filter((each) => each !== null);
-      await analyst.together(
-        left.map(({ asking }) => asking as never),
-        (k, outcome) => {
-          const { at } = left[k]!;
-          if (outcome instanceof MillraceError) lines.refusal(at, outcome);
-          else lines.answer(at, outcome);
-        },
-      );
+      const all = expanded.filter((each) => each !== null);
+      const hear = (at: number, outcome: Answer | MillraceError) =>
+        outcome instanceof MillraceError ? lines.refusal(at, outcome) : lines.answer(at, outcome);
+      const plain = all.filter(({ asking: { evidence = false } }) => evidence === false);
+      await Promise.all([
+        analyst.together(
+          plain.map(({ asking }) => asking as never),
+          (k, outcome) => hear(plain[k]!.at, outcome),
+        ),
+        inTurn(
+          all.filter((each) => !plain.includes(each)),
+          async ({ at, asking }) => hear(at, await ask(asking).catch(asMillraceError)),
+        ),
+      ]);
       await lines.end();
       return undefined;
     },
     'POST /trace': async ({ who, request }) => {
       const { sql } = (await json(request)) as { sql: string };
-      const whole = await answers.expand(sql, who);
+      const { sql: whole } = await answers.expand(sql, who);
       const reader = await store.reader();
       try {
         return await traceOf(whole, reader);
@@ -113,6 +142,11 @@ export function questionRoutes({ store, analyst, answers, views, beforeLoad }: A
       ),
     }),
   };
+}
+
+/** One after the other: evidence is dear, and the places are for rows. */
+async function inTurn<T>(list: readonly T[], each: (one: T) => Promise<void>): Promise<void> {
+  for (const one of list) await each(one);
 }
 
 /** Answers as lines of JSON, one after the other however they come. */

@@ -24,7 +24,7 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
         rows: asked.limits?.rows,
         seconds: asked.limits?.seconds,
         job,
-        ...(asked.explain_refusal === true && { explain_refusal: true }),
+        ...(asked.explain_refusal === true ? { explain_refusal: true } : { evidence: asked.evidence }),
       },
     });
   });
@@ -38,9 +38,9 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
       path: '/questions',
       body: {
         questions: questions.map((each) => {
-          const { sql, params, limits, job } = checked(each);
+          const { sql, params, limits, job, evidence } = checked(each);
           const id = job ?? `job_${Date.now().toString(36)}_${(++named).toString(36)}`;
-          return { sql, values: params, format: 'json', rows: limits?.rows, seconds: limits?.seconds, job: id };
+          return { sql, values: params, format: 'json', rows: limits?.rows, seconds: limits?.seconds, job: id, evidence };
         }),
       },
     });
@@ -94,5 +94,8 @@ function checked(body: unknown): QueryRequest {
   if (asked['job'] !== undefined && typeof asked['job'] !== 'string') refuse('"job" is not text');
   if (asked['explain_refusal'] !== undefined && typeof asked['explain_refusal'] !== 'boolean')
     refuse('"explain_refusal" is neither true nor false');
+  const { evidence = false } = asked;
+  if (typeof evidence !== 'boolean' && evidence !== 'only') refuse('"evidence" is neither true, false nor "only"');
+  if (evidence !== false && (asked['format'] ?? 'json') !== 'json') refuse('"evidence" comes with the format json alone');
   return asked as unknown as QueryRequest;
 }
