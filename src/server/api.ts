@@ -325,6 +325,8 @@ export interface SharedAnswer {
   annotations: boolean;
   /** `sql` is '' where a tile asks something: POST /v1/shared/tile {link, tile} answers it as QueryAnswer. */
   tiles: Dashboard['tiles'];
+  /** The places of tiles that call answers: with `evidence: true` beside {link, tile} what they stand on comes alone, without what is SQL. */
+  called: readonly number[];
   expires: string;
 }
 

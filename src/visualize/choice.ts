@@ -29,6 +29,9 @@ export function valuesOf(choice: Choice, names: readonly string[], today: string
   );
 }
 
+/** Whether a statement may call an answer: enough to ask what it stands on, which says when there is none. */
+export const callsAnswers = (sql: string): boolean => /\banswers\s*\.\s*\w+\s*\(/i.test(sql);
+
 /**
  * A statement as it is asked. Calls of answers take literals only, so that there a value stands in its parameter's place; an option
  * without a value, or with an end of all time, is left out.

@@ -1,7 +1,7 @@
 export type { Chart, Note, Picture } from './chart.ts';
 export { binned } from './charts/histogram.ts';
 export { charts } from './charts/index.ts';
-export { asked, type Choice, previousOf, type Values, valuesOf } from './choice.ts';
+export { asked, type Choice, callsAnswers, previousOf, type Values, valuesOf } from './choice.ts';
 export { type Mark, marksOf, type Previous, withMarks, withPrevious } from './compare.ts';
 export type { Dashboard, Filter, Tile, TimeRange } from './dashboard.ts';
 export { ownParameters, parametersOf, parseDashboard, timeRanges, usualSize } from './dashboard.ts';

@@ -55,6 +55,32 @@ describe('a shared dashboard', () => {
     assert.deepEqual((await tile(link, 'annotations')).json<QueryAnswer>().rows, [['2026-03-01', 'from a']]);
   });
 
+  test('tells what its answers stand on, as far as that is no SQL', async (t) => {
+    const { address, admin, path, tile } = await shop(t);
+    mkdirSync(join(path, 'segments'), { recursive: true });
+    writeFileSync(join(path, 'segments', 'good.yaml'), 'where: net >= 100\n');
+    const orders = `CREATE TABLE main.orders AS SELECT * FROM (VALUES ('o1', 'kim', 80), ('o2', 'kim', 40), ('o3', 'lee', 90)) v(order_id, customer_id, amount)
+      CROSS JOIN (SELECT TIMESTAMPTZ '2026-01-01 15:00:00Z' AS ordered_at)`;
+    assert.equal((await send(address, 'POST', '/v1/query', admin, { sql: orders })).status, 200);
+    const tiles = [{ text: 'Words' }, { title: 'Good', answer: 'segment', options: { segment: 'good' } }, { title: 'One', sql: 'SELECT 1' }];
+    const made = await send(address, 'PUT', '/v1/dashboards/good', admin, { definition: { title: 'Good', tiles }, version: null });
+    assert.equal(made.status, 200, made.text);
+    const shared = await send(address, 'POST', '/v1/dashboards/good/share', admin, { range: 'all', days: 1 });
+    const link = shared.json<ShareAnswer>().path.replace('/shared#', '');
+    const seen = (await send(address, 'POST', '/v1/shared', {}, { link })).json<SharedAnswer>();
+    assert.deepEqual(seen.called, [1]);
+    const answer = await tile(link, 1, { evidence: true });
+    const [told, ...more] = answer.json<QueryAnswer>().evidence!;
+    assert.deepEqual([told!.answer, told!.options, more], ['segment', {}, []]);
+    assert.match(told!.line, /^orders: 3; orders used: 3; /);
+    assert.doesNotMatch(answer.text, /net|rule/);
+    // To whoever may see statements the rule is told.
+    const asked = { sql: "SELECT * FROM answers.segment(segment := 'good')", evidence: 'only' };
+    assert.match((await send(address, 'POST', '/v1/query', admin, asked)).text, /rule: net >= 100/);
+    assert.equal((await tile(link, 1)).json<QueryAnswer>().evidence, undefined);
+    assert.deepEqual((await tile(link, 2, { evidence: true })).json<QueryAnswer>().evidence, []);
+  });
+
   test('can’t be widened: nothing that its holder sends beside the link counts', async (t) => {
     const { share, tile } = await shop(t);
     const link = await share({ range: 'all', filters: { shop: 'a' }, days: 1 });

@@ -278,6 +278,53 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await sound(story, 'answer');
   },
 
+  /** What an answer stands on goes with it: to Ask, to a tile, to whoever is sent a link. */
+  async evidence(story) {
+    const { visit, look, address, token } = story;
+    const { page, context } = visit;
+    const words = books[look.language];
+    // The day's hits, of which none is set aside.
+    const used = look.language === 'ko' ? '쓴 이벤트: 13,233' : 'events used: 13,233';
+    const version = look.language === 'ko' ? '데이터 버전(배치)' : 'data version (batch)';
+    await page.goto(`${address}/ask#${new URLSearchParams({ sql: 'SELECT * FROM answers.retention()' })}`);
+    await page.getByRole('button', { name: words.run }).click();
+    await page.locator('p.evidence').filter({ hasText: used }).filter({ hasText: version }).waitFor();
+    await sound(story, 'ask-evidence');
+    const name = `stands-${look.language}-${look.scheme}-${look.width}`;
+    const definition = {
+      title: 'What it stands on',
+      tiles: [
+        { title: 'Who comes back', answer: 'retention' },
+        { title: 'Steps', chart: 'number', y: 'entered', sql: "SELECT entered FROM answers.funnel(steps := 'PAGE,EVENT') LIMIT 1" },
+        { title: 'Sessions', chart: 'number', sql: 'SELECT count(*) FROM mart.sessions' },
+      ],
+    };
+    const made = await send(address, 'PUT', `/v1/dashboards/${name}`, { authorization: `Bearer ${token}` }, { definition, version: null });
+    assert.equal(made.status, 200, made.text);
+    const tile = (title: string) => page.locator('.tile').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
+    const told = async () => {
+      const line = tile('Who comes back').getByRole('button', { name: used });
+      await line.waitFor();
+      assert.equal(await tile('Sessions').locator('.tile-evidence').count(), 0);
+      await tile('Steps').locator('.tile-evidence button').waitFor();
+      await line.click();
+      await page.getByRole('dialog').getByText(version).waitFor();
+    };
+    await page.goto(`${address}/dashboards/${name}`);
+    await told();
+    await sound(story, 'tile-evidence');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    await page.getByRole('button', { name: words.share }).click();
+    await page.getByRole('dialog').getByRole('button', { name: words.share_make }).click();
+    const link = (await page.getByRole('dialog').locator('.copied code').textContent())!;
+    await context.clearCookies();
+    await page.goto(link);
+    await told();
+    await sound(story, 'shared-evidence');
+    await visit.enter(address, story.token);
+  },
+
   async models(story) {
     const { visit, look, address } = story;
     const { page } = visit;

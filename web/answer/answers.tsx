@@ -12,6 +12,7 @@ import { go } from '../route.ts';
 import { Empty, Page, Placeholder, Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
+import { EvidenceLines } from './evidence.tsx';
 
 type Values = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -213,16 +214,13 @@ function Named({
 }
 
 function Answered({ answer }: { answer: ShopAnswer }) {
-  const { t, inWords, factInWords, number, duration } = useWords();
-  const facts = answer.evidence.facts.map(factInWords);
+  const { t, inWords, number, duration } = useWords();
   const spec = useMemo<ChartSpec>(() => answer.chart ?? pick(answer), [answer]);
   const [view, setView] = useState<'chart' | 'table' | 'sql'>(spec.kind === 'table' ? 'table' : 'chart');
   if (answer.rows.length === 0) return <Empty>{t('result_none')}</Empty>;
   return (
     <section aria-label={t('as_table')}>
-      <p className="evidence">
-        <strong>{t('evidence')}</strong> {facts.map(({ fact, value }) => `${fact}: ${value}`).join('; ')}
-      </p>
+      <EvidenceLines calls={[{ answer: answer.answer, facts: answer.evidence.facts }]} />
       <div className="result-bar">
         <SegmentedControl
           value={view}

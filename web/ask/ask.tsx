@@ -1,6 +1,16 @@
 import { Button, Menu, SegmentedControl, Select, Skeleton, TextInput } from '@mantine/core';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { type ChartSpec, type Data, pick, previousOf, asked as statementOf, type Tile, type Values, valuesOf } from '#visualize';
+import {
+  type ChartSpec,
+  callsAnswers,
+  type Data,
+  pick,
+  previousOf,
+  asked as statementOf,
+  type Tile,
+  type Values,
+  valuesOf,
+} from '#visualize';
 import type {
   CatalogAnswer,
   Job,
@@ -10,6 +20,7 @@ import type {
   SavedQueryAnswer,
   SessionAnswer,
 } from '../../src/server/api.ts';
+import { Evidence } from '../answer/evidence.tsx';
 import { ask, call, isAbort, Trouble } from '../api.ts';
 import { Chart } from '../chart/chart.tsx';
 import { ChartPicker } from '../chart/picker.tsx';
@@ -189,6 +200,7 @@ function Desk({ who }: { who: SessionAnswer }) {
       {shown !== null && (
         <div className={state.kind === 'running' ? 'stale' : undefined} aria-busy={state.kind === 'running'}>
           <Result answered={shown} key={shown.answer.job} first={way === 'click' ? 'chart' : 'table'} />
+          {callsAnswers(shown.statement) && <Evidence key={`of ${shown.answer.job}`} sql={shown.statement} params={shown.params} />}
         </div>
       )}
       {state.kind === 'running' && shown === null && <ResultToCome />}

@@ -1,7 +1,8 @@
 import { Menu, Skeleton, UnstyledButton, useComputedColorScheme } from '@mantine/core';
 import { type CSSProperties, type ReactNode, useEffect, useMemo, useState } from 'react';
-import { type ChartSpec, type Mark, type Meaning, type Previous, pick, asked as statementOf, type Tile } from '#visualize';
+import { type ChartSpec, callsAnswers, type Mark, type Meaning, type Previous, pick, asked as statementOf, type Tile } from '#visualize';
 import type { QueryAnswer } from '../../src/server/api.ts';
+import { TileEvidence, useEvidence } from '../answer/evidence.tsx';
 import { askTogether } from '../api.ts';
 import { Chart, isBlank } from '../chart/chart.tsx';
 import { exportTile } from '../chart/export.ts';
@@ -17,6 +18,8 @@ import type { Seen } from './parameters.ts';
 import { Why, type Wondered } from './why.tsx';
 
 const never = '';
+/** On a tile that is drawn anew all the time, what it stands on is looked up no more often than every so many ms. */
+export const evidenceHeld = 60_000;
 
 export interface TileProps {
   readonly tile: Tile;
@@ -65,12 +68,22 @@ export function TileView({ tile, choice, round, every, marks, onPick, tools, ite
           )}
         </>
       }
+      evidence={
+        tools === undefined && callsAnswers(sql) ? (
+          <EvidenceOf key={JSON.stringify([statement, params])} sql={statement} params={params} at={answer.at} />
+        ) : undefined
+      }
     >
       {wondering !== null && (
         <Why title={tile.title} sql={statement} shown={shown} params={params} of={wondering} onClose={() => setWondering(null)} />
       )}
     </TileFrame>
   );
+}
+
+/** Asked once the rows are there. */
+function EvidenceOf({ sql, params, at }: { sql: string; params: object; at: number }) {
+  return <TileEvidence of={useEvidence(sql, params, at === 0 ? null : Math.floor(at / evidenceHeld))} />;
 }
 
 /** A tile with what it shows; who asks, and how, is the caller's matter. */
@@ -83,6 +96,7 @@ export function TileFrame({
   onCell,
   tools,
   items,
+  evidence,
   children,
 }: {
   tile: Tile;
@@ -93,6 +107,8 @@ export function TileFrame({
   onPick?: ((meaning: Meaning) => void) | undefined;
   tools?: ReactNode;
   items?: ReactNode;
+  /** The line below of a tile that is made of answers. */
+  evidence?: ReactNode;
   children?: ReactNode;
 }) {
   const { t, ago, instant } = useWords();
@@ -146,6 +162,7 @@ export function TileFrame({
           <Chart spec={spec} data={data} label={tile.title} previous={previous} marks={marks} onPick={onPick} onCell={onCell} />
         )}
       </div>
+      {evidence}
       {tools}
       {children}
     </section>

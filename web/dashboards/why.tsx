@@ -1,5 +1,7 @@
 import { Modal } from '@mantine/core';
+import { callsAnswers } from '#visualize';
 import type { WhyAnswer, WhyTable } from '../../src/server/api.ts';
+import { Evidence } from '../answer/evidence.tsx';
 import { call } from '../api.ts';
 import { Copied } from '../copy.tsx';
 import { Link } from '../link.tsx';
@@ -53,6 +55,7 @@ export function Why({
             <span className="faint small">{steps.map(([name, value]) => `${name}: ${value === null ? 'NULL' : value}`).join(' · ')}</span>
           </p>
         )}
+        {callsAnswers(sql) && <Evidence sql={sql} params={params} />}
         {made.length > 0 && (
           <section>
             <h3>{t('why_made')}</h3>

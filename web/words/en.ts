@@ -284,6 +284,8 @@ export const en = {
   answer_run: 'Answer',
   answer_more: 'Which tables it reads',
   evidence: 'Stands on:',
+  evidence_caveats: 'caveats: {n}',
+  evidence_untold: 'What it stands on can’t be told.',
   models_lead: 'What was learned from your tables, how good it is, and what it says.',
   models_empty: 'There are no models yet. One statement trains one.',
   train: 'Train a model',

@@ -285,6 +285,8 @@ export const ko: Words = {
   answer_run: '답하기',
   answer_more: '어느 테이블을 읽는지',
   evidence: '근거:',
+  evidence_caveats: '주의 {n}건',
+  evidence_untold: '무엇에 근거하는지 알 수 없습니다.',
   models_lead: '테이블에서 배운 모델과 그 성능, 그리고 예측입니다.',
   models_empty: '아직 모델이 없습니다. SQL 한 문장으로 학습합니다.',
   train: '모델 학습',

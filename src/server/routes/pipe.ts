@@ -1,5 +1,8 @@
+import { text as readAll } from 'node:stream/consumers';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { errorFromBody, type Principal } from '#core';
 import type { Front } from '#platform';
+import type { ErrorAnswer } from '../api.ts';
 
 const PASSED = ['content-type', 'content-length', 'x-millrace-job', 'x-millrace-rows', 'x-millrace-truncated', 'retry-after'] as const;
 
@@ -10,16 +13,37 @@ export async function pipe(
   reply: FastifyReply,
   to: { method: string; path: string; body?: unknown },
 ): Promise<FastifyReply> {
-  const gone = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort();
-  });
   const body = to.body === undefined ? undefined : Buffer.from(JSON.stringify(to.body));
-  const answer = await front.warehouse.open(to.method, to.path, request.principal, body, gone.signal);
+  const answer = await front.warehouse.open(to.method, to.path, request.principal, body, goneSignal(reply));
   reply.code(answer.statusCode!);
   for (const name of PASSED) {
     const value = answer.headers[name];
     if (value !== undefined) reply.header(name, value);
   }
   return reply.send(answer);
+}
+
+/** Aborted when the client goes away before it has its whole answer. */
+export function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort();
+  });
+  return gone.signal;
+}
+
+interface Told {
+  readonly who: Principal;
+  readonly method?: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: object;
+  readonly signal?: AbortSignal;
+}
+
+/** What the warehouse answers to somebody, read whole. Errors: those that it answers. */
+export async function told<T extends object>(front: Front, { who, method = 'POST', path, body, signal }: Told): Promise<T> {
+  const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  const said = JSON.parse(await readAll(await front.warehouse.open(method, path, who, sent, signal))) as T & Partial<ErrorAnswer>;
+  if (said.error) throw errorFromBody(said.error);
+  return said;
 }

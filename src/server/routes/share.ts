@@ -4,9 +4,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { fail, type Principal } from '#core';
 import { openLinks } from '#guard';
 import type { Front } from '#platform';
-import { asked, type Choice, type Dashboard, parametersOf, parseDashboard, timeRanges, valuesOf } from '#visualize';
-import type { ShareAnswer, SharedAnswer, ShareRequest } from '../api.ts';
-import { pipe } from './pipe.ts';
+import { asked, type Choice, callsAnswers, type Dashboard, parametersOf, parseDashboard, timeRanges, valuesOf } from '#visualize';
+import type { CallEvidence, QueryAnswer, ShareAnswer, SharedAnswer, ShareRequest } from '../api.ts';
+import { goneSignal, pipe, told } from './pipe.ts';
 
 const dayMs = 86_400_000;
 const mostDays = 365;
@@ -52,10 +52,11 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
     );
     const shown = tiles.map((tile) => ({ ...tile, sql: tile.sql === null ? null : '', source: null, drill: null }));
     const facts = { title, description, refresh, range, from, to, filters: chosen, annotations: annotations !== null };
-    return { ...facts, tiles: shown, expires: new Date(expires).toISOString() };
+    const called = tiles.flatMap(({ sql }, at) => (sql !== null && callsAnswers(sql) ? [at] : []));
+    return { ...facts, tiles: shown, called, expires: new Date(expires).toISOString() };
   });
 
-  app.post<{ Body: { link?: unknown; tile?: unknown } | null }>(
+  app.post<{ Body: { link?: unknown; tile?: unknown; evidence?: unknown } | null }>(
     '/v1/shared/tile',
     { config: { action: 'open' } },
     async (request, reply) => {
@@ -68,17 +69,11 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
       const reader: Principal = { name: `link:${shared.by}`, role: 'viewer', topics: null };
       Object.defineProperty(request, 'principal', { value: reader });
       const { sql: statement, params: values } = asked(sql, valuesOf(shared.choice, parametersOf(sql), today));
-      return pipe(front, request, reply, {
-        method: 'POST',
-        path: '/query',
-        body: {
-          sql: statement,
-          values,
-          format: 'json',
-          rows: mostRows,
-          job: `shared_${crypto.randomUUID()}`,
-        },
-      });
+      const body = { sql: statement, values, format: 'json', rows: mostRows, job: `shared_${crypto.randomUUID()}` };
+      if (request.body?.evidence !== true) return pipe(front, request, reply, { method: 'POST', path: '/query', body });
+      const asking = { who: reader, path: '/query', body: { ...body, evidence: 'only' }, signal: goneSignal(reply) };
+      const answer = await told<QueryAnswer>(front, asking);
+      return { ...answer, evidence: answer.evidence!.map(withoutSql) };
     },
   );
 
@@ -120,6 +115,13 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
     }
     return parseDashboard(text, file);
   }
+}
+
+/** Whoever opens a link sees no SQL: a rule of a segment is some, and options may hold it. */
+function withoutSql({ answer, facts, error }: CallEvidence): CallEvidence {
+  const kept = facts.filter(({ fact }) => !/^rule\b/.test(fact));
+  const line = kept.map(({ fact, value }) => `${fact}: ${value}`).join('; ');
+  return { answer, options: {}, facts: kept, line, ...(error !== undefined && { error }) };
 }
 
 function checked(body: unknown, { filters }: Dashboard): { choice: Choice; days: number } {

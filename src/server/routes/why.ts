@@ -1,9 +1,9 @@
-import { text as readAll } from 'node:stream/consumers';
 import type { FastifyInstance } from 'fastify';
-import { errorFromBody, fail, type Principal, type Table } from '#core';
+import { fail, type Principal, type Table } from '#core';
 import type { Front } from '#platform';
 import { fullName, named, wordsOf } from '#sql';
-import type { ErrorAnswer, QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
+import type { QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
+import { told } from './pipe.ts';
 
 const sampled = 5;
 const behindShown = 50;
@@ -57,22 +57,6 @@ interface Trace {
   readonly behind: string | null;
   /** Places among the columns that are told apart by: the others are figures. */
   readonly beside: readonly number[];
-}
-
-interface Told {
-  readonly who: Principal;
-  readonly method?: 'GET' | 'POST';
-  readonly path: string;
-  readonly body?: object;
-  readonly signal?: AbortSignal;
-}
-
-/** What the warehouse answers to somebody. */
-async function told<T extends object>(front: Front, { who, method = 'POST', path, body, signal }: Told): Promise<T> {
-  const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-  const said = JSON.parse(await readAll(await front.warehouse.open(method, path, who, sent, signal))) as T & Partial<ErrorAnswer>;
-  if (said.error) throw errorFromBody(said.error);
-  return said;
 }
 
 /** A column's value is compared as its own type; NULL is the same as NULL. A column that the row leaves out may have any value. */
