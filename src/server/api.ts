@@ -340,13 +340,22 @@ export interface WhyRequest {
 
 export interface WhyAnswer {
   columns: Column[];
-  /** What makes each column, and the columns of tables that it reads; empty where the statement's outermost SELECT lists none. */
+  /** The statement with its calls of answers.NAME(…) opened: all below is told of it. */
+  sql: string;
+  /**
+   * What makes each column, and the columns of tables that it reads; empty where the statement's outermost SELECT lists none. That of
+   * `SELECT * FROM (…)` alone is the one in its parentheses.
+   */
   made: { name: string; sql: string; reads: string[] }[];
   /** With `row`: the rows that it stands on, how many there are and the first of them. Null where they can't be told apart. */
   behind: { rows: number; columns: Column[]; sample: unknown[][] } | null;
-  /** Those that the statement names, then those from which they are made. */
+  /** With `row`, where `behind` is null: a model's figures stand on no rows of the result; or the statement does not tell them apart. */
+  untold: 'model' | 'statement' | null;
+  /** The versions that answer in it, and what they learned from. */
+  models: { model: string; version: number; type: string; created: string; by: string; query: string; batch: number; rows: number }[];
+  /** Those that the statement names, then those that its models learned from, then those from which they are made. */
   tables: WhyTable[];
-  /** Names that are called like a table but are none here: metrics, answers, models. */
+  /** Functions of answers and of models that the statement calls. */
   called: string[];
   /** Tables behind it that the asker may not read. */
   withheld: string[];
@@ -357,7 +366,7 @@ export interface WhyTable {
   table: string;
   origin: Table['origin'];
   rows: number | null;
-  /** The table that it was found from; null where the statement names it. */
+  /** The table or model that it was found from; null where the statement names it. */
   of: string | null;
   /** Its columns that the statement names. */
   columns: string[];

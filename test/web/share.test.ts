@@ -62,7 +62,11 @@ describe('a shared dashboard', () => {
     const orders = `CREATE TABLE main.orders AS SELECT * FROM (VALUES ('o1', 'kim', 80), ('o2', 'kim', 40), ('o3', 'lee', 90)) v(order_id, customer_id, amount)
       CROSS JOIN (SELECT TIMESTAMPTZ '2026-01-01 15:00:00Z' AS ordered_at)`;
     assert.equal((await send(address, 'POST', '/v1/query', admin, { sql: orders })).status, 200);
-    const tiles = [{ text: 'Words' }, { title: 'Good', answer: 'segment', options: { segment: 'good' } }, { title: 'One', sql: 'SELECT 1' }];
+    const tiles = [
+      { text: 'Words' },
+      { title: 'Good', answer: 'segment', options: { segment: 'good' } },
+      { title: 'One', sql: 'SELECT 1' },
+    ];
     const made = await send(address, 'PUT', '/v1/dashboards/good', admin, { definition: { title: 'Good', tiles }, version: null });
     assert.equal(made.status, 200, made.text);
     const shared = await send(address, 'POST', '/v1/dashboards/good/share', admin, { range: 'all', days: 1 });
@@ -242,6 +246,102 @@ describe('why a number is what it is', () => {
     assert.equal(codeOf(await ask({ shop: { a: 1 } })), 'QUERY_BODY');
     // What has no rows of its own to show says so.
     assert.equal((await ask({ n: 3 }, 'SELECT 3 AS n UNION SELECT 4')).json<WhyAnswer>().behind, null);
+  });
+
+  describe('of an answer, a metric and a model', () => {
+    async function more(t: Parameters<typeof shop>[0]) {
+      const { address, admin, path } = await shop(t);
+      mkdirSync(join(path, 'metrics'), { recursive: true });
+      writeFileSync(join(path, 'metrics', 'revenue.yaml'), 'expression: sum(amount)\ntable: main.sales\ndimensions: [shop]\n');
+      const ask = async (sql: string, rest: object = {}) => {
+        const answer = await send(address, 'POST', '/v1/why', admin, { sql, ...rest });
+        assert.equal(answer.status, 200, answer.text);
+        return answer.json<WhyAnswer>();
+      };
+      const run = async (sql: string) => {
+        const answer = await send(address, 'POST', '/v1/query', admin, { sql });
+        assert.equal(answer.status, 200, answer.text);
+        return answer.json<QueryAnswer>();
+      };
+      return { ask, run };
+    }
+
+    test('an answer is opened: what makes its columns, the rows behind each, its tables', async (t) => {
+      const { ask, run } = await more(t);
+      const sql = "SELECT * FROM answers.metric(metric := 'revenue', by := 'shop')";
+      assert.deepEqual((await run(sql)).rows, [
+        ['a', 3],
+        ['b', 40],
+      ]);
+      const whole = await ask(sql);
+      assert.deepEqual(
+        whole.made.map(({ name, reads }) => [name, reads]),
+        [
+          ['shop', ['shop']],
+          ['value', ['amount']],
+        ],
+      );
+      assert.deepEqual(
+        whole.tables.map(({ table, columns, of }) => [table, columns, of]),
+        [['main.sales', ['shop', 'amount'], null]],
+      );
+      assert.match(whole.sql, /^SELECT \* FROM \(\nSELECT "shop" AS "shop", sum\(amount\) AS value\nFROM "main"\."sales"/);
+      assert.deepEqual([whole.behind, whole.untold], [null, null]);
+      const { behind } = await ask(`${sql} ORDER BY value LIMIT 5`, { row: { shop: 'a', value: 3 } });
+      assert.deepEqual(behind!.sample.toSorted(), [
+        ['a', 1],
+        ['a', 2],
+      ]);
+      // Of what is asked of an answer's rows, these are what stands behind.
+      const above = await ask(`SELECT max(value) AS most FROM answers.metric(metric := 'revenue', by := 'shop')`, { row: { most: 40 } });
+      assert.equal(above.behind!.rows, 2);
+      const narrowed = await ask(`${sql} WHERE shop = 'a'`, { row: { value: 3 } });
+      assert.deepEqual([narrowed.behind, narrowed.untold, narrowed.tables.length], [null, 'statement', 1]);
+    });
+
+    test('a model is told with what it learned from; its figures stand on no rows, its predictions on theirs', async (t) => {
+      const { ask, run } = await more(t);
+      await run('CREATE TABLE main.points AS SELECT i % 40 AS x, 2 * (i % 40) AS y FROM range(400) r(i)');
+      const learned =
+        "CREATE MODEL main.line OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['y']) AS SELECT x, y FROM main.points";
+      await run(learned);
+      const sql = 'SELECT * FROM ML.EVALUATE(MODEL line)';
+      const row = { mean_absolute_error: 0 };
+      const scores = await ask(sql, { row });
+      const [model, ...none] = scores.models;
+      assert.deepEqual([model!.model, model!.version, model!.rows, model!.by, none], ['main.line', 1, 400, 'local', []]);
+      assert.match(model!.query, /FROM main\.points$/);
+      assert.deepEqual(
+        scores.tables.map(({ table, of, sample }) => [table, of, sample?.rows.length]),
+        [['main.points', 'main.line', 5]],
+      );
+      assert.deepEqual([scores.behind, scores.untold, scores.called], [null, 'model', ['ml.evaluate']]);
+      const importance = await ask('SELECT feature, importance FROM ML.FEATURE_IMPORTANCE(MODEL main.line)', { row: { feature: 'x' } });
+      assert.deepEqual(
+        [importance.made.map(({ name }) => name), importance.behind, importance.untold],
+        [['feature', 'importance'], null, 'model'],
+      );
+      const predicted = `SELECT shop, round(sum(predicted_y)) AS y
+        FROM ML.PREDICT(MODEL main.line, (SELECT shop, amount AS x FROM main.sales WHERE amount < $1)) WHERE x > $2 GROUP BY shop`;
+      const told = await ask(predicted, { params: [1000, 0], row: { shop: 'a', y: 6 } });
+      assert.deepEqual([told.behind?.rows, told.untold], [2, null]);
+      assert.ok(told.behind!.columns.some(({ name }) => name === 'predicted_y'));
+      assert.deepEqual(
+        told.tables.map(({ table, of }) => [table, of]),
+        [
+          ['main.sales', null],
+          ['main.points', 'main.line'],
+        ],
+      );
+    });
+
+    test('rows that can’t be taken by themselves are said to be none', async (t) => {
+      const { ask } = await more(t);
+      const having = 'SELECT shop, count(*) AS n FROM main.sales GROUP BY 1 HAVING count(*) > $least';
+      assert.equal((await ask(having, { params: { least: 1 }, row: { shop: 'a' } })).behind?.rows, 2);
+      const union = await ask('SELECT 3 AS n UNION SELECT 4', { row: { n: 3 } });
+      assert.deepEqual([union.behind, union.untold], [null, 'statement']);
+    });
   });
 
   test('shows whoever may read only a part of it that part, and names the rest', async (t) => {

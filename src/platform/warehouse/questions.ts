@@ -84,7 +84,7 @@ export function questionRoutes({ store, analyst, answers, views, beforeLoad }: A
       const { sql: whole } = await answers.expand(sql, who);
       const reader = await store.reader();
       try {
-        return await traceOf(whole, reader);
+        return { ...(await traceOf(whole, reader)), sql: whole };
       } finally {
         reader.close();
       }

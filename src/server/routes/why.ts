@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { fail, type Principal, type Table } from '#core';
+import { fail, MillraceError, type Principal, type Table } from '#core';
 import type { Front } from '#platform';
 import { fullName, named, wordsOf } from '#sql';
 import type { QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
@@ -27,44 +27,64 @@ export function whyRoutes(app: FastifyInstance, front: Front): void {
     const gone = new AbortController();
     request.raw.socket.once('close', () => gone.abort());
     const ask = asker(front, request.principal, gone.signal);
-    const [answer, trace, tables, own, { views }] = await Promise.all([
-      ask(onlyShape(sql), params, 1),
-      told<Trace>(front, { who: request.principal, path: '/trace', body: { sql } }),
+    const trace = await told<Trace>(front, { who: request.principal, path: '/trace', body: { sql } });
+    const [answer, tables, own, { views }] = await Promise.all([
+      ask(onlyShape(trace.sql), params, 1),
       front.warehouse.json<Table[]>('GET', '/tables'),
       told<Table[]>(front, { who: request.principal, method: 'GET', path: '/tables' }),
       front.warehouse.json<{ views: ViewFacts[] }>('GET', '/views'),
     ]);
     const readable = new Set(own.map(fullName));
-    const { found, called } = named(
-      sql,
+    const { found } = named(
+      trace.sql,
       tables.filter((table) => readable.has(fullName(table))),
     );
-    const all = upstream(found, tables, views).slice(0, mostTables);
+    const models = trace.models.flatMap((spelled) => modelOf(spelled, front.models.models()));
+    const learnedFrom = models.flatMap(({ model, query }) => named(query, tables).found.map((table) => ({ table, of: model })));
+    const all = upstream([...found.map((table) => ({ table, of: null })), ...learnedFrom], tables, views).slice(0, mostTables);
     const lines = all.filter(({ table }) => readable.has(fullName(table)));
-    const words = wordsOf(sql);
+    const words = wordsOf(trace.sql);
     const shown = await Promise.all(lines.map(({ table, of }) => why(table, of, { ask, views, words, front })));
     const withheld = all.map(({ table }) => fullName(table)).filter((name) => !readable.has(name));
-    const behind =
-      row === undefined || trace.behind === null ? null : await rowsBehind(trace, row, { columns: answer.columns, params, ask });
+    const { behind, untold } =
+      row === undefined ? { behind: null, untold: null } : await rowsBehind(trace, row, { columns: answer.columns, params, ask });
     const made = trace.outputs.map(({ name, ...facts }, at) => ({ name: name ?? answer.columns[at]?.name ?? '', ...facts }));
-    return { columns: answer.columns, made, behind, tables: shown, called, withheld, read_at: new Date().toISOString() };
+    const { called } = named(sql, []);
+    const facts = { columns: answer.columns, sql: trace.sql, made, behind, untold, models, tables: shown, called, withheld };
+    return { ...facts, read_at: new Date().toISOString() };
   });
 }
 
-/** What the warehouse's parser tells of a statement: what makes each column, and the query of the rows behind (src/sql/behind.ts). */
+/** What the warehouse's parser tells of a statement (src/analyze/trace.ts). */
 interface Trace {
+  /** With its calls of answers opened: all else here is of this text. */
+  readonly sql: string;
   readonly outputs: readonly { readonly name: string | null; readonly sql: string; readonly reads: string[] }[];
   readonly behind: string | null;
   /** Places among the columns that are told apart by: the others are figures. */
   readonly beside: readonly number[];
+  readonly models: readonly string[];
+  readonly untold: WhyAnswer['untold'];
+}
+
+/** The version that answers to a name; none of a contribution analysis, which is no model with versions. */
+function modelOf(spelled: string, models: ReturnType<Front['models']['models']>): WhyAnswer['models'] {
+  const [name, tag = 'champion'] = spelled.toLowerCase().split('@') as [string, string?];
+  const entry = models.find((each) => each.name.toLowerCase() === (name.includes('.') ? name : `main.${name}`));
+  const number = /^\d+$/.test(tag) ? Number(tag) : entry?.aliases[tag];
+  const found = entry?.versions.find(({ version }) => version === number);
+  if (entry === undefined || found === undefined) return [];
+  const { version, type, created, by, query, batch, rows } = found;
+  return [{ model: entry.name, version, type, created, by, query, batch, rows }];
 }
 
 /** A column's value is compared as its own type; NULL is the same as NULL. A column that the row leaves out may have any value. */
 async function rowsBehind(
-  { behind, beside }: Trace,
+  { behind, beside, untold }: Trace,
   row: NonNullable<WhyRequest['row']>,
   { columns, params, ask }: { columns: readonly QueryAnswer['columns'][number][]; params: WhyRequest['params']; ask: Ask },
-): Promise<WhyAnswer['behind']> {
+): Promise<Pick<WhyAnswer, 'behind' | 'untold'>> {
+  if (behind === null) return { behind, untold };
   const conditions = beside.flatMap((at) => {
     const { name, type } = columns[at]!;
     if (!Object.hasOwn(row, name)) return [];
@@ -73,12 +93,23 @@ async function rowsBehind(
   });
   const names = beside.map((at) => `"behind ${at}"`).join(', ');
   const from = `(\n${behind}\n)${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''}`;
-  const [counted, sample] = await Promise.all([
-    ask(`SELECT count(*) FROM ${from}`, params, 1),
-    ask(`SELECT *${names === '' ? '' : ` EXCLUDE (${names})`} FROM ${from} LIMIT ${behindShown}`, params, behindShown),
-  ]);
-  return { rows: Number(counted.rows[0]![0]), columns: sample.columns, sample: sample.rows };
+  const values = Array.isArray(params) ? params : readBy(behind, params ?? {});
+  try {
+    const [counted, sample] = await Promise.all([
+      ask(`SELECT count(*) FROM ${from}`, values, 1),
+      ask(`SELECT *${names === '' ? '' : ` EXCLUDE (${names})`} FROM ${from} LIMIT ${behindShown}`, values, behindShown),
+    ]);
+    return { behind: { rows: Number(counted.rows[0]![0]), columns: sample.columns, sample: sample.rows }, untold: null };
+  } catch (thrown) {
+    // The statement was asked already, and is right: only its rows, taken by themselves, have no meaning (two columns of one name).
+    if (thrown instanceof MillraceError && thrown.code === 'SQL_FAILED') return { behind: null, untold: 'statement' };
+    throw thrown;
+  }
 }
+
+/** The engine refuses a value that nothing reads: one of HAVING, say, which the rows come before. */
+const readBy = (sql: string, params: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(params).filter(([name]) => new RegExp(`\\$${name}\\b`).test(sql)));
 
 function asker(front: Front, who: Principal, signal: AbortSignal): Ask {
   return (sql, values, rows = 1000) => {
@@ -87,14 +118,19 @@ function asker(front: Front, who: Principal, signal: AbortSignal): Ask {
   };
 }
 
+interface Line {
+  readonly table: Table;
+  readonly of: string | null;
+}
+
 /** Its columns without its rows; and only of a query, since nothing else stands in a subquery. */
 function onlyShape(sql: string): string {
   return `SELECT * FROM (\n${sql.trim().replace(/;\s*$/, '')}\n) LIMIT 0`;
 }
 
 /** Each table with those that a kept view reads behind it; each once. */
-function upstream(found: readonly Table[], tables: readonly Table[], views: readonly ViewFacts[]): { table: Table; of: string | null }[] {
-  const lines = found.map((table) => ({ table, of: null as string | null }));
+function upstream(found: readonly Line[], tables: readonly Table[], views: readonly ViewFacts[]): Line[] {
+  const lines = found.filter(({ table }, at) => found.findIndex((each) => each.table === table) === at);
   for (const { table } of lines) {
     for (const read of views.find(({ name }) => name === fullName(table))?.reads ?? []) {
       const next = tables.find((each) => fullName(each) === read);
