@@ -295,8 +295,14 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
       title: 'What it stands on',
       tiles: [
         { title: 'Who comes back', answer: 'retention' },
-        { title: 'Steps', chart: 'number', y: 'entered', sql: "SELECT entered FROM answers.funnel(steps := 'PAGE,EVENT') LIMIT 1" },
+        {
+          title: 'Steps',
+          chart: 'number',
+          y: 'entered',
+          sql: "SELECT entered FROM answers.funnel(steps := 'page_view,view_item') LIMIT 1",
+        },
         { title: 'Sessions', chart: 'number', sql: 'SELECT count(*) FROM mart.sessions' },
+        { title: 'Scores', chart: 'table', model: 'main.stays' },
       ],
     };
     const made = await send(address, 'PUT', `/v1/dashboards/${name}`, { authorization: `Bearer ${token}` }, { definition, version: null });
@@ -314,7 +320,30 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await told();
     await sound(story, 'tile-evidence');
     await page.keyboard.press('Escape');
-    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    const dialog = page.getByRole('dialog');
+    await dialog.waitFor({ state: 'hidden' });
+    // Why opens the answer: its SQL, the table of its events.
+    await tile('Who comes back').getByRole('button', { name: words.tile_menu }).click();
+    await page.getByRole('menuitem', { name: words.why }).click();
+    await dialog.locator('p.evidence').filter({ hasText: used }).waitFor();
+    await dialog.getByText(words.why_opened).click();
+    await dialog.getByText('raw"."ga_hits').first().waitFor();
+    await dialog.getByRole('link', { name: 'raw.ga_hits' }).waitFor();
+    await sound(story, 'why-answer');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    // A score of a model stands on no rows that could be shown, but on a table.
+    await tile('Scores')
+      .getByRole('button', { name: /^0\.\d+$/ })
+      .first()
+      .click();
+    await dialog.getByText(words.why_untold_model).waitFor();
+    await dialog.getByRole('link', { name: 'main.stays' }).waitFor();
+    await dialog.getByText(words.why_of.replace('{table}', 'main.stays')).first().waitFor();
+    await dialog.getByRole('link', { name: 'mart.sessions' }).waitFor();
+    await sound(story, 'why-model');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
     await page.getByRole('button', { name: words.share }).click();
     await page.getByRole('dialog').getByRole('button', { name: words.share_make }).click();
     const link = (await page.getByRole('dialog').locator('.copied code').textContent())!;

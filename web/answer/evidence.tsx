@@ -52,29 +52,25 @@ export function TileEvidence({ of: { data, error } }: { of: Pick<Live<QueryAnswe
     ...(caveats > 0 ? [t('evidence_caveats', { n: caveats })] : []),
     ...(untold ? [t('evidence_untold')] : []),
   ];
-  const button = (
-    <UnstyledButton
-      className={caveats > 0 || untold ? 'warn small' : 'faint small'}
-      aria-haspopup="dialog"
-      aria-expanded={opened}
-      onClick={() => setOpened(!opened)}
-    >
-      {parts.join(' · ')}
-    </UnstyledButton>
-  );
   return (
     <div className="tile-evidence">
-      {parts.length > 0 &&
-        (opened ? (
-          <Popover position="top-start" width="min(420px, 92vw)" opened onChange={setOpened} trapFocus withinPortal>
-            <Popover.Target>{button}</Popover.Target>
-            <Popover.Dropdown aria-label={t('evidence')}>
-              <EvidenceLines calls={calls} />
-            </Popover.Dropdown>
-          </Popover>
-        ) : (
-          button
-        ))}
+      {parts.length > 0 && (
+        <Popover position="top-start" width="min(420px, 92vw)" opened={opened} onChange={setOpened} trapFocus returnFocus withinPortal>
+          <Popover.Target>
+            <UnstyledButton
+              className={caveats > 0 || untold ? 'warn small' : 'faint small'}
+              onClick={() => setOpened(!opened)}
+              // Until the focus is in what opens, Escape is heard here.
+              onKeyDown={({ key }) => key === 'Escape' && setOpened(false)}
+            >
+              {parts.join(' · ')}
+            </UnstyledButton>
+          </Popover.Target>
+          <Popover.Dropdown>
+            <EvidenceLines calls={calls} />
+          </Popover.Dropdown>
+        </Popover>
+      )}
     </div>
   );
 }
@@ -84,7 +80,7 @@ function shortOf(calls: readonly Told[]): { main: Told['facts'][number] | null; 
   const facts = calls.flatMap((call) => call.facts);
   const matched = facts.find(({ fact, value }) => fact === 'matched paid orders' && /^\d/.test(value));
   return {
-    main: matched ?? facts[0] ?? null,
+    main: matched ?? facts.find(({ fact }) => fact.endsWith(' used')) ?? facts[0] ?? null,
     caveats: facts.filter(({ fact, value }) => fact.startsWith('caveat: ') || value.includes('ALARM')).length,
     untold: calls.some(({ error }) => error !== undefined),
   };

@@ -39,6 +39,8 @@ export function Why({
   );
   const made = (why.data?.made ?? []).filter(({ name }) => column === null || name === column);
   const behind = why.data?.behind ?? null;
+  // Answers are opened, models tell of themselves: what is left is a contribution analysis.
+  const unknown = why.data?.models.length === 0 ? why.data.called.filter((name) => name.startsWith('ml.')) : [];
   const steps =
     row === null ? [] : Object.entries(row).filter(([name, value]) => name !== column && (column === null || typeof value !== 'number'));
   return (
@@ -74,6 +76,7 @@ export function Why({
             </dl>
           </section>
         )}
+        {why.data?.untold != null && <p className="small">{t(`why_untold_${why.data.untold}`)}</p>}
         {behind !== null && (
           <section>
             <h3>{t('why_behind', { n: number(behind.rows) })}</h3>
@@ -85,12 +88,19 @@ export function Why({
         <section>
           <h3>{t('why_statement')}</h3>
           <Copied text={shown} />
+          {opens(why.data, sql) && (
+            <details className="made-sql">
+              <summary>{t('why_opened')}</summary>
+              <Copied text={why.data!.sql} />
+            </details>
+          )}
         </section>
         {why.error !== null && <Problem trouble={why.error} onRetry={why.refresh} compact />}
         {why.data === null && why.error === null && <Placeholder />}
-        {why.data !== null && why.data.called.length > 0 && (
-          <p className="small">{t('why_called', { names: why.data.called.join(', ') })}</p>
-        )}
+        {unknown.length > 0 && <p className="small">{t('why_called', { names: unknown.join(', ') })}</p>}
+        {why.data?.models.map((model) => (
+          <Model key={`${model.model} ${model.version}`} model={model} />
+        ))}
         {why.data !== null && why.data.withheld.length > 0 && (
           <p className="small">{t('why_withheld', { names: why.data.withheld.join(', ') })}</p>
         )}
@@ -100,6 +110,28 @@ export function Why({
         {why.data !== null && why.data.tables.length === 0 && <p className="faint">{t('why_no_table')}</p>}
       </div>
     </Modal>
+  );
+}
+
+/** Whether what was asked calls an answer, which has SQL of its own. */
+const opens = (why: WhyAnswer | null, sql: string): boolean => why !== null && why.sql.trim() !== sql.trim();
+
+function Model({ model: { model, version, type, rows, batch, created, by, query } }: { model: WhyAnswer['models'][number] }) {
+  const { t, number, ago, instant } = useWords();
+  const at = Date.parse(created);
+  return (
+    <section className="why-table">
+      <h3>
+        <Link href={`/models/${encodeURIComponent(model)}`}>{model}</Link> <span className="faint small">{type}</span>
+      </h3>
+      <p className="small" title={instant(at)}>
+        {t('why_learned', { version, rows: number(rows), batch, when: ago(at), by })}
+      </p>
+      <details className="made-sql">
+        <summary>{t('why_learned_by')}</summary>
+        <Copied text={query} />
+      </details>
+    </section>
   );
 }
 
