@@ -133,6 +133,13 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
       );
     });
 
+    test('that keeps their rows says nothing of the batch that it makes itself', async () => {
+      const kept = await asked({ sql: `CREATE TABLE main.kept AS SELECT * FROM ${funnel}`, evidence: true });
+      assert.match(kept.evidence![0]!.line, /^events used: 3; /);
+      assert.doesNotMatch(kept.evidence![0]!.line, /meanwhile/);
+      await asked({ sql: 'DROP TABLE main.kept' });
+    });
+
     test('brings none as CSV, nor where nothing is run', async () => {
       for (const body of [{ format: 'csv', evidence: true }, { evidence: 'all' }])
         assert.equal((await asked({ sql: both, ...body })).error?.code, 'QUERY_BODY');
@@ -150,6 +157,12 @@ describe('answers of a running Millrace', { timeout: 120_000 }, () => {
       assert.deepEqual(told.rows, [[2, 3]], JSON.stringify(told));
       for (const { facts } of told.evidence!)
         assert.equal(facts.find(({ fact }) => fact === 'matched paid orders')?.value, 'not known: there is no table of orders');
+      const alone = await fetch(`${started.address}/v1/answers/metric`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ options: { metric: 'events' } }),
+      });
+      assert.deepEqual(((await alone.json()) as ShopAnswer).rows, [[3]]);
       const inSql = `SELECT * FROM answers.rfm(orders := 'shop.orders')`;
       assert.equal((await asked({ sql: inSql, evidence: 'only' }, token)).error?.code, 'ANSWER_TABLE');
       await asked({ sql: 'DROP TABLE shop.orders' });

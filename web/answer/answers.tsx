@@ -217,10 +217,17 @@ function Answered({ answer }: { answer: ShopAnswer }) {
   const { t, inWords, number, duration } = useWords();
   const spec = useMemo<ChartSpec>(() => answer.chart ?? pick(answer), [answer]);
   const [view, setView] = useState<'chart' | 'table' | 'sql'>(spec.kind === 'table' ? 'table' : 'chart');
-  if (answer.rows.length === 0) return <Empty>{t('result_none')}</Empty>;
+  const evidence = <EvidenceLines calls={[{ answer: answer.answer, facts: answer.evidence.facts }]} />;
+  if (answer.rows.length === 0)
+    return (
+      <>
+        {evidence}
+        <Empty>{t('result_none')}</Empty>
+      </>
+    );
   return (
     <section aria-label={t('as_table')}>
-      <EvidenceLines calls={[{ answer: answer.answer, facts: answer.evidence.facts }]} />
+      {evidence}
       <div className="result-bar">
         <SegmentedControl
           value={view}

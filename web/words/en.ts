@@ -213,7 +213,8 @@ export const en = {
   why_opened: 'What it asks, in full',
   why_learned: 'Version {version} answers here. It learned from {rows} rows, up to batch {batch}; made {when} by {by}.',
   why_learned_by: 'The statement that made it',
-  why_untold_model: 'This is said of a model, which stands on all the rows that it learned from: none of them can be told apart.',
+  why_untold_model:
+    'This is said of the model as a whole. It stands on all rows that it was trained and judged on, none of which can be told apart.',
   why_untold_statement: 'The statement does not tell apart which rows stand behind this one.',
   why_withheld: 'You may not read {names}: what stands there is not shown.',
   why_no_table: 'It reads no table.',

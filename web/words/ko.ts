@@ -214,7 +214,7 @@ export const ko: Words = {
   why_opened: '풀어 쓴 SQL 전체',
   why_learned: '여기서는 버전 {version}이 답합니다. {rows}행에서 배웠고 배치 {batch}까지 보았습니다. {by}, {when} 만듦.',
   why_learned_by: '모델을 만든 SQL',
-  why_untold_model: '모델에 대한 값입니다. 모델은 배운 행 모두에 근거하므로 어느 행인지 가려낼 수 없습니다.',
+  why_untold_model: '모델 전체에 대한 값입니다. 배우고 평가한 행 모두에 근거하므로 어느 행인지 가려낼 수 없습니다.',
   why_untold_statement: '이 SQL만으로는 이 값을 이루는 행을 가려낼 수 없습니다.',
   why_withheld: '{names}: 읽을 권한이 없어 보여 주지 않습니다.',
   why_no_table: '읽는 테이블이 없습니다.',

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { json as readJson } from 'node:stream/consumers';
 import { asMillraceError, type Entry, type ErrorBody, fail, MillraceError, type Principal, type Weekday } from '#core';
 import { parseExperiment } from '#experiment';
+import { tokens } from '#sql';
 import type { Store } from '#store';
 import { parseJourney } from '../metrics/journey.ts';
 import { type Metric, parseMetric } from '../metrics/metric.ts';
@@ -73,7 +74,7 @@ export interface Answers {
   /** What the calls stand on, one look for each, as whoever asks. What one can't tell is said in its place. */
   evidence(calls: readonly Called[], who: Principal, signal: AbortSignal): Promise<StoodOn[]>;
   /** JSON: what `ask` gives with `evidence` before it; without `ask` the evidence alone, beside no rows. Errors: those of `ask`. */
-  withEvidence(calls: readonly Called[], asked: Pick<Asked, 'who'> & { signal: AbortSignal; ask?: () => Promise<Answer> }): Promise<Answer>;
+  withEvidence(of: Expanded, asked: Pick<Asked, 'who'> & { signal: AbortSignal; ask?: () => Promise<Answer> }): Promise<Answer>;
 }
 
 interface Planned {
@@ -207,12 +208,14 @@ export function newAnswers(
       return { sql: whole, calls };
     },
     evidence,
-    async withEvidence(calls, { who, signal, ask }) {
+    async withEvidence({ sql, calls }, { who, signal, ask }) {
       const before = store.batch();
       const told = await evidence(calls, who, signal);
       const result = await (ask ?? nothing)();
-      const news = ask === undefined ? [] : meanwhile(before);
-      return headed({ evidence: told.map((each) => ({ ...each, ...inOne([...each.facts, ...news]) })) }, result);
+      // A statement that writes makes a batch itself.
+      const news = ask === undefined || !isQuestion(sql) ? [] : meanwhile(before);
+      const whole = told.map((each) => (each.error === undefined ? { ...each, ...inOne([...each.facts, ...news]) } : each));
+      return headed({ evidence: whole }, result);
     },
   };
 }
@@ -220,6 +223,9 @@ export function newAnswers(
 type Fact = StoodOn['facts'][number];
 
 const inOne = (facts: readonly Fact[]) => ({ facts, line: facts.map(({ fact, value }) => `${fact}: ${value}`).join('; ') });
+
+const isQuestion = (sql: string): boolean =>
+  !/^(create|insert|update|delete|merge)$/i.test(tokens(sql).find(({ kind }) => kind !== 'space' && kind !== 'comment')?.text ?? '');
 
 async function nothing(): Promise<Answer> {
   const body = Buffer.from('{"columns":[],"rows":[],"row_count":0,"truncated":false,"elapsed_ms":0}\n');

@@ -39,7 +39,7 @@ export function questionRoutes({ store, analyst, answers, views, beforeLoad }: A
   function ask({ calls, evidence = false, ...asking }: Expanded): Promise<Answer> {
     const rows = () => analyst.ask(asking as never);
     if (evidence === false) return rows();
-    return answers.withEvidence(calls, evidence === 'only' ? asking : { ...asking, ask: rows });
+    return answers.withEvidence({ sql: asking.sql, calls }, evidence === 'only' ? asking : { ...asking, ask: rows });
   }
 
   return {
