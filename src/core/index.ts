@@ -10,6 +10,17 @@ export type { Entry, Option } from './registry.ts';
 export type { Bytes, Column, Drift, EventTime, Field, FieldType, Micros, Millis, Position, Table, TimeUnit, Topic } from './schema.ts';
 export { isTableWord } from './schema.ts';
 export { sha256 } from './sha256.ts';
-export type { Lookback, Reference, Transfer, TransferMode, TransferSchedule, TransferTable } from './transfer.ts';
+export {
+  isWatchedSource,
+  type Lookback,
+  type Reference,
+  type Transfer,
+  type TransferMode,
+  type TransferSchedule,
+  type TransferTable,
+  type WatchedFolder,
+  watchedFolder,
+  watchedSources,
+} from './transfer.ts';
 export { periodSql, type Weekday, weekdays } from './week.ts';
 export { isTimeZone, utcOffset } from './zone.ts';

@@ -41,12 +41,46 @@ export interface Transfer {
 }
 
 export interface TransferSchedule {
-  /** Minute, hour, day of the month, month, weekday; `always` follows the source for as long as Millrace runs. */
-  readonly cron: string | 'always';
+  /**
+   * Minute, hour, day of the month, month, weekday; `always` follows the source for as long as Millrace runs, `files` runs when files of its
+   * folder have come or changed.
+   */
+  readonly cron: string | 'always' | 'files';
   /** IANA name; null for the workspace's. */
   readonly timeZone: string | null;
   /** How often a failure that may pass is tried again. */
   readonly retries: number;
   /** The topic that is told of a failure and of the first run that is well again. */
   readonly alerts: string | null;
+}
+
+/**
+ * The sources that are folders and can be watched, with what stands for the options that a definition leaves out: a definition is checked,
+ * and a folder is looked at, where no source is loaded.
+ */
+export const watchedSources = {
+  folder: { pattern: '*', settle: 10 },
+  store_reports: { pattern: '**/*_20*.{csv,zip}', settle: 10 },
+} as const;
+
+export const isWatchedSource = (name: string): name is keyof typeof watchedSources => Object.hasOwn(watchedSources, name);
+
+/** What is looked at for a transfer of such a source. */
+export interface WatchedFolder {
+  /** Relative to the workspace. */
+  readonly path: string;
+  readonly pattern: string;
+  readonly settle: Millis;
+}
+
+/** Null for a transfer that no folder is watched for. What is wrong with its options, its run says. */
+export function watchedFolder({ source, connection, schedule }: Transfer): WatchedFolder | null {
+  if (schedule?.cron !== 'files' || !isWatchedSource(source)) return null;
+  const own = watchedSources[source];
+  const settle = Number(connection['settle'] ?? own.settle);
+  return {
+    path: String(connection['path'] ?? ''),
+    pattern: String(connection['pattern'] ?? own.pattern),
+    settle: (settle >= 0 ? settle : own.settle) * 1000,
+  };
 }

@@ -5,10 +5,15 @@
  *
  * A transfer that follows a log (`always`) begins at once, and again after 1 s, 2 s, 4 s … (at most five minutes) for as long as its error
  * may pass. One that was stopped, or has failed for good, waits for somebody, for a new definition, or for Millrace's next start.
+ *
+ * One whose folder is watched (`files`) begins when files have come, with those that no run has brought yet, and again after 30 s, 1 min,
+ * 2 min … (at most five) for as long as its error may pass: it has no other time at which it is due. One that was stopped, or has failed for
+ * good, waits until something changes in its folder.
  */
 import { Cron } from 'croner';
 import { asMillraceError, type Millis, type Transfer, type TransferSchedule } from '#core';
 import type { RunReport } from '#transfer';
+import type { Arrivals } from './watch/arrivals.ts';
 
 export interface Alert {
   /** `different`: a run was whole, and what is here is not what the source has. */
@@ -23,6 +28,10 @@ export interface Alert {
 export interface Schedule {
   /** Begins what is due. Called every second or so; a time that passed while nobody called counts once. */
   tick(now: Millis): void;
+  /** What has come to the folder of a transfer that is watched. */
+  came(transfer: string, arrivals: Arrivals): void;
+  /** When it begins a run by itself as far as that is known; null where it goes on, or waits for something else than the time. */
+  next(transfer: string): Millis | null;
   /** Somebody has stopped the transfer: the run that is under way, if one is, and what was to be tried again. */
   halt(transfer: string, run: string | null): void;
   /** Takes note of how a run ended, whoever began it. */
@@ -33,8 +42,8 @@ export interface ScheduleInput {
   readonly transfers: () => readonly Transfer[];
   /** For those that name no zone. */
   readonly timeZone: () => string;
-  /** Begins a run and gives its id. Errors: TRANSFER_BUSY. */
-  readonly start: (transfer: string) => string;
+  /** Begins a run and gives its id; with `files`, one that looks at no others. Errors: TRANSFER_BUSY. */
+  readonly start: (transfer: string, files?: readonly string[]) => string;
   /** Asks a run to end, which `ended` will tell. False when none runs. */
   readonly stop: (transfer: string) => boolean;
   readonly alert: (topic: string, alert: Alert) => void;
@@ -73,9 +82,26 @@ interface Follower {
   alarmed: boolean;
 }
 
+/** A transfer whose folder is watched. */
+interface Watcher {
+  readonly spelled: string;
+  /** Files that have come and that no run has brought. */
+  readonly waiting: Set<string>;
+  /** Those of them that the run which goes on brings. */
+  taken: readonly string[];
+  run: string;
+  /** Something changed since the last run began. */
+  due: boolean;
+  retry: Millis | null;
+  failures: number;
+  failed: boolean;
+  alarmed: Standing['alarmed'];
+}
+
 export function openSchedule({ transfers, timeZone, start, stop, alert, log }: ScheduleInput): Schedule {
   const standings = new Map<string, Standing>();
   const followers = new Map<string, Follower>();
+  const watchers = new Map<string, Watcher>();
   /** Runs that somebody stopped. */
   const halted = new Set<string>();
 
@@ -96,9 +122,9 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
   }
 
   /** The run's id; empty where it could not begin, null where another of the transfer goes on. */
-  function begin(name: string): string | null {
+  function begin(name: string, files?: readonly string[]): string | null {
     try {
-      return start(name);
+      return start(name, files);
     } catch (thrown) {
       const { code, message } = asMillraceError(thrown);
       if (code === 'TRANSFER_BUSY') return null;
@@ -152,13 +178,72 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
     tell(schedule, 'failed', report);
   }
 
+  function watch(transfer: Transfer, now: Millis): void {
+    const { name } = transfer;
+    const spelled = JSON.stringify(transfer);
+    let own = watchers.get(name);
+    if (own?.spelled !== spelled) {
+      const { failed = false, alarmed = null } = own ?? {};
+      // The files of the folder are told anew.
+      own = { spelled, waiting: new Set(), taken: [], run: '', due: false, retry: null, failures: 0, failed, alarmed };
+      watchers.set(name, own);
+    }
+    if (own.retry === null ? !own.due : now < own.retry) return;
+    const taken = [...own.waiting];
+    const run = begin(name, taken);
+    // A comparison or a run by hand: when that is over it begins.
+    if (run === null) return;
+    own.due = false;
+    own.retry = run === '' ? now + FIRST_WAIT : null;
+    if (run === '') return;
+    own.run = run;
+    own.taken = taken;
+    own.waiting.clear();
+  }
+
+  function brought(own: Watcher, schedule: TransferSchedule, report: RunReport, now: Millis): void {
+    own.failed = report.error !== null;
+    if (report.run === own.run) {
+      if (own.failed) for (const file of own.taken) own.waiting.add(file);
+      own.taken = [];
+    }
+    if (halted.has(report.run)) return;
+    if (report.error?.retryable === true) {
+      own.retry = now + Math.min(LONGEST_BREAK, FIRST_WAIT * 2 ** own.failures++);
+      if (own.failures <= schedule.retries) return;
+    } else own.failures = 0;
+    judge(own, schedule, report);
+  }
+
+  /** Tells the topic what it does not know yet. */
+  function judge(own: Pick<Standing, 'alarmed'>, schedule: TransferSchedule, report: RunReport): void {
+    const wrong = report.outcome === 'failed' ? 'failed' : report.tables.some(({ parity }) => parity?.equal === false) ? 'different' : null;
+    if (wrong !== own.alarmed) tell(schedule, wrong ?? 'recovered', report);
+    own.alarmed = wrong;
+  }
+
   return {
+    came(transfer, { files, problem }) {
+      const own = watchers.get(transfer);
+      if (own === undefined) return;
+      for (const file of files) own.waiting.add(file);
+      // What made the last run fail may be gone.
+      if (files.length > 0 || problem !== null || own.failed) own.due = true;
+    },
+    next(transfer) {
+      const standing = standings.get(transfer);
+      const next = standing === undefined ? null : Math.min(standing.next, standing.retry ?? Number.POSITIVE_INFINITY);
+      const known = next ?? followers.get(transfer)?.next ?? watchers.get(transfer)?.retry ?? null;
+      return known === Number.POSITIVE_INFINITY ? null : known;
+    },
     halt(transfer, run) {
       if (run !== null) halted.add(run);
       const standing = standings.get(transfer);
       if (standing !== undefined) standing.retry = null;
       const follower = followers.get(transfer);
       if (follower !== undefined) follower.next = null;
+      const watcher = watchers.get(transfer);
+      if (watcher !== undefined) Object.assign(watcher, { due: false, retry: null });
     },
     tick(now) {
       const all = transfers();
@@ -167,9 +252,14 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
         stop(name);
         followers.delete(name);
       }
+      for (const name of watchers.keys())
+        if (!all.some((transfer) => transfer.name === name && transfer.schedule?.cron === 'files')) watchers.delete(name);
       for (const transfer of all) {
-        if (transfer.schedule?.cron === 'always') {
-          follow(transfer, now);
+        const { cron } = transfer.schedule ?? {};
+        if (cron === 'always' || cron === 'files') {
+          standings.delete(transfer.name);
+          if (cron === 'always') follow(transfer, now);
+          else watch(transfer, now);
           continue;
         }
         const standing = standingOf(transfer, now);
@@ -192,17 +282,20 @@ export function openSchedule({ transfers, timeZone, start, stop, alert, log }: S
         halted.delete(report.run);
         return;
       }
+      const watcher = watchers.get(report.transfer);
+      if (schedule !== undefined && watcher !== undefined) {
+        brought(watcher, schedule, report, now);
+        halted.delete(report.run);
+        return;
+      }
       const standing = standings.get(report.transfer);
       if (halted.delete(report.run) || schedule === undefined || standing === undefined) return;
       if (report.error?.retryable === true && standing.failures < schedule.retries) {
         standing.retry = now + Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** standing.failures++);
         return;
       }
-      const wrong =
-        report.outcome === 'failed' ? 'failed' : report.tables.some(({ parity }) => parity?.equal === false) ? 'different' : null;
-      if (wrong !== standing.alarmed) tell(schedule, wrong ?? 'recovered', report);
-      standing.alarmed = wrong;
-      if (wrong !== 'failed') standing.failures = 0;
+      judge(standing, schedule, report);
+      if (standing.alarmed !== 'failed') standing.failures = 0;
     },
   };
 }

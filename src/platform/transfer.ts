@@ -32,7 +32,14 @@ export type TransferJob = { readonly folder: string; readonly anywhere: boolean;
   | { readonly kind: 'preview'; readonly transfer: Transfer; readonly rows: number }
   | { readonly kind: 'plan'; readonly transfer: Transfer }
   | { readonly kind: 'look'; readonly path: string; readonly choice: FileChoice; readonly rows: number }
-  | { readonly kind: 'run' | 'verify'; readonly transfer: Transfer; readonly run: string; readonly socket: string; readonly slices: string }
+  | {
+      readonly kind: 'run' | 'verify';
+      readonly transfer: Transfer;
+      readonly run: string;
+      readonly socket: string;
+      readonly slices: string;
+      readonly came?: readonly string[];
+    }
 );
 
 export interface PlannedStep {
@@ -166,14 +173,18 @@ async function compared({ run }: Comparison, transfer: string): Promise<void> {
 }
 
 /** What the source may take for done. A verification looks at everything. */
-function standing({ kind, transfer }: WithWarehouse, all: readonly TransferState[]): Pick<World, 'done' | 'known'> {
+function standing({ kind, transfer, came }: WithWarehouse, all: readonly TransferState[]): Pick<World, 'done' | 'known' | 'came'> {
   if (kind === 'verify') return {};
   const own = all.filter((state) => state.transfer === transfer.name && state.event === 'close');
   const versions = transfer.tables.map(({ source, target, cursor }) =>
     cursor === null ? own.find((state) => state.source === source && state.target === target)?.cursor : null,
   );
   const [known = null] = versions;
-  return { done: new Set(own.map(({ source }) => source)), known: versions.every((version) => version === known) ? known : null };
+  return {
+    done: new Set(own.map(({ source }) => source)),
+    known: versions.every((version) => version === known) ? known : null,
+    ...(came === undefined ? {} : { came: new Set(came) }),
+  };
 }
 
 async function states(client: WarehouseClient): Promise<TransferState[]> {

@@ -4,12 +4,13 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { asMillraceError, type ErrorBody, errorFromBody, fail, type Millis, MillraceError, type Transfer } from '#core';
+import { asMillraceError, type ErrorBody, errorFromBody, fail, type Millis, MillraceError, type Transfer, watchedFolder } from '#core';
 import type { Progress, Rules, RunReport } from '#transfer';
 import { openDefinitions, parseTransfer } from '#workspace';
 import { type Alert, openSchedule } from './schedule.ts';
 import type { Comparison, TransferJob, TransferMessage } from './transfer.ts';
 import type { WarehouseClient } from './warehouse-client.ts';
+import { openWatch, type Watched } from './watch/watch.ts';
 
 /** The newest run of a transfer in this process. */
 export interface TransferRun {
@@ -32,6 +33,8 @@ export interface Transfers {
    */
   create(name: string, text: string, password: string | null): Transfer;
   last(name: string): TransferRun | null;
+  /** When it begins a run by itself, as far as that is a matter of time. */
+  next(name: string): Millis | null;
   /** The newest comparison that was made beside a run that follows its source's log. */
   comparison(name: string): TransferRun | null;
   /** Begins a run and gives its id. Errors: TRANSFER_UNKNOWN, TRANSFER_BUSY, DEFINITION_*. */
@@ -153,7 +156,12 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     return report;
   }
 
-  function begin(transfer: Transfer, kind: 'run' | 'verify', folder = workspace): { run: string; ended: Promise<RunReport> } {
+  function begin(
+    transfer: Transfer,
+    kind: 'run' | 'verify',
+    folder = workspace,
+    came?: readonly string[],
+  ): { run: string; ended: Promise<RunReport> } {
     const { name } = transfer;
     const going = children.get(name);
     if (going !== undefined && kind === 'verify' && transfer.tables.some(({ mode }) => mode === 'cdc')) return compareBeside(name, going);
@@ -161,7 +169,8 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     const run: TransferRun = { run: randomUUID(), kind, state: 'running', progress: null, report: null };
     runs.set(name, run);
     const slices = folderFor(run.run);
-    const child = job({ kind, folder, anywhere: false, rules: rules(), transfer, run: run.run, socket, slices }, (progress) =>
+    const own = { run: run.run, socket, slices, ...(came === undefined ? {} : { came }) };
+    const child = job({ kind, folder, anywhere: false, rules: rules(), transfer, ...own }, (progress) =>
       runs.set(name, { ...run, progress }),
     );
     children.set(name, child);
@@ -199,28 +208,34 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
   const schedule = openSchedule({
     transfers: () => list().transfers,
     timeZone,
-    start: (name) => begin(get(name), 'run').run,
+    start: (name, files) => begin(get(name), 'run', workspace, files).run,
     stop: end,
     alert,
     log,
   });
-  const ticking = setInterval(() => schedule.tick(Date.now()), TICK).unref();
+  const watch = openWatch(workspace, ({ name, arrivals }) => schedule.came(name, arrivals));
+  const ticking = setInterval(() => {
+    schedule.tick(Date.now());
+    watch.keep(list().transfers.flatMap(watchedOf));
+  }, TICK).unref();
 
   return {
     list,
     get,
     create,
     last: (name) => runs.get(name) ?? null,
+    next: schedule.next,
     comparison: (name) => comparisons.get(name) ?? null,
     start: (name, kind) => begin(get(name), kind).run,
     begin,
     run: (id) => [...runs.values(), ...comparisons.values()].find(({ run }) => run === id) ?? null,
     cancel,
     ask: (asked) => job({ ...asked, rules: rules() }).result,
-    pids: () => [...processes].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
+    pids: () => [...processes, watch].flatMap(({ pid }) => pid ?? []),
     async stop(within) {
       clearInterval(ticking);
       files.close();
+      const watched = watch.stop();
       const all = [...children.values()];
       for (const { process: child } of all) child.kill('SIGTERM');
       const late = setTimeout(() => {
@@ -229,8 +244,14 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
       // Why each of them ended was logged by its run.
       await Promise.allSettled(all.map(({ result }) => result));
       clearTimeout(late);
+      await watched;
     },
   };
+}
+
+function watchedOf(transfer: Transfer): Watched[] {
+  const folder = watchedFolder(transfer);
+  return folder === null ? [] : [{ name: transfer.name, definition: JSON.stringify(transfer), folder }];
 }
 
 /** Where a password stands that came with a definition, from the workspace. */

@@ -1,5 +1,5 @@
 /** First definitions and looks at a source, before anything is written. */
-import { fail, type Transfer, type TransferTable } from '#core';
+import { fail, isWatchedSource, type Transfer, type TransferTable } from '#core';
 import { openSource, type World } from './connection.ts';
 import { placed } from './files/bytes.ts';
 import { kindOf } from './files/kind.ts';
@@ -37,7 +37,9 @@ export async function guess(address: string, world: World, kept: string | null =
         }),
       );
       return {
-        text: definitionText(source.name, connection, tables, opened.parts === undefined ? 'full' : 'append'),
+        text:
+          definitionText(source.name, connection, tables, opened.parts === undefined ? 'full' : 'append') +
+          (isWatchedSource(source.name) ? 'schedule: { watch: true }\n' : ''),
         tables,
         secrets: Object.values(connection).flatMap((value) => (typeof value === 'object' && 'env' in value ? [value.env] : [])),
       };

@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { asMillraceError, type Bytes, fail, type Millis, type Transfer, type TransferTable } from '#core';
+import { asMillraceError, type Bytes, fail, type Millis, type MillraceError, type Transfer, type TransferTable } from '#core';
 import type { Applied, ChangeSlices, Check, TransferSlice, TransferTarget } from '#store';
 import { follow } from './cdc/follow.ts';
 import { sliceColumns } from './columns.ts';
@@ -59,7 +59,10 @@ export interface Running {
   readonly onFollowing?: (compare: () => Promise<TableReport[]>) => void;
 }
 
-/** The first table that fails ends the run; the report says what was done. Never throws for what can go wrong outside. */
+/**
+ * The first table that fails ends the run, unless it is a file whose place others can take; the report says what was done. Never throws for
+ * what can go wrong outside.
+ */
 export async function runTransfer(transfer: Transfer, running: Running): Promise<RunReport> {
   const report: RunReport = {
     run: running.run,
@@ -71,8 +74,9 @@ export async function runTransfer(transfer: Transfer, running: Running): Promise
     error: null,
   };
   try {
-    const tables = running.source.parts?.(transfer.tables) ?? transfer.tables;
-    const plans = running.source.unchanged === true ? [] : await planned({ ...transfer, tables }, running.source);
+    const parts = running.source.parts?.(transfer.tables);
+    if (parts !== undefined) return ended(report, await runParts(transfer, parts, running, report.tables));
+    const plans = running.source.unchanged === true ? [] : await planned(transfer, running.source);
     if (plans.some(({ definition }) => definition.mode === 'cdc')) {
       report.tables.push(...plans.map(({ definition }) => emptyReport(definition)));
       await followTables(transfer, plans, running, report.tables);
@@ -83,11 +87,45 @@ export async function runTransfer(transfer: Transfer, running: Running): Promise
         await runTable(transfer, plan, running, table);
       }
   } catch (thrown) {
-    report.outcome = 'failed';
-    report.error = asMillraceError(thrown).body;
+    return ended(report, asMillraceError(thrown));
   }
+  return ended(report, null);
+}
+
+function ended(report: RunReport, error: MillraceError | null): RunReport {
   report.ended = new Date().toISOString();
+  report.outcome = error === null ? 'done' : 'failed';
+  report.error = error?.body ?? null;
   return report;
+}
+
+/**
+ * Each part is planned when it is its turn, so that one that can't be read hides no other. Where rows are added, those behind a part that
+ * fails for good are brought all the same; where they replace others they wait, since of two rows with one key the newer file's is to stay.
+ * Gives the first of such errors. Throws what ends the run.
+ */
+async function runParts(
+  transfer: Transfer,
+  parts: readonly TransferTable[],
+  running: Running,
+  reports: TableReport[],
+): Promise<MillraceError | null> {
+  let first: MillraceError | null = null;
+  for (const part of parts) {
+    const report = emptyReport(part);
+    reports.push(report);
+    try {
+      const [plan] = await planned({ ...transfer, tables: [part] }, running.source);
+      await runTable(transfer, plan!, running, report);
+    } catch (thrown) {
+      const error = asMillraceError(thrown);
+      // Another run has begun: what is left is its own.
+      if (error.retryable || error.code === 'TRANSFER_SUPERSEDED' || part.mode !== 'append') throw error;
+      report.notes.push(`not brought: ${error.message}`);
+      first ??= error;
+    }
+  }
+  return first;
 }
 
 const WHOLE: Span = { cursor: null, after: null, upTo: null };

@@ -91,6 +91,8 @@ export interface Place {
   readonly rules?: Rules;
   /** The parts of this transfer's tables whose runs were whole. */
   readonly done?: ReadonlySet<string>;
+  /** Of a folder: the files that have come or changed since they were looked at, where somebody watches it. Absent: any may have. */
+  readonly came?: ReadonlySet<string>;
   /** The version of the content that the last run brought, if all of its tables are whole. */
   readonly known?: string | null;
 }

@@ -4,17 +4,19 @@ import {
   fail,
   isTableWord,
   isTimeZone,
+  isWatchedSource,
   type Lookback,
   type Reference,
   type Transfer,
   type TransferMode,
   type TransferSchedule,
   type TransferTable,
+  watchedSources,
 } from '#core';
 import { parseDuration, readDefinition, type Section } from '#definition';
 
 const tableOptions = ['target', 'mode', 'key', 'cursor', 'lookback', 'drift', 'types'] as const;
-const scheduleOptions = ['cron', 'time_zone', 'retries', 'alerts'] as const;
+const scheduleOptions = ['cron', 'watch', 'time_zone', 'retries', 'alerts'] as const;
 const followOptions = ['follow', 'retries', 'alerts'] as const;
 const modes: readonly TransferMode[] = ['full', 'append', 'merge', 'cdc'];
 const drifts: readonly Drift[] = ['evolve', 'freeze', 'discard'];
@@ -40,22 +42,25 @@ export function parseTransfer(name: string, yamlText: string, file: string): Tra
       'tables',
       'mixes the mode cdc with others: it needs a transfer of its own, since it follows the source for as long as Millrace runs',
     );
+  const source = top.text('source') ?? top.refuse('source', 'is missing: it names where the tables are');
   const follows = found[0]!.mode === 'cdc';
   const schedule = follows
     ? readFollowing(top)
     : top.node('schedule') === null
       ? null
-      : readSchedule(top.section('schedule', scheduleOptions));
+      : readSchedule(top.section('schedule', scheduleOptions), source);
   return {
     name,
-    source: top.text('source') ?? top.refuse('source', 'is missing: it names where the tables are'),
+    source,
     connection: readConnection(top),
     tables: found,
     ...(schedule === null ? {} : { schedule }),
   };
 }
 
-function readSchedule(section: Section): TransferSchedule {
+function readSchedule(section: Section, source: string): TransferSchedule | null {
+  if (section.boolean('watch', false)) return readWatching(section, source);
+  if (section.node('watch') !== null && section.node('cron') === null) return null;
   const cron = section.needText('cron');
   try {
     new Cron(cron, { mode: '5-part', paused: true });
@@ -65,6 +70,15 @@ function readSchedule(section: Section): TransferSchedule {
   const timeZone = section.text('time_zone');
   if (timeZone !== null && !isTimeZone(timeZone)) section.refuse('time_zone', `can't be "${timeZone}": it is not an IANA time zone`);
   return { cron, timeZone, ...readAlarms(section) };
+}
+
+/** A folder says itself when there is something to do. */
+function readWatching(section: Section, source: string): TransferSchedule {
+  if (!isWatchedSource(source))
+    section.refuse('watch', `has no use with the source ${source}: only folders are watched (${Object.keys(watchedSources).join(', ')})`);
+  for (const key of ['cron', 'time_zone'])
+    if (section.node(key) !== null) section.refuse(key, 'can’t stand beside "watch": a folder that is watched is loaded when files come');
+  return { cron: 'files', timeZone: null, ...readAlarms(section) };
 }
 
 /** What follows a log begins with Millrace, unless it says that it does not. */

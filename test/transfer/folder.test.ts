@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Transfer } from '#core';
@@ -25,14 +25,14 @@ function put(name: string, content: string | Buffer, age = 60): string {
 }
 
 let runs = 0;
-async function run(transfer: Transfer, warehouse: Warehouse = ground.warehouse) {
+async function run(transfer: Transfer, warehouse: Warehouse = ground.warehouse, came?: readonly string[]) {
   const states = await transferStates((sql) => ground.store.rows(sql));
   const done = new Set(
     states.filter(({ event, transfer: name }) => event === 'close' && name === transfer.name).map(({ source }) => source),
   );
   const slices = join(ground.folder, `slices-${++runs}`);
   mkdirSync(slices);
-  const source = await openSource(transfer, { folder: ground.folder, anywhere: false, env: {}, done });
+  const source = await openSource(transfer, { folder: ground.folder, anywhere: false, env: {}, done, ...(came && { came: new Set(came) }) });
   try {
     return await runTransfer(transfer, {
       run: `run-${runs}`,
@@ -67,7 +67,9 @@ describe('a folder that is watched', () => {
     put('guessed/a.csv', 'id,v\n1,a\n');
     put('guessed/b.csv', 'id,v\n2,b\n');
     const { text } = await guess('guessed/', { folder: ground.folder, anywhere: false, env: {} });
-    const report = await run(parseTransfer('guessed', text, 'guessed.yaml'));
+    const guessed = parseTransfer('guessed', text, 'guessed.yaml');
+    assert.equal(guessed.schedule?.cron, 'files', 'and watched');
+    const report = await run(guessed);
     assert.equal(report.error, null);
     assert.deepEqual(await ground.rows('SELECT id FROM main.files ORDER BY id'), [[1], [2]]);
   });
@@ -118,6 +120,51 @@ describe('a folder that is watched', () => {
     assert.equal(report.outcome, 'failed');
     assert.equal((await run(transfer)).outcome, 'done');
     assert.deepEqual(await ground.rows('SELECT count(*), count(DISTINCT id) FROM shop.cut'), [[30_001, 30_001]]);
+  });
+
+  test('that has a file which can’t be read brings the others, and says which it was', async () => {
+    const transfer = { ...watching('broken', 'shop.broken'), connection: { path: 'broken' } };
+    put('broken/1.csv', 'id\n1\n', 90);
+    put('broken/2.zip', zipOf({ 'a.csv': 'id\n2\n' }).subarray(0, 40), 80);
+    put('broken/3.xlsx', Buffer.from('PK\x03\x04 and no more'), 70);
+    put('broken/4.csv', 'id\n4\n');
+    const first = await run(transfer);
+    assert.deepEqual([first.outcome, first.error?.code], ['failed', 'TRANSFER_FILE']);
+    assert.deepEqual(
+      first.tables.map(({ source, rows, notes }) => [source.slice(33), rows, notes.length]),
+      [
+        ['1.csv', 1, 0],
+        ['2.zip', 0, 1],
+        ['3.xlsx', 0, 1],
+        ['4.csv', 1, 0],
+      ],
+    );
+    assert.match(first.tables[1]!.notes[0]!, /2\.zip/);
+    put('broken/2.zip', zipOf({ 'a.csv': 'id\n2\n' }));
+    rmSync(join(ground.folder, 'broken/3.xlsx'));
+    assert.equal((await run(transfer)).error, null);
+    assert.deepEqual(await ground.rows('SELECT id FROM shop.broken ORDER BY id'), [[1], [2], [4]]);
+  });
+
+  test('whose rows replace others keeps the order of its files: what is behind one that fails waits', async () => {
+    const transfer = watching('ordered', 'shop.ordered', { mode: 'merge', key: ['id'] });
+    put('ordered/1.csv', 'id,v\n1,a\n', 90);
+    put('ordered/2.csv', 'other,v\n1,b\n', 80);
+    put('ordered/3.csv', 'id,v\n1,c\n', 70);
+    assert.equal((await run(transfer)).error?.code, 'TRANSFER_COLUMN');
+    assert.deepEqual(await ground.rows('SELECT id, v FROM shop.ordered'), [[1, 'a']]);
+    put('ordered/2.csv', 'id,v\n1,b\n', 80);
+    assert.equal((await run(transfer)).error, null);
+    assert.deepEqual(await ground.rows('SELECT id, v FROM shop.ordered'), [[1, 'c']]);
+  });
+
+  test('gives those that are said to have come, and no others', async () => {
+    const transfer = watching('came', 'shop.came');
+    for (const name of ['a', 'b', 'c']) put(`came/${name}.csv`, `id\n${name}\n`);
+    assert.equal((await run(transfer, ground.warehouse, ['b.csv', 'gone.csv'])).error, null);
+    assert.deepEqual(await ground.rows('SELECT id FROM shop.came'), [['b']]);
+    assert.equal((await run(transfer, ground.warehouse, [])).tables.length, 0);
+    assert.equal((await run(transfer)).tables.length, 2);
   });
 
   test('takes no mode that would keep the last file alone', async () => {

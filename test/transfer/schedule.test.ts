@@ -22,6 +22,7 @@ function definition(schedule: string): Transfer {
 
 function clockwork(transfer: Transfer, zone = 'UTC') {
   const begun: number[] = [];
+  const brings: (readonly string[] | undefined)[] = [];
   let current = transfer;
   let stops = 0;
   const alerts: [string, Alert['event'], string | null][] = [];
@@ -30,9 +31,10 @@ function clockwork(transfer: Transfer, zone = 'UTC') {
   const schedule = openSchedule({
     transfers: () => [current],
     timeZone: () => zone,
-    start() {
+    start(_, files) {
       if (busy) throw new MillraceError('TRANSFER_BUSY', { transfer: 'shop' });
       begun.push(now);
+      brings.push(files);
       return 'r';
     },
     stop() {
@@ -44,6 +46,10 @@ function clockwork(transfer: Transfer, zone = 'UTC') {
   });
   return {
     begun: () => begun.splice(0).map((time) => new Date(time).toISOString().slice(0, 19)),
+    /** The files that the runs since the last question were begun with. */
+    brings: () => brings.splice(0),
+    came: (files: string[], problem: string | null = null) => schedule.came('shop', { files, problem }),
+    next: () => schedule.next('shop'),
     alerts,
     stops: () => stops,
     define(changed: Transfer) {
@@ -231,6 +237,122 @@ test('a changed definition ends the run that follows the former one, and then be
   clock.until(at('2026-01-01T01:00:00Z'));
   assert.deepEqual([clock.stops(), clock.begun()], [2, []]);
 });
+
+function watched(schedule = '{ watch: true, retries: 1, alerts: alarms }'): Transfer {
+  const text = `source: folder\nconnection: { path: in }\ntables: { files: { target: shop.a, mode: append } }\nschedule: ${schedule}\n`;
+  return parseTransfer('shop', text, 'shop.yaml');
+}
+
+const broken = () => new MillraceError('TRANSFER_FILE', { file: 'b.csv', format: 'csv', problem: 'x' });
+
+test('a folder that is watched is loaded when files have come, each run with those that none has brought', () => {
+  const clock = clockwork(watched());
+  clock.until(at('2026-01-01T01:00:00Z'), at('2026-01-01T00:00:00Z'));
+  assert.deepEqual(clock.begun(), []);
+  clock.came(['a.csv', 'b.csv']);
+  clock.until(at('2026-01-01T01:00:10Z'));
+  clock.came(['c.csv']);
+  clock.ended(null);
+  clock.until(at('2026-01-01T01:00:30Z'));
+  assert.deepEqual(clock.brings(), [['a.csv', 'b.csv'], ['c.csv']]);
+  clock.ended(null);
+  clock.came([]);
+  clock.until(at('2026-01-01T05:00:00Z'));
+  assert.deepEqual(clock.brings(), [], 'a file that is taken away is nothing to do');
+  assert.deepEqual(clock.alerts, []);
+});
+
+test('a file that comes during a comparison is loaded when that is over', () => {
+  const clock = clockwork(watched());
+  clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
+  clock.hold(true);
+  clock.came(['a.csv']);
+  clock.until(at('2026-01-01T00:01:00Z'));
+  clock.hold(false);
+  clock.until(at('2026-01-01T00:02:00Z'));
+  assert.deepEqual([clock.brings(), clock.begun()], [[['a.csv']], ['2026-01-01T00:01:00']]);
+});
+
+test('a file that fails for good is tried again when something changes in its folder, and its topic hears of it once', () => {
+  const clock = clockwork(watched());
+  clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
+  clock.came(['a.csv', 'b.csv']);
+  clock.until(at('2026-01-01T00:00:10Z'));
+  clock.ended(broken());
+  clock.until(at('2026-01-02T00:00:00Z'));
+  assert.deepEqual(clock.brings(), [['a.csv', 'b.csv']]);
+  clock.came(['c.csv']);
+  clock.until(at('2026-01-02T00:00:10Z'));
+  clock.ended(broken());
+  assert.deepEqual(clock.brings().flat().sort(), ['a.csv', 'b.csv', 'c.csv']);
+  assert.deepEqual(clock.alerts, [['alarms', 'failed', 'TRANSFER_FILE']]);
+  clock.came([]);
+  clock.until(at('2026-01-02T00:00:20Z'));
+  clock.ended(null);
+  assert.equal(clock.brings().length, 1, 'it may have been taken away');
+  assert.deepEqual(clock.alerts.at(-1), ['alarms', 'recovered', null]);
+  clock.until(at('2026-01-03T00:00:00Z'));
+  assert.deepEqual(clock.brings(), []);
+});
+
+test('an error that may pass is waited for, however much comes meanwhile, and its topic hears of it after the retries', () => {
+  const clock = clockwork(watched());
+  clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
+  clock.came(['a.csv']);
+  clock.until(at('2026-01-01T00:00:10Z'));
+  assert.equal(clock.begun().length, 1);
+  for (const [k, wanted] of ['00:00:40', '00:01:40', '00:03:40', '00:07:40', '00:12:40', '00:17:40'].entries()) {
+    clock.ended(lost());
+    assert.equal(clock.alerts.length, k < 1 ? 0 : 1);
+    assert.equal(new Date(clock.next()!).toISOString(), `2026-01-01T${wanted}.000Z`);
+    clock.came([`${k}.csv`]);
+    clock.until(at(`2026-01-01T${wanted}Z`));
+    assert.deepEqual(clock.begun(), [`2026-01-01T${wanted}`]);
+  }
+  assert.deepEqual(clock.brings().at(-1)!.length, 7, 'and everything that came is brought');
+});
+
+test('a folder that is watched and whose run was stopped waits until something changes in it; a changed definition begins anew', () => {
+  const clock = clockwork(watched());
+  clock.until(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00Z'));
+  clock.came(['a.csv']);
+  clock.until(at('2026-01-01T00:00:10Z'));
+  clock.came(['b.csv']);
+  clock.halt('r');
+  clock.ended(new MillraceError('TRANSFER_ENDED', { transfer: 'shop', problem: 'it was stopped' }));
+  clock.until(at('2026-01-01T12:00:00Z'));
+  assert.deepEqual(clock.brings(), [['a.csv']]);
+  clock.came(['c.csv']);
+  clock.until(at('2026-01-01T12:00:10Z'));
+  assert.deepEqual(clock.brings().flat().sort(), ['a.csv', 'b.csv', 'c.csv']);
+  clock.ended(null);
+  clock.define(watched('{ watch: true, retries: 5 }'));
+  clock.until(at('2026-01-01T12:01:00Z'));
+  clock.came(['a.csv']);
+  clock.until(at('2026-01-01T12:02:00Z'));
+  assert.deepEqual(clock.brings(), [['a.csv']]);
+  clock.define(watched('{ watch: false }'));
+  clock.until(at('2026-01-01T12:03:00Z'));
+  clock.came(['d.csv']);
+  clock.until(at('2026-01-01T13:00:00Z'));
+  assert.deepEqual(clock.brings(), []);
+});
+
+for (const [what, source, schedule, says] of [
+  ['a source that is no folder', 'csv', '{ watch: true }', /line 4.*"schedule\.watch".*folder, store_reports/],
+  ['an object’s own word as its source', 'constructor', '{ watch: true }', /"schedule\.watch"/],
+  ['a cron beside it', 'folder', "{ watch: true, cron: '0 1 * * *' }", /line 4.*"schedule\.cron"/],
+  ['a zone beside it', 'store_reports', '{ watch: true, time_zone: UTC }', /"schedule\.time_zone"/],
+  ['neither yes nor no', 'folder', '{ watch: 10s }', /"schedule\.watch"/],
+] as const) {
+  test(`"watch" with ${what} is refused, with its place`, () => {
+    const text = `source: ${source}\nconnection: { path: in }\ntables: { files: { target: shop.a, mode: append } }\nschedule: ${schedule}\n`;
+    assert.throws(
+      () => parseTransfer('shop', text, 'shop.yaml'),
+      (error: MillraceError) => error.code === 'DEFINITION_INVALID' && says.test(`line ${error.params['line']} ${error.message}`),
+    );
+  });
+}
 
 for (const [what, schedule, says] of [
   ['a cron that is none', "{ cron: 'every day' }", /schedule.cron/],

@@ -3,9 +3,10 @@
  * was loaded is never loaded again, one that was cut off is undone and read again, whatever it is called by then.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, globSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { fail, type Millis, type TransferTable } from '#core';
+import { createReadStream } from 'node:fs';
+import { basename } from 'node:path';
+import { asMillraceError, fail, type Millis, MillraceError, type TransferTable } from '#core';
+import { filesIn } from '#files';
 import type { Connection, Opened, Place, SourceTable } from '../source.ts';
 import { type DataFile, dataFiles, within } from './bytes.ts';
 import { type FileKind, kindOf } from './kind.ts';
@@ -29,24 +30,28 @@ interface Part {
   /** How earlier versions spelled it: a space in a zip's member could be taken for the end of the hash. */
   readonly former: string;
   readonly table: string;
-  readonly file: DataFile;
+  /** Or why it is none: it is told when it is this file's turn. */
+  readonly file: DataFile | MillraceError;
   readonly constants: readonly Constant[];
 }
 
-/** What programs write before they rename it. */
-const UNFINISHED = /^[.~]|\.(part|partial|tmp|temp|crdownload|filepart|swp)$/i;
 const MOST_FILES = 100_000;
 
 /** Errors: TRANSFER_FILE, TRANSFER_PATH. */
 export async function openFolder(watching: Watching, place: Place): Promise<Opened> {
   const parts = await partsOf(watching, place);
-  const opened = new Map<string, Promise<Opened>>();
-  const openPart = (part: Part): Promise<Opened> => {
-    const known = opened.get(part.part);
-    if (known !== undefined) return known;
-    const opening = open(watching, part);
-    opened.set(part.part, opening);
-    return opening;
+  let opened: { readonly part: string; readonly source: Opened } | null = null;
+  const close = async () => {
+    const last = opened;
+    opened = null;
+    await last?.source.close();
+  };
+  /** One part after the other is described and read: there may be a hundred thousand, and each may be unpacked on the disk. */
+  const openPart = async (part: Part): Promise<Opened> => {
+    if (opened?.part === part.part) return opened.source;
+    await close();
+    opened = { part: part.part, source: await open(watching, part) };
+    return opened.source;
   };
   const names = [...new Set(parts.map(({ table }) => table))];
   /** A part, or the newest of a table. */
@@ -85,9 +90,7 @@ export async function openFolder(watching: Watching, place: Place): Promise<Open
       const { source, table } = await inner(given);
       return source.hashes(table, columns, span, key, bucket);
     },
-    async close() {
-      for (const each of opened.values()) await (await each).close();
-    },
+    close,
   };
 }
 
@@ -113,6 +116,7 @@ export const isSamePart = (a: string, b: string): boolean => a === b || (/^[0-9a
 const hashOf = (part: string): string => part.slice(0, part.indexOf(' '));
 
 async function open({ kind, options }: Watching, { file, constants }: Part): Promise<Opened> {
+  if (file instanceof MillraceError) throw file;
   return openDataFile(file, kind ?? (file.member === null ? await kindOf(file.path) : 'csv'), options, { constants });
 }
 
@@ -120,28 +124,49 @@ async function open({ kind, options }: Watching, { file, constants }: Part): Pro
 async function partsOf({ path, pattern, settle, belongs }: Watching, place: Place): Promise<Part[]> {
   const folder = within(path, place, 'folder');
   const before = Date.now() - settle;
-  const files = globSync(pattern, { cwd: folder })
-    .filter((name) => !UNFINISHED.test(basename(name)))
-    .flatMap((name) => {
-      const real = within(join(folder, name), { folder, anywhere: false }, 'folder');
-      const { mtimeMs } = statSync(real);
-      return statSync(real).isFile() && mtimeMs <= before ? [{ name, real, mtimeMs }] : [];
-    })
+  const found = await filesIn(folder, pattern, MOST_FILES);
+  if (found.length > MOST_FILES) fail('TRANSFER_FILE', { file: path, format: 'folder', problem: `it has more than ${MOST_FILES} files` });
+  const files = found
+    .filter(({ name, mtimeMs }) => mtimeMs <= before && belongs(basename(name)) !== null && place.came?.has(name) !== false)
     .sort((a, b) => a.mtimeMs - b.mtimeMs || (a.name < b.name ? -1 : 1));
-  if (files.length > MOST_FILES) fail('TRANSFER_FILE', { file: path, format: 'folder', problem: `it has more than ${MOST_FILES} files` });
   const parts: Part[] = [];
-  for (const { name, real } of files) {
-    if (belongs(basename(name)) === null) continue;
+  for (const { name } of files) parts.push(...(await partsIn(name, folder, belongs)));
+  return parts;
+}
+
+/** A file is one part, a zip one for each of its files. None where the file is gone by now: whoever brings files may take them away. */
+async function partsIn(name: string, folder: string, belongs: Watching['belongs']): Promise<Part[]> {
+  const real = realFile(name, folder);
+  if (real === null) return [];
+  try {
     const hash = await contentHash(real);
-    for (const file of dataFiles(real, 'folder', name)) {
+    return dataFiles(real, 'folder', name).map((file) => {
       const own = belongs(file.member === null ? basename(name) : basename(file.member.name)) ?? belongs(basename(name))!;
       const spelled = (member: string) => `${hash}${file.member === null ? '' : `/${member}`} ${name}`;
       const member = file.table.replaceAll('%', '%25').replaceAll(' ', '%20');
-      parts.push({ part: spelled(member), former: spelled(file.table), file, ...own });
-    }
+      return { part: spelled(member), former: spelled(file.table), file, ...own };
+    });
+  } catch (thrown) {
+    if (isGone(thrown)) return [];
+    const problem = (thrown as NodeJS.ErrnoException).code ?? '';
+    const file =
+      thrown instanceof MillraceError ? thrown : new MillraceError('TRANSFER_FILE', { file: name, format: 'folder', problem }, thrown);
+    const part = `${createHash('sha256').update(name).digest('hex').slice(0, 32)} ${name}`;
+    return [{ part, former: part, file, ...belongs(basename(name))! }];
   }
-  return parts;
 }
+
+/** Null where it is gone. Errors: TRANSFER_PATH where a link leads out of the folder. */
+function realFile(name: string, folder: string): string | null {
+  try {
+    return within(name, { folder, anywhere: false }, 'folder');
+  } catch (thrown) {
+    if (isGone(asMillraceError(thrown).cause)) return null;
+    throw thrown;
+  }
+}
+
+const isGone = (thrown: unknown): boolean => (thrown as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 
 /** The first half of its SHA-256. */
 async function contentHash(file: string): Promise<string> {

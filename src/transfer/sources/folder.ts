@@ -1,5 +1,6 @@
 /** A folder that is watched: each new file adds its rows. */
 
+import { watchedSources } from '#core';
 import { openFolder } from '../files/folder.ts';
 import type { FileKind } from '../files/kind.ts';
 import { fileOptions } from '../files/open.ts';
@@ -11,8 +12,13 @@ export const folder: Source = {
   summary: 'Each new file of a folder adds its rows, once; files that are still being written are left alone. Its one table is "files".',
   options: [
     { name: 'path', type: 'text', summary: 'The folder, relative to the workspace.', required: true },
-    { name: 'pattern', type: 'text', summary: 'Which files: * and ** as in a shell.', default: '*' },
-    { name: 'settle', type: 'integer', summary: 'Seconds for which a file must have stayed as it is.', default: 10 },
+    { name: 'pattern', type: 'text', summary: 'Which files: * and ** as in a shell.', default: watchedSources.folder.pattern },
+    {
+      name: 'settle',
+      type: 'integer',
+      summary: 'Seconds for which a file must have stayed as it is.',
+      default: watchedSources.folder.settle,
+    },
     ...fileOptions,
   ],
   async open(connection, place) {

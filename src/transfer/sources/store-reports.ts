@@ -2,6 +2,7 @@
  * Reports of app stores as they are downloaded, month by month: Google Play Console's (support.google.com/googleplay/android-developer,
  * "Download and export monthly reports"): UTF-16 CSV, some in zip, the app's id and the month only in the name.
  */
+import { watchedSources } from '#core';
 import { openFolder } from '../files/folder.ts';
 import type { Source } from '../source.ts';
 
@@ -14,8 +15,13 @@ export const storeReports: Source = {
     'Monthly reports of the Google Play Console in a folder: a table for each kind of report, with the app and the month of the name.',
   options: [
     { name: 'path', type: 'text', summary: 'The folder, relative to the workspace.', required: true },
-    { name: 'pattern', type: 'text', summary: 'Which files: * and ** as in a shell.', default: '**/*_20*.{csv,zip}' },
-    { name: 'settle', type: 'integer', summary: 'Seconds for which a file must have stayed as it is.', default: 10 },
+    { name: 'pattern', type: 'text', summary: 'Which files: * and ** as in a shell.', default: watchedSources.store_reports.pattern },
+    {
+      name: 'settle',
+      type: 'integer',
+      summary: 'Seconds for which a file must have stayed as it is.',
+      default: watchedSources.store_reports.settle,
+    },
   ],
   async open(connection, place) {
     return openFolder(
