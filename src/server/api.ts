@@ -381,8 +381,16 @@ export interface WhyTable {
 
 /** GET /v1/transfers: the definitions in transfers/, with the newest run of each since the start. */
 export interface TransfersAnswer {
-  transfers: { name: string; source: string; tables: number; last: TransferRun | null }[];
+  transfers: { name: string; source: string; tables: number; schedule: TransferScheduleAnswer | null; last: TransferRun | null }[];
   problems: ErrorBody[];
+}
+
+/** How a transfer runs by itself: at times, when files come to its folder, or following the source's own log. */
+export interface TransferScheduleAnswer {
+  kind: 'cron' | 'watch' | 'follow';
+  cron: string | null;
+  /** When a run begins as far as that is known; null where one goes on, or where it waits for files or for somebody. */
+  next: string | null;
 }
 
 /** POST /v1/transfers/guess {address, name?}: a first definition. With a name it reads the address's password from a file of that name. */
@@ -397,6 +405,8 @@ export interface TransferAnswer {
   name: string;
   source: string;
   tables: readonly TransferTable[];
+  /** Null where only somebody begins a run. */
+  schedule: TransferScheduleAnswer | null;
   last: TransferRun | null;
   /** The newest comparison beside a run that follows its source's log; each other one is a run. */
   comparison: TransferRun | null;

@@ -32,7 +32,13 @@ async function run(transfer: Transfer, warehouse: Warehouse = ground.warehouse, 
   );
   const slices = join(ground.folder, `slices-${++runs}`);
   mkdirSync(slices);
-  const source = await openSource(transfer, { folder: ground.folder, anywhere: false, env: {}, done, ...(came && { came: new Set(came) }) });
+  const source = await openSource(transfer, {
+    folder: ground.folder,
+    anywhere: false,
+    env: {},
+    done,
+    ...(came && { came: new Set(came) }),
+  });
   try {
     return await runTransfer(transfer, {
       run: `run-${runs}`,

@@ -110,7 +110,7 @@ schedule: { watch: true, alerts: alarms }
 
 const ids = async (server: Running) => JSON.stringify(await server.ask('SELECT id FROM shop.inbox ORDER BY id'));
 const last = async (server: Running) =>
-  (await server.call('GET', '/v1/transfers/inbox')).json as { last: { run: string; state: string } | null };
+  (await server.call('GET', '/v1/transfers/inbox')).json as { last: { run: string; state: string } | null; schedule: unknown };
 
 test('files that come to a folder are rows within seconds, those that came while Millrace was down too, and what fails holds up nothing', async (t) => {
   const path = workspaceIn(t, { topics: { alarms: 'title: Alarms\n' } });
@@ -120,6 +120,15 @@ test('files that come to a folder are rows within seconds, those that came while
   put('before.csv', 'id\n1\n');
   const first = await running(t, { path });
   await until(async () => (await ids(first)) === '[[1]]');
+
+  assert.deepEqual((await last(first)).schedule, { kind: 'watch', cron: null, next: null });
+  writeFileSync(join(path, 'transfers/yearly.yaml'), inbox().replace('watch: true', 'cron: "0 0 1 1 *", time_zone: UTC'));
+  await until(async () => {
+    const { transfers } = (await first.call('GET', '/v1/transfers')).json as { transfers: { name: string; schedule: unknown }[] };
+    const { schedule } = transfers.find(({ name }) => name === 'yearly') ?? {};
+    const next = `${new Date().getUTCFullYear() + 1}-01-01T00:00:00.000Z`;
+    return JSON.stringify(schedule) === JSON.stringify({ kind: 'cron', cron: '0 0 1 1 *', next });
+  });
 
   const began = Date.now();
   put('first.csv', 'id\n2\n');

@@ -105,6 +105,30 @@ test('a transfer that follows its source is compared while it goes on, and the p
   }
 });
 
+test('the page of a transfer says what begins its runs, and when the next one is due', { skip: withoutBrowser }, async (t) => {
+  const { address, adminToken } = await millrace(t, (path) => {
+    for (const folder of ['inbox', 'transfers']) mkdirSync(join(path, folder));
+    for (const [name, schedule] of [
+      ['inbox', '{ watch: true }'],
+      ['daily', '{ cron: "0 6 * * *" }'],
+    ]) {
+      const file = `source: folder\nconnection: { path: inbox }\ntables: { files: { target: shop.${name}, mode: append } }\nschedule: ${schedule}\n`;
+      writeFileSync(join(path, 'transfers', `${name}.yaml`), file);
+    }
+  });
+  for (const look of looks) {
+    const { page, complaints, violations, enter, shot } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/data/transfers/inbox`);
+    await page.getByText(/· (its folder is watched|폴더를 지켜보며)/).waitFor();
+    await shot('watched');
+    await page.goto(`${address}/data/transfers/daily`);
+    await page.getByText(/· (runs at its times · next run .*6:00:00|정해진 때에 실행 · 다음 실행 .*6:00:00)/).waitFor();
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), look.width);
+    assert.deepEqual([await violations(), complaints], [[], []]);
+  }
+});
+
 test('who is no administrator connects nothing, names are no paths, and what is there is not overwritten', async (t) => {
   const { address, adminToken, path } = await millrace(t);
   const as = (token: string) => ({ authorization: `Bearer ${token}` });

@@ -7,6 +7,7 @@ import type {
   TransferReport,
   TransferRun,
   TransferRunsAnswer,
+  TransferScheduleAnswer,
   TransferTableReport,
 } from '../../src/server/api.ts';
 import { call, Trouble, troubled } from '../api.ts';
@@ -53,7 +54,12 @@ export default function TransferPage({ name, who }: { name: string; who: Session
   return (
     <Page
       title={name}
-      lead={`${t('node_transfer')} · ${transfer.data.source}`}
+      lead={
+        <>
+          {t('node_transfer')} · {transfer.data.source}
+          {transfer.data.schedule !== null && <ByItself schedule={transfer.data.schedule} />}
+        </>
+      }
       action={
         loads && (
           <div className="page-actions">
@@ -117,6 +123,23 @@ export default function TransferPage({ name, who }: { name: string; who: Session
         {(runs.data?.runs.length ?? 0) > 0 && <History runs={runs.data!.runs} label={t('transfer_history')} />}
       </section>
     </Page>
+  );
+}
+
+/** What begins its runs, and when the next one is due. */
+function ByItself({ schedule: { kind, next } }: { schedule: TransferScheduleAnswer }) {
+  const { t, instant } = useWords();
+  return (
+    <>
+      {' · '}
+      {t(`transfer_by_${kind}`)}
+      {next !== null && (
+        <>
+          {' · '}
+          {t('transfer_next', { when: instant(Date.parse(next)) })}
+        </>
+      )}
+    </>
   );
 }
 

@@ -72,11 +72,21 @@ function asJson(input: Input, io: Io, value: unknown): boolean {
   return true;
 }
 
+const byItself = { cron: 'at its times', watch: 'when files come', follow: 'as its source changes' } as const;
+
 async function list(client: Client, input: Input, io: Io): Promise<number> {
   const answer = await client.json<TransfersAnswer>('GET', '/v1/transfers');
   if (!asJson(input, io, answer)) {
-    const rows = answer.transfers.map(({ name, source, tables, last }) => [name, source, tables, last?.state ?? null]);
-    io.stdout.write(`${table([text('transfer'), text('source'), count('tables'), text('last run')], rows)}\n`);
+    const rows = answer.transfers.map(({ name, source, tables, last, schedule }) => [
+      name,
+      source,
+      tables,
+      last?.state ?? null,
+      schedule === null ? null : byItself[schedule.kind],
+      schedule?.next ?? null,
+    ]);
+    const columns = [text('transfer'), text('source'), count('tables'), text('last run'), text('by itself'), text('next run')];
+    io.stdout.write(`${table(columns, rows)}\n`);
   }
   for (const { code, message } of answer.problems) io.stderr.write(`${code}  ${message}\n`);
   return answer.problems.length === 0 ? 0 : 1;

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { fail, isTableWord } from '#core';
+import { fail, isTableWord, type Transfer } from '#core';
 import { type Front, secretFile } from '#platform';
 import type {
   TransferAnswer,
@@ -8,6 +8,7 @@ import type {
   TransferRun,
   TransferRunAnswer,
   TransferRunsAnswer,
+  TransferScheduleAnswer,
   TransferStateAnswer,
   TransfersAnswer,
 } from '../api.ts';
@@ -17,6 +18,14 @@ const ROWS = 20;
 export function transferRoutes(app: FastifyInstance, front: Front): void {
   const { transfers, warehouse, guard } = front;
 
+  const scheduleOf = ({ name, schedule }: Transfer): TransferScheduleAnswer | null => {
+    if (schedule === undefined) return null;
+    const { cron } = schedule;
+    const next = transfers.next(name);
+    const kind = cron === 'always' ? 'follow' : cron === 'files' ? 'watch' : 'cron';
+    return { kind, cron: kind === 'cron' ? cron : null, next: next === null ? null : new Date(next).toISOString() };
+  };
+
   app.get('/v1/transfers', { config: { action: 'catalog' } }, async (): Promise<TransfersAnswer> => {
     const { transfers: found, problems } = transfers.list();
     return {
@@ -24,6 +33,7 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
         name: transfer.name,
         source: transfer.source,
         tables: transfer.tables.length,
+        schedule: scheduleOf(transfer),
         last: transfers.last(transfer.name),
       })),
       problems,
@@ -56,9 +66,10 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
       const { definition, password = null } = request.body ?? {};
       if (typeof definition !== 'string') return fail('QUERY_BODY', { problem: 'definition is the text of transfers/NAME.yaml' });
       if (password !== null && typeof password !== 'string') return fail('QUERY_BODY', { problem: 'password is a text' });
-      const { source, tables } = transfers.create(name, definition, password);
+      const made = transfers.create(name, definition, password);
       guard.audit({ who: request.principal.name, action: 'connect', on: `transfer ${name}`, outcome: 'done', from: request.ip });
-      return { name, source, tables, last: null, comparison: null };
+      const { source, tables } = made;
+      return { name, source, tables, schedule: scheduleOf(made), last: null, comparison: null };
     },
   );
 
@@ -73,8 +84,10 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
     '/v1/transfers/:name',
     { config: { action: 'catalog' } },
     async ({ params }): Promise<TransferAnswer> => {
-      const { name, source, tables } = transfers.get(params.name);
-      return { name, source, tables, last: transfers.last(name), comparison: transfers.comparison(name) };
+      const transfer = transfers.get(params.name);
+      const { name, source, tables } = transfer;
+      const schedule = scheduleOf(transfer);
+      return { name, source, tables, schedule, last: transfers.last(name), comparison: transfers.comparison(name) };
     },
   );
 
