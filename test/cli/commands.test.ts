@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -253,6 +253,18 @@ describe('a workspace', () => {
     assert.equal((await millrace(['topic', 'add', 'orders', '--workspace', path])).code, 2);
     assert.match((await millrace(['topic', 'show', 'nothing', '--workspace', path])).stderr, /TOPIC_UNKNOWN/);
     assert.equal((await millrace(['topic', 'add', 'empty', '--workspace', path])).code, 0);
+  });
+
+  test('has a folder watched that is given to "transfer guess", with its slash or without', async (t) => {
+    const path = join(folder(t), 'shop');
+    await millrace(['init', path]);
+    mkdirSync(join(path, 'inbox'));
+    writeFileSync(join(path, 'inbox', 'a.csv'), 'id\n1\n');
+    utimesSync(join(path, 'inbox', 'a.csv'), 1_000_000_000, 1_000_000_000);
+    for (const end of ['', '/']) {
+      const { stdout, stderr } = await millrace(['transfer', 'guess', join(path, `inbox${end}`), '--workspace', path]);
+      assert.match(stdout, /^source: folder\nconnection:\n {2}path: inbox\/\n[\s\S]*\nschedule: \{ watch: true \}\n$/m, stderr);
+    }
   });
 
   test('tells its commands where it runs by a file that only its owner reads; one left by a dead process is none', async (t) => {

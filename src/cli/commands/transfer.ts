@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorFromBody, fail } from '#core';
@@ -118,12 +118,13 @@ async function guess(address: string, input: Input, io: Io): Promise<number> {
   return 0;
 }
 
-/** A file inside the workspace is named from there, as definitions do. */
+/** A file inside the workspace is named from there, as definitions do; a folder by its slash. */
 function fromWorkspace(address: string, folder: string): string {
   const file = resolve(address);
   if (!existsSync(file)) return address;
   const inside = relative(folder, file);
-  return inside.startsWith('..') || isAbsolute(inside) ? file : inside;
+  const named = inside.startsWith('..') || isAbsolute(inside) ? file : inside || '.';
+  return statSync(file).isDirectory() ? `${named}/` : named;
 }
 
 function preview(answer: TransferPreviewAnswer, input: Input, io: Io): number {
