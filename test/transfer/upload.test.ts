@@ -44,7 +44,7 @@ describe('a dropped file', () => {
         name: 'orders.csv',
         bytes: Buffer.byteLength(CSV),
         kind: 'csv',
-        options: { encoding: 'utf-8', delimiter: ',', header: 'yes', dates: 'dmy', decimal: 'comma' },
+        options: { encoding: 'utf-8', delimiter: ',', quote: '"', header: 'yes', dates: 'dmy', decimal: 'comma' },
       },
     );
     assert.deepEqual(

@@ -1,23 +1,23 @@
-/** How a CSV file is laid out: the delimiter by a sample, header and width by all records. */
+/** How a CSV file is laid out: the delimiter by a sample, quote, header and width by all records. */
 import { eachRecord, fieldText, type Record } from './records.ts';
 
 const DELIMITERS = [',', ';', '\t', '|'] as const;
 
 /** The delimiter that gives most records of the sample the same number of fields, more than one; the comma where none does. */
-export async function detectDelimiter(sample: Buffer): Promise<string> {
+export async function detectDelimiter(sample: Buffer, quote: string | null): Promise<string> {
   let best = { delimiter: ',', score: 0 };
   for (const delimiter of DELIMITERS) {
     const widths: number[] = [];
     await eachRecord(
       once(sample),
-      { delimiter },
+      { delimiter, quote },
       'the sample',
       (record) => widths.push(record.problem === null ? record.count : 0) < 1000,
     ).catch(() => {
       // A quote that is open at the sample's end, or no quote at all: the records before it were counted.
     });
-    const width = modal(widths);
-    const score = width < 2 ? 0 : widths.filter((each) => each === width).length / widths.length + width / 10_000;
+    const { width, records } = modal(counted(widths));
+    const score = width < 2 ? 0 : records / widths.length + width / 10_000;
     if (score > best.score) best = { delimiter, score };
   }
   return best.delimiter;
@@ -27,10 +27,21 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-export function modal(values: readonly number[]): number {
+const counted = (widths: readonly number[]): Map<number, number> => {
   const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? 0;
+  for (const width of widths) count(counts, width);
+  return counts;
+};
+
+/** One more record of that width. */
+export function count(counts: Map<number, number>, width: number): void {
+  counts.set(width, (counts.get(width) ?? 0) + 1);
+}
+
+/** The width that most records have, and how many these are. */
+export function modal(counts: ReadonlyMap<number, number>): { readonly width: number; readonly records: number } {
+  const [width = 0, records = 0] = [...counts].sort((a, b) => b[1] - a[1])[0] ?? [];
+  return { width, records };
 }
 
 /**

@@ -1,9 +1,11 @@
-/** Bytes of UTF-8 into records of fields (RFC 4180, with any single-byte delimiter; line ends are LF, CRLF or CR). */
+/** Bytes of UTF-8 into records of fields (RFC 4180, with any single-byte delimiter and quote; line ends are LF, CRLF or CR). */
 import { type Bytes, fail } from '#core';
 
 export interface Dialect {
   /** One byte. */
   readonly delimiter: string;
+  /** One byte; null where a field ends at the next delimiter whatever stands in it. */
+  readonly quote: string | null;
 }
 
 /** A record as places in a buffer; valid until the next one is asked for. */
@@ -15,6 +17,7 @@ export interface Record {
   readonly count: number;
   /** From, to and kind of each field: 0 plain, 1 quoted, 2 quoted with doubled quotes inside. */
   readonly fields: Int32Array;
+  readonly quote: string;
   /** Of its first line, from 1. */
   readonly line: number;
   /** What is wrong with its quotes. */
@@ -25,7 +28,6 @@ export const PLAIN = 0;
 export const QUOTED = 1;
 export const DOUBLED = 2;
 
-const QUOTE = 0x22;
 const LF = 0x0a;
 const CR = 0x0d;
 
@@ -40,7 +42,7 @@ export async function eachRecord(
   /** Returning false ends the reading; a promise is waited for before the next chunk. */
   take: (record: Record) => boolean | Promise<boolean>,
 ): Promise<void> {
-  const scanner = new Scanner(dialect.delimiter.charCodeAt(0));
+  const scanner = new Scanner(dialect);
   let carry: Buffer = Buffer.alloc(0);
   let line = 1;
   const over = async (bytes: Buffer, last: boolean): Promise<boolean> => {
@@ -71,12 +73,26 @@ class Scanner {
   /** Line ends inside and after the last record. */
   lines = 0;
   readonly #delimiter: number;
+  /** No byte is -1. */
+  readonly #quote: number;
+  readonly #quoteText: string;
   #fields = new Int32Array(3 * 64);
   record: Record;
 
-  constructor(delimiter: number) {
-    this.#delimiter = delimiter;
-    this.record = { bytes: Buffer.alloc(0), from: 0, to: 0, count: 0, fields: this.#fields, line: 1, problem: null };
+  constructor({ delimiter, quote }: Dialect) {
+    this.#delimiter = delimiter.charCodeAt(0);
+    this.#quote = quote?.charCodeAt(0) ?? -1;
+    this.#quoteText = quote ?? '';
+    this.record = {
+      bytes: Buffer.alloc(0),
+      from: 0,
+      to: 0,
+      count: 0,
+      fields: this.#fields,
+      quote: this.#quoteText,
+      line: 1,
+      problem: null,
+    };
   }
 
   /** Reads the record that begins at `at`; gives where the next begins, or -1 where the bytes end before this one does. */
@@ -84,6 +100,7 @@ class Scanner {
     const from = at;
     const end = bytes.length;
     const delimiter = this.#delimiter;
+    const quote = this.#quote;
     let count = 0;
     let inside = 0;
     let problem: string | null = null;
@@ -91,13 +108,13 @@ class Scanner {
       let kind = PLAIN;
       let start = at;
       let stop: number;
-      if (bytes[at] === QUOTE) {
+      if (bytes[at] === quote) {
         kind = QUOTED;
         start = ++at;
         for (;;) {
-          const close = bytes.indexOf(QUOTE, at);
+          const close = bytes.indexOf(quote, at);
           if (close < 0) return -1;
-          if (bytes[close + 1] !== QUOTE) {
+          if (bytes[close + 1] !== quote) {
             if (close + 1 === end && !last) return -1;
             stop = close;
             at = close + 1;
@@ -133,7 +150,7 @@ class Scanner {
         if (bytes[next] === LF) next++;
       }
       this.lines = inside + 1;
-      this.record = { bytes, from, to, count, fields: this.#fields, line, problem };
+      this.record = { bytes, from, to, count, fields: this.#fields, quote: this.#quoteText, line, problem };
       return Math.min(next, end);
     }
   }
@@ -152,5 +169,5 @@ export function fieldText(record: Record, k: number): string | null {
   const kind = record.fields[3 * k + 2]!;
   if (from === to) return kind === PLAIN ? null : '';
   const text = record.bytes.toString('utf8', from, to);
-  return kind === DOUBLED ? text.replaceAll('""', '"') : text;
+  return kind === DOUBLED ? text.replaceAll(record.quote + record.quote, record.quote) : text;
 }

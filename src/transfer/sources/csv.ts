@@ -1,9 +1,10 @@
 /** CSV, TSV and their like, plain, gzip or zip: encoding, dialect and types by evidence over the whole file. */
-import { fail } from '#core';
-import { columnNames, detectDelimiter, modal, texts } from '../csv/dialect.ts';
+import { asMillraceError, fail, MillraceError } from '#core';
+import { columnNames, count, detectDelimiter, modal, texts } from '../csv/dialect.ts';
 import { detectEncoding, type Encoding, encodings, toUtf8 } from '../csv/encoding.ts';
 import { type DateOrder, type DecimalMark, Evidence, type Found } from '../csv/evidence.ts';
 import { HeaderEvidence } from '../csv/header.ts';
+import { APOSTROPHE, isQuotedByApostrophe } from '../csv/quote.ts';
 import { DOUBLED, eachRecord, fieldText, PLAIN, type Record } from '../csv/records.ts';
 import { type Convert, converter } from '../csv/values.ts';
 import { bytesOf, type DataFile, dataFiles, placed } from '../files/bytes.ts';
@@ -35,6 +36,12 @@ export const csv: Source = {
       default: 'auto',
     },
     { name: 'delimiter', type: 'text', summary: 'The one character between fields; auto finds it.', default: 'auto' },
+    {
+      name: 'quote',
+      type: 'text',
+      summary: 'The one character around fields with delimiters or line ends in them, or none; auto finds " and \'.',
+      default: 'auto',
+    },
     { name: 'header', type: 'choice', choices: ['auto', 'yes', 'no'], summary: 'Does the first record hold the names?', default: 'auto' },
     {
       name: 'dates',
@@ -60,69 +67,117 @@ export function openCsv(files: readonly DataFile[], options: Connection, opening
 }
 
 /** What was decided, as the options say it. */
-function foundBy({ encoding, delimiter, header, columns }: Layout): { [option: string]: string } {
+function foundBy({ encoding, delimiter, quote, header, columns }: Layout): { [option: string]: string } {
   const style = columns.find((column) => column.style.order !== null)?.style.order ?? 'auto';
   const comma = columns.some((column) => column.style.mark === 'comma');
-  return { encoding, delimiter, header: header ? 'yes' : 'no', dates: style, decimal: comma ? 'comma' : 'point' };
+  return { encoding, delimiter, quote: quote ?? 'none', header: header ? 'yes' : 'no', dates: style, decimal: comma ? 'comma' : 'point' };
 }
 
 interface Layout {
   readonly encoding: Encoding;
   readonly delimiter: string;
+  readonly quote: string | null;
   readonly header: boolean;
   /** Fields of a whole record. */
   readonly width: number;
   readonly columns: readonly (Found & { readonly name: string; readonly field: number })[];
   readonly rows: number;
+  /** Records that can't be read, or whose width is not that of most. */
+  readonly wrong: number;
 }
 
-/** Two passes over the file: one for the encoding, one for everything else. */
+/** Two passes over the file: one for the encoding, one for everything else. One with apostrophes may take two more for its quote. */
 async function survey(file: DataFile, options: Connection): Promise<Layout> {
-  const given = (name: string) => (options[name] === 'auto' ? null : (options[name] ?? null));
-  const encoding = (given('encoding') as Encoding | null) ?? (await detectEncoding(bytesOf(file)));
-  const delimiter = (given('delimiter') as string | null) ?? (await detectDelimiter(await sampleOf(file, encoding)));
-  if (!/^[\t -~]$/.test(delimiter) || delimiter === '"')
-    fail('TRANSFER_OPTION', { source: 'csv', option: 'delimiter', problem: 'it is one character of ASCII' });
+  const encoding = (given(options, 'encoding') as Encoding | null) ?? (await detectEncoding(bytesOf(file)));
+  const quote = given(options, 'quote');
+  if (quote !== null) return surveyBy(file, options, encoding, givenQuote(String(quote)));
+  let apostrophes = false;
+  const usual = await surveyBy(file, options, encoding, '"', (chunk) => {
+    apostrophes ||= chunk.includes(APOSTROPHE);
+  }).catch(asMillraceError);
+  if (apostrophes && given(options, 'delimiter') !== APOSTROPHE) {
+    const delimiter = await delimiterOf(file, options, encoding, APOSTROPHE);
+    const wrong = usual instanceof MillraceError ? Number.POSITIVE_INFINITY : usual.wrong;
+    if (await isQuotedByApostrophe(toUtf8(bytesOf(file), encoding), delimiter, wrong)) return surveyBy(file, options, encoding, APOSTROPHE);
+  }
+  if (usual instanceof MillraceError) throw usual;
+  return usual;
+}
+
+const given = (options: Connection, name: string) => (options[name] === 'auto' ? null : (options[name] ?? null));
+
+function givenQuote(quote: string): string | null {
+  if (quote === 'none') return null;
+  return /^[!-~]$/.test(quote)
+    ? quote
+    : fail('TRANSFER_OPTION', { source: 'csv', option: 'quote', problem: 'it is one character of ASCII, or none' });
+}
+
+async function delimiterOf(file: DataFile, options: Connection, encoding: Encoding, quote: string | null): Promise<string> {
+  const delimiter = given(options, 'delimiter') ?? (await detectDelimiter(await sampleOf(file, encoding), quote));
+  if (typeof delimiter === 'string' && /^[\t -~]$/.test(delimiter) && delimiter !== quote) return delimiter;
+  return fail('TRANSFER_OPTION', { source: 'csv', option: 'delimiter', problem: 'it is one character of ASCII, and not the quote' });
+}
+
+async function* each(chunks: AsyncIterable<Buffer>, see: (chunk: Buffer) => void): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    see(chunk);
+    yield chunk;
+  }
+}
+
+/** Everything but encoding and quote, in one pass; `see` gets each chunk of it. */
+async function surveyBy(
+  file: DataFile,
+  options: Connection,
+  encoding: Encoding,
+  quote: string | null,
+  see: (chunk: Buffer) => void = () => {},
+): Promise<Layout> {
+  const delimiter = await delimiterOf(file, options, encoding, quote);
+  const header = given(options, 'header');
   let first: (string | null)[] | null = null;
   let headers: HeaderEvidence | null = null;
-  const widths: number[] = [];
+  const widths = new Map<number, number>();
   const evidence: Evidence[] = [];
   let rows = 0;
-  await eachRecord(toUtf8(bytesOf(file), encoding), { delimiter }, file.name, (record) => {
+  await eachRecord(each(toUtf8(bytesOf(file), encoding), see), { delimiter, quote }, file.name, (record) => {
     if (first === null) {
       first = texts(record);
-      if (given('header') === null) headers = new HeaderEvidence(first);
+      if (header === null) headers = new HeaderEvidence(first);
       return true;
     }
     rows++;
-    if (widths.length < 100_000) widths.push(record.count);
     if (record.problem === null) {
+      count(widths, record.count);
       weigh(evidence, record);
       headers?.add(record, evidence);
     }
     return true;
   });
   const names: (string | null)[] = first ?? [];
-  const found = (headers as HeaderEvidence | null)?.found(evidence, modal(widths)) ?? { there: given('header') === 'yes', known: true };
-  const header = found.there;
-  if (!header && first !== null) {
+  const found = (headers as HeaderEvidence | null)?.found(evidence, modal(widths).width) ?? { there: header === 'yes', known: true };
+  const wrong = rows - modal(widths).records;
+  if (!found.there && first !== null) {
     rows++;
-    widths.push(names.length);
+    count(widths, names.length);
     for (const [k, text] of names.entries()) if (text !== null) (evidence[k] ??= new Evidence()).add(text);
   }
-  const width = modal(widths) || names.length;
+  const width = modal(widths).width || names.length;
   return {
     encoding,
     delimiter,
-    header,
+    quote,
+    header: found.there,
     width,
     rows,
+    wrong,
     columns: columnsOf({
-      names: header ? names : null,
+      names: found.there ? names : null,
       width,
       evidence,
       note: found.known ? null : 'no record tells whether the first one is a row or the names; the option "header" decides',
-      options: { dates: given('dates') as DateOrder | null, mark: given('decimal') as DecimalMark | null },
+      options: { dates: given(options, 'dates') as DateOrder | null, mark: given(options, 'decimal') as DecimalMark | null },
     }),
   };
 }
