@@ -54,7 +54,6 @@ export function openWatch(workspace: string, onArrived: (arrived: Arrived) => vo
           script: new URL('./looker.ts', import.meta.url),
           // A folder of 100,000 files has its names and states in it twice.
           nodeArguments: ['--max-old-space-size=160', '--max-semi-space-size=1'],
-          stopWithin: 1_000,
           onReady: send,
           onMessage: (message) => onArrived(message as Arrived),
         });
