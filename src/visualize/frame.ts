@@ -137,6 +137,8 @@ export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { z
   const value = {
     type: 'value' as const,
     scale: !zero,
+    ...(spec.guide?.y?.from === undefined ? {} : { min: spec.guide.y.from }),
+    ...(spec.guide?.y?.to === undefined ? {} : { max: spec.guide.y.to }),
     axisLabel: { color: colors.faint, fontSize: 11, formatter: (at: number) => short(at), hideOverlap: true },
     splitLine: { lineStyle: { color: colors.line } },
     splitNumber: sideways ? 4 : Math.max(2, Math.min(5, Math.round(look.height / 60))),

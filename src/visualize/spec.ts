@@ -13,6 +13,27 @@ export interface ChartSpec {
   readonly unit?: string;
   /** Of a table: columns with numbers whose cells are shaded by their values. */
   readonly shade?: readonly string[];
+  /** What a page holds a picture against. No file says it. */
+  readonly guide?: Guide;
+}
+
+/** Where axes begin and end, so that pictures beside each other are compared by eye, and lines to compare with. */
+export interface Guide {
+  /** The axis along, where it has numbers; `unit` as in a spec. */
+  readonly x?: Span & { readonly unit?: string };
+  /** The axis of the values. */
+  readonly y?: Span;
+  /** Drawn by a curve: from one point to another, [along, value]. */
+  readonly lines?: readonly {
+    readonly name: string;
+    readonly from: readonly [number, number];
+    readonly to: readonly [number, number];
+  }[];
+}
+
+interface Span {
+  readonly from?: number;
+  readonly to?: number;
 }
 
 /** A spec with every column found: places in the result's rows. */

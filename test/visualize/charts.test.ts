@@ -340,3 +340,78 @@ test('there are at least sixteen kinds, each with a name and a sentence of its o
   assert.equal(new Set(charts.map(({ name }) => name)).size, charts.length);
   assert.equal(new Set(charts.map(({ summary }) => summary)).size, charts.length);
 });
+
+describe('a curve', () => {
+  const data: Data = {
+    columns: ['share', 'lift', 'rows'].map((name) => ({ name, type: 'DOUBLE' })),
+    rows: [
+      [0.5, 2, 100],
+      [0.1, 3, 25],
+      [null, 9, 1],
+      [0.9, null, 4],
+    ],
+  };
+  const lines = [{ name: 'by {chance}', from: [0, 1], to: [1, 1] }] as const;
+  const guide = { x: { from: 0, to: 1, unit: '%' }, y: { from: 0, to: 4 }, lines };
+  const picture = draw({ kind: 'curve', x: 'share', y: ['lift'], size: 'rows', guide }, data);
+  assert.ok(picture.kind === 'option');
+  const { xAxis, yAxis, series, tooltip } = picture.option as unknown as {
+    xAxis: { min: number; max: number; axisLabel: { formatter: (at: number) => string } };
+    yAxis: { min: number; max: number };
+    series: { data: number[][]; symbolSize: (value: number[]) => number; markLine: { data: object[][] } }[];
+    tooltip: { formatter: (hovered: unknown) => string };
+  };
+
+  test('joins its points in the order of the rows; what has no place along is left out, what has no value is a gap', () => {
+    assert.deepEqual(
+      series.map((each) => each.data),
+      [
+        [
+          [0.5, 2, 100],
+          [0.1, 3, 25],
+          [0.9, null, 4],
+        ],
+      ],
+    );
+    assert.deepEqual(picture.means({ series: 0, at: 2 })?.row, { share: 0.9, lift: null, rows: 4 });
+  });
+
+  test('four times the rows are four times the area', () => {
+    const [large, small] = [100, 25].map((rows) => series[0]!.symbolSize([0, 0, rows]) - series[0]!.symbolSize([0, 0, 0]));
+    assert.ok(Math.abs((large! / small!) ** 2 - 4) < 1e-9, `${large} and ${small}`);
+  });
+
+  test('runs where its guide says, in its unit, with the lines to compare with', () => {
+    assert.deepEqual([xAxis.min, xAxis.max, yAxis.min, yAxis.max], [0, 1, 0, 4]);
+    assert.equal(xAxis.axisLabel.formatter(0.25), '25%');
+    assert.deepEqual(series[0]!.markLine.data, [[{ coord: [0, 1], name: 'by  chance ' }, { coord: [1, 1] }]]);
+    assert.equal(tooltip.formatter([{ seriesName: 'lift', value: [0.1, 3, 25] }]), 'share  10%\nlift  3\nrows  25');
+    assert.match(svg(picture.option, defaultLook), /by {2}chance/);
+  });
+
+  test('has a line for each value of the series, and for each number that is asked for', () => {
+    const drawn = draw({ kind: 'curve', x: 'share', y: ['lift', 'rows'] }, data);
+    assert.ok(drawn.kind === 'option');
+    assert.deepEqual(
+      (drawn.option.series as { name: string }[]).map(({ name }) => name),
+      ['lift', 'rows'],
+    );
+    const columns = [...data.columns.slice(0, 2), { name: 'model', type: 'VARCHAR' }];
+    const rows = ['a', 'b', 'a', 'b'].map((name, at) => [at / 4, at, name]);
+    const parted = draw({ kind: 'curve', x: 'share', y: ['lift'], series: 'model' }, { columns, rows });
+    assert.ok(parted.kind === 'option');
+    assert.deepEqual(
+      (parted.option.series as { name: string; data: number[][] }[]).map((each) => [each.name, each.data.map(([x]) => x)]),
+      [
+        ['a', [0, 0.5]],
+        ['b', [0.25, 0.75]],
+      ],
+    );
+  });
+
+  test('bars stand on the scale that a guide gives too', () => {
+    const bars = draw({ kind: 'bar', guide: { y: { from: 0, to: 10 } } }, gallery['한국어 이름']!);
+    assert.ok(bars.kind === 'option');
+    assert.equal((bars.option.yAxis as { max?: number }).max, 10);
+  });
+});

@@ -130,6 +130,7 @@ describe('what a mark shows is what the rows have that it stands for', () => {
     ['sankey', { kind: 'sankey' }, pages, 'n'],
     ['map', { kind: 'map' }, gallery['countries']!, 'revenue', Number.NaN],
     ['scatter', { kind: 'scatter', x: 'x', y: ['y'] }, gallery['two numbers']!, 'y'],
+    ['curve', { kind: 'curve', x: 'x', y: ['y'] }, gallery['two numbers']!, 'y'],
     ['bubble', { kind: 'bubble' }, gallery['three numbers']!, 'z'],
   ];
   for (const [title, spec, data, measure, unmeant = 0] of cases) {

@@ -193,6 +193,7 @@ export const en = {
   chart_funnel: 'Funnel',
   chart_scatter: 'Scatter',
   chart_bubble: 'Bubble',
+  chart_curve: 'Curve',
   chart_heatmap: 'Heat map',
   chart_calendar: 'Calendar',
   chart_histogram: 'Histogram',

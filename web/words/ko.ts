@@ -194,6 +194,7 @@ export const ko: Words = {
   chart_funnel: '깔때기',
   chart_scatter: '산점도',
   chart_bubble: '거품',
+  chart_curve: '곡선',
   chart_heatmap: '히트맵',
   chart_calendar: '달력',
   chart_histogram: '히스토그램',

@@ -6,6 +6,7 @@ import { bubble } from './bubble.ts';
 import { calendar } from './calendar.ts';
 import { cohort } from './cohort.ts';
 import { combo } from './combo.ts';
+import { curve } from './curve.ts';
 import { funnel } from './funnel.ts';
 import { heatmap } from './heatmap.ts';
 import { histogram } from './histogram.ts';
@@ -33,6 +34,7 @@ export const charts: readonly Chart[] = [
   funnel,
   scatter,
   bubble,
+  curve,
   heatmap,
   calendar,
   histogram,
