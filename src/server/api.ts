@@ -643,18 +643,28 @@ export interface ModelAnswer {
   }[];
   /** How it was made and how good it is. */
   report: ModelReport | null;
+  /** What it tells apart, in the order of its probabilities; of two, the second is what is looked for. Null where it predicts a number. */
+  classes: readonly string[] | null;
   /** Of KMEANS: its clusters in order, with how many of the training rows each has. */
   clusters: readonly { rows: number }[] | null;
 }
 
-/** The parts of a training report that are shown; docs/learn.md describes all. */
+/** The parts of a training report that are shown; docs/learn.md describes all. Models made before a part lack it. */
 export interface ModelReport {
   task: 'regression' | 'classification';
   rows: { table: number; known: number; learned: number; judged: number };
   split: { kind: string; column: string | null; why: string };
   warnings: readonly { kind: string; column: string | null; text: string }[];
   metric: string;
-  trials: readonly { candidate: { name: string }; score: number; trainMillis: number; share: number }[];
+  trials: readonly {
+    candidate: { name: string };
+    score: number;
+    error?: number;
+    trainMillis: number;
+    predictMicros?: number;
+    bytes?: number;
+    share: number;
+  }[];
   scores: readonly { metric: string; value: number; error: number }[];
   /** Null, like `better`, where no row was held out. */
   rule: { text: string; score: number; gain: number; gainError: number } | null;
@@ -671,8 +681,27 @@ export interface ModelReport {
         trueNegatives: number;
       }[]
     | null;
-  /** What acting on a right one brings and acting on any costs, where the training was told. */
-  money?: { hit: number; contact: number } | null;
+  /** For two classes: ten bins of the second class's probability, what was promised and what came; and how far these differ. */
+  calibration?: readonly { rows: number; predicted: number; observed: number }[] | null;
+  reliability?: { brier: number; expectedError: number; miscalibration: number } | null;
+  /** For two classes: what is met when the surest `share` of the judged rows is taken. */
+  ranking?: readonly { share: number; precision: number; recall: number; falsePositiveRate: number; lift: number }[] | null;
+  /** Like `thresholds`, finer near 0: whom the model acts on. */
+  acting?: readonly { threshold: number; model: { hits: number; misses: number } }[] | null;
+  /** Where the training was told what acting on a right one brings and acting on any costs: from where on that pays, and what each way earns. */
+  money?: {
+    hit: number;
+    contact: number;
+    threshold: number;
+    profit: Readonly<Record<'model' | 'rule' | 'everyone' | 'nobody', number>>;
+  } | null;
+  /** Mean answer when all rows have that value: a number, or each class's probability. */
+  dependence?: readonly {
+    column: string;
+    points: readonly { value: number | string | null; answers: readonly number[] }[];
+  }[];
+  /** Where the model does clearly worse than elsewhere. */
+  slices?: readonly { column: string; value: string; rows: number; loss: number; otherLoss: number; ruleLoss: number }[];
   /** The report in sentences. */
   card?: { readonly en: readonly string[]; readonly ko: readonly string[] };
   stopped: boolean;

@@ -5,6 +5,7 @@ import type { Drawing, Note, Picture } from './chart.ts';
 import { instant, label, number, rolesOf, wallClock } from './data.ts';
 import { dates, dayFormatter, formatter } from './format.ts';
 import { keep, type Meaning, meaningOf } from './meaning.ts';
+import { spanned } from './spec.ts';
 import { hue, ink, type Look, mostSeries } from './theme.ts';
 
 export interface Series {
@@ -137,8 +138,7 @@ export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { z
   const value = {
     type: 'value' as const,
     scale: !zero,
-    ...(spec.guide?.y?.from === undefined ? {} : { min: spec.guide.y.from }),
-    ...(spec.guide?.y?.to === undefined ? {} : { max: spec.guide.y.to }),
+    ...spanned(spec.guide?.y),
     axisLabel: { color: colors.faint, fontSize: 11, formatter: (at: number) => short(at), hideOverlap: true },
     splitLine: { lineStyle: { color: colors.line } },
     splitNumber: sideways ? 4 : Math.max(2, Math.min(5, Math.round(look.height / 60))),
@@ -154,7 +154,12 @@ export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { z
       fontSize: 11,
       hideOverlap: true,
       ...(steps.kind === 'category'
-        ? { width: sideways ? Math.min(160, look.width * 0.34) : labelWidth(look, steps), overflow: 'truncate' as const }
+        ? {
+            width: sideways ? Math.min(160, look.width * 0.34) : labelWidth(look, steps),
+            overflow: 'truncate' as const,
+            // The engine leaves out every second one as soon as the widest is cut.
+            ...(!sideways && roomFor(look, steps) >= narrowestLabel ? { interval: 0 } : {}),
+          }
         : {}),
       ...(steps.kind === 'time' ? { formatter: (at: number) => tick(look, at, steps.withTime) } : {}),
     },
@@ -181,8 +186,13 @@ export function axes(drawing: Drawing, steps: Steps, series: SeriesOption[], { z
   return { kind: 'option', option, notes: steps.notes, means: (hit) => steps.means(hit.series, place(hit.series, hit.at)) };
 }
 
+const narrowestLabel = 44;
+
+const roomFor = (look: Look, { steps }: Steps) => (look.width - 60) / Math.max(1, steps.length) - 8;
+
 function labelWidth(look: Look, steps: Steps): number {
-  return Math.max(44, Math.min(140, (look.width - 60) / Math.max(1, Math.min(steps.steps.length, 12)) - 8));
+  const room = (look.width - 60) / Math.max(1, Math.min(steps.steps.length, 12)) - 8;
+  return Math.max(narrowestLabel, Math.min(140, room));
 }
 
 export function base(look: Look): EChartsOption {

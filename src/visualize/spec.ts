@@ -23,6 +23,8 @@ export interface Guide {
   readonly x?: Span & { readonly unit?: string };
   /** The axis of the values. */
   readonly y?: Span;
+  /** The page names the axes. */
+  readonly bare?: boolean;
   /** Drawn by a curve: from one point to another, [along, value]. */
   readonly lines?: readonly {
     readonly name: string;
@@ -34,7 +36,16 @@ export interface Guide {
 interface Span {
   readonly from?: number;
   readonly to?: number;
+  /** Between two ticks. */
+  readonly step?: number;
 }
+
+/** The span in the engine's words. */
+export const spanned = ({ from, to, step }: Span = {}) => ({
+  ...(from === undefined ? {} : { min: from }),
+  ...(to === undefined ? {} : { max: to }),
+  ...(step === undefined ? {} : { interval: step }),
+});
 
 /** A spec with every column found: places in the result's rows. */
 export interface Encoding {

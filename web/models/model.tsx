@@ -1,4 +1,4 @@
-import { Autocomplete, Button, NumberInput, TextInput } from '@mantine/core';
+import { Autocomplete, Button, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import type { Data } from '#visualize';
 import type { ModelAnswer, ModelReport, PredictAnswer, QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
@@ -8,7 +8,10 @@ import { Copied } from '../copy.tsx';
 import { useLive } from '../live.ts';
 import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
+import { Curves, Dependence } from './curves.tsx';
 import { useMetric } from './metric.ts';
+import { short } from './plot.ts';
+import { Money } from './threshold.tsx';
 
 /** How good a model is, by which columns, and what it says of a row that you type in. */
 export default function ModelPage({ name, who }: { name: string; who: SessionAnswer }) {
@@ -32,17 +35,15 @@ export default function ModelPage({ name, who }: { name: string; who: SessionAns
       {clusters !== null && <Clusters model={model.data} clusters={clusters} />}
       <TryIt name={name} model={model.data} />
       {report !== null && <Importance report={report} />}
+      {report !== null && <Dependence model={model.data} report={report} target={shown.target} />}
       {report?.confusion != null && <Confusion name={name} />}
-      {report?.thresholds != null && report.thresholds.length > 0 && (
-        <Money thresholds={report.thresholds} target={shown.target} worth={report.money ?? null} />
-      )}
+      {report !== null && <Curves model={model.data} report={report} target={shown.target} />}
+      {report?.thresholds != null && report.thresholds.length > 0 && <Money report={report} target={shown.target} />}
       {report !== null && <Leaderboard report={report} />}
       <Registry model={model.data} who={who} onChange={model.refresh} />
     </Page>
   );
 }
-
-const short = (value: number) => Number(value.toPrecision(4));
 
 function Scores({ report }: { report: ModelReport }) {
   const { t, number, reportInWords, language } = useWords();
@@ -261,49 +262,6 @@ function Confusion({ name }: { name: string }) {
           </table>
         </Sideways>
       )}
-    </section>
-  );
-}
-
-/** Which threshold earns the most, at what a right and a wrong yes are worth: at first as the training was told. */
-function Money({
-  thresholds,
-  target,
-  worth,
-}: {
-  thresholds: NonNullable<ModelReport['thresholds']>;
-  target: string;
-  worth: { hit: number; contact: number } | null;
-}) {
-  const { t, number, share } = useWords();
-  const [gain, setGain] = useState<number | string>(worth === null ? 100 : worth.hit - worth.contact);
-  const [cost, setCost] = useState<number | string>(worth?.contact ?? 20);
-  const data = useMemo<Data>(
-    () => ({
-      columns: [
-        { name: 'threshold', type: 'DOUBLE' },
-        { name: 'profit', type: 'DOUBLE' },
-      ],
-      rows: thresholds.map(({ threshold, truePositives, falsePositives }) => [
-        threshold,
-        truePositives * (Number(gain) || 0) - falsePositives * (Number(cost) || 0),
-      ]),
-    }),
-    [thresholds, gain, cost],
-  );
-  const best = data.rows.reduce((most, row) => (Number(row[1]) > Number(most[1]) ? row : most), data.rows[0]!);
-  return (
-    <section className="card">
-      <h2>{t('model_money')}</h2>
-      <p className="faint small">{t('model_money_lead', { target })}</p>
-      <div className="filters money">
-        <NumberInput label={t('model_gain')} value={gain} onChange={setGain} w={160} />
-        <NumberInput label={t('model_cost')} value={cost} onChange={setCost} w={160} />
-        <p role="status">{t('model_money_best', { threshold: share(Number(best[0])), profit: number(Number(best[1])) })}</p>
-      </div>
-      <div className="plot">
-        <Chart spec={{ kind: 'line', x: 'threshold', y: ['profit'] }} data={data} label={t('model_money')} />
-      </div>
     </section>
   );
 }

@@ -30,7 +30,7 @@ export interface ModelServer {
 }
 
 type Facts = Pick<ModelFile, 'inputs' | 'profile'> &
-  Pick<ModelFile['model'], 'report'> & { readonly clusters: ClusterModel['clusters']['sizes'] | null };
+  Pick<ModelFile['model'], 'report' | 'classes'> & { readonly clusters: ClusterModel['clusters']['sizes'] | null };
 
 interface Ready {
   readonly file: ModelFile;
@@ -57,9 +57,10 @@ export function openModelServer(dataPath: string, problem: (thrown: unknown) => 
     },
     room,
   );
-  const told = openShelf<Facts>(dataPath, ({ inputs, profile, model }) => {
-    const clusters = model.format === 'clusters' ? model.clusters.sizes : null;
-    return { inputs, profile, report: model.report, clusters };
+  const told = openShelf<Facts>(dataPath, (file) => {
+    const { inputs, profile, model } = file;
+    if (model.format === 'clusters') return { inputs, profile, report: null, classes: null, clusters: model.clusters.sizes };
+    return { inputs, profile, report: model.report, classes: model.classes?.map((label) => labelOf(file, label)) ?? null, clusters: null };
   });
   const inLine = newLine();
   /** What serves as the champion of each model, and goes on when its successor can't be read. */

@@ -5,7 +5,7 @@ import { label, number, rolesOf } from '../data.ts';
 import { formatter } from '../format.ts';
 import { base, inside, legend, plain, tooltip } from '../frame.ts';
 import { meaningOf } from '../meaning.ts';
-import type { Guide } from '../spec.ts';
+import { type Guide, spanned } from '../spec.ts';
 import { ink, type Look, mostSeries } from '../theme.ts';
 
 /** A line of more points than pixels only costs time. */
@@ -34,13 +34,14 @@ export const curve: Chart = {
     const few = Math.max(...shown.map(([, points]) => points.length)) <= 40;
     const named = shown.length > 1;
     const guide = spec.guide ?? {};
+    const bare = guide.bare === true;
     const option: EChartsOption = {
       ...base(look),
-      grid: { left: 24, right: 16, top: named ? 40 : 14, bottom: 24, ...inside },
+      grid: { left: 4, right: 16, top: named ? 40 : 14, bottom: 4, ...inside, outerBoundsContain: 'all' },
       legend: named ? { ...legend(look), top: 0 } : { show: false },
       tooltip: hover(drawing, x, size),
-      xAxis: axis(look, data.columns[x]!.name, 26, guide.x?.unit, guide.x),
-      yAxis: axis(look, named ? '' : data.columns[y[0]!]!.name, 44, spec.unit, guide.y),
+      xAxis: axis(look, bare ? '' : data.columns[x]!.name, 26, guide.x?.unit, guide.x),
+      yAxis: axis(look, named || bare ? '' : data.columns[y[0]!]!.name, 44, spec.unit, guide.y),
       series: shown.map(([name, points], at) => ({
         type: 'line' as const,
         name,
@@ -110,8 +111,7 @@ function axis(look: Look, name: string, gap: number, unit: string | undefined, s
   return {
     type: 'value' as const,
     scale: true,
-    ...(span?.from === undefined ? {} : { min: span.from }),
-    ...(span?.to === undefined ? {} : { max: span.to }),
+    ...spanned(span),
     name: plain(name),
     nameLocation: 'middle' as const,
     nameGap: gap,
@@ -151,7 +151,7 @@ function across(lines: NonNullable<Guide['lines']>, look: Look) {
     symbol: 'none',
     animation: false,
     lineStyle: { color: ink(look).grey, type: 'dashed' as const, width: 1 },
-    label: { color: ink(look).faint, fontSize: 11, position: 'insideEndTop' as const, formatter: '{b}' },
+    label: { color: ink(look).faint, fontSize: 11, position: 'insideEndBottom' as const, formatter: '{b}' },
     data: lines.map(({ name, from, to }) => [{ coord: [...from], name: plain(name) }, { coord: [...to] }]) as never,
   };
 }
