@@ -1,5 +1,5 @@
 import type { ChartSpec, Data } from '#visualize';
-import type { Speech } from '../words/index.tsx';
+import type { Word } from '../words/en.ts';
 
 /** One of several pictures of a report beside each other: what it shows, what is to be read from it, and the picture. */
 export interface Plot {
@@ -9,7 +9,12 @@ export interface Plot {
   readonly data: Data;
 }
 
-export type Words = Pick<Speech, 't' | 'number' | 'share'>;
+/** The parts of a reader's language that a plot is told in. */
+export interface Words {
+  t(word: Word, values?: Readonly<Record<string, string | number>>): string;
+  number(value: number): string;
+  share(value: number): string;
+}
 
 /** Columns of numbers under the names that the picture shows. */
 export const columnsOf = (...names: readonly string[]) => names.map((name) => ({ name, type: 'DOUBLE' }));

@@ -353,7 +353,7 @@ export const en = {
   curve_right: 'Right, of those taken',
   curve_taken: 'Taken, of all rows',
   curve_lift_axis: 'Times as frequent',
-  curve_roc: 'ROC',
+  curve_roc: 'ROC curve',
   curve_roc_says: 'Of a row with {what} and one without, it puts the right one first in {auc} of cases.',
   curve_roc_plain: 'How many rows with {what} are found, for how many others that are taken for one.',
   curve_precision: 'Precision and recall',

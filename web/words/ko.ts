@@ -353,7 +353,7 @@ export const ko: Words = {
   curve_right: '맞은 비율(고른 것 가운데)',
   curve_taken: '고른 비율(모든 행 가운데)',
   curve_lift_axis: '전체 대비 배수',
-  curve_roc: 'ROC',
+  curve_roc: 'ROC 곡선',
   curve_roc_says: '{what}인 행과 아닌 행을 하나씩 뽑으면 {auc}의 경우 맞는 쪽을 앞에 둡니다.',
   curve_roc_plain: '{what}인 행을 얼마나 찾고, 그러면서 아닌 행을 얼마나 잘못 고르는지입니다.',
   curve_precision: '정밀도와 재현율',

@@ -170,14 +170,15 @@ async function list(input: Input, io: Io): Promise<number> {
 }
 
 async function show(input: Input, io: Io): Promise<number> {
-  const { model: entry, version, report, inputs } = await connect(input, io).json<ModelAnswer>('GET', pathOf(input));
+  const { model: entry, version, report, inputs, classes } = await connect(input, io).json<ModelAnswer>('GET', pathOf(input));
   const about = entry.versions.find((each) => each.version === version)!;
   const lines = [
     `${entry.name} version ${version}: ${about.type}, predicts "${about.target}" from ${inputs.length} columns`,
     `made ${about.created} by ${about.by} from ${about.rows.toLocaleString('en-US')} rows, as of batch ${about.batch}`,
     about.query.trim(),
   ];
-  if (report !== null) lines.push('', modelReport(report, process.env['LC_ALL'] ?? process.env['LANG'] ?? ''));
+  if (report !== null)
+    lines.push('', modelReport(report, process.env['LC_ALL'] ?? process.env['LANG'] ?? '', { target: about.target, classes }));
   io.stdout.write(`${lines.join('\n')}\n`);
   return 0;
 }
