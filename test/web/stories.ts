@@ -355,13 +355,39 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
   },
 
   async models(story) {
-    const { visit, look, address } = story;
+    const { visit, look, address, token } = story;
     const { page } = visit;
     const words = books[look.language];
     await page.goto(`${address}/models`);
     await page.getByRole('link', { name: 'main.stays' }).click();
     await page.getByRole('heading', { name: words.model_confusion }).waitFor();
     await page.locator('.narrow tbody tr').nth(1).waitFor();
+    // ROC, precision and recall, gain, lift; two of the probabilities; one of each column.
+    for (const title of [words.curves, words.calibration, words.dependence])
+      await page.getByRole('heading', { level: 2, name: title, exact: true }).waitFor();
+    for (const title of ['channel', 'device', 'country', words.curve_roc, words.curve_lift, words.calibration_title])
+      await page
+        .locator('figure', { has: page.getByRole('heading', { level: 3, name: title, exact: true }) })
+        .locator('.canvas[data-drawn]')
+        .waitFor();
+    assert.equal(await page.locator('figure .canvas').count(), 4 + 2 + 3);
+    // What stands above a picture is what SQL says of the same rows.
+    const asked = await send(
+      address,
+      'POST',
+      '/v1/query',
+      { authorization: `Bearer ${token}` },
+      { sql: 'SELECT roc_auc FROM ML.EVALUATE(MODEL stays)' },
+    );
+    const auc = asked.json<{ rows: [number][] }>().rows[0]![0];
+    const told = auc.toLocaleString(look.language, { style: 'percent', maximumFractionDigits: 1 });
+    await page.getByText(words.curve_roc_says.replace('{what}', 'stays = true').replace('{auc}', told)).waitFor();
+    // A right yes earns 100 and a wrong one costs 20: acting pays from a sixth on.
+    const sixth = (1 / 6).toLocaleString(look.language, { style: 'percent', maximumFractionDigits: 1 });
+    await page
+      .locator('.money')
+      .getByText(words.model_money_from.split(': ')[0]!.split('{profit}')[0]!.trim().replace('{threshold}', sixth))
+      .waitFor();
     const channel = page.locator('.inputs').getByLabel('channel', { exact: true });
     // It begins with the most frequent one, and offers the others.
     assert.equal(await channel.inputValue(), 'Organic Search');
