@@ -39,6 +39,7 @@ export default function ModelPage({ name, who }: { name: string; who: SessionAns
       {report?.confusion != null && <Confusion name={name} />}
       {report !== null && <Curves model={model.data} report={report} target={shown.target} />}
       {report?.thresholds != null && report.thresholds.length > 0 && <Money report={report} target={shown.target} />}
+      {report !== null && <Slices report={report} />}
       {report !== null && <Leaderboard report={report} />}
       <Registry model={model.data} who={who} onChange={model.refresh} />
     </Page>
@@ -267,28 +268,96 @@ function Confusion({ name }: { name: string }) {
 }
 
 function Leaderboard({ report }: { report: ModelReport }) {
-  const { t, number, duration } = useWords();
+  const { t, number, duration, share, bytes } = useWords();
   const metricOf = useMetric();
   const trials = useMemo(() => [...report.trials].sort((a, b) => a.score - b.score).slice(0, 20), [report]);
   return (
     <section className="card">
       <h2>{t('model_trials')}</h2>
+      <p className="faint small">{t('model_trials_lead', { metric: metricOf(report.metric).name })}</p>
       <Sideways label={t('model_trials')}>
         <table className="plain">
           <thead>
             <tr>
               <th>{t('model_trial')}</th>
               <th className="end">{metricOf(report.metric).name}</th>
+              <th className="end">{t('model_share')}</th>
               <th className="end">{t('model_time')}</th>
+              <th className="end">{t('model_row_time')}</th>
+              <th className="end">{t('model_size')}</th>
             </tr>
           </thead>
           <tbody>
-            {trials.map(({ candidate, score, trainMillis }, at) => (
+            {trials.map(({ candidate, score, error, share: its, trainMillis, predictMicros, bytes: size }, at) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: two trials may have one name
               <tr key={at}>
                 <td>{candidate.name}</td>
-                <td className="end tabular">{number(short(score))}</td>
+                <td className="end tabular nowrap">
+                  {number(short(score))}{' '}
+                  {error !== undefined && <span className="faint small">± {number(Number(error.toPrecision(2)))}</span>}
+                </td>
+                <td className="end tabular">{its === 0 ? '–' : share(its)}</td>
                 <td className="end tabular">{duration(trainMillis)}</td>
+                <td className="end tabular">{predictMicros === undefined ? '–' : number(Number(predictMicros.toPrecision(2)))}</td>
+                <td className="end tabular">{size === undefined ? '–' : bytes(size)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Sideways>
+    </section>
+  );
+}
+
+const amount = '(-?[\\d.]+(?:e[+-]?\\d+)?)';
+const ranges = [
+  [new RegExp(`^below ${amount}$`), 'slice_below'],
+  [new RegExp(`^${amount} or more$`), 'slice_from'],
+  [new RegExp(`^from ${amount} to below ${amount}$`), 'slice_between'],
+] as const;
+
+/** A range of numbers as the report writes it; any other value stands as it is. */
+function rangeInWords(value: string, t: ReturnType<typeof useWords>['t']): string {
+  for (const [range, word] of ranges) {
+    const [, a, b] = range.exec(value) ?? [];
+    if (a !== undefined) return t(word, { a, b: b ?? '' });
+  }
+  return value;
+}
+
+/** Judged rows that the model does clearly worse on, beside what the simple rule does there. */
+function Slices({ report }: { report: ModelReport }) {
+  const { t, number } = useWords();
+  const slices = report.slices ?? [];
+  if (slices.length === 0) return null;
+  return (
+    <section className="card">
+      <h2>{t('model_slices')}</h2>
+      <p className="faint small">{t('model_slices_lead')}</p>
+      <Sideways label={t('model_slices')}>
+        <table className="plain">
+          <thead>
+            <tr>
+              <th>{t('model_feature')}</th>
+              <th>{t('model_slice_value')}</th>
+              <th className="end">{t('model_slice_rows')}</th>
+              <th className="end">{t('model_slice_loss')}</th>
+              <th className="end">{t('model_slice_elsewhere')}</th>
+              <th className="end">{t('model_slice_rule')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {slices.map(({ column, value, rows, loss, otherLoss, ruleLoss }) => (
+              <tr key={`${column} ${value}`}>
+                <th scope="row">{column}</th>
+                <td>{rangeInWords(value, t)}</td>
+                <td className="end tabular">{number(rows)}</td>
+                {[loss, otherLoss, ruleLoss].map((each, at) => (
+                  // biome-ignore lint/suspicious/noArrayIndexKey: a cell is its place
+                  <td key={at} className="end tabular">
+                    {number(short(each))}
+                  </td>
+                ))}
               </tr>
             ))}
           </tbody>
