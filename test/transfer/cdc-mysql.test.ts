@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferTable } from '#core';
+import { openSource } from '#transfer';
 import { becomes, bringsEveryChange, comparesWhileItIsWrittenTo, followed, losesNothingAfterACopy, start } from './following.ts';
 import { type Ground, openGround } from './harness.ts';
 import { absent, type MariaDb, startLoggedMariaDb } from './mariadb.ts';
@@ -333,6 +334,18 @@ describe('MariaDB’s changes', { skip }, () => {
     await db.ask('INSERT INTO remade VALUES (2)');
     await becomes(ground, 'SELECT id FROM shop.remade', [[2]], run);
     assert.equal((await run.stop()).error, null);
+  });
+
+  test('a table that is dropped between its copy and the log is no error: the log says what became of it', async () => {
+    const transfer = of('briefly', followed('briefly'));
+    const source = await openSource(transfer, { folder: ground.folder, anywhere: false, env: { PW: db.password } });
+    const feed = source.feed!('briefly');
+    try {
+      assert.deepEqual(await feed.untold!({ name: 'briefly', columns: [], key: ['id'], note: null, rows: null } as never), []);
+    } finally {
+      await feed.close();
+      await source.close();
+    }
   });
 
   test('rows that the server deletes by a foreign key are in no log, which the report says of the table', async () => {

@@ -1,7 +1,7 @@
 /** Changes of MySQL and MariaDB: the binary log in row format, by the names of transactions, else by file and offset on the same server. */
 import { randomInt } from 'node:crypto';
 import type { Connection as MysqlConnection } from 'mysql2';
-import { fail, MillraceError } from '#core';
+import { asMillraceError, fail, MillraceError } from '#core';
 import type { Feed, FeedEvent, Followed } from '../cdc/feed.ts';
 import type { Connection, SourceTable } from '../source.ts';
 import { ask, connect, id, worded } from '../sources/mysql-connection.ts';
@@ -107,7 +107,11 @@ const CASCADE = /^ *CONSTRAINT (`(?:[^`]|``)+`) FOREIGN KEY .*?( ON (?:DELETE|UP
 
 /** What InnoDB does by a foreign key, in a table whose rows refer to another one, it writes to no log. */
 async function cascades(client: MysqlConnection, table: SourceTable): Promise<string[]> {
-  const [made] = await ask(client, `SHOW CREATE TABLE ${id(table.name)}`, table.name);
+  const [made] = await ask(client, `SHOW CREATE TABLE ${id(table.name)}`, table.name).catch((thrown: unknown) => {
+    if (asMillraceError(thrown).code !== 'TRANSFER_TABLE') throw thrown;
+    // It was dropped since it was copied: the log says what became of it.
+    return [{ 'Create Table': '' }];
+  });
   return [...String(made!['Create Table']).matchAll(CASCADE)].map(
     ([, name, rule]) =>
       `its foreign key ${name}${rule}: rows that the server changes or deletes by it are not in the log, and stay as they were here`,
