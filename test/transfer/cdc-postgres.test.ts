@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferTable } from '#core';
 import { setCursor } from '#store';
+import { openSource } from '#transfer';
 import { becomes, bringsEveryChange, comparesWhileItIsWrittenTo, followed, losesNothingAfterACopy, start } from './following.ts';
 import { type Ground, openGround } from './harness.ts';
 import { absent, type Postgres, startPostgres } from './postgres-server.ts';
@@ -39,6 +40,26 @@ describe('PostgreSQL’s changes', { skip: absent ?? false }, () => {
 
   test('both sides are compared at one position while the source is written to and the run goes on', () =>
     comparesWhileItIsWrittenTo(ground, of, db, 'SELECT k, 0 FROM generate_series(1, 1000) k'));
+
+  test('what is looked up meanwhile takes no snapshot of its own from the moment at which both sides are held', async () => {
+    const source = await openSource(of('held', followed('held')), { folder: ground.folder, anywhere: false, env: { PW: db.password } });
+    const feed = source.feed!('held');
+    let over = false;
+    const looking = [1, 2].map(async () => {
+      while (!over) await source.describe();
+    });
+    try {
+      for (let k = 0; k < 10; k++) {
+        assert.ok(feed.isPosition(await feed.freeze()));
+        await feed.thaw();
+      }
+    } finally {
+      over = true;
+      await Promise.all(looking);
+      await feed.close();
+      await source.close();
+    }
+  });
 
   test('a run that ends when its copy is whole, before it has looked at the log, loses no change', () =>
     losesNothingAfterACopy(ground, of, db));

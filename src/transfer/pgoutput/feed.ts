@@ -78,12 +78,19 @@ export function postgresFeed({ transfer, connection, client, schema, begin }: Po
     async freeze() {
       // A slot of its own, for the moment: what it exports is exactly the tables as of its position.
       freezer = await connect(connection, true);
-      const [made] = await ask(
-        freezer,
-        `CREATE_REPLICATION_SLOT ${id(`millrace_copy_${process.pid}`)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')`,
-      ).catch((thrown: unknown) => refuse(`no slot for the first copy: ${(thrown as Error).message}`, thrown));
-      await begin(String(made!['snapshot_name']));
-      return String(made!['consistent_point']);
+      try {
+        const [made] = await ask(
+          freezer,
+          `CREATE_REPLICATION_SLOT ${id(`millrace_copy_${process.pid}`)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')`,
+        ).catch((thrown: unknown) => refuse(`no slot for the first copy: ${(thrown as Error).message}`, thrown));
+        await begin(String(made!['snapshot_name']));
+        return String(made!['consistent_point']);
+      } catch (thrown) {
+        // Its slot goes with it: the next one has the same name.
+        await freezer.end().catch(() => {});
+        freezer = null;
+        throw thrown;
+      }
     },
     async thaw() {
       await begin(null);

@@ -35,8 +35,8 @@ function opened(client: Client, connection: Connection): Opened {
       await ask(client, 'ROLLBACK');
       return;
     }
-    await begin();
-    await ask(client, `SET TRANSACTION SNAPSHOT ${literal(snapshot)}`);
+    // In one: what is asked in between, as now and then whether the tables are still published, would take a snapshot of its own.
+    await ask(client, `ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${literal(snapshot)}`);
   }
 
   return {
