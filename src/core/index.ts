@@ -1,3 +1,4 @@
+export { combinations } from './combinations.ts';
 export type { ErrorEntry, Parameters } from './errors/entry.ts';
 export type { ErrorBody, ErrorCode } from './errors.ts';
 export { asMillraceError, catalogue, errorFromBody, fail, MillraceError } from './errors.ts';

@@ -6,6 +6,7 @@ export type { ColumnData } from './columns.ts';
 export { type Explainer, type Explanation, explain, explainCost, explainer } from './explain.ts';
 export { type SplitImportance, splitImportance } from './importance.ts';
 export { assign, type Centroid, type ClusterOptions, type Clusters, centroids, checkClusters, cluster, daviesBouldin } from './kmeans.ts';
+export { areaUnderRoc } from './metrics.ts';
 export { checkModel, type Model } from './model.ts';
 export type { Plan } from './plan.ts';
 export { columnPredictor, type Prediction, predict, predictionOf, predictor, rowColumn } from './predict.ts';

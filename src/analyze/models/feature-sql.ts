@@ -3,7 +3,7 @@
  * they mean before the text is read, so that everything behind sees what it knows: the allow-list, views' plans (a scaler is a window
  * over all rows), shared scans. In a TRANSFORM they stay: there they are learned from the training rows.
  */
-import { fail, MillraceError, type Parameters } from '#core';
+import { combinations, fail, MillraceError, type Parameters } from '#core';
 import { quoteLiteral, type Token, tokens } from '#sql';
 import { placeOf } from './calls.ts';
 
@@ -239,22 +239,6 @@ const labelled = (given: Arguments, at: number): string => {
   const x = given.sql(0);
   return `coalesce(list_position(${vocabulary(x, given.number(at, 32_000, 1, 1_000_000), given.number(at + 1, 5, 0, 1e12))}, CAST(${x} AS VARCHAR)), 0)`;
 };
-
-/** All products of fields up to a degree, each behind what it goes on from; `again` says whether a field may stand in one twice. */
-function combinations(
-  fields: readonly { readonly name: string; readonly sql: string }[],
-  degree: number,
-  again: boolean,
-): (typeof fields)[] {
-  const from = (first: number, taken: typeof fields): (typeof fields)[] =>
-    taken.length === degree
-      ? []
-      : fields.slice(first).flatMap((field, k) => {
-          const next = [...taken, field];
-          return [next, ...from(first + k + (again ? 0 : 1), next)];
-        });
-  return from(0, []);
-}
 
 const struct = (items: readonly { readonly name: string; readonly sql: string }[]): string =>
   `{${items.map(({ name, sql }) => `${quoteLiteral(name)}: ${sql}`).join(', ')}}`;

@@ -1,4 +1,5 @@
 /** Figures of predictions beside known answers, under BigQuery ML's names. */
+import { areaUnderRoc } from '#learn';
 
 /** Answers [rows × width] of the rows whose label is known: probabilities in the classes' order, or values (width 1). Truth: class numbers or values. */
 export interface Judged {
@@ -38,8 +39,14 @@ export function classificationFigures(judged: Judged, threshold: number): Figure
   const { truth, answers, width } = judged;
   let loss = 0;
   for (let row = 0; row < truth.length; row++) loss -= Math.log(Math.max(answers[row * width + truth[row]!]!, 1e-15)) / truth.length;
-  return { ...confusionFigures(confusion(judged, threshold)), log_loss: loss, roc_auc: areaUnderRoc(judged) };
+  return { ...confusionFigures(confusion(judged, threshold)), log_loss: loss, roc_auc: areaOf(judged) };
 }
+
+/** Rows count alike. */
+const areaOf = (judged: Judged): number => {
+  const weighed = { ...judged, weights: new Float64Array(judged.truth.length).fill(1) };
+  return areaUnderRoc(weighed)(weighed);
+};
 
 /** Precision, recall, accuracy and F1 of a table of rows by true (outer) and predicted class. */
 export function confusionFigures(table: readonly (readonly number[])[]): Figures {
@@ -73,36 +80,6 @@ export function confusion({ truth, answers, width }: Judged, threshold: number):
     table[actual]![decide(answers, row * width, width, threshold)]!++;
   });
   return table;
-}
-
-/**
- * Area under the ROC curve, by ranks with ties halved (Mann, Whitney 1947). Two classes: of the second; more: the mean over the classes, each
- * against all others. NaN where no class can be told from another.
- */
-export function areaUnderRoc(judged: Judged): number {
-  const classes = judged.width === 2 ? [1] : Array.from({ length: judged.width }, (_, k) => k);
-  const areas = classes.map((k) => areaOf(judged, k)).filter((area) => !Number.isNaN(area));
-  return areas.reduce((sum, area) => sum + area, 0) / areas.length;
-}
-
-function areaOf({ truth, answers, width }: Judged, k: number): number {
-  const scores = Float64Array.from(truth, (_, row) => answers[row * width + k]!);
-  const order = Uint32Array.from(truth.keys()).sort((a, b) => scores[a]! - scores[b]!);
-  let ranks = 0;
-  let positives = 0;
-  for (let from = 0; from < order.length; ) {
-    let to = from;
-    while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++;
-    const rank = (from + 1 + to) / 2;
-    for (let at = from; at < to; at++) {
-      if (truth[order[at]!] !== k) continue;
-      ranks += rank;
-      positives++;
-    }
-    from = to;
-  }
-  const negatives = truth.length - positives;
-  return positives === 0 || negatives === 0 ? Number.NaN : (ranks - (positives * (positives + 1)) / 2) / (positives * negatives);
 }
 
 export interface RocPoint {

@@ -1,6 +1,6 @@
 /** The feature functions of TRANSFORM: learned once from the training rows, then the same arithmetic in SQL, over HTTP and in the exported script. */
 import type { Cell, Feature, FeatureCall } from '#analyze';
-import { fail } from '#core';
+import { combinations, fail } from '#core';
 import { type ColumnData, parseNumber, parseTime } from '#learn';
 
 interface FeatureFunction {
@@ -110,14 +110,7 @@ function spread(call: FeatureCall, { least, again }: Several, refuse: (problem: 
   const named = new Set(columns.map((column) => column.toLowerCase()));
   if (columns.length < least || columns.length > MOST_FIELDS || named.size < columns.length)
     return refuse(`takes ${least} to ${MOST_FIELDS} different columns, as STRUCT(a, b)`);
-  const from = (first: number, taken: readonly string[]): (readonly string[])[] =>
-    taken.length === degree
-      ? []
-      : columns.slice(first).flatMap((column, k) => {
-          const next = [...taken, column];
-          return [next, ...from(first + k + (again ? 0 : 1), next)];
-        });
-  const found = from(0, []).filter((taken) => taken.length >= least);
+  const found = combinations(columns, degree, again).filter((taken) => taken.length >= least);
   return found.map((taken) => ({ ...call, columns: taken, as: found.length === 1 ? as : `${as}_${taken.join('_')}` }));
 }
 
