@@ -3,7 +3,7 @@ import { asMillraceError, MillraceError } from '#core';
 import { isOutOfMemory } from '#store';
 
 /** The engine's kinds of errors that lie in the rows, not in the machine. */
-const VALUE = /^(?:Conversion|Out of Range|Invalid Input|Division by zero|Constraint|Overflow) Error: (.*)$/i;
+const VALUE = /^(?:Conversion|Out of Range|Invalid Input|Division by zero|Constraint|Overflow|Not implemented) Error: (.*)$/i;
 const GONE = /^(?:Binder|Catalog) Error: (.*)$/;
 
 /** The engine's kinds that lie in the machine (a full disk, a file that can't be read): the same refresh may pass later. */

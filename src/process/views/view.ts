@@ -369,7 +369,10 @@ async function differingTypes(inputs: readonly Input[], engine: Engine): Promise
   });
   const types = new Map<string, string>();
   for (const { table, sql, group } of keys) {
-    const described = await engine.rows(`DESCRIBE SELECT ${sql} FROM ${quotedName(table)}`);
+    const described = await engine.rows(`DESCRIBE SELECT ${sql} FROM ${quotedName(table)}`).catch((thrown: Error) =>
+      // With the engine's words, and without the query that they show.
+      fail('VIEW_PARTITION', { problem: `${table} is not read by ${sql}: ${thrown.message.split('\n', 1)[0]}` }, thrown),
+    );
     const type = described.map((column) => String(column['column_type'])).join(', ');
     const other = types.get(group) ?? type;
     if (other !== type) return `${table} is joined by ${sql}, which is ${type} there and ${other} elsewhere`;
