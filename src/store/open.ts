@@ -141,6 +141,8 @@ function spillOf(folder: string): string {
 export async function lockDown(connection: DuckDBConnection, folders: readonly string[], temp: string): Promise<void> {
   const settings = [
     `SET GLOBAL TimeZone = 'UTC'`,
+    // Small ASOF joins are made in another way, in which a NULL meets nobody; in large ones it meets the last row. A view is joined in parts.
+    `SET GLOBAL asof_loop_join_threshold = 0`,
     // Given at the opening, DuckDB (1.5) shows it and does not hold it.
     `SET max_temp_directory_size = '${spillOf(temp)}'`,
     `SET allowed_directories = [${folders.map(text).join(', ')}]`,

@@ -203,3 +203,26 @@ describe('joins', () => {
     );
   });
 });
+
+test('an as-of join gives few rows what it gives many: DuckDB joins small ones in another way, in which a row without a time meets nobody', async (t) => {
+  const views = await openViews();
+  t.after(() => views.close());
+  await views.transfer('main.prices', () => [
+    `CREATE TABLE main.prices AS SELECT 'a' AS page, TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_hours(i) AS since, i AS price, 1::BIGINT AS _batch FROM range(20) AS r(i)`,
+  ]);
+  const visit = (from: number, to: number, at: string) => (batch: number) => [
+    `INSERT INTO main.visits SELECT i, 'a', ${at}, ${batch} FROM range(${from}, ${to}) AS r(i)`,
+  ];
+  await views.transfer('main.visits', () => ['CREATE TABLE main.visits (id INTEGER, page VARCHAR, t TIMESTAMPTZ, _batch BIGINT)']);
+  await views.transfer('main.visits', visit(0, 300, `TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_minutes(i)`));
+  const query = `SELECT date_trunc('day', v.t) AS day, v.id, p.price FROM main.visits AS v ASOF LEFT JOIN main.prices AS p ON p.page = v.page AND v.t >= p.since`;
+  await views.sql(
+    `CREATE MATERIALIZED VIEW mart.priced PARTITION BY date_trunc('day', t) OPTIONS (refresh = '100 milliseconds') AS ${query}`,
+  );
+  await views.settle();
+  // The partition of those without a time is computed anew by itself.
+  await views.transfer('main.visits', visit(300, 303, 'NULL'));
+  await views.settle();
+  assert.deepEqual(views.problems, []);
+  assert.deepEqual(await views.rows('FROM mart.priced'), await views.rows(query));
+});

@@ -102,7 +102,7 @@ export function funnelCtes(given: Given, setting: Setting, more: readonly string
   ];
 }
 
-/** DuckDB 1.5 joins a NULL to some row where 64 rows or more are asked for: a step after one that nobody reached would be reached. */
+/** ASOF joins a NULL to the last row of its unit (docs/sql.md): a step after one that nobody reached would be reached. */
 const NOTHING_AFTER = '9223372036854775807';
 
 /** chain: a row for each occurrence of the first step, with the times of the steps that follow it (NULL where none does). */
