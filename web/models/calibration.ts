@@ -1,7 +1,5 @@
 import type { ModelReport } from '../../src/server/api.ts';
-import { columnsOf, type Plot, type Words } from './plot.ts';
-
-const shares = { from: 0, to: 1, step: 0.25 };
+import { columnsOf, type Plot, shares, type Words } from './plot.ts';
 
 /** Promised against observed shares of the class that is looked for, and how many rows were promised what. */
 export function calibrationPlots({ calibration, reliability }: ModelReport, what: string, words: Words): Plot[] {

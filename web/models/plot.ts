@@ -16,6 +16,9 @@ export interface Words {
   share(value: number): string;
 }
 
+/** An axis of shares, alike on all pictures. */
+export const shares = { from: 0, to: 1, step: 0.25 };
+
 /** Columns of numbers under the names that the picture shows. */
 export const columnsOf = (...names: readonly string[]) => names.map((name) => ({ name, type: 'DOUBLE' }));
 

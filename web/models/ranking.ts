@@ -1,9 +1,7 @@
 import type { ModelReport } from '../../src/server/api.ts';
-import { columnsOf, type Plot, type Words } from './plot.ts';
+import { columnsOf, type Plot, shares, type Words } from './plot.ts';
 
 type Point = NonNullable<ModelReport['ranking']>[number];
-
-const shares = { from: 0, to: 1, step: 0.25 };
 
 /** ROC, precision–recall, gain and lift of the class that is looked for (`what`), each with a figure in words. */
 export function rankingPlots({ ranking, scores }: ModelReport, what: string, words: Words): Plot[] {

@@ -5,7 +5,7 @@ import type { ModelReport } from '../../src/server/api.ts';
 import { Chart } from '../chart/chart.tsx';
 import { useWords } from '../words/index.tsx';
 import { type Earnings, earningsOf } from './money.ts';
-import { columnsOf } from './plot.ts';
+import { columnsOf, shares } from './plot.ts';
 
 /** From which probability on to act, at what a right and a wrong yes are worth: at first as the training was told. */
 export function Money({ report, target }: { report: ModelReport; target: string }) {
@@ -50,7 +50,7 @@ function pictureOf({ points, from }: Earnings, { t }: Words): { spec: ChartSpec;
   const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
   const lines = from === null ? [] : [{ name: '', from: [from, low], to: [from, high] } as const];
   return {
-    spec: { kind: 'curve', x: threshold, y: [profit], guide: { x: { from: 0, to: 1, step: 0.25, unit: '%' }, lines } },
+    spec: { kind: 'curve', x: threshold, y: [profit], guide: { x: { ...shares, unit: '%' }, lines } },
     data: { columns: columnsOf(threshold, profit), rows },
   };
 }
