@@ -276,10 +276,7 @@ test('a large view is scored anew in chunks, and clusters and numbers are scored
   assert.deepEqual(house.problems, []);
 });
 
-const inLongRun = process.env['MILLRACE_LONG'] === '1' ? false : 'it trains five models: the long run has it';
-test('numbers, several classes and blends are explained in a view as in a question; what costs too much, and clusters, are refused', {
-  skip: inLongRun,
-}, async (t) => {
+test('numbers, several classes and blends are explained in a view as in a question; what costs too much, and clusters, are refused', async (t) => {
   const house = await openViewHouse();
   t.after(() => house.close());
   await house.transfer('main.visits', (batch) => [

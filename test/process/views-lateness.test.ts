@@ -135,7 +135,7 @@ describe('lateness', () => {
           assert.deepEqual(rows.map((row) => String(row['late'])).sort(), late.sort());
           lateHops += late.length;
         }),
-        { numRuns: 4 },
+        { numRuns: 6 },
       );
       assert.ok(lateHops > 0, 'some rows came late');
     });

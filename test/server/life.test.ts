@@ -102,10 +102,7 @@ describe('the life of a running Millrace', () => {
     instance.closeSync();
   });
 
-  const isLong = process.env['MILLRACE_LONG'] === '1';
-  test('a stop waits for a warehouse that hangs no longer than it said: what it had not delivered, the next start delivers', {
-    skip: !isLong && 'it waits for as long as a stop may: the long run has it',
-  }, async (t) => {
+  test('a stop waits for a warehouse that hangs no longer than it said: what it had not delivered, the next start delivers', async (t) => {
     const path = workspaceIn(t, { topics });
     const server = await running(t, { path });
     const pid = warehousePid();

@@ -106,10 +106,7 @@ async function makeManyTables(dataPath: string): Promise<string> {
   return dataPath;
 }
 
-const inLongRun = process.env['MILLRACE_LONG'] === '1' ? false : 'it writes hundreds of tables: the long run has it';
-test('killed with news of many tables, the warehouse opens again within its memory: what they take by the block goes aside on disk', {
-  skip: inLongRun,
-}, async (t) => {
+test('killed with news of many tables, the warehouse opens again within its memory: what they take by the block goes aside on disk', async (t) => {
   const dataPath = folder(t);
   await killedWithManyTables(dataPath);
   const again = fork(fileURLToPath(new URL('./killed-child.ts', import.meta.url)), [dataPath, '128000000'], { serialization: 'advanced' });

@@ -9,7 +9,7 @@ import { absent as mysqlAbsent, startLoggedMariaDb } from './mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 import { childOf, type Program, startProgram } from './program.ts';
 
-const KILLS = process.env['MILLRACE_LONG'] === undefined ? 2 : 36;
+const KILLS = process.env['MILLRACE_LONG'] === undefined ? 3 : 36;
 
 interface Database {
   ask(sql: string): Promise<Record<string, unknown>[]>;

@@ -9,7 +9,7 @@ import type { QueryAnswer, TransferAnswer, TransferReport } from '../../src/serv
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
 import { childOf, type Program, startProgram } from './program.ts';
 
-const KILLS = process.env['MILLRACE_LONG'] === undefined ? 2 : 36;
+const KILLS = process.env['MILLRACE_LONG'] === undefined ? 3 : 36;
 
 async function finished(client: Client): Promise<TransferReport> {
   for (;;) {

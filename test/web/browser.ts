@@ -34,15 +34,13 @@ export interface Visit {
   readonly context: BrowserContext;
   /** What the page wrote to the console as an error or warning, and what it threw; a request that the server refuses is shown by the page itself. */
   readonly complaints: readonly string[];
-  /** Keeps what the page shows under artefacts/, to be looked at: in the long run, and with MILLRACE_SHOTS=1. A picture takes as long as a story's step. */
+  /** Keeps what the page shows under artefacts/, to be looked at. */
   shot(name: string): Promise<void>;
   /** Signs in by the link that `millrace up` prints, and waits for the shell. */
   enter(address: string, token: string): Promise<void>;
   /** Violations that axe finds serious or critical, as `rule: where`. */
   violations(): Promise<string[]>;
 }
-
-const wanted = process.env['MILLRACE_LONG'] === '1' || process.env['MILLRACE_SHOTS'] === '1';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -76,7 +74,7 @@ export async function visit(t: { after: (fn: () => Promise<void>) => void }, { l
     context,
     complaints,
     async shot(name) {
-      if (wanted) await page.screenshot({ path: join(folder, `${name}-${language}-${scheme}-${width}.png`), fullPage: true });
+      await page.screenshot({ path: join(folder, `${name}-${language}-${scheme}-${width}.png`), fullPage: true });
     },
     async enter(address, token) {
       await page.goto(`${address}/#token=${token}`);

@@ -9,8 +9,6 @@ import { type Look, visit, withoutBrowser } from './browser.ts';
 import { millrace, send } from './server.ts';
 import { retailLines, withoutData } from './stories.ts';
 
-const isLong = process.env['MILLRACE_LONG'] === '1';
-const inLongRun = isLong ? false : 'the newcomer’s story drops one too; the long run has this';
 const look: Look = { language: 'en', scheme: 'light', width: 1440 };
 
 const evil = '"><img src=x onerror="window.stolen=1"><script>window.stolen=1</script>';
@@ -52,7 +50,7 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
   after(() => end());
   const server = () => started;
 
-  test('a file of the UK shop that is dropped becomes a table, and its page opens', { skip: withoutData || inLongRun }, async (t) => {
+  test('a file of the UK shop that is dropped becomes a table, and its page opens', { skip: withoutData }, async (t) => {
     const { page, complaints, violations, enter } = await visit(t, look);
     await enter(server().address, server().adminToken);
     const lines = 500;
@@ -481,12 +479,11 @@ describe('on one workspace', { skip: withoutBrowser }, () => {
       const { questions } = request.postDataJSON() as { questions: { sql: string }[] };
       asked.push(...questions.map(({ sql }) => sql));
     });
-    // A slow line brings the page's code long after the answers to what was asked ahead of it; the long run waits for one.
-    if (isLong)
-      await page.route('**/assets/dashboard-*.js', async (route) => {
-        await page.waitForTimeout(6000);
-        await route.continue();
-      });
+    // A slow line brings the page's code long after the answers to what was asked ahead of it.
+    await page.route('**/assets/dashboard-*.js', async (route) => {
+      await page.waitForTimeout(6000);
+      await route.continue();
+    });
     await page.goto(`${address}/dashboards/three`);
     await page.locator('.tile .big-value').nth(1).waitFor();
     assert.deepEqual(asked.sort(), ['SELECT 1 AS a', 'SELECT 2 AS b']);
