@@ -1,5 +1,5 @@
 import { MillraceError, type Principal } from '#core';
-import { isAllowedFunction, readStatement, type Serialize, type Who } from '#sql';
+import { isAllowedFunction, type Reads, readStatement, type Serialize, type Who } from '#sql';
 import { OWN_SCHEMAS, type Store } from '#store';
 import { type Grant, type GrantFiles, isGranted, openGrants } from './granted.ts';
 
@@ -13,6 +13,8 @@ export interface Grants {
   of(who: Principal, serialize: Serialize): Promise<Who>;
   /** Names (schema.name) that they may read. Errors: GRANTS_BROKEN. */
   readable(who: Principal, serialize: Serialize): Promise<string[]>;
+  /** The topics whose tables it reads, through views too. */
+  topics(reads: Reads, serialize: Serialize): Promise<string[]>;
 }
 
 /** What a view reads, in full names; `calls` are its functions that are not on the list, which no statement here could have put there. */
@@ -81,6 +83,12 @@ export function newGrants(store: Pick<Store, 'names' | 'rows'>, files: GrantFile
       const grant = granted.of(who);
       return [...names].filter((full) => problemWith(full, { who, grant, views }) === null);
     },
+    async topics(reads, serialize) {
+      const { views } = await catalog(serialize);
+      const all = new Set(reads.tables.map(({ schema, name }) => fullName(schema, name)));
+      for (const full of all) for (const behind of views.get(full)?.tables ?? []) all.add(behind);
+      return [...all].filter((full) => full.startsWith(RAW)).map((full) => full.slice(RAW.length));
+    },
   };
 }
 
@@ -133,6 +141,9 @@ function problemWith(full: string, { who, grant, views }: Asked): string | null 
   };
   return reaches(full) ? OF_OTHERS : null;
 }
+
+/** Where the tables of topics are. */
+const RAW = 'raw.';
 
 const NOT_YOURS = 'it does not exist, or is not yours to read';
 

@@ -6,7 +6,7 @@ import { createReadStream, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type Bytes, type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
-import { explainRefusal, type Statement } from '#sql';
+import { explainRefusal, type Reads, type Serialize, type Statement } from '#sql';
 import type { Chunk, Reader, Store, Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
 import type { GrantFiles } from './granted.ts';
@@ -114,6 +114,8 @@ const REMEMBERED = 200;
 /** A question that has just begun is not what filled the memory. */
 const YOUNG: Millis = 250;
 const WAITING_PER_ROLE = 32;
+/** So long a question waits for records that were acknowledged before it; then it is answered with what there is. */
+const PATIENCE: Millis = 1000;
 const TURNS: TurnRules = { places: 1, moment: 500, term: 5000 };
 
 /** Carries out a statement of Millrace's own (views, models): rows to show, or null when it knows nothing of that kind. */
@@ -136,6 +138,8 @@ export function openAnalyst(input: {
   models?: Pick<Models, 'answer'>;
   /** Of long questions that compute at once. */
   turns?: TurnRules;
+  /** Resolves when what was acknowledged in these topics is in their tables, or after `patience`. */
+  reach?: (topics: readonly string[], patience: Millis) => Promise<unknown>;
   /** When groups are kept (kept.ts). */
   kept?: KeptRules;
   /** What results may take on disk together until they are read. */
@@ -155,6 +159,11 @@ export function openAnalyst(input: {
   const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
   let count = 0;
+
+  async function upToDate(reads: Reads, serialize: Serialize): Promise<void> {
+    const topics = await grants.topics(reads, serialize);
+    if (topics.length > 0) await input.reach?.(topics, PATIENCE);
+  }
 
   async function ask(asking: Asking): Promise<Answer> {
     const job = register(asking);
@@ -223,6 +232,7 @@ export function openAnalyst(input: {
       if (planned.names.size > 0) return [];
       const statement = await statements.read(planned.text, serialize);
       planned.check(statement, await grants.of(asking.who, serialize));
+      await upToDate(statement.reads, serialize);
       return statement.kind === 'select' ? [{ at, sql: statement.sql, values: (asking.values ?? {}) as Candidate['values'] }] : [];
     };
     try {
@@ -404,15 +414,17 @@ export function openAnalyst(input: {
     const seconds = Math.min(asking.seconds ?? limits.seconds, limits.seconds);
     const timer = setTimeout(() => stop(job, new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
     try {
-      const statement = await statements.read(planned.text, (sql) => reader.serialize(sql));
-      const who = await grants.of(asking.who, (sql) => reader.serialize(sql));
+      const serialize = (sql: string) => reader.serialize(sql);
+      const statement = await statements.read(planned.text, serialize);
+      const who = await grants.of(asking.who, serialize);
       planned.check(statement, who);
+      await upToDate(statement.reads, serialize);
       if (job.stop !== null) throw job.stop;
       const pause = async () => {
         await new Promise((resolve) => setImmediate(resolve));
         if (job.stop !== null) throw job.stop;
       };
-      await models.answer(planned, { reader, who, values: asking.values, pause });
+      await models.answer(planned, { reader, who, values: asking.values, pause, upToDate: (reads) => upToDate(reads, serialize) });
       const given = planned.names.size === 0 ? asking : { ...asking, values: valuesOf(asking.values, statement.parameters) ?? {} };
       const rows = Math.min(asking.rows ?? limits.rows, limits.rows);
       const sql = readable(statement);

@@ -1,7 +1,8 @@
 /**
  * Deliver: what is durable in the log goes into the warehouse. Topics with news come in turn, as many in one transaction as a round has
- * room for, and all of them at most every `TICK` ms. A slice that the engine refuses is bisected, and the culprits are quarantined in
- * the transaction that takes the rest.
+ * room for, and all of them at most every `TICK` ms. A topic that a question waits for comes next, whatever the turn: so a question
+ * sees what was acknowledged before it, however many topics there are. A slice that the engine refuses is bisected, and the culprits are
+ * quarantined in the transaction that takes the rest.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QUARANTINE, readSlice } from '#collect';
@@ -15,10 +16,17 @@ const ROUND_BYTES = 4 * 1024 * 1024;
 const ROUND_TOPICS = 32;
 const SMALLEST_SLICE = 64 * 1024;
 const RETRY: Millis = 500;
+/** A question waits for what has been durable for so long; younger records come when they come. */
+const STALE: Millis = TICK;
 
 export interface Delivering {
   /** New watermarks: up to where each topic is durable. */
   news(durable: Readonly<Record<string, Position>>): void;
+  /**
+   * Resolves when what was known to be durable of these topics `STALE` ms ago is in the warehouse: at once, unless deliveries are late.
+   * After `patience` at the latest; and a topic that can't be delivered, or of which more waits than one delivery takes, is not waited for.
+   */
+  reach(topics: readonly string[], patience: Millis): Promise<void>;
   /** Resolves when everything known to be durable is in the warehouse, or after `patience`. */
   settle(patience: Millis): Promise<void>;
   stop(): Promise<void>;
@@ -34,42 +42,77 @@ export function startDelivery(input: {
   const { store, logRoot } = input;
   const durable = new Map<string, Position>();
   let wake: () => void = () => {};
+  let hurry: () => void = () => {};
   let stopping = false;
   /** Quartered when the engine runs out of memory, and doubled back with each slice that passes. */
   let roundBytes = ROUND_BYTES;
-  /** Topics with news, the one that has waited longest first. */
-  const waiting = new Set<string>();
+  /** Topics with news, the one that has waited longest for its turn first, each with the time since when all of its news have come. */
+  const waiting = new Map<string, Millis>();
+  const questions = new Set<Waiting>();
+  /** Topics whose last turn brought nothing. */
+  const stuck = new Set<string>();
+  /** Questions had their way in the last round: the next one begins with whoever is first in line. */
+  let owed = false;
 
-  const lagOf = (topic: string): number => (durable.get(topic) ?? 0) - (store.positions().get(topic) ?? 0);
+  const positionOf = (topic: string): Position => store.positions().get(topic) ?? 0;
+  const lagOf = (topic: string): number => (durable.get(topic) ?? 0) - positionOf(topic);
+  const isWanted = (topic: string): boolean => [...questions].some(({ wanted }) => wanted.has(topic));
 
-  /** Takes topics from the line until the round is full. */
-  function next(): { names: readonly string[]; deliveries: readonly Delivery[] } {
-    const names: string[] = [];
-    const deliveries: Delivery[] = [];
-    let room = roundBytes;
-    for (const name of waiting) {
-      if (room <= 0 || names.length === ROUND_TOPICS) break;
-      names.push(name);
-      const topic = name === QUARANTINE ? quarantineTopic : input.topic(name);
-      if (topic === undefined) continue;
-      try {
-        const slice = readSlice(logRoot, name, store.positions().get(name) ?? 0, durable.get(name)!, room);
-        if (slice === null) continue;
-        deliveries.push({ topic, from: slice.from, to: slice.to, lines: slice.lines });
-        room -= slice.to - slice.from;
-      } catch (cause) {
-        // A damaged log holds up its own topic only.
-        input.onProblem(cause);
-      }
+  /** Takes topics from the line until the round is full: those that a question waits for first, and the round ends behind them. */
+  function* take(round: Round): Generator<Delivery> {
+    for (let room = roundBytes; ; ) {
+      const line = [...waiting.keys()].filter((name) => !round.names.has(name));
+      const wanted = round.names.size === 0 && owed ? undefined : line.find(isWanted);
+      const name = wanted ?? line[0];
+      round.left = name !== undefined;
+      if (name === undefined || room <= 0 || round.names.size === ROUND_TOPICS || (round.hurried && wanted === undefined)) return;
+      if (wanted !== undefined) round.hurried = true;
+      round.names.set(name, positionOf(name));
+      const delivery = read(name, room, round);
+      if (delivery === null) continue;
+      round.deliveries.push(delivery);
+      room -= delivery.to - delivery.from;
+      yield delivery;
     }
-    return { names, deliveries };
+  }
+
+  function read(name: string, room: number, round: Round): Delivery | null {
+    const topic = name === QUARANTINE ? quarantineTopic : input.topic(name);
+    if (topic === undefined) return null;
+    try {
+      const slice = readSlice(logRoot, name, positionOf(name), durable.get(name)!, room);
+      if (slice === null) return null;
+      if (slice.to >= durable.get(name)!) round.emptied.set(name, { to: slice.to, at: performance.now() });
+      return { topic, from: slice.from, to: slice.to, lines: slice.lines };
+    } catch (cause) {
+      // A damaged log holds up its own topic only.
+      input.onProblem(cause);
+      return null;
+    }
   }
 
   /** They had their turn; those with more stand behind all others. */
-  function turnEnds(names: readonly string[]): void {
-    for (const name of names) {
+  function turnEnds({ names, emptied, hurried }: Round): void {
+    owed = hurried;
+    for (const [name, before] of names) {
+      if (positionOf(name) === before) stuck.add(name);
+      else stuck.delete(name);
+      const all = emptied.get(name);
+      const since = all !== undefined && positionOf(name) >= all.to ? all.at : waiting.get(name)!;
       waiting.delete(name);
-      if (lagOf(name) > 0) waiting.add(name);
+      if (lagOf(name) > 0) waiting.set(name, since);
+    }
+    for (const { wanted, reached } of questions) {
+      for (const [name, to] of wanted) if (positionOf(name) >= to || stuck.has(name)) wanted.delete(name);
+      if (wanted.size === 0) reached();
+    }
+  }
+
+  async function deliverRound(round: Round): Promise<readonly Delivered[]> {
+    try {
+      return await store.deliver(take(round));
+    } catch (cause) {
+      return await deliverAgain(round.deliveries, cause);
     }
   }
 
@@ -77,18 +120,23 @@ export function startDelivery(input: {
     try {
       return await store.deliver(deliveries);
     } catch (cause) {
-      if (isFatal(cause)) throw cause;
-      if (isOutOfMemory(cause) && roundBytes > SMALLEST_SLICE) throw cause;
-      if (deliveries.length > 1) {
-        const each: Delivered[] = [];
-        for (const delivery of deliveries) each.push(...(await deliverAll([delivery]).catch(setBack)));
-        return each;
-      }
-      const only = deliveries[0]!;
-      if (only.topic.name === QUARANTINE || isMachineFault(cause)) throw cause;
-      input.onProblem(cause);
-      return await store.deliver([await withoutCulprits(store, only, cause)]);
+      return await deliverAgain(deliveries, cause);
     }
+  }
+
+  /** What could not be delivered together, each by itself; and what can't by itself, without the lines that are to blame. */
+  async function deliverAgain(deliveries: readonly Delivery[], cause: unknown): Promise<readonly Delivered[]> {
+    if (isFatal(cause) || deliveries.length === 0) throw cause;
+    if (isOutOfMemory(cause) && roundBytes > SMALLEST_SLICE) throw cause;
+    if (deliveries.length > 1) {
+      const each: Delivered[] = [];
+      for (const delivery of deliveries) each.push(...(await deliverAll([delivery]).catch(setBack)));
+      return each;
+    }
+    const only = deliveries[0]!;
+    if (only.topic.name === QUARANTINE || isMachineFault(cause)) throw cause;
+    input.onProblem(cause);
+    return await store.deliver([await withoutCulprits(store, only, cause)]);
   }
 
   /** What holds up one topic holds up no other. */
@@ -107,23 +155,33 @@ export function startDelivery(input: {
         continue;
       }
       const began = performance.now();
-      const { names, deliveries } = next();
-      const others = waiting.size > names.length;
+      const round: Round = { names: new Map(), deliveries: [], emptied: new Map(), left: false, hurried: false };
       let pause: Millis = TICK;
       try {
-        const delivered = await deliverAll(deliveries);
+        const delivered = await deliverRound(round);
         roundBytes = Math.min(ROUND_BYTES, roundBytes * 2);
         if (delivered.length > 0) input.onDelivered(delivered);
-        else if (!others) pause = RETRY;
+        else if (!round.left) pause = RETRY;
       } catch (cause) {
         input.onProblem(cause);
         if (isOutOfMemory(cause)) roundBytes = Math.max(SMALLEST_SLICE, roundBytes / 4);
         pause = RETRY;
       }
-      turnEnds(names);
-      const behind = others || [...waiting].some((name) => lagOf(name) > ROUND_BYTES / 4);
-      if (!behind || pause === RETRY) await sleep(Math.max(0, pause - (performance.now() - began)));
+      turnEnds(round);
+      const behind = round.left || [...waiting.keys()].some((name) => lagOf(name) > ROUND_BYTES / 4);
+      if (pause === RETRY) await sleep(RETRY);
+      else if (!behind) await tick(began + TICK - performance.now());
     }
+  }
+
+  /** Waits so long, or until a question comes. */
+  async function tick(left: Millis): Promise<void> {
+    if (left <= 0 || questions.size > 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    hurry = resolve;
+    const timer = setTimeout(resolve, left);
+    await promise;
+    clearTimeout(timer);
   }
 
   const running = run();
@@ -131,9 +189,23 @@ export function startDelivery(input: {
     news(watermarks) {
       for (const [topic, to] of Object.entries(watermarks)) {
         durable.set(topic, to);
-        if (lagOf(topic) > 0) waiting.add(topic);
+        if (lagOf(topic) > 0 && !waiting.has(topic)) waiting.set(topic, performance.now());
       }
       wake();
+    },
+    async reach(topics, patience) {
+      const now = performance.now();
+      const isLate = (name: string) => now - (waiting.get(name) ?? now) > STALE;
+      const late = topics.filter((name) => isLate(name) && lagOf(name) <= ROUND_BYTES && !stuck.has(name));
+      if (late.length === 0) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const question: Waiting = { wanted: new Map(late.map((name) => [name, durable.get(name)!])), reached: resolve };
+      const timer = setTimeout(resolve, patience);
+      questions.add(question);
+      hurry();
+      await promise;
+      clearTimeout(timer);
+      questions.delete(question);
     },
     async settle(patience) {
       const deadline = performance.now() + patience;
@@ -142,9 +214,29 @@ export function startDelivery(input: {
     async stop() {
       stopping = true;
       wake();
+      hurry();
       await running;
     },
   };
+}
+
+/** What one transaction takes. */
+interface Round {
+  /** With the positions before it. */
+  readonly names: Map<string, Position>;
+  readonly deliveries: Delivery[];
+  /** Of which topics all was taken that was durable then: up to where, and when. */
+  readonly emptied: Map<string, { readonly to: Position; readonly at: Millis }>;
+  /** Others have news too, and no room. */
+  left: boolean;
+  /** A question waits for its end. */
+  hurried: boolean;
+}
+
+/** A question that waits, and for which positions. */
+interface Waiting {
+  readonly wanted: Map<string, Position>;
+  readonly reached: () => void;
 }
 
 /**

@@ -14,8 +14,8 @@ export interface Store {
   positions(): ReadonlyMap<string, Position>;
   /** Makes the tables of topics that have none, so that a question about a topic that is still empty has an answer. */
   prepare(topics: readonly Topic[]): Promise<void>;
-  /** Takes slices of topics in one transaction. A slice that does not begin where its topic's last one ended is left out. */
-  deliver(deliveries: readonly Delivery[]): Promise<Delivered[]>;
+  /** Takes slices of topics in one transaction, each asked for when the one before is in. A slice that does not begin where its topic's last one ended is left out. */
+  deliver(deliveries: Iterable<Delivery>): Promise<Delivered[]>;
   /** The delivery that is under way, which what can wait lets by; null when there is none. */
   delivering(): Promise<unknown> | null;
   /** Of write-ahead log: what no checkpoint has taken up yet. */
@@ -89,7 +89,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   let shapes = newShapes();
   let delivering: Promise<unknown> | null = null;
 
-  async function deliver(deliveries: readonly Delivery[]): Promise<Delivered[]> {
+  async function deliver(deliveries: Iterable<Delivery>): Promise<Delivered[]> {
     try {
       const taken = await lane.write(async (tx) => {
         const done = new Map<string, Delivered>();

@@ -127,8 +127,9 @@ describe('delivery', () => {
     const refusing: Store = {
       ...real,
       deliver: async (deliveries) => {
-        assert.ok(!deliveries.some(({ topic }) => topic.name === 'orders'), 'no orders today');
-        return real.deliver(deliveries);
+        const all = [...deliveries];
+        assert.ok(!all.some(({ topic }) => topic.name === 'orders'), 'no orders today');
+        return real.deliver(all);
       },
       probe: async () => 'no orders today',
     };
@@ -151,11 +152,12 @@ describe('delivery', () => {
     const failing: Store = {
       ...store,
       async deliver(deliveries) {
+        const all = [...deliveries];
         if (full-- > 0)
           throw new Error('The warehouse could not write', {
             cause: Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }),
           });
-        return store.deliver(deliveries);
+        return store.deliver(all);
       },
       // As on a disk where nothing more than an empty file has room.
       probe: async ({ lines }) => (lines.length === 0 ? null : 'ENOSPC: no space left on device'),
@@ -181,8 +183,9 @@ describe('delivery', () => {
     const failing: Store = {
       ...store,
       async deliver(deliveries) {
+        const all = [...deliveries];
         if (busy-- > 0) throw new Error('The warehouse could not write', { cause: new Error(short) });
-        return store.deliver(deliveries);
+        return store.deliver(all);
       },
       probe: async ({ lines }) => (lines.length === 0 ? null : short),
     };
@@ -255,12 +258,13 @@ describe('delivery', () => {
     const store = {
       positions: () => positions,
       async deliver(deliveries: Parameters<Store['deliver']>[0]) {
+        const all = [...deliveries];
         rounds.push({
-          topics: deliveries.map(({ topic }) => topic.name),
-          bytes: deliveries.reduce((sum, { from, to }) => sum + to - from, 0),
+          topics: all.map(({ topic }) => topic.name),
+          bytes: all.reduce((sum, { from, to }) => sum + to - from, 0),
         });
-        for (const { topic, to } of deliveries) positions.set(topic.name, to);
-        return deliveries.map(({ topic, to }) => ({ topic: topic.name, to, rows: 1, duplicates: 0, quarantined: 0, columns: [] }));
+        for (const { topic, to } of all) positions.set(topic.name, to);
+        return all.map(({ topic, to }) => ({ topic: topic.name, to, rows: 1, duplicates: 0, quarantined: 0, columns: [] }));
       },
     } as unknown as Store;
     const { running, problems } = delivering(t, { store, log: collect.log, topics: [...large, ...others] });
@@ -276,6 +280,80 @@ describe('delivery', () => {
     const before = new Set(rounds.slice(0, turns[1]! + 1).flatMap(({ topics }) => topics));
     assert.ok(turns.length > 2, 'it takes several rounds');
     assert.equal(before.size, 72, 'each of the others had its turn before its second');
+  });
+
+  describe('what a question waits for', () => {
+    /** A warehouse that takes each slice when it is told to, and notes which topics come together. */
+    async function stepwise(t: TestContext, names: readonly string[]) {
+      const collect = collecting(t);
+      const topics = names.map((name) => topicOf(name, 'id: id'));
+      const positions = new Map<string, number>();
+      const rounds: string[][] = [];
+      let step = Promise.withResolvers<void>();
+      const store = {
+        positions: () => positions,
+        async deliver(deliveries: Parameters<Store['deliver']>[0]) {
+          const round: string[] = [];
+          const done = [];
+          for (const { topic, to } of deliveries) {
+            round.push(topic.name);
+            await step.promise;
+            step = Promise.withResolvers();
+            done.push({ topic: topic.name, to, rows: 1, duplicates: 0, quarantined: 0, columns: [] });
+          }
+          for (const { topic, to } of done) positions.set(topic, to);
+          if (round.length > 0) rounds.push(round);
+          return done;
+        },
+      } as unknown as Store;
+      const { running } = delivering(t, { store, log: collect.log, topics: topics.slice(0, -1) });
+      const send = async (some: readonly Topic[]) => {
+        for (const topic of some) await collect.send(topic, `{"id":"${positions.get(topic.name) ?? 0}"}`);
+        running.news(Object.fromEntries(Object.entries(collect.log.durable()).filter(([, end]) => end > 0)));
+      };
+      const take = async (slices: number) => {
+        for (let k = 0; k < slices; k++) {
+          await sleep(5);
+          step.resolve();
+        }
+        await sleep(5);
+      };
+      t.after(() => step.resolve());
+      return { running, rounds, topics, send, take };
+    }
+
+    const isDone = async (reached: Promise<void>): Promise<boolean> =>
+      Promise.race([reached.then(() => true), sleep(10).then(() => false)]);
+
+    test('comes next, in the midst of a round that ends behind it; then whoever is first in line', async (t) => {
+      const { running, rounds, topics, send, take } = await stepwise(t, ['a', 'b', 'c', 'd', 'e', 'undefined']);
+      await send(topics.slice(0, 5));
+      await take(1);
+      assert.equal(await isDone(running.reach(['d'], 5000)), true, 'what has just come is not waited for');
+      await sleep(120);
+      const reached = running.reach(['d', 'nothing'], 5000);
+      await take(1);
+      assert.equal(await isDone(reached), false, 'b was under way');
+      await take(1);
+      assert.equal(await isDone(reached), true);
+      assert.deepEqual(rounds, [['a', 'b', 'd']]);
+      const both = running.reach(['e'], 5000);
+      await take(2);
+      assert.equal(await isDone(both), true);
+      assert.deepEqual(rounds.slice(1), [['c', 'e']], 'questions one after the other keep nobody waiting for ever');
+    });
+
+    test('is not what no delivery brings, nor longer than its patience', async (t) => {
+      const { running, topics, send, take } = await stepwise(t, ['a', 'undefined']);
+      await send(topics);
+      await sleep(120);
+      const began = performance.now();
+      await running.reach(['a'], 200);
+      assert.ok(performance.now() - began >= 190, 'nothing was taken, and it went on');
+      await take(1);
+      await sleep(700);
+      assert.equal(await isDone(running.reach(['undefined'], 5000)), true);
+    });
   });
 
   test('leaves what belongs to a topic that is not defined in the log, until it is', async (t) => {

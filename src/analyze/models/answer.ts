@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Column, fail } from '#core';
-import { checkStatement, readStatement, type Statement, tokens, type Who } from '#sql';
+import { checkStatement, type Reads, readStatement, type Statement, tokens, type Who } from '#sql';
 import { name, type Reader, type Transaction, text, type Values } from '#store';
 import { blank, type Call, ctesBefore, findCalls, placeOf, writeInto } from './calls.ts';
 import { type ModelFunction, modelFunctions } from './functions.ts';
@@ -26,6 +26,8 @@ export interface Answering {
   readonly workshop: Pick<Workshop, 'answerer' | 'features'>;
   readonly insights: Insights;
   readonly pause: () => Promise<void>;
+  /** Before rows are read: resolves when what was acknowledged before is where they are. */
+  readonly upToDate: (reads: Reads) => Promise<void>;
 }
 
 /** A text whose calls are replaced by names of answers that are not there yet, so that it can be read and checked before they are. */
@@ -161,6 +163,7 @@ async function keepInput(planned: Planned, call: Call, answering: Answering): Pr
   }
   const asker = withAnswers(who, planned.names);
   inner.check(statement, asker);
+  await answering.upToDate(statement.reads);
   await answerCalls(inner, { ...answering, who: asker });
   const table = newName();
   await reader.own(`CREATE TEMP TABLE ${name(table)} AS ${statement.sql}\n`, valuesOf(answering.values, statement.parameters));
