@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // Plain JavaScript for any Node ≥ 18: finds Node ≥ 24 and hands over to src/cli/main.ts (in a checkout) or dist/cli/main.js (packed).
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { constants } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { findNode, home, wanted } from './node24.js';
+const { spawn } = require('node:child_process');
+const { existsSync } = require('node:fs');
+const { constants } = require('node:os');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
+const { findNode, home, wanted } = require('./node24.js');
 
 const source = join(home, 'src', 'cli', 'main.ts');
 const inCheckout = existsSync(source);
@@ -31,7 +31,7 @@ if (node === null) {
   process.exit(1);
 } else if (node === process.execPath && nodeArguments.every((argument) => process.execArgv.includes(argument))) {
   process.argv[1] = entry;
-  await import(pathToFileURL(entry).href);
+  void import(pathToFileURL(entry).href);
 } else {
   handOver(node);
 }

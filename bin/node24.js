@@ -1,15 +1,14 @@
 // Plain JavaScript for any Node ≥ 18: this runs before the right Node is known.
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// CommonJS: the launcher stays for as long as Millrace runs, and what loads modules would take 2 MB of it.
+const { execFileSync } = require('node:child_process');
+const { existsSync } = require('node:fs');
+const { dirname, join } = require('node:path');
 
-export const wanted = 24;
-export const home = dirname(dirname(fileURLToPath(import.meta.url)));
+const wanted = 24;
+const home = dirname(__dirname);
 
 /** The path of a Node of at least the wanted version: this process's own, else the one in the npm package `node`, else null. */
-export function findNode() {
+function findNode() {
   if (major(process.versions.node) >= wanted) return process.execPath;
   for (const from of [home, process.cwd()]) {
     const path = packagedNode(from);
@@ -22,7 +21,7 @@ export function findNode() {
 function packagedNode(from) {
   let manifest;
   try {
-    manifest = createRequire(join(from, 'package.json')).resolve('node/package.json');
+    manifest = require.resolve('node/package.json', { paths: [from] });
   } catch (error) {
     if (error.code === 'MODULE_NOT_FOUND') return null;
     throw error;
@@ -45,3 +44,5 @@ function versionOf(path) {
 function major(version) {
   return Number(version.split('.')[0]);
 }
+
+module.exports = { wanted, home, findNode };
