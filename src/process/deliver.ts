@@ -14,6 +14,8 @@ const TICK: Millis = 100;
 const ROUND_BYTES = 4 * 1024 * 1024;
 /** Each takes a few milliseconds however little there is, and blocks of memory for its columns. Where more have news, each has gathered more when its turn comes. */
 const ROUND_TOPICS = 32;
+/** A round that has taken so long ends, or takes what a question waits for and ends: what is in it is seen at its end only, which waits for each of its tables. */
+const ROUND_TIME: Millis = 100;
 const SMALLEST_SLICE = 64 * 1024;
 const RETRY: Millis = 500;
 /** A question waits for what has been durable for so long; younger records come when they come. */
@@ -60,12 +62,14 @@ export function startDelivery(input: {
 
   /** Takes topics from the line until the round is full: those that a question waits for first, and the round ends behind them. */
   function* take(round: Round): Generator<Delivery> {
+    const began = performance.now();
     for (let room = roundBytes; ; ) {
       const line = [...waiting.keys()].filter((name) => !round.names.has(name));
       const wanted = round.names.size === 0 && owed ? undefined : line.find(isWanted);
       const name = wanted ?? line[0];
       round.left = name !== undefined;
-      if (name === undefined || room <= 0 || round.names.size === ROUND_TOPICS || (round.hurried && wanted === undefined)) return;
+      const isLong = performance.now() - began > ROUND_TIME && (round.hurried || wanted === undefined);
+      if (name === undefined || room <= 0 || round.names.size === ROUND_TOPICS || isLong || (round.hurried && wanted === undefined)) return;
       if (wanted !== undefined) round.hurried = true;
       round.names.set(name, positionOf(name));
       const delivery = read(name, room, round);
