@@ -10,7 +10,7 @@ const limit = { seconds: 60, rows: 10_000_000, concurrency: 4 };
 export function opened(
   store: Store,
   t: { after: (fn: () => unknown) => void },
-  rules: Partial<Pick<Parameters<typeof openAnalyst>[0], 'turns' | 'kept' | 'onProblem'>> = {},
+  rules: Partial<Pick<Parameters<typeof openAnalyst>[0], 'turns' | 'kept' | 'reach' | 'onProblem'>> = {},
 ): Analyst {
   const limits = { admin: limit, editor: limit, viewer: limit, write: limit };
   const analyst = openAnalyst({ store, limits, own: async () => null, ...rules });
