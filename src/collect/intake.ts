@@ -25,7 +25,7 @@ export interface Sending {
   readonly sender: string;
   /** Makes a retry of the whole body by the same sender harmless even where records carry no id. */
   readonly idempotencyKey: string | null;
-  /** Set when a record comes out of quarantine: the id of its row there. */
+  /** Set when a record comes out of quarantine: the id that it gets where its topic gives it none. */
   readonly replayOf?: string;
 }
 
@@ -304,9 +304,9 @@ export function openIntake(input: {
     } else if (idKind !== Kind.absent && idKind !== Kind.null) {
       return new MillraceError('RECORD_ID', { field: topic.id, problem: 'is neither text nor an integer' });
     } else if (sending.replayOf !== undefined) {
-      id = `replay:${sending.replayOf}`;
+      id = sending.replayOf;
     } else if (sending.idempotencyKey !== null) {
-      id = `key:${sending.sender}:${sending.idempotencyKey}:${index}`;
+      id = idFromKey(sending, index);
       flags |= Flag.idFromKey;
     } else {
       taken.undeduplicated++;
@@ -424,7 +424,9 @@ export function openIntake(input: {
     };
     const line = Buffer.from(JSON.stringify(row));
     scan.breaks = false;
-    append(quarantine, line, 0, line.length, received, -1, '', -1, -1, 0, '');
+    // A retry is known again by the id that the record would have got.
+    const id = idFromKey(sending, index);
+    append(quarantine, line, 0, line.length, received, -1, id, -1, -1, id === '' ? 0 : Flag.idFromKey, '');
   }
 
   function withinQuota(sender: string, bytes: number, received: Micros): boolean {
@@ -441,6 +443,10 @@ export function openIntake(input: {
 
   return { take, counts };
 }
+
+/** The same for each retry of the body; empty without a key. */
+const idFromKey = ({ sender, idempotencyKey }: Sending, index: number): string =>
+  idempotencyKey === null ? '' : `key:${sender}:${idempotencyKey}:${index}`;
 
 /** The members of the line's `exact`, but for the closing brace, with one more. */
 function withExact(exact: string, name: string, value: string): string {

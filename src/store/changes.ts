@@ -247,7 +247,7 @@ async function judge(
     `'The value ' || ${shownValue} || ' of "' || ${shownName} || '" does not fit ' || ${named((column) => text(column.type))} || '.'`,
   );
   const gone = `FROM judged WHERE _verdict IN ('held', 'misfit')`;
-  const count = await tx.run(`INSERT INTO millrace.quarantine
+  const count = await tx.run(`INSERT INTO millrace.quarantine (id, topic, received, code, reason, sender, body, replayed)
     SELECT ${prefix} || _n, ${text(topicOf(target))}, now(), ${told(text(behind), text(encoding), text(misfit))}, ${reason},
       ${text(target.transfer)}, encode(CAST(${bodyOf(columns, same, odd)} AS VARCHAR)), NULL ${gone}`);
   if (count > 0)

@@ -65,7 +65,7 @@ async function quarantineStaged(
   const id = `${text(`t-${target.run}-${target.source}-${slice.number}-`)} || _n`;
   const misfit = (what: (column: TransferColumn, k: number) => string) => `[${columns.map(what).join(', ')}][_bad + 1]`;
   const body = `json_object(${columns.map((column, k) => `${text(column.name)}, c${k}`).join(', ')})`;
-  const count = await tx.run(`INSERT INTO millrace.quarantine
+  const count = await tx.run(`INSERT INTO millrace.quarantine (id, topic, received, code, reason, sender, body, replayed)
     SELECT ${id}, ${text(topicOf(target))}, now(), ${text(code)},
       'The value ' || left(${misfit((_, k) => `c${k}`)}, 200) || ' of "' || ${misfit((column) => text(column.name))} || '" does not fit ' || ${misfit((column) => text(column.type))} || '.',
       ${text(target.transfer)}, encode(CAST(${body} AS VARCHAR)), NULL
@@ -100,7 +100,7 @@ async function quarantineRefused(
   const read = `json_type(cells) = 'OBJECT'`;
   const decoded = `len(undecoded) = 0`;
   const body = `CASE WHEN ${decoded} THEN json_object(${values}) ELSE json_object(${values}, '${UNDECODED}', ${present(odd)}) END`;
-  await tx.run(`INSERT INTO millrace.quarantine
+  await tx.run(`INSERT INTO millrace.quarantine (id, topic, received, code, reason, sender, body, replayed)
     SELECT ${id}, ${text(topicOf(target))}, now(), CASE WHEN NOT ${decoded} THEN ${text(encoding!)} WHEN ${read} THEN ${text(misfit!)} ELSE ${text(whole!)} END,
       CASE WHEN ${decoded} THEN 'Line ' ELSE 'Row ' END || line || ': ' || reason,
       ${text(target.transfer)}, CASE WHEN ${read} THEN encode(CAST(${body} AS VARCHAR)) ELSE from_base64(body) END, NULL FROM refused`);

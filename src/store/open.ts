@@ -152,7 +152,10 @@ export async function lockDown(connection: DuckDBConnection, folders: readonly s
   for (const setting of settings) await connection.run(setting);
 }
 
-/** `batch` is appended to, never updated: an updated row would block checkpoints while any older reader is open. */
+/**
+ * `batch` is appended to, never updated: an updated row would block checkpoints while any older reader is open. `record` of a row in
+ * quarantine is the id that the record had, or would have had: NULL where it is not known.
+ */
 const SCHEMA = `
 CREATE SCHEMA IF NOT EXISTS raw;
 CREATE SCHEMA IF NOT EXISTS mart;
@@ -166,8 +169,9 @@ CREATE TABLE IF NOT EXISTS millrace.batch (
 );
 CREATE TABLE IF NOT EXISTS millrace.quarantine (
   id VARCHAR NOT NULL, topic VARCHAR NOT NULL, received TIMESTAMPTZ NOT NULL, code VARCHAR NOT NULL, reason VARCHAR NOT NULL,
-  sender VARCHAR, body BLOB, replayed TIMESTAMPTZ
+  sender VARCHAR, body BLOB, replayed TIMESTAMPTZ, record VARCHAR
 );
+ALTER TABLE millrace.quarantine ADD COLUMN IF NOT EXISTS record VARCHAR;
 CREATE TABLE IF NOT EXISTS millrace.query_log (
   logged TIMESTAMPTZ NOT NULL, job VARCHAR NOT NULL, event VARCHAR NOT NULL, who VARCHAR NOT NULL, role VARCHAR NOT NULL, began TIMESTAMPTZ NOT NULL,
   elapsed_ms BIGINT NOT NULL, rows BIGINT NOT NULL, code VARCHAR, reason VARCHAR, sql VARCHAR NOT NULL

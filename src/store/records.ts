@@ -26,22 +26,32 @@ import { type Stamps, stampsOf } from './lines.ts';
 import { name, text } from './names.ts';
 import { newRecentRoom, type RecentRoom } from './recent.ts';
 
-/** Rejected records on their way into quarantine: lines of the log whose JSON has topic, code, reason, sender and the client's bytes in base64. */
+/**
+ * Rejected records on their way into quarantine: lines of the log whose JSON has topic, code, reason, sender and the client's bytes in
+ * base64. A retry, which has the id of a record that stands there already, puts nothing beside it.
+ */
 export async function deliverQuarantine(tx: Transaction, slices: string, delivery: Delivery): Promise<Delivered> {
   const file = join(slices, 'quarantine.tsv');
   const longest = writeLines(file, delivery.lines);
   const field = (key: string) => `json_extract_string(d, '/${key}')`;
+  const stamps = stampsOf(delivery.lines);
+  const fresh =
+    stamps?.ids === 0
+      ? ''
+      : `WHERE i IS NULL OR NOT EXISTS (SELECT 1 FROM millrace.quarantine q WHERE q.record = i AND q.topic = ${field('topic')})
+        QUALIFY i IS NULL OR row_number() OVER (PARTITION BY i, ${field('topic')} ORDER BY p) = 1`;
   let rows: number;
   try {
-    rows = await tx.run(`INSERT INTO millrace.quarantine
-      SELECT 'q-' || p, ${field('topic')}, make_timestamptz(r), ${field('code')}, ${field('reason')}, ${field('sender')}, from_base64(${field('body')}), NULL
-      FROM ${readLines(file, longest)}`);
+    rows = await tx.run(`INSERT INTO millrace.quarantine (id, topic, received, code, reason, sender, body, record)
+      SELECT 'q-' || p, ${field('topic')}, make_timestamptz(r), ${field('code')}, ${field('reason')}, ${field('sender')}, from_base64(${field('body')}), i
+      FROM ${readLines(file, longest)} ${fresh}`);
   } finally {
     unlinkSync(file);
   }
   const { name: topic } = delivery.topic;
-  tx.changed({ kind: 'deliver', target: 'millrace.quarantine', topic, from: delivery.from, to: delivery.to, rows });
-  return { topic, to: delivery.to, rows, duplicates: 0, quarantined: 0, columns: [] };
+  const duplicates = stamps === null ? 0 : stamps.n - rows;
+  tx.changed({ kind: 'deliver', target: 'millrace.quarantine', topic, from: delivery.from, to: delivery.to, rows, duplicates });
+  return { topic, to: delivery.to, rows, duplicates, quarantined: 0, columns: [] };
 }
 
 /** Whoever reads from it takes all columns: where some are left out, DuckDB (1.5) fails for good on a line that is no UTF-8. */
@@ -129,12 +139,13 @@ export async function deliverSlice(tx: Transaction, slices: string, shapes: Shap
 }
 
 async function refuse(tx: Transaction, topic: string, line: Buffer, reason: string): Promise<void> {
-  const [position, received] = line.toString('utf8', 0, 64).split('\t', 2);
+  const [position, received, , id] = line.toString('utf8', 0, 1024).split('\t', 4);
   const code: ErrorCode = 'RECORD_UNREADABLE';
   const json = line.subarray(line.lastIndexOf(0x09) + 1, -1);
   await tx.run(
-    `INSERT INTO millrace.quarantine VALUES ('d-' || ${text(topic)} || '-' || $1, ${text(topic)}, make_timestamptz($2::BIGINT), ${text(code)}, $3, NULL, from_base64($4), NULL)`,
-    [position, received, reason, json.toString('base64')],
+    `INSERT INTO millrace.quarantine (id, topic, received, code, reason, body, record)
+     VALUES ('d-' || ${text(topic)} || '-' || $1, ${text(topic)}, make_timestamptz($2::BIGINT), ${text(code)}, $3, from_base64($4), nullif($5, ''))`,
+    [position, received, reason, json.toString('base64'), id],
   );
 }
 
@@ -410,8 +421,8 @@ async function insert(tx: Transaction, shape: Shape, lines: string): Promise<Cou
 function badRows(topic: Topic, columns: readonly Promoted[]): string {
   const code: ErrorCode = 'RECORD_FIELD';
   const names = `[${columns.map((column) => text(`${column.name}\t${column.type}`)).join(', ') || "''"}][_bad + 1]`;
-  return `INSERT INTO millrace.quarantine
+  return `INSERT INTO millrace.quarantine (id, topic, received, code, reason, body, record)
     SELECT 'd-' || ${text(topic.name)} || '-' || p, ${text(topic.name)}, make_timestamptz(r), ${text(code)},
-      'The value ' || left(_value, 200) || ' of "' || split_part(${names}, '\t', 1) || '" does not fit ' || split_part(${names}, '\t', 2) || '.', NULL, encode(d), NULL
+      'The value ' || left(_value, 200) || ' of "' || split_part(${names}, '\t', 1) || '" does not fit ' || split_part(${names}, '\t', 2) || '.', encode(d), i
     FROM staged WHERE _bad >= 0`;
 }

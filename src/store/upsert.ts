@@ -75,7 +75,7 @@ async function fill(tx: Transaction, { table, of, key, columns, moved, places, p
   const code: ErrorCode = 'TRANSFER_PARTIAL';
   const shownPlace = `[${places.map((column) => text(column.name)).join(', ')}][split_part(${SAME}, ' ', 1)::INTEGER + 1]`;
   const [before, after] = catalogue[code].what({ column: '\u0000' }).split('\u0000') as [string, string];
-  const count = await tx.run(`INSERT INTO millrace.quarantine
+  const count = await tx.run(`INSERT INTO millrace.quarantine (id, topic, received, code, reason, sender, body, replayed)
     SELECT ${text(prefix)} || row_number() OVER (), ${text(topicOf(of))}, now(), ${text(code)},
       ${text(before)} || ${shownPlace} || ${text(after)}, ${text(of.transfer)},
       encode(CAST(json_object(${columns.map((column) => `${text(column.name)}, CAST(${name(column.name)} AS VARCHAR)`).join(', ')}) AS VARCHAR)), NULL

@@ -149,6 +149,42 @@ describe('records over HTTP', () => {
     assert.deepEqual(await server.ask('SELECT count(*) FROM raw.plain'), [[2]]);
   });
 
+  test('a retry whose acknowledgement was lost leaves a rejected record once, in quarantine and after its replay', async (t) => {
+    const frozen = 'drift: freeze\nfields: {n: integer}';
+    const server = await running(t, { topics: { plain: frozen } });
+    const headers = { 'idempotency-key': 'batch-1' };
+    const body = '{"n":1}\n{"n":2,"more":true}\n{"n":2,"more":true}';
+    const waiting = async () => {
+      await server.delivered();
+      const { counts } = (await server.call('GET', '/v1/quarantine/counts')).json as { counts: { waiting: number }[] };
+      return counts.reduce((sum, count) => sum + count.waiting, 0);
+    };
+    const stored = async () => {
+      await server.delivered();
+      return server.ask('SELECT n FROM raw.plain ORDER BY n');
+    };
+    for (let k = 0; k < 2; k++) assert.equal((await server.send('plain', body, { headers })).status, 207);
+    assert.equal(await waiting(), 2, 'both retries before a delivery');
+    assert.equal((await server.send('plain', body, { headers })).status, 207);
+    assert.equal(await waiting(), 2, 'and one after it');
+    // Another key is another batch, and without a key nobody can tell.
+    assert.equal((await server.send('plain', '{"n":3,"more":true}', { headers: { 'idempotency-key': 'batch-2' } })).status, 400);
+    for (let k = 0; k < 2; k++) assert.equal((await server.send('plain', '{"n":4,"more":true}')).status, 400);
+    assert.equal(await waiting(), 5);
+    assert.equal((await server.call('PUT', '/v1/topics/plain', { body: 'fields: {n: integer}' })).status, 200);
+    // The last retry comes after the correction, and beside it the replay of what came before.
+    assert.equal((await server.send('plain', body, { headers })).status, 200);
+    const replay = await server.call('POST', '/v1/quarantine/replay', { body: { topic: 'plain' } });
+    assert.deepEqual(replay.json, { tried: 5, accepted: 5, rejected: 0 });
+    const once = [[1], [2], [2], [3], [4], [4]];
+    assert.deepEqual(await stored(), once);
+    // Rejected once more after it was replayed: it is in the warehouse already.
+    assert.equal((await server.call('PUT', '/v1/topics/plain', { body: frozen })).status, 200);
+    assert.equal((await server.send('plain', body, { headers })).status, 207);
+    assert.equal(await waiting(), 0);
+    assert.deepEqual(await stored(), once);
+  });
+
   test('a topic is made on first use only where the workspace says so', async (t) => {
     const server = await running(t, { settings: 'topics: {create: on_first_use}\n' });
     assert.equal((await server.send('fresh', '{"a":9007199254740993}')).status, 200);

@@ -322,19 +322,20 @@ export function storeContract(name: string, open: Open): void {
       const after = topicOf('changed', 'fields: {n: integer, w: integer, i: {type: "decimal(18,2)"}, more: boolean}');
       const second = delivery(after, first.to, [
         { json: '{"n":3,"w":"still text","i":1.25,"more":true}', unknown: false },
-        { json: '{"n":"no","w":"x"}', unknown: false },
+        { json: '{"n":"no","w":"x"}', id: 'key:anna:k:1', unknown: false },
       ]);
       const [taken] = await store.deliver([second]);
       assert.deepEqual(await columnsOf(store, 'raw.changed'), { n: 'BIGINT', w: 'VARCHAR', i: 'DECIMAL(18,2)', more: 'BOOLEAN' });
       assert.deepEqual([taken!.rows, taken!.quarantined], [1, 1]);
       assert.deepEqual(await column(store, 'SELECT n FROM raw.changed ORDER BY _position'), [1n, 22n, 3n]);
       assert.deepEqual(await column(store, 'SELECT i::VARCHAR FROM raw.changed ORDER BY _position'), ['1.00', '2.00', '1.25']);
-      const [row] = await store.rows('SELECT topic, code, reason, decode(body) AS body FROM millrace.quarantine');
+      const [row] = await store.rows('SELECT topic, code, reason, decode(body) AS body, record FROM millrace.quarantine');
       assert.deepEqual(row, {
         topic: 'changed',
         code: 'RECORD_FIELD',
         reason: 'The value no of "n" does not fit BIGINT.',
         body: '{"n":"no","w":"x"}',
+        record: 'key:anna:k:1',
       });
     });
 

@@ -52,7 +52,7 @@ async function replayable(store: Store, replaying: Replaying): Promise<unknown> 
       `(received, length(id), id) > (SELECT (received, length(id), id) FROM millrace.quarantine WHERE id = ${text(replaying.after)} LIMIT 1)`,
     );
   const rows = await store.rows(
-    `SELECT id, topic, to_base64(body) AS body FROM millrace.quarantine WHERE ${conditions.join(' AND ')} ORDER BY received, length(id), id LIMIT ${Math.floor(replaying.limit)}`,
+    `SELECT id, topic, record, to_base64(body) AS body FROM millrace.quarantine WHERE ${conditions.join(' AND ')} ORDER BY received, length(id), id LIMIT ${Math.floor(replaying.limit)}`,
   );
   return { rows };
 }

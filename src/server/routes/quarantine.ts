@@ -51,14 +51,15 @@ async function replay(front: Front, sender: string, topic: string | undefined, i
 }
 
 /**
- * Sends quarantined records through intake again, in the order in which they came. A record without an id gets one from its place in
- * quarantine, and only those accepted are marked as replayed: stopped in the middle, it can be run again and nothing is stored twice.
+ * Sends quarantined records through intake again, in the order in which they came. A record without an id gets the one that it would
+ * have had, or one from its place in quarantine, and only those accepted are marked as replayed: stopped in the middle, it can be run
+ * again and nothing is stored twice.
  */
 async function replayRecords(front: Front, sender: string, meant: { topic?: string; ids?: string[] }): Promise<ReplayAnswer> {
   const answer: ReplayAnswer = { tried: 0, accepted: 0, rejected: 0 };
   for (let after: string | undefined; ; ) {
     const asked = { ...meant, limit: AT_ONCE, ...(after === undefined ? {} : { after }) };
-    const { rows } = await front.warehouse.json<{ rows: { id: string; topic: string; body: string }[] }>('POST', '/quarantine/rows', asked);
+    const { rows } = await front.warehouse.json<{ rows: Row[] }>('POST', '/quarantine/rows', asked);
     if (rows.length === 0) return answer;
     const outcomes = await Promise.all(rows.map((row) => again(front, sender, row)));
     const taken = rows.filter((_, k) => outcomes[k]).map((row) => row.id);
@@ -70,11 +71,20 @@ async function replayRecords(front: Front, sender: string, meant: { topic?: stri
   }
 }
 
-function again(front: Front, sender: string, row: { id: string; topic: string; body: string }): Promise<boolean> {
+interface Row {
+  readonly id: string;
+  readonly topic: string;
+  /** The id that the record would have had, if that is known. */
+  readonly record: string | null;
+  readonly body: string;
+}
+
+function again(front: Front, sender: string, row: Row): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const topic = front.workspace.topic(row.topic);
     if (topic === undefined) return resolve(false);
-    front.intake.take(topic, Buffer.from(row.body, 'base64'), { sender, idempotencyKey: null, replayOf: row.id }, (error, taken) => {
+    const sending = { sender, idempotencyKey: null, replayOf: row.record ?? `replay:${row.id}` };
+    front.intake.take(topic, Buffer.from(row.body, 'base64'), sending, (error, taken) => {
       if (error !== null) reject(error);
       else resolve(taken.rejected === 0);
     });
