@@ -1,8 +1,11 @@
 /** The disk of a running program is full (docs/holds.md). */
 import assert from 'node:assert/strict';
-import { rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { initWorkspace } from '#workspace';
 import { running, until } from '../server/fixture.ts';
 import { smallDisk } from '../small-disk.ts';
@@ -54,4 +57,51 @@ test('a full disk refuses whole statements and leaves nothing of them; once ther
   await until(async () => (await send(100)) === 200);
   await server.delivered();
   assert.deepEqual(await server.ask('SELECT count(*), count(DISTINCT id), sum(n) FROM raw.orders'), [[150, 150, (150 * 149) / 2]]);
+});
+
+test('a file that comes as a body leaves the disk its reserve: at the start, while it comes, and where there is no room at all', async (t) => {
+  const path = workspaceOn(t, '64m');
+  if (path === null) return;
+  const server = await running(t, { path });
+  const filler = join(path, 'filler');
+  const leave = (bytes: number) => {
+    rmSync(filler, { force: true });
+    const { bavail, bsize } = statfsSync(path);
+    writeFileSync(filler, Buffer.alloc(bavail * bsize - bytes));
+  };
+  const headers = { 'content-type': 'text/csv' };
+  const load = (body: Buffer, more = {}) => server.call('POST', '/v1/load/main.t', { body, headers: { ...headers, ...more } });
+  const ready = async () => (await server.call('GET', '/ready')).code;
+  const spooled = () => readdirSync(join(path, '.millrace', 'tmp', 'uploads'));
+
+  // Faster than the room on the disk is looked at.
+  leave(6_000_000);
+  const csv = Buffer.from(`a\n${'1\n'.repeat(8_000_000)}`);
+  for (const refused of [await load(csv), await load(gzipSync(csv), { 'content-encoding': 'gzip' })])
+    assert.deepEqual([refused.status, refused.code], [503, 'DISK_FULL'], refused.text);
+  assert.deepEqual(spooled(), []);
+
+  await until(async () => (await ready()) === undefined);
+  const { host } = new URL(server.started.address);
+  const slow = request(`http://${host}/v1/load/main.t`, {
+    method: 'POST',
+    headers: { ...headers, authorization: `Bearer ${server.started.adminToken}` },
+  });
+  const answered = new Promise<IncomingMessage>((resolve, reject) => slow.once('response', resolve).on('error', reject));
+  slow.write('a\n1\n');
+  await until(async () => spooled().length === 1);
+  leave(1_000_000);
+  await until(async () => (await ready()) === 'DISK_FULL');
+  slow.write('2\n');
+  const answer = await answered;
+  assert.equal((JSON.parse(await text(answer)) as { error: { code: string } }).error.code, 'DISK_FULL');
+  slow.destroy();
+  await until(async () => spooled().length === 0);
+
+  assert.equal((await load(Buffer.from('a\n1\n'))).code, 'DISK_FULL');
+  assert.equal((await server.call('POST', '/v1/quarantine/replay', { body: {} })).code, 'DISK_FULL');
+  rmSync(filler);
+  await until(async () => (await ready()) === undefined);
+  assert.equal((await load(Buffer.from('a\n1\n'))).status, 200);
+  assert.deepEqual(await server.ask('SELECT a FROM main.t'), [[1]]);
 });

@@ -190,6 +190,8 @@ describe('the guard stands before every route', () => {
       ['LOAD_FORMAT', 'POST', '/v1/load/main.t?format=xls', 'x', { 'content-type': 'text/csv' }],
       ['TABLE_NAME', 'POST', '/v1/load/raw.orders', 'a\n1\n', { 'content-type': 'text/csv' }],
       ['BODY_GZIP', 'POST', '/v1/load/main.t', 'not gzip', { 'content-type': 'text/csv', 'content-encoding': 'gzip' }],
+      ['BODY_ENCODING', 'POST', '/v1/load/main.t', 'a\n1\n', { 'content-type': 'text/csv', 'content-encoding': 'br' }],
+      ['BODY_ENCODING', 'POST', '/v1/uploads?name=t.csv', 'a\n1\n', { 'content-type': 'text/csv', 'content-encoding': 'br' }],
       ['SETUP_TOKEN', 'POST', '/v1/login', { token: 'mr_wrong' }],
     ];
     for (const [code, method, path, body, headers = {}] of refusals) {

@@ -3,24 +3,16 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { fail } from '#core';
 import type { Front } from '#platform';
+import { cutBody, unpacking, whileRoom } from '../file-bodies.ts';
 import { pipe } from './pipe.ts';
 
 const FORMATS = ['csv', 'ndjson', 'parquet'];
 const MODES = ['append', 'replace', 'create'];
 const LARGEST = 64 * 1024 ** 3;
 let count = 0;
-
-/** What came was not what was announced, or its sender went away; anything else is a defect or the disk. */
-function cut(cause: NodeJS.ErrnoException): never {
-  if (cause.code?.startsWith('Z_')) fail('BODY_GZIP', { problem: cause.message }, cause);
-  if (cause.code === 'ERR_STREAM_PREMATURE_CLOSE' || cause.code === 'ECONNRESET')
-    fail('REQUEST_INVALID', { problem: 'it ended in the middle' }, cause);
-  throw cause;
-}
 
 export function loadRoutes(app: FastifyInstance, front: Front): void {
   app.register(async (scope) => {
@@ -34,11 +26,15 @@ export function loadRoutes(app: FastifyInstance, front: Front): void {
         const { format = 'csv', mode = 'append' } = request.query;
         if (!FORMATS.includes(format)) fail('LOAD_FORMAT', { format: format.slice(0, 50) });
         if (!MODES.includes(mode)) fail('REQUEST_INVALID', { problem: `mode can't be ${mode.slice(0, 50)}; use ${MODES.join(', ')}` });
+        const { refusal } = front.doors;
+        const full = refusal();
+        if (full !== null) throw full;
         const key = request.headers['idempotency-key'];
+        const unpack = unpacking(request.headers);
         const file = join(front.uploads, `${process.pid}-${++count}.${format}`);
         try {
-          const unpack = request.headers['content-encoding'] === 'gzip' ? [createGunzip()] : [];
-          await pipeline([request.body ?? request.raw, ...unpack, createWriteStream(file, { mode: 0o600 })]).catch(cut);
+          const spool = [request.body ?? request.raw, ...unpack, whileRoom(refusal), createWriteStream(file, { mode: 0o600 })];
+          await pipeline(spool).catch((cause: Error) => cutBody(front, cause));
           const answer = await pipe(front, request, reply, {
             method: 'POST',
             path: '/load',

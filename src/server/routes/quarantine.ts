@@ -38,8 +38,15 @@ export function quarantineRoutes(app: FastifyInstance, front: Front): void {
   );
 }
 
+/** Errors: those for which a door takes no record now. */
+function refuseWithoutRoom({ doors }: Front): void {
+  const refusal = doors.refusal();
+  if (refusal !== null) throw refusal;
+}
+
 /** Rows of transfers go back to their tables, records to intake. */
 async function replay(front: Front, sender: string, topic: string | undefined, ids: string[] | undefined): Promise<ReplayAnswer> {
+  refuseWithoutRoom(front);
   const asked = { ...(topic === undefined ? {} : { topic }), ...(ids === undefined ? {} : { ids }) };
   const rows = await front.warehouse.json<ReplayAnswer>('POST', '/transfer/replay', asked);
   const records = await replayRecords(front, sender, asked);
@@ -61,6 +68,7 @@ async function replayRecords(front: Front, sender: string, meant: { topic?: stri
     const asked = { ...meant, limit: AT_ONCE, ...(after === undefined ? {} : { after }) };
     const { rows } = await front.warehouse.json<{ rows: Row[] }>('POST', '/quarantine/rows', asked);
     if (rows.length === 0) return answer;
+    refuseWithoutRoom(front);
     const outcomes = await Promise.all(rows.map((row) => again(front, sender, row)));
     const taken = rows.filter((_, k) => outcomes[k]).map((row) => row.id);
     if (taken.length > 0) await front.warehouse.json('POST', '/quarantine/replayed', { ids: taken });

@@ -1,23 +1,16 @@
-import type { Readable, Transform } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import type { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { fail, isTableWord, type TransferMode } from '#core';
 import type { Front, Upload } from '#platform';
 import type { UploadAnswer, UploadLoad, UploadLook, UploadsAnswer } from '../api.ts';
+import { cutBody, unpacking } from '../file-bodies.ts';
 
 const LARGEST = 2 ** 44;
 const modes: Readonly<Record<UploadLoad['mode'], TransferMode>> = { replace: 'full', append: 'append', merge: 'merge' };
 const NO_CHOICE: UploadLook = {};
 
-/** What came was not what was announced, or its sender went away; anything else is a defect or the disk. */
-function cut(cause: NodeJS.ErrnoException): never {
-  if (cause.code?.startsWith('Z_')) fail('BODY_GZIP', { problem: cause.message }, cause);
-  if (cause.code === 'ERR_STREAM_PREMATURE_CLOSE' || cause.code === 'ECONNRESET')
-    fail('REQUEST_INVALID', { problem: 'it ended in the middle' }, cause);
-  throw cause;
-}
-
-export function uploadRoutes(app: FastifyInstance, { dropped, guard }: Front): void {
+export function uploadRoutes(app: FastifyInstance, front: Front): void {
+  const { dropped, guard } = front;
   const answered = async (upload: Upload, choice: UploadLook): Promise<UploadAnswer> => {
     const { kind, options, tables, table, columns, rows, refused } = await dropped.look(upload.upload, choiceOf(choice));
     const shown = columns.map(({ name, type, note }) => ({ name, type, note }));
@@ -33,8 +26,10 @@ export function uploadRoutes(app: FastifyInstance, { dropped, guard }: Front): v
       '/v1/uploads',
       { config: { action: 'load', streams: true }, bodyLimit: LARGEST },
       async (request): Promise<UploadAnswer> => {
-        const unpack: Transform[] = request.headers['content-encoding'] === 'gzip' ? [createGunzip()] : [];
-        const upload = await dropped.take(request.body ?? request.raw, nameOf(request.query.name), unpack).catch(cut);
+        const unpack = unpacking(request.headers);
+        const upload = await dropped
+          .take(request.body ?? request.raw, nameOf(request.query.name), unpack)
+          .catch((cause: Error) => cutBody(front, cause));
         guard.audit({ who: request.principal.name, action: 'load', on: `upload ${upload.name}`, outcome: 'done', from: request.ip });
         try {
           return await answered(upload, NO_CHOICE);
