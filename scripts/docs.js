@@ -1,4 +1,4 @@
-// npm run docs: writes docs/cli.md from the commands' own descriptions. test/cli/reference.test.ts holds the two together.
+// npm run docs: writes docs/cli.md from the commands' own descriptions. test/cli/words.test.ts holds the two together.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

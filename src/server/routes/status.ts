@@ -11,7 +11,7 @@ export function statusRoutes(app: FastifyInstance, front: Front): void {
   const rates = sampled(() => [...front.intake.counts].map(([topic, { accepted }]) => [topic, accepted] as const));
   app.addHook('onClose', async () => rates.stop());
 
-  /** Alive: the process answers. Ready: records are taken; questions too unless the warehouse is named as starting. */
+  /** Alive: the process answers. Ready: records are taken and questions answered; while only STORE_UNAVAILABLE is said, records are taken. */
   app.get('/health', { config: { action: 'open' } }, async () => ({ status: 'ok' }));
   app.get('/ready', { config: { action: 'open' } }, async () => {
     const refusal = front.doors.refusal();
