@@ -1,6 +1,19 @@
 import { MillraceError } from '#core';
 import { isFatal } from '#store';
 
+/** What DuckDB (1.5) and its client say of values that lack, or that nothing asks for. */
+const PARAMETERS = new RegExp(
+  `^(?:${[
+    'Invalid Input Error: Values were not provided for the following prepared statement parameters: ',
+    'Invalid Input Error: Expected \\d+ parameters, but none were supplied',
+    'Failed to bind value: Invalid Input Error: Can not bind to parameter ',
+    'Failed to retrieve bind parameter index',
+    'Failed to extract statements: Not implemented Error: Mixing named and positional parameters',
+    'Binder Error: Unexpected prepared parameter',
+    'Binder Error: Could not determine type of parameters',
+  ].join('|')})`,
+);
+
 /** DuckDB's error as the catalogue's, with the place in the user's text where the engine names one. */
 export function queryError(thrown: unknown, sql: string): MillraceError {
   // No statement is to blame for it, and the process ends (see `onFatal`).
@@ -12,12 +25,7 @@ export function queryError(thrown: unknown, sql: string): MillraceError {
     .replace(/[.!\s]+$/, '')
     .slice(0, 1000);
   if (/^Out of Memory Error/i.test(message)) return new MillraceError('QUERY_MEMORY', {}, thrown);
-  if (
-    /^(Invalid Input Error: Values were not provided|.*parameter|Binder Error: .*parameter)/i.test(message) &&
-    /param|Values were not/i.test(problem)
-  ) {
-    return new MillraceError('SQL_PARAMETERS', { problem }, thrown);
-  }
+  if (PARAMETERS.test(message)) return new MillraceError('SQL_PARAMETERS', { problem }, thrown);
   const code = /^Parser Error/i.test(message) ? 'SQL_SYNTAX' : 'SQL_FAILED';
   return new MillraceError(code, { problem: withHint(problem, message), ...placeOf(message, sql) }, thrown);
 }

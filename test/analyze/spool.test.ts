@@ -107,6 +107,16 @@ describe('the engine’s errors in the catalogue’s words', () => {
       queryError(new Error('Invalid Input Error: Values were not provided for the following prepared statement parameters: 2'), 'x').code,
       'SQL_PARAMETERS',
     );
+    // A name or a text that has the word in it says nothing of parameters.
+    const column = queryError(
+      new Error(
+        `Binder Error: Referenced column "parameter" not found in FROM clause!\nCandidate bindings: "parameters"\n\n${caret(1, 'SELECT parameter FROM t', 8)}`,
+      ),
+      'SELECT parameter FROM t',
+    );
+    assert.deepEqual([column.code, column.params['position']], ['SQL_FAILED', 7]);
+    assert.match(String(column.params['problem']), /Candidate bindings: "parameters"/);
+    assert.equal(queryError(new Error('Invalid Input Error: a parameter, said a user'), 'x').code, 'SQL_FAILED');
     const hint = queryError(new Error('Catalog Error: Table with name ordres does not exist!\nDid you mean "orders"?'), 'x');
     assert.match(String(hint.params['problem']), /Did you mean "orders"\?/);
   });
