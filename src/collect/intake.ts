@@ -298,8 +298,9 @@ export function openIntake(input: {
         return new MillraceError('RECORD_ID', { field: topic.id, problem: `is longer than ${MAX_ID_BYTES} bytes` });
     } else if (idKind === Kind.escaped) {
       id = textAt(body, scan.from[lane.idPlace]!, scan.to[lane.idPlace]!, idKind);
-      if (/[\u0000-\u001f\u007f]/.test(id)) return new MillraceError('RECORD_ID', { field: topic.id, problem: 'has a control character' });
-      if (id.length > MAX_ID_BYTES)
+      // The same rule as for one without escapes, in which JSON has none of these.
+      if (/[\u0000-\u001f]/.test(id)) return new MillraceError('RECORD_ID', { field: topic.id, problem: 'has a control character' });
+      if (Buffer.byteLength(id) > MAX_ID_BYTES)
         return new MillraceError('RECORD_ID', { field: topic.id, problem: `is longer than ${MAX_ID_BYTES} bytes` });
     } else if (idKind !== Kind.absent && idKind !== Kind.null) {
       return new MillraceError('RECORD_ID', { field: topic.id, problem: 'is neither text nor an integer' });

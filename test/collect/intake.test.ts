@@ -122,6 +122,9 @@ const cases: readonly (readonly [title: string, record: string | Buffer, code: s
   ['an object in a text', `{"at":${AT},"amount":1,"note":{"a":1}}`, 'RECORD_FIELD'],
   ['an empty id', `{"order_id":"","at":${AT},"amount":1}`, 'RECORD_ID'],
   ['an id of 201 bytes', `{"order_id":"${'x'.repeat(201)}","at":${AT},"amount":1}`, 'RECORD_ID'],
+  ['an id of 201 bytes, some of them escaped', `{"order_id":"\\u0061${'x'.repeat(200)}","at":${AT},"amount":1}`, 'RECORD_ID'],
+  ['an id of 67 characters that have three bytes each', `{"order_id":"${'가'.repeat(67)}","at":${AT},"amount":1}`, 'RECORD_ID'],
+  ['the same with an escape', `{"order_id":"\\uac00${'가'.repeat(66)}","at":${AT},"amount":1}`, 'RECORD_ID'],
   ['an id with a line break', `{"order_id":"a\\nb","at":${AT},"amount":1}`, 'RECORD_ID'],
   ['an id that is a fraction', `{"order_id":1.5,"at":${AT},"amount":1}`, 'RECORD_ID'],
 ];
@@ -272,6 +275,22 @@ describe('intake', () => {
     const [first, retry, other, next] = [ids.slice(2, 4), ids.slice(4, 6), ids.slice(6, 8), ids.slice(8, 10)];
     assert.deepEqual(first, retry);
     assert.equal(new Set([...first, ...other, ...next]).size, 6);
+  });
+
+  test('an id is the same however it is spelled: 200 bytes of UTF-8, without the characters that JSON has to escape', async (t) => {
+    const whole = `${'가'.repeat(66)}ab`;
+    for (const [raw, escaped] of [
+      [whole, whole.replace('가', '\\uac00')],
+      ['a\u007fb', 'a\\u007fb'],
+    ] as const) {
+      const collect = collecting(t);
+      const { taken } = await collect.send(orders, [raw, escaped].map(good).join('\n'));
+      assert.deepEqual([taken.accepted, taken.rejected], [2, 0], escaped);
+      assert.deepEqual(
+        written(collect, 'orders').map((line) => line.id),
+        [raw, raw],
+      );
+    }
   });
 
   test('a record that fails again at replay is not quarantined again', async (t) => {

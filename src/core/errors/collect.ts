@@ -55,7 +55,7 @@ export const collectErrors = {
     status: 400,
     retryable: false,
     what: (p) => `The id field "${p['field']}" ${p['problem']}.`,
-    remedy: 'Send an id of 1 to 200 characters without control characters, the same at each retry.',
+    remedy: 'Send an id of 1 to 200 bytes of UTF-8 without control characters, the same at each retry.',
   },
   RECORD_TIME_MISSING: {
     status: 400,
