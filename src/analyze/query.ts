@@ -94,8 +94,6 @@ interface Running {
   /** Ends its statement on the write lane, while it has one there. */
   interrupt: (() => void) | null;
   stop: MillraceError | null;
-  /** Has one of its role's places. */
-  placed: boolean;
   /** Set while it waits for a place. */
   wake: (() => void) | null;
   /** Aborted by `stop`, for work that is not the reader's. */
@@ -113,7 +111,7 @@ interface Reading {
 const REMEMBERED = 200;
 /** A question that has just begun is not what filled the memory. */
 const YOUNG: Millis = 250;
-const WAITING_PER_ROLE = 32;
+const WAITING_PER_TOKEN = 32;
 /** So long a question waits for records that were acknowledged before it; then it is answered with what there is. */
 const PATIENCE: Millis = 1000;
 const TURNS: TurnRules = { places: 1, moment: 500, term: 5000 };
@@ -156,7 +154,8 @@ export function openAnalyst(input: {
   const kept = newKept({ store, turns, onProblem: input.onProblem ?? (() => {}), ...input.kept });
   const spools = newSpools(store.folders.spool, input.spooled);
   const log = openQueryLog(store, input.onProblem ?? (() => {}));
-  const active: Record<Role, number> = { admin: 0, editor: 0, viewer: 0, write: 0 };
+  /** Those that have one of their role's places. */
+  const placed: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
   let count = 0;
 
@@ -355,7 +354,6 @@ export function openAnalyst(input: {
       reader: null,
       interrupt: null,
       stop: null,
-      placed: false,
       wake: null,
       stopped: new AbortController(),
     };
@@ -369,36 +367,41 @@ export function openAnalyst(input: {
 
   async function place(role: Role, job: Running): Promise<void> {
     const { concurrency } = input.limits[role];
-    if (active[role] >= concurrency) {
-      if (waiting[role].length >= WAITING_PER_ROLE || concurrency === 0) {
-        fail('QUERY_BUSY', { running: active[role], waiting: waiting[role].length });
-      }
-      waiting[role].push(job);
+    const line = waiting[role];
+    if (placed[role].length >= concurrency) {
+      const own = ofOne(line, job);
+      if (own >= WAITING_PER_TOKEN || concurrency === 0) fail('QUERY_BUSY', { running: placed[role].length, waiting: own });
+      line.push(job);
       await new Promise<void>((resolve) => {
         job.wake = resolve;
       });
       job.wake = null;
-      const at = waiting[role].indexOf(job);
-      // Woken by `stop` it stands in the queue still; else a place was free, which is the next one's if this job was stopped since.
-      if (at >= 0) waiting[role].splice(at, 1);
-      else if (job.stop !== null) waiting[role].shift()?.wake?.();
-    }
-    if (job.stop !== null) throw job.stop;
-    active[role]++;
-    job.placed = true;
+      // Woken by `stop`, it stands in the line still.
+      if (line.includes(job)) line.splice(line.indexOf(job), 1);
+    } else placed[role].push(job);
+    if (job.stop === null) return;
+    leave(role, job);
+    throw job.stop;
   }
 
+  /** Its place is the next one's: of those that wait whose token has the fewest places, the one that has waited longest. */
   function leave(role: Role, job: Running): void {
-    if (!job.placed) return;
-    job.placed = false;
-    active[role]--;
-    waiting[role].shift()?.wake?.();
+    const [places, line] = [placed[role], waiting[role]];
+    if (!places.includes(job)) return;
+    places.splice(places.indexOf(job), 1);
+    const fewest = Math.min(...line.map((each) => ofOne(places, each)));
+    const next = line.find((each) => ofOne(places, each) === fewest);
+    if (next === undefined) return;
+    line.splice(line.indexOf(next), 1);
+    places.push(next);
+    next.wake?.();
   }
 
   async function run(sent: Asking, job: Running): Promise<Answer> {
     const features = spellFeatures(sent.sql);
     const asking = { ...sent, sql: features.text };
     try {
+      if (asking.format === 'parquet' && asking.explain_refusal) fail('QUERY_PARQUET', { statement: 'explain_refusal' });
       return await (asking.explain_refusal ? explain(asking, job) : answered(asking, sent.sql, job));
     } catch (thrown) {
       throw features.placed(thrown instanceof MillraceError ? thrown : queryError(thrown, asking.sql));
@@ -418,6 +421,8 @@ export function openAnalyst(input: {
       const statement = await statements.read(planned.text, serialize);
       const who = await grants.of(asking.who, serialize);
       planned.check(statement, who);
+      // Before anything is written.
+      if (asking.format === 'parquet' && statement.kind !== 'select') fail('QUERY_PARQUET', { statement: spelled(statement) });
       await upToDate(statement.reads, serialize);
       if (job.stop !== null) throw job.stop;
       const pause = async () => {
@@ -550,7 +555,7 @@ export function openAnalyst(input: {
   ): Promise<Answer> {
     const asked = { ...own, values: asking.values, job: job.state.id, cancel: job.stopped.signal };
     const done = await input.own(statement, asking.who, asked);
-    return done === null ? fail('SQL_KIND', { kind: statement.kind.toUpperCase().replaceAll('_', ' ') }) : told(done, asking, job);
+    return done === null ? fail('SQL_KIND', { kind: spelled(statement) }) : told(done, asking, job);
   }
 
   /** A statement that writes: one transaction of the lane, whole or not at all. */
@@ -589,7 +594,7 @@ export function openAnalyst(input: {
 
   /** A few rows of our own as an answer. */
   function told({ columns, rows }: { columns: Column[]; rows: (string | number | null)[][] }, asking: Asking, job: Running): Answer {
-    const format = textFormats[asking.format === 'parquet' ? 'json' : asking.format];
+    const format = textFormats[asking.format as keyof typeof textFormats];
     const spool = spools.begin();
     format.begin(job.state.id, columns, spool.text);
     const chunk: Chunk = {
@@ -681,6 +686,11 @@ async function letDeliveryBy(delivery: Promise<unknown> | null): Promise<void> {
   );
   await promise.finally(() => clearTimeout(timer));
 }
+
+const spelled = ({ kind }: Statement): string => kind.toUpperCase().replaceAll('_', ' ');
+
+/** How many of them are asked by the one who asks `job`. */
+const ofOne = (jobs: readonly Running[], job: Running): number => jobs.filter(({ state }) => state.who === job.state.who).length;
 
 /** The text to run for a statement that only reads, or null for one that changes something. */
 function readable(statement: Statement): string | null {

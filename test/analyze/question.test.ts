@@ -118,3 +118,80 @@ test('a statement that is cancelled when it has just ended is not written', asyn
   await assert.rejects(asked, { code: 'QUERY_CANCELLED' });
   assert.equal((await store.names()).has('main.late'), false);
 });
+
+describe('places of a role', () => {
+  test('go to the one who has the fewest, and each has a line of his own', async (t) => {
+    const store = await freshStore(t);
+    /** Each question that has a place waits here until it may go on. */
+    const gates: (() => void)[] = [];
+    const order: string[] = [];
+    const running = () => it.jobs().flatMap(({ id, state }) => (state === 'running' ? [id] : []));
+    const it = openAnalyst({
+      store,
+      limits: { admin: limit, editor: limit, viewer: { ...limit, concurrency: 2 }, write: limit },
+      own: async () => null,
+      models: {
+        answer() {
+          order.push(...running().filter((id) => !order.includes(id)));
+          return new Promise((resolve) => gates.push(resolve));
+        },
+      },
+    });
+    const ask = (name: string, job: string) => it.ask({ who: { ...who, name }, sql: 'SELECT 1', format: 'json', job });
+    const placed = async (n: number) => {
+      while (order.length < n) await sleep(5);
+    };
+    const many = Array.from({ length: 34 }, (_, k) => ask('many', `m${k}`));
+    await placed(2);
+    const few = [ask('few', 'f0'), ask('few', 'f1')];
+    await assert.rejects(ask('many', 'm34'), { code: 'QUERY_BUSY' });
+    // One that has left the line is passed over.
+    it.cancel('m3');
+    await assert.rejects(many[3]!, { code: 'QUERY_CANCELLED' });
+    for (let n = 2; n < 35; n++) {
+      gates.shift()!();
+      await placed(n + 1);
+      assert.equal(running().length, 2);
+    }
+    for (const gate of gates) gate();
+    await Promise.all([...many.filter((_, k) => k !== 3), ...few]);
+    // When the second ends f0 has a place and nobody else one: m2 comes before f1.
+    assert.deepEqual(order.splice(0, 2).sort(), ['m0', 'm1']);
+    assert.deepEqual(order, ['f0', 'm2', 'f1', ...Array.from({ length: 30 }, (_, k) => `m${k + 4}`)]);
+    await it.close();
+  });
+});
+
+test('what is no SELECT is not answered as Parquet, and not done', async (t) => {
+  const { store, analyst: it } = await analyst(t);
+  await store.write((tx) => tx.run('CREATE TABLE main.numbers AS SELECT 1 AS n'));
+  const ask = (sql: string, more = {}) => it.ask({ who: { ...who, role: 'admin' }, sql, format: 'parquet', ...more });
+  for (const sql of [
+    'CREATE TABLE main.made AS SELECT 1 AS n',
+    'INSERT INTO main.numbers VALUES (2)',
+    'UPDATE main.numbers SET n = 3',
+    'DELETE FROM main.numbers',
+    'DROP TABLE main.numbers',
+    'EXPLAIN SELECT 1',
+    'EXPLAIN ANALYZE SELECT 1',
+    'SHOW MATERIALIZED VIEWS',
+  ])
+    await assert.rejects(ask(sql), { code: 'QUERY_PARQUET' }, sql);
+  await assert.rejects(ask('SELECT 1', { explain_refusal: true }), { code: 'QUERY_PARQUET' });
+  assert.deepEqual(await store.rows('SELECT n FROM main.numbers'), [{ n: 1 }]);
+  assert.deepEqual(await store.rows(`SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'`), [{ table_name: 'numbers' }]);
+  for (const sql of [
+    'SELECT n FROM main.numbers',
+    'FROM main.numbers',
+    'VALUES (1)',
+    'WITH a AS (SELECT 1) FROM a',
+    'DESCRIBE main.numbers',
+  ]) {
+    const { contentType, body } = await ask(sql);
+    assert.deepEqual(
+      [contentType, String(Buffer.concat(await body.toArray()).subarray(0, 4))],
+      ['application/vnd.apache.parquet', 'PAR1'],
+      sql,
+    );
+  }
+});

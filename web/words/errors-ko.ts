@@ -89,6 +89,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   SQL_LENGTH: '문장이 {length}자입니다. {limit}자까지 받습니다.',
   SQL_PARAMETERS: '매개변수가 문장과 맞지 않습니다: {problem}.',
   SQL_FAILED: '{line}번째 줄 {column}번째 글자에서 실행에 실패했습니다: {problem}.',
+  QUERY_PARQUET: '{statement}의 응답은 Parquet으로 나오지 않습니다.',
   QUERY_FORMAT: '“{format}”은(는) 결과 형식이 아닙니다.',
   QUERY_BODY: '요청을 읽을 수 없습니다: {problem}.',
   QUERY_CANCELLED: '질의 {job}을(를) 취소했습니다.',

@@ -98,6 +98,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   SQL_LENGTH: '많은 행은 문장에 적지 말고 “millrace load”로 올리세요.',
   SQL_PARAMETERS: '$1, $2, … 또는 $이름마다 값을 하나씩 주세요.',
   SQL_FAILED: '문장을 고치세요. 있는 이름은 데이터 페이지나 “millrace catalog”에서 볼 수 있습니다.',
+  QUERY_PARQUET: 'json, ndjson, csv로 요청하세요. Parquet은 SELECT의 행에만 씁니다.',
   QUERY_FORMAT: 'json, ndjson, csv, parquet 가운데 하나를 쓰세요.',
   QUERY_BODY: '{"sql": "SELECT …"}를 보내세요. params, format, limits는 없어도 됩니다.',
   QUERY_CANCELLED: '멈출 생각이 아니었다면 다시 실행하세요.',

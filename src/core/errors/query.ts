@@ -84,6 +84,12 @@ export const queryErrors = {
     what: (p) => `"${p['format']}" is not a result format.`,
     remedy: 'Use json, ndjson, csv or parquet.',
   },
+  QUERY_PARQUET: {
+    status: 400,
+    retryable: false,
+    what: (p) => `What ${p['statement']} answers does not come as Parquet.`,
+    remedy: 'Ask for it as json, ndjson or csv; Parquet is for the rows of a SELECT.',
+  },
   QUERY_BODY: {
     status: 400,
     retryable: false,
