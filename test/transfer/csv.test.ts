@@ -42,6 +42,158 @@ async function survey(text: string | Buffer, options: object = {}) {
   };
 }
 
+/** Amounts in thousandths as programs write them: the other mark may group thousands, by column. */
+interface Written {
+  readonly decimal: '.' | ',';
+  readonly columns: readonly { readonly scale: number; readonly grouped: boolean; readonly amounts: readonly number[] }[];
+}
+
+function written(amount: number, scale: number, grouped: boolean, decimal: string): string {
+  const [whole, fraction] = [
+    Math.floor(Math.abs(amount) / 1000),
+    String(Math.abs(amount) % 1000)
+      .padStart(3, '0')
+      .slice(0, scale),
+  ];
+  const group = decimal === '.' ? ',' : '.';
+  const shown = grouped ? String(whole).replaceAll(/\B(?=(\d{3})+$)/g, group) : String(whole);
+  return `${amount < 0 ? '-' : ''}${shown}${scale === 0 ? '' : decimal + fraction}`;
+}
+
+/** Whole numbers and such with two or three decimals; small, or of thousands and more. */
+const amount = (scale: number) =>
+  fc
+    .tuple(fc.constantFrom(1, 1, -1), fc.oneof(fc.integer({ min: 0, max: 2_000 }), fc.integer({ min: 1_000, max: 999_999 })), fc.nat(999))
+    .map(([sign, whole, rest]) => sign * (whole * 1000 + (scale === 0 ? 0 : scale === 3 ? rest : rest - (rest % 10))))
+    .filter((value) => value !== 0 && !Object.is(value, -0));
+
+const file: fc.Arbitrary<Written> = fc.record({
+  decimal: fc.constantFrom('.', ','),
+  columns: fc.integer({ min: 1, max: 3 }).chain((rows) =>
+    fc.array(
+      fc
+        .tuple(fc.constantFrom(0, 0, 2, 3), fc.boolean())
+        .chain(([scale, grouped]) =>
+          fc
+            .array(amount(scale), { minLength: rows, maxLength: rows })
+            .map((amounts) => ({ scale, grouped, amounts: scale === 2 ? amounts.map((value) => value || 10) : amounts })),
+        ),
+      { minLength: 1, maxLength: 3 },
+    ),
+  ),
+});
+
+test('amounts by any convention come back equal or as the text that they were, never as others', async () => {
+  let numbers = 0;
+  await fc.assert(
+    fc.asyncProperty(file, fc.constantFrom(',', ';'), async ({ decimal, columns }, delimiter) => {
+      const texts = columns.map(({ scale, grouped, amounts }) => amounts.map((each) => written(each, scale, grouped, decimal)));
+      const header = columns.map((_, k) => `"amount ${'abc'[k]}"`);
+      const records = texts[0]!.map((_, row) => texts.map((column) => `"${column[row]}"`));
+      const { types, rows } = await survey(`${[header, ...records].map((record) => record.join(delimiter)).join('\n')}\n`, {
+        header: 'yes',
+      });
+      for (const [k, type] of types.entries()) {
+        if (type !== 'VARCHAR') numbers++;
+        for (const [row, values] of rows.entries()) {
+          if (type === 'VARCHAR') assert.equal(values[k], texts[k]![row]);
+          else assert.equal(Math.round(Number(values[k]) * 1000), columns[k]!.amounts[row], `${texts[k]![row]} became ${values[k]}`);
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+  assert.ok(numbers > 200, `only ${numbers} columns were numbers`);
+});
+
+describe('a mark with three digits behind it', () => {
+  const cases: [string, string, (string | null)[][], string[]][] = [
+    [
+      'is text where nothing tells',
+      'item,price\na,"1,234"\nb,"12,000"\n',
+      [
+        ['a', '1,234'],
+        ['b', '12,000'],
+      ],
+      ['VARCHAR', 'VARCHAR'],
+    ],
+    [
+      'is text beside the other mark',
+      'price;all\n12,50;1.234\n7,25;2.000\n',
+      [
+        ['12.50', '1.234'],
+        ['7.25', '2.000'],
+      ],
+      ['DECIMAL(18,2)', 'VARCHAR'],
+    ],
+    [
+      'stands before decimals where it does elsewhere',
+      'price;weight\n12,5;1,234\n7,5;2,000\n',
+      [
+        ['12.5', '1.234'],
+        ['7.5', '2.000'],
+      ],
+      ['DECIMAL(18,1)', 'DECIMAL(18,3)'],
+    ],
+    [
+      'groups where it does elsewhere',
+      'n,all\n"1,234","1,234,567"\n"2,000","1,000,000"\n',
+      [
+        ['1,234', '1,234,567'],
+        ['2,000', '1,000,000'],
+      ],
+      ['VARCHAR', 'VARCHAR'],
+    ],
+    [
+      'stands before decimals where the other one groups',
+      'n;all\n1,234;1.234,5\n2,000;1.000,25\n',
+      [
+        ['1.234', '1.234,5'],
+        ['2.000', '1.000,25'],
+      ],
+      ['DECIMAL(18,3)', 'VARCHAR'],
+    ],
+    ['stands before decimals below one', 'n\n0.123\n1.234\n', [['0.123'], ['1.234']], ['DECIMAL(18,3)']],
+    [
+      'is text where the columns are at odds',
+      'a;b;c\n1,5;1.5;1.234\n',
+      [['1.5', '1.5', '1.234']],
+      ['DECIMAL(18,1)', 'DECIMAL(18,1)', 'VARCHAR'],
+    ],
+  ];
+  for (const [name, text, expected, expectedTypes] of cases) {
+    test(name, async () => {
+      const { types, rows, notes } = await survey(text, { header: 'yes' });
+      assert.deepEqual(rows, expected);
+      assert.deepEqual(types, expectedTypes);
+      for (const [k, type] of types.entries()) if (type === 'VARCHAR' && /\d/.test(rows[0]![k]!)) assert.ok(notes[k] !== null);
+    });
+  }
+
+  test('is a number by the option, and refused where only a type was chosen', async () => {
+    assert.deepEqual((await survey('n\n1.234\n', { header: 'yes', decimal: 'point' })).rows, [['1.234']]);
+    assert.deepEqual((await survey('n\n"1,234"\n', { header: 'yes', decimal: 'comma' })).rows, [['1.234']]);
+    const path = join(folder, 'typed.csv');
+    writeFileSync(path, 'n,m\n"1,234",a\n');
+    const chosen = tableOf({ source: 'typed', target: 'shop.typed', types: { n: 'DECIMAL(18,3)' } });
+    const { error, tables } = await ground.run({ name: 'typed', source: 'csv', connection: { path }, tables: [chosen] });
+    assert.equal(error, null);
+    assert.equal(tables[0]!.quarantined, 1);
+    assert.deepEqual(await ground.rows('SELECT count(*) FROM shop.typed'), [[0]]);
+  });
+
+  test('is looked at with what was found as it is without it', async () => {
+    for (const [, text] of cases) {
+      writeFileSync(join(folder, 'found.csv'), text);
+      const open = (options: object) =>
+        openSource({ source: 'csv', connection: { path: 'found.csv', header: 'yes', ...options } }, { folder, anywhere: true, env: {} });
+      const first = await open({});
+      const second = await open(first.found!);
+      assert.deepEqual(await second.describe(), await first.describe());
+    }
+  });
+});
+
 /** CP949 beyond EUC-KR's own 2,350 syllables: 똠 is 8c 63, 방 is b9 e6, 각 is b0 a2 (Unicode's CP949.TXT). */
 const KOREAN = Buffer.from([...Buffer.from('name,n\n'), 0x8c, 0x63, 0xb9, 0xe6, 0xb0, 0xa2, ...Buffer.from(',1\n')]);
 

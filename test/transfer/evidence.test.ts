@@ -63,7 +63,7 @@ test('a value that is judged where it lies in a buffer is evidence for the same 
         bytes.addBytes(buffer, 1, buffer.length - 1);
       }
       assert.deepEqual(bytes.found(null, null), texts.found(null, null), JSON.stringify(values));
-      assert.deepEqual([bytes.values, bytes.order], [texts.values, texts.order]);
+      assert.deepEqual([bytes.values, bytes.order, bytes.marks], [texts.values, texts.order, texts.marks]);
     }),
     { numRuns: 2_000 },
   );

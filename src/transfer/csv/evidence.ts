@@ -6,7 +6,8 @@ export type DecimalMark = 'point' | 'comma';
 /** How texts of a column are read as values. */
 export interface Style {
   readonly order: DateOrder | null;
-  readonly mark: DecimalMark;
+  /** Null where nothing tells: a number that may have its thousands grouped is then none. */
+  readonly mark: DecimalMark | null;
 }
 
 export interface Found {
@@ -23,6 +24,10 @@ const LONGEST = 48;
 
 const INTEGER = /^-?(?:0|[1-9]\d{0,18})$/;
 const DECIMAL = /^-?(0|[1-9]\d*)([.,])(\d+)$/;
+/** A thousand and more, or a number with three decimals. */
+const TWOFOLD = /^[-+]?[1-9]\d{0,2}[.,]\d{3}$/;
+/** Marks that can only group: one that comes again, or stands before the other. */
+const GROUPED = /^-?[1-9]\d{0,2}(?:(?:,\d{3})+(?:,\d{3}|\.\d+)|(?:\.\d{3})+(?:\.\d{3}|,\d+))$/;
 const EXPONENT = /^-?\d+(?:\.\d+)?[eE][+-]?\d{1,3}$/;
 const BOOLEAN = /^(?:true|false)$/i;
 const TIME =
@@ -44,6 +49,10 @@ export class Evidence {
   #text = false;
   #booleans = 0;
   #decimals = { point: 0, comma: 0 };
+  /** Values in which the mark can only be the decimal one. */
+  #proofs = { point: 0, comma: 0 };
+  /** Values in which the mark can only group thousands. */
+  #groups = { point: 0, comma: 0 };
   #exponents = 0;
   #digits = 0;
   #scale = 0;
@@ -90,8 +99,12 @@ export class Evidence {
     const whole = (point < 0 ? to : point) - begin;
     if (whole === 0 || whole > 15 || (bytes[begin] === ZERO && (whole > 1 || begin > from)) || point === to - 1) return false;
     if (whole > this.#digits) this.#digits = whole;
-    if (point >= 0) this.#decimals.point++;
-    this.#scaled(point < 0 ? 0 : to - point - 1);
+    const scale = point < 0 ? 0 : to - point - 1;
+    if (point >= 0) {
+      this.#decimals.point++;
+      if (scale !== 3 || whole > 3 || bytes[begin] === ZERO) this.#proofs.point++;
+    }
+    this.#scaled(scale);
     return true;
   }
 
@@ -128,7 +141,9 @@ export class Evidence {
     }
     const decimal = DECIMAL.exec(text);
     if (decimal !== null) {
-      this.#decimals[decimal[2] === '.' ? 'point' : 'comma']++;
+      const mark = decimal[2] === '.' ? 'point' : 'comma';
+      this.#decimals[mark]++;
+      if (!isTwofold(text)) this.#proofs[mark]++;
       if (decimal[2] === ',' || /^-[0.]+$/.test(text)) this.#asIs = false;
       this.#digits = Math.max(this.#digits, decimal[1]!.length);
       this.#scaled(decimal[3]!.length);
@@ -137,7 +152,14 @@ export class Evidence {
     }
     if (EXPONENT.test(text)) {
       this.#exponents++;
+      if (text.includes('.')) this.#proofs.point++;
       if (this.#roundTrip) this.#roundTrip = significant(text) <= 15;
+      return true;
+    }
+    if (GROUPED.test(text)) {
+      const [first, last] = [text.search(/[.,]/), Math.max(text.lastIndexOf('.'), text.lastIndexOf(','))];
+      this.#groups[text[first] === '.' ? 'point' : 'comma']++;
+      if (text[first] !== text[last]) this.#proofs[text[last] === '.' ? 'point' : 'comma']++;
       return true;
     }
     if (BOOLEAN.test(text)) return this.#booleans++ >= 0;
@@ -151,9 +173,12 @@ export class Evidence {
     return this.#orders.size > 0;
   }
 
-  /** `preferred` decides between dd/mm and mm/dd where no value of the column does. */
-  found(preferred: DateOrder | null, mark: DecimalMark | null): Found {
-    const style: Style = { order: null, mark: mark ?? (this.#decimals.comma > this.#decimals.point ? 'comma' : 'point') };
+  /**
+   * `preferred` decides between dd/mm and mm/dd where no value of the column does; `mark` is what was chosen, `usual` the mark of the
+   * file's other numbers, for columns in which no value shows it.
+   */
+  found(preferred: DateOrder | null, mark: DecimalMark | null, usual: DecimalMark | null = null): Found {
+    const style: Style = { order: null, mark: mark ?? only(this.#proofs) ?? usual };
     const asIs = this.#asIs && this.#booleans === 0;
     const as = (type: string, note: string | null = null): Found => ({ type, style, note, asIs });
     if (this.values === 0) return as('VARCHAR', 'it has no values');
@@ -164,8 +189,16 @@ export class Evidence {
   }
 
   #number(style: Style, as: (type: string, note?: string) => Found): Found {
-    const other = style.mark === 'point' ? this.#decimals.comma : this.#decimals.point;
-    if (other > 0 || (this.#exponents > 0 && style.mark === 'comma')) return as('VARCHAR', 'decimal points and commas are mixed');
+    if (this.#groups.point + this.#groups.comma > 0) return as('VARCHAR', 'its thousands are grouped');
+    const { point, comma } = this.#decimals;
+    if (this.#mixed) return as('VARCHAR', 'decimal points and commas are mixed');
+    if (style.mark === null && point + comma > 0)
+      return as(
+        'VARCHAR',
+        'no value of the file tells whether its marks stand before decimals or group thousands; the option "decimal" decides',
+      );
+    if (style.mark === 'point' ? comma > 0 : style.mark === 'comma' && point + this.#exponents > 0)
+      return as('VARCHAR', 'its mark is not the decimal one of the file');
     if (this.#decimals.point + this.#decimals.comma + this.#exponents === 0) return as('BIGINT');
     if (this.#exponents > 0)
       return this.#roundTrip && this.#digits <= 15 ? as('DOUBLE') : as('VARCHAR', 'no type of number keeps all of its digits');
@@ -189,11 +222,41 @@ export class Evidence {
     return { ...as(type), style: { ...style, order } };
   }
 
+  /** Some of its numbers are written with a point, others with a comma. */
+  get #mixed(): boolean {
+    const { point, comma } = this.#decimals;
+    return comma > 0 && point + this.#exponents > 0;
+  }
+
+  /** What the column's numbers prove of the marks: which can only stand before decimals, and which can only group. */
+  get marks(): { readonly decimal: readonly DecimalMark[]; readonly group: readonly DecimalMark[] } {
+    const numbers = !this.#text && this.#booleans + this.#dates + this.#times === 0;
+    return { decimal: numbers ? marksIn(this.#proofs) : [], group: numbers ? marksIn(this.#groups) : [] };
+  }
+
   /** The order that the column's values prove, if they do. */
   get order(): DateOrder | null {
     return this.#dates + this.#times > 0 && !this.#text && this.#orders.size === 1 ? [...this.#orders][0]! : null;
   }
 }
+
+type Counts = Readonly<Record<DecimalMark, number>>;
+const marksIn = (counts: Counts): DecimalMark[] => (['point', 'comma'] as const).filter((mark) => counts[mark] > 0);
+
+function only(counts: Counts): DecimalMark | null {
+  const [mark, other] = marksIn(counts);
+  return other === undefined ? (mark ?? null) : null;
+}
+
+/** The decimal mark of a file's numbers; null where none shows it, or they are at odds. */
+export function markOf(evidence: readonly (Evidence | undefined)[]): DecimalMark | null {
+  const all = evidence.flatMap((each) => (each === undefined ? [] : [each.marks]));
+  const decimal = [...new Set(all.flatMap((marks) => marks.decimal))];
+  return decimal.length === 1 && !all.some(({ group }) => group.includes(decimal[0]!)) ? decimal[0]! : null;
+}
+
+/** Is it a number by either mark, and another one? */
+export const isTwofold = (text: string): boolean => TWOFOLD.test(text);
 
 function isDouble(text: string): boolean {
   return significant(text) <= 15 || String(Number(text)) === text;

@@ -1,6 +1,5 @@
 /** Texts of a CSV file as exact texts of the warehouse's types, and as the canonical texts that checksums are made of. */
-import type { Style } from './evidence.ts';
-import { readTime } from './evidence.ts';
+import { isTwofold, readTime, type Style } from './evidence.ts';
 
 /** The text of the value; undefined where it is none of the type. */
 export type Convert = (text: string) => string | undefined;
@@ -31,14 +30,19 @@ export function converter(type: string, style: Style): Convert | null {
   }
   const decimal = /^DECIMAL\((\d+),(\d+)\)$/.exec(type);
   if (decimal !== null)
-    return (text) => exactDecimal(style.mark === 'comma' ? text.replace(',', '.') : text, Number(decimal[1]), Number(decimal[2]));
+    return (text) => {
+      const point = withPoint(text, style);
+      return point === undefined ? undefined : exactDecimal(point, Number(decimal[1]), Number(decimal[2]));
+    };
   switch (type) {
     case 'BOOLEAN':
       return (text) => ({ true: '1', false: '0', 1: '1', 0: '0' })[text.toLowerCase()];
     case 'DOUBLE':
       return (text) => {
-        const point = style.mark === 'comma' ? text.replace(',', '.') : text;
-        return /^-?\d+(\.\d+)?([eE][+-]?\d{1,3})?$/.test(point) && Number.isFinite(Number(point)) ? point : undefined;
+        const point = withPoint(text, style);
+        return point !== undefined && /^-?\d+(\.\d+)?([eE][+-]?\d{1,3})?$/.test(point) && Number.isFinite(Number(point))
+          ? point
+          : undefined;
       };
     case 'DATE':
       return (text) => dateOnly(readTime(text, style.order ?? 'ymd'));
@@ -48,6 +52,12 @@ export function converter(type: string, style: Style): Convert | null {
     default:
       return null;
   }
+}
+
+/** The number with a point before its decimals; undefined where the text may be two numbers. */
+function withPoint(text: string, { mark }: Style): string | undefined {
+  if (mark === null && isTwofold(text)) return undefined;
+  return mark === 'point' ? text : text.replace(',', '.');
 }
 
 function dateOnly(time: string | null): string | undefined {

@@ -2,7 +2,7 @@
 import { asMillraceError, fail, MillraceError } from '#core';
 import { columnNames, count, detectDelimiter, modal, texts } from '../csv/dialect.ts';
 import { detectEncoding, type Encoding, encodings, toUtf8 } from '../csv/encoding.ts';
-import { type DateOrder, type DecimalMark, Evidence, type Found } from '../csv/evidence.ts';
+import { type DateOrder, type DecimalMark, Evidence, type Found, markOf } from '../csv/evidence.ts';
 import { HeaderEvidence } from '../csv/header.ts';
 import { APOSTROPHE, isQuotedByApostrophe } from '../csv/quote.ts';
 import { DOUBLED, eachRecord, fieldText, PLAIN, type Record } from '../csv/records.ts';
@@ -66,11 +66,9 @@ export function openCsv(files: readonly DataFile[], options: Connection, opening
   return openFiles(files, opening, { survey: (file) => survey(file, options), table: csvTable, found: foundBy });
 }
 
-/** What was decided, as the options say it. */
-function foundBy({ encoding, delimiter, quote, header, columns }: Layout): { [option: string]: string } {
-  const style = columns.find((column) => column.style.order !== null)?.style.order ?? 'auto';
-  const comma = columns.some((column) => column.style.mark === 'comma');
-  return { encoding, delimiter, quote: quote ?? 'none', header: header ? 'yes' : 'no', dates: style, decimal: comma ? 'comma' : 'point' };
+/** What was decided, as the options say it: with these each column is read as without them. */
+function foundBy({ encoding, delimiter, quote, header, dates, decimal }: Layout): { [option: string]: string } {
+  return { encoding, delimiter, quote: quote ?? 'none', header: header ? 'yes' : 'no', dates: dates ?? 'auto', decimal: decimal ?? 'auto' };
 }
 
 interface Layout {
@@ -81,6 +79,9 @@ interface Layout {
   /** Fields of a whole record. */
   readonly width: number;
   readonly columns: readonly (Found & { readonly name: string; readonly field: number })[];
+  /** For the columns that do not show it themselves; null where nothing tells. */
+  readonly dates: DateOrder | null;
+  readonly decimal: DecimalMark | null;
   readonly rows: number;
   /** Records that can't be read, or whose width is not that of most. */
   readonly wrong: number;
@@ -164,10 +165,15 @@ async function surveyBy(
     for (const [k, text] of names.entries()) if (text !== null) (evidence[k] ??= new Evidence()).add(text);
   }
   const width = modal(widths).width || names.length;
+  const dates = (given(options, 'dates') as DateOrder | null) ?? orderOf(evidence);
+  const mark = given(options, 'decimal') as DecimalMark | null;
+  const decimal = mark ?? markOf(evidence);
   return {
     encoding,
     delimiter,
     quote,
+    dates,
+    decimal,
     header: found.there,
     width,
     rows,
@@ -177,7 +183,7 @@ async function surveyBy(
       width,
       evidence,
       note: found.known ? null : 'no record tells whether the first one is a row or the names; the option "header" decides',
-      options: { dates: given(options, 'dates') as DateOrder | null, mark: given(options, 'decimal') as DecimalMark | null },
+      typeOf: (own) => own.found(dates, mark, decimal),
     }),
   };
 }
@@ -204,20 +210,24 @@ function columnsOf(of: {
   evidence: readonly Evidence[];
   /** What is to be known of the first record. */
   note: string | null;
-  options: { dates: DateOrder | null; mark: DecimalMark | null };
+  typeOf: (evidence: Evidence) => Found;
 }): Layout['columns'] {
-  const { names, evidence, options } = of;
+  const { names, evidence } = of;
   let { width } = of;
   // Delimiters at the end of every record make columns that have neither a name nor a value.
   while (width > (names?.length ?? 1) && (evidence[width - 1]?.values ?? 0) === 0) width--;
   while (names !== null && width > 1 && names.length >= width && names[width - 1] === null && (evidence[width - 1]?.values ?? 0) === 0)
     width--;
-  const proven = new Set(evidence.map((each) => each.order).filter((order) => order === 'dmy' || order === 'mdy'));
-  const preferred = options.dates ?? (proven.size === 1 ? [...proven][0]! : null);
   return columnNames(names, width).map((name, field) => {
-    const found = (evidence[field] ?? new Evidence()).found(preferred, options.mark);
+    const found = of.typeOf(evidence[field] ?? new Evidence());
     return { name, field, ...found, note: field === 0 ? (of.note ?? found.note) : found.note };
   });
+}
+
+/** Between dd/mm and mm/dd, by the columns that show it. */
+function orderOf(evidence: readonly (Evidence | undefined)[]): DateOrder | null {
+  const proven = new Set(evidence.map((each) => each?.order).filter((order) => order === 'dmy' || order === 'mdy'));
+  return proven.size === 1 ? [...proven][0]! : null;
 }
 
 function csvTable(file: DataFile, layout: Layout): FileTable {
