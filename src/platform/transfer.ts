@@ -2,6 +2,7 @@
  * A transfer's child: one run, then it ends. Reading a source is heavy JavaScript that must stand neither in the way of acknowledgement
  * (the front) nor of delivery (the warehouse), so it has a process of its own, with low priority. It ends when its parent is gone.
  */
+import { hash } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -113,8 +114,15 @@ async function steps(transfer: Transfer, source: Opened): Promise<PlannedStep[]>
   }));
 }
 
-function worldOf({ folder, anywhere, rules }: TransferJob): World {
-  return { folder, anywhere, env: process.env, ...(rules === undefined ? {} : { rules }) };
+function worldOf(job: TransferJob): World {
+  const { folder, anywhere, rules } = job;
+  const stamp = 'transfer' in job ? { stamp: stampOf(job.transfer) } : {};
+  return { folder, anywhere, env: process.env, ...stamp, ...(rules === undefined ? {} : { rules }) };
+}
+
+/** Whatever says how rows are read: another address, other types or another target is another content. */
+function stampOf({ source, connection, tables }: Transfer): string {
+  return hash('sha256', JSON.stringify([source, connection, tables])).slice(0, 16);
 }
 
 type WithWarehouse = Extract<TransferJob, { kind: 'run' | 'verify' }>;
@@ -173,15 +181,18 @@ async function compared({ run }: Comparison, transfer: string): Promise<void> {
 }
 
 /** What the source may take for done. A verification looks at everything. */
-function standing({ kind, transfer, came }: WithWarehouse, all: readonly TransferState[]): Pick<World, 'done' | 'known' | 'came'> {
+function standing({ kind, transfer, came }: WithWarehouse, all: readonly TransferState[]): Pick<World, 'done' | 'cut' | 'known' | 'came'> {
   if (kind === 'verify') return {};
-  const own = all.filter((state) => state.transfer === transfer.name && state.event === 'close');
+  const targets = new Set(transfer.tables.map(({ target }) => target));
+  const began = all.filter((state) => state.transfer === transfer.name && targets.has(state.target));
+  const own = began.filter(({ event }) => event === 'close').sort((a, b) => (a.at < b.at ? -1 : 1));
   const versions = transfer.tables.map(({ source, target, cursor }) =>
     cursor === null ? own.find((state) => state.source === source && state.target === target)?.cursor : null,
   );
   const [known = null] = versions;
   return {
     done: new Set(own.map(({ source }) => source)),
+    cut: new Set(began.filter(({ event }) => event === 'open' || event === 'slice').map(({ source }) => source)),
     known: versions.every((version) => version === known) ? known : null,
     ...(came === undefined ? {} : { came: new Set(came) }),
   };

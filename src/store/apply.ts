@@ -35,6 +35,7 @@ import {
   type TransferColumn,
   type TransferState,
   type TransferTarget,
+  transferStates,
   typesOf,
 } from './target.ts';
 import { OP, putIncoming } from './upsert.ts';
@@ -125,8 +126,41 @@ export async function closeTarget(tx: Transaction, target: TransferTarget, compl
     const [count] = await tx.rows(`SELECT count(*) AS n FROM ${quoted(table)}`);
     tx.changed({ kind: 'transfer', target: target.target, key: 'whole', rows: Number(count!['n']) });
     await releaseFormer(tx, target);
-  } else await releaseReread(tx, target);
+  } else {
+    await releaseReread(tx, target);
+    await takeFormer(tx, target);
+  }
   await record(tx, target, { event: 'close', slice: before.slice, cursor: complete ?? before.cursor, applied: NOTHING });
+}
+
+/** The rows of the sources that this run replaces: those are begun anew should they come back. */
+async function takeFormer(tx: Transaction, target: TransferTarget): Promise<void> {
+  if (target.replaces === undefined || target.mode !== 'append') return;
+  const table = parseTable(target.target);
+  for (const source of target.replaces) {
+    const former = { ...target, source };
+    const before = await stateOf(tx, former);
+    if (before === null) continue;
+    const batches = `SELECT batch FROM millrace.transfer WHERE ${among(former)} AND run <> ${text(target.run)} AND event = 'slice'`;
+    if ((await tx.rows(`${batches} LIMIT 1`)).length > 0) {
+      const where = `_batch IN (${batches})`;
+      await keepReplaced(tx, table, target, `SELECT * FROM ${quoted(table)} WHERE ${where}`);
+      const rows = await tx.run(`DELETE FROM ${quoted(table)} WHERE ${where}`);
+      if (rows > 0) tx.changed({ kind: 'transfer', target: target.target, rows: 0 });
+    }
+    await release(tx, former, `source = ${text(source)} AND NOT starts_with(quarantine, ${text(`t-${target.run}-`)})`);
+    await releaseReread(tx, former);
+    if (source !== target.source) await recordEdit(tx, former, before);
+  }
+}
+
+/** Nobody goes on from there: the table's next run begins as the row says. */
+async function recordEdit(tx: Transaction, of: Of, { run, slice, cursor }: Pick<TransferState, 'run' | 'slice' | 'cursor'>): Promise<void> {
+  await record(
+    tx,
+    { transfer: of.transfer, source: of.source, target: of.target, run },
+    { event: 'edit', slice, cursor, applied: NOTHING },
+  );
 }
 
 /** A run that nobody will begin again: what it appended is taken out, a table that it was filling is dropped. A merge stays as far as it came. */
@@ -136,16 +170,25 @@ export async function abandonRun(tx: Transaction, target: Of & Pick<TransferTarg
   const table = parseTable(target.target);
   if (target.mode === 'full') await tx.run(`DROP TABLE IF EXISTS ${quoted({ schema: table.schema, name: NEXT + table.name })}`);
   if (target.mode === 'append') await undo(tx, table, { ...target, cursor: null, columns: [] }, before);
-  await record(tx, { ...target, run: before.run }, { event: 'edit', slice: before.slice, cursor: before.cursor, applied: NOTHING });
+  await recordEdit(tx, target, before);
 }
 
-/** Sets where the next run begins. */
-export async function setCursor(
-  tx: Transaction,
-  at: { transfer: string; source: string; target: string },
-  cursor: string | null,
-): Promise<void> {
-  await record(tx, { ...at, run: 'edit' }, { event: 'edit', slice: 0, cursor, applied: NOTHING });
+/** Sets where the next run begins. What a run that was cut off appended goes first: the next one will not know of it. */
+export async function setCursor(tx: Transaction, at: Of & Pick<TransferTarget, 'mode' | 'cursor'>, cursor: string | null): Promise<void> {
+  const before = await stateOf(tx, at);
+  const table = parseTable(at.target);
+  const types = await typesOf(tx, table);
+  if (at.mode === 'append' && before !== null && (before.event === 'open' || before.event === 'slice') && types.size > 0) {
+    const column = at.cursor === null ? null : columnIn(types, at.cursor);
+    await undo(tx, table, { ...at, cursor: column?.name ?? null, columns: column === null ? [] : [column] }, before);
+  }
+  await recordEdit(tx, at, { run: 'edit', slice: 0, cursor });
+}
+
+/** The same for a table that comes in parts: each of them is read again, and what an append brought of it goes when it is whole. */
+export async function beginAnew(tx: Transaction, at: Pick<TransferTarget, 'transfer' | 'target' | 'mode'>): Promise<void> {
+  for (const { transfer, source, target } of await transferStates((sql) => tx.rows(sql)))
+    if (transfer === at.transfer && target === at.target) await setCursor(tx, { ...at, source, cursor: null }, null);
 }
 
 /** An append that was cut off: rows above the last complete cursor, or of the whole run where there is no cursor, are taken out again. */

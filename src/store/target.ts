@@ -25,6 +25,8 @@ export interface TransferTarget {
   readonly cursor: string | null;
   readonly drift: Drift;
   readonly columns: readonly TransferColumn[];
+  /** Of an append: the sources whose rows are taken out when this run is whole, in its transaction; of its own source, earlier runs' rows. */
+  readonly replaces?: readonly string[];
 }
 
 /** Where a transfer's table stands. */

@@ -24,10 +24,9 @@ export async function guess(address: string, world: World, kept: string | null =
   for (const source of sources) {
     const found = source.guess(address);
     if (found === null) continue;
-    const opened = await openSource(
-      { source: source.name, connection: found.connection },
-      { ...world, env: { ...world.env, ...found.secrets } },
-    );
+    // Its only secrets are those of the address: whoever asks gave them, and millrace.yaml need not let definitions read them.
+    const rules = world.rules === undefined ? {} : { rules: { ...world.rules, env: Object.keys(found.secrets) } };
+    const opened = await openSource({ source: source.name, connection: found.connection }, { ...world, ...rules, env: found.secrets });
     try {
       const tables = await opened.describe();
       const connection = Object.fromEntries(
@@ -146,6 +145,8 @@ function definitionText(source: string, connection: Guessed, tables: readonly So
         : String(given);
   const lines = ['# Written by "millrace transfer guess"; docs/transfer.md explains every option.', `source: ${source}`, 'connection:'];
   for (const [name, given] of Object.entries(connection)) lines.push(`  ${name}: ${value(given)}`);
+  if (connection['changed'] !== undefined)
+    lines.push('  # A file that has changed replaces the rows that it brought before; "add" adds all of its rows to them.');
   lines.push('tables:');
   const schema = sqlName(String(connection['database'] ?? 'main'));
   const taken = new Set<string>();

@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { asMillraceError, type Bytes, fail, type Millis, type MillraceError, type Transfer, type TransferTable } from '#core';
+import { asMillraceError, type Bytes, fail, type Millis, type MillraceError, type Transfer } from '#core';
 import type { Applied, ChangeSlices, Check, TransferSlice, TransferTarget } from '#store';
 import { follow } from './cdc/follow.ts';
 import { sliceColumns } from './columns.ts';
@@ -12,7 +12,7 @@ import { since } from './cursor.ts';
 import { compare } from './parity.ts';
 import { emptyReport, type RunReport, type TableReport } from './report.ts';
 import { appendToSlice, BATCH, type Rows, recycle, writeSlice } from './rows.ts';
-import type { Opened, Reading, SourceColumn, SourceTable, Span } from './source.ts';
+import type { Opened, PartTable, Reading, SourceColumn, SourceTable, Span } from './source.ts';
 import { withoutUndecodable } from './undecodable.ts';
 
 /** The warehouse as a run needs it. Calls may be repeated: each is done once. */
@@ -106,7 +106,7 @@ function ended(report: RunReport, error: MillraceError | null): RunReport {
  */
 async function runParts(
   transfer: Transfer,
-  parts: readonly TransferTable[],
+  parts: readonly PartTable[],
   running: Running,
   reports: TableReport[],
 ): Promise<MillraceError | null> {
@@ -157,7 +157,7 @@ function followTables(
 
 /** A table of the definition beside what the source says of it. */
 export interface PlannedTable {
-  readonly definition: TransferTable;
+  readonly definition: PartTable;
   readonly table: SourceTable;
   readonly columns: readonly SourceColumn[];
   readonly key: readonly string[];
@@ -170,7 +170,7 @@ export async function planned(transfer: Transfer, source: Opened): Promise<Plann
   return transfer.tables.map((definition) => planOf(definition, described.find(({ name }) => name === definition.source)!));
 }
 
-function planOf(definition: TransferTable, table: SourceTable): PlannedTable {
+function planOf(definition: PartTable, table: SourceTable): PlannedTable {
   const refuse = (column: string, use: string, problem: string): never =>
     fail('TRANSFER_COLUMN', { column, table: definition.source, use, problem });
   const columns = table.columns.map((column) => ({ ...column, type: definition.types[column.name] ?? column.type }));
@@ -220,7 +220,7 @@ async function runTable(transfer: Transfer, plan: PlannedTable, running: Running
 }
 
 export function targetOf(transfer: string, { definition, columns, key, cursor }: PlannedTable, run: string): TransferTarget {
-  const { source, target, mode, drift } = definition;
+  const { source, target, mode, drift, replaces } = definition;
   return {
     transfer,
     run,
@@ -231,6 +231,7 @@ export function targetOf(transfer: string, { definition, columns, key, cursor }:
     cursor: cursor?.name ?? null,
     drift,
     columns: columns.map(({ name, type }) => ({ name, type })),
+    ...(replaces === undefined ? {} : { replaces }),
   };
 }
 

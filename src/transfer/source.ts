@@ -55,13 +55,19 @@ export interface Reading {
   readonly nulled: Map<string, number>;
 }
 
+/** A part of a table, as a table of the run. */
+export interface PartTable extends TransferTable {
+  /** The parts whose rows this one's take the place of when it is whole; itself as earlier runs brought it among them. */
+  readonly replaces?: readonly string[];
+}
+
 export interface Opened {
   /** What it decided by itself, by the names of the source's options. */
   readonly found?: Readonly<Record<string, string>>;
   /** Its content is that of the last run: there is nothing to do. */
   readonly unchanged?: true;
   /** For a source whose tables come in parts, each with a state of its own: those that are to be read now. */
-  parts?(tables: readonly TransferTable[]): TransferTable[];
+  parts?(tables: readonly TransferTable[]): PartTable[];
   /** Errors: TRANSFER_TABLE for a name that it does not have. */
   describe(names?: readonly string[]): Promise<SourceTable[]>;
   /** Fixes the state that the following calls see; gives the span up to its newest cursor, and whether rows without cursor exist. */
@@ -89,12 +95,16 @@ export interface Place {
   readonly folder: string;
   readonly anywhere: boolean;
   readonly rules?: Rules;
-  /** The parts of this transfer's tables whose runs were whole. */
+  /** The parts of this transfer's tables whose runs were whole, in the order of their ends. */
   readonly done?: ReadonlySet<string>;
+  /** Those whose runs were cut off. */
+  readonly cut?: ReadonlySet<string>;
   /** Of a folder: the files that have come or changed since they were looked at, where somebody watches it. Absent: any may have. */
   readonly came?: ReadonlySet<string>;
   /** The version of the content that the last run brought, if all of its tables are whole. */
   readonly known?: string | null;
+  /** Of the definition: what was read by another one is not known. */
+  readonly stamp?: string;
 }
 
 /** What definitions may reach, as millrace.yaml says. Without them: what the user who asks may, but no private address. */

@@ -20,7 +20,10 @@ export interface Verifying {
 export async function verifyTransfer(transfer: Transfer, verifying: Verifying): Promise<RunReport> {
   const began = new Date().toISOString();
   const { source } = verifying;
-  const own = verifying.known.filter((state) => state.transfer === transfer.name);
+  const own = verifying.known.filter(
+    // A part that is to be begun anew is nobody's.
+    (state) => state.transfer === transfer.name && (source.parts === undefined || state.event !== 'edit'),
+  );
   const tables: TableReport[] = [];
   for (const definition of source.parts?.(transfer.tables) ?? transfer.tables) {
     const state = own.find((each) => each.target === definition.target && isSamePart(each.source, definition.source)) ?? null;

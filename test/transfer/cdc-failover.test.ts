@@ -229,7 +229,7 @@ describe('a replica that was promoted too early', { skip }, () => {
     ]);
     assert.equal(await stands(ground, 'early'), before);
     // As the error says.
-    await ground.store.write((tx) => setCursor(tx, { transfer: 'early', source: 'f', target: 'early.f' }, null));
+    await ground.store.write((tx) => setCursor(tx, { transfer: 'early', source: 'f', target: 'early.f', mode: 'cdc', cursor: null }, null));
     const anew = start(ground, of(replica, 'early', 'f'));
     await becomes(ground, all('early', 'f'), await shown(replica, 'f'), anew);
     assert.equal((await anew.stop()).tables[0]!.parity!.equal, true);

@@ -127,7 +127,7 @@ describe('MariaDB’s changes', { skip }, () => {
     assert.equal(cut.error?.code, 'TRANSFER_GAP');
     assert.deepEqual(await ground.rows('SELECT id FROM shop.g'), [[1]]);
     const { setCursor } = await import('#store');
-    await ground.store.write((tx) => setCursor(tx, { transfer: 'gap', source: 'g', target: 'shop.g' }, null));
+    await ground.store.write((tx) => setCursor(tx, { transfer: 'gap', source: 'g', target: 'shop.g', mode: 'cdc', cursor: null }, null));
     const anew = start(ground, of('gap', followed('g')));
     await becomes(ground, 'SELECT id FROM shop.g ORDER BY id', [[1], [2]], anew);
     assert.equal((await anew.stop()).error, null);

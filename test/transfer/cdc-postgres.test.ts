@@ -201,7 +201,7 @@ describe('PostgreSQL’s changes', { skip: absent ?? false }, () => {
     await db.ask(`SELECT pg_drop_replication_slot('millrace_gap')`);
     assert.equal((await ground.run(of('gap', followed('g')))).error?.code, 'TRANSFER_GAP');
     assert.deepEqual(await ground.rows('SELECT id FROM shop.g'), [[1]]);
-    await ground.store.write((tx) => setCursor(tx, { transfer: 'gap', source: 'g', target: 'shop.g' }, null));
+    await ground.store.write((tx) => setCursor(tx, { transfer: 'gap', source: 'g', target: 'shop.g', mode: 'cdc', cursor: null }, null));
     const anew = start(ground, of('gap', followed('g')));
     await becomes(ground, 'SELECT id FROM shop.g ORDER BY id', [[1], [2]], anew);
     assert.equal((await anew.stop()).error, null);

@@ -27,9 +27,9 @@ function put(name: string, content: string | Buffer, age = 60): string {
 let runs = 0;
 async function run(transfer: Transfer, warehouse: Warehouse = ground.warehouse, came?: readonly string[]) {
   const states = await transferStates((sql) => ground.store.rows(sql));
-  const done = new Set(
-    states.filter(({ event, transfer: name }) => event === 'close' && name === transfer.name).map(({ source }) => source),
-  );
+  const own = states.filter(({ transfer: name }) => name === transfer.name).sort((a, b) => (a.at < b.at ? -1 : 1));
+  const done = new Set(own.filter(({ event }) => event === 'close').map(({ source }) => source));
+  const cut = new Set(own.filter(({ event }) => event === 'open' || event === 'slice').map(({ source }) => source));
   const slices = join(ground.folder, `slices-${++runs}`);
   mkdirSync(slices);
   const source = await openSource(transfer, {
@@ -37,6 +37,7 @@ async function run(transfer: Transfer, warehouse: Warehouse = ground.warehouse, 
     anywhere: false,
     env: {},
     done,
+    cut,
     ...(came && { came: new Set(came) }),
   });
   try {
@@ -78,6 +79,9 @@ describe('a folder that is watched', () => {
     const report = await run(guessed);
     assert.equal(report.error, null);
     assert.deepEqual(await ground.rows('SELECT id FROM main.files ORDER BY id'), [[1], [2]]);
+    put('guessed/b.csv', 'id,v\n2,b\n3,c\n');
+    assert.equal((await run(guessed)).error, null);
+    assert.deepEqual(await ground.rows('SELECT id FROM main.files ORDER BY id'), [[1], [2], [3]], 'a file may grow');
   });
 
   test('gives each file once, by its content: not again under another name, and again when it has changed', async () => {
@@ -162,6 +166,96 @@ describe('a folder that is watched', () => {
     put('ordered/2.csv', 'id,v\n1,b\n', 80);
     assert.equal((await run(transfer)).error, null);
     assert.deepEqual(await ground.rows('SELECT id, v FROM shop.ordered'), [[1, 'c']]);
+  });
+
+  test('whose rows replace others has each name’s newest content, also where it is a former one', async () => {
+    const transfer = watching('back', 'shop.back', { mode: 'merge', key: ['id'] });
+    for (const [k, v] of ['a', 'b', 'a', 'b', 'c', 'a'].entries()) {
+      put('back/1.csv', `id,v\n1,${v}\n`, 90 - k);
+      assert.equal((await run(transfer)).error, null);
+      assert.deepEqual(await ground.rows('SELECT id, v FROM shop.back'), [[1, v]]);
+      assert.deepEqual((await run(transfer)).tables, [], 'and once');
+    }
+    // Another name for what was loaded is not loaded: it would come after what replaced it.
+    put('back/2.csv', 'id,v\n1,b\n', 10);
+    assert.deepEqual((await run(transfer)).tables, []);
+  });
+
+  describe('where a file replaces what it brought before', () => {
+    const replacing = (path: string): Transfer => ({
+      ...watching(path, `shop.${path}`),
+      connection: { path, pattern: '**/*.{csv,log,zip}', changed: 'replace' },
+    });
+    const ids = (path: string) => ground.rows(`SELECT id FROM shop.${path} ORDER BY id`);
+
+    test('a file that grows has each row once', async () => {
+      const transfer = replacing('grows');
+      let text = 'id\n';
+      put('grows/other.csv', 'id\n100\n');
+      for (let id = 1; id <= 4; id++) {
+        put('grows/log.csv', (text += `${id}\n`));
+        const { error, tables } = await run(transfer);
+        assert.equal(error, null);
+        assert.equal(tables.at(-1)!.parity!.equal, true);
+        assert.deepEqual(await ids('grows'), [...Array.from({ length: id }, (_, k) => [k + 1]), [100]]);
+      }
+      assert.deepEqual((await run(transfer)).tables, []);
+      assert.equal((await ground.rows('SELECT id FROM change."shop.grows"')).length, 6, 'what was taken out stands in its changes');
+      put('grows/log.csv', 'id\n1\n');
+      assert.equal((await run(transfer)).error, null);
+      assert.deepEqual(await ids('grows'), [[1], [100]], 'and a former content is read again');
+    });
+
+    test('a file that has got another name keeps its rows', async () => {
+      const transfer = replacing('rotated');
+      const log = put('rotated/app.log', 'id\n1\n2\n', 90);
+      await run(transfer);
+      renameSync(log, join(ground.folder, 'rotated/app.1.log'));
+      put('rotated/app.log', 'id\n3\n', 60);
+      assert.equal((await run(transfer)).error, null);
+      assert.deepEqual(await ids('rotated'), [[1], [2], [3]]);
+      // A copy that nobody speaks of, and then another content in the place of the original.
+      put('rotated/copy.log', 'id\n3\n', 50);
+      put('rotated/app.log', 'id\n4\n', 40);
+      assert.equal((await run(transfer, ground.warehouse, ['app.log'])).error, null);
+      assert.deepEqual(await ids('rotated'), [[1], [2], [3], [4]]);
+    });
+
+    test('a zip replaces what its files brought, those that are gone from it too', async () => {
+      const transfer = replacing('zipped');
+      put('zipped/all.zip', zipOf({ 'a.csv': 'id\n1\n', 'b.csv': 'id\n2\n', 'c.csv': 'id\n3\n' }), 90);
+      await run(transfer);
+      put('zipped/all.zip', zipOf({ 'a.csv': 'id\n10\n', 'b.csv': 'id\n2\n' }), 60);
+      assert.equal((await run(transfer)).error, null);
+      assert.deepEqual(await ids('zipped'), [[2], [10]]);
+    });
+
+    test('a file that can’t be read any more keeps its rows', async () => {
+      const transfer = replacing('spoilt');
+      put('spoilt/a.csv', 'id\n1\n', 90);
+      await run(transfer);
+      put('spoilt/a.csv', 'PK\x03\x04 and no more', 60);
+      assert.notEqual((await run(transfer)).error, null);
+      assert.deepEqual(await ids('spoilt'), [[1]]);
+    });
+  });
+
+  test('that is cut off in the middle of a file has none of it twice when the file has changed since', async () => {
+    const transfer = watching('cutoff', 'shop.cutoff');
+    const records = Array.from({ length: 30_000 }, (_, k) => `${k + 2},${'x'.repeat(400)}\n`).join('');
+    put('cutoff/1.csv', `id,text\n${records}`);
+    let slices = 0;
+    const report = await run(transfer, {
+      ...ground.warehouse,
+      async apply(target, slice) {
+        if (++slices === 2) throw new Error('cut off');
+        return ground.warehouse.apply(target, slice);
+      },
+    });
+    assert.equal(report.outcome, 'failed');
+    put('cutoff/1.csv', `id,text\n${records}1,y\n`);
+    assert.equal((await run(transfer)).outcome, 'done');
+    assert.deepEqual(await ground.rows('SELECT count(*), count(DISTINCT id) FROM shop.cutoff'), [[30_001, 30_001]]);
   });
 
   test('gives those that are said to have come, and no others', async () => {

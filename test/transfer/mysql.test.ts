@@ -72,7 +72,7 @@ describe('MariaDB into the warehouse', { skip: absent ?? false }, () => {
           assert.deepEqual((await ground.rows(`SELECT id FROM shop.${source}`)).flat(), wanted);
         }
         // Where an earlier version stood.
-        await ground.store.write((tx) => setCursor(tx, { transfer: 'shop', source, target: `shop.${source}` }, zero));
+        await ground.store.write((tx) => setCursor(tx, { transfer: 'shop', source, target: `shop.${source}`, mode, cursor: 'd' }, zero));
         assert.equal((await ground.run(transfer)).error, null);
       });
 

@@ -9,6 +9,7 @@ import {
   abandonRun,
   applyChanges,
   applySlice,
+  beginAnew,
   type ChangeSlices,
   type Check,
   checksum,
@@ -87,8 +88,13 @@ export async function transferRoutes(store: Store, beforeLoad: (table: string) =
       return hashes(rows, check, key, bucket);
     },
     'POST /transfer/cursor': async ({ request }) => {
-      const { at, cursor } = await asked<{ at: { transfer: string; source: string; target: string }; cursor: string | null }>(request);
+      const { at, cursor } = await asked<{ at: Parameters<typeof setCursor>[1]; cursor: string | null }>(request);
       await store.write((tx) => setCursor(tx, at, cursor));
+      return {};
+    },
+    'POST /transfer/anew': async ({ request }) => {
+      const { at } = await asked<{ at: Parameters<typeof beginAnew>[1] }>(request);
+      await store.write((tx) => beginAnew(tx, at));
       return {};
     },
     'POST /transfer/replay': async ({ request }) => {

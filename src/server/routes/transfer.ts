@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { fail, isTableWord, type Transfer } from '#core';
+import { fail, isTableWord, isWatchedSource, type Transfer } from '#core';
 import { type Front, secretFile } from '#platform';
 import type {
   TransferAnswer,
@@ -155,8 +155,11 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
       const found = transfer.tables.find((each) => each.source === table) ?? fail('TRANSFER_TABLE', { table: String(table).slice(0, 100) });
       if (cursor !== null && typeof cursor !== 'string')
         fail('REQUEST_INVALID', { problem: '"cursor" must be text, or null to begin anew' });
-      const at = { transfer: transfer.name, source: found.source, target: found.target };
-      await warehouse.json('POST', '/transfer/cursor', { at, cursor });
+      const at = { transfer: transfer.name, source: found.source, target: found.target, mode: found.mode, cursor: found.cursor };
+      const parts = isWatchedSource(transfer.source);
+      if (parts && cursor !== null)
+        fail('REQUEST_INVALID', { problem: 'each file has a state of its own; null (none) reads all of them again' });
+      await warehouse.json('POST', parts ? '/transfer/anew' : '/transfer/cursor', parts ? { at } : { at, cursor });
       guard.audit({
         who: request.principal.name,
         action: 'define',

@@ -1,13 +1,14 @@
 /**
  * A folder whose files come by themselves. Each file is a part of a table with a state of its own, under the hash of its content: one that
- * was loaded is never loaded again, one that was cut off is undone and read again, whatever it is called by then.
+ * was loaded is not loaded again, one that was cut off is undone and read again, whatever it is called by then. Where rows replace others,
+ * what counts is the newest content of each file's name.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
-import { asMillraceError, fail, type Millis, MillraceError, type TransferTable } from '#core';
+import { asMillraceError, fail, type Millis, MillraceError, type Option, type TransferTable } from '#core';
 import { filesIn } from '#files';
-import type { Connection, Opened, Place, SourceTable } from '../source.ts';
+import type { Connection, Opened, PartTable, Place, SourceTable } from '../source.ts';
 import { type DataFile, dataFiles, within } from './bytes.ts';
 import { type FileKind, kindOf } from './kind.ts';
 import { openDataFile } from './open.ts';
@@ -20,6 +21,8 @@ export interface Watching {
   readonly settle: Millis;
   readonly kind: FileKind | null;
   readonly options: Connection;
+  /** Of a file that has changed: do its rows replace those that it brought before? */
+  readonly replaces: boolean;
   /** Which table a file belongs to and what its name says of all its rows; null for none. */
   readonly belongs: (name: string) => { readonly table: string; readonly constants: readonly Constant[] } | null;
 }
@@ -35,11 +38,20 @@ interface Part {
   readonly constants: readonly Constant[];
 }
 
+export const changedOption: Option = {
+  name: 'changed',
+  type: 'choice',
+  choices: ['add', 'replace'],
+  summary: 'With append, of a file that has changed: its rows are added to those that it brought before, or replace them.',
+  default: 'add',
+};
+
 const MOST_FILES = 100_000;
 
 /** Errors: TRANSFER_FILE, TRANSFER_PATH. */
 export async function openFolder(watching: Watching, place: Place): Promise<Opened> {
-  const parts = await partsOf(watching, place);
+  const { parts, others } = await partsOf(watching, place);
+  const formers = await formersOf(watching, place, parts, others);
   let opened: { readonly part: string; readonly source: Opened } | null = null;
   const close = async () => {
     const last = opened;
@@ -73,7 +85,7 @@ export async function openFolder(watching: Watching, place: Place): Promise<Open
       }
       return found;
     },
-    parts: (tables) => tables.flatMap((definition) => partsFor(definition, parts, place.done ?? new Set())),
+    parts: (tables) => tables.flatMap((definition) => partsFor(definition, parts, place.done ?? new Set(), formers)),
     async snapshot(given, cursor, after) {
       const { source, table } = await inner(given);
       return source.snapshot(table, cursor, after);
@@ -95,25 +107,75 @@ export async function openFolder(watching: Watching, place: Place): Promise<Open
 }
 
 /** The files of a table that were not loaded yet, each as a table of the run. */
-function partsFor(definition: TransferTable, parts: readonly Part[], done: ReadonlySet<string>): TransferTable[] {
+function partsFor(
+  definition: TransferTable,
+  parts: readonly Part[],
+  done: ReadonlySet<string>,
+  formers: (part: string) => readonly string[],
+): PartTable[] {
   if (definition.mode === 'full')
     fail('TRANSFER_OPTION', { source: 'folder', option: 'mode', problem: 'each file adds rows: use append, or merge with a key' });
   const loaded = new Set([...done].map(hashOf));
+  const newest = definition.mode === 'merge' ? new Map([...done].map((part) => [placeOf(part), hashOf(part)])) : new Map<string, string>();
   const taken = new Set<string>();
   return parts
     .filter(({ table, part, former }) => {
       const hash = hashOf(part);
-      if (table !== definition.source || loaded.has(hash) || done.has(former) || taken.has(hash)) return false;
+      const last = newest.get(placeOf(part));
+      const known = last === undefined ? loaded.has(hash) || done.has(former) : last === hash;
+      if (table !== definition.source || known || taken.has(hash)) return false;
       taken.add(hash);
       return true;
     })
-    .map(({ part }) => ({ ...definition, source: part }));
+    .map(({ part }) => ({ ...definition, source: part, ...(definition.mode === 'append' && { replaces: [part, ...formers(part)] }) }));
+}
+
+/**
+ * The parts whose rows a part takes the place of, by the name of its file: those that were cut off, and with `replaces` those that were
+ * loaded. None whose content is still there under another name.
+ */
+async function formersOf(
+  { path, replaces }: Watching,
+  place: Place,
+  parts: readonly Part[],
+  others: readonly string[],
+): Promise<(part: string) => string[]> {
+  const gone = [...(place.cut ?? []), ...(replaces ? (place.done ?? []) : [])];
+  const here = new Set(parts.map(({ part }) => part.slice(0, HASH)));
+  const byName = Map.groupBy(gone, nameOf);
+  const changed = parts.some(({ part }) => byName.get(nameOf(part))?.some((former) => !here.has(former.slice(0, HASH))));
+  if (!changed) return () => [];
+  // Nothing has changed in these since they were loaded; one that never was may hold what another brought.
+  const known = new Map([...(place.done ?? [])].map((part) => [nameOf(part), part.slice(0, HASH)]));
+  const folder = within(path, place, 'folder');
+  for (const name of others) here.add(known.get(name) ?? (await hashOfFile(name, folder)) ?? '');
+  const last = new Map(parts.map(({ part }) => [nameOf(part), part]));
+  return (part) => {
+    const members = new Set(parts.filter((each) => nameOf(each.part) === nameOf(part)).map((each) => placeOf(each.part)));
+    const own = (former: string) => placeOf(former) === placeOf(part) || (last.get(nameOf(part)) === part && !members.has(placeOf(former)));
+    return (byName.get(nameOf(part)) ?? []).filter((former) => !here.has(former.slice(0, HASH)) && own(former));
+  };
+}
+
+async function hashOfFile(name: string, folder: string): Promise<string | null> {
+  try {
+    const real = realFile(name, folder);
+    return real === null ? null : await contentHash(real);
+  } catch {
+    // Why it can't be read is told when it is its turn.
+    return null;
+  }
 }
 
 /** A file that has another name now is the same one. */
 export const isSamePart = (a: string, b: string): boolean => a === b || (/^[0-9a-f]{32}(\/.*)? /.test(a) && hashOf(a) === hashOf(b));
 
+/** Characters of a content's hash. */
+const HASH = 32;
 const hashOf = (part: string): string => part.slice(0, part.indexOf(' '));
+const nameOf = (part: string): string => part.slice(part.indexOf(' ') + 1);
+/** The name of a file, or of one in a zip, whatever its content. */
+const placeOf = (part: string): string => part.slice(HASH);
 
 async function open({ kind, options }: Watching, { file, constants }: Part): Promise<Opened> {
   if (file instanceof MillraceError) throw file;
@@ -121,7 +183,7 @@ async function open({ kind, options }: Watching, { file, constants }: Part): Pro
 }
 
 /** The oldest first, so that of two rows with one key the newer file's stays. */
-async function partsOf({ path, pattern, settle, belongs }: Watching, place: Place): Promise<Part[]> {
+async function partsOf({ path, pattern, settle, belongs }: Watching, place: Place): Promise<{ parts: Part[]; others: string[] }> {
   const folder = within(path, place, 'folder');
   const before = Date.now() - settle;
   const found = await filesIn(folder, pattern, MOST_FILES);
@@ -131,7 +193,8 @@ async function partsOf({ path, pattern, settle, belongs }: Watching, place: Plac
     .sort((a, b) => a.mtimeMs - b.mtimeMs || (a.name < b.name ? -1 : 1));
   const parts: Part[] = [];
   for (const { name } of files) parts.push(...(await partsIn(name, folder, belongs)));
-  return parts;
+  const names = new Set(files.map(({ name }) => name));
+  return { parts, others: found.map(({ name }) => name).filter((name) => !names.has(name)) };
 }
 
 /** A file is one part, a zip one for each of its files. None where the file is gone by now: whoever brings files may take them away. */
@@ -151,7 +214,7 @@ async function partsIn(name: string, folder: string, belongs: Watching['belongs'
     const problem = (thrown as NodeJS.ErrnoException).code ?? '';
     const file =
       thrown instanceof MillraceError ? thrown : new MillraceError('TRANSFER_FILE', { file: name, format: 'folder', problem }, thrown);
-    const part = `${createHash('sha256').update(name).digest('hex').slice(0, 32)} ${name}`;
+    const part = `${createHash('sha256').update(name).digest('hex').slice(0, HASH)} ${name}`;
     return [{ part, former: part, file, ...belongs(basename(name))! }];
   }
 }
@@ -172,5 +235,5 @@ const isGone = (thrown: unknown): boolean => (thrown as NodeJS.ErrnoException | 
 async function contentHash(file: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
-  return hash.digest('hex').slice(0, 32);
+  return hash.digest('hex').slice(0, HASH);
 }

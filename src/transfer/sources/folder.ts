@@ -1,7 +1,7 @@
 /** A folder that is watched: each new file adds its rows. */
 
 import { watchedSources } from '#core';
-import { openFolder } from '../files/folder.ts';
+import { changedOption, openFolder } from '../files/folder.ts';
 import type { FileKind } from '../files/kind.ts';
 import { fileOptions } from '../files/open.ts';
 import type { Source } from '../source.ts';
@@ -19,6 +19,7 @@ export const folder: Source = {
       summary: 'Seconds for which a file must have stayed as it is.',
       default: watchedSources.folder.settle,
     },
+    changedOption,
     ...fileOptions,
   ],
   async open(connection, place) {
@@ -30,12 +31,13 @@ export const folder: Source = {
         settle: Number(connection['settle']) * 1000,
         kind: format === 'auto' ? null : (format as FileKind),
         options: connection,
+        replaces: connection['changed'] === 'replace',
         belongs: () => ({ table: 'files', constants: [] }),
       },
       place,
     );
   },
   guess(address) {
-    return /\/$/.test(address) && !/^\w+:\/\//.test(address) ? { connection: { path: address }, secrets: {} } : null;
+    return /\/$/.test(address) && !/^\w+:\/\//.test(address) ? { connection: { path: address, changed: 'replace' }, secrets: {} } : null;
   },
 };

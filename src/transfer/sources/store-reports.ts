@@ -3,7 +3,7 @@
  * "Download and export monthly reports"): UTF-16 CSV, some in zip, the app's id and the month only in the name.
  */
 import { watchedSources } from '#core';
-import { openFolder } from '../files/folder.ts';
+import { changedOption, openFolder } from '../files/folder.ts';
 import type { Source } from '../source.ts';
 
 const NAME = /^(?<report>[a-z]+)_(?:(?<app>[a-z]\w*(?:\.\w+)+)_)?(?<month>20\d{2}(?:0[1-9]|1[0-2]))(?:_(?<rest>[\w-]+))?\.(?:csv|zip)$/i;
@@ -22,6 +22,7 @@ export const storeReports: Source = {
       summary: 'Seconds for which a file must have stayed as it is.',
       default: watchedSources.store_reports.settle,
     },
+    changedOption,
   ],
   async open(connection, place) {
     return openFolder(
@@ -31,6 +32,7 @@ export const storeReports: Source = {
         settle: Number(connection['settle']) * 1000,
         kind: 'csv',
         options: {},
+        replaces: connection['changed'] === 'replace',
         belongs: reportOf,
       },
       place,

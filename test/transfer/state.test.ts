@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Transfer } from '#core';
+import { setCursor } from '#store';
+import type { RunReport } from '#transfer';
+import { type Running, running, until } from '../server/fixture.ts';
+import { openGround, tableOf } from './harness.ts';
+
+test('an append that was cut off has each row once, also where its state was set before the next run', async (t) => {
+  const ground = await openGround();
+  t.after(() => ground.close());
+  const records = Array.from({ length: 30_000 }, (_, k) => `${k + 1},${'x'.repeat(400)}\n`).join('');
+  writeFileSync(join(ground.folder, 'a.csv'), `id,text\n${records}`);
+  for (const cursor of [null, 'id']) {
+    const target = `shop.a_${cursor}`;
+    const table = tableOf({ source: 'a', target, mode: 'append', cursor });
+    const transfer: Transfer = { name: 'a', source: 'csv', connection: { path: 'a.csv' }, tables: [table] };
+    let slices = 0;
+    const cut = await ground.run(transfer, {
+      warehouse: {
+        ...ground.warehouse,
+        async apply(of, slice) {
+          if (++slices === 2) throw new Error('cut off');
+          return ground.warehouse.apply(of, slice);
+        },
+      },
+    });
+    assert.equal(cut.outcome, 'failed');
+    assert.notDeepEqual(await ground.rows(`SELECT count(*) FROM ${target}`), [[0]]);
+    await ground.store.write((tx) => setCursor(tx, { transfer: 'a', source: 'a', target, mode: 'append', cursor }, null));
+    assert.deepEqual(await ground.rows(`SELECT count(*) FROM ${target}`), [[0]]);
+    const { error, tables } = await ground.run(transfer);
+    assert.deepEqual([error, tables[0]!.parity!.equal], [null, true]);
+    assert.deepEqual(await ground.rows(`SELECT count(*), count(DISTINCT id) FROM ${target}`), [[30_000, 30_000]]);
+  }
+});
+
+async function runOf(server: Running, name: string): Promise<RunReport> {
+  await until(async () => (await server.call('GET', `/v1/transfers/${name}`)).status === 200);
+  const { run } = (await server.call('POST', `/v1/transfers/${name}/run`, { body: {} })).json as { run: string };
+  const of = async () => (await server.call('GET', `/v1/transfers/runs/${run}`)).json as { report: RunReport | null };
+  await until(async () => (await of()).report !== null);
+  return (await of()).report!;
+}
+
+function define(server: Running, name: string, yaml: string): void {
+  mkdirSync(join(server.path, 'transfers'), { recursive: true });
+  writeFileSync(join(server.path, 'transfers', `${name}.yaml`), yaml);
+}
+
+test('a file that its server calls unchanged is read again by another definition', async (t) => {
+  const page = createServer((request, response) => {
+    if (request.headers['if-none-match'] === '"v1"') return void response.writeHead(304).end();
+    response.writeHead(200, { etag: '"v1"' }).end('zip,v\n1234,a\n');
+  });
+  await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
+  t.after(() => page.close());
+  const server = await running(t, { settings: 'transfer:\n  private_addresses: [127.0.0.1]\n' });
+  const yaml = (more: string) =>
+    `source: http\nconnection: { url: 'http://127.0.0.1:${(page.address() as AddressInfo).port}/a.csv' }\ntables: { a: { target: shop.a${more} } }\n`;
+  define(server, 'web', yaml(''));
+  const first = await runOf(server, 'web');
+  assert.deepEqual([first.error, first.tables.length], [null, 1]);
+  assert.equal((await runOf(server, 'web')).tables.length, 0);
+  define(server, 'web', yaml(', types: { zip: VARCHAR }'));
+  await until(async () => {
+    const { json } = await server.call('GET', '/v1/transfers/web/plan');
+    return JSON.stringify(json).includes('"type":"VARCHAR","note":null},{"name":"v"');
+  });
+  assert.equal((await runOf(server, 'web')).tables.length, 1);
+  assert.deepEqual(await server.ask('SELECT typeof(zip) FROM shop.a'), [['VARCHAR']]);
+});
+
+test('a folder whose state is set to none reads each file again, and has each row once', async (t) => {
+  const server = await running(t);
+  for (const name of ['a', 'b']) {
+    mkdirSync(join(server.path, 'inbox'), { recursive: true });
+    writeFileSync(join(server.path, `inbox/${name}.csv`), `id\n${name}1\n${name}2\n`);
+    utimesSync(join(server.path, `inbox/${name}.csv`), 1_000_000_000, 1_000_000_000);
+  }
+  define(server, 'inbox', 'source: folder\nconnection: { path: inbox }\ntables: { files: { target: shop.inbox, mode: append } }\n');
+  const rows = () => server.ask('SELECT id FROM shop.inbox ORDER BY id');
+  const set = (cursor: string | null) => server.call('PUT', '/v1/transfers/inbox/state', { body: { table: 'files', cursor } });
+  assert.equal((await runOf(server, 'inbox')).tables.length, 2);
+  assert.equal((await set('2026-01-01')).code, 'REQUEST_INVALID');
+  assert.equal((await runOf(server, 'inbox')).tables.length, 0);
+  assert.equal((await set(null)).status, 200);
+  assert.deepEqual(await rows(), [['a1'], ['a2'], ['b1'], ['b2']], 'rows stay until their file is read again');
+  assert.equal((await runOf(server, 'inbox')).tables.length, 2);
+  assert.deepEqual(await rows(), [['a1'], ['a2'], ['b1'], ['b2']]);
+  assert.equal((await runOf(server, 'inbox')).tables.length, 0);
+});
