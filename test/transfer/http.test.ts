@@ -79,7 +79,7 @@ describe('a file behind a URL', () => {
   });
 
   const rules: Rules = { downloadBytes: 4096, downloadTime: 5_000, privateAddresses: ['127.0.0.1', '::1'], env: null, files: null };
-  async function open(path: string, more: { rules?: Partial<Rules>; known?: string; authorization?: string } = {}) {
+  async function open(path: string, more: { rules?: Partial<Rules>; known?: string; stamp?: string; authorization?: string } = {}) {
     const connection = {
       url: path.startsWith('/') ? origin + path : path,
       ...(more.authorization === undefined ? {} : { authorization: { env: 'KEY' } }),
@@ -92,6 +92,7 @@ describe('a file behind a URL', () => {
         env: { KEY: more.authorization },
         rules: { ...rules, ...more.rules },
         ...(more.known === undefined ? {} : { known: more.known }),
+        ...(more.stamp === undefined ? {} : { stamp: more.stamp }),
       },
     );
     const [table] = await source.describe();
@@ -113,7 +114,11 @@ describe('a file behind a URL', () => {
   test('is not fetched again while the server says that it is the same', async () => {
     const { version } = await open('/good.csv');
     assert.equal((await open('/good.csv', { known: version! })).unchanged, true);
-    assert.equal((await open('/good.csv', { known: 'etag "v0"' })).unchanged, undefined);
+    assert.equal((await open('/good.csv', { known: version!.replace('v1', 'v0') })).unchanged, undefined);
+    const { version: of } = await open('/good.csv', { stamp: 'a' });
+    assert.equal((await open('/good.csv', { known: of!, stamp: 'a' })).unchanged, true);
+    assert.equal((await open('/good.csv', { known: of!, stamp: 'b' })).unchanged, undefined, 'by another definition');
+    assert.equal((await open('/good.csv', { known: 'etag "v1"' })).unchanged, undefined, 'by an earlier version of Millrace');
   });
 
   test('gets its secret at its own server, and no other server does', async () => {

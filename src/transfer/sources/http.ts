@@ -90,7 +90,7 @@ async function fetchFile(address: string, path: string, authorization: string | 
     const secret = url.origin === first.origin ? authorization : null;
     const answer = await ask(
       url,
-      { ...conditions(place.known ?? null), ...(secret === null ? {} : { authorization: secret }) },
+      { ...conditions(knownBy(place)), ...(secret === null ? {} : { authorization: secret }) },
       allowed,
       signal,
     );
@@ -113,7 +113,7 @@ async function fetchFile(address: string, path: string, authorization: string | 
       refused(url, `the server answers ${status}`);
     }
     await save(answer, path, url, rules.downloadBytes, signal);
-    return { name: nameOf(url), version: versionOf(answer) };
+    return { name: nameOf(url), version: stamped(place, versionOf(answer)) };
   }
 }
 
@@ -202,6 +202,12 @@ const MARK = { etag: 'etag ', modified: 'modified ' };
 function versionOf({ headers }: IncomingMessage): string | null {
   if (headers.etag !== undefined) return (MARK.etag + headers.etag).slice(0, 500);
   return headers['last-modified'] === undefined ? null : (MARK.modified + headers['last-modified']).slice(0, 500);
+}
+
+const stamped = ({ stamp = '-' }: Place, version: string | null): string | null => (version === null ? null : `${stamp} ${version}`);
+
+function knownBy({ stamp = '-', known = null }: Place): string | null {
+  return known?.startsWith(`${stamp} `) === true ? known.slice(stamp.length + 1) : null;
 }
 
 /** RFC 9110, 13.1.2 and 13.1.3. */
