@@ -4,4 +4,4 @@ export { mostTextBytes, type TextFolder, textFolder } from './texts.ts';
 export { parseTopic } from './topic.ts';
 export { columnType, parseTransfer } from './transfer.ts';
 export type { Workspace } from './workspace.ts';
-export { initWorkspace, openWorkspace } from './workspace.ts';
+export { initWorkspace, openWorkspace, settingsOf } from './workspace.ts';

@@ -53,6 +53,12 @@ export function openWorkspace(path: string): Workspace {
   return new FolderWorkspace(resolve(path));
 }
 
+/** Of a workspace that is not opened; null where there is none. DEFINITION_*. */
+export function settingsOf(path: string): Settings | null {
+  const found = readFile(join(resolve(path), settingsFile), settingsFile);
+  return found === null ? null : parseSettings(found.text, settingsFile);
+}
+
 class FolderWorkspace implements Workspace {
   readonly path: string;
   readonly dataPath: string;

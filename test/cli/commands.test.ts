@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -265,6 +267,19 @@ describe('a workspace', () => {
       const { stdout, stderr } = await millrace(['transfer', 'guess', join(path, `inbox${end}`), '--workspace', path]);
       assert.match(stdout, /^source: folder\nconnection:\n {2}path: inbox\/\n[\s\S]*\nschedule: \{ watch: true \}\n$/m, stderr);
     }
+  });
+
+  test('lets "transfer guess" reach the private addresses that millrace.yaml lists, and no others', async (t) => {
+    const server = createServer((_request, response) => void response.end('id,v\n1,a\n'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const path = join(folder(t), 'shop');
+    await millrace(['init', path]);
+    const guessed = () =>
+      millrace(['transfer', 'guess', `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.csv`, '--workspace', path]);
+    assert.match((await guessed()).stderr, /TRANSFER_ADDRESS/);
+    writeFileSync(join(path, 'millrace.yaml'), 'name: shop\ntime_zone: UTC\ncurrency: EUR\ntransfer:\n  private_addresses: [127.0.0.1]\n');
+    assert.match((await guessed()).stdout, /^source: http$/m);
   });
 
   test('tells its commands where it runs by a file that only its owner reads; one left by a dead process is none', async (t) => {

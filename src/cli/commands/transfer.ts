@@ -12,7 +12,7 @@ import type {
   TransferStateAnswer,
   TransfersAnswer,
 } from '#server';
-import { openDefinitions } from '#workspace';
+import { openDefinitions, settingsOf } from '#workspace';
 import { type Client, connect, workspaceOption } from '../client.ts';
 import type { Command, Input, Io } from '../command.ts';
 import { count, table, text } from '../print/table.ts';
@@ -97,10 +97,14 @@ async function guess(address: string, input: Input, io: Io): Promise<number> {
   // Loaded only here, as in "up".
   const { lookAtSource } = await import('#server');
   const folder = resolve(String(input.options['workspace']));
-  const found = (await lookAtSource({ kind: 'guess', folder, anywhere: true, address: fromWorkspace(address, folder) })) as {
-    text: string;
-    secrets: string[];
-  };
+  const rules = settingsOf(folder)?.transfer;
+  const found = (await lookAtSource({
+    kind: 'guess',
+    folder,
+    anywhere: true,
+    address: fromWorkspace(address, folder),
+    ...(rules === undefined ? {} : { rules }),
+  })) as { text: string; secrets: string[] };
   const save = input.options['save'] as string | undefined;
   if (save === undefined) io.stdout.write(found.text);
   else {
