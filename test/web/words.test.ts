@@ -140,6 +140,8 @@ test('every sentence of a model’s report is said in Korean, and no phrase is l
   const dropped = [...source.matchAll(/role: '(?:id|constant|empty)', why: '([^']+)'/g)].map(
     ([, why]) => `"x" is not learned from: ${why}.`,
   );
+  for (const [, a, b] of source.matchAll(/why\.set\([^,]+, (?:`([^`]+)`|'([^']+)')\)/g))
+    dropped.push(`"x" is not learned from: ${filled((a ?? b)!)}.`);
   const leaks = [...source.matchAll(/\? `(tells [^`]+)`|: `(tells [^`]+)`/g)].map(
     ([, a, b]) => `"x" alone ${filled((a ?? b)!)}. If it is only known after the answer, leave it out (ignore) and train again.`,
   );

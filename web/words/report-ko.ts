@@ -39,6 +39,18 @@ export const reportKo: Phrases = [
     '"{column}" is not learned from: nearly every row has a value of its own.',
     '“{column}” 열은 행마다 값이 거의 모두 달라 쓰지 않았습니다.',
   ],
+  [
+    '"{column}" is not learned from: the rows that it is judged by, like new ones, have other values.',
+    '“{column}” 열은 떼어 둔 행에도 새 행에도 다른 값이 오므로 쓰지 않았습니다.',
+  ],
+  [
+    '"{column}" is not learned from: each value has one "{group}", so that the rows that it is judged by, like new ones, have others.',
+    '“{column}” 열은 값마다 “{group}” 하나에 속해, 떼어 둔 행에도 새 행에도 다른 값이 오므로 쓰지 않았습니다.',
+  ],
+  [
+    '"{column}" is not learned from: it says which rows are learned from.',
+    '“{column}” 열은 어느 행에서 배울지를 말하는 열이어서 쓰지 않았습니다.',
+  ],
   ['"{column}" is not learned from: it says when another column came.', '“{column}” 열은 다른 열이 온 때여서 쓰지 않았습니다.'],
   [
     '{n} rows without a known "{target}" or with a weight of 0 are not learned from.',

@@ -35,6 +35,7 @@ export function cardOf(facts: Facts): Card {
   const lines = [
     aim(facts),
     data(facts),
+    ...without(facts),
     quality(facts),
     ...verdict(facts),
     ...drivers(facts),
@@ -71,6 +72,23 @@ function data({ rows, columns, trials }: Facts): Line {
     en: `It learned from ${whole(rows.known)} rows of ${columns.length} columns; ${tried} ${tried === 1 ? 'model was' : 'models were'} tried.`,
     ko: `${columns.length}개 열, ${whole(rows.known)}개 행에서 학습했고 모델 ${tried}개를 시험했습니다.`,
   };
+}
+
+/** What was left out for its own sake: of the others it was said. */
+function without({ warnings, target }: Facts): Line[] {
+  const left = warnings.filter(({ kind, column }) => kind === 'dropped' && column !== null && column !== target);
+  if (left.length === 0) return [];
+  const named = left
+    .slice(0, 5)
+    .map(({ column }) => `"${column}"`)
+    .join(', ');
+  const more = left.length > 5 ? ` … (${left.length})` : '';
+  return [
+    {
+      en: `It does not learn from ${named}${more}: the warnings say why.`,
+      ko: `${named}${more} 열은 쓰지 않았습니다. 까닭은 경고에 있습니다.`,
+    },
+  ];
 }
 
 function quality({ rows, split, scores }: Facts): Line {

@@ -15,7 +15,7 @@ import { outcomeOf, readTarget, type Target } from '../target.ts';
 import { type Arrivals, isStamp, readArrivals } from './arrival.ts';
 import { neighbour, portfolio } from './candidates.ts';
 import { judge, unjudged } from './judge.ts';
-import { chooseSplit, type Division, divide, foldsOf, givenChoice, isGiven, type SplitDecision } from './split.ts';
+import { chooseSplit, type Division, divide, foldsOf, givenChoice, isGiven, leftOut, type SplitDecision } from './split.ts';
 import { targetCandidates } from './targets.ts';
 import { faster, finishing, isBoosted, PACE_ROUNDS, paceOf, type Time, timeOf } from './time.ts';
 import { readWeights, rowWeights, type Weights, weighty } from './weights.ts';
@@ -43,6 +43,8 @@ export interface Study {
   /** Columns that are learned from, and their readings. */
   readonly used: readonly ColumnData[];
   readonly usedReadings: readonly Reading[];
+  /** Why others are not, by name, where the plan does not say so itself. */
+  readonly left: ReadonlyMap<string, string>;
   readonly target: Target;
   readonly weights: Weights;
   readonly split: SplitDecision;
@@ -143,7 +145,9 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
   const target = readTarget(plan, weighty(columns[at]!, rows), readings[at]!);
   const split = chooseSplit(plan, columns, readings, target);
   const arrivals = readArrivals(plan, columns, readings);
-  const kept = columns.map((column, i) => isUsed(plan, split, column, readings[i]!) && !isStamp(arrivals, column.name));
+  const left = leftOut(plan, split, columns, readings);
+  const own = [plan.target, plan.weight, ...(plan.ignore ?? [])];
+  const kept = columns.map(({ name }) => !own.includes(name) && !left.has(name) && !isStamp(arrivals, name));
   const used = columns.filter((_, i) => kept[i]);
   if (used.length === 0) fail('LEARN_FEATURES', { dropped: columns.length - 1, columns: columns.length - 1 });
   if (plan.learner === 'bayes' && target.classes === null)
@@ -154,19 +158,13 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
   const weights = readWeights(plan, rows, target);
   const usedReadings = readings.filter((_, i) => kept[i]);
   const width = target.classes?.length ?? 1;
-  return { plan, columns, readings, used, usedReadings, target, weights, split, arrivals, seed: plan.seed ?? 1, width, metric, measure };
+  const seed = plan.seed ?? 1;
+  return { plan, columns, readings, used, usedReadings, left, target, weights, split, arrivals, seed, width, metric, measure };
 }
 
 function insteadOf(columns: readonly ColumnData[], readings: readonly Reading[]): string {
   const likely = targetCandidates(columns, readings).slice(0, 3);
   return likely.length === 0 ? '' : `; its likeliest targets are ${likely.map(({ column, why }) => `"${column}" (${why})`).join(', ')}`;
-}
-
-/** A group's name says nothing of a new group, and a row's side nothing of the row, so they are not learned from. */
-function isUsed(plan: Plan, split: SplitDecision, column: ColumnData, reading: Reading): boolean {
-  if (column.name === plan.target || column.name === plan.weight || plan.ignore?.includes(column.name)) return false;
-  if ((split.kind === 'group' || split.kind === 'custom') && column.name === split.column) return false;
-  return reading.role !== 'id' && reading.role !== 'constant' && reading.role !== 'empty';
 }
 
 /** A loss must be able to mean the target: classes for logistic and softmax, no negative counts or amounts for those with a log link. */

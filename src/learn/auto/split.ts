@@ -4,6 +4,7 @@ import type { Plan, SplitKind } from '../plan.ts';
 import { hashText, mix, random, shuffled } from '../random.ts';
 import { known, type Reading, timeOf } from '../read.ts';
 import type { Target } from '../target.ts';
+import { isEntity } from './entity.ts';
 
 /** How rows to judge by are chosen, and why. */
 export interface SplitDecision {
@@ -18,13 +19,11 @@ export interface Division {
   readonly judge: Uint32Array;
 }
 
-const ENTITY_NAME =
-  /(^|[_\s-])(id|uuid|user|customer|client|account|session|device|patient|store|shop|household|member|visitor)([_\s-]?(id|no|nr))?$|[a-z](Id|ID)$/i;
-
 /**
  * Chooses the split (all columns of the table, rows with a known target). Time: a time column along which the target drifts or
  * clings to its neighbours, so that a random split would let the model see the future. Group: an entity's rows repeat, so that a random
- * split would have the same entity on both sides. Else random, stratified by class.
+ * split would have the same entity on both sides; of several the one with the fewest values, which has the others' (a customer's orders).
+ * Else random, stratified by class.
  */
 export function chooseSplit(plan: Plan, columns: readonly ColumnData[], readings: readonly Reading[], target: Target): SplitDecision {
   const asked = plan.split?.kind ?? 'auto';
@@ -39,13 +38,13 @@ export function chooseSplit(plan: Plan, columns: readonly ColumnData[], readings
         why: `${drift} along "${reading.name}", so a random split would let the model look into the future`,
       };
   }
-  for (const [at, reading] of readings.entries()) {
-    if (!isEntity(columns[at]!, reading, plan)) continue;
-    const each = ((reading.rows - reading.missing) / reading.distinct).toFixed(1);
+  const entity = entitiesOf(plan, columns, readings).sort((a, b) => a.distinct - b.distinct)[0];
+  if (entity !== undefined) {
+    const each = ((entity.rows - entity.missing) / entity.distinct).toFixed(1);
     return {
       kind: 'group',
-      column: reading.name,
-      why: `"${reading.name}" repeats (${each} rows each), so a random split would have the same one on both sides`,
+      column: entity.name,
+      why: `"${entity.name}" repeats (${each} rows each), so a random split would have the same one on both sides`,
     };
   }
   if (target.classes !== null)
@@ -105,11 +104,45 @@ function checkSides(column: ColumnData): void {
 /** Whether a column says which rows are learned from: then those of the other side never are. */
 export const isGiven = ({ kind }: SplitDecision): boolean => kind === 'custom';
 
-/** Whether the column names something whose rows repeat. */
-export function isEntity(column: ColumnData, reading: Reading, plan: Plan): boolean {
-  const present = reading.rows - reading.missing;
-  if (column.kind === 'time' || column.name === plan.target || !ENTITY_NAME.test(column.name)) return false;
-  return reading.distinct >= 20 && present / reading.distinct >= 1.2 && reading.missing < reading.rows * 0.5;
+/** The columns that name an entity (entity.ts), in the table's order. */
+function entitiesOf(plan: Plan, columns: readonly ColumnData[], readings: readonly Reading[]): Reading[] {
+  const time = columns[readings.findIndex(({ role }) => role === 'time')] ?? null;
+  return readings.filter((reading, at) => isEntity(columns[at]!, reading, plan, time));
+}
+
+/** Why each column that is not learned from is not, where the plan does not say so itself: a sentence's end. */
+export function leftOut(
+  plan: Plan,
+  split: SplitDecision,
+  columns: readonly ColumnData[],
+  readings: readonly Reading[],
+): ReadonlyMap<string, string> {
+  const why = new Map<string, string>();
+  for (const { name, role, why: found } of readings)
+    if (role === 'id' || role === 'constant' || role === 'empty') why.set(name, found ?? role);
+  if (split.kind === 'group') {
+    const group = columns.find(({ name }) => name === split.column)!;
+    for (const { name } of entitiesOf(plan, columns, readings))
+      if (isWithin(columns.find((column) => column.name === name)!, group))
+        why.set(name, `each value has one "${group.name}", so that the rows that it is judged by, like new ones, have others`);
+    why.set(group.name, 'the rows that it is judged by, like new ones, have other values');
+  }
+  if (split.kind === 'custom') why.set(split.column!, 'it says which rows are learned from');
+  for (const name of [plan.target, plan.weight, ...(plan.ignore ?? [])]) if (name !== undefined) why.delete(name);
+  return why;
+}
+
+/** Whether the rows of each value are of one group: a customer's orders. */
+function isWithin(column: ColumnData, group: ColumnData): boolean {
+  const groups = new Map<Cell, Cell>();
+  for (let row = 0; row < column.values.length; row++) {
+    const value = known(cell(column, row));
+    if (value === null) continue;
+    const own = known(cell(group, row));
+    if (groups.has(value) && groups.get(value) !== own) return false;
+    groups.set(value, own);
+  }
+  return true;
 }
 
 /** Epoch milliseconds (or any number) of those rows; NaN where missing. */

@@ -5,9 +5,9 @@ import { hashText, mix } from '../random.ts';
 import { known } from '../read.ts';
 import type { Report, Warning } from '../report.ts';
 import { isStamp, lateColumns } from './arrival.ts';
+import { isEntity, isIdentifier } from './entity.ts';
 import { constantRule, knowledge } from './rule.ts';
 import type { Lessons, Study } from './search.ts';
-import { isEntity } from './split.ts';
 
 /** A model that knows so much of the answer is too good to be true. */
 const TOO_GOOD = 0.99;
@@ -25,10 +25,7 @@ export function leak(column: string, target: string, known: number, ranks: numbe
 /** What the data itself gives reason to say. */
 export function dataWarnings(study: Study, outer: Lessons): Warning[] {
   const warnings: Warning[] = [];
-  for (const { name, role, why } of study.readings) {
-    if (name === study.plan.target || (role !== 'id' && role !== 'constant' && role !== 'empty')) continue;
-    warnings.push({ kind: 'dropped', column: name, text: `"${name}" is not learned from: ${why}.` });
-  }
+  for (const [name, why] of study.left) warnings.push({ kind: 'dropped', column: name, text: `"${name}" is not learned from: ${why}.` });
   for (const { name } of study.columns.filter((column) => isStamp(study.arrivals, column.name)))
     warnings.push({ kind: 'dropped', column: name, text: `"${name}" is not learned from: it says when another column came.` });
   warnings.push(...lateColumns(study.arrivals, study.used, study.target));
@@ -123,12 +120,15 @@ function rowHashes({ rows, features, texts }: Encoded): number[] {
   });
 }
 
-/** An entity whose rows stand on both sides of a split that was asked for, so that the model may recognise it. */
-function bothSides({ plan, split, columns, readings }: Study, { learn, judge: judged, rows }: Lessons): Warning[] {
-  if (split.kind === 'group' || learn.targets.length === 0) return [];
+/** What the model may know again: an id that is learned from, or an entity (by its other columns), whose rows stand on both sides. */
+function bothSides({ plan, split, columns, readings, used, left }: Study, { learn, judge: judged, rows }: Lessons): Warning[] {
+  if (learn.targets.length === 0) return [];
+  const time = columns[readings.findIndex(({ role }) => role === 'time')] ?? null;
   const warnings: Warning[] = [];
   columns.forEach((column, at) => {
-    if (!isEntity(column, readings[at]!, plan)) return;
+    if (column.name === split.column || (split.kind === 'group' && left.has(column.name))) return;
+    const isRisk = used.includes(column) ? isIdentifier : isEntity;
+    if (!isRisk(column, readings[at]!, plan, time)) return;
     const before = new Set(Array.from(rows.learn, (row) => known(cell(column, row))));
     let again = 0;
     for (const row of rows.judge) if (known(cell(column, row)) !== null && before.has(known(cell(column, row)))) again++;
