@@ -692,7 +692,7 @@ export interface ModelReport {
   money?: {
     hit: number;
     contact: number;
-    threshold: number;
+    threshold: number | null;
     profit: Readonly<Record<'model' | 'rule' | 'everyone' | 'nobody', number>>;
   } | null;
   /** Mean answer when all rows have that value: a number, or each class's probability. */

@@ -209,4 +209,12 @@ test('a model that knows nothing does not pay, one that knows much does, and a c
   assert.equal(worth(acting(blind, rule), { hit: 10, contact: 3 }).pays, false);
   const dear = worth(acting(knowing, rule), { hit: 10, contact: 30 });
   assert.deepEqual([dear.pays, dear.instead, dear.profit.model], [false, 'nobody', 0]);
+  // A hair dearer than a hit, on rows that are certain; and hits that bring nothing, whose report is read back from JSON.
+  const certain = { ...knowing, answers: knowing.answers.map((_, at) => at % 2) };
+  assert.equal(worth(acting(certain, rule), { hit: 1000, contact: 1001 }).profit.model, 0);
+  for (const contact of [0, 5]) {
+    const idle = worth(acting(certain, rule), { hit: 0, contact });
+    assert.deepEqual([idle.pays, idle.instead, idle.profit.model, idle.gain, idle.threshold], [false, 'nobody', 0, 0, null]);
+    assert.deepEqual(JSON.parse(JSON.stringify(idle)), idle);
+  }
 });

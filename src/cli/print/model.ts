@@ -76,7 +76,7 @@ function ranking({ ranking: points }: ModelReport): string[] {
 
 function money({ money: worth }: ModelReport): string[] {
   if (!worth) return [];
-  const title = `Profit on the judged rows, a hit at ${worth.hit} and a contact at ${worth.contact}, acting from a probability of ${percent(worth.threshold)}`;
+  const title = `Profit on the judged rows, a hit at ${worth.hit} and a contact at ${worth.contact}, ${worth.threshold === null ? 'acting on nobody' : `acting from a probability of ${percent(worth.threshold)}`}`;
   const ways = Object.entries(worth.profit).map(([way, profit]) => [way, profit.toLocaleString('en-US', { maximumFractionDigits: 2 })]);
   return [`${title}\n${table(['who is acted on', 'profit'].map(text), ways)}`];
 }

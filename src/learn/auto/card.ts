@@ -150,7 +150,7 @@ function money({ money: worth }: Facts): Line[] {
   if (worth === null) return [];
   const { en, ko } = INSTEAD[worth.instead];
   const [profit, gain, error] = [worth.profit.model, worth.gain, worth.gainError].map(whole);
-  if (worth.pays)
+  if (worth.pays && worth.threshold !== null)
     return [
       {
         en: `Acting from a probability of ${percent(worth.threshold)} on earns ${profit} on the judged rows, ${gain} ± ${error} more than ${en}.`,

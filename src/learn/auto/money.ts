@@ -25,8 +25,8 @@ type Way = 'model' | 'rule' | 'everyone' | 'nobody';
 
 /** What acting is worth on the judged rows, in the money that was given. */
 export interface Worth extends Money {
-  /** contact / hit: with honest probabilities acting pays from here on. Nothing is tuned on the judged rows. */
-  readonly threshold: number;
+  /** contact / hit: with honest probabilities acting pays from here on. Nothing is tuned on the judged rows. null: a hit brings nothing, act on nobody. */
+  readonly threshold: number | null;
   /** Profit of each way; doing nothing is 0. The rule acts from the same threshold on. */
   readonly profit: Readonly<Record<Way, number>>;
   /** The best way without the model. */
@@ -65,8 +65,10 @@ function actingFrom(threshold: number, truth: Float64Array, weights: Float64Arra
 /** What acting is worth: the model against the simple rule, against acting on everyone, and against doing nothing. `points` are those of a report. */
 export function worth(points: readonly Acting[], money: Money): Worth {
   const { hit, contact } = money;
-  const threshold = hit > 0 ? contact / hit : Number.POSITIVE_INFINITY;
-  const at = points.reduce((best, point) => (Math.abs(point.threshold - threshold) < Math.abs(best.threshold - threshold) ? point : best));
+  const threshold = hit > 0 ? contact / hit : null;
+  const away = (point: Acting): number => Math.abs(point.threshold - threshold!);
+  const isNobody = threshold === null || threshold > 1;
+  const at = isNobody ? points.at(-1)! : points.reduce((best, point) => (away(point) < away(best) ? point : best));
   const everyone = points[0]!.model;
   const nobody = { hits: 0, misses: 0 };
   const profitOf = ({ hits, misses }: Acted): number => hits * hit - (hits + misses) * contact;
