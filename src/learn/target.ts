@@ -35,7 +35,17 @@ function settleTask(plan: Plan, column: ColumnData, reading: Reading): { task: T
   const numbers = reading.role === 'number' || column.kind === 'number' || (reading.distinct <= 2 && numeric(column));
   if (!numbers) return { task: 'classification', why: 'the target is text' };
   if (reading.distinct <= 2) return { task: 'classification', why: 'the target has two values' };
+  if (isOfLabels(column, reading)) return { task: 'classification', why: 'the target is text of few whole numbers' };
   return { task: 'regression', why: 'the target is a number with more than two values' };
+}
+
+/** A text target of more values is a number that stands in text. */
+const MOST_LABELS = 20;
+
+/** Whether whole numbers in text are labels, as who keeps them as text says: few of them, with five rows each or more. */
+export function isOfLabels(column: ColumnData, { rows, missing, distinct }: Reading): boolean {
+  if (column.kind !== 'text' || distinct > MOST_LABELS || distinct * 5 > rows - missing) return false;
+  return column.values.every((value) => known(value) === null || Number.isInteger(parseNumber(value!)));
 }
 
 function numeric(column: ColumnData): boolean {

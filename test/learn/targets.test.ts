@@ -57,6 +57,31 @@ test('a target that is not in the table is answered with what could be meant', a
   });
 });
 
+test('few whole numbers that a table keeps as text are labels; many, or with a fraction, are numbers in text', async () => {
+  const rows = count(140);
+  const x = numbers(
+    'x',
+    rows.map((i) => i % 7),
+  );
+  const told = async (values: readonly string[]) => {
+    const table = [x, texts('y', values)];
+    const { task, classes } = await train({ target: 'y', learner: 'trees', trees: { rounds: 3 } }, table);
+    assert.equal(targetCandidates(table).find(({ column }) => column === 'y')?.task, task);
+    return [task, classes];
+  };
+  assert.deepEqual(await told(rows.map((i) => String(i % 7))), ['classification', ['0', '1', '2', '3', '4', '5', '6']]);
+  assert.deepEqual(await told(rows.map((i) => String(i % 70))), ['regression', null]);
+  assert.deepEqual(await told(rows.map((i) => `${i % 7}.5`)), ['regression', null]);
+  const asked = await train({ target: 'y', task: 'regression', learner: 'linear' }, [
+    x,
+    texts(
+      'y',
+      rows.map((i) => String(i % 7)),
+    ),
+  ]);
+  assert.equal(asked.task, 'regression');
+});
+
 test('real tables: what their makers predict stands first', { skip: withoutData }, () => {
   const first = (columns: ColumnData[]): string => targetCandidates(columns)[0]!.column;
   assert.equal(first(readTable('telco-churn/Telco-Customer-Churn.csv.gz', ',', null)), 'Churn');

@@ -1,5 +1,6 @@
 import type { ColumnData } from '../columns.ts';
 import { type Reading, readColumn } from '../read.ts';
+import { isOfLabels } from '../target.ts';
 
 /** A column that could be what a model predicts. */
 export interface TargetCandidate {
@@ -22,7 +23,7 @@ export function targetCandidates(
   readings: readonly Reading[] = columns.map((column) => readColumn(column)),
 ): TargetCandidate[] {
   const found = readings.flatMap((reading, at) => {
-    const candidate = candidateOf(reading);
+    const candidate = candidateOf(reading, isOfLabels(columns[at]!, reading));
     if (candidate === null) return [];
     const last = at === readings.length - 1 ? 1 : 0;
     return [
@@ -33,9 +34,12 @@ export function targetCandidates(
   return found.map(({ column, task, why }) => ({ column, task, why }));
 }
 
-function candidateOf({ name, role, rows, missing, distinct }: Reading): (TargetCandidate & { readonly few: boolean }) | null {
+function candidateOf(
+  { name, role, rows, missing, distinct }: Reading,
+  ofLabels: boolean,
+): (TargetCandidate & { readonly few: boolean }) | null {
   if ((role !== 'number' && role !== 'category') || missing > rows / 2 || distinct < 2) return null;
-  if (role === 'number' && distinct > 2) return { column: name, task: 'regression', why: 'a number', few: false };
+  if (role === 'number' && distinct > 2 && !ofLabels) return { column: name, task: 'regression', why: 'a number', few: false };
   if (distinct > MOST_CLASSES) return null;
   return { column: name, task: 'classification', why: distinct === 2 ? 'two values' : `${distinct} classes`, few: true };
 }
