@@ -229,6 +229,15 @@ function orderedStatistics(encoder: Encoder & { kind: 'statistics' }, column: Co
   return values;
 }
 
+/** The features that the encoders make, in the order of `encode`, and how many texts. */
+export function shapeOf(encoders: readonly Encoder[]): {
+  readonly features: readonly Omit<EncodedFeature, 'values'>[];
+  readonly texts: number;
+} {
+  const features = encoders.flatMap((encoder) => writerOf(encoder).specs.map((spec) => ({ ...spec, column: encoder.column })));
+  return { features, texts: encoders.filter(({ kind }) => kind === 'text').length };
+}
+
 /** One row of named values → features, in the order of `encode`. Absent values are missing. Built once for each model. */
 export function rowEncoder(encoders: readonly Encoder[]): {
   readonly width: number;

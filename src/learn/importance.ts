@@ -1,5 +1,4 @@
-import type { ColumnData } from './columns.ts';
-import { type Encoder, encode } from './encode.ts';
+import { shapeOf } from './encode.ts';
 import { type Model, unpackForest } from './model.ts';
 
 /** What a column was to trees while they grew, as XGBoost and BigQuery ML count it. */
@@ -16,7 +15,7 @@ export interface SplitImportance {
 export function splitImportance({ learned, encoders }: Pick<Model, 'learned' | 'encoders'>): SplitImportance[] | null {
   if (learned.kind !== 'trees') return null;
   const { feature, gain, cover } = unpackForest(learned.forest);
-  const columns = encode(encoders, encoders.map(empty)).features.map(({ column }) => column);
+  const columns = shapeOf(encoders).features.map(({ column }) => column);
   const sums = new Map<string, { weight: number; gain: number; cover: number }>();
   feature.forEach((split, node) => {
     if (split < 0) return;
@@ -30,5 +29,3 @@ export function splitImportance({ learned, encoders }: Pick<Model, 'learned' | '
     cover: sum.cover / sum.weight,
   }));
 }
-
-const empty = ({ column }: Encoder): ColumnData => ({ name: column, kind: 'text', values: [] });

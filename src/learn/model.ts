@@ -1,4 +1,4 @@
-import { fail, MillraceError, sha256 } from '#core';
+import { sha256 } from '#core';
 import { pack, unpackBytes, unpackDoubles, unpackFloats, unpackIntegers, unpackWords } from './base64.ts';
 import type { Encoder } from './encode.ts';
 import type { Design } from './linear/design.ts';
@@ -59,7 +59,7 @@ function hasShares(learned: Learned): boolean {
   return learned.kind === 'blend' ? learned.members.some((member) => hasShares(member.learned)) : learned.link === 'share';
 }
 
-function hashOf(model: Omit<Model, 'hash'>): string {
+export function hashOf(model: Omit<Model, 'hash'>): string {
   const { task, target, targetKind, classes, encoders, learned } = model;
   return sha256(canonical({ task, target, targetKind, classes, encoders, learned }));
 }
@@ -71,86 +71,6 @@ function canonical(value: unknown): string {
       ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
       : v,
   );
-}
-
-/**
- * The value as a model, or MODEL_INVALID: wrong format or version, a hash that does not fit (changed or cut), or a structure that
- * could not be walked safely. Checks every tree: children come after their parent, features and sets exist.
- */
-export function checkModel(value: unknown): Model {
-  const model = value as Model;
-  if (typeof value !== 'object' || value === null || model.format !== 'millrace-model')
-    fail('MODEL_INVALID', { problem: 'it does not say "millrace-model"' });
-  if (model.version !== 1 && model.version !== 2)
-    fail('MODEL_INVALID', { problem: `its version ${String(model.version)} is not known here` });
-  if (typeof model.hash !== 'string' || hashOf(model) !== model.hash)
-    fail('MODEL_INVALID', { problem: 'its contents do not fit its hash' });
-  try {
-    checkLearned(model.learned, model);
-  } catch (thrown) {
-    if (thrown instanceof MillraceError) throw thrown;
-    fail('MODEL_INVALID', { problem: 'its parts can not be read' }, thrown);
-  }
-  return model;
-}
-
-function demand(holds: boolean, problem: string): void {
-  if (!holds) fail('MODEL_INVALID', { problem });
-}
-
-function checkLearned(learned: Learned, model: Model): void {
-  demand(Array.isArray(model.encoders), 'it has no encoders');
-  const classes = model.classes?.length ?? 1;
-  switch (learned.kind) {
-    case 'constant':
-      demand(outputsFit(learned.scores.length, learned.link, classes), 'its constant does not fit its classes');
-      break;
-    case 'trees':
-      demand(outputsFit(learned.forest.outputs, learned.link, classes), 'its trees do not fit its classes');
-      checkForest(unpackForest(learned.forest));
-      break;
-    case 'linear':
-      demand(outputsFit(learned.outputs, learned.link, classes), 'its weights do not fit its classes');
-      demand(unpackFloats(learned.weights).length === learned.design.width * learned.outputs, 'its weights are cut');
-      demand(learned.intercepts.length === learned.outputs, 'its intercepts are cut');
-      break;
-    case 'blend':
-      demand(learned.members.length > 0, 'its blend is empty');
-      for (const member of learned.members) checkLearned(member.learned, model);
-      break;
-    default:
-      demand(false, 'its kind of learner is not known here');
-  }
-}
-
-function outputsFit(outputs: number, link: Link, classes: number): boolean {
-  switch (link) {
-    case 'softmax':
-      return outputs === classes;
-    case 'share':
-      return classes > 1 && outputs === (classes === 2 ? 1 : classes);
-    case 'sigmoid':
-      return outputs === 1 && classes === 2;
-    default:
-      return outputs === 1;
-  }
-}
-
-function checkForest(forest: Forest): void {
-  const nodes = forest.feature.length;
-  const lengths = [forest.threshold, forest.missingLeft, forest.left, forest.gain, forest.cover].map((a) => a.length);
-  demand(lengths.every((l) => l === nodes) && forest.base.length === forest.outputs, 'its trees are cut');
-  demand(
-    forest.roots.every((root) => root >= 0 && root < nodes),
-    'a tree has no root',
-  );
-  for (let n = 0; n < nodes; n++) {
-    const f = forest.feature[n]!;
-    if (f < 0) continue;
-    demand(f < forest.categorical.length && forest.left[n]! > n && forest.left[n]! + 1 < nodes, 'a tree has a wrong branch');
-    if (forest.categorical[f] === 1)
-      demand(forest.threshold[n]! >= 0 && forest.threshold[n]! + 8 <= forest.sets.length, 'a tree has a wrong set');
-  }
 }
 
 export function packForest(forest: Forest): PackedForest {
