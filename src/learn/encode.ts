@@ -36,10 +36,11 @@ export interface Encoded {
   readonly texts: readonly { readonly column: string; readonly values: readonly (string | null)[] }[];
 }
 
-/** What encoders that look at the target need of it: [rows × outputs] numbers whose means are to be learned. */
+/** What encoders that look at the target need of it: [rows × outputs] numbers whose means are to be learned, and what each row counts (left out: alike). */
 export interface Outcome {
   readonly values: Float64Array;
   readonly outputs: number;
+  readonly weights?: Float64Array;
 }
 
 /** Bin 0 is for missing values, so a byte has room for this many levels. */
@@ -112,13 +113,14 @@ function sumByLevel(column: ColumnData, levels: readonly string[], outcome: Outc
   return sums;
 }
 
-/** Sums of the outcome by level, and the smoothed means that they give. */
+/** Sums of the outcome by level, and the smoothed means that they give. Rows weigh 1 on average, so that the prior's rows are rows like them. */
 class LevelSums {
   private readonly codes: ReadonlyMap<string, number>;
   private readonly counts: Float64Array;
   private readonly sums: Float64Array;
   private readonly prior: Float64Array;
   private readonly outcome: Outcome;
+  private readonly weigh: (row: number) => number;
 
   constructor(levels: readonly string[], outcome: Outcome) {
     this.codes = new Map(levels.map((level, code) => [level, code]));
@@ -126,8 +128,11 @@ class LevelSums {
     this.sums = new Float64Array((levels.length + 1) * outcome.outputs);
     this.prior = new Float64Array(outcome.outputs);
     this.outcome = outcome;
-    const rows = outcome.values.length / outcome.outputs;
-    for (let i = 0; i < outcome.values.length; i++) this.prior[i % outcome.outputs]! += outcome.values[i]! / rows;
+    const { outputs, values, weights } = outcome;
+    const rows = values.length / outputs;
+    const mean = weights === undefined ? 1 : weights.reduce((sum, weight) => sum + weight, 0) / rows;
+    this.weigh = weights === undefined ? () => 1 : (row) => weights[row]! / mean;
+    for (let i = 0; i < values.length; i++) this.prior[i % outputs]! += (this.weigh(Math.floor(i / outputs)) * values[i]!) / rows;
   }
 
   codeOf(level: string | null): number {
@@ -136,8 +141,9 @@ class LevelSums {
 
   add(code: number, row: number): void {
     const { outputs, values } = this.outcome;
-    this.counts[code]!++;
-    for (let k = 0; k < outputs; k++) this.sums[code * outputs + k]! += values[row * outputs + k]!;
+    const weight = this.weigh(row);
+    this.counts[code]! += weight;
+    for (let k = 0; k < outputs; k++) this.sums[code * outputs + k]! += weight * values[row * outputs + k]!;
   }
 
   mean(code: number, output: number): number {

@@ -103,12 +103,13 @@ function byNumberThenText(a: string, b: string): number {
 const MOST_SHARES = 10;
 
 /** What target statistics average: the value, the second of two classes, or the first classes' indicators. */
-export function outcomeOf(values: Float64Array, classes: readonly string[] | null): Outcome {
-  if (classes === null || classes.length === 2) return { values, outputs: 1 };
+export function outcomeOf(values: Float64Array, classes: readonly string[] | null, weights?: Float64Array): Outcome {
+  const weighed = weights === undefined ? {} : { weights };
+  if (classes === null || classes.length === 2) return { values, outputs: 1, ...weighed };
   const outputs = Math.min(classes.length, MOST_SHARES);
   const indicators = new Float64Array(values.length * outputs);
   values.forEach((code, row) => {
     if (code < outputs) indicators[row * outputs + code] = 1;
   });
-  return { values: indicators, outputs };
+  return { values: indicators, outputs, ...weighed };
 }

@@ -104,3 +104,37 @@ for (const [what, plan] of refused) {
     await assert.rejects(train({ target: 'y', ...plan }, rare(200, 9)), { code: 'LEARN_PLAN' });
   });
 }
+
+test('what a category says of the answer counts its rows as they weigh, beside ten rows of the usual weight that say what all say', async () => {
+  const next = generator(17);
+  const [levels, each] = [300, 10];
+  const level = Array.from({ length: levels * each }, (_, i) => i % levels);
+  // One row in ten counts as four times the other nine: they alone follow from the level's parity, and the others say the contrary.
+  const heavy = level.map((_, i) => i < levels);
+  const y = level.map((l, i) => ((l % 2 === 0) === heavy[i]! ? 1 : 0));
+  const columns = [
+    texts(
+      'seller',
+      level.map((l) => `s${l}`),
+    ),
+    numbers(
+      'noise',
+      level.map(() => next()),
+    ),
+    numbers(
+      'w',
+      heavy.map((is) => (is ? 36 : 1)),
+    ),
+    numbers('y', y),
+  ];
+  const plan: Plan = { target: 'y', task: 'regression', learner: 'trees', trees: { rounds: 30 }, split: { kind: 'none' } };
+  const { encoders } = await train({ ...plan, weight: 'w' }, columns);
+  const found = encoders.find(({ column }) => column === 'seller')!;
+  assert.ok(found.kind === 'statistics');
+  const means = new Float64Array(Uint8Array.from(Buffer.from(found.means, 'base64')).buffer);
+  // Rows weigh (36 + 9) / 10 = 4.5 on average: a level's heavy row counts as 8, its others as 2 together.
+  found.levels.forEach((name, code) => {
+    const expected = ((Number(name.slice(1)) % 2 === 0 ? 8 : 2) + 10 * 0.5) / (10 + 10);
+    assert.ok(Math.abs(means[code]! - expected) < 1e-12, `${name}: ${means[code]} and not ${expected}`);
+  });
+});

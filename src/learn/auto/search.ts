@@ -261,7 +261,7 @@ function lessonsOf(study: Study, division: Division): Lessons {
   });
   const learn = side(division.learn);
   const judged = side(division.judge);
-  const outcome = outcomeOf(learn.targets, study.target.classes);
+  const outcome = outcomeOf(learn.targets, study.target.classes, learn.weights);
   const encoders = fitEncoders(study.usedReadings, learn.columns, outcome);
   return {
     rows: division,
