@@ -1,5 +1,5 @@
 import { MillraceError, type Principal } from '#core';
-import { isAllowedFunction, type Reads, readStatement, type Serialize, type Who } from '#sql';
+import { isAllowedFunction, isCatalog, type Reads, readStatement, type Serialize, type Who } from '#sql';
 import { OWN_SCHEMAS, type Store } from '#store';
 import { type Grant, type GrantFiles, isGranted, openGrants } from './granted.ts';
 
@@ -17,11 +17,14 @@ export interface Grants {
   topics(reads: Reads, serialize: Serialize): Promise<string[]>;
 }
 
-/** What a view reads, in full names; `calls` are its functions that are not on the list, which no statement here could have put there. */
+/** What a view reads, in full names; `foreign` where it does what no statement here may: nobody reads it. */
 interface Behind {
   readonly tables: readonly string[];
-  readonly calls: boolean;
+  readonly foreign: boolean;
 }
+
+/** What a view's text says; null for one that is no statement of ours. What its names mean depends on where the view is and what else there is. */
+type Said = Reads | null;
 
 const NO_FILES: GrantFiles = { list: () => [], problems: () => [] };
 const OF_OTHERS = 'it is a view of something that is not yours to read';
@@ -30,20 +33,21 @@ export function newGrants(store: Pick<Store, 'names' | 'rows'>, files: GrantFile
   const granted = openGrants(files);
   /** As long as the names are the same object: every commit that changes a name makes it anew. */
   let known: { readonly names: ReadonlySet<string>; readonly catalog: Promise<Catalog> } | null = null;
-  /** By the view's text: what it means depends on nothing else. */
-  let texts = new Map<string, Behind>();
+  /** By the view's text. */
+  let texts = new Map<string, Said>();
 
   async function catalogOf(names: ReadonlySet<string>, serialize: Serialize): Promise<Catalog> {
     const views = new Map<string, Behind>();
-    const kept = new Map<string, Behind>();
+    const kept = new Map<string, Said>();
+    const macros = new Set((await store.rows(MACROS)).map((row) => String(row['name'])));
     for (const row of await store.rows(VIEWS)) {
-      const text = String(row['sql']);
-      const behind = texts.get(text) ?? (await behindOf(text, serialize));
-      kept.set(text, behind);
-      views.set(String(row['name']), behind);
+      const [schema, text] = [String(row['schema']), String(row['sql'])];
+      const said = texts.has(text) ? texts.get(text)! : await saidIn(text, serialize);
+      kept.set(text, said);
+      views.set(fullName(schema, String(row['name'])), behindOf(said, schema, { names, macros }));
     }
     texts = kept;
-    return { names, views, macros: new Set((await store.rows(MACROS)).map((row) => String(row['name']))) };
+    return { names, views, macros };
   }
 
   async function catalog(serialize: Serialize): Promise<Catalog> {
@@ -105,21 +109,28 @@ interface Catalog {
   readonly macros: ReadonlySet<string>;
 }
 
-const VIEWS = `SELECT lower(schema_name || '.' || view_name) AS name, sql FROM duckdb_views() WHERE NOT internal AND NOT temporary`;
+const VIEWS = `SELECT schema_name AS schema, view_name AS name, sql FROM duckdb_views() WHERE NOT internal AND NOT temporary`;
 const MACROS = `SELECT DISTINCT lower(function_name) AS name FROM duckdb_functions() WHERE NOT internal`;
 
-/** A text that can't be read as a statement of ours was made by another program: only an admin sees through it. */
-async function behindOf(text: string, serialize: Serialize): Promise<Behind> {
+async function saidIn(text: string, serialize: Serialize): Promise<Said> {
   try {
-    const { reads } = await readStatement(text, serialize);
-    return {
-      tables: reads.tables.map(({ schema, name }) => fullName(schema, name)),
-      calls: reads.functions.some(({ name, inFrom }) => !isAllowedFunction(name, inFrom)),
-    };
+    return (await readStatement(text, serialize)).reads;
   } catch (thrown) {
     if (!(thrown instanceof MillraceError)) throw thrown;
-    return { tables: [], calls: true };
+    return null;
   }
+}
+
+/** DuckDB looks for a bare name of a view in the view's own schema, then in main, anew at each reading; and so it does for a macro. */
+function behindOf(said: Said, schema: string, { names, macros }: Pick<Catalog, 'names' | 'macros'>): Behind {
+  if (said === null) return { tables: [], foreign: true };
+  const bound = (name: string) => (names.has(fullName(schema, name)) ? fullName(schema, name) : fullName(null, name));
+  return {
+    tables: said.tables.map((table) => (table.schema === null ? bound(table.name) : fullName(table.schema, table.name))),
+    foreign:
+      said.tables.some((table) => isCatalog(table.schema, table.name)) ||
+      said.functions.some(({ name, inFrom }) => !isAllowedFunction(name, inFrom) || macros.has(name.toLowerCase())),
+  };
 }
 
 interface Asked {
@@ -137,7 +148,7 @@ function problemWith(full: string, { who, grant, views }: Asked): string | null 
     if (seen.has(name)) return false;
     seen.add(name);
     const behind = views.get(name);
-    return behind !== undefined && (behind.calls || behind.tables.some((each) => !isOwn(each) || reaches(each)));
+    return behind !== undefined && (behind.foreign || behind.tables.some((each) => !isOwn(each) || reaches(each)));
   };
   return reaches(full) ? OF_OTHERS : null;
 }

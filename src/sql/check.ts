@@ -77,7 +77,7 @@ function checkWrite(
 }
 
 /** DuckDB's own views can be named without a schema and in main. */
-function isCatalog(schema: string | null, name: string): boolean {
+export function isCatalog(schema: string | null, name: string): boolean {
   const where = schema === null ? 'main' : asciiLower(schema);
   if (where === 'information_schema' || where === 'pg_catalog') return true;
   return where === 'main' && /^(duckdb_|pragma_|sqlite_|pg_)/.test(asciiLower(name));

@@ -1,7 +1,7 @@
 /** SQL text → statement as data, and the allow-list. The authority on what a text means is DuckDB's own parser (docs/sql.md). */
 
 export { behindOf, type Output, outputsOf } from './behind.ts';
-export { checkStatement, type Who } from './check.ts';
+export { checkStatement, isCatalog, type Who } from './check.ts';
 export { functionFamilies, isAllowedFunction, tableFunctions } from './functions.ts';
 export { fullName, named, wordsOf } from './names.ts';
 export { placeIn, type Serialize } from './parse.ts';

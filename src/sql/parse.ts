@@ -1,6 +1,6 @@
 import { fail, type Parameters } from '#core';
 import { isObject, type JsonObject, type Locator, type Reads, readsOf } from './reads.ts';
-import { withPlainSpaces } from './tokens.ts';
+import { quoteIdentifier, tokens, withPlainSpaces } from './tokens.ts';
 
 /** Runs `SELECT json_serialize_sql($1)` in DuckDB: its own parser's tree of SELECT-like statements, as JSON text. Nothing is executed. */
 export type Serialize = (sql: string) => Promise<string>;
@@ -33,6 +33,36 @@ export function placeIn(text: string, position: number): Parameters {
 export async function parseQuery(source: Source, piece: Piece): Promise<Verified> {
   const { tree, locator } = await parseOne(source, '', piece, '');
   return { sql: withPlainSpaces(piece.text), reads: readsOf(tree, locator) };
+}
+
+/**
+ * A whole query in which each table is named with its schema, for a text that is bound elsewhere: within a view DuckDB looks for a bare
+ * name in the view's own schema before it looks in main, and does so again at every reading.
+ */
+export async function parseQueryInFull(source: Source, piece: Piece): Promise<Verified> {
+  const { sql, reads } = await parseQuery(source, piece);
+  const full = withMain(sql, reads, piece.start);
+  // That nothing else has become of it is not left to the places: it is read again.
+  const namesOf = (tables: Reads['tables']) => JSON.stringify(tables.map(({ schema, name }) => [schema ?? 'main', name]));
+  const again = full === sql ? reads : (await parseQuery({ text: full, serialize: source.serialize }, { text: full, start: 0 })).reads;
+  if (again.tables.some(({ schema }) => schema === null) || namesOf(again.tables) !== namesOf(reads.tables)) {
+    fail('SQL_CONSTRUCT', { construct: 'A table without its schema', ...placeIn(source.text, piece.start) });
+  }
+  return { sql: full, reads };
+}
+
+/** The query with `main.` before each bare name of a table; `start` is where it began in the text that was read. */
+function withMain(sql: string, reads: Reads, start: number): string {
+  const bare = new Map(reads.tables.flatMap(({ schema, name, position }) => (schema === null ? [[position - start, name]] : [])));
+  if (bare.size === 0) return sql;
+  return tokens(sql)
+    .map((token) => {
+      const name = bare.get(token.start);
+      if (name === undefined) return token.text;
+      // Behind a dot a name in '' is none.
+      return `main.${token.kind === 'string' ? quoteIdentifier(name) : token.text}`;
+    })
+    .join('');
 }
 
 /** Exactly one expression. It is printed in parentheses that close on a line of their own, as it was parsed. */

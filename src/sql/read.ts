@@ -6,6 +6,7 @@ import {
   parseExpressions,
   parseFrom,
   parseQuery,
+  parseQueryInFull,
   placeIn,
   type Serialize,
   type Source,
@@ -139,7 +140,7 @@ async function readCreateAs(kind: 'create_table_as' | 'create_view', cursor: Cur
   const columns = cursor.names();
   if (cursor.isMark('(')) refuseKind(cursor, 'CREATE TABLE with columns');
   cursor.expect('AS');
-  const { sql: body, reads } = await parseQuery(source, cursor.rest());
+  const { sql: body, reads } = await (kind === 'create_view' ? parseQueryInFull : parseQuery)(source, cursor.rest());
   const start = `CREATE ${replace ? 'OR REPLACE ' : ''}${kind === 'create_view' ? 'VIEW' : 'TABLE'} ${ifNotExists ? 'IF NOT EXISTS ' : ''}`;
   const sql = `${start}${printTarget(target)}${printColumns(columns)} AS ${body}\n`;
   return { kind, target, replace, ifNotExists, columns, body, reads, sql };

@@ -101,6 +101,18 @@ describe('grants narrow what tokens and roles read and write', () => {
       assert.equal(await server.ask(sql, {}, maker), code, sql);
   });
 
+  test('a view’s bare name means the table of main, whatever stands beside the view then or later', async () => {
+    grant('maker', "token: maker\nread: [main.pay, 'lab.v', 'lab.w']\nwrite: ['lab.*']\n");
+    for (const sql of [
+      'CREATE SCHEMA IF NOT EXISTS lab',
+      "CREATE TABLE main.pay AS SELECT 'harmless' AS x",
+      "CREATE TABLE lab.pay AS SELECT 'secret' AS x",
+    ])
+      assert.ok(Array.isArray(await server.ask(sql)), sql);
+    assert.ok(Array.isArray(await server.ask('CREATE VIEW lab.v AS SELECT * FROM pay', {}, maker)));
+    assert.deepEqual(await server.ask('SELECT * FROM lab.v', {}, maker), [['harmless']]);
+  });
+
   test('a file that can’t be taken, and two for the same, let only admins read, and say which file', async () => {
     for (const text of [
       'token: partner\nread: [mart]\n',
@@ -140,16 +152,36 @@ describe('grants narrow what tokens and roles read and write', () => {
   });
 });
 
-test('a macro that somebody put into the warehouse file under the name of an allowed function is not called', async (t) => {
+test('what another program put into the warehouse file is not read through: macros under allowed names, bare names of a view, the catalog', async (t) => {
   const server = await running(t, { topics: { orders: '{}' } });
   assert.deepEqual(await server.ask("SELECT upper('a')"), [['A']]);
+  const { token } = (await server.call('POST', '/v1/tokens', { body: { name: 'reader', role: 'viewer' } })).json as { token: string };
   await server.started.stop();
   const instance = await DuckDBInstance.create(join(server.path, '.millrace', 'warehouse.duckdb'));
   const connection = await instance.connect();
-  await connection.run('CREATE MACRO main.upper(x) AS (SELECT any_value(body) FROM millrace.quarantine)');
+  await connection.run(`
+    CREATE SCHEMA lab;
+    CREATE MACRO main.upper(x) AS (SELECT any_value(body) FROM millrace.quarantine);
+    CREATE VIEW main.loud AS SELECT upper('a') AS a;
+    CREATE VIEW main.quiet AS SELECT lower('A') AS a;
+    CREATE VIEW main.tables AS SELECT table_name FROM duckdb_tables;
+    CREATE TABLE main.pay AS SELECT 'harmless' AS x;
+    CREATE TABLE lab.pay AS SELECT 'secret' AS x;
+    CREATE VIEW lab.v AS SELECT * FROM pay;
+    CREATE VIEW main.v AS SELECT * FROM pay`);
   connection.closeSync();
   instance.closeSync();
+  mkdirSync(join(server.path, 'grants'), { recursive: true });
+  writeFileSync(join(server.path, 'grants', 'reader.yaml'), "token: reader\nread: ['main.*', lab.v]\n");
   const again = await running(t, { path: server.path });
   assert.equal(await again.ask("SELECT upper('a')"), 'SQL_FUNCTION');
   assert.deepEqual(await again.ask("SELECT lower('A')"), [['a']]);
+  for (const own of [undefined, token]) {
+    assert.equal(await again.ask('SELECT * FROM loud', {}, own), 'SQL_TABLE');
+    assert.equal(await again.ask('SELECT * FROM tables', {}, own), 'SQL_TABLE');
+    assert.deepEqual(await again.ask('SELECT * FROM quiet', {}, own), [['a']]);
+    assert.deepEqual(await again.ask('SELECT * FROM v', {}, own), [['harmless']]);
+  }
+  assert.deepEqual(await again.ask('SELECT * FROM lab.v'), [['secret']]);
+  assert.equal(await again.ask('SELECT * FROM lab.v', {}, token), 'SQL_TABLE');
 });

@@ -292,3 +292,24 @@ test('quoted names and literals come back from DuckDB as they were', async () =>
     { numRuns: 200 },
   );
 });
+
+test('a view names its tables with their schemas, wherever they stand; names of CTEs, columns and aliases stay', async () => {
+  const bodyOf = async (body: string) => {
+    const statement = await read(`CREATE VIEW mart.v AS ${body}`);
+    assert.ok(statement.kind === 'create_view');
+    return statement.body;
+  };
+  for (const [written, full] of [
+    ['SELECT pay.x FROM pay', 'SELECT pay.x FROM main.pay'],
+    ['FROM "pay" p, mart.pay, Main.pay', 'FROM main."pay" p, mart.pay, Main.pay'],
+    ['TABLE pay', 'TABLE main.pay'],
+    ['WITH pay AS (FROM pay) SELECT * FROM pay', 'WITH pay AS (FROM main.pay) SELECT * FROM pay'],
+    ["SELECT 'é', (SELECT max(pay) FROM pay) FROM /* pay */ pay", "SELECT 'é', (SELECT max(pay) FROM main.pay) FROM /* pay */ main.pay"],
+    ['FROM (DESCRIBE pay)', 'FROM (DESCRIBE main.pay)'],
+    ["PIVOT pay ON x IN ('a') USING count(*)", "PIVOT main.pay ON x IN ('a') USING count(*)"],
+    ["FROM 'pay'", 'FROM main."pay"'],
+  ] as const)
+    assert.equal(await bodyOf(written), full);
+  const table = await read('CREATE TABLE mart.v AS FROM pay');
+  assert.ok(table.kind === 'create_table_as' && table.body === 'FROM pay', 'a statement that runs at once finds bare names in main');
+});
