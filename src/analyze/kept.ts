@@ -24,6 +24,8 @@ export interface Kept {
   use(wide: Wide, work: (reader: Reader) => Promise<unknown>): Promise<boolean>;
   /** That a scan had to be made, and how long it took. */
   missed(wide: Wide, took: Millis): void;
+  /** Ends the making of groups, which nobody waits for; they are not tried again. False where none are being made. */
+  giveUp(): boolean;
   close(): Promise<void>;
 }
 
@@ -32,6 +34,8 @@ export const KEPT = 'millrace kept';
 /** Things kept, each of at most so many groups. */
 const MOST_KEPT = 4;
 const MOST_GROUPS = 200_000;
+/** What is not made by then is given up. */
+const WITHIN: Millis = 30_000;
 
 interface Held {
   readonly reader: Reader;
@@ -46,6 +50,7 @@ interface Held {
 export interface KeptRules {
   /** A scan that is done sooner is as good as none. */
   readonly short?: Millis;
+  readonly within?: Millis;
 }
 
 export function newKept({
@@ -53,6 +58,7 @@ export function newKept({
   turns,
   onProblem,
   short = 100,
+  within = WITHIN,
 }: KeptRules & {
   readonly store: Pick<Store, 'reader' | 'rows' | 'batch' | 'onCommit'>;
   readonly turns: Turns;
@@ -68,6 +74,8 @@ export function newKept({
   const seen = new Map<string, number | null>();
   const ends = new AbortController();
   let building: Promise<void> | null = null;
+  /** Ends what is being made. */
+  let abandon: (() => void) | null = null;
 
   store.onCommit((changes, batch) => {
     for (const { kind, target } of changes) (kind === 'deliver' ? added : changed).set(target.toLowerCase(), batch);
@@ -106,26 +114,44 @@ export function newKept({
     const upTo = store.batch();
     const whole = bound(wide.base, { after: 0, upTo });
     let keeps = false;
-    ends.signal.addEventListener('abort', reader.interrupt, { once: true });
+    const over = new AbortController();
+    const signal = AbortSignal.any([ends.signal, over.signal]);
+    signal.addEventListener('abort', reader.interrupt);
+    abandon = () => {
+      seen.set(wide.key, null);
+      over.abort();
+    };
+    const late = setTimeout(giveUp, within);
     try {
       if (!(await isTable(wide)) || !(await fits(whole, reader))) {
         seen.set(wide.key, null);
         return;
       }
-      const turn = turns.begin({ sql: wide.base, signal: ends.signal, onWait: () => {} });
+      const turn = turns.begin({ sql: wide.base, signal, onWait: () => {} });
       const fill = () => reader.own(`CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(KEPT)} AS ${whole.sql}`, whole.values);
       await turn.take(fill, reader.interrupt).finally(turn.end);
       const groups = await countOf(reader);
       // A write since is told as a batch after these, which ends them.
-      keeps = groups <= MOST_GROUPS && !ends.signal.aborted;
+      keeps = groups <= MOST_GROUPS && !signal.aborted;
       if (groups > MOST_GROUPS) seen.set(wide.key, null);
       if (!keeps) return;
       held.set(wide.key, { reader, upTo, groups, tail: Promise.resolve() });
       if (held.size > MOST_KEPT) drop(held.keys().next().value!);
+    } catch (thrown) {
+      if (!signal.aborted) throw thrown;
     } finally {
-      ends.signal.removeEventListener('abort', reader.interrupt);
+      clearTimeout(late);
+      abandon = null;
+      signal.removeEventListener('abort', reader.interrupt);
       if (!keeps) reader.close();
     }
+  }
+
+  function giveUp(): boolean {
+    const ended = abandon !== null;
+    abandon?.();
+    abandon = null;
+    return ended;
   }
 
   /** Of a view it is not known which writes change it, and of Millrace's own tables not all are told. */
@@ -166,13 +192,12 @@ export function newKept({
       if (seen.size > 256) seen.delete(seen.keys().next().value!);
       if (before !== state || building !== null) return;
       building = build(wide)
-        .catch((problem: unknown) => {
-          if (!ends.signal.aborted) onProblem(problem);
-        })
+        .catch(onProblem)
         .finally(() => {
           building = null;
         });
     },
+    giveUp,
     async close() {
       ends.abort();
       await building;

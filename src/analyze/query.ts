@@ -2,12 +2,11 @@
  * A question from text to answer: read the statement, check it against the allow-list and the role, wait for a place, run it,
  * and hand over the whole result as a stream. Writes go through the store's one lane.
  */
-import { createReadStream, rmSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type Bytes, type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
 import { explainRefusal, type Reads, type Serialize, type Statement } from '#sql';
-import type { Chunk, Reader, Store, Values } from '#store';
+import { type Chunk, type Reader, type Store, text, type Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
 import type { GrantFiles } from './granted.ts';
 import { newGrants } from './grants.ts';
@@ -81,8 +80,11 @@ export interface Analyst {
   job(id: string): JobState;
   /** Errors: JOB_UNKNOWN. */
   cancel(id: string): void;
-  /** Stops the query that has run longest, to free memory or for another reason; null when none has run for a while. */
-  relieve(why?: MillraceError): JobState | null;
+  /**
+   * Stops what computes, to free memory or for another reason: first what nobody waits for, then the query that has run longest; null when
+   * none has run for a while.
+   */
+  relieve(why?: MillraceError): Pick<JobState, 'id' | 'who'> | null;
   /** Cancels everything and waits for it. */
   close(): Promise<void>;
 }
@@ -94,6 +96,8 @@ interface Running {
   /** Ends its statement on the write lane, while it has one there. */
   interrupt: (() => void) | null;
   stop: MillraceError | null;
+  /** Waits for earlier writes: it holds nothing that could be freed. */
+  inLane: boolean;
   /** Set while it waits for a place. */
   wake: (() => void) | null;
   /** Aborted by `stop`, for work that is not the reader's. */
@@ -354,6 +358,7 @@ export function openAnalyst(input: {
       reader: null,
       interrupt: null,
       stop: null,
+      inLane: false,
       wake: null,
       stopped: new AbortController(),
     };
@@ -520,30 +525,32 @@ export function openAnalyst(input: {
   }
 
   async function asParquet(sql: string, asking: Asking, job: Running, { reader, turn, rows: limit }: Reading): Promise<Answer> {
-    const path = join(store.folders.slices, `result-${process.hrtime.bigint()}.parquet`);
-    let rows: number;
-    let truncated = false;
+    const spool = spools.files((why) => stop(job, why));
+    const newFile = () => {
+      const path = join(store.folders.slices, `result-${process.hrtime.bigint()}.parquet`);
+      spool.follow(path);
+      return path;
+    };
+    /** One row more than may go out says that there are more. It is dropped by reading the file again, not by asking the question again. */
+    const write = async () => {
+      const path = newFile();
+      const rows = await reader.toParquet(`SELECT * FROM (${sql}\n) LIMIT ${limit + 1}`, asking.values, path);
+      if (rows <= limit) return { path, rows, truncated: false };
+      const cut = newFile();
+      return {
+        path: cut,
+        rows: await reader.toParquet(`FROM read_parquet(${text(path)}) LIMIT ${limit}`, undefined, cut),
+        truncated: true,
+      };
+    };
     try {
-      rows = await turn.take(() => reader.toParquet(`SELECT * FROM (${sql}\n) LIMIT ${limit}`, asking.values, path), reader.interrupt);
-      if (rows === limit) {
-        const more = await reader.stream(`SELECT 1 FROM (${sql}\n) LIMIT 1 OFFSET ${limit}`, asking.values);
-        truncated = (await more.next()) !== null;
-      }
+      const { path, rows, truncated } = await turn.take(write, reader.interrupt);
+      if (job.stop !== null) throw job.stop;
+      return { job: job.state.id, contentType: 'application/vnd.apache.parquet', rows, truncated, ...spool.stream(path) };
     } catch (thrown) {
-      rmSync(path, { force: true });
+      spool.drop();
       throw thrown;
     }
-    const bytes = statSync(path).size;
-    let letGo: () => void;
-    try {
-      letGo = spools.hold(bytes);
-    } catch (thrown) {
-      unlinkSync(path);
-      throw thrown;
-    }
-    const body = createReadStream(path).once('close', letGo);
-    body.once('open', () => unlinkSync(path));
-    return { job: job.state.id, contentType: 'application/vnd.apache.parquet', bytes, rows, truncated, body };
   }
 
   /** A statement of Millrace's own. */
@@ -563,8 +570,10 @@ export function openAnalyst(input: {
     const target =
       'target' in statement ? `${statement.target.schema}.${statement.target.name}` : 'schema' in statement ? statement.schema : '';
     await input.own.before?.(statement);
+    job.inLane = true;
     const changed = await store
       .write(async (tx) => {
+        job.inLane = false;
         if (job.stop !== null) throw job.stop;
         job.interrupt = tx.interrupt;
         let rows: number;
@@ -641,8 +650,10 @@ export function openAnalyst(input: {
       stop(find(id), new MillraceError('QUERY_CANCELLED', { job: id }));
     },
     relieve(why = new MillraceError('QUERY_MEMORY')) {
+      if (kept.giveUp()) return { id: 'of groups to keep', who: 'millrace' };
       const running = [...jobs.values()].filter(
-        (job) => job.state.state === 'running' && job.reader !== null && job.stop === null && performance.now() - job.began > YOUNG,
+        (job) =>
+          job.state.state === 'running' && job.reader !== null && !job.inLane && job.stop === null && performance.now() - job.began > YOUNG,
       );
       const longest = running.sort((a, b) => a.began - b.began)[0];
       if (longest === undefined) return null;

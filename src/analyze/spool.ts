@@ -1,11 +1,13 @@
-import { closeSync, createReadStream, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, rmSync, statfsSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { type Bytes, fail } from '#core';
+import { type Bytes, fail, type Millis, MillraceError } from '#core';
 import { newTextBuffer, type TextBuffer } from '#store';
 
 const IN_MEMORY: Bytes = 1024 * 1024;
 const LARGEST: Bytes = 8 * 1024 * 1024 * 1024;
+/** So often it is looked how large a file has become that the engine writes. */
+const LOOK: Millis = 20;
 /** All of them together, beside a quarter of what is free at the start: those who read slowly must not fill the disk under the log. */
 const MOST: Bytes = 16 * 1024 * 1024 * 1024;
 
@@ -23,11 +25,20 @@ export interface Spool {
   drop(): void;
 }
 
+/** A result that the engine writes into files: they count as they grow. */
+export interface FileSpool {
+  /** A file that is about to be written; those before count on until the end. */
+  follow(path: string): void;
+  /** The file of that path, whole; the others are gone at once. Errors: QUERY_RESULT_SIZE, QUERY_ROOM. */
+  stream(path: string): { bytes: number; body: Readable };
+  drop(): void;
+}
+
 export interface Spools {
   /** Errors, of what writes to it: QUERY_RESULT_SIZE, QUERY_ROOM. */
   begin(): Spool;
-  /** Counts a file of another's as one of them until it is told that it is gone. Errors: QUERY_ROOM. */
-  hold(bytes: Bytes): () => void;
+  /** `onFull` hears, while a file is written, that there is no room for more of it, and ends the writing. */
+  files(onFull: (why: MillraceError) => void): FileSpool;
 }
 
 export function newSpools(folder: string, most: Bytes = roomIn(folder)): Spools {
@@ -43,7 +54,57 @@ export function newSpools(folder: string, most: Bytes = roomIn(folder)): Spools 
     };
   }
 
-  return { begin: () => newSpool(folder, hold), hold };
+  return { begin: () => newSpool(folder, hold), files: (onFull) => newFileSpool(hold, onFull) };
+}
+
+type Hold = (bytes: Bytes) => () => void;
+
+function newFileSpool(hold: Hold, onFull: (why: MillraceError) => void): FileSpool {
+  const paths: string[] = [];
+  const holds: (() => void)[] = [];
+  let held: Bytes = 0;
+  const letGo = () => {
+    for (const release of holds.splice(0)) release();
+  };
+  const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+  function count(): void {
+    const size = paths.reduce((sum, path) => sum + sizeOf(path), 0);
+    if (size <= held) return;
+    if (size > LARGEST) fail('QUERY_RESULT_SIZE', { limit: LARGEST });
+    holds.push(hold(size - held));
+    held = size;
+  }
+
+  const looking = setInterval(() => {
+    try {
+      count();
+    } catch (thrown) {
+      clearInterval(looking);
+      if (!(thrown instanceof MillraceError)) throw thrown;
+      onFull(thrown);
+    }
+  }, LOOK);
+
+  return {
+    follow: (path) => void paths.push(path),
+    stream(path) {
+      count();
+      clearInterval(looking);
+      for (const other of paths) if (other !== path) rmSync(other, { force: true });
+      letGo();
+      const bytes = sizeOf(path);
+      holds.push(hold(bytes));
+      const fd = openSync(path, 'r');
+      unlinkSync(path);
+      return { bytes, body: createReadStream('', { fd, start: 0, highWaterMark: 256 * 1024 }).once('close', letGo) };
+    },
+    drop() {
+      clearInterval(looking);
+      letGo();
+      for (const path of paths) rmSync(path, { force: true });
+    },
+  };
 }
 
 function roomIn(folder: string): Bytes {
@@ -53,7 +114,7 @@ function roomIn(folder: string): Bytes {
 
 let count = 0;
 
-function newSpool(folder: string, hold: Spools['hold']): Spool {
+function newSpool(folder: string, hold: Hold): Spool {
   const text = newTextBuffer();
   const holds: (() => void)[] = [];
   const letGo = () => {

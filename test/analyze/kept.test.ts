@@ -210,3 +210,47 @@ describe('groups that are kept', () => {
     assert.equal(told.length, before);
   });
 });
+
+test('the making of groups is the first that is given up where memory is short, or takes too long; no question ends, and it is not tried again', async (t) => {
+  for (const within of [60_000, 200]) {
+    const { store, told } = await prepared(t);
+    let making = 0;
+    const { promise: given, resolve: giveUp } = Promise.withResolvers<void>();
+    const slow: Store = {
+      ...store,
+      async reader(temporary) {
+        const reader = await store.reader(temporary);
+        let endless = false;
+        return {
+          ...reader,
+          async own(sql, values) {
+            if (!made.test(sql)) return reader.own(sql, values);
+            making++;
+            endless = true;
+            await given;
+            throw new Error('INTERRUPT Error: Interrupted!');
+          },
+          interrupt() {
+            if (endless) giveUp();
+            reader.interrupt();
+          },
+        };
+      },
+    };
+    const problems: unknown[] = [];
+    const analyst = opened(slow, t, { kept: { short: 0, within }, onProblem: (problem) => problems.push(problem) });
+    const list = tilesOf('main.sales');
+    const ask = () => together(analyst, list, choices[0]!);
+    for (let tries = 0; making === 0 && tries < 100; tries++) await ask().then(() => sleep(10));
+    assert.equal(making, 1);
+    if (within > 1000) {
+      const long = alone(analyst, 'SELECT count(*) FROM range(20000) a, range(20000) b WHERE a.range * b.range % 7 = 3');
+      await sleep(300);
+      assert.equal(analyst.relieve()?.who, 'millrace');
+      assert.equal(typeof (await long), 'object', 'the question has its answer');
+    } else await given;
+    for (let again = 0; again < 4; again++) await ask();
+    assert.deepEqual([making, problems], [1, []]);
+    assert.equal(told.filter((sql) => made.test(sql)).length, 0);
+  }
+});

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -92,6 +92,99 @@ test('results of every form that wait to be read have one room on disk', async (
   await new Promise((resolve) => second.body.once('close', resolve));
   await (await ask('parquet')).body.toArray();
   assert.deepEqual(readdirSync(store.folders.slices), []);
+});
+
+test('Parquet that grows beyond the room there is ends while it is written, and leaves nothing', async (t) => {
+  const store = await freshStore(t);
+  const limits = { admin: limit, editor: limit, viewer: limit, write: limit };
+  const most = 20_000_000;
+  const it = openAnalyst({ store, limits, own: async () => null, spooled: most });
+  t.after(() => it.close());
+  let highest = 0;
+  const watch = setInterval(() => {
+    const sizes = readdirSync(store.folders.slices).map(
+      (name) => statSync(join(store.folders.slices, name), { throwIfNoEntry: false })?.size ?? 0,
+    );
+    highest = Math.max(
+      highest,
+      sizes.reduce((a, b) => a + b, 0),
+    );
+  }, 5);
+  // 800 MB of what does not compress.
+  const sql = `SELECT ${Array.from({ length: 10 }, (_, k) => `random() AS v${k}`).join(', ')} FROM range(10000000)`;
+  await assert.rejects(it.ask({ who, sql, format: 'parquet' }), { code: 'QUERY_ROOM' });
+  clearInterval(watch);
+  assert.ok(highest > 0 && highest < 10 * most, `${highest} bytes`);
+  assert.deepEqual(readdirSync(store.folders.slices), []);
+});
+
+test('Parquet says whether there are more rows than were given, and asks once', async (t) => {
+  const store = await freshStore(t);
+  let asked = 0;
+  const counting: typeof store = {
+    ...store,
+    async reader(temporary) {
+      const reader = await store.reader(temporary);
+      const count = (sql: string) => {
+        if (sql.includes('range(')) asked++;
+      };
+      return {
+        ...reader,
+        stream(sql, values) {
+          count(sql);
+          return reader.stream(sql, values);
+        },
+        toParquet(sql, values, path) {
+          count(sql);
+          return reader.toParquet(sql, values, path);
+        },
+      };
+    },
+  };
+  const limits = { admin: limit, editor: limit, viewer: limit, write: limit };
+  const it = openAnalyst({ store: counting, limits, own: async () => null });
+  t.after(() => it.close());
+  const sql = "SELECT range AS n, {'k': range} AS s, uuid() AS u FROM range(300000) ORDER BY hash(range)";
+  for (const [rows, given, truncated] of [
+    [299_999, 299_999, true],
+    [300_000, 300_000, false],
+    [1, 1, true],
+    [400_000, 300_000, false],
+  ] as const) {
+    asked = 0;
+    const answer = await it.ask({ who, sql, format: 'parquet', rows });
+    assert.deepEqual([answer.rows, answer.truncated, asked], [given, truncated, 1]);
+    const path = join(store.folders.slices, 'read.parquet');
+    writeFileSync(path, Buffer.concat(await answer.body.toArray()));
+    const [same] = await store.rows(
+      `SELECT count(*) FILTER (WHERE f.n = q.n AND f.s.k = f.n AND typeof(u) = 'UUID') AS n FROM (SELECT *, file_row_number AS r FROM read_parquet('${path}', file_row_number = true)) f
+       JOIN (SELECT range AS n, row_number() OVER (ORDER BY hash(range)) - 1 AS r FROM range(300000)) q USING (r)`,
+    );
+    assert.equal(same!['n'], BigInt(given));
+  }
+});
+
+test('to free memory a write that only waits for another is left alone, and the one that runs is ended', async (t) => {
+  const { store, analyst: it } = await analyst(t);
+  await store.write(async (tx) => {
+    tx.changed({ kind: 'statement', target: 'main.kept', rows: await tx.run('CREATE TABLE main.kept AS SELECT 0::BIGINT AS n') });
+  });
+  const editor: Principal = { ...who, role: 'editor' };
+  const { promise: freed, resolve: free } = Promise.withResolvers<void>();
+  const held = store.write(() => freed);
+  // The older one waits for the lane, the younger one computes.
+  const waits = it.ask({ who: editor, sql: 'INSERT INTO main.kept SELECT 1', format: 'json', job: 'waits' });
+  await sleep(50);
+  const reads = assert.rejects(it.ask({ who, sql: long('x').replaceAll(String(N), '1000000'), format: 'json', job: 'reads' }), {
+    code: 'QUERY_MEMORY',
+  });
+  await sleep(600);
+  assert.deepEqual([it.relieve()?.id, it.relieve()], ['reads', null]);
+  await reads;
+  free();
+  await held;
+  await waits;
+  assert.deepEqual(await store.rows('SELECT n FROM main.kept ORDER BY n'), [{ n: 0n }, { n: 1n }]);
 });
 
 test('a statement that is cancelled when it has just ended is not written', async (t) => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { newSpools } from '../../src/analyze/spool.ts';
 import { queryError } from '../../src/analyze/words.ts';
 
@@ -59,7 +60,6 @@ describe('a spooled result', () => {
     const read = large().stream().body;
     const second = large();
     assert.throws(() => second.settle(), refused);
-    assert.throws(() => spools.hold(2_000_000), refused);
     // What stays in memory needs no room.
     const small = spools.begin();
     small.text.write('y');
@@ -70,12 +70,43 @@ describe('a spooled result', () => {
     second.drop();
     const closed = new Promise((resolve) => large().stream().body.once('close', resolve).destroy());
     await closed;
-    const letGo = spools.hold(4_000_000);
-    assert.throws(() => spools.hold(1), refused);
-    letGo();
-    letGo();
-    spools.hold(4_000_000);
-    assert.throws(() => spools.hold(1), refused);
+    large().stream();
+  });
+
+  test('of the engine’s own files counts while it grows, and whoever writes it hears when there is no more room', async (t) => {
+    const path = folder(t);
+    const spools = newSpools(path, 4_000_000);
+    const full: string[] = [];
+    const files = spools.files(({ code }) => full.push(code));
+    const [first, second] = [join(path, 'a'), join(path, 'b')];
+    files.follow(first);
+    writeFileSync(first, Buffer.alloc(3_000_000));
+    await sleep(100);
+    const other = spools.begin();
+    other.text.write('x'.repeat(2_000_000));
+    assert.throws(() => other.settle(), { code: 'QUERY_ROOM' });
+    assert.deepEqual(full, []);
+    files.follow(second);
+    writeFileSync(second, Buffer.alloc(2_000_000));
+    await sleep(100);
+    assert.deepEqual(full, ['QUERY_ROOM'], 'told once');
+    writeFileSync(second, 'short');
+    const { bytes, body } = files.stream(second);
+    assert.deepEqual(readdirSync(path), []);
+    other.settle();
+    assert.equal(bytes, 5);
+    assert.equal(await text(body), 'short');
+    other.drop();
+
+    const dropped = spools.files(() => {});
+    dropped.follow(first);
+    writeFileSync(first, Buffer.alloc(3_000_000));
+    await sleep(100);
+    dropped.drop();
+    assert.deepEqual(readdirSync(path), []);
+    const after = spools.begin();
+    after.text.write('x'.repeat(3_900_000));
+    after.settle();
   });
 });
 
