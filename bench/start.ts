@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { OVERDUE } from '../src/store/checkpoint.ts';
+import { MOST_UNSAVED } from '../src/platform/unsaved.ts';
 import { fire, ID, median, newShot, TIME } from './load.ts';
 import { pace } from './pace.ts';
 import { ask, buildProgram, newWorkspace, processTree, query, residentBytes, startProgram, untilDelivered, untilReady } from './program.ts';
@@ -84,8 +84,8 @@ async function oneStart(starting: Starting): Promise<Start> {
 }
 
 /**
- * Deliveries, while a long question reads what was updated after it began: then no checkpoint comes to pass, and the log grows. At the size at
- * which DuckDB would empty it by itself every process is killed.
+ * Deliveries, while a long question reads what was updated after it began: then no checkpoint comes to pass, and the log grows. At the size
+ * from which on the question is ended every process is killed.
  */
 async function startAfterKill(starting: Starting): Promise<Killed> {
   const { running, child, ended } = await startProgram(starting);
@@ -104,7 +104,7 @@ async function startAfterKill(starting: Starting): Promise<Killed> {
   let largest = 0;
   for (const patience = performance.now() + 120_000; performance.now() < patience; await sleep(2)) {
     const now = size();
-    if (now < largest || now > 0.95 * OVERDUE) break;
+    if (now < largest || now > MOST_UNSAVED) break;
     largest = now;
   }
   const tree = processTree(child.pid!);
@@ -216,7 +216,7 @@ function show({ starts, killed, idle }: Measured, bytes: number, launcher: strin
     figures,
     goals: [
       { figure: 'ready', at: 'most', value: 1500 },
-      { figure: 'wal', at: 'least', value: (0.9 * OVERDUE) / 1e6 },
+      { figure: 'wal', at: 'least', value: (0.95 * MOST_UNSAVED) / 1e6 },
       { figure: 'killed_ready', at: 'most', value: 1500 },
       { figure: 'idle', at: 'most', value: 250 },
     ],

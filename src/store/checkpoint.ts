@@ -23,8 +23,8 @@ export interface Checkpoints {
   after(): void;
   /** Where the commit failed. */
   undone(): Promise<void>;
-  /** Of write-ahead log, all of which a start after a kill replays. */
-  size(): Bytes;
+  /** Of write-ahead log that the last checkpoint could not take up, all of which a start after a kill replays; none where it did, or is about to. */
+  heldUp(): Bytes;
   /** Resolves when none is under way. */
   close(): Promise<void>;
 }
@@ -38,6 +38,7 @@ export async function openCheckpoints(
 ): Promise<Checkpoints> {
   const [worker, pin] = [await instance.connect(), await instance.connect()];
   let running: Promise<void> | null = null;
+  let failed = false;
   let next: 'none' | 'beside' | 'alone' = 'none';
   /** When the next one may begin, by `now`. */
   let rested = 0;
@@ -50,7 +51,15 @@ export async function openCheckpoints(
   /** One that fails (a write was quicker to begin, or a reader is in the way) is due again at the next commit: `onError` decides what else it means. */
   async function checkpoint(): Promise<void> {
     const began = now();
-    await worker.run('CHECKPOINT').catch(onError);
+    await worker.run('CHECKPOINT').then(
+      () => {
+        failed = false;
+      },
+      (cause: unknown) => {
+        failed = true;
+        onError(cause);
+      },
+    );
     const ended = now();
     rested = ended + PAUSES * (ended - began);
     await release();
@@ -73,7 +82,7 @@ export async function openCheckpoints(
     async undone() {
       if (running === null) await release();
     },
-    size: () => sizeOf(wal),
+    heldUp: () => (failed ? sizeOf(wal) : 0),
     async close() {
       await running;
       worker.closeSync();

@@ -18,7 +18,7 @@ export interface Store {
   deliver(deliveries: Iterable<Delivery>): Promise<Delivered[]>;
   /** The delivery that is under way, which what can wait lets by; null when there is none. */
   delivering(): Promise<unknown> | null;
-  /** Of write-ahead log: what no checkpoint has taken up yet. */
+  /** Of write-ahead log: what the last checkpoint could not take up, since somebody reads an older state. */
   unsaved(): Bytes;
   /** Would the warehouse take these lines? Null, or the engine's words. Changes nothing. */
   probe(delivery: Delivery): Promise<string | null>;
@@ -116,7 +116,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     positions: () => positions,
     folders: { slices, spool },
-    unsaved: checkpoints.size,
+    unsaved: checkpoints.heldUp,
     async prepare(topics) {
       const fresh = topics.filter((topic) => shapes.known.get(topic.name)?.topic !== topic);
       if (fresh.length === 0) return;
