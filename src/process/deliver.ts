@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QUARANTINE, readSlice } from '#collect';
-import type { Millis, Position, Topic } from '#core';
+import { type Millis, MillraceError, type Position, type Topic } from '#core';
 import { type Delivered, type Delivery, isFatal, isMachineFault, isOutOfMemory, type Store } from '#store';
 
 const TICK: Millis = 100;
@@ -18,6 +18,8 @@ const ROUND_TOPICS = 32;
 const ROUND_TIME: Millis = 100;
 const SMALLEST_SLICE = 64 * 1024;
 const RETRY: Millis = 500;
+/** A damaged log does not mend itself. */
+const DAMAGED: Millis = 60_000;
 /** A question waits for what has been durable for so long; younger records come when they come. */
 const STALE: Millis = TICK;
 
@@ -29,7 +31,7 @@ export interface Delivering {
    * After `patience` at the latest; and a topic that can't be delivered, or of which more waits than one delivery takes, is not waited for.
    */
   reach(topics: readonly string[], patience: Millis): Promise<void>;
-  /** Resolves when everything known to be durable is in the warehouse, or after `patience`. */
+  /** Resolves when everything known to be durable and that can be delivered is in the warehouse, or after `patience`. */
   settle(patience: Millis): Promise<void>;
   stop(): Promise<void>;
 }
@@ -53,18 +55,23 @@ export function startDelivery(input: {
   const questions = new Set<Waiting>();
   /** Topics whose last turn brought nothing. */
   const stuck = new Set<string>();
+  /** Topics whose log could not be read, and when it is tried again. */
+  const unread = new Map<string, Millis>();
   /** Questions had their way in the last round: the next one begins with whoever is first in line. */
   let owed = false;
 
   const positionOf = (topic: string): Position => store.positions().get(topic) ?? 0;
   const lagOf = (topic: string): number => (durable.get(topic) ?? 0) - positionOf(topic);
+  const topicOf = (name: string): Topic | undefined => (name === QUARANTINE ? quarantineTopic : input.topic(name));
+  /** Nothing can come of a turn: it is not defined, or its log can't be read. It has none then, and nobody waits for it. */
+  const isShut = (name: string): boolean => topicOf(name) === undefined || (unread.get(name) ?? 0) > performance.now();
   const isWanted = (topic: string): boolean => [...questions].some(({ wanted }) => wanted.has(topic));
 
   /** Takes topics from the line until the round is full: those that a question waits for first, and the round ends behind them. */
   function* take(round: Round): Generator<Delivery> {
     const began = performance.now();
     for (let room = roundBytes; ; ) {
-      const line = [...waiting.keys()].filter((name) => !round.names.has(name));
+      const line = [...waiting.keys()].filter((name) => !round.names.has(name) && !isShut(name));
       const wanted = round.names.size === 0 && owed ? undefined : line.find(isWanted);
       const name = wanted ?? line[0];
       round.left = name !== undefined;
@@ -81,15 +88,17 @@ export function startDelivery(input: {
   }
 
   function read(name: string, room: number, round: Round): Delivery | null {
-    const topic = name === QUARANTINE ? quarantineTopic : input.topic(name);
+    const topic = topicOf(name);
     if (topic === undefined) return null;
     try {
       const slice = readSlice(logRoot, name, positionOf(name), durable.get(name)!, room);
+      unread.delete(name);
       if (slice === null) return null;
       if (slice.to >= durable.get(name)!) round.emptied.set(name, { to: slice.to, at: performance.now() });
       return { topic, from: slice.from, to: slice.to, lines: slice.lines };
     } catch (cause) {
-      // A damaged log holds up its own topic only.
+      // It holds up its own topic only.
+      unread.set(name, performance.now() + (cause instanceof MillraceError && cause.code === 'LOG_CORRUPT' ? DAMAGED : RETRY));
       input.onProblem(cause);
       return null;
     }
@@ -107,7 +116,7 @@ export function startDelivery(input: {
       if (lagOf(name) > 0) waiting.set(name, since);
     }
     for (const { wanted, reached } of questions) {
-      for (const [name, to] of wanted) if (positionOf(name) >= to || stuck.has(name)) wanted.delete(name);
+      for (const [name, to] of wanted) if (positionOf(name) >= to || stuck.has(name) || isShut(name)) wanted.delete(name);
       if (wanted.size === 0) reached();
     }
   }
@@ -172,7 +181,7 @@ export function startDelivery(input: {
         pause = RETRY;
       }
       turnEnds(round);
-      const behind = round.left || [...waiting.keys()].some((name) => lagOf(name) > ROUND_BYTES / 4);
+      const behind = round.left || [...waiting.keys()].some((name) => lagOf(name) > ROUND_BYTES / 4 && !isShut(name));
       if (pause === RETRY) await sleep(RETRY);
       else if (!behind) await tick(began + TICK - performance.now());
     }
@@ -200,7 +209,7 @@ export function startDelivery(input: {
     async reach(topics, patience) {
       const now = performance.now();
       const isLate = (name: string) => now - (waiting.get(name) ?? now) > STALE;
-      const late = topics.filter((name) => isLate(name) && lagOf(name) <= ROUND_BYTES && !stuck.has(name));
+      const late = topics.filter((name) => isLate(name) && lagOf(name) <= ROUND_BYTES && !stuck.has(name) && !isShut(name));
       if (late.length === 0) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const question: Waiting = { wanted: new Map(late.map((name) => [name, durable.get(name)!])), reached: resolve };
@@ -213,7 +222,7 @@ export function startDelivery(input: {
     },
     async settle(patience) {
       const deadline = performance.now() + patience;
-      while (waiting.size > 0 && performance.now() < deadline) await sleep(20);
+      while ([...waiting.keys()].some((name) => !isShut(name)) && performance.now() < deadline) await sleep(20);
     },
     async stop() {
       stopping = true;

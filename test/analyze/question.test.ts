@@ -217,6 +217,7 @@ describe('places of a role', () => {
     const store = await freshStore(t);
     /** Each question that has a place waits here until it may go on. */
     const gates: (() => void)[] = [];
+    let isOver = false;
     const order: string[] = [];
     const running = () => it.jobs().flatMap(({ id, state }) => (state === 'running' ? [id] : []));
     const it = openAnalyst({
@@ -226,9 +227,14 @@ describe('places of a role', () => {
       models: {
         answer() {
           order.push(...running().filter((id) => !order.includes(id)));
-          return new Promise((resolve) => gates.push(resolve));
+          return isOver ? Promise.resolve() : new Promise((resolve) => gates.push(resolve));
         },
       },
+    });
+    t.after(() => {
+      isOver = true;
+      for (const gate of gates) gate();
+      return it.close();
     });
     const ask = (name: string, job: string) => it.ask({ who: { ...who, name }, sql: 'SELECT 1', format: 'json', job });
     const placed = async (n: number) => {
@@ -251,7 +257,6 @@ describe('places of a role', () => {
     // When the second ends f0 has a place and nobody else one: m2 comes before f1.
     assert.deepEqual(order.splice(0, 2).sort(), ['m0', 'm1']);
     assert.deepEqual(order, ['f0', 'm2', 'f1', ...Array.from({ length: 30 }, (_, k) => `m${k + 4}`)]);
-    await it.close();
   });
 });
 

@@ -381,6 +381,54 @@ describe('delivery', () => {
     await running.settle(5_000);
     assert.deepEqual([await count(store, 'raw.orders'), problems.length], [1, 0]);
   });
+
+  for (const [kind, problem] of [
+    ['that is not defined', []],
+    ['whose log is damaged', ['LOG_CORRUPT']],
+  ] as const)
+    test(`a topic ${kind} makes nobody wait, and the others keep their pace`, async (t) => {
+      const store = await freshStore(t);
+      const collect = collecting(t);
+      // So much that rounds would follow each other without a pause.
+      await collect.send(orders, Array.from({ length: 1500 }, (_, k) => `{"id":"${k}","n":${k},"note":"${'x'.repeat(1000)}"}`).join('\n'));
+      if (problem.length > 0) {
+        const folder = join(collect.log.root, 'orders');
+        const file = join(folder, readdirSync(folder)[0]!);
+        const bytes = readFileSync(file);
+        bytes[bytes.length - 3]! ^= 1;
+        writeFileSync(file, bytes);
+      }
+      let rounds = 0;
+      const counting: Store = {
+        ...store,
+        deliver: (deliveries) => {
+          rounds++;
+          return store.deliver(deliveries);
+        },
+      };
+      const { running, problems } = delivering(t, {
+        store: counting,
+        log: collect.log,
+        topics: problem.length > 0 ? [orders, other] : [other],
+      });
+      const began = performance.now();
+      // Each round finds news of the other.
+      for (let k = 0; k < 300; k++) {
+        await collect.send(other, `{"id":"x${k}"}`);
+        running.news(collect.log.durable());
+        await sleep(2);
+      }
+      // A tenth of a second lies between the beginnings of two.
+      assert.ok(rounds <= (performance.now() - began) / 100 + 2, `${rounds} rounds`);
+      const waits = async (patient: Promise<void>) => Promise.race([patient.then(() => 'done'), sleep(20_000, 'waits', { ref: false })]);
+      assert.equal(await waits(running.settle(600_000)), 'done');
+      assert.equal(await waits(running.reach(['orders', 'other'], 600_000)), 'done');
+      assert.deepEqual(
+        problems.map((each) => (each as { code: string }).code),
+        problem,
+      );
+      assert.equal(store.positions().has('orders'), false);
+    });
 });
 
 async function waitFor(condition: () => boolean): Promise<void> {
