@@ -30,6 +30,9 @@ interface Beside {
   readonly undecoded: boolean;
 }
 
+/** No byte is that character. */
+const NOTHING = '\u0100';
+
 export class Pending {
   size: Bytes = 0;
   /** Changes that were taken in, before they were put together. */
@@ -125,9 +128,9 @@ export class Pending {
   }
 
   #keyOf(cells: readonly Cell[]): string {
-    const only = this.#key.length === 1 ? cells[this.#key[0]!] : undefined;
-    if (only) return only.toString('latin1');
-    return this.#key.map((k) => cells[k]?.toString('latin1') ?? '\u0001').join('\u0000');
+    const texts = this.#key.map((k) => cells[k]?.toString('latin1') ?? NOTHING);
+    // With their lengths: any byte may stand in a part of a key.
+    return texts.length === 1 ? texts[0]! : texts.map((text) => `${text.length}:${text}`).join('');
   }
 }
 
