@@ -155,7 +155,9 @@ async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<R
     }
   } catch (thrown) {
     const error = asMillraceError(thrown).body;
-    report = { run: job.run, transfer: job.transfer.name, began, ended: new Date().toISOString(), outcome: 'failed', tables: [], error };
+    const kind = job.kind === 'verify' ? { kind: job.kind } : {};
+    const ended = new Date().toISOString();
+    report = { run: job.run, transfer: job.transfer.name, ...kind, began, ended, outcome: 'failed', tables: [], error };
   } finally {
     rmSync(job.slices, { recursive: true, force: true });
   }
@@ -170,7 +172,7 @@ let following: { readonly transfer: string; readonly compareNow: () => Promise<R
 async function compared({ run }: Comparison, transfer: string): Promise<void> {
   const began = new Date().toISOString();
   const end = (outcome: RunReport['outcome'], tables: RunReport['tables'], error: ErrorBody | null) => {
-    const report: RunReport = { run, transfer, began, ended: new Date().toISOString(), outcome, tables, error };
+    const report: RunReport = { run, transfer, kind: 'verify', began, ended: new Date().toISOString(), outcome, tables, error };
     process.send?.({ kind: 'compared', report } satisfies TransferMessage);
   };
   try {

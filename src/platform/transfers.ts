@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { asMillraceError, type ErrorBody, errorFromBody, fail, type Millis, MillraceError, type Transfer, watchedFolder } from '#core';
+import type { TransferState } from '#store';
 import type { Progress, Rules, RunReport } from '#transfer';
 import { openDefinitions, parseTransfer } from '#workspace';
 import { type Alert, openSchedule } from './schedule.ts';
@@ -78,6 +80,10 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
   /** Looks at sources, which are no runs, too. */
   const processes = new Set<ChildProcess>();
 
+  /** The ids of all runs of this process. */
+  const begun = new Set<string>();
+  let stopped = false;
+
   const folderFor = (id: string) => join(dataPath, 'tmp', `transfer-${id}`);
 
   function job(what: TransferJob, onProgress?: (progress: Progress) => void): Child {
@@ -133,17 +139,44 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     return transfer;
   }
 
+  async function keep(report: RunReport): Promise<void> {
+    await warehouse
+      .json('POST', '/transfer/report', report)
+      .catch((cause: unknown) => log('warn', 'transfer.report', { message: String(cause) }));
+  }
+
+  /** Runs that were under way when Millrace was killed could tell of it to nobody. */
+  async function keepLost(): Promise<void> {
+    let states: TransferState[];
+    for (;;) {
+      try {
+        ({ states } = await warehouse.json<{ states: TransferState[] }>('GET', '/transfer/state'));
+        break;
+      } catch (thrown) {
+        if (stopped || !asMillraceError(thrown).retryable) return;
+        await sleep(500, undefined, { ref: false });
+      }
+    }
+    const cut = states.filter(({ event, run }) => (event === 'open' || event === 'slice') && !begun.has(run));
+    for (const [run, tables] of Map.groupBy(cut, (state) => state.run)) {
+      const { transfer, at } = tables[0]!;
+      // Those are undone at the start.
+      if (transfer.startsWith('upload:')) continue;
+      const ended = new MillraceError('TRANSFER_ENDED', { transfer, problem: 'Millrace ended before it did' });
+      await keep({ ...failedReport(transfer, { run, kind: 'run' }, ended), began: at, ended: at });
+    }
+  }
+
   async function finished(name: string, run: TransferRun, child: Child): Promise<RunReport> {
     let report: RunReport;
     try {
       report = (await child.result) as RunReport;
     } catch (thrown) {
-      report = failedReport(name, run.run, thrown);
-      if (run.kind === 'run')
-        await warehouse
-          .json('POST', '/transfer/report', report)
-          .catch((cause: unknown) => log('warn', 'transfer.report', { message: String(cause) }));
+      report = failedReport(name, run, thrown);
+      if (run.kind === 'run') await keep(report);
     }
+    // A run tells of itself, in case that this process ends before it.
+    if (run.kind === 'verify') await keep(report);
     children.delete(name);
     runs.set(name, { ...run, state: report.outcome, progress: runs.get(name)?.progress ?? null, report });
     log(report.outcome === 'done' ? 'info' : 'error', `transfer.${report.outcome}`, {
@@ -168,6 +201,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     if (going !== undefined) fail('TRANSFER_BUSY', { transfer: name });
     const run: TransferRun = { run: randomUUID(), kind, state: 'running', progress: null, report: null };
     runs.set(name, run);
+    begun.add(run.run);
     const slices = folderFor(run.run);
     const own = { run: run.run, socket, slices, ...(came === undefined ? {} : { came }) };
     const child = job({ kind, folder, anywhere: false, rules: rules(), transfer, ...own }, (progress) =>
@@ -184,8 +218,9 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     comparisons.set(name, run);
     const ended = child
       .compare(run.run)
-      .catch((thrown: unknown) => failedReport(name, run.run, thrown))
-      .then((report) => {
+      .catch((thrown: unknown) => failedReport(name, run, thrown))
+      .then(async (report) => {
+        await keep(report);
         comparisons.set(name, { ...run, state: report.outcome, report });
         log('info', `transfer.compared`, { transfer: name, run: run.run, outcome: report.outcome });
         return report;
@@ -219,6 +254,8 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     watch.keep(list().transfers.flatMap(watchedOf));
   }, TICK).unref();
 
+  void keepLost();
+
   return {
     list,
     get,
@@ -233,6 +270,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     ask: (asked) => job({ ...asked, rules: rules() }).result,
     pids: () => [...processes, watch].flatMap(({ pid }) => pid ?? []),
     async stop(within) {
+      stopped = true;
       clearInterval(ticking);
       files.close();
       const watched = watch.stop();
@@ -276,9 +314,10 @@ interface Child {
   compare(run: string): Promise<RunReport>;
 }
 
-function failedReport(transfer: string, run: string, thrown: unknown): RunReport {
+function failedReport(transfer: string, { run, kind }: Pick<TransferRun, 'run' | 'kind'>, thrown: unknown): RunReport {
   const now = new Date().toISOString();
-  return { run, transfer, began: now, ended: now, outcome: 'failed', tables: [], error: asMillraceError(thrown).body };
+  const own = kind === 'verify' ? { kind } : {};
+  return { run, transfer, ...own, began: now, ended: now, outcome: 'failed', tables: [], error: asMillraceError(thrown).body };
 }
 
 /** Runs one job in a child of its own, with `temporary` as its folder for what is on the way, if it is given. Errors: the job's, TRANSFER_ENDED when the child is gone before it answered. */

@@ -436,6 +436,8 @@ export interface TransferRun {
 export interface TransferReport {
   run: string;
   transfer: string;
+  /** A comparison alone; absent for a run. */
+  kind?: 'verify';
   began: string;
   ended: string;
   outcome: 'done' | 'failed';

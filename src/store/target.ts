@@ -59,6 +59,7 @@ CREATE TABLE IF NOT EXISTS millrace.transfer_hold (
   transfer VARCHAR NOT NULL, source VARCHAR NOT NULL, target VARCHAR NOT NULL, key VARCHAR NOT NULL, seq BIGINT NOT NULL, quarantine VARCHAR NOT NULL
 );
 ALTER TABLE millrace.transfer_hold ADD COLUMN IF NOT EXISTS names VARCHAR;
+ALTER TABLE millrace.transfer_run ADD COLUMN IF NOT EXISTS kind VARCHAR DEFAULT 'run';
 `;
 
 /** Whole copies fill a table of this name beside the target; no user's table can have it. */

@@ -23,6 +23,8 @@ export interface TableReport {
 export interface RunReport {
   readonly run: string;
   readonly transfer: string;
+  /** Of a comparison alone; a run has none. */
+  readonly kind?: 'verify';
   readonly began: string;
   ended: string;
   outcome: 'done' | 'failed';

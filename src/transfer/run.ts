@@ -318,7 +318,8 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
       table: plan.definition.source,
       rows: report.read,
       bytes: report.bytes,
-      total: plan.table.rows,
+      // What is known of the table says nothing of the rows since the last run.
+      total: span.after === null ? plan.table.rows : null,
       waited: { ...waited },
     });
   };

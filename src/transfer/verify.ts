@@ -37,7 +37,8 @@ export async function verifyTransfer(transfer: Transfer, verifying: Verifying): 
       await compareTable(plan!, state, verifying, report);
     }
   }
-  return { run: verifying.run, transfer: transfer.name, began, ended: new Date().toISOString(), outcome: 'done', tables, error: null };
+  const ended = new Date().toISOString();
+  return { run: verifying.run, transfer: transfer.name, kind: 'verify', began, ended, outcome: 'done', tables, error: null };
 }
 
 async function compareTable(given: PlannedTable, state: TransferState, verifying: Verifying, report: TableReport): Promise<void> {

@@ -27,7 +27,10 @@ export interface Ground {
   readonly store: Store;
   readonly warehouse: Warehouse;
   /** One run from the definition to the report. */
-  run(transfer: Transfer, world?: { warehouse?: Warehouse } & Partial<Pick<Running, 'signal' | 'onFollowing'>>): Promise<RunReport>;
+  run(
+    transfer: Transfer,
+    world?: { warehouse?: Warehouse } & Partial<Pick<Running, 'signal' | 'onFollowing' | 'onProgress'>>,
+  ): Promise<RunReport>;
   /** Rows as plain values, 64-bit integers as numbers. */
   rows(sql: string): Promise<unknown[][]>;
   close(): Promise<void>;
@@ -54,7 +57,7 @@ export async function openGround(env: Record<string, string> = {}, reach: Partia
           source,
           warehouse: world.warehouse ?? warehouse,
           folder: slices,
-          onProgress() {},
+          onProgress: world.onProgress ?? (() => {}),
           signal: world.signal ?? new AbortController().signal,
           ...(world.onFollowing === undefined ? {} : { onFollowing: world.onFollowing }),
         });

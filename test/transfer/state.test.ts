@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Transfer } from '#core';
-import { setCursor } from '#store';
+import { openStore, openTarget, setCursor, TRANSFER_TABLES } from '#store';
 import type { RunReport } from '#transfer';
-import { type Running, running, until } from '../server/fixture.ts';
+import { type Running, running, until, workspaceIn } from '../server/fixture.ts';
 import { openGround, tableOf } from './harness.ts';
 
 test('an append that was cut off has each row once, also where its state was set before the next run', async (t) => {
@@ -39,9 +39,65 @@ test('an append that was cut off has each row once, also where its state was set
   }
 });
 
-async function runOf(server: Running, name: string): Promise<RunReport> {
+test('a run of what is new expects no more rows than it knows of', async (t) => {
+  const ground = await openGround();
+  t.after(() => ground.close());
+  const transfer: Transfer = {
+    name: 'a',
+    source: 'csv',
+    connection: { path: 'a.csv' },
+    tables: [tableOf({ source: 'a', mode: 'append', cursor: 'id' })],
+  };
+  for (const [rows, total] of [
+    [1_000, 1_000],
+    [1_010, null],
+  ] as const) {
+    writeFileSync(join(ground.folder, 'a.csv'), `id\n${Array.from({ length: rows }, (_, k) => `${k + 1}\n`).join('')}`);
+    const totals: (number | null)[] = [];
+    const { error } = await ground.run(transfer, { onProgress: (progress) => totals.push(progress.total) });
+    assert.equal(error, null);
+    assert.deepEqual(totals, [total]);
+  }
+});
+
+test('the history has comparisons, and a run that was under way when Millrace was killed', async (t) => {
+  const path = workspaceIn(t);
+  const store = await openStore({ dataPath: join(path, '.millrace'), memory: 400_000_000, threads: 2 });
+  await store.write((tx) => tx.run(TRANSFER_TABLES));
+  const target = {
+    transfer: 'file',
+    run: 'lost',
+    source: 'a',
+    target: 'shop.a',
+    mode: 'append',
+    key: [],
+    cursor: null,
+    drift: 'evolve',
+  } as const;
+  await store.write((tx) => openTarget(tx, { ...target, columns: [{ name: 'id', type: 'BIGINT' }] }));
+  await store.close();
+  const server = await running(t, { path });
+  writeFileSync(join(path, 'a.csv'), 'id\n1\n');
+  define(server, 'file', 'source: csv\nconnection: { path: a.csv }\ntables: { a: { target: shop.a, mode: append } }\n');
+  await runOf(server, 'file');
+  await runOf(server, 'file', 'verify');
+  const history = () => server.ask('SELECT kind, outcome, code FROM millrace.transfer_run ORDER BY began');
+  await until(async () => (await history()).length === 3);
+  assert.deepEqual(await history(), [
+    ['run', 'failed', 'TRANSFER_ENDED'],
+    ['run', 'done', null],
+    ['verify', 'done', null],
+  ]);
+  const { runs } = (await server.call('GET', '/v1/transfers/file/runs')).json as { runs: RunReport[] };
+  assert.deepEqual(
+    runs.map(({ kind }) => kind),
+    ['verify', undefined, undefined],
+  );
+});
+
+async function runOf(server: Running, name: string, verb: 'run' | 'verify' = 'run'): Promise<RunReport> {
   await until(async () => (await server.call('GET', `/v1/transfers/${name}`)).status === 200);
-  const { run } = (await server.call('POST', `/v1/transfers/${name}/run`, { body: {} })).json as { run: string };
+  const { run } = (await server.call('POST', `/v1/transfers/${name}/${verb}`, { body: {} })).json as { run: string };
   const of = async () => (await server.call('GET', `/v1/transfers/runs/${run}`)).json as { report: RunReport | null };
   await until(async () => (await of()).report !== null);
   return (await of()).report!;

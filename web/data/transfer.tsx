@@ -257,7 +257,9 @@ function History({ runs, label }: { runs: readonly TransferReport[]; label: stri
                   {at === 0 ? ago(Date.parse(run.began)) : ''}
                 </td>
                 <td className={run.outcome === 'failed' ? 'bad-text' : undefined} title={run.error ? said(run.error) : undefined}>
-                  {at === 0 ? t(run.outcome === 'failed' ? 'job_failed' : 'job_done') : ''}
+                  {at === 0
+                    ? t(run.outcome === 'failed' ? 'job_failed' : run.kind === 'verify' ? 'transfer_was_compared' : 'job_done')
+                    : ''}
                 </td>
                 <td>{table?.target ?? '–'}</td>
                 <td className="end tabular">{table === null ? '–' : number(table.rows)}</td>

@@ -573,6 +573,7 @@ export const en = {
   transfer_target: 'Here',
   transfer_mode: 'How',
   transfer_key: 'Key',
+  transfer_was_compared: 'compared',
   transfer_history: 'Runs',
   transfer_history_first: 'The first run is under way.',
   transfer_history_none: 'It has not run yet. A preview writes nothing.',

@@ -570,6 +570,7 @@ export const ko: Words = {
   transfer_target: '여기',
   transfer_mode: '방식',
   transfer_key: '키',
+  transfer_was_compared: '비교함',
   transfer_history: '실행 기록',
   transfer_history_first: '첫 실행이 진행 중입니다.',
   transfer_history_none: '아직 실행하지 않았습니다. 미리 보기는 아무것도 쓰지 않습니다.',

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorFromBody, fail } from '#core';
+import { errorFromBody, fail, type Millis } from '#core';
 import { type Progress, progress } from '#run';
 import type {
   TransferAnswer,
@@ -168,7 +168,7 @@ const POLL = 200;
 
 async function run(client: Client, path: string, verb: 'run' | 'verify', input: Input, io: Io): Promise<number> {
   const { run: id } = await client.json<{ run: string }>('POST', `${path}/${verb}`, {});
-  let shown: { readonly table: string | null; readonly bar: Progress } | null = null;
+  let shown: Shown | null = null;
   for (;;) {
     const { last, comparison } = await client.json<TransferAnswer>('GET', path);
     const own = [last, comparison].find((each) => each?.run === id) ?? fail('TRANSFER_SUPERSEDED', { transfer: path });
@@ -187,19 +187,23 @@ async function stop(client: Client, path: string, input: Input, io: Io): Promise
   return 0;
 }
 
-function show(
-  { progress: now }: TransferRun,
-  shown: { table: string | null; bar: Progress } | null,
-  io: Io,
-): { table: string | null; bar: Progress } | null {
+interface Shown {
+  readonly table: string | null;
+  readonly bar: Progress;
+  readonly began: Millis;
+}
+
+function show({ progress: now }: TransferRun, shown: Shown | null, io: Io): Shown | null {
   if (now === null) return shown;
   let own = shown;
   if (own === null || own.table !== now.table) {
     own?.bar.end();
-    own = { table: now.table, bar: progress(now.table ?? 'changes', now.total, { stream: io.stderr }) };
+    own = { table: now.table, bar: progress(now.table ?? 'changes', now.total, { stream: io.stderr }), began: performance.now() };
   }
   const slow = now.waited.source > now.waited.warehouse ? 'the source' : 'the warehouse';
-  own.bar.update(now.rows, `${(now.bytes / 1e6).toFixed(1)} MB, waiting for ${slow}`);
+  const seconds = (performance.now() - own.began) / 1000;
+  const rate = seconds < 0.5 ? '' : ` (${(now.bytes / 1e6 / seconds).toFixed(1)} MB/s)`;
+  own.bar.update(now.rows, `${(now.bytes / 1e6).toFixed(1)} MB${rate}, waiting for ${slow}`);
   return own;
 }
 
@@ -263,12 +267,13 @@ async function history(client: Client, path: string, input: Input, io: Io): Prom
     const equal = each.tables.every(({ parity }) => parity?.equal !== false);
     return [
       each.began,
+      each.kind ?? 'run',
       each.outcome,
       each.tables.reduce((sum, own) => sum + own.rows, 0),
       equal ? 'equal' : 'DIFFERENT',
       each.error?.code ?? null,
     ];
   });
-  io.stdout.write(`${table([text('began'), text('outcome'), count('written'), text('both sides'), text('error')], rows)}\n`);
+  io.stdout.write(`${table([text('began'), text('what'), text('outcome'), count('written'), text('both sides'), text('error')], rows)}\n`);
   return 0;
 }

@@ -155,8 +155,9 @@ async function record(store: Store, report: RunReport): Promise<void> {
   const code = report.error === null ? 'NULL' : text(report.error.code);
   await store.write((tx) =>
     tx.run(
-      `INSERT INTO millrace.transfer_run SELECT ${text(report.run)}, ${text(report.transfer)}, ${text(report.began)}, ${text(report.ended)}, ${text(report.outcome)},
-         ${sum('rows')}, ${sum('replaced')}, ${sum('quarantined')}, ${equal}, ${code}, $1
+      `INSERT INTO millrace.transfer_run BY NAME SELECT ${text(report.run)} AS run, ${text(report.transfer)} AS transfer, ${text(report.kind ?? 'run')} AS kind,
+         ${text(report.began)}::TIMESTAMPTZ AS began, ${text(report.ended)}::TIMESTAMPTZ AS ended, ${text(report.outcome)} AS outcome,
+         ${sum('rows')} AS rows, ${sum('replaced')} AS replaced, ${sum('quarantined')} AS quarantined, ${equal} AS equal, ${code} AS code, $1 AS report
        WHERE NOT EXISTS (SELECT 1 FROM millrace.transfer_run WHERE run = ${text(report.run)})`,
       [JSON.stringify(report)],
     ),
