@@ -183,18 +183,24 @@ async function compared({ run }: Comparison, transfer: string): Promise<void> {
 }
 
 /** What the source may take for done. A verification looks at everything. */
-function standing({ kind, transfer, came }: WithWarehouse, all: readonly TransferState[]): Pick<World, 'done' | 'cut' | 'known' | 'came'> {
+function standing(
+  { kind, transfer, came }: WithWarehouse,
+  all: readonly TransferState[],
+): Pick<World, 'done' | 'cut' | 'again' | 'known' | 'came'> {
   if (kind === 'verify') return {};
   const targets = new Set(transfer.tables.map(({ target }) => target));
   const began = all.filter((state) => state.transfer === transfer.name && targets.has(state.target));
+  const sources = (states: readonly TransferState[]) => new Set(states.map(({ source }) => source));
   const own = began.filter(({ event }) => event === 'close').sort((a, b) => (a.at < b.at ? -1 : 1));
   const versions = transfer.tables.map(({ source, target, cursor }) =>
     cursor === null ? own.find((state) => state.source === source && state.target === target)?.cursor : null,
   );
   const [known = null] = versions;
   return {
-    done: new Set(own.map(({ source }) => source)),
-    cut: new Set(began.filter(({ event }) => event === 'open' || event === 'slice').map(({ source }) => source)),
+    done: sources(own),
+    cut: sources(began.filter(({ event }) => event === 'open' || event === 'slice')),
+    // Set by hand; where a run took a part's rows out, its own id stands.
+    again: sources(began.filter(({ event, run }) => event === 'edit' && run === 'edit')),
     known: versions.every((version) => version === known) ? known : null,
     ...(came === undefined ? {} : { came: new Set(came) }),
   };

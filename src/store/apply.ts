@@ -150,7 +150,7 @@ async function takeFormer(tx: Transaction, target: TransferTarget): Promise<void
     }
     await release(tx, former, `source = ${text(source)} AND NOT starts_with(quarantine, ${text(`t-${target.run}-`)})`);
     await releaseReread(tx, former);
-    if (source !== target.source) await recordEdit(tx, former, before);
+    if (source !== target.source) await recordEdit(tx, former, { ...before, run: target.run });
   }
 }
 

@@ -97,8 +97,9 @@ export interface Place {
   readonly rules?: Rules;
   /** The parts of this transfer's tables whose runs were whole, in the order of their ends. */
   readonly done?: ReadonlySet<string>;
-  /** Those whose runs were cut off. */
+  /** Those whose runs were cut off, and those that were whole and are to be read again. */
   readonly cut?: ReadonlySet<string>;
+  readonly again?: ReadonlySet<string>;
   /** Of a folder: the files that have come or changed since they were looked at, where somebody watches it. Absent: any may have. */
   readonly came?: ReadonlySet<string>;
   /** The version of the content that the last run brought, if all of its tables are whole. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -146,6 +146,7 @@ test('a folder whose state is set to none reads each file again, and has each ro
   assert.equal((await runOf(server, 'inbox')).tables.length, 0);
   assert.equal((await set(null)).status, 200);
   assert.deepEqual(await rows(), [['a1'], ['a2'], ['b1'], ['b2']], 'rows stay until their file is read again');
+  renameSync(join(server.path, 'inbox/a.csv'), join(server.path, 'inbox/c.csv'));
   assert.equal((await runOf(server, 'inbox')).tables.length, 2);
   assert.deepEqual(await rows(), [['a1'], ['a2'], ['b1'], ['b2']]);
   assert.equal((await runOf(server, 'inbox')).tables.length, 0);

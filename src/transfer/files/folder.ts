@@ -131,8 +131,8 @@ function partsFor(
 }
 
 /**
- * The parts whose rows a part takes the place of, by the name of its file: those that were cut off, and with `replaces` those that were
- * loaded. None whose content is still there under another name.
+ * The parts whose rows a part takes the place of: those of the same content that are to be read again, and by the name of its file those
+ * that were cut off, and with `replaces` those that were loaded; none of these whose content is still there under another name.
  */
 async function formersOf(
   { path, replaces }: Watching,
@@ -140,11 +140,14 @@ async function formersOf(
   parts: readonly Part[],
   others: readonly string[],
 ): Promise<(part: string) => string[]> {
-  const gone = [...(place.cut ?? []), ...(replaces ? (place.done ?? []) : [])];
+  const open = [...(place.cut ?? []), ...(place.again ?? [])];
+  // The same content under another name.
+  const twins = (part: string) => open.filter((each) => each !== part && hashOf(each) === hashOf(part));
+  const gone = [...(place.cut ?? []), ...(replaces ? [...(place.done ?? []), ...(place.again ?? [])] : [])];
   const here = new Set(parts.map(({ part }) => part.slice(0, HASH)));
   const byName = Map.groupBy(gone, nameOf);
   const changed = parts.some(({ part }) => byName.get(nameOf(part))?.some((former) => !here.has(former.slice(0, HASH))));
-  if (!changed) return () => [];
+  if (!changed) return twins;
   // Nothing has changed in these since they were loaded; one that never was may hold what another brought.
   const known = new Map([...(place.done ?? [])].map((part) => [nameOf(part), part.slice(0, HASH)]));
   const folder = within(path, place, 'folder');
@@ -153,7 +156,7 @@ async function formersOf(
   return (part) => {
     const members = new Set(parts.filter((each) => nameOf(each.part) === nameOf(part)).map((each) => placeOf(each.part)));
     const own = (former: string) => placeOf(former) === placeOf(part) || (last.get(nameOf(part)) === part && !members.has(placeOf(former)));
-    return (byName.get(nameOf(part)) ?? []).filter((former) => !here.has(former.slice(0, HASH)) && own(former));
+    return [...twins(part), ...(byName.get(nameOf(part)) ?? []).filter((former) => !here.has(former.slice(0, HASH)) && own(former))];
   };
 }
 
