@@ -2,6 +2,7 @@ import { fail } from '#core';
 import { eventEvidence } from './evidence.ts';
 import { funnel, funnelCtes, funnelOf } from './funnel.ts';
 import type { AnswerKind, Given, Setting } from './kind.ts';
+import { sessionless } from './steps.ts';
 import { literal, quote } from './tables.ts';
 
 const usual = ['device', 'browser', 'country', 'source', 'medium', 'channel', 'operating_system'];
@@ -47,7 +48,10 @@ FROM compared ORDER BY abs(z) DESC NULLS LAST, reached DESC, property, value`;
     const all = funnelCtes(asFunnel(given), setting, properties);
     const funnelOnly = all.slice(all.findIndex((cte) => cte.startsWith('hit AS')));
     const { events, steps } = funnelOf(asFunnel(given), setting);
-    const more = [`SELECT 6, 'reached step ${step}', CAST(count(*) FILTER (WHERE len(times) >= ${step}) AS VARCHAR) FROM best`];
+    const more = [
+      `SELECT 6, 'reached step ${step}', CAST(count(*) FILTER (WHERE len(times) >= ${step}) AS VARCHAR) FROM best`,
+      ...(given['unit'] === 'session' ? [sessionless] : []),
+    ];
     return eventEvidence('dropoff', events, given, setting, more, funnelOnly, [
       ...(given['unit'] === 'session' ? ['session'] : []),
       ...steps.flatMap((each) => each.columns),

@@ -3,7 +3,7 @@ import { type Events, eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
 import { secondsOf } from './options.ts';
-import { readStep, type Step } from './steps.ts';
+import { readStep, type Step, sessionless } from './steps.ts';
 import { literal, quote } from './tables.ts';
 
 const MOST_STEPS = 12;
@@ -56,7 +56,9 @@ FROM counted ORDER BY ${by === null ? '' : '"by", '}step`;
     const more = steps.map(
       (step) => `SELECT 6, 'events of the step ' || ${literal(step.name)}, CAST(count(*) AS VARCHAR) FROM used WHERE ${step.condition}`,
     );
-    return eventEvidence('funnel', events, given, setting, more, [], wantedOf(steps, null));
+    const bySession = given['unit'] === 'session';
+    const columns = [...(bySession ? ['session'] : []), ...wantedOf(steps, null)];
+    return eventEvidence('funnel', events, given, setting, [...more, ...(bySession ? [sessionless] : [])], [], columns);
   },
 };
 
@@ -92,7 +94,7 @@ export function funnelCtes(given: Given, setting: Setting, more: readonly string
     `hit AS (
   -- n numbers the events of a unit, so that equal times have an order.
   SELECT ${unit} AS unit, time, row_number() OVER (PARTITION BY ${unit} ORDER BY time, tie) AS n${byColumn}, ${flags}
-  FROM used${strict ? '' : ` WHERE ${steps.map((step) => `(${step.condition})`).join(' OR ')}`}
+  FROM used WHERE ${unit} IS NOT NULL${strict ? '' : ` AND (${steps.map((step) => `(${step.condition})`).join(' OR ')})`}
 )`,
     ...(given['order'] === 'unordered' ? unordered(steps.length, by) : inOrder(steps.length, by, strict)),
     `run AS (

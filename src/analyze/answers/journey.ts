@@ -2,6 +2,7 @@ import type { Journey } from '../metrics/journey.ts';
 import { type Events, eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
+import { sessionless } from './steps.ts';
 import { literal, needColumn, quote } from './tables.ts';
 
 /** Designed against actual: sessions reduced to the steps of journeys/<name>.yaml. What repeats in a row counts once. */
@@ -21,7 +22,7 @@ export const journey: AnswerKind = {
     const starts = flow.steps.filter((step) => step.start).map((step) => `('(start)', ${literal(step.name)})`);
     return `WITH ${events.ctes(columns).join(',\n')},
 step AS (
-  SELECT session, time, tie, CASE ${flow.steps.map((step) => `WHEN ${condition(step)} THEN ${literal(step.name)}`).join('\n    ')} END AS step FROM used
+  SELECT session, time, tie, CASE ${flow.steps.map((step) => `WHEN ${condition(step)} THEN ${literal(step.name)}`).join('\n    ')} END AS step FROM used WHERE session IS NOT NULL
 ),
 changed AS (
   SELECT * FROM step WHERE step IS NOT NULL QUALIFY step IS DISTINCT FROM lag(step) OVER (PARTITION BY session ORDER BY time, tie)
@@ -47,7 +48,8 @@ GROUP BY m.source, m.target, d.source ORDER BY designed, transitions DESC, m.sou
     const any = flow.steps.map((step) => `(${condition(step)})`).join(' OR ');
     const more = [
       `SELECT 6, 'sessions with a step', CAST(count(session) FILTER (WHERE stepped) AS VARCHAR) || ' of ' || CAST(count(session) AS VARCHAR)
-        FROM (SELECT session, bool_or(${any}) AS stepped FROM used GROUP BY session)`,
+        FROM (SELECT session, bool_or(${any}) AS stepped FROM used WHERE session IS NOT NULL GROUP BY session)`,
+      sessionless,
     ];
     return eventEvidence('journey', events, given, setting, more, [], columns);
   },

@@ -2,7 +2,7 @@ import { fail } from '#core';
 import { eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
-import { readStep, unseen } from './steps.ts';
+import { readStep, sessionless, unseen } from './steps.ts';
 import { quote } from './tables.ts';
 
 /** Sessions as sequences of pages or events; what repeats in a row counts once. A row is one transition, as a Sankey diagram wants it. */
@@ -19,10 +19,10 @@ export const paths: AnswerKind = {
   ],
   sql(given, setting) {
     const { events, node, start, depth, top } = parts(given, setting);
-    const moved = node === 'event' ? '' : ` WHERE event = 'page_view' OR ${start?.condition ?? 'false'}`;
+    const moved = node === 'event' ? '' : ` AND (event = 'page_view' OR ${start?.condition ?? 'false'})`;
     return `WITH ${events.ctes(['session', ...(node === 'event' ? [] : ['page']), ...(start?.columns ?? [])]).join(',\n')},
 visit AS (
-  SELECT session, time, tie, CAST(${quote(node)} AS VARCHAR) AS node, ${start === null ? 'false' : `(${start.condition})`} AS starts FROM used${moved}
+  SELECT session, time, tie, CAST(${quote(node)} AS VARCHAR) AS node, ${start === null ? 'false' : `(${start.condition})`} AS starts FROM used WHERE session IS NOT NULL${moved}
 ),
 begun AS (
   SELECT * FROM visit${start === null ? '' : ' QUALIFY count_if(starts) OVER (PARTITION BY session ORDER BY time, tie ROWS UNBOUNDED PRECEDING) > 0'}
@@ -45,7 +45,7 @@ ORDER BY step, sessions DESC, source, target`;
       events,
       given,
       setting,
-      [`SELECT 6, 'sessions', CAST(count(DISTINCT session) AS VARCHAR) FROM used`, ...(start === null ? [] : [unseen(start)])],
+      [`SELECT 6, 'sessions', CAST(count(DISTINCT session) AS VARCHAR) FROM used`, sessionless, ...(start === null ? [] : [unseen(start)])],
       [],
       ['session', ...(start?.columns ?? [])],
     );
