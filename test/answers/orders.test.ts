@@ -57,17 +57,21 @@ describe('refunds', () => {
   });
 });
 
-test('a status that is not paid is told in any case and spelling, behind a shop’s prefix too; a cancelled order is called so', async () => {
+test('a status that is not paid is told in any case and spelling, behind a shop’s prefix too; a cancelled order is called so and brings no money', async () => {
   const unpaid = ['Pending', 'wc-pending', 'wc-on-hold', 'ON HOLD', 'Awaiting payment', 'pending_payment', ' failed'];
-  const paid = ['Paid', 'wc-completed', 'refund pending', 'canceled', 'wc-cancelled', 'Cancelled'];
-  const rows = [...unpaid, ...paid].map((status, n) => `('o${n}', ${at(1)}, 10.00, 'c${n}', '${status}')`);
+  const paid = ['Paid', 'wc-completed', 'refund pending'];
+  const cancelled = ['canceled', 'wc-cancelled', 'Cancelled'];
+  const rows = [...unpaid, ...paid, ...cancelled].map((status, n) => `('o${n}', ${at(1)}, 10.00, 'c${n}', '${status}')`);
   await warehouse.make(
     `CREATE TABLE main.orders AS SELECT * FROM (VALUES ${rows.join(', ')}) AS o(order_id, ordered_at, amount, customer_id, status)`,
     `CREATE TABLE main.events AS SELECT 'purchase' AS event, customer_id AS user_pseudo_id, ordered_at AS time, order_id, amount AS value FROM main.orders`,
   );
   const { rows: told, facts } = await warehouse.run('rfm', { rows: 'customers' });
   assert.deepEqual(told.map((row) => row['customer']).sort(), paid.map((_, n) => `c${unpaid.length + n}`).sort());
-  assert.equal(facts['set aside: unpaid'], String(unpaid.length));
+  assert.deepEqual(
+    [facts['set aside: unpaid'], facts['set aside: cancelled, nothing was given back'], facts['matched paid orders']],
+    [String(unpaid.length), '3', '100.0 % (3 of 3)'],
+  );
   const { rows: reasons } = await warehouse.run('reconcile', { events: 'main.events' });
   assert.deepEqual(
     reasons.map((row) => [row['reason'], row['orders']]),
@@ -134,5 +138,76 @@ test('an order of several rows counts once, and the evidence says so', async () 
   assert.equal(
     ledger.facts['caveat: orders of several rows'],
     '2, 1 of them with different amounts; each counts once, at its highest amount',
+  );
+});
+
+test('an order that is refunded or cancelled by its status alone brings no money, whichever answer is asked', async () => {
+  // Kept: 100 of a's, 20 of b's (of which 5 came back). Undone without an amount: 40, 60 and 7; cancelled after it was paid: 11.
+  await warehouse.make(
+    `CREATE TABLE main.orders AS SELECT * FROM (VALUES ('o1', ${at(1)}, 100.00, 'a', 'paid', 0.00), ('o2', ${at(2)}, 40.00, 'a', 'Refunded', 0.00), ('o3', ${at(2)}, 60.00, 'b', 'cancelled', NULL),
+      ('o4', ${at(3)}, 20.00, 'b', 'partially refunded', 5.00), ('o5', ${at(3)}, 7.00, 'c', 'wc-refunded', NULL), ('o6', ${at(3)}, 11.00, 'd', 'cancelled', 11.00), ('o7', ${at(3)}, 3.00, 'a', 'partially_refunded', 0.00)
+    ) AS o(order_id, ordered_at, amount, customer_id, status, refund_amount)`,
+    `CREATE TABLE main.events AS SELECT 'purchase' AS event, customer_id AS user_pseudo_id, ordered_at AS time, order_id, amount AS value, NULL::VARCHAR AS placement, NULL::VARCHAR AS variant FROM main.orders
+     UNION ALL SELECT 'seen', c, ${at(1, '00:00:00')}, NULL, NULL, NULL, 'A' FROM (VALUES ('a'), ('b'), ('c'), ('d')) AS v(c)`,
+  );
+  warehouse.definitions.segments.set('all', 'where: orders >= 1\n');
+  warehouse.definitions.experiments.set(
+    'own',
+    'exposure: seen\nvariants: { A: 0.5, B: 0.5 }\nmetrics:\n  - { name: kept, kind: net_revenue, role: primary }\n  - { name: gross, kind: revenue }\n',
+  );
+  const kept = 100 + 20 - 5 + 3;
+  const rfm = await warehouse.run('rfm', { rows: 'customers' });
+  assert.deepEqual(
+    {
+      rfm: sum(rfm.rows, 'net'),
+      cohorts: sum((await warehouse.run('cohorts')).rows, 'net'),
+      lifecycle: sum((await warehouse.run('lifecycle')).rows, 'net'),
+      segment: sum((await warehouse.run('segment', { segment: 'all' })).rows, 'net'),
+    },
+    { rfm: kept, cohorts: kept, lifecycle: kept, segment: kept },
+  );
+  assert.deepEqual(
+    ['refunded by their status alone, taken as given back in full', 'refunded in part, not known how much'].map(
+      (what) => rfm.facts[`caveat: orders ${what}`],
+    ),
+    ['2', '1'],
+  );
+  // c's and d's orders came back as a whole.
+  assert.equal(rfm.facts['caveat: customers whose orders were given back in full'], '2');
+  assert.equal(rfm.facts['set aside: cancelled, nothing was given back'], '1');
+  for (const whose of ['events', 'orders']) {
+    const ledger = await warehouse.run('placements', { events: 'main.events', by: 'placement', bootstrap: 0, money: whose });
+    assert.equal(sum(ledger.rows, 'last_click_net'), kept, whose);
+    const { rows } = await warehouse.run('experiment', { events: 'main.events', experiment: 'own', money: whose });
+    assert.deepEqual(
+      rows.map((row) => money(row['mean'] * 4)),
+      // The cancelled order was reported, but the shop was never paid for it.
+      [kept, 100 + 40 + 20 + 7 + 11 + 3 + (whose === 'events' ? 60 : 0)],
+      whose,
+    );
+  }
+  const { rows } = await warehouse.run('reconcile', { events: 'main.events' });
+  assert.deepEqual(
+    rows.map((row) => [row['outcome'], row['reason'], row['orders'], row['paid_orders']]),
+    [
+      ['matched', 'cancelled', 2, 1],
+      ['matched', 'refund', 4, 4],
+      ['matched', null, 1, 1],
+    ],
+  );
+});
+
+test('an order without an amount agrees with no report: it is told apart', async () => {
+  await warehouse.make(
+    `CREATE TABLE main.orders AS SELECT * FROM (VALUES ('o1', ${at(1)}, 10.00), ('o2', ${at(1)}, NULL)) AS o(order_id, ordered_at, amount)`,
+    `CREATE TABLE main.events AS SELECT 'purchase' AS event, 'v' || order_id AS user_pseudo_id, ordered_at AS time, order_id, 10.00 AS value FROM main.orders`,
+  );
+  const { rows } = await warehouse.run('reconcile', { events: 'main.events' });
+  assert.deepEqual(
+    rows.map((row) => [row['outcome'], row['reason'], row['orders']]),
+    [
+      ['amount differs', 'no amount', 1],
+      ['matched', null, 1],
+    ],
   );
 });

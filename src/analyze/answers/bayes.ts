@@ -45,7 +45,7 @@ export const experimentBayes: AnswerKind = {
     const normal = (one: number, two: number) => `sqrt(-2 * ln(${uniform(one)})) * cos(2 * pi() * ${uniform(two)})`;
     const treated = (value: string) => `CASE WHEN p.variant <> ${control(definition)} THEN ${value} END`;
     const [low, high] = [definition.alpha / 2, 1 - definition.alpha / 2];
-    return `WITH ${[...events.ctes(wanted(trial)), ...subjects(trial, setting), ...outcomes('experiment_bayes', definition, events, given, setting)].join(',\n')},
+    return `WITH ${[...events.ctes(wanted(trial)), ...subjects(trial, setting), ...outcomes('experiment_bayes', definition, events, trial.days, setting)].join(',\n')},
 role(metric, role, ord, sign, form) AS (VALUES ${roles.join(', ')}),
 moment AS (
   -- Whoever got more back than he paid counts as one who spent nothing.
@@ -104,7 +104,7 @@ GROUP BY p.metric, r.role, r.ord, p.variant, f.visitors, f.buyers ORDER BY r.ord
     const means = trial.definition.metrics.filter(({ kind }) => formOf(kind) === 'mean').map(({ name }) => name);
     const more = [
       ...whoCounts(trial),
-      ...metricCaveats('experiment_bayes', trial.definition, trial.exposure, trial.events, setting),
+      ...metricCaveats('experiment_bayes', trial.definition, trial.exposure, trial.events, trial.days, setting),
       ...spentCaveats(trial, ', counted as none'),
       `SELECT 6, 'probabilities are right to', '± ${(Math.sqrt(0.25 / draws) * 2).toFixed(4)} (${draws} draws, two standard errors)'`,
       ...(means.length === 0
@@ -114,7 +114,7 @@ GROUP BY p.metric, r.role, r.ord, p.variant, f.visitors, f.buyers ORDER BY r.ord
           ]),
     ];
     const ctes = [...subjects(trial, setting), spentCte(trial, given, setting)];
-    return eventEvidence('experiment_bayes', trial.events, trial.days, setting, more, ctes, wanted(trial));
+    return eventEvidence('experiment_bayes', trial.events, trial.period, setting, more, ctes, wanted(trial));
   },
 };
 

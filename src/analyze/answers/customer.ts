@@ -42,12 +42,14 @@ export function asides(answer: string, given: Given, setting: Setting, known: Gi
   const days = withinDays(answer, given, setting, 'time');
   return [
     aside('test orders', 'test'),
-    aside('unpaid', 'NOT paid AND NOT test'),
+    aside('unpaid', 'NOT paid AND NOT cancelled AND NOT test'),
+    aside('cancelled, nothing was given back', 'NOT paid AND cancelled AND NOT test'),
     aside('no customer', 'customer IS NULL AND paid AND NOT test'),
     ...(days.length === 0 ? [] : [aside('outside the asked days', `${theirs} AND (${days.join(' AND ')}) IS NOT TRUE`)]),
     `SELECT 2, 'set aside: money back to customers without an order', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND customer NOT IN (SELECT customer FROM shop_order WHERE amount > 0 AND ${counted(answer, known, setting)}) HAVING count(*) > 0`,
     `SELECT 8, 'caveat: customers whose refunds exceed their orders', CAST(count(*) AS VARCHAR) FROM (SELECT customer FROM shop_order WHERE ${all} GROUP BY customer HAVING sum(amount) - sum(refunded) < 0) HAVING count(*) > 0`,
     `SELECT 8, 'caveat: orders below zero, taken as money given back', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${all} AND amount < 0 HAVING count(*) > 0`,
+    `SELECT 8, 'caveat: customers whose orders were given back in full', CAST(count(*) AS VARCHAR) FROM (SELECT customer FROM shop_order WHERE ${all} GROUP BY customer HAVING sum(amount) - sum(refunded) = 0 AND sum(refunded) > 0) HAVING count(*) > 0`,
     giantOrder(`shop_order WHERE ${all}`, 'amount'),
   ];
 }

@@ -35,10 +35,13 @@ export interface Events {
   /** A subquery of all events of the sessions that `relation` names by `session`: only these are joined. For CTEs with sessions. */
   ofSessions(relation: string): string;
   /**
-   * `purchase`, after `used`: an order once, at its highest value, where it was first reported; with its lines if their column was wanted.
-   * With the option `money=orders` those of paid orders alone, at the orders' amounts; all of them are `reported`.
+   * `purchase`, after `event`: the orders of the asked days, each once, at its highest value, on the day of its first report; `unvalued`
+   * where none had a value; with its lines if their column was wanted. With the option `money=orders` those of paid orders alone, at the
+   * orders' amounts; all of them are `reported`.
    */
   purchase(withLines?: boolean): string;
+  /** The condition that the instant in `column` lies in the asked days: `used` may reach further back. */
+  asked(column: string): string;
   /** Are purchases those of the orders table? */
   readonly paid: boolean;
   /** The same for evidence, over `bare`: without session, day and lines, and so without finding sessions. */
@@ -62,8 +65,16 @@ const idle = 1_800_000_000;
 /** The half hour of the clock, counted from 1970. */
 export const half = (time: string) => `CAST(floor(epoch_us(${time}) / ${idle}) AS BIGINT)`;
 
-/** `unit` visitor: "user" is the browser, also where a member is known. Errors: ANSWER_TABLE, ANSWER_COLUMN, ANSWER_OPTION. */
-export function eventsOf(answer: string, given: Given, setting: Setting, unit: 'user' | 'visitor' = 'user'): Events {
+/**
+ * `unit` visitor: "user" is the browser, also where a member is known. `used` begins so many days `before` the asked ones.
+ * Errors: ANSWER_TABLE, ANSWER_COLUMN, ANSWER_OPTION.
+ */
+export function eventsOf(
+  answer: string,
+  given: Given,
+  setting: Setting,
+  { unit = 'user', before = 0 }: { readonly unit?: 'user' | 'visitor'; readonly before?: number } = {},
+): Events {
   const asked = given['events'] as string | null;
   const names = asked === null ? defaults : [asked];
   const table = names.map((name) => findTable(setting, name)).find((found) => found !== null);
@@ -74,12 +85,32 @@ export function eventsOf(answer: string, given: Given, setting: Setting, unit: '
       needs: 'raw.events or raw.ga_hits, or a view with event, user_pseudo_id and time',
     });
   }
-  const within = withinDays(answer, given, setting, 'time');
+  const days: Days = {
+    asked: (column) => withinDays(answer, given, setting, column),
+    used: withinDays(answer, { ...given, from: daysEarlier(given, before) }, setting, 'time'),
+  };
+  days.asked('time');
   const found =
     table.column('full_visitor_id') !== null && table.column('hit_number') !== null
-      ? gaHits(table, setting, within)
-      : flat(table, setting, within, unit);
+      ? gaHits(table, setting, days)
+      : flat(table, setting, days, unit);
   return given['money'] === 'orders' ? asPaid(found, needOrders(given, setting)) : found;
+}
+
+/** What is asked for, and what answers look through for it. */
+interface Days {
+  /** Conditions over an instant. */
+  asked(column: string): string[];
+  /** The same over `time`, from further back on where what happened before matters. */
+  readonly used: readonly string[];
+}
+
+/** The first asked day, so many days earlier. */
+function daysEarlier(given: Given, days: number): string | null {
+  const from = (given['from'] ?? null) as string | null;
+  const day = from === null ? Number.NaN : Date.parse(from) - days * 86_400_000;
+  // One that is no day is refused as it was given.
+  return days === 0 || Number.isNaN(day) ? from : new Date(day).toISOString().slice(0, 10);
 }
 
 /** Purchases at the amounts of the shop's paid orders. The orders stand within, as evidence has them beside it. */
@@ -88,19 +119,21 @@ function asPaid(events: Events, { cte }: Orders): Events {
 purchase AS (
   -- What the shop was paid: other reports are of no order, of one that is not paid, or of a test.
   WITH ${cte}
-  SELECT r.* REPLACE (o.amount AS value) FROM reported AS r JOIN shop_order AS o USING (order_id) WHERE o.paid AND NOT o.test
+  SELECT r.* REPLACE (coalesce(o.amount, 0) AS value, o.amount IS NULL AS unvalued) FROM reported AS r JOIN shop_order AS o USING (order_id) WHERE o.paid AND NOT o.test
 )`;
   return { ...events, paid: true, purchase: (withLines) => own(events.purchase(withLines)), bought: own(events.bought) };
 }
 
 /** Our own tracker's and GA4's words: one column a property, `event` names the kind. */
-function flat(table: Found, setting: Setting, within: readonly string[], unit: 'user' | 'visitor'): Events {
+function flat(table: Found, setting: Setting, days: Days, unit: 'user' | 'visitor'): Events {
   const time = needColumn(table, 'e', 'the time', timeNames);
   requireInstant(table, time);
   const browser = textOf(table, needColumn(table, 'e', 'the visitor', userNames));
   const event = needColumn(table, 'e', 'the kind of event', kindNames);
   const member = unit === 'visitor' || table.column('user_pseudo_id') === null ? null : idColumn(table, 'user_id');
-  const session = firstColumn(table, 'e', ['session_id']);
+  // Of one visitor: GA4's ids are the second in which a session began, which visitors share.
+  const sessionId = idColumn(table, 'session_id');
+  const session = sessionId === null ? null : `${browser} || '/' || ${sessionId}`;
   const agent = firstColumn(table, 'e', ['user_agent']);
   const internal = firstColumn(table, 'e', ['internal']);
   if (internal !== null) requireType(table, internal, 'whether it is staff', /^BOOLEAN$/, 'BOOLEAN');
@@ -112,8 +145,8 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
     ...(internal === null ? [] : [`WHEN ${internal} THEN 'staff'`]),
   ];
   const known = `known AS (
-  -- A browser is the member who identified in it, whenever that was.
-  SELECT ${browser} AS visitor, max(${member}) AS member FROM ${table.sql} AS e WHERE ${member} IS NOT NULL GROUP BY ALL
+  -- What names no member is of the one who identified in the browser, whenever that was.
+  SELECT ${browser} AS visitor, max(${member}) AS member, min(${member}) <> max(${member}) AS several FROM ${table.sql} AS e WHERE ${member} IS NOT NULL GROUP BY ALL
 )`;
   const sessions = [
     `half_hour AS (
@@ -129,7 +162,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   ];
   const plain = (wanted: readonly string[]) => `plain AS NOT MATERIALIZED (
   SELECT ${time} AS time, ${firstColumn(table, 'e', ['_position']) ?? '0'} AS tie, ${event} AS event, ${browser} AS visitor,
-    ${member === null ? browser : `coalesce(k.member, ${browser})`} AS "user",${session === null ? '' : ` ${session} AS session,`}
+    ${member === null ? browser : `coalesce(${member}, k.member, ${browser})`} AS "user",${session === null ? '' : ` ${session} AS session,`}
     ${idColumn(table, 'order_id') ?? 'NULL::VARCHAR'} AS order_id, ${firstColumn(table, 'e', ['value']) ?? 'NULL::DECIMAL(18,2)'} AS value,
     CASE ${aside.join(' ')} END AS aside${wantedColumns(table, wanted)}
   FROM ${table.sql} AS e${member === null ? '' : ` LEFT JOIN known AS k ON k.visitor = ${browser}`}
@@ -149,7 +182,7 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
     ${dayOf('time', setting)} AS day
   FROM plain${found ? ` LEFT JOIN half_session AS h ON h.visitor = plain.visitor AND h.half = ${half('plain.time')}${only === undefined ? '' : ` WHERE ${only}`}` : ''}
 )`,
-        usedCte(within),
+        usedCte(days),
       ];
     },
     paid: false,
@@ -161,16 +194,25 @@ function flat(table: Found, setting: Setting, within: readonly string[], unit: '
   ) AS h ON h.visitor = plain.visitor AND h.half = ${half('plain.time')})`
         : sessionsAmong(relation),
     purchase: (withLines = false) =>
-      purchaseCte(items === null || !withLines ? null : 'items', "event = 'purchase' AND order_id IS NOT NULL"),
-    bought: boughtCte('plain', within, "event = 'purchase' AND order_id IS NOT NULL"),
-    seen: seenCte('plain', within, "event = 'purchase' AND order_id IS NOT NULL"),
+      purchaseCte(items === null || !withLines ? null : 'items', days, "event = 'purchase' AND order_id IS NOT NULL"),
+    asked: askedIn(days),
+    bought: boughtCte('plain', days, "event = 'purchase' AND order_id IS NOT NULL"),
+    seen: seenCte('plain', days, "event = 'purchase' AND order_id IS NOT NULL"),
     lines: items === null ? null : { column: 'items', item: 'item_id' },
-    caveats: [...skew(table), ...doubts(table)],
+    caveats: [
+      ...skew(table),
+      ...doubts(table),
+      ...(member === null
+        ? []
+        : [
+            `SELECT 8, 'caveat: browsers of several members, whose events without a member are taken as one of them’s', CAST(count(*) AS VARCHAR) FROM known WHERE several HAVING count(*) > 0`,
+          ]),
+    ],
   };
 }
 
 /** Google Analytics' hits as src/simulate sends them: sessions are the source's, an order is a hit that carries one. */
-function gaHits(table: Found, setting: Setting, within: readonly string[]): Events {
+function gaHits(table: Found, setting: Setting, days: Days): Events {
   const time = needColumn(table, 'e', 'the time', timeNames);
   requireInstant(table, time);
   for (const name of ['session_id', 'order_id', 'revenue', 'action', 'type']) needColumn(table, 'e', name, [name]);
@@ -188,14 +230,15 @@ function gaHits(table: Found, setting: Setting, within: readonly string[]): Even
     ${idColumn(table, 'order_id')} AS order_id, e.revenue AS value, CASE WHEN ${time} IS NULL THEN 'no time' END AS aside${wantedColumns(table, wanted)}
   FROM ${table.sql} AS e
 )`,
-      usedCte(within),
+      usedCte(days),
     ],
     paid: false,
     bare: 'event',
     ofSessions: sessionsAmong,
-    purchase: (withLines = false) => purchaseCte(withLines ? 'products' : null, 'order_id IS NOT NULL'),
-    bought: boughtCte('event', within, 'order_id IS NOT NULL'),
-    seen: seenCte('event', within, 'order_id IS NOT NULL'),
+    purchase: (withLines = false) => purchaseCte(withLines ? 'products' : null, days, 'order_id IS NOT NULL'),
+    asked: askedIn(days),
+    bought: boughtCte('event', days, 'order_id IS NOT NULL'),
+    seen: seenCte('event', days, 'order_id IS NOT NULL'),
     lines: { column: 'products', item: 'sku' },
     caveats: skew(table),
   };
@@ -216,29 +259,32 @@ function wantedColumns(table: Found, wanted: readonly string[]): string {
 
 const sessionsAmong = (relation: string): string => `(SELECT * FROM event WHERE session IN (SELECT session FROM ${relation}))`;
 
-const counts = (within: readonly string[]) => ['aside IS NULL', ...within].join(' AND ');
+const askedIn = (days: Days) => (column: string) => days.asked(column).join(' AND ') || 'true';
 
-function usedCte(within: readonly string[]): string {
-  return `used AS NOT MATERIALIZED (SELECT * FROM event WHERE ${counts(within)})`;
-}
+const usedCte = ({ used }: Days): string =>
+  `used AS NOT MATERIALIZED (SELECT * FROM event WHERE ${['aside IS NULL', ...used].join(' AND ')})`;
 
-function purchaseCte(lines: string | null, condition: string): string {
+/** Of the asked days are the orders that were first reported in them: what is left out before the reports are one would count twice. */
+const firstIn = (days: Days) => (days.asked('time').length === 0 ? '' : ` HAVING ${days.asked('min(time)').join(' AND ')}`);
+const once = `SELECT order_id, max(coalesce(value, 0)) AS value, count(value) = 0 AS unvalued, min(time) AS time, arg_min("user", time) AS "user"`;
+
+function purchaseCte(lines: string | null, days: Days, condition: string): string {
   return `purchase AS (
   -- An order counts once, however often it was reported, at its highest value.
-  SELECT order_id, max(coalesce(value, 0)) AS value, min(time) AS time, arg_min("user", time) AS "user", arg_min(session, time) AS session,
+  ${once}, arg_min(session, time) AS session,
     arg_min(day, time) AS day, count(*) AS reports${lines === null ? '' : `, arg_min(${lines}, time) FILTER (WHERE ${lines} IS NOT NULL) AS lines`}
-  FROM used WHERE ${condition} GROUP BY order_id
+  FROM event WHERE aside IS NULL AND ${condition} GROUP BY order_id${firstIn(days)}
 )`;
 }
 
-function boughtCte(bare: Events['bare'], within: readonly string[], condition: string): string {
+function boughtCte(bare: Events['bare'], days: Days, condition: string): string {
   return `purchase AS (
-  SELECT order_id, max(coalesce(value, 0)) AS value, min(time) AS time, arg_min("user", time) AS "user" FROM ${bare} WHERE ${counts(within)} AND ${condition} GROUP BY order_id
+  ${once} FROM ${bare} WHERE aside IS NULL AND ${condition} GROUP BY order_id${firstIn(days)}
 )`;
 }
 
-const seenCte = (bare: Events['bare'], within: readonly string[], condition: string): string =>
-  `seen_order AS (${within.length === 0 ? 'SELECT order_id FROM purchase' : `SELECT DISTINCT order_id FROM ${bare} WHERE aside IS NULL AND ${condition}`})`;
+const seenCte = (bare: Events['bare'], days: Days, condition: string): string =>
+  `seen_order AS (${days.asked('time').length === 0 ? 'SELECT order_id FROM purchase' : `SELECT DISTINCT order_id FROM ${bare} WHERE aside IS NULL AND ${condition}`})`;
 
 function requireInstant(table: Found, column: string): void {
   requireType(table, column, 'the time', /^TIMESTAMP WITH TIME ZONE$/, 'TIMESTAMP WITH TIME ZONE');

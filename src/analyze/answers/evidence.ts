@@ -27,7 +27,7 @@ export function eventEvidence(
     `SELECT 2, 'set aside: ' || aside, CAST(sum(events) AS VARCHAR) FROM tally WHERE aside IS NOT NULL GROUP BY aside`,
     `SELECT 3, 'set aside: outside the asked days', CAST(sum(events) AS VARCHAR) FROM tally WHERE aside IS NULL AND NOT asked HAVING count(*) > 0`,
     ...spanOf('(SELECT unnest([first, last]) AS time FROM tally WHERE aside IS NULL AND asked)', setting),
-    ...(events.paid ? unpaid : []),
+    ...(events.paid ? unpaid(inDays(answer, given, setting).replaceAll(/\btime\b/g, 'r.time')) : []),
     ...more,
     orders === null ? unmatched('there is no table of orders') : matched(answer, given, setting),
     ...events.caveats,
@@ -46,9 +46,9 @@ SELECT fact, value FROM (
 }
 
 /** Of purchases that count as orders: those that were reported and are none. */
-const unpaid = [
-  `SELECT 2, 'set aside: purchases that are no order of the shop', CAST(count(*) AS VARCHAR) FROM reported AS r ANTI JOIN shop_order AS o USING (order_id) HAVING count(*) > 0`,
-  `SELECT 2, 'set aside: purchases of orders that are not paid, or tests', CAST(count(*) AS VARCHAR) FROM reported AS r JOIN shop_order AS o USING (order_id) WHERE NOT o.paid OR o.test HAVING count(*) > 0`,
+const unpaid = (within: string) => [
+  `SELECT 2, 'set aside: purchases that are no order of the shop', CAST(count(*) AS VARCHAR) FROM reported AS r ANTI JOIN shop_order AS o USING (order_id) WHERE ${within} HAVING count(*) > 0`,
+  `SELECT 2, 'set aside: purchases of orders that are not paid, or tests', CAST(count(*) AS VARCHAR) FROM reported AS r JOIN shop_order AS o USING (order_id) WHERE (NOT o.paid OR o.test) AND ${within} HAVING count(*) > 0`,
 ];
 
 /** The same for answers that stand on customers' orders alone. */

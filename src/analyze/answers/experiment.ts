@@ -2,7 +2,7 @@ import type { Experiment } from '#experiment';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, moneyOption, type Setting } from './kind.ts';
 import { alarmAbove, quantile, twoSided } from './normal.ts';
-import { refundsOf } from './orders.ts';
+import { moneyCaveats, refundsOf } from './orders.ts';
 import { literal } from './tables.ts';
 import { control, judgedMetrics, meantShare, metricCaveats, names, outcomes, subjects, type Trial, trialOf, wanted } from './trial.ts';
 
@@ -29,7 +29,7 @@ export const experiment: AnswerKind = {
     const { alpha, planned, multiplicity } = definition;
     const family = `CASE WHEN role IN ('primary', 'decision') THEN 'decision' ELSE role END`;
     const treated = (value: string) => `CASE WHEN variant <> ${control(definition)} THEN ${value} END`;
-    return `WITH ${[...events.ctes(wanted(trial)), ...subjects(trial, setting), ...outcomes('experiment', definition, events, given, setting)].join(',\n')},
+    return `WITH ${[...events.ctes(wanted(trial)), ...subjects(trial, setting), ...outcomes('experiment', definition, events, trial.days, setting)].join(',\n')},
 role(metric, role, ord, sign, minimum, level) AS (VALUES ${rolesOf(trial).join(', ')}),
 theta AS (
   SELECT metric, coalesce(avg(x), 0) AS mean_x, coalesce(covar_pop(y, x) / nullif(var_pop(x), 0), 0) AS theta FROM outcome GROUP BY metric
@@ -87,7 +87,7 @@ FROM told ORDER BY ord, variant`;
     const { events } = trial;
     const more = [
       ...whoCounts(trial),
-      ...metricCaveats('experiment', trial.definition, trial.exposure, events, setting),
+      ...metricCaveats('experiment', trial.definition, trial.exposure, events, trial.days, setting),
       `SELECT 6, 'revenue of the top 1 % of visitors', format('{:.1f} %', 100 * sum(y) FILTER (WHERE rank * 100 <= n) / nullif(sum(y), 0))
     FROM (SELECT y, row_number() OVER (ORDER BY y DESC) AS rank, count(*) OVER () AS n FROM spent) HAVING sum(y) > 0`,
       ...spentCaveats(trial, ''),
@@ -96,7 +96,7 @@ FROM told ORDER BY ord, variant`;
     return eventEvidence(
       'experiment',
       events,
-      trial.days,
+      trial.period,
       setting,
       more,
       [...subjects(trial, setting), spentCte(trial, given, setting)],
@@ -139,9 +139,10 @@ export function spentCte({ definition }: Trial, given: Given, setting: Setting):
 const hasNet = ({ metrics }: Experiment) => metrics.some(({ kind }) => kind === 'net_revenue');
 
 /** Money by visitor that weakens a reading. `taken`: what the reading makes of one who spent less than nothing. */
-export function spentCaveats({ definition }: Trial, taken: string): string[] {
+export function spentCaveats({ definition, events }: Trial, taken: string): string[] {
   const count = `count(*) || ${literal(taken)}`;
   return [
+    ...moneyCaveats(events, '(SELECT p.* FROM purchase AS p JOIN subject AS s ON s."user" = p."user" AND p.time >= s.first)'),
     `SELECT 8, 'caveat: visitors of negative revenue', ${count} FROM spent WHERE y < 0 HAVING count(*) > 0`,
     ...(hasNet(definition)
       ? [`SELECT 8, 'caveat: visitors who got more back than they paid', ${count} FROM spent WHERE net < 0 AND y >= 0 HAVING count(*) > 0`]

@@ -11,27 +11,41 @@ const steps = 5000;
 /** Each resample sums over so many units at most: 2 % of noise in a variance, where a hundred resamples have 14 %. */
 const clusters = 4096;
 
+interface Journeys {
+  /** How long before a purchase clicks count, those before them being a journey that ended without one; null: journeys lie within sessions. */
+  readonly days: number | null;
+  readonly resamples: number;
+  /** Are there asked days, and in `former` the purchases before them? */
+  readonly former: boolean;
+}
+
 /**
  * `effect`: kind, placement, share, low, high. Needs `seen` and `purchase`. A journey ends with a purchase; what follows begins another.
- * `days`: how long before it clicks count, those before them being a journey that ended without one; null: journeys lie within sessions.
+ * Of the asked days are journeys that end with an order of these, from their first click on, and of the others the clicks of these days.
  */
-export function journeyCtes(days: number | null, resamples: number): string[] {
+export function journeyCtes({ days, resamples, former }: Journeys): string[] {
   const unit = days === null ? 'session' : '"user"';
   return [
     `touch AS (
-  SELECT ${unit} AS unit, "user", time, tie, 0 AS bought, kind || chr(31) || coalesce(placement, '') AS state FROM seen WHERE click
+  SELECT ${unit} AS unit, "user", time, tie, 0 AS bought, asked, kind || chr(31) || coalesce(placement, '') AS state FROM seen WHERE click
   UNION ALL
-  SELECT ${unit}, "user", time, NULL, 1, '(conversion)' FROM purchase
+  SELECT ${unit}, "user", time, NULL, 1, true, '(conversion)' FROM purchase${
+    former
+      ? `
+  UNION ALL
+  SELECT ${unit}, "user", time, NULL, 1, false, '(conversion)' FROM former`
+      : ''
+  }
 )`,
     `counted AS (
   SELECT *, coalesce(sum(bought) OVER (PARTITION BY unit ORDER BY time, bought, tie, state ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS nth FROM touch
 )`,
     `journey AS (
-  SELECT *, ${days === null ? 'false' : `coalesce(time < max(time) FILTER (WHERE bought = 1) OVER (PARTITION BY unit, nth) - INTERVAL ${days} DAY, false)`} AS stale FROM counted
+  SELECT *, ${days === null ? 'false' : `coalesce(time < max(time) FILTER (WHERE bought = 1) OVER (PARTITION BY unit, nth) - INTERVAL ${days} DAY, false)`} AS stale${former ? ', asked OR coalesce(bool_or(asked AND bought = 1) OVER (PARTITION BY unit, nth), false) AS kept' : ''} FROM counted
 )`,
     `chained AS (
   SELECT "user", state, lag(state) OVER own AS before, lead(state) OVER own AS after
-  FROM journey WINDOW own AS (PARTITION BY unit, nth, stale ORDER BY time, bought, tie, state)
+  FROM journey${former ? ' WHERE kept AND (asked OR NOT stale)' : ''} WINDOW own AS (PARTITION BY unit, nth, stale ORDER BY time, bought, tie, state)
 )`,
     `moved AS (
   -- What repeats in a row is one touch; journeys without a click are not of this question.

@@ -16,7 +16,11 @@ import {
 
 export interface Orders {
   readonly table: Found;
-  /** `shop_order`: order_id and customer as text, time, amount, status, paid, test, payment, refunded, copies, least; an order once. */
+  /**
+   * `shop_order`: order_id and customer as text, time, amount, status, paid, cancelled, test, payment, refunded, by_status, copies, least;
+   * an order once. Where the shop says that an order is undone and not what was given back (`by_status`), it is all of it: it brought no
+   * money, and one that was cancelled so was never paid.
+   */
   readonly cte: string;
   /** Facts that weaken the answer, as rows of evidence. */
   readonly caveats: readonly string[];
@@ -27,6 +31,8 @@ const timeNames = ['ordered_at', 'order_time', 'created_at', 'time', '_time'];
 const amountNames = ['amount', 'value', 'total', 'revenue'];
 const refundNames = ['refund_amount', 'refunded_amount'];
 const unpaid = ['awaiting_payment', 'pending_payment', 'pending', 'unpaid', 'failed', 'payment_failed', 'on_hold'];
+const cancelled = ['cancelled', 'voided'];
+const refunded = ['refunded', 'fully_refunded'];
 
 /** The orders table, or null where none is named and none of the usual ones exists. Errors: ANSWER_TABLE, ANSWER_COLUMN. */
 export function ordersOf(given: Given, setting: Setting): Orders | null {
@@ -50,15 +56,16 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
   };
   const customer = firstColumn(table, 'o', ['customer_id', 'user_id']);
   const topic = refundTopic(setting);
-  const back = topic === null ? refundColumn(table) : null;
+  const back = refundColumn(table);
   const ordered = `SELECT ${id} AS order_id, min(${instantOf(table, time, setting)}) AS time, max(${amount}) AS amount,
     ${status === null ? 'NULL::VARCHAR' : `any_value(${plainStatus(status)})`} AS status,
-    ${status === null ? 'true' : `coalesce(any_value(${plainStatus(status)}), 'paid') NOT IN (${unpaid.map(literal).join(', ')})`} AS paid,
     coalesce(${optional(['is_test', 'test'], 'false')}, false) AS test,
     ${customer === null ? 'NULL::VARCHAR' : `any_value(${textOf(table, customer)})`} AS customer,
     ${optional(['payment_type', 'payment', 'payment_method'], 'NULL::VARCHAR')} AS payment,
-    count(*) AS copies, min(${amount}) AS least${topic !== null ? '' : `, ${back === null ? '0' : `coalesce(max(${back}), 0)`} AS refunded`}
+    count(*) AS copies, min(${amount}) AS least, ${back === null ? '0' : `coalesce(max(${back}), 0)`} AS back
   FROM ${table.sql} AS o WHERE ${id} IS NOT NULL GROUP BY ${id}`;
+  const told = topic === null ? 'back' : 'coalesce(refund.value, 0)';
+  const undone = `coalesce(status IN (${[...cancelled, ...refunded].map(literal).join(', ')}), false) AND back = 0 AND ${told} = 0`;
   return {
     table,
     // A topic's own _time stands beside the order's; created_at beside ordered_at is when the row was made.
@@ -73,13 +80,17 @@ export function ordersOf(given: Given, setting: Setting): Orders | null {
           )
         : []),
       `SELECT 8, 'caveat: orders of several rows', count(*) || ', ' || count(*) FILTER (WHERE least <> amount) || ' of them with different amounts; each counts once, at its highest amount' FROM shop_order WHERE copies > 1 HAVING count(*) > 0`,
+      ...(status === null
+        ? []
+        : [
+            `SELECT 8, 'caveat: orders refunded by their status alone, taken as given back in full', CAST(count(*) AS VARCHAR) FROM shop_order WHERE by_status AND NOT cancelled HAVING count(*) > 0`,
+            `SELECT 8, 'caveat: orders refunded in part, not known how much', CAST(count(*) AS VARCHAR) FROM shop_order WHERE status = 'partially_refunded' AND refunded = 0 HAVING count(*) > 0`,
+          ]),
     ],
-    cte:
-      topic === null
-        ? `shop_order AS (\n  ${ordered}\n)`
-        : `shop_order AS (
-  SELECT ordered.*, coalesce(refund.value, 0) AS refunded
-  FROM (${ordered}) AS ordered LEFT JOIN (${topic}) AS refund ON refund.order_id = ordered.order_id
+    cte: `shop_order AS (
+  SELECT ordered.* EXCLUDE (back), coalesce(status IN (${cancelled.map(literal).join(', ')}), false) AS cancelled, ${undone} AS by_status,
+    coalesce(status NOT IN (${unpaid.map(literal).join(', ')}), true) AND NOT (cancelled AND by_status) AS paid, CASE WHEN by_status THEN greatest(amount, 0) ELSE ${told} END AS refunded
+  FROM (${ordered}) AS ordered${topic === null ? '' : ` LEFT JOIN (${topic}) AS refund ON refund.order_id = ordered.order_id`}
 )`,
   };
 }
@@ -92,6 +103,15 @@ const plainStatus = (status: string): string =>
 export const giantOrder = (relation: string, money: string): string =>
   `SELECT 8, 'caveat: one order is more than half of the money', arg_max(order_id, ${money}) FROM ${relation} HAVING count(*) > 1 AND sum(${money}) > 0 AND max(${money}) > 0.5 * sum(${money})`;
 
+/** What weakens money that stands on `purchase`, or on those of it in `relation`. */
+export function moneyCaveats({ paid }: { readonly paid: boolean }, relation = 'purchase'): string[] {
+  const unvalued = paid ? 'orders without an amount' : 'purchases without a value';
+  return [
+    `SELECT 8, 'caveat: ${unvalued}, taken as 0', CAST(count(*) AS VARCHAR) FROM ${relation} WHERE unvalued HAVING count(*) > 0`,
+    `SELECT 8, 'caveat: orders of negative value', count(*) || ' worth ' || CAST(sum(value) AS VARCHAR) FROM ${relation} WHERE value < 0 HAVING count(*) > 0`,
+  ];
+}
+
 /** Errors: ANSWER_TABLE where there is none. */
 export function needOrders(given: Given, setting: Setting): Orders {
   return (
@@ -101,16 +121,23 @@ export function needOrders(given: Given, setting: Setting): Orders {
 }
 
 /**
- * `order_id` as text, `value`: refund records by order where there is a topic of them, else the amounts in the orders table, else none.
- * `later` is what of it was given back after the day `asOf`; a refund without a time is never later.
+ * `order_id` as text, `value`: refund records by order where there is a topic of them, else the amounts in the orders table, else none;
+ * and what the status of an order says without an amount. `later` is what of it was given back after the day `asOf`; a refund without a
+ * time is never later.
  */
 export function refundsOf(given: Given, setting: Setting, asOf: string | null = null): string {
-  const topic = refundTopic(setting, asOf);
-  if (topic !== null) return topic;
   const orders = ordersOf(given, setting);
-  const amount = orders === null ? null : refundColumn(orders.table);
-  if (orders === null || amount === null) return 'SELECT NULL::VARCHAR AS order_id, 0 AS value, 0 AS later WHERE false';
-  const { table } = orders;
+  const told = refundTopic(setting, asOf) ?? (orders === null ? null : refundsIn(orders.table, setting, asOf));
+  const byStatus = orders === null || orders.table.column('status') === null ? null : orders;
+  const none = 'SELECT NULL::VARCHAR AS order_id, 0 AS value, 0 AS later WHERE false';
+  if (byStatus === null) return told ?? none;
+  return `WITH ${byStatus.cte}
+  SELECT * FROM (${told ?? none}) WHERE value <> 0 UNION ALL SELECT order_id, refunded, 0 FROM shop_order WHERE by_status`;
+}
+
+function refundsIn(table: Found, setting: Setting, asOf: string | null): string | null {
+  const amount = refundColumn(table);
+  if (amount === null) return null;
   const id = textOf(table, needColumn(table, 'o', 'the order', ['order_id']));
   const time = firstColumn(table, 'o', ['refunded_at', 'refund_time']);
   return `SELECT ${id} AS order_id, max(${amount}) AS value, coalesce(max(${amount}) FILTER (WHERE ${afterDay(table, time, setting, asOf)}), 0) AS later FROM ${table.sql} AS o GROUP BY ${id}`;

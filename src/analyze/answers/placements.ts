@@ -4,8 +4,8 @@ import { type Events, eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, moneyOption, type Setting } from './kind.ts';
 import { journeyCtes } from './markov.ts';
-import { costsOf, giantOrder, refundsOf } from './orders.ts';
-import { readStep } from './steps.ts';
+import { costsOf, giantOrder, moneyCaveats, refundsOf } from './orders.ts';
+import { readStep, sessionless } from './steps.ts';
 import { literal, quote, withinDays } from './tables.ts';
 
 const keys = ['placement', 'content', 'day'] as const;
@@ -61,9 +61,11 @@ export const placements: AnswerKind = {
     const money = (column: string) => `CAST(CAST(${column} AS DECIMAL(30,0)) * ${unit} AS DECIMAL(38,${digits}))`;
     const none = `CAST(NULL AS DECIMAL(38,${digits}))`;
     const share = (model: string) => `coalesce(sum(part) FILTER (WHERE model = '${model}'), 0) AS ${model}`;
-    return `WITH${modelled ? ' RECURSIVE' : ''} ${ctes(events, given, setting).join(',\n')}${modelled ? `,\n${journeyCtes(given['window'] === 'session' ? null : (given['days'] as number), given['bootstrap'] as number).join(',\n')}` : ''},
+    return `WITH${modelled ? ' RECURSIVE' : ''} ${ctes(events, given, setting).join(',\n')}${modelled ? `,\n${journeyCtes({ days: given['window'] === 'session' ? null : (given['days'] as number), resamples: given['bootstrap'] as number, former: given['from'] !== null }).join(',\n')}` : ''},
 room AS (
-  SELECT ${list}, count(*) FILTER (WHERE NOT click) AS impressions, count(*) FILTER (WHERE click) AS clicks FROM seen GROUP BY ALL
+  -- What earned an order of the asked days has its row, were it clicked before them.
+  SELECT ${list}, count(*) FILTER (WHERE asked AND NOT click) AS impressions, count(*) FILTER (WHERE asked AND click) AS clicks
+  FROM (SELECT ${list}, click, asked FROM seen WHERE asked UNION ALL SELECT ${list}, click, false FROM pair WHERE NOT asked) GROUP BY ALL
 ),
 earned AS (
   SELECT ${list}, coalesce(sum(orders), 0) AS orders, coalesce(sum(units), 0) AS units, ${shared.map(share).join(', ')}
@@ -98,7 +100,7 @@ SELECT ${list}, impressions, clicks, round(clicks / nullif(impressions, 0), 6) A
   ${costs === null ? none : money('cost')} AS cost, ${costs === null ? none : money('last_click - refunds - cost')} AS margin,
   ${money('modelled')} AS modelled, round(modelled_low / ${10 ** digits}, ${digits}) AS modelled_low, round(modelled_high / ${10 ** digits}, ${digits}) AS modelled_high,
   round(CAST(randomised AS DECIMAL(38,6)), ${digits}) AS randomised, round(CAST(randomised - randomised_half AS DECIMAL(38,6)), ${digits}) AS randomised_low, round(CAST(randomised + randomised_half AS DECIMAL(38,6)), ${digits}) AS randomised_high,
-  round(last_click / ${10 ** digits} / nullif(impressions, 0), 6) AS last_click_per_impression
+  ${[...models, 'item_bought'].map((column) => `round(${column} / ${10 ** digits} / nullif(impressions, 0), 6) AS ${column}_per_impression`).join(', ')}
 FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
   },
   evidence(given, setting) {
@@ -107,8 +109,10 @@ FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
       `SELECT 6, '${fact}', CAST(count(*) AS VARCHAR) || ' worth ' || CAST(CAST(coalesce(sum(value), 0) AS DECIMAL(38,${digits})) AS VARCHAR) FROM purchase${condition}`;
     const more = [
       orders('orders shared out', ''),
-      orders('caveat: orders of negative value', ' WHERE value < 0 HAVING count(*) > 0'),
+      ...moneyCaveats(events),
       giantOrder('purchase', 'value'),
+      ...lineCaveats(events, kinds),
+      ...(given['window'] === 'session' && events.table.column('session_id') !== null ? [sessionless] : []),
       ...(costs === null
         ? []
         : [
@@ -122,7 +126,7 @@ FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
       ...(events.shape === 'ga_hits' || events.table.column('visible') === null
         ? [`SELECT 8, 'caveat: impressions', 'as reported; the source has no rule of visibility'`]
         : [
-            `SELECT 2, 'set aside: impressions not half visible for a second', CAST(count(*) AS VARCHAR) FROM offered WHERE NOT coalesce(visible, false)`,
+            `SELECT 2, 'set aside: impressions not half visible for a second', CAST(count(*) AS VARCHAR) FROM offered WHERE NOT coalesce(visible, false) AND ${events.asked('time')}`,
           ]),
     ];
     return eventEvidence('placements', events, given, setting, more, offeredCtes(events, kinds), seenColumns(events, kinds));
@@ -130,7 +134,8 @@ FROM ledger ORDER BY kind = '(unassigned)', ${list}`;
 };
 
 function parts(given: Given, setting: Setting) {
-  const events = eventsOf('placements', given, setting);
+  // A session that began before the asked days is over within one.
+  const before = given['window'] === 'session' ? 1 : (given['days'] as number);
   const asked = given['by'] as readonly string[];
   const refuse = (option: string, problem: string) => fail('ANSWER_OPTION', { answer: 'placements', option, problem });
   if (asked.length === 0 || asked.some((key) => !(keys as readonly string[]).includes(key)))
@@ -144,6 +149,7 @@ function parts(given: Given, setting: Setting) {
   const asOf = given['as_of'] as string | null;
   if (asOf !== null) withinDays('placements', { from: asOf }, setting, 'time');
   const by = keys.filter((key) => asked.includes(key));
+  const events = eventsOf('placements', given, setting, { before });
   return {
     events,
     by,
@@ -185,7 +191,7 @@ const overlap = (a: Experiment, b: Experiment) =>
   (a.to === null || b.from === null || b.from <= a.to) && (b.to === null || a.from === null || a.from <= b.to);
 
 /** `tried`: placement, what it brought, half its 95 % interval (Welch); experiments of other days add up. */
-function triedCte(tests: readonly Test[]): string {
+function triedCte(tests: readonly Test[], events: Events): string {
   const one = ({ definition, condition }: Test) => {
     const variant = `CAST(${quote(definition.variant.toLowerCase())} AS VARCHAR)`;
     const names = definition.variants.map(({ name }) => literal(name));
@@ -194,7 +200,7 @@ function triedCte(tests: readonly Test[]): string {
     return `SELECT ${literal(definition.name)} AS experiment, ${literal(definition.placement!)} AS placement, treated, count(*) AS n, avg(y) AS mean, var_samp(y) AS variance FROM (
     SELECT s."user", s.treated, coalesce(sum(p.value) FILTER (WHERE p.time >= s.first${ended.replace('day', 'p.day')}), 0) AS y
     FROM (SELECT "user", any_value(variant) <> ${names[0]} AS treated, min(first) AS first
-      FROM (SELECT "user", ${variant} AS variant, min(time) AS first FROM used WHERE ${condition}${began}${ended} AND ${variant} IN (${names.join(', ')}) GROUP BY ALL)
+      FROM (SELECT "user", ${variant} AS variant, min(time) AS first FROM used WHERE ${condition}${began}${ended} AND ${events.asked('time')} AND ${variant} IN (${names.join(', ')}) GROUP BY ALL)
       GROUP BY "user" HAVING count(*) = 1) AS s LEFT JOIN purchase AS p ON p."user" = s."user" GROUP BY ALL
   ) GROUP BY treated`;
   };
@@ -225,6 +231,7 @@ function pageOf({ table }: Events): string {
 /** offered: every impression and click, with whether it was visible. */
 function offeredCtes(events: Events, shown: readonly string[]): string[] {
   const common = 'time, tie, day, "user", session';
+  const listed = (column: string, of: string) => `FROM (SELECT ${of}${common}, unnest(${elements(events, column)}) AS x FROM used WHERE`;
   const pages = shown.includes('page')
     ? [
         `SELECT 'page' AS kind, page AS placement, NULL::VARCHAR AS content, NULL::VARCHAR AS item, c.click, true AS visible, ${common}
@@ -239,7 +246,7 @@ function offeredCtes(events: Events, shown: readonly string[]): string[] {
         ? []
         : [
             `SELECT '${kind}' AS kind, ${placement} AS placement, ${content} AS content, ${item} AS item, ${click} AS click, true AS visible, ${common}
-  FROM (SELECT ${common}, unnest(CAST(json_extract(${column}, '$[*]') AS JSON[])) AS x FROM used WHERE ${column} IS NOT NULL)`,
+  ${listed(column, '')} ${column} IS NOT NULL)`,
           ];
     const text = (key: string) => `json_extract_string(x, '$.${key}')`;
     const list = [text('list'), `coalesce(${text('name')}, ${text('sku')})`, text('sku')] as const;
@@ -265,7 +272,7 @@ function offeredCtes(events: Events, shown: readonly string[]): string[] {
       ? [
           `SELECT 'list' AS kind, list AS placement, json_extract_string(x, '$.item_id') AS content, json_extract_string(x, '$.item_id') AS item, false AS click,
     coalesce(json_extract_string(x, '$.visible'), 'true') = 'true' AS visible, ${common}
-  FROM (SELECT list, ${common}, unnest(json_extract(items, '$[*]')) AS x FROM used WHERE event = 'view_item_list')`,
+  ${listed('items', 'list, ')} event = 'view_item_list')`,
         ]
       : []),
     ...(lists && has('list', 'item_id')
@@ -279,6 +286,38 @@ function offeredCtes(events: Events, shown: readonly string[]): string[] {
       return fail('ANSWER_COLUMN', { table: events.table.name, what: 'placements', names: 'placement, or list with items' });
     return [`offered AS (\n  ${selects.join('\n  UNION ALL ')}\n)`];
   }
+}
+
+/** The elements of a column with a JSON list; one that is no JSON has none. `as`: the name under which a relation has the column. */
+function elements({ table }: Events, column: string, as = column): string {
+  const list = table.type(column) === 'JSON' ? as : `CASE WHEN json_valid(${as}) THEN ${as} END`;
+  return `CAST(json_extract(${list}, '$[*]') AS JSON[])`;
+}
+
+const numberOf = (key: string, type: string) => `TRY_CAST(json_extract_string(x, '$.${key}') AS ${type})`;
+const [price, quantity] = [numberOf('price', 'DECIMAL(18,6)'), numberOf('quantity', 'INTEGER')];
+/** One line that is no number must not end the whole ledger: it is taken as none, or as one, and counted in the evidence. */
+const [priceOf, quantityOf] = [`coalesce(${price}, 0)`, `coalesce(${quantity}, 1)`];
+
+function lineCaveats(events: Events, shown: readonly string[]): string[] {
+  const caveat = (fact: string, relation: string) =>
+    `SELECT 8, 'caveat: ${fact}', CAST(count(*) AS VARCHAR) FROM ${relation} HAVING count(*) > 0`;
+  const { lines, table } = events;
+  const lists = [...new Set([...seenColumns(events, shown), ...(lines === null ? [] : [lines.column])])].filter(
+    (name) => /^(items|products|list_.*s|promotion_.*s)$/.test(name) && table.type(name) !== 'JSON',
+  );
+  const broken = lists.map((name) => `NOT json_valid(${quote(name)})`).join(' OR ');
+  return [
+    ...(lines === null
+      ? []
+      : [
+          caveat(
+            'order lines whose price or quantity is no number, taken as 0 and 1',
+            `(SELECT unnest(${elements(events, lines.column)}) AS x FROM used WHERE event = 'purchase' AND ${lines.column} IS NOT NULL AND ${events.asked('time')}) WHERE (json_extract_string(x, '$.price') IS NOT NULL AND ${price} IS NULL) OR (json_extract_string(x, '$.quantity') IS NOT NULL AND ${quantity} IS NULL)`,
+          ),
+        ]),
+    ...(broken === '' ? [] : [caveat('events whose list of items cannot be read', `used WHERE (${broken}) AND ${events.asked('time')}`)]),
+  ];
 }
 
 function ctes(events: Events, given: Given, setting: Setting): string[] {
@@ -300,17 +339,21 @@ function ctes(events: Events, given: Given, setting: Setting): string[] {
     ...events.ctes(wanted, only),
     events.purchase(true),
     ...offeredCtes(events, kinds),
-    `seen AS (SELECT * EXCLUDE (visible) FROM offered WHERE visible OR click)`,
-    ...(tests.length === 0 ? [] : [triedCte(tests)]),
+    `seen AS (SELECT * EXCLUDE (visible), ${events.asked('time')} AS asked FROM offered WHERE visible OR click)`,
+    ...(given['from'] === null
+      ? []
+      : [
+          `former AS (SELECT "user", session, time FROM used WHERE event = 'purchase' AND order_id IS NOT NULL AND NOT (${events.asked('time')}))`,
+        ]),
+    ...(tests.length === 0 ? [] : [triedCte(tests, events)]),
     `refunded AS (${refundsOf(given, setting, asOf)})`,
     `costing AS (${costs ?? 'SELECT NULL::VARCHAR AS order_id, 0 AS value WHERE false'})`,
     `line AS (${
       lines === null
         ? `SELECT NULL::VARCHAR AS order_id, NULL::VARCHAR AS item, 0 AS quantity, 0::HUGEINT AS minor WHERE false`
         : `
-  SELECT order_id, json_extract_string(x, '$.${lines.item}') AS item, sum(coalesce(CAST(json_extract_string(x, '$.quantity') AS BIGINT), 1)) AS quantity,
-    CAST(round(sum(coalesce(CAST(json_extract_string(x, '$.price') AS DECIMAL(18,6)), 0) * coalesce(CAST(json_extract_string(x, '$.quantity') AS BIGINT), 1)) * ${scale}) AS HUGEINT) AS minor
-  FROM (SELECT order_id, unnest(json_extract(lines, '$[*]')) AS x FROM purchase WHERE lines IS NOT NULL) GROUP BY ALL
+  SELECT order_id, json_extract_string(x, '$.${lines.item}') AS item, sum(${quantityOf}) AS quantity, CAST(round(sum(${priceOf} * ${quantityOf}) * ${scale}) AS HUGEINT) AS minor
+  FROM (SELECT order_id, unnest(${elements(events, lines.column, 'lines')}) AS x FROM purchase WHERE lines IS NOT NULL) GROUP BY ALL
 `
     })`,
     `pair AS (
@@ -348,10 +391,20 @@ function ctes(events: Events, given: Given, setting: Setting): string[] {
     CASE WHEN model = 'last_click' AND k = m THEN 1 END AS orders, CASE WHEN model = 'last_click' AND k = m THEN units END AS units
   FROM floored
 )`,
+    `line_valued AS (
+  -- A line's price is the list's, a coupon may have made less of the order: then the lines share what was paid, by largest remainders.
+  SELECT order_id, item, side * CASE WHEN total <= paid THEN own
+    ELSE own * paid // total + CAST(row_number() OVER (PARTITION BY order_id ORDER BY own * paid % total DESC, item) <= paid - sum(own * paid // total) OVER (PARTITION BY order_id) AS HUGEINT) END AS minor
+  FROM (
+    SELECT order_id, item, side, paid, own, greatest(1, sum(own) OVER (PARTITION BY order_id)) AS total
+    -- Of what is beyond any order their product would outgrow the numbers.
+    FROM (SELECT order_id, l.item, sign(s.minor) AS side, abs(s.minor) AS paid, least(greatest(l.minor * sign(s.minor), 0), 1000000000000000) AS own FROM line AS l JOIN sale AS s USING (order_id))
+  )
+)`,
     `line_given AS (
   -- The stricter view: a line's money goes to the last click on that very product.
   SELECT c.kind, c.placement, c.content, c.day, l.minor AS part
-  FROM line AS l JOIN pair AS c ON c.order_id = l.order_id AND c.item = l.item
+  FROM line_valued AS l JOIN pair AS c ON c.order_id = l.order_id AND c.item = l.item
   QUALIFY row_number() OVER (PARTITION BY l.order_id, l.item ORDER BY c.k DESC) = 1
 )`,
   ];

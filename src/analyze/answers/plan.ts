@@ -1,13 +1,11 @@
 import { fail } from '#core';
-import { eventsOf } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { widthOf } from './experiment.ts';
-import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
+import { type AnswerKind, eventOptions, type Given, moneyOption, type Setting } from './kind.ts';
 import { quantile } from './normal.ts';
-import { giantOrder } from './orders.ts';
-import { readStep } from './steps.ts';
+import { giantOrder, moneyCaveats } from './orders.ts';
 import { literal } from './tables.ts';
-import { judgedMetrics, metricCaveats, metricColumns, outcomes } from './trial.ts';
+import { judgedMetrics, metricCaveats, type Past, pastOf } from './trial.ts';
 
 /**
  * How long a test must run, from one's own past: visitors as they came to the place of the test, and the metrics' own variance after
@@ -31,6 +29,7 @@ export const experimentPlan: AnswerKind = {
     { name: 'at', type: 'text', default: 'page_view', summary: 'Where visitors will meet the test: event or event:property=value.' },
     { name: 'weeks', type: 'integer', default: 8, summary: 'So many weeks are looked at, 1 to 52.' },
     ...eventOptions,
+    moneyOption,
   ],
   sql(given, setting) {
     const { definition, ctes } = parts(given, setting);
@@ -84,32 +83,19 @@ FROM lasting AS l CROSS JOIN week AS w ORDER BY l.ord, w.weeks`;
     const { definition, events, at, columns, ctes } = parts(given, setting);
     const subject = ctes.filter((cte) => cte.startsWith('subject AS'));
     const more = [
-      ...metricCaveats('experiment_plan', definition, at, events, setting),
+      ...metricCaveats('experiment_plan', definition, at, events, given, setting),
+      ...moneyCaveats(events),
       giantOrder('purchase', 'value'),
       `SELECT 6, 'visitors who would have met the test', CAST(count(*) AS VARCHAR) FROM subject`,
       `SELECT 6, 'power and level', '${definition.power} at ${definition.alpha}, ${definition.multiplicity ? 'for all comparisons of a family together' : 'for each comparison alone'}'`,
       `SELECT 8, 'caveat: fewer than 14 days of visitors', CAST(count(DISTINCT CAST(first AT TIME ZONE ${literal(setting.timeZone)} AS DATE)) AS VARCHAR) FROM subject HAVING count(DISTINCT CAST(first AT TIME ZONE ${literal(setting.timeZone)} AS DATE)) < 14`,
     ];
-    return eventEvidence('experiment_plan', events, { ...given, from: null }, setting, more, subject, columns);
+    return eventEvidence('experiment_plan', events, given, setting, more, subject, columns);
   },
 };
 
-function parts(given: Given, setting: Setting) {
-  const answer = 'experiment_plan';
-  const definition = setting.experiment(String(given['experiment']));
+function parts(given: Given, setting: Setting): Past {
   const weeks = given['weeks'] as number;
-  if (weeks < 1 || weeks > 52) fail('ANSWER_OPTION', { answer, option: 'weeks', problem: 'it is from 1 to 52' });
-  // What came before the asked days stays in: it is the covariate.
-  const events = eventsOf(answer, { ...given, from: null }, setting, definition.unit);
-  const at = readStep(answer, 'at', String(given['at']), events);
-  const columns = [...at.columns, ...metricColumns(answer, definition, events)];
-  // Checked as a day by eventsOf of the asked days.
-  eventsOf(answer, given, setting);
-  const began = given['from'] === null ? '' : ` AND day >= DATE '${String(given['from'])}'`;
-  const ctes = [
-    ...events.ctes(columns),
-    `subject AS (SELECT "user", 'all' AS variant, min(time) AS first FROM used WHERE ${at.condition}${began} GROUP BY "user")`,
-    ...outcomes(answer, definition, events, given, setting),
-  ];
-  return { definition, events, at, columns, ctes };
+  if (weeks < 1 || weeks > 52) fail('ANSWER_OPTION', { answer: 'experiment_plan', option: 'weeks', problem: 'it is from 1 to 52' });
+  return pastOf('experiment_plan', given, setting);
 }

@@ -2,7 +2,7 @@ import { fail } from '#core';
 import { eventsOf, half } from './events.ts';
 import { eventEvidence } from './evidence.ts';
 import { type AnswerKind, eventOptions, type Given, type Setting } from './kind.ts';
-import { giantOrder, needOrders } from './orders.ts';
+import { giantOrder, moneyCaveats, needOrders } from './orders.ts';
 import { dayOf, firstColumn, withinDays } from './tables.ts';
 
 const sides = ['channel', 'browser', 'device', 'payment', 'day'] as const;
@@ -34,6 +34,7 @@ FROM judged GROUP BY ALL ORDER BY ALL`,
       `SELECT 6, 'orders in the table', CAST(count(*) AS VARCHAR) FROM shop_order WHERE ${withinDays('reconcile', given, setting, 'time').join(' AND ') || 'true'}`,
       `SELECT 6, 'orders in the events', CAST(count(*) AS VARCHAR) FROM purchase`,
       `SELECT 8, 'caveat: orders of negative value', CAST(count(*) AS VARCHAR) FROM shop_order WHERE amount < 0 HAVING count(*) > 0`,
+      ...moneyCaveats(events).slice(0, 1),
       giantOrder('shop_order', 'amount'),
     ];
     return eventEvidence('reconcile', events, given, setting, more);
@@ -67,7 +68,7 @@ function ctes(given: Given, setting: Setting): string[] {
     ...events.ctes(wanted),
     orders.cte,
     `deal AS MATERIALIZED (
-  SELECT event, time, "user", visitor, session, order_id, value, aside${about.map((column) => `, ${column}`).join('')}
+  SELECT event, time, "user", visitor, coalesce(session, visitor) AS session, order_id, value, aside${about.map((column) => `, ${column}`).join('')}
   FROM event WHERE event IN ('begin_checkout', 'purchase')
 )`,
     `told AS (
@@ -124,17 +125,17 @@ function ctes(given: Given, setting: Setting): string[] {
   WHERE NOT EXISTS (SELECT 1 FROM shop_order AS o WHERE o.order_id = r.order_id)
   UNION ALL
   SELECT o.order_id, r.value, o.amount, o.test, o.paid,
-    CASE WHEN o.test OR r.aside IS NOT NULL THEN 'set aside' WHEN NOT o.paid THEN 'only in events'
-      WHEN abs(r.value - o.amount) > ${Number(given['tolerance'])} THEN 'amount differs' ELSE 'matched' END,
-    CASE WHEN o.test OR r.aside = 'staff' THEN 'test' WHEN r.aside IS NOT NULL THEN r.aside WHEN NOT o.paid THEN 'never paid'
-      WHEN r.reports > 1 THEN 'duplicate sent' WHEN o.status = 'cancelled' THEN 'cancelled' WHEN o.refunded > 0 THEN 'refund'
+    CASE WHEN o.test OR r.aside IS NOT NULL THEN 'set aside' WHEN NOT o.paid AND NOT o.cancelled THEN 'only in events'
+      WHEN o.amount IS NULL OR abs(r.value - o.amount) > ${Number(given['tolerance'])} THEN 'amount differs' ELSE 'matched' END,
+    CASE WHEN o.test OR r.aside = 'staff' THEN 'test' WHEN r.aside IS NOT NULL THEN r.aside WHEN NOT o.paid AND NOT o.cancelled THEN 'never paid' WHEN o.amount IS NULL THEN 'no amount'
+      WHEN r.reports > 1 THEN 'duplicate sent' WHEN o.cancelled THEN 'cancelled' WHEN o.refunded > 0 OR o.status = 'partially_refunded' THEN 'refund'
       WHEN abs(r.value - o.amount) > ${Number(given['tolerance'])} THEN 'unknown' END,
     s.channel, r.browser, r.device, coalesce(o.payment, r.payment), ${dayOf('o.time', setting)}
   FROM shop_order AS o JOIN reported AS r USING (order_id) LEFT JOIN session AS s ON s.session = r.session
   UNION ALL
   SELECT o.order_id, NULL, o.amount, o.test, o.paid,
     CASE WHEN o.test THEN 'set aside' ELSE 'only in orders' END,
-    CASE WHEN o.test THEN 'test' WHEN NOT o.paid THEN 'never paid' WHEN o.time < b.first_event THEN 'before tracking' WHEN d.order_id IS NOT NULL THEN 'payment redirect'
+    CASE WHEN o.test THEN 'test' WHEN NOT o.paid AND NOT o.cancelled THEN 'never paid' WHEN NOT o.paid THEN 'cancelled' WHEN o.time < b.first_event THEN 'before tracking' WHEN d.order_id IS NOT NULL THEN 'payment redirect'
       WHEN p.order_id IS NOT NULL THEN 'unknown' ELSE 'consent' END,
     NULL, NULL, NULL, o.payment, ${dayOf('o.time', setting)}
   FROM unreported AS o CROSS JOIN began AS b LEFT JOIN redirected AS d USING (order_id) LEFT JOIN present AS p USING (order_id)

@@ -78,7 +78,7 @@ ORDER BY dimension <> '(all)', explains DESC, chi_square DESC, dimension, value 
     return eventEvidence(
       'sample_ratio',
       trial.events,
-      trial.days,
+      trial.period,
       setting,
       [...whoCounts(trial), meant],
       subjects(trial, setting),

@@ -7,7 +7,7 @@ import type { Given, Setting } from './kind.ts';
 import { fromSql, tableOf, timeCaveat } from './metric.ts';
 import { refundsOf } from './orders.ts';
 import { readStep, type Step, unseenAmong } from './steps.ts';
-import { instantOf, literal, needColumn, quote, requireType } from './tables.ts';
+import { fromDay, instantOf, literal, needColumn, quote, requireType } from './tables.ts';
 
 export interface Trial {
   readonly answer: string;
@@ -15,18 +15,54 @@ export interface Trial {
   readonly events: Events;
   readonly exposure: Step;
   readonly variant: string;
-  /** The days up to the definition's end; the past before its beginning stays in, as it is the covariate. */
+  /** The options with the days up to the definition's end; the past before its beginning stays in, as it is the covariate. */
   readonly days: Given;
+  /** The same with the definition's own days, of which the evidence tells. */
+  readonly period: Given;
 }
 
 /** Errors: EXPERIMENT_UNKNOWN, ANSWER_*, DEFINITION_*. */
 export function trialOf(answer: string, given: Given, setting: Setting): Trial {
   const definition = setting.experiment(String(given['experiment']));
   const days = { ...given, from: null, to: definition.to };
-  const events = eventsOf(answer, days, setting, definition.unit);
+  const events = eventsOf(answer, days, setting, { unit: definition.unit });
   needColumn(events.table, 'e', 'the variant', [definition.variant]);
   const exposure = readStep(answer, 'exposure', definition.exposure, events);
-  return { answer, definition, events, exposure, variant: definition.variant.toLowerCase(), days };
+  const period = { ...days, from: definition.from };
+  return { answer, definition, events, exposure, variant: definition.variant.toLowerCase(), days, period };
+}
+
+/** Visitors of the past as if they had met an experiment that need not have begun. */
+export interface Past {
+  readonly definition: Experiment;
+  readonly events: Events;
+  /** Where they would have met it. */
+  readonly at: Step;
+  readonly columns: readonly string[];
+  /** From the events to `outcome`, with `subject`: all are of one variant. */
+  readonly ctes: readonly string[];
+}
+
+/** With the options experiment, at, from and to. Errors: EXPERIMENT_UNKNOWN, ANSWER_*, DEFINITION_*. */
+export function pastOf(answer: string, given: Given, setting: Setting): Past {
+  const definition = setting.experiment(String(given['experiment']));
+  // What came before the asked days stays in: it is the covariate.
+  const days = { ...given, from: null };
+  const events = eventsOf(answer, days, setting, { unit: definition.unit });
+  const at = readStep(answer, 'at', String(given['at']), events);
+  const columns = [...at.columns, ...metricColumns(answer, definition, events)];
+  const began = fromDay(answer, given, setting, 'day');
+  return {
+    definition,
+    events,
+    at,
+    columns,
+    ctes: [
+      ...events.ctes(columns),
+      `subject AS (SELECT "user", 'all' AS variant, min(time) AS first FROM used WHERE ${at.condition} AND ${began} GROUP BY "user")`,
+      ...outcomes(answer, definition, events, days, setting),
+    ],
+  };
 }
 
 /** Columns that the definition names, for `events.ctes`. */
@@ -81,20 +117,20 @@ export function judgedMetrics({ metrics, winsorise }: Experiment): Judged[] {
 
 /**
  * From `subject` and `used` on: `outcome` with one row a visitor and metric: metric, "user", variant, y (after the first exposure),
- * x (as much time before it; NULL for a visitor without a past, and for ratios).
+ * x (as much time before it; NULL for a visitor without a past, and for ratios). `days`: the options with the days that `events` are of.
  */
-export function outcomes(answer: string, definition: Experiment, events: Events, given: Given, setting: Setting): string[] {
+export function outcomes(answer: string, definition: Experiment, events: Events, days: Given, setting: Setting): string[] {
   const capped = judgedMetrics(definition).slice(definition.metrics.length);
   return [
     events.purchase(),
-    `refunded AS (${refundsOf(given, setting)})`,
+    `refunded AS (${refundsOf(days, setting)})`,
     ...(definition.covariateDays === 0
       ? []
       : [
           `past AS (SELECT DISTINCT s."user" FROM subject AS s JOIN used AS u ON u."user" = s."user" AND u.time < s.first AND u.time >= s.first - INTERVAL ${definition.covariateDays} DAY)`,
         ]),
     `measured AS (
-  ${definition.metrics.map((metric) => measure(metric, sourcesOf(answer, definition, metric, events, setting), definition.covariateDays)).join('\n  UNION ALL ')}
+  ${definition.metrics.map((metric) => measure(metric, sourcesOf(answer, definition, metric, events, days, setting), definition.covariateDays)).join('\n  UNION ALL ')}
 )`,
     `outcome AS (
   SELECT * FROM measured${capped.map(({ name, metric }) => `\n  UNION ALL SELECT ${literal(name)}, "user", variant, least(y, quantile_cont(y, ${definition.winsorise}) OVER ()), x FROM measured WHERE metric = ${literal(metric.name)}`).join('')}
@@ -137,14 +173,27 @@ interface Sources {
   readonly over: string | null;
 }
 
-function sourcesOf(answer: string, definition: Experiment, metric: ExperimentMetric, events: Events, setting: Setting): Sources {
-  if (metric.kind === 'metric') return metricSources(answer, definition, metric, setting);
+function sourcesOf(
+  answer: string,
+  definition: Experiment,
+  metric: ExperimentMetric,
+  events: Events,
+  days: Given,
+  setting: Setting,
+): Sources {
+  if (metric.kind === 'metric') return metricSources(answer, definition, metric, days, setting);
   const [of, over] = amounts(metric).map((what) => amountSource(answer, what, events)) as [string, string?];
   return { of, over: over ?? null };
 }
 
 /** A metric of the workspace by visitor: the rows of its table that name one. Errors: METRIC_UNKNOWN, ANSWER_*. */
-function metricSources(answer: string, { unit }: Experiment, { name, metric, by }: ExperimentMetric, setting: Setting): Sources {
+function metricSources(
+  answer: string,
+  { unit }: Experiment,
+  { name, metric, by }: ExperimentMetric,
+  days: Given,
+  setting: Setting,
+): Sources {
   const definition = setting.metric(metric);
   const refuse = (problem: string) => fail('ANSWER_OPTION', { answer, option: 'experiment', problem: `its metric "${name}" ${problem}` });
   const measure = measureOf(definition.expression);
@@ -159,7 +208,7 @@ function metricSources(answer: string, { unit }: Experiment, { name, metric, by 
   // A day does not tell what came before the exposure on it and what after.
   requireType(table, time, `the time of the metric "${metric}"`, /^TIMESTAMP/, 'TIMESTAMP WITH TIME ZONE');
   const source = (sum: string) =>
-    `(SELECT CAST(${visitor} AS VARCHAR) AS "user", ${instantOf(table, time, setting)} AS time, CAST(${sum} AS DOUBLE) AS amount ${fromSql(definition, [], { from: null, to: null }, setting)} GROUP BY ALL)`;
+    `(SELECT CAST(${visitor} AS VARCHAR) AS "user", ${instantOf(table, time, setting)} AS time, CAST(${sum} AS DOUBLE) AS amount ${fromSql(definition, [], { from: null, to: days['to'] ?? null }, setting)} GROUP BY ALL)`;
   return { of: source(measure.sum), over: measure.over === null ? null : source(measure.over) };
 }
 
@@ -167,16 +216,23 @@ function metricSources(answer: string, { unit }: Experiment, { name, metric, by 
  * Caveats of evidence, after `subject`: events of the metrics, or of where visitors meet the test (`at`), that nobody sent; a metric whose
  * rows name nobody who was in the test, or whose time has no zone.
  */
-export function metricCaveats(answer: string, definition: Experiment, at: Step, events: Events, setting: Setting): string[] {
+export function metricCaveats(answer: string, definition: Experiment, at: Step, events: Events, days: Given, setting: Setting): string[] {
   const unseen = unseenAmong([at, ...metricSteps(answer, definition.metrics, events)]);
   const own = definition.metrics
     .filter(({ kind }) => kind === 'metric')
     .flatMap((metric) => {
-      const { of } = sourcesOf(answer, definition, metric, events, setting);
+      const { of } = sourcesOf(answer, definition, metric, events, days, setting);
       const stranger = `SELECT 8, 'caveat: no row of the metric is of a visitor: ' || ${literal(metric.name)}, '0' FROM ${of} AS a JOIN subject AS s ON s."user" = a."user" HAVING count(*) = 0`;
       return [stranger, ...timeCaveat(setting.metric(metric.metric), setting)];
     });
-  return [...unseen, ...own];
+  const counts = definition.metrics.filter(({ kind }) => kind === 'count' || kind === 'ratio');
+  const nameless =
+    !events.paid && metricSteps(answer, counts, events).some(({ event }) => event === 'purchase')
+      ? [
+          `SELECT 8, 'caveat: purchases without an order id are not known to be different orders', CAST(count(*) AS VARCHAR) FROM used WHERE event = 'purchase' AND order_id IS NULL HAVING count(*) > 0`,
+        ]
+      : [];
+  return [...unseen, ...nameless, ...own];
 }
 
 /** What a metric adds up: money, or the event that is counted. */
@@ -197,14 +253,19 @@ function amountSource(answer: string, what: string, events: Events): string {
       return '(SELECT "user", time, 1 AS amount FROM purchase)';
     case 'net_revenue':
       return '(SELECT p."user", p.time, p.value - coalesce(f.value, 0) AS amount FROM purchase AS p LEFT JOIN refunded AS f USING (order_id))';
-    case 'purchase':
-      // An order that is paid, not a report of one.
-      if (events.paid) return amountSource(answer, 'orders', events);
-      return counted(answer, what, events);
     default:
-      return counted(answer, what, events);
+      return counted(readStep(answer, 'event', what, events), events);
   }
 }
 
-const counted = (answer: string, what: string, events: Events): string =>
-  `(SELECT "user", time, 1 AS amount FROM used WHERE ${readStep(answer, 'event', what, events).condition})`;
+/** An event counts as often as it happened, a purchase once an order, where it was first reported; one that names no order as it is. */
+export function counted({ event, name, condition }: Step, events: Events): string {
+  if (event !== 'purchase') return `(SELECT "user", time, 1 AS amount FROM used WHERE ${condition})`;
+  const orders = `SELECT arg_min("user", time) AS "user", min(time) AS time, 1 AS amount FROM used WHERE ${condition} AND order_id IS NOT NULL`;
+  if (!events.paid)
+    return `(${orders} GROUP BY order_id UNION ALL SELECT "user", time, 1 FROM used WHERE ${condition} AND order_id IS NULL)`;
+  // An order that is paid, not a report of one.
+  return name === event
+    ? '(SELECT "user", time, 1 AS amount FROM purchase)'
+    : `(${orders} AND order_id IN (SELECT order_id FROM purchase) GROUP BY order_id)`;
+}
