@@ -206,7 +206,7 @@ test('an order without an amount agrees with no report: it is told apart', async
   assert.deepEqual(
     rows.map((row) => [row['outcome'], row['reason'], row['orders']]),
     [
-      ['amount differs', 'no amount', 1],
+      ['amount differs', 'amount missing', 1],
       ['matched', null, 1],
     ],
   );

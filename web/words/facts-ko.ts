@@ -59,6 +59,8 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['set aside: outside both periods', '제외: 두 기간 밖'],
   ['set aside: test orders', '제외: 시험 주문'],
   ['set aside: unpaid', '제외: 미결제'],
+  ['set aside: cancelled, nothing was given back', '제외: 취소(돌려준 돈 없음)'],
+  ['set aside: events without a session', '제외: 세션이 없는 이벤트'],
   ['set aside: no customer', '제외: 고객 없음'],
   ['set aside: money back to customers without an order', '제외: 주문이 없는 고객의 환불'],
   ['set aside: impressions not half visible for a second', '제외: 1초 동안 절반도 보이지 않은 노출'],
@@ -77,6 +79,24 @@ export const factsKo: readonly (readonly [english: string, korean: string])[] = 
   ['caveat: visitors of negative revenue', '주의: 매출이 음수인 방문자'],
   ['caveat: orders of several rows', '주의: 여러 행에 걸친 주문'],
   ['caveat: orders of negative value', '주의: 금액이 음수인 주문'],
+  ['caveat: purchases without a value, taken as 0', '주의: 금액이 없어 0으로 본 구매'],
+  ['caveat: orders without an amount, taken as 0', '주의: 금액이 없어 0으로 본 주문'],
+  [
+    'caveat: purchases without an order id are not known to be different orders',
+    '주의: 주문 번호가 없어 서로 다른 주문인지 알 수 없는 구매',
+  ],
+  ['caveat: customers whose orders were given back in full', '주의: 산 것을 모두 환불받은 고객'],
+  ['caveat: orders refunded by their status alone, taken as given back in full', '주의: 상태로만 환불을 알 수 있어 전액 환불로 본 주문'],
+  ['caveat: orders refunded in part, not known how much', '주의: 얼마인지 모르는 부분 환불 주문'],
+  [
+    'caveat: order lines whose price or quantity is no number, taken as 0 and 1',
+    '주의: 가격이나 수량이 숫자가 아니어서 0과 1로 본 주문 품목',
+  ],
+  ['caveat: events whose list of items cannot be read', '주의: 상품 목록을 읽을 수 없는 이벤트'],
+  [
+    'caveat: browsers of several members, whose events without a member are taken as one of them’s',
+    '주의: 회원 여럿이 쓴 브라우저. 회원 번호가 없는 이벤트는 그 가운데 한 명의 것으로 봄',
+  ],
   ['caveat: impressions', '주의: 노출'],
   [
     'caveat: spending goes with frequency (correlation), which Gamma–Gamma excludes',

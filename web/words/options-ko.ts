@@ -53,6 +53,8 @@ export const optionsKo: Readonly<Record<string, string>> = {
   'experiment_plan.weeks': '볼 주의 수, 1~52.',
   'aa_replay.event': '전환: 이벤트, 또는 이벤트:속성=값.',
   'aa_replay.splits': '무작위로 나누는 횟수, 100~10000.',
+  'aa_replay.experiment': 'experiments/<이름>.yaml. 전환과 매출 대신 그 실험의 지표로 되풀이합니다. 아직 시작하지 않아도 됩니다.',
+  'aa_replay.at': '실험을 고른 때: 방문자가 테스트를 만날 곳.',
   'metric.by': '지표의 차원.',
   'metric.grain': '기간마다 행 하나. 한 주는 작업 공간의 week_start 요일에 시작합니다.',
   'drivers.metric':
@@ -108,6 +110,8 @@ export const optionNamesKo: Readonly<Record<string, string>> = {
   'experiment_plan.weeks': '주 수',
   'aa_replay.event': '전환 이벤트',
   'aa_replay.splits': '나누는 횟수',
+  'aa_replay.experiment': '실험',
+  'aa_replay.at': '만나는 곳',
   'drivers.before_from': '비교 기간의 첫날',
   'drivers.before_to': '비교 기간의 마지막 날',
   'drivers.order': '묶는 차원 수',

@@ -105,9 +105,11 @@ export const giantOrder = (relation: string, money: string): string =>
 
 /** What weakens money that stands on `purchase`, or on those of it in `relation`. */
 export function moneyCaveats({ paid }: { readonly paid: boolean }, relation = 'purchase'): string[] {
-  const unvalued = paid ? 'orders without an amount' : 'purchases without a value';
+  const unvalued = paid
+    ? `SELECT 8, 'caveat: orders without an amount, taken as 0'`
+    : `SELECT 8, 'caveat: purchases without a value, taken as 0'`;
   return [
-    `SELECT 8, 'caveat: ${unvalued}, taken as 0', CAST(count(*) AS VARCHAR) FROM ${relation} WHERE unvalued HAVING count(*) > 0`,
+    `${unvalued}, CAST(count(*) AS VARCHAR) FROM ${relation} WHERE unvalued HAVING count(*) > 0`,
     `SELECT 8, 'caveat: orders of negative value', count(*) || ' worth ' || CAST(sum(value) AS VARCHAR) FROM ${relation} WHERE value < 0 HAVING count(*) > 0`,
   ];
 }

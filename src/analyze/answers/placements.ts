@@ -300,23 +300,26 @@ const [price, quantity] = [numberOf('price', 'DECIMAL(18,6)'), numberOf('quantit
 const [priceOf, quantityOf] = [`coalesce(${price}, 0)`, `coalesce(${quantity}, 1)`];
 
 function lineCaveats(events: Events, shown: readonly string[]): string[] {
-  const caveat = (fact: string, relation: string) =>
-    `SELECT 8, 'caveat: ${fact}', CAST(count(*) AS VARCHAR) FROM ${relation} HAVING count(*) > 0`;
   const { lines, table } = events;
   const lists = [...new Set([...seenColumns(events, shown), ...(lines === null ? [] : [lines.column])])].filter(
     (name) => /^(items|products|list_.*s|promotion_.*s)$/.test(name) && table.type(name) !== 'JSON',
   );
   const broken = lists.map((name) => `NOT json_valid(${quote(name)})`).join(' OR ');
+  const asked = events.asked('time');
+  const isNone = (key: string, number: string) => `json_extract_string(x, '$.${key}') IS NOT NULL AND ${number} IS NULL`;
   return [
     ...(lines === null
       ? []
       : [
-          caveat(
-            'order lines whose price or quantity is no number, taken as 0 and 1',
-            `(SELECT unnest(${elements(events, lines.column)}) AS x FROM used WHERE event = 'purchase' AND ${lines.column} IS NOT NULL AND ${events.asked('time')}) WHERE (json_extract_string(x, '$.price') IS NOT NULL AND ${price} IS NULL) OR (json_extract_string(x, '$.quantity') IS NOT NULL AND ${quantity} IS NULL)`,
-          ),
+          `SELECT 8, 'caveat: order lines whose price or quantity is no number, taken as 0 and 1', CAST(count(*) AS VARCHAR)
+    FROM (SELECT unnest(${elements(events, lines.column)}) AS x FROM used WHERE event = 'purchase' AND ${lines.column} IS NOT NULL AND ${asked})
+    WHERE ${isNone('price', price)} OR ${isNone('quantity', quantity)} HAVING count(*) > 0`,
         ]),
-    ...(broken === '' ? [] : [caveat('events whose list of items cannot be read', `used WHERE (${broken}) AND ${events.asked('time')}`)]),
+    ...(broken === ''
+      ? []
+      : [
+          `SELECT 8, 'caveat: events whose list of items cannot be read', CAST(count(*) AS VARCHAR) FROM used WHERE (${broken}) AND ${asked} HAVING count(*) > 0`,
+        ]),
   ];
 }
 

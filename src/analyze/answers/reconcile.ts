@@ -127,7 +127,7 @@ function ctes(given: Given, setting: Setting): string[] {
   SELECT o.order_id, r.value, o.amount, o.test, o.paid,
     CASE WHEN o.test OR r.aside IS NOT NULL THEN 'set aside' WHEN NOT o.paid AND NOT o.cancelled THEN 'only in events'
       WHEN o.amount IS NULL OR abs(r.value - o.amount) > ${Number(given['tolerance'])} THEN 'amount differs' ELSE 'matched' END,
-    CASE WHEN o.test OR r.aside = 'staff' THEN 'test' WHEN r.aside IS NOT NULL THEN r.aside WHEN NOT o.paid AND NOT o.cancelled THEN 'never paid' WHEN o.amount IS NULL THEN 'no amount'
+    CASE WHEN o.test OR r.aside = 'staff' THEN 'test' WHEN r.aside IS NOT NULL THEN r.aside WHEN NOT o.paid AND NOT o.cancelled THEN 'never paid' WHEN o.amount IS NULL THEN 'amount missing'
       WHEN r.reports > 1 THEN 'duplicate sent' WHEN o.cancelled THEN 'cancelled' WHEN o.refunded > 0 OR o.status = 'partially_refunded' THEN 'refund'
       WHEN abs(r.value - o.amount) > ${Number(given['tolerance'])} THEN 'unknown' END,
     s.channel, r.browser, r.device, coalesce(o.payment, r.payment), ${dayOf('o.time', setting)}
