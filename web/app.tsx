@@ -165,7 +165,7 @@ function pageAt(path: string, who: SessionAnswer): ReactNode {
       if (rest[0] === 'connect' && rest.length === 1) return <ConnectPage who={who} />;
       if (rest[0] === 'transfers' && rest.length === 2) return <TransferPage name={rest[1]!} who={who} />;
       if (rest[0] === 'topics' && rest.length === 2) return <TopicPage name={rest[1]!} who={who} />;
-      return rest.length === 2 ? <TablePage schema={rest[0]!} name={rest[1]!} /> : <Unknown />;
+      return rest.length === 2 ? <TablePage schema={rest[0]!} name={rest[1]!} who={who} /> : <Unknown />;
     case 'dashboards':
       if (rest.length === 0) return <Dashboards who={who} />;
       return rest.length === 1 ? <DashboardPage name={rest[0]!} who={who} /> : <Unknown />;

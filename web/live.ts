@@ -3,6 +3,8 @@ import { isAbort, Trouble } from './api.ts';
 
 export interface Live<T> {
   readonly data: T | null;
+  /** The key that `data` answers: while another is asked for, the one before. */
+  readonly of: string | null;
   readonly error: Trouble | null;
   readonly loading: boolean;
   /** When `data` came, in ms. */
@@ -14,12 +16,17 @@ export interface Live<T> {
 const soon = 1500;
 
 /**
- * Asks when `key` changes and, with `every`, again that many ms after each answer while the page is visible. What was there stays until the
- * new answer comes; after an error it stays too, beside the error. A null key asks nothing.
+ * Asks when `key` or `again` changes and, with `every`, again that many ms after each answer while the page is visible. What was there stays
+ * until the new answer comes; after an error it stays too, beside the error, unless it answers another key. A null key asks nothing.
  */
-export function useLive<T>(key: string | null, get: (signal: AbortSignal) => Promise<T>, every: number | null = null): Live<T> {
-  const [state, setState] = useState<{ key: string | null; data: T | null; error: Trouble | null; loading: boolean; at: number }>({
-    key: null,
+export function useLive<T>(
+  key: string | null,
+  get: (signal: AbortSignal) => Promise<T>,
+  every: number | null = null,
+  again: number | null = null,
+): Live<T> {
+  const [state, setState] = useState<Omit<Live<T>, 'refresh'>>({
+    of: null,
     data: null,
     error: null,
     loading: key !== null,
@@ -33,29 +40,33 @@ export function useLive<T>(key: string | null, get: (signal: AbortSignal) => Pro
     if (key === null) return;
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const again = (after: number | null) => {
+    const later = (after: number | null) => {
       if (after === null || stop.signal.aborted) return;
-      timer = setTimeout(() => (document.visibilityState === 'visible' ? attempt() : again(after)), after);
+      timer = setTimeout(() => (document.visibilityState === 'visible' ? attempt() : later(after)), after);
     };
     const attempt = async () => {
       setState((now) => (now.loading ? now : { ...now, loading: true }));
       try {
         const data = await getter.current(stop.signal);
-        if (!stop.signal.aborted) setState({ key, data, error: null, loading: false, at: Date.now() });
+        if (!stop.signal.aborted) setState({ of: key, data, error: null, loading: false, at: Date.now() });
       } catch (thrown) {
         if (stop.signal.aborted || isAbort(thrown)) return;
         if (!(thrown instanceof Trouble)) throw thrown;
-        setState((now) => ({ ...now, key, error: thrown, loading: false }));
-        return again(thrown.body.retryable ? Math.min(every ?? soon, soon) : thrown.status === 401 ? null : every);
+        setState(({ of, data, at }) => ({
+          ...(of === key ? { of, data, at } : { of: null, data: null, at: 0 }),
+          error: thrown,
+          loading: false,
+        }));
+        return later(thrown.body.retryable ? Math.min(every ?? soon, soon) : thrown.status === 401 ? null : every);
       }
-      again(every);
+      later(every);
     };
     attempt();
     return () => {
       stop.abort();
       clearTimeout(timer);
     };
-  }, [key, every, round]);
+  }, [key, every, again, round]);
   const refresh = useCallback(() => setRound((now) => now + 1), []);
   return { ...state, refresh };
 }

@@ -9,16 +9,14 @@ export function go(path: string): void {
   window.scrollTo(0, 0);
 }
 
-export function usePath(): string {
-  return useSyncExternalStore(
-    (changed) => {
-      window.addEventListener('popstate', changed);
-      moved.addEventListener('moved', changed);
-      return () => {
-        window.removeEventListener('popstate', changed);
-        moved.removeEventListener('moved', changed);
-      };
-    },
-    () => location.pathname,
-  );
+/** Told when one goes somewhere, or back; not when a page writes what it shows into its address. */
+export function onMoved(changed: () => void): () => void {
+  window.addEventListener('popstate', changed);
+  moved.addEventListener('moved', changed);
+  return () => {
+    window.removeEventListener('popstate', changed);
+    moved.removeEventListener('moved', changed);
+  };
 }
+
+export const usePath = (): string => useSyncExternalStore(onMoved, () => location.pathname);

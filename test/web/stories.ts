@@ -276,6 +276,11 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await page.getByText(look.language === 'ko' ? '쓴 이벤트: 13,233' : 'events used: 13,233', { exact: false }).waitFor();
     await page.locator('.canvas[data-drawn]').waitFor();
     await sound(story, 'answer');
+    await page.locator('.result-bar').getByText(words.as_table, { exact: true }).click();
+    await page.getByRole('table', { name: words.as_table }).locator('.grid-cell').first().click();
+    await page.getByRole('dialog').getByRole('heading', { name: words.why_statement }).waitFor();
+    await page.getByRole('dialog').getByRole('link', { name: 'raw.ga_hits' }).first().waitFor();
+    await sound(story, 'answer-why');
   },
 
   /** What an answer stands on goes with it: to Ask, to a tile, to whoever is sent a link. */

@@ -4,8 +4,9 @@ import type { Entry } from '#core';
 import { type ChartSpec, pick } from '#visualize';
 import type { AnswersAnswer, CatalogAnswer, MetricsAnswer, ShopAnswer } from '../../src/server/api.ts';
 import { call, isAbort, Trouble } from '../api.ts';
-import { Chart } from '../chart/chart.tsx';
+import { Chart, wonderedAt } from '../chart/chart.tsx';
 import { Copied } from '../copy.tsx';
+import { Why, type Wondered } from '../dashboards/why.tsx';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
 import { go } from '../route.ts';
@@ -213,10 +214,15 @@ function Named({
   return <Autocomplete {...field} data={names.data ?? []} limit={50} />;
 }
 
+/** An answer's SQL has its options in it. */
+const none = {};
+
 function Answered({ answer }: { answer: ShopAnswer }) {
   const { t, inWords, number, duration } = useWords();
   const spec = useMemo<ChartSpec>(() => answer.chart ?? pick(answer), [answer]);
   const [view, setView] = useState<'chart' | 'table' | 'sql'>(spec.kind === 'table' ? 'table' : 'chart');
+  const [wondering, setWondering] = useState<Wondered | null>(null);
+  const { title } = inWords({ name: answer.answer, title: answer.answer, summary: '' });
   const evidence = <EvidenceLines calls={[{ answer: answer.answer, facts: answer.evidence.facts }]} />;
   if (answer.rows.length === 0)
     return (
@@ -250,11 +256,19 @@ function Answered({ answer }: { answer: ShopAnswer }) {
       ) : (
         <div className="result-body answer-body">
           {view === 'table' ? (
-            <Grid columns={answer.columns} rows={answer.rows} label={t('as_table')} />
+            <Grid
+              columns={answer.columns}
+              rows={answer.rows}
+              label={t('as_table')}
+              onCell={(row, column) => setWondering(wonderedAt(row, column, answer))}
+            />
           ) : (
-            <Chart spec={spec} data={answer} label={inWords({ name: answer.answer, title: answer.answer, summary: '' }).title} />
+            <Chart spec={spec} data={answer} label={title} onCell={setWondering} />
           )}
         </div>
+      )}
+      {wondering !== null && (
+        <Why title={title} sql={answer.sql} shown={answer.sql} params={none} of={wondering} onClose={() => setWondering(null)} />
       )}
     </section>
   );

@@ -22,12 +22,13 @@ import type {
 } from '../../src/server/api.ts';
 import { Evidence } from '../answer/evidence.tsx';
 import { ask, call, isAbort, Trouble } from '../api.ts';
-import { Chart } from '../chart/chart.tsx';
+import { Chart, wonderedAt } from '../chart/chart.tsx';
 import { ChartPicker } from '../chart/picker.tsx';
 import { commandKey } from '../command-key.ts';
-import { Copied } from '../copy.tsx';
+import { Copied, useCopying } from '../copy.tsx';
 import { filledIn } from '../dashboards/tile.tsx';
 import { Why, type Wondered } from '../dashboards/why.tsx';
+import { newId } from '../id.ts';
 import { useLive } from '../live.ts';
 import { Empty, Page, Problem } from '../states.tsx';
 import { tsv } from '../table/cells.ts';
@@ -70,7 +71,7 @@ function useAsking(): { state: State; run: (sql: string, values: Values, rows?: 
     running.current?.abort();
     const stop = new AbortController();
     running.current = stop;
-    const job = `console_${crypto.randomUUID()}`;
+    const job = `console_${newId()}`;
     setState((now) => ({ kind: 'running', job, since: Date.now(), stop, before: keptOf(now) }));
     try {
       const { sql: statement, params } = statementOf(sql, values);
@@ -529,6 +530,7 @@ function ResultToCome() {
 function Result({ answered, first }: { answered: Answered; first: 'table' | 'chart' }) {
   const { answer, statement, params } = answered;
   const [wondering, setWondering] = useState<Wondered | null>(null);
+  const copying = useCopying();
   const { t, number, duration } = useWords();
   const data: Data = answer;
   const best = useMemo(() => pick(data), [data]);
@@ -551,8 +553,8 @@ function Result({ answered, first }: { answered: Answered; first: 'table' | 'cha
         <span className="faint small tabular result-facts" role="status">
           {t(answer.truncated ? 'result_cut' : 'result_rows', facts)}
         </span>
-        <Button variant="default" onClick={() => navigator.clipboard.writeText(tsv(answer.columns, answer.rows))}>
-          {t('copy_rows')}
+        <Button variant="default" onClick={() => copying.copy(tsv(answer.columns, answer.rows))}>
+          {copying.state === 'copied' ? t('copied') : copying.state === 'refused' ? t('copy_refused') : t('copy_rows')}
         </Button>
       </div>
       <div className="result-body">
@@ -562,12 +564,7 @@ function Result({ answered, first }: { answered: Answered; first: 'table' | 'cha
             rows={answer.rows}
             label={t('as_table')}
             summary
-            onCell={(row, column) =>
-              setWondering({
-                column,
-                row: Object.fromEntries(answer.columns.map(({ name }, at) => [name, (row[at] ?? null) as string | null])),
-              })
-            }
+            onCell={(row, column) => setWondering(wonderedAt(row, column, data))}
           />
         ) : (
           <Chart spec={spec} data={data} label={t('as_chart')} onCell={setWondering} />

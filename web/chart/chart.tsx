@@ -85,7 +85,14 @@ export function Chart({
             }
           />
         )}
-        {picture?.kind === 'number' && <BigNumber picture={picture} spec={spec} look={look!} />}
+        {picture?.kind === 'number' && (
+          <BigNumber
+            picture={picture}
+            spec={spec}
+            look={look!}
+            onWhy={onCell && (() => onCell(wonderedAt(data.rows.at(-1) ?? [], picture.label, data)))}
+          />
+        )}
         {picture?.kind === 'table' && (
           <Grid
             {...(picture.data ?? data)}
@@ -133,7 +140,7 @@ function attempt(
 const none: readonly Mark[] = [];
 
 /** The row of a result by the names of its columns. */
-const wonderedAt = (row: readonly unknown[], column: string | null, { columns }: Data): Wondered => ({
+export const wonderedAt = (row: readonly unknown[], column: string | null, { columns }: Data): Wondered => ({
   row: Object.fromEntries(columns.map(({ name }, at) => [name, (row[at] ?? null) as string | number | boolean | null])),
   column,
 });
@@ -189,7 +196,17 @@ function Canvas({
   );
 }
 
-function BigNumber({ picture, spec, look }: { picture: Extract<Picture, { kind: 'number' }>; spec: ChartSpec; look: Look }) {
+function BigNumber({
+  picture,
+  spec,
+  look,
+  onWhy,
+}: {
+  picture: Extract<Picture, { kind: 'number' }>;
+  spec: ChartSpec;
+  look: Look;
+  onWhy: (() => void) | undefined;
+}) {
   const { t } = useWords();
   const { value, before, trend } = picture;
   const whole = formatter(look, spec.unit)(value);
@@ -199,9 +216,15 @@ function BigNumber({ picture, spec, look }: { picture: Extract<Picture, { kind: 
   const change = value === null || before === null || before === 0 ? null : value / before - 1;
   return (
     <div className="big">
-      <span className={`big-value ${size}`} title={whole}>
-        {shown}
-      </span>
+      {onWhy === undefined ? (
+        <span className={`big-value ${size}`} title={whole}>
+          {shown}
+        </span>
+      ) : (
+        <button type="button" className={`big-value ${size}`} title={`${whole}\n${t('why')}`} onClick={onWhy}>
+          {shown}
+        </button>
+      )}
       {change !== null && (
         <span className="small faint tabular">
           {change > 0 ? '▲ ' : change < 0 ? '▼ ' : ''}

@@ -18,7 +18,7 @@ import type { QueryAnswer, SessionAnswer } from '../../src/server/api.ts';
 import { ask, askTogether, forgetAhead, Trouble } from '../api.ts';
 import { later } from '../later.ts';
 import { type Live, useLive } from '../live.ts';
-import { go } from '../route.ts';
+import { go, onMoved } from '../route.ts';
 import { icons } from '../shell/icons.tsx';
 import { Page, Placeholder, Problem } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
@@ -102,6 +102,11 @@ function Shown({ name, dashboard, shares, action }: { name: string; dashboard: D
     loadEngine();
   }, []);
   useEffect(() => history.replaceState(null, '', location.pathname + writeChoice(choice)), [choice]);
+  // A link or a drill to this very dashboard, and the way back, change the choice only.
+  useEffect(() => {
+    const path = location.pathname;
+    return onMoved(() => location.pathname === path && setChoice(readChoice(dashboard, location.search, timeRanges)));
+  }, [dashboard]);
   const { refresh } = dashboard;
   const live = useLiveTiles(name, refresh === 'live');
   const tabs = tabsOf(dashboard);

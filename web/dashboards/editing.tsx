@@ -265,14 +265,29 @@ function Handles({
       cell: { x: (grid.clientWidth + gap) / 12, y: (Number.parseFloat(style.gridAutoRows) || 64) + gap },
     };
   };
-  const drop = (event: PointerEvent<HTMLElement>) => {
-    if (from.current === null) return;
-    from.current = null;
-    const target = document
+  /** Where the tile would go, marked until the next place or the end. */
+  const over = useRef<Element | null>(null);
+  const mark = (target: Element | null) => {
+    if (over.current === target) return;
+    over.current?.removeAttribute('data-drop');
+    target?.setAttribute('data-drop', '');
+    over.current = target;
+  };
+  const under = (event: PointerEvent<HTMLElement>) =>
+    document
       .elementsFromPoint(event.clientX, event.clientY)
       .map((element) => element.closest('[data-tile]'))
-      .find((element) => element !== null && element !== event.currentTarget.closest('[data-tile]'));
-    if (!target) return;
+      .find((element) => element !== null && element !== event.currentTarget.closest('[data-tile]')) ?? null;
+  const end = () => {
+    from.current = null;
+    mark(null);
+    setSize(null);
+  };
+  const drop = (event: PointerEvent<HTMLElement>) => {
+    if (from.current === null) return;
+    end();
+    const target = under(event);
+    if (target === null) return;
     const all = [...event.currentTarget.closest('.tiles')!.querySelectorAll('[data-tile]')];
     const own = all.indexOf(event.currentTarget.closest('[data-tile]')!);
     onMove(all.indexOf(target) - own);
@@ -291,7 +306,9 @@ function Handles({
         className="tile-move"
         aria-label={t('move_tile', { tile: label })}
         onPointerDown={begin}
+        onPointerMove={(event) => from.current !== null && mark(under(event))}
         onPointerUp={drop}
+        onPointerCancel={end}
         onKeyDown={(event) => arrows(event, (x, y) => onMove(x || y))}
       >
         {icons.grip}
@@ -305,10 +322,10 @@ function Handles({
         onPointerUp={(event) => {
           if (from.current === null) return;
           const { width, height } = sized(event);
-          from.current = null;
-          setSize(null);
+          end();
           onSize(width, height);
         }}
+        onPointerCancel={end}
         onKeyDown={(event) => arrows(event, (x, y) => onSize(clamp(tile.width + x, 12), clamp(tile.height + y, 20)))}
       />
       {size !== null && <span className="tile-sized tabular">{`${size.width} × ${size.height}`}</span>}

@@ -3,7 +3,7 @@ import { type CSSProperties, type ReactNode, useEffect, useMemo, useState } from
 import { type ChartSpec, callsAnswers, type Mark, type Meaning, type Previous, pick, asked as statementOf, type Tile } from '#visualize';
 import type { QueryAnswer } from '../../src/server/api.ts';
 import { TileEvidence, useEvidence } from '../answer/evidence.tsx';
-import { askTogether } from '../api.ts';
+import { askTogether, type Trouble } from '../api.ts';
 import { Chart, isBlank } from '../chart/chart.tsx';
 import { exportTile } from '../chart/export.ts';
 import { exportsOf } from '../chart/export-kinds.ts';
@@ -38,14 +38,21 @@ export function TileView({ tile, choice, round, every, marks, onPick, tools, ite
   const { t } = useWords();
   const sql = tile.sql ?? never;
   const { values, before } = useMemo(() => asked(sql, choice), [sql, choice]);
-  const key = (params: object | null) => (tile.sql === null || params === null ? null : JSON.stringify([sql, params, round]));
-  const answer = useLive<QueryAnswer>(key(values), (signal) => askTogether(requestOf(sql, values), signal), every);
-  const earlier = useLive<QueryAnswer>(key(before?.values ?? null), (signal) => askTogether(requestOf(sql, before!.values), signal), every);
-  const [wondering, setWondering] = useState<Wondered | null>(null);
-  const previous = useMemo<Previous | null>(
-    () => (before === null || earlier.data === null ? null : { data: earlier.data, shift: before.shift, name: t('previous') }),
-    [before, earlier.data, t],
+  const key = tile.sql === null ? null : JSON.stringify([sql, values]);
+  const answer = useLive<QueryAnswer>(key, (signal) => askTogether(requestOf(sql, values), signal), every, round);
+  const earlier = useLive<Earlier>(
+    key === null || before === null ? null : JSON.stringify([key, before]),
+    async (signal) => ({ data: await askTogether(requestOf(sql, before!.values), signal), shift: before!.shift, precedes: key! }),
+    every,
+    round,
   );
+  const [wondering, setWondering] = useState<Wondered | null>(null);
+  const compares = before !== null;
+  const previous = useMemo<Previous | null>(() => {
+    if (!compares || earlier.data === null || earlier.data.precedes !== answer.of) return null;
+    const { data, shift } = earlier.data;
+    return { data, shift, name: t('previous') };
+  }, [compares, earlier.data, answer.of, t]);
   const { sql: statement, params } = statementOf(sql, values);
   const shown = filledIn(statement, params);
   return (
@@ -53,6 +60,7 @@ export function TileView({ tile, choice, round, every, marks, onPick, tools, ite
       tile={tile}
       answer={answer}
       previous={previous}
+      withoutPrevious={compares ? earlier.error : null}
       marks={marks}
       onPick={tile.filter === null ? undefined : onPick}
       onCell={tools === undefined ? setWondering : undefined}
@@ -81,6 +89,13 @@ export function TileView({ tile, choice, round, every, marks, onPick, tools, ite
   );
 }
 
+/** The period before with the question that it precedes: beside the answer to another one it would be compared with what it is not. */
+interface Earlier {
+  readonly data: QueryAnswer;
+  readonly shift: number;
+  readonly precedes: string;
+}
+
 /** Asked once the rows are there. */
 function EvidenceOf({ sql, params, at }: { sql: string; params: object; at: number }) {
   return <TileEvidence of={useEvidence(sql, params, at === 0 ? null : Math.floor(at / evidenceHeld))} />;
@@ -91,6 +106,7 @@ export function TileFrame({
   tile,
   answer,
   previous = null,
+  withoutPrevious = null,
   marks,
   onPick,
   onCell,
@@ -102,6 +118,8 @@ export function TileFrame({
   tile: Tile;
   answer: Live<QueryAnswer>;
   previous?: Previous | null;
+  /** Why the period before is not there to be compared with. */
+  withoutPrevious?: Trouble | null;
   marks?: readonly Mark[] | undefined;
   onCell?: ((wondered: Wondered) => void) | undefined;
   onPick?: ((meaning: Meaning) => void) | undefined;
@@ -152,20 +170,42 @@ export function TileFrame({
         {menu}
       </header>
       <div className="tile-body">
-        {error !== null ? (
-          <Problem trouble={error} onRetry={answer.refresh} compact />
-        ) : data === null || spec === null ? (
-          <Waiting />
+        {data === null || spec === null ? (
+          error === null ? (
+            <Waiting />
+          ) : (
+            <Problem trouble={error} onRetry={answer.refresh} compact />
+          )
         ) : isBlank(data) ? (
           <p className="faint tile-empty">{t(data.rows.length === 0 ? 'tile_empty' : 'tile_no_value')}</p>
         ) : (
           <Chart spec={spec} data={data} label={tile.title} previous={previous} marks={marks} onPick={onPick} onCell={onCell} />
         )}
       </div>
+      {data !== null && error !== null && <Beside what={t('as_of', { when: ago(answer.at) })} trouble={error} onRetry={answer.refresh} />}
+      {data !== null && error === null && withoutPrevious !== null && <Beside what={t('previous_missing')} trouble={withoutPrevious} />}
       {evidence}
       {tools}
       {children}
     </section>
+  );
+}
+
+/** What is wrong with what stands above it, in one line: the chart is still worth its place. */
+function Beside({ what, trouble: { body }, onRetry }: { what: string; trouble: Trouble; onRetry?: () => void }) {
+  const { t, said, remedy } = useWords();
+  const why = said(body) || t('went_wrong');
+  return (
+    <p className="tile-beside small" role="status" title={`${why} ${remedy(body)} (${body.code})`}>
+      <span>
+        {what} · <span className="bad-text">{why}</span>
+      </span>
+      {onRetry !== undefined && (
+        <button type="button" onClick={onRetry}>
+          {t('retry')}
+        </button>
+      )}
+    </p>
   );
 }
 

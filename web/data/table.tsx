@@ -1,10 +1,11 @@
 import { Button, Skeleton } from '@mantine/core';
 import { useMemo } from 'react';
 import type { Column, Table } from '#core';
-import type { CatalogAnswer } from '../../src/server/api.ts';
+import type { CatalogAnswer, SessionAnswer } from '../../src/server/api.ts';
 import { ask, call } from '../api.ts';
 import { useLive } from '../live.ts';
 import { go } from '../route.ts';
+import { quoted, quotedTable } from '../sql.ts';
 import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
 import { cellFormat } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
@@ -12,6 +13,7 @@ import { Distribution } from '../table/shape.tsx';
 import { useWords } from '../words/index.tsx';
 import { today } from '../zone.ts';
 import { type Figures, findings } from './checks.ts';
+import { Freshness } from './freshness.tsx';
 import { Lineage } from './lineage.tsx';
 
 /** Above this many rows the profile stands on a sample. */
@@ -21,7 +23,7 @@ const shownRows = 1_000;
 const shapedRows = 3_000;
 const mostColumns = 200;
 
-export default function TablePage({ schema, name }: { schema: string; name: string }) {
+export default function TablePage({ schema, name, who }: { schema: string; name: string; who: SessionAnswer }) {
   const { t, number } = useWords();
   const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
   const table = catalog.data?.tables.find((each) => each.schema === schema && each.name === name);
@@ -47,6 +49,7 @@ export default function TablePage({ schema, name }: { schema: string; name: stri
         </div>
       }
     >
+      <Freshness table={table} who={who} />
       <Lineage table={`${schema}.${name}`} />
       <Profile table={table} />
     </Page>
@@ -188,7 +191,3 @@ function profileSql(table: Table, columns: readonly Column[]): string {
   });
   return `SELECT count(*), ${parts.join(', ')} FROM ${source}`;
 }
-
-const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
-const quotedTable = ({ schema, name }: Table) =>
-  /^[a-z_][a-z0-9_]*$/.test(name) ? `${schema}.${name}` : `${quoted(schema)}.${quoted(name)}`;

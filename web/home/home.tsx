@@ -14,7 +14,7 @@ import type {
 import { call } from '../api.ts';
 import { Copied } from '../copy.tsx';
 import { Link } from '../link.tsx';
-import { useLive } from '../live.ts';
+import { type Live, useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { loadable, loadFile } from '../shell/drop.tsx';
 import { icons } from '../shell/icons.tsx';
@@ -56,7 +56,7 @@ export function Home({ who }: { who: SessionAnswer }) {
         <FirstSteps who={who} />
       ) : (
         <>
-          <Attention who={who} dashboards={dashboards.data} views={views.data} transfers={transfers.data} />
+          <Attention who={who} dashboards={dashboards} views={views} transfers={transfers} />
           <Arrivals status={status.data} catalog={catalog.data} history={history} />
           <Looks dashboards={dashboards.data} />
         </>
@@ -128,7 +128,14 @@ function Flow({
     {
       word: 'process',
       figure: status && (lag === 0 ? '0' : duration(lag)),
-      sub: lag > 0 ? t('stage_process_sub') : unfresh > 0 ? t('stage_process_views', { n: unfresh }) : t('stage_process_none'),
+      sub:
+        lag > 0
+          ? t('stage_process_sub')
+          : status === null || views === null
+            ? ''
+            : unfresh > 0
+              ? t('stage_process_views', { n: unfresh })
+              : t('stage_process_none'),
       state: lag > 60_000 || views?.views.some(({ error }) => error !== null) ? 'bad' : lag > 5_000 || unfresh > 0 ? 'wait' : 'good',
       path: '/data',
     },
@@ -282,9 +289,9 @@ function Attention({
   transfers,
 }: {
   who: SessionAnswer;
-  dashboards: DashboardsAnswer | null;
-  views: ViewsAnswer | null;
-  transfers: TransfersAnswer | null;
+  dashboards: Live<DashboardsAnswer>;
+  views: Live<ViewsAnswer>;
+  transfers: Live<TransfersAnswer>;
 }) {
   const { t, number, said } = useWords();
   const sees = who.role === 'admin' || who.role === 'editor';
@@ -294,9 +301,26 @@ function Attention({
     slow,
   );
   const topics = useLive('topics', (signal) => call<{ topics: Topic[]; problems: ErrorBody[] }>('GET', '/v1/topics', { signal }), slow);
-  if (topics.data === null || dashboards === null || (sees && quarantine.data === null && quarantine.error === null))
-    return <Skeleton height={96} mb={16} />;
+  const looks = { topics, views, transfers, dashboards, ...(sees && { quarantine }) };
+  const waiting = Object.values(looks).some(({ data, error }) => data === null && error === null);
+  const unknown = Object.entries(looks).filter(([, { error }]) => error !== null);
   const items: ReactNode[] = [
+    ...unknown.slice(0, 1).map(([first, { error }]) => (
+      <Item
+        key={`unknown ${first}`}
+        title={t('attention_unknown', { names: unknown.map(([name]) => t(`attention_of_${name as keyof typeof looks}`)).join(', ') })}
+        text={said(error!.body) || t('went_wrong')}
+      >
+        <Button
+          variant="default"
+          onClick={() => {
+            for (const [, { refresh }] of unknown) refresh();
+          }}
+        >
+          {t('retry')}
+        </Button>
+      </Item>
+    )),
     ...refused(quarantine.data?.counts ?? []).map(({ topic, codes }) => (
       <Item
         key={`quarantine ${topic}`}
@@ -309,7 +333,7 @@ function Attention({
         action={t('look')}
       />
     )),
-    ...(views?.views ?? [])
+    ...(views.data?.views ?? [])
       .filter(({ state, error }) => state === 'paused' || error !== null)
       .map(({ name, error }) => (
         <Item
@@ -320,7 +344,7 @@ function Attention({
           action={t('open')}
         />
       )),
-    ...(transfers?.transfers ?? [])
+    ...(transfers.data?.transfers ?? [])
       .filter(({ last }) => last?.state === 'failed')
       .map(({ name, last }) => (
         <Item
@@ -331,10 +355,10 @@ function Attention({
           action={t('open')}
         />
       )),
-    ...[...topics.data.problems, ...(views?.problems ?? []), ...(transfers?.problems ?? [])].map((problem) => (
-      <Item key={problem.message} title={t('attention_file')} text={said(problem)} />
-    )),
-    ...dashboards.dashboards
+    ...[topics, views, transfers]
+      .flatMap(({ data }) => data?.problems ?? [])
+      .map((problem) => <Item key={problem.message} title={t('attention_file')} text={said(problem)} />),
+    ...(dashboards.data?.dashboards ?? [])
       .filter(({ error }) => error !== null)
       .map(({ name, error }) => (
         <Item
@@ -349,12 +373,26 @@ function Attention({
   return (
     <section className="card">
       <h2>{t('attention')}</h2>
-      {items.length === 0 ? <p className="faint calm">{t('attention_none')}</p> : <ul className="items">{items}</ul>}
+      {items.length > 0 && <ul className="items">{items}</ul>}
+      {/* What is not known yet may still need it. */}
+      {waiting ? <Skeleton height={32} /> : items.length === 0 && <p className="faint calm">{t('attention_none')}</p>}
     </section>
   );
 }
 
-function Item({ title, text, href, action }: { title: string; text: string; href?: string; action?: string }) {
+function Item({
+  title,
+  text,
+  href,
+  action,
+  children,
+}: {
+  title: string;
+  text: string;
+  href?: string;
+  action?: string;
+  children?: ReactNode;
+}) {
   return (
     <li className="item">
       <i className="dot bad" />
@@ -363,6 +401,7 @@ function Item({ title, text, href, action }: { title: string; text: string; href
         <p className="faint small">{text}</p>
       </div>
       {href !== undefined && <Link href={href}>{action}</Link>}
+      {children}
     </li>
   );
 }

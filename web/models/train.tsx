@@ -3,6 +3,7 @@ import { useState } from 'react';
 import type { CatalogAnswer, ModelsAnswer, QueryAnswer, SessionAnswer, TrainingsAnswer } from '../../src/server/api.ts';
 import { call, type Trouble, troubled } from '../api.ts';
 import { Copied } from '../copy.tsx';
+import { newId } from '../id.ts';
 import { useLive } from '../live.ts';
 import { go } from '../route.ts';
 import { literal, quoted, quotedTable, tableWord } from '../sql.ts';
@@ -38,7 +39,7 @@ export default function TrainPage({ who }: { who: SessionAnswer }) {
   const isKnown = models.data?.models.some((model) => model.name === full.toLowerCase()) ?? false;
   const sql = table === null || target === null ? null : statement({ table, target, name, ignored, seconds });
   const train = async (asked: string) => {
-    const id = `train_${crypto.randomUUID()}`;
+    const id = `train_${newId()}`;
     setTrouble(null);
     setJob(id);
     const failed = (thrown: Trouble) => {

@@ -5,6 +5,7 @@ import type { CatalogAnswer, TransferRun, UploadAnswer, UploadLoad } from '../..
 import { call, parseExact, Trouble } from '../api.ts';
 import { useLive } from '../live.ts';
 import { go } from '../route.ts';
+import { freeTable, tableOfFile } from '../sql.ts';
 import { Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
@@ -77,13 +78,20 @@ function Guessed({
   const { t, number } = useWords();
   const { guess, rows, refused } = upload;
   const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
-  const [table, setTable] = useState(() => tableName(file.name));
+  const [named, setTable] = useState<string | null>(null);
   const [mode, setMode] = useState<'append' | 'replace'>('append');
   const [chosen, setChosen] = useState<Readonly<Record<string, string>>>({});
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [run, setRun] = useState<string | null>(null);
+  const held = (target: string) =>
+    catalog.data?.tables.find(({ schema, name }) => `${schema}.${name}`.toLowerCase() === target.toLowerCase());
+  const word = tableOfFile(file.name);
+  // Another file of the same name is not the same table's: whoever wants its rows in there says so.
+  const table = named ?? `main.${freeTable(word, (each) => held(`main.${each}`) !== undefined)}`;
   const target = table.includes('.') ? table : `main.${table}`;
-  const exists = catalog.data?.tables.some(({ schema, name }) => `${schema}.${name}` === target) ?? true;
+  const existing = held(target);
+  const exists = existing !== undefined;
+  const meant = held(`main.${word}`) !== undefined && named === null ? `main.${word}` : null;
   const look = async (source: string, next: Readonly<Record<string, string>>) => {
     setChosen(next);
     await trying(setTrouble, async () =>
@@ -117,11 +125,21 @@ function Guessed({
     >
       <TextInput
         label={t('load_table')}
-        value={table}
+        // A name that would be another one in a moment is no name yet.
+        value={named === null && catalog.data === null ? '' : table}
         onChange={(event) => setTable(event.currentTarget.value)}
         disabled={run !== null}
         data-autofocus
       />
+      {catalog.error !== null && <Problem trouble={catalog.error} onRetry={catalog.refresh} compact />}
+      {meant !== null && run === null && (
+        <div className="end-row load-taken">
+          <p className="faint small">{t('load_taken', { table: meant })}</p>
+          <Button variant="default" onClick={() => setTable(meant)}>
+            {t('load_into', { table: meant })}
+          </Button>
+        </div>
+      )}
       {guess.tables.length > 1 && (
         <NativeSelect
           label={t('load_part')}
@@ -130,7 +148,7 @@ function Guessed({
           data={guess.tables.map(({ name }) => name)}
         />
       )}
-      {exists && catalog.data !== null && (
+      {exists && (
         <div>
           <span className="label">{t('load_mode')}</span>
           <SegmentedControl
@@ -142,7 +160,13 @@ function Guessed({
           />
         </div>
       )}
-      {exists && mode === 'replace' && catalog.data !== null && <p className="warn">{t('load_replace_warning', { table: target })}</p>}
+      {exists && (
+        <p className="warn">
+          {mode === 'replace'
+            ? t('load_replace_warning', { table: target })
+            : t(existing.rows === null ? 'load_append_warning' : 'load_append_rows', { table: target, n: number(existing.rows ?? 0) })}
+        </p>
+      )}
       <details>
         <summary>{t('load_types', { n: guess.columns.length })}</summary>
         <div className="inputs load-types">
@@ -234,11 +258,4 @@ function send(
   };
   request.send(file);
   return request;
-}
-
-/** A name that needs no quotes in SQL: a–z, 0–9 and _. */
-function tableName(file: string): string {
-  const stem = file.replace(/(\.\w+){1,2}$/, '').toLowerCase();
-  const word = stem.replaceAll(/[^a-z0-9]+/g, '_').replace(/^_+|_+$/g, '');
-  return `main.${/^[a-z]/.test(word) ? word : word === '' ? 'loaded' : `t_${word}`}`.slice(0, 60);
 }
