@@ -1,4 +1,5 @@
-// A dashboard of 20 tiles over simulated rows in a real browser while records arrive: how long until all tiles are drawn, and what the first page weighs?
+// A dashboard of 20 tiles over simulated rows in a real browser, while records arrive in the table that four of them read: how long until all
+// tiles are drawn, and what does the first page weigh?
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,8 @@ import { ask, buildProgram, newWorkspace, processTree, query, type Running, resi
 import { report } from './report.ts';
 
 const TILES = 20;
+/** Tiles that read the table in which records arrive while they are looked at. */
+const ARRIVING = 4;
 const DAYS = 365;
 const shops = ['Seoul', 'Busan', 'Daegu', 'Incheon', 'Gwangju', 'Daejeon', 'Ulsan', 'Suwon'];
 const program = process.env['MILLRACE_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -19,12 +22,21 @@ async function main(): Promise<void> {
   const rows = process.argv.includes('--rows') ? Number(asked) : quick ? 1_000_000 : 100_000_000;
   const rounds = quick ? 3 : 20;
   const home = buildProgram();
-  const workspace = newWorkspace(home, { clicks: 'fields:\n  n: integer\n' });
+  const workspace = newWorkspace(home, { clicks: 'fields:\n  day: date\n  shop: integer\n  page: integer\n  amount: decimal(9,2)\n' });
   const settings = join(workspace, 'millrace.yaml');
   writeFileSync(settings, readFileSync(settings, 'utf8').replace(/^memory:.*$/m, 'memory: 2GB'));
   mkdirSync(join(workspace, 'dashboards'), { recursive: true });
   writeFileSync(join(workspace, 'dashboards', 'bench.yaml'), dashboard());
   const { running, stop } = await startProgram({ home, workspace });
+  let peak = 0;
+  const resident = () => {
+    peak = Math.max(
+      peak,
+      processTree(running.pid).reduce((sum, pid) => sum + residentBytes(pid), 0),
+    );
+    return peak;
+  };
+  const sampling = setInterval(resident, 250);
   const profile = mkdtempSync(join(tmpdir(), 'millrace-bench-browser-'));
   let context: BrowserContext | null = null;
   try {
@@ -37,6 +49,11 @@ async function main(): Promise<void> {
         (hash(range) % ${shops.length})::UTINYINT AS shop, (hash(range + 1) % 50)::UTINYINT AS page, (hash(range + 2) % 90000 / 100)::DECIMAL(9,2) AS amount
         FROM range(${rows})`,
     );
+    // Before the first look each shop has some, so that every tile has something to draw.
+    await arrive(running, 0, 2_000);
+    await untilDelivered(running, 2_000);
+    const making = resident();
+    peak = 0;
     told('opening the browser');
     context = await chromium.launchPersistentContext(profile, {
       executablePath: program,
@@ -56,13 +73,9 @@ async function main(): Promise<void> {
     told(`the first time: ${inWords(cold)}`);
     let arriving = true;
     const sending = (async () => {
-      for (let n = 0; arriving; n++) {
-        const records = Array.from({ length: 100 }, (_, k) => ({ n: n * 100 + k }));
-        await ask(running, 'POST', '/v1/topics/clicks/records', JSON.stringify(records));
-      }
+      for (let n = 20; arriving; n++) await arrive(running, n * 100, 100);
     })();
     const warm: Drawn[] = [];
-    let resident = 0;
     // Another filter each round: no answer is asked twice, and nothing here keeps answers.
     const another = (round: number) =>
       drawn(
@@ -77,10 +90,6 @@ async function main(): Promise<void> {
       const once = await another(round);
       warm.push(once);
       told(`${round - 2} of ${rounds}: ${inWords(once)}`);
-      resident = Math.max(
-        resident,
-        processTree(running.pid).reduce((sum, pid) => sum + residentBytes(pid), 0),
-      );
     }
     const open: number[] = [];
     for (let round = 0; round < rounds; round++) open.push(await chosen(page, String((round + 1) % shops.length)));
@@ -89,6 +98,8 @@ async function main(): Promise<void> {
     await sending;
     told('asking the tiles of the API alone');
     const shared = await sharedOrNot(running);
+    const [[arrived]] = (await query(running, 'SELECT count(*) FROM raw.clicks')) as [[number]];
+    const looking = resident();
     const sorted = (of: (once: Drawn) => number) => warm.map(of).sort((a, b) => a - b);
     const at95 = (ascending: readonly number[]) => Math.round(ascending[Math.ceil(ascending.length * 0.95) - 1]!);
     const p95 = (of: (once: Drawn) => number) => at95(sorted(of));
@@ -121,7 +132,13 @@ async function main(): Promise<void> {
           unit: 'ms',
           title: 'another shop chosen on the open page, until all tiles are drawn anew, p95',
         },
-        resident: { value: Math.round(resident / 1e6), unit: 'MB', title: 'memory of all of Millrace’s processes, at most' },
+        arrived: { value: Number(arrived), title: `records in the table that ${ARRIVING} of the tiles read, at the end` },
+        resident: {
+          value: Math.round(looking / 1e6),
+          unit: 'MB',
+          title: 'memory of all of Millrace’s processes, at most, from the first page to the end',
+        },
+        resident_making: { value: Math.round(making / 1e6), unit: 'MB', title: 'the same while the rows were made' },
         first_kb: { value: Math.round(first.bytes / 1000), unit: 'kB', title: 'sent for the first page, compressed' },
         interactive: { value: Math.round(first.took), unit: 'ms', title: 'until the first page answers' },
       },
@@ -134,6 +151,7 @@ async function main(): Promise<void> {
       ],
     });
   } finally {
+    clearInterval(sampling);
     await context?.close();
     rmSync(profile, { recursive: true, force: true });
     await stop();
@@ -236,21 +254,55 @@ async function chosen(page: Page, shop: string): Promise<number> {
   });
 }
 
+/** So many sales of all shops and days, from the first place on. */
+async function arrive(running: Running, first: number, count: number): Promise<void> {
+  const records = Array.from({ length: count }, (_, k) => {
+    const n = first + k;
+    const day = new Date(Date.UTC(2026, 0, 1 + ((n * 37) % DAYS))).toISOString().slice(0, 10);
+    return { day, shop: n % shops.length, page: (n * 7) % 50, amount: (n % 90_000) / 100 };
+  });
+  await ask(running, 'POST', '/v1/topics/clicks/records', JSON.stringify(records));
+}
+
+async function untilDelivered(running: Running, count: number): Promise<void> {
+  for (;;) {
+    const rows = await query(running, "SELECT sum(estimated_size) FROM duckdb_tables() WHERE table_name = 'clicks'");
+    if (Number(rows[0]?.[0] ?? 0) >= count) return;
+    await sleep(100);
+  }
+}
+
+/** Twenty questions, as a shop's dashboard has them: no two group alike. The first ARRIVING are of the table that grows. */
 function dashboard(): string {
   const where = 'WHERE day >= $from::DATE AND day < $to::DATE AND ($shop IS NULL OR shop = $shop::INTEGER)';
-  const kinds = [
-    (n: number) => ({ chart: 'number', sql: `SELECT sum(amount) + ${n} AS revenue FROM main.sales ${where}` }),
-    (n: number) => ({ chart: 'line', sql: `SELECT day, sum(amount) + ${n} AS revenue FROM main.sales ${where} GROUP BY 1 ORDER BY 1` }),
-    (n: number) => ({
-      chart: 'bar',
-      sql: `SELECT 'page ' || page AS page, count(*) + ${n} AS sales FROM main.sales ${where} GROUP BY 1 ORDER BY 2 DESC LIMIT 10`,
-    }),
-    (n: number) => ({
-      chart: 'table',
-      sql: `SELECT page, count(*) AS sales, avg(amount) + ${n} AS mean FROM main.sales ${where} GROUP BY 1 ORDER BY 2 DESC`,
-    }),
+  const grown = `FROM raw.clicks ${where}`;
+  const sold = `FROM main.sales ${where}`;
+  const kinds: readonly (readonly [chart: string, sql: string])[] = [
+    ['number', `SELECT sum(amount) AS revenue ${grown}`],
+    ['line', `SELECT date_trunc('month', day) AS month, count(*) AS sales ${grown} GROUP BY 1 ORDER BY 1`],
+    ['bar', `SELECT 'page ' || page AS page, sum(amount) AS revenue ${grown} GROUP BY 1 ORDER BY 2 DESC LIMIT 10`],
+    ['table', `SELECT page, count(*) AS sales, max(amount) AS dearest ${grown} GROUP BY 1 ORDER BY 2 DESC, 1`],
+    ['number', `SELECT sum(amount) AS revenue ${sold}`],
+    ['number', `SELECT count(*) AS sales ${sold}`],
+    ['number', `SELECT avg(amount) AS mean ${sold}`],
+    ['number', `SELECT count(*) FILTER (WHERE amount > 500) / count(*) AS dear ${sold}`],
+    ['line', `SELECT day, sum(amount) AS revenue ${sold} GROUP BY 1 ORDER BY 1`],
+    ['line', `SELECT date_trunc('week', day) AS week, avg(amount) AS mean ${sold} GROUP BY 1 ORDER BY 1`],
+    ['area', `SELECT date_trunc('month', day) AS month, count(*) AS sales ${sold} GROUP BY 1 ORDER BY 1`],
+    ['line', `SELECT day, max(amount) AS dearest, min(amount) AS cheapest ${sold} GROUP BY 1 ORDER BY 1`],
+    ['bar', `SELECT 'page ' || page AS page, count(*) AS sales ${sold} GROUP BY 1 ORDER BY 2 DESC LIMIT 10`],
+    ['bar', `SELECT 'shop ' || shop AS shop, sum(amount) AS revenue ${sold} GROUP BY 1 ORDER BY 1`],
+    ['bar', `SELECT dayname(day) AS weekday, sum(amount) AS revenue ${sold} GROUP BY 1 ORDER BY 2 DESC`],
+    ['bar', `SELECT 'to ' || (1 + amount::INTEGER // 100) * 100 AS price, count(*) AS sales ${sold} GROUP BY 1 ORDER BY 2 DESC`],
+    [
+      'heatmap',
+      `SELECT 'month ' || month(day) AS month, 'page ' || page AS page, sum(amount) AS revenue ${sold} AND page < 10 GROUP BY 1, 2`,
+    ],
+    ['table', `SELECT page, count(*) AS sales, avg(amount) AS mean ${sold} GROUP BY 1 ORDER BY 2 DESC`],
+    ['table', `SELECT quarter(day) AS quarter, page, sum(amount) AS revenue ${sold} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20`],
+    ['table', `SELECT day, count(DISTINCT page) AS pages, sum(amount) AS revenue ${sold} GROUP BY 1 ORDER BY 3 DESC LIMIT 20`],
   ];
-  const tiles = Array.from({ length: TILES }, (_, n) => ({ title: `Tile ${n}`, width: 3, ...kinds[n % kinds.length]!(n) }));
+  const tiles = kinds.map(([chart, sql], n) => ({ title: `Tile ${n}`, width: 3, chart, sql }));
   // JSON is YAML.
   return JSON.stringify({ title: 'Bench', filters: [{ name: 'shop', sql: 'SELECT range FROM range(8)' }], tiles });
 }

@@ -22,6 +22,7 @@ DELETE /v1/dashboards/:name define
 GET /v1/dashboards/:name/versions catalog
 GET /v1/dashboards/:name/versions/:version catalog
 GET /v1/dashboards/:name/live catalog
+GET /v1/dashboards/:name/tiles/:tile query
 GET /v1/lineage catalog
 GET /v1/metrics catalog
 GET /v1/queries catalog

@@ -119,6 +119,8 @@ export const errorsKo: Readonly<Record<string, string>> = {
   DASHBOARD_VERSION: '“{name}” 대시보드에는 “{version}” 버전이 없습니다.',
   LINK_INVALID: '여기서 만든 링크가 아니거나 회수된 링크입니다.',
   LINK_EXPIRED: '{expired}에 끝난 링크입니다.',
+  TILE_UNKNOWN: '대시보드 “{name}”에 질문하는 타일 “{tile}”이(가) 없습니다.',
+  TILE_PICTURE: '타일 “{tile}”은(는) {chart}(으)로 그려져 그림이 아닙니다.',
   LINK_TILE: '공유된 대시보드에 질문하는 타일 {tile}이(가) 없습니다.',
   GUARD_FILE: '토큰 파일 {file}을(를) 쓸 수 없습니다: {problem}.',
   STORE_LOCKED: '웨어하우스 파일을 다른 프로세스가 쓰고 있습니다: {detail}.',

@@ -128,6 +128,8 @@ export const remediesKo: Readonly<Record<string, string>> = {
   DASHBOARD_VERSION: '남아 있는 버전은 “버전”에서 볼 수 있습니다.',
   LINK_INVALID: '받은 링크 전체를 그대로 열거나, 새 링크를 받으세요.',
   LINK_EXPIRED: '보낸 사람에게 새 링크를 받으세요.',
+  TILE_UNKNOWN: '타일은 파일의 순서대로 0.svg, 1.svg, …입니다. 글 타일은 묻는 것이 없습니다.',
+  TILE_PICTURE: '타일에 차트를 주거나, POST /v1/query로 행을 물으세요.',
   LINK_TILE: '링크를 다시 여세요. 대시보드가 바뀌었습니다.',
   GUARD_FILE: '권한이나 디스크를 고치거나 백업에서 되살리세요. 지우면 모든 토큰이 없어지고, 다음 시작 때 일회용 토큰을 새로 알려 줍니다.',
   STORE_LOCKED: '다른 프로세스를 멈추세요. 작업 공간 하나는 Millrace 하나만 열 수 있습니다.',

@@ -104,6 +104,18 @@ export const serverErrors = {
     what: (p) => `The dashboard "${p['name']}" has no version "${p['version']}".`,
     remedy: 'See GET /v1/dashboards/:name/versions for those that are kept.',
   },
+  TILE_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    what: (p) => `The dashboard "${p['name']}" has no tile "${p['tile']}" that asks something.`,
+    remedy: 'Tiles are 0.svg, 1.svg, … in the order of the file; one of text asks nothing.',
+  },
+  TILE_PICTURE: {
+    status: 400,
+    retryable: false,
+    what: (p) => `The tile "${p['tile']}" is drawn as ${p['chart']}, which is no picture.`,
+    remedy: 'Give the tile a chart, or ask its statement with POST /v1/query.',
+  },
   LINK_INVALID: {
     status: 403,
     retryable: false,

@@ -14,6 +14,7 @@ import { savedQueryRoutes } from './queries.ts';
 import { queryRoutes } from './query.ts';
 import { shareRoutes } from './share.ts';
 import { statusRoutes } from './status.ts';
+import { tileRoutes } from './tiles.ts';
 import { tokenRoutes } from './tokens.ts';
 import { topicRoutes } from './topics.ts';
 import { transferRoutes } from './transfer.ts';
@@ -37,6 +38,7 @@ export const routes: readonly ((app: FastifyInstance, front: Front) => void)[] =
   transferRoutes,
   uploadRoutes,
   dashboardRoutes,
+  tileRoutes,
   savedQueryRoutes,
   lineageRoutes,
   liveRoutes,

@@ -34,7 +34,7 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
     async (request): Promise<ShareAnswer> => {
       const { name } = request.params;
       const dashboard = open(name);
-      const { choice, days } = checked(request.body, dashboard);
+      const { choice, days } = choiceOf(request.body, dashboard);
       const by = request.principal.name;
       const expires = Date.now() + days * dayMs;
       const link = links.sign({ dashboard: name, by, since: sinceOf(by), choice } satisfies Shared, expires);
@@ -124,7 +124,8 @@ function withoutSql({ answer, facts, error }: CallEvidence): CallEvidence {
   return { answer, options: {}, facts: kept, line, ...(error !== undefined && { error }) };
 }
 
-function checked(body: unknown, { filters }: Dashboard): { choice: Choice; days: number } {
+/** What somebody chose above a dashboard, from outside. REQUEST_INVALID. */
+export function choiceOf(body: unknown, { filters }: Dashboard): { choice: Choice; days: number } {
   const refuse = (problem: string): never => fail('REQUEST_INVALID', { problem });
   if (typeof body !== 'object' || body === null) return refuse('it is not a JSON object');
   const asked = body as Partial<ShareRequest>;
