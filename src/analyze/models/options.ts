@@ -3,6 +3,7 @@ import { fail } from '#core';
 import { forests, type Plan, sharePrior } from '#learn';
 import type { OptionValue } from '#sql';
 import type { Settings, TrainingOrder } from './model.ts';
+import { type Draft, flag, LOSS_OPTIONS, number, objectiveOf, type Setter, treeOptions } from './tree-options.ts';
 
 export interface Ordered {
   readonly type: string;
@@ -12,12 +13,6 @@ export interface Ordered {
   readonly brought: TrainingOrder['brought'];
   readonly clustering: TrainingOrder['clustering'];
 }
-
-type Draft = { -readonly [K in keyof Omit<Plan, 'trees' | 'linear'>]: Plan[K] } & {
-  readonly trees: Record<string, number>;
-  readonly linear: Record<string, number>;
-  alias: string;
-};
 
 type Kind = Pick<Plan, 'task' | 'learner' | 'trees'>;
 
@@ -42,13 +37,6 @@ const SPLITS: Readonly<Record<string, NonNullable<Plan['split']>['kind']>> = {
   SEQ: 'time',
   GROUP: 'group',
   NO_SPLIT: 'none',
-};
-
-type Setter = (draft: Draft, value: OptionValue, refuse: (problem: string) => never) => void;
-
-const number: (set: (draft: Draft, value: number) => void) => Setter = (set) => (draft, value, refuse) => {
-  if (typeof value !== 'number') refuse(`must be a number, and is ${String(value)}`);
-  set(draft, value as number);
 };
 
 const share: (set: (draft: Draft, value: number) => void) => Setter = (set) => (draft, value, refuse) => {
@@ -95,10 +83,9 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
   }),
   weight_col: weightColumn,
   instance_weight_col: weightColumn,
-  auto_class_weights: (draft, value, refuse) => {
-    if (typeof value !== 'boolean') refuse('is true or false');
-    if (value === true) draft.classWeights = 'balanced';
-  },
+  auto_class_weights: flag((draft, value) => {
+    if (value) draft.classWeights = 'balanced';
+  }),
   class_weights: (draft, value, refuse) => {
     const problem = "is a list of labels and what a row of each counts: [STRUCT('yes', 3.0), STRUCT('no', 1.0)]";
     if (!Array.isArray(value) || value.length === 0) refuse(problem);
@@ -119,41 +106,25 @@ const OPTIONS: Readonly<Record<string, Setter>> = {
     draft.seed = value;
   }),
   max_iterations: number((draft, value) => {
-    draft.trees['rounds'] = value;
-    draft.linear['iterations'] = value;
+    draft.trees.rounds = value;
+    draft.linear.iterations = value;
   }),
   num_parallel_tree: number((draft, value) => {
-    draft.trees['rounds'] = value;
+    draft.trees.rounds = value;
   }),
-  learn_rate: number((draft, value) => {
-    draft.trees['learningRate'] = value;
-  }),
-  max_tree_depth: number((draft, value) => {
-    draft.trees['maxDepth'] = value;
-  }),
-  subsample: number((draft, value) => {
-    draft.trees['rowSample'] = value;
-  }),
-  colsample_bytree: number((draft, value) => {
-    draft.trees['columnSample'] = value;
-  }),
-  colsample_bynode: number((draft, value) => {
-    draft.trees['splitColumnSample'] = value;
-  }),
-  min_split_loss: number((draft, value) => {
-    draft.trees['minGain'] = value;
-  }),
-  min_tree_child_weight: number((draft, value) => {
-    draft.trees['minChildWeight'] = value;
-  }),
+  ...treeOptions,
   l1_reg: number((draft, value) => {
-    draft.trees['l1'] = value;
-    draft.linear['l1'] = value;
+    draft.trees.l1 = value;
+    draft.linear.l1 = value;
   }),
   l2_reg: number((draft, value) => {
-    draft.trees['l2'] = value;
-    draft.linear['l2'] = value;
+    draft.trees.l2 = value;
+    draft.linear.l2 = value;
   }),
+  label_time_col: (draft, value, refuse) => {
+    if (typeof value !== 'string') refuse('names a column');
+    draft.moment = value as string;
+  },
   hit_value: number((draft, value) => {
     draft.money = { contact: 0, ...draft.money, hit: value };
   }),
@@ -184,14 +155,19 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
   const written = columns.find((column) => column === target) ?? columns.find((column) => column.toLowerCase() === target.toLowerCase());
   if (written === undefined)
     fail('MODEL_OPTION', { option: 'input_label_cols', problem: `must name a column of the query; "${target}" is none` });
-  const settings = kind.learner === 'trees' ? { trees: { ...base, ...trees } } : kind.learner === 'linear' ? { linear } : {};
-  const unused = kind.learner === 'auto' || kind.learner === 'bayes' ? Object.keys({ ...trees, ...linear }) : [];
+  checkLoss(trees, options);
+  checkNamed(draft, columns);
+  const { monotone, ...others } = trees;
+  const unused = kind.learner === 'auto' || kind.learner === 'bayes' ? Object.keys({ ...others, ...linear }) : [];
   if (unused.length > 0)
     fail('MODEL_OPTION', {
       option: 'for one learner',
       problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})`,
     });
   const ignored = [...(ignore ?? []), ...splitColumn(split, columns, options)];
+  const extra = isForest(whole) && trees.randomCuts === true ? { ...forests.extraTrees, l2: base?.l2 ?? 0 } : base;
+  const grown = kind.learner === 'trees' ? { ...extra, ...trees } : kind.learner === 'auto' && monotone !== undefined ? { monotone } : null;
+  const settings = kind.learner === 'linear' ? { linear } : grown === null ? {} : { trees: grown };
   const parts = { ...(split !== undefined && { split }), ...(ignored.length > 0 && { ignore: ignored }) };
   return { type, plan: { ...rest, ...parts, target: written!, ...settings }, alias, brought: null, clustering: null };
 }
@@ -224,16 +200,18 @@ const MEANINGLESS: readonly { readonly of: (kind: Kind) => boolean; readonly opt
   },
   {
     of: ({ learner }) => learner === 'linear',
-    options: [
-      'learn_rate',
-      'max_tree_depth',
-      'subsample',
-      'colsample_bytree',
-      'colsample_bynode',
-      'min_split_loss',
-      'min_tree_child_weight',
-    ],
+    options: Object.keys(treeOptions),
     reason: 'is for trees; a linear model has max_iterations, l1_reg and l2_reg',
+  },
+  {
+    of: ({ learner, task, trees }) => learner !== 'trees' || task !== 'regression' || trees !== undefined,
+    options: ['objective', ...Object.keys(LOSS_OPTIONS)],
+    reason: 'is for BOOSTED_TREE_REGRESSOR; the others have one loss',
+  },
+  {
+    of: ({ learner }) => learner === 'bayes',
+    options: ['monotone_constraints'],
+    reason: 'is for trees; naive Bayes is bound to no direction',
   },
   {
     of: ({ task }) => task === 'regression',
@@ -254,6 +232,23 @@ const MEANINGLESS: readonly { readonly of: (kind: Kind) => boolean; readonly opt
 
 function isForest({ trees }: Kind): boolean {
   return trees !== undefined;
+}
+
+function checkNamed({ trees, moment }: Draft, columns: readonly string[]): void {
+  for (const [option, named] of Object.entries({
+    monotone_constraints: Object.keys(trees.monotone ?? {}),
+    interaction_constraints: trees.interactions?.flat() ?? [],
+    label_time_col: moment === undefined ? [] : [moment],
+  })) {
+    const absent = named.find((column) => !columns.includes(column));
+    if (absent !== undefined) fail('MODEL_OPTION', { option, problem: `must name a column of the query; "${absent}" is none` });
+  }
+}
+
+/** A setting of one loss beside another says nothing. */
+function checkLoss({ loss }: Draft['trees'], options: Readonly<Record<string, OptionValue>>): void {
+  for (const [option, of] of Object.entries(LOSS_OPTIONS))
+    if (option in options && loss !== of) fail('MODEL_OPTION', { option, problem: `is for objective = '${objectiveOf(of)}'` });
 }
 
 function checkMeaning(kind: Kind, options: Readonly<Record<string, OptionValue>>): void {
