@@ -149,6 +149,25 @@ describe('random forests, naive Bayes and money in CREATE MODEL', () => {
     }
     const told = await house.ask('SELECT feature FROM ML.GLOBAL_EXPLAIN(MODEL best)');
     assert.equal(told[0]!['feature'], 'pages');
+    // Splits of the blend's trees count as their members do: taken apart, on the file's own arrays.
+    const { learned, encoders } = modelOf('best');
+    const place = encoders.findIndex(({ column }) => column === 'pages');
+    assert.ok(encoders.slice(0, place).every(({ kind }) => kind === 'number' || kind === 'category'));
+    const bytes = (packed: string) => new Uint8Array(Buffer.from(packed, 'base64')).buffer;
+    const [count, gain] = (learned.kind === 'blend' ? learned.members : []).reduce(
+      ([splits, gains], { weight, learned: member }) => {
+        if (member.kind !== 'trees') return [splits, gains] as const;
+        const own = new Float64Array(bytes(member.forest.gain)).filter(
+          (_, node) => new Int32Array(bytes(member.forest.feature))[node] === place,
+        );
+        return [splits + weight * own.length, gains + weight * own.reduce((sum, each) => sum + each, 0)] as const;
+      },
+      [0, 0] as readonly [number, number],
+    );
+    const [first] = await house.ask('SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL best)');
+    assert.equal(first!['feature'], 'pages');
+    assert.ok(count > 0 && Math.abs(first!['importance_weight'] / count - 1) < 1e-9, `${first!['importance_weight']} and not ${count}`);
+    assert.ok(Math.abs((first!['importance_gain'] * count) / gain - 1) < 1e-9);
     const server = openModelServer(house.dataPath, (thrown) => assert.fail(thrown as Error));
     server.update(house.told());
     const [{ id: _id, ...asked }] = (await house.ask(
