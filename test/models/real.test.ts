@@ -299,6 +299,10 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
     assert.match(await run(['show', 'churn@2']), /Judged on 1,409 rows/);
     const predicted = JSON.parse(await run(['predict', 'churn@2'], '{"tenure":1,"Contract":"Month-to-month"}\n'));
     assert.equal(typeof predicted['predicted_Churn'], 'boolean');
+    const told = JSON.parse(await run(['predict', 'churn@2', '--explain'], '{"tenure":1,"Contract":"Month-to-month"}\n'));
+    const [moved] = told['explanation'] as [{ base: number; columns: Record<string, number> }];
+    const logOdds = Object.values(moved.columns).reduce((sum, value) => sum + value, moved.base);
+    assert.ok(Math.abs(1 / (1 + Math.exp(-logOdds)) - told['probabilities']['true']) < 1e-6, JSON.stringify(told));
     assert.match(await run(['compare', 'churn@challenger', 'telco', '--baseline', '1']), /roc_auc.*the same rows/);
     assert.match((await millrace(['model', 'compare', 'churn@challenger', 'nosuch'], { env })).stderr, /^SQL_TABLE/);
     assert.match(await run(['promote', 'churn@challenger']), /Beside the champion so far.*logLoss.*champion is version 2/s);

@@ -5,6 +5,7 @@ import { type ColumnData, train } from '#learn';
 import type { ModelReport } from '../../src/server/api.ts';
 import { calibrationPlots } from '../../web/models/calibration.ts';
 import { dependencePlots } from '../../web/models/dependence.ts';
+import { movedBy } from '../../web/models/explained.ts';
 import { earningsOf } from '../../web/models/money.ts';
 import type { Words } from '../../web/models/plot.ts';
 import { rankingPlots } from '../../web/models/ranking.ts';
@@ -187,5 +188,28 @@ describe('from which probability on to act', () => {
     assert.equal(priced, false);
     assert.equal(profit, Math.max(...points.map((point) => point.profit)));
     assert.equal(earningsOf(weighted, -1, 5).from, null);
+  });
+});
+
+describe('what moved a prediction', () => {
+  const columns = Object.fromEntries(Array.from({ length: 10 }, (_, at) => [`c${at}`, (at % 2 === 0 ? 1 : -1) * at]));
+
+  test('is the class that was predicted, its weightiest columns first, and the others together', () => {
+    const explained = [
+      { of: 'a', scale: 'score', base: 0, columns: {} },
+      { of: 'b', scale: 'score', base: 0.5, columns },
+    ] as const;
+    const { of, isAnswer, most, others, rest } = movedBy(explained, 'b');
+    assert.deepEqual([of, isAnswer, others, rest], ['b', false, 2, -1]);
+    assert.deepEqual(
+      most.map(([column]) => column),
+      ['c9', 'c8', 'c7', 'c6', 'c5', 'c4', 'c3', 'c2'],
+    );
+  });
+
+  test('adds up to a number as it stands, unless a link is between', () => {
+    const of = (base: number) => [{ of: null, scale: 'score', base, columns: { x: 2 } }] as const;
+    assert.equal(movedBy(of(5), 7).isAnswer, true);
+    assert.equal(movedBy(of(5), Math.exp(7)).isAnswer, false);
   });
 });

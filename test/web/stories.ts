@@ -400,6 +400,8 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await page.getByRole('option', { name: 'Referral' }).click();
     await page.getByRole('button', { name: words.model_predict, exact: true }).click();
     await page.locator('.predicted').waitFor();
+    const moved = page.locator('.moved');
+    await moved.getByRole('row').filter({ hasText: 'channel' }).getByText('Referral').waitFor();
     await page.getByRole('button', { name: words.model_compare, exact: true }).click();
     await page.locator('.compared tbody tr').nth(2).waitFor();
     await sound(story, 'model');

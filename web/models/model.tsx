@@ -9,7 +9,9 @@ import { useLive } from '../live.ts';
 import { Page, Placeholder, Problem, Sideways } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
 import { Curves, Dependence } from './curves.tsx';
+import type { Explained } from './explained.ts';
 import { useMetric } from './metric.ts';
+import { Moved } from './moved.tsx';
 import { short } from './plot.ts';
 import { Money } from './threshold.tsx';
 
@@ -379,6 +381,7 @@ function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
     ),
   );
   const [said, setSaid] = useState<Record<string, unknown> | Trouble | null>(null);
+  const [asked, setAsked] = useState<Record<string, unknown>>({});
   const predict = async () => {
     const row = Object.fromEntries(
       model.inputs.map(({ name: input, kind }) => {
@@ -386,10 +389,15 @@ function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
         return [input, value === '' ? null : kind === 'number' ? numberOr(value) : value];
       }),
     );
+    const answer = (explain: boolean) =>
+      call<PredictAnswer>('POST', `/v1/models/${encodeURIComponent(name)}/predict`, { body: { rows: [row], explain } });
     try {
-      const { predictions } = await call<PredictAnswer>('POST', `/v1/models/${encodeURIComponent(name)}/predict`, {
-        body: { rows: [row] },
+      // Clusters, models that were brought and a constant have no explanation.
+      const { predictions } = await answer(true).catch((thrown: unknown) => {
+        if (thrown instanceof Trouble && thrown.body.code === 'MODEL_EXPLAIN') return answer(false);
+        throw thrown;
       });
+      setAsked(row);
       setSaid(predictions[0]!);
     } catch (thrown) {
       if (!(thrown instanceof Trouble)) throw thrown;
@@ -398,6 +406,7 @@ function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
   };
   const probabilities = said === null || said instanceof Trouble ? null : (said['probabilities'] as Record<string, number> | undefined);
   const value = said === null || said instanceof Trouble ? null : Object.entries(said).find(([key]) => key.startsWith('predicted_'))?.[1];
+  const explained = said === null || said instanceof Trouble ? undefined : (said['explanation'] as readonly Explained[] | undefined);
   const cluster = said === null || said instanceof Trouble ? undefined : said['centroid_id'];
   return (
     <section className="card">
@@ -442,6 +451,7 @@ function TryIt({ name, model }: { name: string; model: ModelAnswer }) {
           )}
         </div>
       </form>
+      {explained !== undefined && <Moved explained={explained} predicted={value} row={asked} />}
     </section>
   );
 }

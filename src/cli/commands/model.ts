@@ -16,6 +16,8 @@ type Action = keyof typeof ACTIONS;
 
 /** Rows sent at a time by predict. */
 const BATCH = 1000;
+/** With `--explain`, as many as the server takes. */
+const EXPLAINED = 100;
 const WATCH_MILLIS = 500;
 
 export const model: Command = {
@@ -50,6 +52,7 @@ export const model: Command = {
       summary: 'export: the model’s data, one JavaScript file that needs nothing, or ONNX.',
       default: 'json',
     },
+    { name: 'explain', type: 'boolean', summary: 'predict: beside each answer, what each column moved it by.', default: false },
     { name: 'baseline', type: 'text', summary: 'compare: the version or alias to compare with.', default: 'champion' },
     { name: 'since', type: 'text', summary: 'drift: how far back to look at kept requests, like 24h or 30m.', default: '24h' },
     { name: 'cascade', type: 'boolean', summary: 'drop: also while views call it; they stay, paused.', default: false },
@@ -187,11 +190,12 @@ async function predict(input: Input, io: Io): Promise<number> {
   const client = connect(input, io);
   const file = input.positionals[2] ?? '-';
   const lines = createInterface({ input: file === '-' ? io.stdin : createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+  const explain = input.options['explain'] === true;
   let rows: unknown[] = [];
   let line = 0;
   const send = async () => {
     if (rows.length === 0) return;
-    const { predictions } = await client.json<PredictAnswer>('POST', `${pathOf(input)}/predict`, { rows });
+    const { predictions } = await client.json<PredictAnswer>('POST', `${pathOf(input)}/predict`, { rows, explain });
     io.stdout.write(predictions.map((prediction) => `${JSON.stringify(prediction)}\n`).join(''));
     rows = [];
   };
@@ -199,7 +203,7 @@ async function predict(input: Input, io: Io): Promise<number> {
     line++;
     if (each.trim() === '') continue;
     rows.push(parsed(each, line));
-    if (rows.length === BATCH) await send();
+    if (rows.length === (explain ? EXPLAINED : BATCH)) await send();
   }
   await send();
   return 0;
