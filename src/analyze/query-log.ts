@@ -10,8 +10,7 @@ const KEPT = 'INTERVAL 30 DAY';
 const AT_ONCE = 200;
 /** Before this process's own rows: a question that began and has no end went with an earlier process. */
 const LOST = `INSERT INTO millrace.query_log
-  SELECT now(), job, 'lost', who, role, began, epoch_ms(now()) - epoch_ms(began), 0, 'STORE_UNAVAILABLE',
-    'the warehouse process ended while it ran: memory was short, or it crashed', sql
+  SELECT now(), job, 'lost', who, role, began, epoch_ms(now()) - epoch_ms(began), 0, 'STORE_UNAVAILABLE', $1, sql
   FROM millrace.query_log b WHERE event = 'began'
     AND NOT EXISTS (FROM millrace.query_log e WHERE e.job = b.job AND e.began = b.began AND e.event <> 'began')`;
 const EXPIRE_EVERY: Millis = 3_600_000;
@@ -33,7 +32,12 @@ interface Entry {
   readonly role: Role;
 }
 
-export function openQueryLog(store: Pick<Store, 'write'>, onProblem: (problem: unknown) => void): QueryLog {
+/** `lost` is the reason of those that went with the process before. */
+export function openQueryLog(
+  store: Pick<Store, 'write'>,
+  onProblem: (problem: unknown) => void,
+  lost = 'the process ended while it ran',
+): QueryLog {
   /** Running, without a row yet. */
   const fresh = new Map<string, Entry>();
   let rows: unknown[][] = [];
@@ -73,7 +77,7 @@ export function openQueryLog(store: Pick<Store, 'write'>, onProblem: (problem: u
     rows = [];
     try {
       await store.write(async (tx) => {
-        if (first) await tx.run(LOST);
+        if (first) await tx.run(LOST, [lost]);
         const all = dropped > 0 ? [...writing, droppedRow(dropped)] : writing;
         for (let k = 0; k < all.length; k += AT_ONCE) await insert(tx, all.slice(k, k + AT_ONCE));
         if (expire) await tx.run(`DELETE FROM millrace.query_log WHERE logged < now() - ${KEPT}`);

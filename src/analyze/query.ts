@@ -146,6 +146,8 @@ export function openAnalyst(input: {
   kept?: KeptRules;
   /** What results may take on disk together until they are read. */
   spooled?: Bytes;
+  /** Why questions of the process before this one were lost, for the query log. */
+  lost?: string;
   /** Hears that the query log can't be written, or groups not kept. */
   onProblem?: (problem: unknown) => void;
 }): Analyst {
@@ -157,7 +159,7 @@ export function openAnalyst(input: {
   const turns = newTurns(input.turns ?? TURNS);
   const kept = newKept({ store, turns, onProblem: input.onProblem ?? (() => {}), ...input.kept });
   const spools = newSpools(store.folders.spool, input.spooled);
-  const log = openQueryLog(store, input.onProblem ?? (() => {}));
+  const log = openQueryLog(store, input.onProblem ?? (() => {}), input.lost);
   /** Those that have one of their role's places. */
   const placed: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };
   const waiting: Record<Role, Running[]> = { admin: [], editor: [], viewer: [], write: [] };

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { type Bodies, type DoorContext, type Intake, newBodies, openIntake, openLog } from '#collect';
 import { asMillraceError, type Bytes, fail, type Millis, MillraceError, type Position, type Topic } from '#core';
 import { type Guard, openGuard } from '#guard';
-import { residentBytes, standBack, supervise } from '#run';
+import { type ExitReason, residentBytes, standBack, supervise } from '#run';
 import { openWorkspace, type TextFolder, textFolder, type Workspace } from '#workspace';
 import { type Flow, newFlow } from './flow.ts';
 import { takeLock } from './lock.ts';
@@ -66,6 +66,13 @@ const BELOW_FRONT = { loop: 2, pool: 10 };
 /** Of bodies that are being taken in, each of which stands in memory up to four times on its way. More would only wait longer. */
 const bodiesShare = (memory: Bytes): Bytes => Math.min(32_000_000, memory / 64);
 
+/** In the words of the query log. Nothing but the memory watch asks for another process. */
+function whyLost(reason: ExitReason): string {
+  if (reason.asked) return 'the warehouse process was ended while it ran: all processes together came to the limit of memory';
+  const how = reason.kind === 'killed' ? reason.signal : reason.kind === 'exited' ? `exit code ${reason.code}` : reason.problem;
+  return `the warehouse process crashed or was killed from outside while it ran (${how})`;
+}
+
 export function openFront(options: FrontOptions): Front {
   const { log: say } = options;
   const workspace = openWorkspace(options.workspace);
@@ -93,7 +100,7 @@ export function openFront(options: FrontOptions): Front {
   const socket = join(socketFolder, 'w.sock');
   const warehouse = warehouseClient(socket);
   const memory = options.memory ?? settings.memory;
-  const config: ChildConfig = {
+  const config: Omit<ChildConfig, 'lost'> = {
     workspace: workspace.path,
     timeZone: settings.timeZone,
     weekStart: settings.weekStart,
@@ -105,10 +112,11 @@ export function openFront(options: FrontOptions): Front {
   };
   let sent: Record<string, Position> = {};
   let state: 'starting' | 'ready' | 'down' = 'starting';
+  let lost = 'Millrace was killed while it ran, or its machine went down';
 
   const child = supervise({
     script: new URL('./warehouse.ts', import.meta.url),
-    args: [JSON.stringify(config)],
+    args: () => [JSON.stringify({ ...config, lost } satisfies ChildConfig)],
     // Room for what lives shortly: 16 MB of it, Node's default, stay resident. Results are made in pieces of this size.
     nodeArguments: ['--max-semi-space-size=1', '--v8-pool-size=1'],
     // Queries (at most 16 at once by default), the write lane and file calls share this pool; it can only be set before the process begins.
@@ -142,6 +150,8 @@ export function openFront(options: FrontOptions): Front {
       }
     },
     onExit(reason) {
+      // One that was not ready yet had no questions: those that were lost are still its predecessor's.
+      if (state === 'ready') lost = whyLost(reason);
       state = stopping ? 'down' : 'starting';
       rmSync(socket, { force: true });
       if (!stopping) say('error', 'warehouse.exit', { ...reason });

@@ -14,6 +14,8 @@ export interface ChildConfig {
   readonly memory: Bytes;
   readonly threads: number;
   readonly limits: Readonly<Record<Role, { seconds: number; rows: number; concurrency: number }>>;
+  /** Why questions that began before this process and have no end were lost, in words. */
+  readonly lost: string;
 }
 
 export type ToChild =

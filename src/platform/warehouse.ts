@@ -66,7 +66,7 @@ async function main(config: ChildConfig): Promise<void> {
   const grants = openDefinitions(config.workspace, 'grants', '.yaml', () => {});
   const turns = { places: Math.max(1, Math.floor(config.threads / 2)), moment: 500, term: 5000 };
   const reach = (names: readonly string[], patience: number) => delivering.reach(names, patience);
-  const analyst = openAnalyst({ store, limits: config.limits, own, grants, models, turns, reach, onProblem: problem });
+  const analyst = openAnalyst({ store, limits: config.limits, own, grants, models, turns, reach, lost: config.lost, onProblem: problem });
   const answers = openAnswers({ store, analyst, timeZone: config.timeZone, weekStart: config.weekStart, definitions });
   let broken: readonly ErrorBody[] = [];
   async function defineViews(): Promise<void> {

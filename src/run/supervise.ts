@@ -11,7 +11,8 @@ export type ExitReason =
 export interface SuperviseOptions {
   /** The child's file as `new URL('./name.ts', import.meta.url)`: that form is what the build turns into `.js`. */
   readonly script: URL;
-  readonly args?: readonly string[];
+  /** Asked for at each start. */
+  readonly args?: () => readonly string[];
   /** For Node itself, beside this process's own. */
   readonly nodeArguments?: readonly string[];
   /** Added to this process's environment; undefined removes a name. */
@@ -66,7 +67,7 @@ export function supervise(options: SuperviseOptions): Supervised {
 
   function start(): void {
     asked = false;
-    const own = fork(script, [...(options.args ?? [])], {
+    const own = fork(script, [...(options.args?.() ?? [])], {
       env: withChanges(options.env),
       execArgv: [...process.execArgv, ...(options.nodeArguments ?? [])],
       serialization: 'advanced',

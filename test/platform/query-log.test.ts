@@ -55,8 +55,9 @@ describe('who asked what, and what may be asked', () => {
     process.kill(warehousePid(), 'SIGKILL');
     assert.equal(await asked, 'STORE_UNAVAILABLE');
     await until(async () => (await server.call('GET', '/ready')).status === 200);
-    const [lost] = await logged("SELECT code, sql FROM millrace.query_log WHERE job = 'went' AND event = 'lost'");
-    assert.deepEqual(lost, ['STORE_UNAVAILABLE', ENDLESS]);
+    const [lost] = await logged("SELECT code, sql, reason FROM millrace.query_log WHERE job = 'went' AND event = 'lost'");
+    assert.deepEqual(lost!.slice(0, 2), ['STORE_UNAVAILABLE', ENDLESS]);
+    assert.match(String(lost![2]), /crashed or was killed from outside while it ran \(SIGKILL\)/);
   });
 
   test('the log shows other people’s questions, so only an admin reads it, and no view hands it on', async () => {

@@ -49,9 +49,13 @@ export function workspaceIn(t: After, given: { settings?: string; topics?: Recor
   return path;
 }
 
-export async function running(t: After, given: Parameters<typeof workspaceIn>[1] & { path?: string } = {}): Promise<Running> {
+/** `log` hears what the program says. */
+export async function running(
+  t: After,
+  given: Parameters<typeof workspaceIn>[1] & { path?: string; log?: { write(line: string): void } } = {},
+): Promise<Running> {
   const path = given.path ?? workspaceIn(t, given);
-  const started = await startMillrace({ workspace: path, log: null });
+  const started = await startMillrace({ workspace: path, log: given.log ?? null });
   t.after(() => started.stop().catch(() => {}));
   const self = clientOf(path, started);
   await until(async () => (await self.call('GET', '/ready')).status === 200);
