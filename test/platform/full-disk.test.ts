@@ -105,3 +105,40 @@ test('a file that comes as a body leaves the disk its reserve: at the start, whi
   assert.equal((await load(Buffer.from('a\n1\n'))).status, 200);
   assert.deepEqual(await server.ask('SELECT a FROM main.t'), [[1]]);
 });
+
+test('below the reserve records are refused with DISK_FULL, before the disk is full; questions are answered, and with room again records are taken', async (t) => {
+  const path = workspaceOn(t, '64m');
+  if (path === null) return;
+  const server = await running(t, { path });
+  const send = (id: string) => server.send('orders', `{"id":"${id}","n":1}`);
+  assert.equal((await send('before')).status, 200);
+  await server.delivered();
+  const filler = join(path, 'filler');
+  const { bavail, bsize } = statfsSync(path);
+  writeFileSync(filler, Buffer.alloc(bavail * bsize - 1_500_000));
+  let taken = 1;
+  await until(async () => {
+    const { code } = await send(`r${taken}`);
+    if (code === undefined) taken++;
+    return code !== undefined;
+  });
+  const refused = await send('refused');
+  assert.deepEqual([refused.status, refused.code], [503, 'DISK_FULL']);
+  const { params, retryable } = (refused.json as { error: { params: { free: number; reserve: number }; retryable: boolean } }).error;
+  assert.ok(retryable && params.free > 0 && params.free < 2_000_000 && params.reserve === 2_000_000, refused.text);
+  assert.deepEqual(await server.ask('SELECT 41 + 1'), [[42]]);
+  rmSync(filler);
+  await until(async () => (await send('after')).status === 200);
+  await server.delivered();
+  assert.deepEqual(await server.ask("SELECT count(*), count(*) FILTER (WHERE _id = 'refused') FROM raw.orders"), [[taken + 1, 0]]);
+});
+
+test('a reserve that the disk does not have: no record is taken', async (t) => {
+  const server = await running(t, { settings: 'limits:\n  disk_reserve: 16TB\n', topics: { orders: '{}' } });
+  let refused = await server.send('orders', '{"n":1}');
+  await until(async () => {
+    refused = await server.send('orders', '{"n":1}');
+    return refused.status !== 200;
+  });
+  assert.deepEqual([refused.status, refused.code], [503, 'DISK_FULL']);
+});
