@@ -276,12 +276,12 @@ class Booster {
   private addToScores(forest: ForestBuilder, leaves: readonly Leaf[], output: number): void {
     const { outputs } = this.loss;
     const { order } = this.kernel;
+    if (this.scorer !== null) {
+      this.scorer.credit(leaves.map(({ node, from, to }) => ({ from, to, value: forest.threshold[node]! })));
+      return;
+    }
     for (const { node, from, to } of leaves) {
       const value = forest.threshold[node]!;
-      if (this.scorer !== null) {
-        this.scorer.credit(from, to, value);
-        continue;
-      }
       for (let i = from; i < to; i++) {
         const at = order[i]! * outputs + output;
         this.scores[at] = this.scores[at]! + value;

@@ -1,8 +1,8 @@
 import { mix, random, shuffled } from '../random.ts';
 import type { FeatureBins } from './bins.ts';
 import { addLeaf, type ForestBuilder } from './forest.ts';
-import type { Kernel, ScanNode } from './kernel.ts';
-import { type Bounds, bestSplit, boundedWeight, type Split, type SplitRules, unbounded } from './split.ts';
+import type { Kernel, SearchNode } from './kernel.ts';
+import { type Bounds, bestSplit, boundedWeight, type Split, type SplitLimits, type SplitRules, splitLimits, unbounded } from './split.ts';
 
 export interface GrowRules extends SplitRules {
   /** `leaf`: split the leaf that gains most (LightGBM); `depth`: level by level (XGBoost's default). */
@@ -71,6 +71,16 @@ export function growTree(
   return growth.run(rows);
 }
 
+/** A node and what its split must keep to; null: it is known to have none. */
+interface Sought {
+  readonly node: Open;
+  readonly limits: SplitLimits | null;
+}
+
+function asSearched({ node: { slot, from, to, gradient, hessian }, limits }: Sought): SearchNode {
+  return { slot, from, to, gradient, hessian, limits };
+}
+
 class Growth {
   private readonly open: Open[] = [];
   private readonly free: number[] = [];
@@ -79,6 +89,8 @@ class Growth {
   private readonly rules: GrowRules;
   private readonly rate: number;
   private readonly forest: ForestBuilder;
+  /** No constraints, and every split may take every feature and cut. */
+  private readonly plain: boolean;
 
   constructor(ground: Ground, features: Uint32Array, rules: GrowRules, rate: number, forest: ForestBuilder) {
     this.ground = ground;
@@ -86,21 +98,27 @@ class Growth {
     this.rules = rules;
     this.rate = rate;
     this.forest = forest;
+    const { monotone, groups } = ground.constraints ?? { monotone: null, groups: null };
+    this.plain = monotone === null && groups === null && !rules.randomCuts && rules.splitColumnSample === 1;
     for (let s = ground.slots - 1; s >= 0; s--) this.free.push(s);
   }
 
   run(rows: number): Leaf[] {
     const { kernel } = this.ground;
-    for (let i = 0; i < rows; i++) kernel.order[i] = i;
+    kernel.number();
     const slot = this.takeSlot();
     kernel.fill(slot, 0, rows);
-    const { gradient, hessian } = this.totals(slot);
+    const sums = this.totals(slot);
     this.forest.roots.push(this.forest.feature.length);
-    this.admit(0, rows, 0, gradient, hessian, slot, this.leaf(gradient, hessian, unbounded), unbounded, []);
+    const node = this.leaf(sums.gradient, sums.hessian, unbounded);
+    const root: Open = { ...sums, node, from: 0, to: rows, depth: 0, bounds: unbounded, used: [], split: null, slot };
+    if (this.rules.maxLeaves > 1) this.search(false, { node: root, limits: this.limits(root) });
+    this.open.push(root);
     for (let leaves = 1; leaves < this.rules.maxLeaves; leaves++) {
       const next = this.next();
       if (next === null) break;
-      this.divide(next, next.split!);
+      const [small, large] = this.divide(next, next.split!);
+      if (leaves + 1 < this.rules.maxLeaves) this.seek(next.slot, small, large);
     }
     return this.open;
   }
@@ -123,33 +141,60 @@ class Growth {
     return addLeaf(this.forest, boundedWeight(gradient, hessian, this.rules, bounds) * this.rate, hessian);
   }
 
-  /** Makes a node known and looks for its split; a node that can't be split gives its slot back at once. */
-  private admit(
-    from: number,
-    to: number,
-    depth: number,
-    gradient: number,
-    hessian: number,
-    slot: number,
-    node: number,
-    bounds: Bounds,
-    used: readonly number[],
-  ): void {
-    const { kernel, offsets, bins, gradientScale, hessianScale, constraints } = this.ground;
-    const features = this.featuresFor(node, used);
-    const scan = features === this.features ? kernel.scan : undefined;
-    const histogram = {
-      sums: kernel.histogram(slot),
-      offsets,
-      gradientScale,
-      hessianScale,
-      scan: scan && ((of: ScanNode) => scan(slot, of)),
-    };
-    const draw = this.rules.randomCuts ? random(mix((this.ground.seed ?? 0) ^ mix(node + 1))) : null;
+  /** What a split of the node must keep to; null where it is known that there is none. */
+  private limits(node: Open): SplitLimits | null {
+    if (node.depth >= this.rules.maxDepth) return null;
+    const limits = splitLimits({ hessian: node.hessian, rows: node.to - node.from }, this.rules);
+    // Both sides need the least hessian; a hair less is left to the search, which rounds.
+    return node.hessian * (1 + 1e-9) < limits.leastHessian * 2 ? null : limits;
+  }
+
+  /** Sums the histograms of two siblings, where they may be split, in their parent's slot (-1: given up) and another, and looks for their splits. */
+  private seek(slot: number, small: Open, large: Open): void {
+    const [first, second] = [small, large].map((node) => ({ node, limits: this.limits(node) })) as [Sought, Sought];
+    if (slot < 0 || (second.limits === null && first.limits !== null)) {
+      for (const sought of [first, second]) {
+        if (sought.limits === null) continue;
+        sought.node.slot = slot < 0 ? this.takeSlot() : slot;
+        this.search(true, sought);
+      }
+    } else if (second.limits !== null) {
+      small.slot = this.takeSlot();
+      large.slot = slot;
+      this.search(true, first, second);
+    } else this.free.push(slot);
+  }
+
+  /** Looks for the splits of one node or of two siblings, after their histograms are summed where they aren't yet; who has none gives its slot back. */
+  private search(sum: boolean, first: Sought, second?: Sought): void {
+    const { kernel, gradientScale, hessianScale } = this.ground;
+    const both = second === undefined ? [first] : [first, second];
+    const { l1, l2 } = this.rules;
+    if (kernel.search !== undefined && this.plain) {
+      const [a, b] = both.map(asSearched);
+      const found = kernel.search({ gradientScale, hessianScale, l1, l2 }, sum, a!, b);
+      both.forEach(({ node }, i) => {
+        node.split = found[i]!;
+      });
+    } else {
+      const { slot, from, to } = first.node;
+      if (sum && second !== undefined) kernel.fillBeside(slot, second.node.slot, from, to);
+      else if (sum) kernel.fill(slot, from, to);
+      for (const { node, limits } of both) if (limits !== null) node.split = this.splitOf(node);
+    }
+    for (const { node } of both) {
+      if (node.split !== null) continue;
+      this.free.push(node.slot);
+      node.slot = -1;
+    }
+  }
+
+  private splitOf({ node, slot, from, to, gradient, hessian, bounds, used }: Open): Split | null {
+    const { kernel, offsets, bins, gradientScale, hessianScale, constraints, seed } = this.ground;
+    const histogram = { sums: kernel.histogram(slot), offsets, gradientScale, hessianScale };
+    const draw = this.rules.randomCuts ? random(mix((seed ?? 0) ^ mix(node + 1))) : null;
     const sums = { gradient, hessian, rows: to - from, ...bounds, monotone: constraints?.monotone ?? null, draw };
-    const split = depth < this.rules.maxDepth ? bestSplit(histogram, features, bins, sums, this.rules) : null;
-    if (split === null) this.free.push(slot);
-    this.open.push({ node, from, to, depth, gradient, hessian, bounds, used, split, slot: split === null ? -1 : slot });
+    return bestSplit(histogram, this.featuresFor(node, used), bins, sums, this.rules);
   }
 
   /** The features that may be split on in this node. */
@@ -194,9 +239,9 @@ class Growth {
     return a.split!.gain > b.split!.gain;
   }
 
-  private divide(parent: Open, split: Split): void {
-    const { kernel } = this.ground;
-    const middle = kernel.partition(parent.from, parent.to, split.feature, split.goesLeft);
+  /** Makes the leaf an inner node; its children, the one with fewer rows first, are open then. */
+  private divide(parent: Open, split: Split): [Open, Open] {
+    const middle = this.ground.kernel.partition(parent.from, parent.to, split.feature, split.goesLeft);
     const left = split.left;
     const right = { gradient: parent.gradient - left.gradient, hessian: parent.hessian - left.hessian };
     const values = [left, right].map((side) => boundedWeight(side.gradient, side.hessian, this.rules, parent.bounds)) as [number, number];
@@ -205,19 +250,11 @@ class Growth {
     const leftNode = this.leaf(left.gradient, left.hessian, leftBounds);
     const rightNode = this.leaf(right.gradient, right.hessian, rightBounds);
     this.becomeInner(parent.node, split, leftNode);
-    const leftIsSmall = middle - parent.from <= parent.to - middle;
-    const summed = this.takeSlot();
-    const other = parent.slot >= 0 ? parent.slot : this.takeSlot();
-    const [from, to] = leftIsSmall ? [parent.from, middle] : [middle, parent.to];
-    if (parent.slot >= 0) kernel.fillBeside(summed, other, from, to);
-    else {
-      kernel.fill(summed, from, to);
-      if (leftIsSmall) kernel.fill(other, middle, parent.to);
-      else kernel.fill(other, parent.from, middle);
-    }
-    const depth = parent.depth + 1;
-    this.admit(parent.from, middle, depth, left.gradient, left.hessian, leftIsSmall ? summed : other, leftNode, leftBounds, used);
-    this.admit(middle, parent.to, depth, right.gradient, right.hessian, leftIsSmall ? other : summed, rightNode, rightBounds, used);
+    const shared = { depth: parent.depth + 1, used, split: null, slot: -1 };
+    const leftLeaf: Open = { ...shared, ...left, node: leftNode, from: parent.from, to: middle, bounds: leftBounds };
+    const rightLeaf: Open = { ...shared, ...right, node: rightNode, from: middle, to: parent.to, bounds: rightBounds };
+    this.open.push(leftLeaf, rightLeaf);
+    return middle - parent.from <= parent.to - middle ? [leftLeaf, rightLeaf] : [rightLeaf, leftLeaf];
   }
 
   private takeSlot(): number {

@@ -1,8 +1,9 @@
 import { unpackBytes } from '../base64.ts';
 import { writeBins } from './bins.ts';
-import type { Kernel, KernelShape, MakeKernel } from './kernel.ts';
+import type { Kernel, KernelShape, MakeKernel, SearchNode } from './kernel.ts';
 import { plainKernel } from './kernel.ts';
 import { kernelBytes } from './kernel-bytes.ts';
+import { ONE_HOT_LEVELS, type Split, strength } from './split.ts';
 
 interface Exports {
   run(kind: number, pieces: number): void;
@@ -14,19 +15,33 @@ const FILL = 0;
 const SETTLE = 1;
 const DIVIDE = 2;
 const PLACE = 3;
-const SCAN = 4;
+const SEARCH = 4;
 const DERIVE = 5;
 const FIX = 6;
 const CREDIT = 7;
 const BIN = 8;
+const NUMBER = 9;
 
 /** Addresses in kernel.as: word arguments, double arguments, answers and their size for each piece. */
 const WORDS = 96;
 const DOUBLES = 160;
-const ANSWERS = 256;
+const ANSWERS = 512;
 const ANSWER_DOUBLES = 16;
-/** As many answers as have room before the arrays. */
+const MOST_PIECES = 16;
+/** Where arrays begin. */
+const ARRAYS = ANSWERS + ANSWER_DOUBLES * 8 * MOST_PIECES;
 const MOST_THREADS = 6;
+/** What a search is to do, as in kernel.as. */
+const SUM = 1;
+const TAKE = 2;
+const FIND = 4;
+const FIND_SIBLING = 8;
+/** Bytes that each piece of a search answers, and of one node's answer. */
+const FOUND = 4096;
+const FOUND_NODE = 320;
+const FOUND_TABLE = 64;
+/** Leaves that are credited in one job. */
+const LEAVES = 1024;
 
 /** The host's WebAssembly, of which TypeScript knows only with the browser's library. */
 declare const WebAssembly: {
@@ -49,9 +64,13 @@ const PAGE = 65_536;
 /** Linear memory ends here; larger tables take the plain kernel. */
 const MOST_BYTES = 65_536 * PAGE - PAGE;
 /** Additions below which a job isn't worth the helpers' attention. */
-const WORTH_SHARING = 24_000;
+const WORTH_SHARING = 6000;
 /** Additions of a piece, at least. */
-const LEAST_PIECE = 12_000;
+const LEAST_PIECE = 3000;
+/** Rows from which a histogram is summed by shares of rows instead of columns, for each bin of the table's mean column. */
+const ROWS_WORTH_SHARING = 16;
+/** Columns of a piece that sums, at least: what is read of each row should pay. */
+const LEAST_COLUMNS = 8;
 
 let compiled: object | null = null;
 let lent: Helpers | null = null;
@@ -88,15 +107,16 @@ interface Layout {
   readonly order: number;
   readonly spare: number;
   readonly leftSpare: number;
-  readonly columns: number;
-  readonly numeric: number;
+  readonly entries: number;
+  readonly found: number;
+  readonly leaves: number;
   readonly goesLeft: number;
   readonly bins: number;
   readonly bytes: number;
 }
 
 function layOut({ rows, features, offsets, slots }: KernelShape, threads: number): Layout {
-  let end = 1024;
+  let end = ARRAYS;
   const take = (bytes: number): number => {
     const begin = end;
     end += Math.ceil(bytes / 16) * 16;
@@ -118,8 +138,9 @@ function layOut({ rows, features, offsets, slots }: KernelShape, threads: number
     order: take(rows * 4),
     spare: take(rows * 4 + 4),
     leftSpare: take(threads > 1 ? rows * 4 + 4 : 0),
-    columns: take(features * 8),
-    numeric: take(features * 16),
+    entries: take(features * 16),
+    found: take(FOUND * MOST_PIECES),
+    leaves: take(LEAVES * 16),
     goesLeft: take(256),
     bins: take(rows * features),
     bytes: end,
@@ -134,11 +155,14 @@ function kernelAt({ rows, features, offsets, slots, categorical }: KernelShape, 
   if (threads > 1) recruit(compiled, memory, wasm);
   const { buffer } = memory;
   const words = new Uint32Array(buffer, WORDS, 16);
-  const doubles = new Float64Array(buffer, DOUBLES, 12);
-  const answers = new Float64Array(buffer, ANSWERS, ANSWER_DOUBLES * MOST_THREADS);
-  const counts = new Uint32Array(buffer, ANSWERS, ANSWER_DOUBLES * 2 * MOST_THREADS);
-  const columns = new Uint32Array(buffer, at.columns, features * 2);
-  const numeric = new Uint32Array(buffer, at.numeric, features * 4);
+  const doubles = new Float64Array(buffer, DOUBLES, 16);
+  const answers = new Float64Array(buffer, ANSWERS, ANSWER_DOUBLES * MOST_PIECES);
+  const counts = new Uint32Array(buffer, ANSWERS, ANSWER_DOUBLES * 2 * MOST_PIECES);
+  const entries = new Uint32Array(buffer, at.entries, features * 4);
+  const found = new Float64Array(buffer, at.found, (FOUND / 8) * MOST_PIECES);
+  const foundWords = new Int32Array(buffer, at.found, (FOUND / 4) * MOST_PIECES);
+  const leafRanges = new Uint32Array(buffer, at.leaves, LEAVES * 4);
+  const leafValues = new Float64Array(buffer, at.leaves, LEAVES * 2);
   const table = new Uint8Array(buffer, at.goesLeft, 256);
   const gradient = new Float64Array(buffer, at.gradient, rows);
   const hessian = new Float64Array(buffer, at.hessian, rows);
@@ -147,84 +171,142 @@ function kernelAt({ rows, features, offsets, slots, categorical }: KernelShape, 
     (_, slot) => new Float64Array(buffer, at.histograms + slot * at.slotBytes, at.slotBytes / 8),
   );
   const place = (slot: number): number => at.histograms + slot * at.slotBytes;
+  // Numbers before categories: a search goes over the columns in this order, in which the first of equal splits is kept.
+  const isCategory = (f: number): number => categorical?.[f] ?? 0;
+  const featureAt = Uint32Array.from({ length: features }, (_, f) => f).sort((a, b) => isCategory(a) - isCategory(b) || a - b);
+  const columnOf = new Uint32Array(features);
+  featureAt.forEach((f, column) => {
+    columnOf[f] = column;
+  });
+  const bins = new Uint8Array(buffer, at.bins, rows * features);
   let active = 0;
-  let numbers = 0;
+  /** Bins of the active features. */
+  let width = 0;
   const call = (kind: number, pieces: number, ...given: number[]): void => {
     for (let i = 0; i < given.length; i++) words[i] = given[i]!;
     wasm.run(kind, pieces);
   };
-  const piecesFor = (work: number): number =>
-    threads === 1 || work < WORTH_SHARING ? 1 : Math.min(threads, Math.floor(work / LEAST_PIECE));
+  const piecesFor = (work: number, most = threads): number =>
+    threads === 1 || work < WORTH_SHARING ? 1 : Math.min(most, Math.floor(work / LEAST_PIECE));
 
-  const sumInto = (slot: number, from: number, to: number): number => {
-    const work = (to - from) * active;
-    const pieces = work > at.slotBytes / 4 ? piecesFor(work) : 1;
-    call(
-      FILL,
-      pieces,
-      ...[place(slot), at.slotBytes, at.order, from, to, at.bins, features, at.gradients, at.columns, active, at.partials],
-    );
-    return pieces;
-  };
+  /** Sums by shares of rows; all but the first are partials. */
+  const sumRows = (slot: number, from: number, to: number, pieces: number): void =>
+    call(FILL, pieces, place(slot), at.slotBytes, at.order, from, to, at.bins, features, at.gradients, at.entries, active, at.partials);
+  const piecesOfRows = (from: number, to: number): number =>
+    (to - from) * active > ROWS_WORTH_SHARING * width ? piecesFor((to - from) * active) : 1;
   const settle = (slot: number, pieces: number, parent: number): void =>
     call(SETTLE, piecesFor((pieces + 1) * (at.slotBytes / 32)), place(slot), at.slotBytes, at.partials, pieces - 1, parent);
 
+  /** The best of what the pieces found for one node. */
+  const bestOf = (pieces: number, first: number, gain: number): Split | null => {
+    let best = -1;
+    for (let piece = 0, least = gain; piece < pieces; piece++) {
+      const begin = (piece * FOUND + first) / 8;
+      if (foundWords[begin * 2 + 6]! < 0 || found[begin]! <= least) continue;
+      best = begin;
+      least = found[begin]!;
+    }
+    if (best < 0) return null;
+    const threshold = foundWords[best * 2 + 7]!;
+    const goesLeft = new Uint8Array(256);
+    if (threshold === 0) goesLeft.set(new Uint8Array(buffer, at.found + best * 8 + FOUND_TABLE, 256));
+    else {
+      goesLeft.fill(1, 1, threshold + 1);
+      goesLeft[0] = foundWords[best * 2 + 8]!;
+    }
+    const feature = featureAt[foundWords[best * 2 + 6]!]!;
+    return { feature, gain: found[best]!, threshold, goesLeft, left: { gradient: found[best + 1]!, hessian: found[best + 2]! } };
+  };
+  const describe = (node: SearchNode, first: number, l1: number, l2: number): void => {
+    doubles[first] = node.gradient;
+    doubles[first + 1] = node.hessian;
+    doubles[first + 2] = node.limits?.leastHessian ?? 0;
+    doubles[first + 3] = node.limits?.rowsPerHessian ?? 0;
+    doubles[first + 4] = strength(node.gradient, node.hessian, l1, l2);
+  };
+
   return {
-    bins: new Uint8Array(buffer, at.bins, rows * features),
+    bins,
     gradients: new Int32Array(buffer, at.gradients, rows * 2),
     order: new Uint32Array(buffer, at.order, rows),
     gradient,
     hessian,
+    number: () => call(NUMBER, 1, rows, at.order),
     histogram: (slot) => histograms[slot]!,
     activate(list) {
       active = list.length;
-      numbers = 0;
-      list.forEach((f, i) => {
-        const first = offsets[f]! * 16;
-        columns.set([f, first], i * 2);
-        if (categorical?.[f] !== 1) numeric.set([f, first, offsets[f + 1]! - offsets[f]!, 0], numbers++ * 4);
-      });
+      width = 0;
+      Uint32Array.from(list, (f) => columnOf[f]!)
+        .sort()
+        .forEach((column, i) => {
+          const f = featureAt[column]!;
+          const count = offsets[f + 1]! - offsets[f]!;
+          const kind = isCategory(f) === 0 ? 0 : count - 1 <= ONE_HOT_LEVELS ? 1 : 2;
+          entries.set([column, offsets[f]! * 16, count, kind], i * 4);
+          width += count;
+        });
     },
     fill(slot, from, to) {
-      const pieces = sumInto(slot, from, to);
+      const pieces = piecesOfRows(from, to);
+      sumRows(slot, from, to, pieces);
       if (pieces > 1) settle(slot, pieces, 0);
     },
     subtract: (parent, child) => settle(child, 1, place(parent)),
-    fillBeside: (child, parent, from, to) => settle(child, sumInto(child, from, to), place(parent)),
+    fillBeside(child, parent, from, to) {
+      const pieces = piecesOfRows(from, to);
+      sumRows(child, from, to, pieces);
+      settle(child, pieces, place(parent));
+    },
+    search({ gradientScale, hessianScale, l1, l2 }, sum, first, second) {
+      const byRows = sum ? piecesOfRows(first.from, first.to) : 1;
+      if (byRows > 1) sumRows(first.slot, first.from, first.to, byRows);
+      const byColumns = sum && byRows === 1;
+      const tasks = (byColumns ? SUM : 0) | (sum && second ? TAKE : 0) | (first.limits ? FIND : 0) | (second?.limits ? FIND_SIBLING : 0);
+      doubles[0] = gradientScale;
+      doubles[1] = hessianScale;
+      doubles[2] = l1;
+      doubles[3] = l2;
+      const gain = (first.limits ?? second?.limits)!.gain;
+      doubles[4] = gain;
+      describe(first, 5, l1, l2);
+      if (second) describe(second, 10, l1, l2);
+      const summed = byColumns ? (first.to - first.from) * active : 0;
+      const most = Math.min(
+        active,
+        byColumns ? Math.max(threads, Math.floor(active / LEAST_COLUMNS)) : MOST_PIECES,
+        threads * 4,
+        MOST_PIECES,
+      );
+      const pieces = piecesFor(summed + width * 6, most);
+      const sibling = second ? place(second.slot) : 0;
+      const { from, to } = first;
+      call(
+        SEARCH,
+        pieces,
+        ...[place(first.slot), sibling, tasks, at.order, from, to, at.bins, features, at.gradients],
+        ...[at.entries, active, at.partials, byRows - 1, at.slotBytes, at.found],
+      );
+      return [first.limits && bestOf(pieces, 0, gain), second?.limits ? bestOf(pieces, FOUND_NODE, gain) : null];
+    },
     partition(from, to, feature, goesLeft) {
       table.set(goesLeft);
       const pieces = piecesFor((to - from) * 2);
-      call(DIVIDE, pieces, at.order, at.spare, from, to, at.bins, features, feature, at.goesLeft, at.leftSpare);
+      call(DIVIDE, pieces, at.order, at.spare, from, to, at.bins, features, columnOf[feature]!, at.goesLeft, at.leftSpare);
       if (pieces > 1) wasm.run(PLACE, pieces);
       let middle = from;
       for (let p = 0; p < pieces; p++) middle += counts[p * ANSWER_DOUBLES * 2]!;
       return middle;
     },
     writeBins(feature, of, values) {
-      if (of.kind === 'category') return writeBins(of, values, this.bins, feature, features);
+      if (of.kind === 'category') return writeBins(of, values, bins, columnOf[feature]!, features);
       gradient.set(values);
       new Float64Array(buffer, at.hessian, 256).set(of.upper);
-      call(BIN, piecesFor(rows * 8), rows, at.gradient, at.hessian, of.upper.length, at.bins, features, feature);
+      call(BIN, piecesFor(rows * 8), rows, at.gradient, at.hessian, of.upper.length, at.bins, features, columnOf[feature]!);
     },
     fix(gradientScale, hessianScale) {
       doubles[0] = gradientScale;
       doubles[1] = hessianScale;
       call(FIX, piecesFor(rows), rows, at.gradient, at.hessian, at.gradients);
-    },
-    scan(slot, node) {
-      const { gradientScale, hessianScale, l1, l2, leastHessian, gain } = node;
-      doubles.set([node.gradient, node.hessian, gradientScale, hessianScale, l1, l2, leastHessian, gain]);
-      const pieces = piecesFor(((at.slotBytes / 16) * numbers * 3) / features);
-      call(SCAN, pieces, place(slot), at.numeric, numbers);
-      let best = -1;
-      for (let p = 0, least = gain; p < pieces * ANSWER_DOUBLES; p += ANSWER_DOUBLES) {
-        if (answers[p + 3]! < 0 || answers[p]! <= least) continue;
-        best = p;
-        least = answers[p]!;
-      }
-      if (best < 0) return null;
-      const [found, g, h, feature, threshold, missingLeft] = answers.subarray(best, best + 6);
-      return { gain: found!, gradient: g!, hessian: h!, feature: feature!, threshold: threshold!, missingLeft: missingLeft === 1 };
     },
     scorer(loss, targets, weights, base) {
       if (loss !== 'squared' && loss !== 'logistic') return null;
@@ -244,9 +326,16 @@ function kernelAt({ rows, features, offsets, slots, categorical }: KernelShape, 
           }
           return { largest, steepest };
         },
-        credit(from, to, value) {
-          doubles[0] = value;
-          call(CREDIT, 1, at.order, from, to, at.scores);
+        credit(leaves) {
+          for (let begin = 0; begin < leaves.length; begin += LEAVES) {
+            const some = leaves.slice(begin, begin + LEAVES);
+            some.forEach(({ from, to, value }, i) => {
+              leafRanges[i * 4] = from;
+              leafRanges[i * 4 + 1] = to;
+              leafValues[i * 2 + 1] = value;
+            });
+            call(CREDIT, piecesFor(rows * 2, some.length) > 1 ? some.length : 1, at.order, at.scores, at.leaves, some.length);
+          }
         },
       };
     },

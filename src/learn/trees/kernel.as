@@ -10,12 +10,12 @@ const CLAIM: usize = 64;
 const DONE: usize = 72;
 const STOP: usize = 76;
 const KIND: usize = 80;
-/** Arguments: words, then doubles, then what each piece answers (128 bytes a piece, at most 7 pieces). */
+/** Arguments: words, then doubles, then what each piece answers (128 bytes a piece, at most 16 pieces). */
 const WORDS: usize = 96;
 const DOUBLES: usize = 160;
-const ANSWERS: usize = 256;
-/** About 20 µs: the time that the caller is away between two jobs of a level. */
-const SPINS: u32 = 4000;
+const ANSWERS: usize = 512;
+/** About 100 µs: longer than the caller is away between two jobs of a tree. */
+const SPINS: u32 = 40000;
 
 // @ts-ignore: decorator
 @inline
@@ -40,11 +40,12 @@ function perform(kind: u32, piece: u32, pieces: u32): void {
   else if (kind == 1) settle(piece, pieces);
   else if (kind == 2) divide(piece, pieces);
   else if (kind == 3) place(piece, pieces);
-  else if (kind == 4) scan(piece, pieces);
+  else if (kind == 4) search(piece, pieces);
   else if (kind == 5) derive(piece, pieces);
   else if (kind == 6) fix(piece, pieces);
-  else if (kind == 7) credit();
-  else bin(piece, pieces);
+  else if (kind == 7) credit(piece, pieces);
+  else if (kind == 8) bin(piece, pieces);
+  else number();
 }
 
 function claimPieces(): void {
@@ -103,38 +104,42 @@ function add(sums: usize, first: usize, bin: usize, pair: v128): void {
 }
 
 /**
- * words: sums, bytes of a slot, order, from, to, bins, features, gradients, columns, active, partials.
- * columns: [active × 2] u32, a feature and its first byte in sums. With every feature active, four bins are read at once.
- * Each piece sums its share of the rows: the first into the slot, the others into partials, which `settle` adds up.
+ * Sums rows, the numbers from `from` up to `to` in memory, into the cells of the entries. With neighbouring columns four bins are read at once.
+ * An entry is four words: column in `bins`, first byte in sums, bins, how it is searched.
  */
-function fill(piece: u32, pieces: u32): void {
-  const bytes = word(1);
-  const order = word(2);
-  const bins = word(5);
-  const features = word(6);
-  const gradients = word(7);
-  const columns = word(8);
-  const active = word(9);
-  const sums = piece == 0 ? word(0) : word(10) + <usize>(piece - 1) * bytes;
-  memory.fill(sums, 0, bytes);
-  const end = columns + (active << 3);
-  const quads = active == features ? columns + ((active & ~3) << 3) : columns;
-  const first = order + (<usize>share(<u32>word(3), <u32>word(4), piece, pieces) << 2);
-  const last = order + (<usize>share(<u32>word(3), <u32>word(4), piece + 1, pieces) << 2);
-  for (let at = first; at < last; at += 4) {
+// @ts-ignore: decorator
+@inline
+function sum(sums: usize, first: usize, last: usize, from: usize, to: usize, bins: usize, features: usize, gradients: usize): void {
+  if (first == last) return;
+  for (let entry = first; entry < last; entry += 16) memory.fill(sums + <usize>load<u32>(entry, 4), 0, <usize>load<u32>(entry, 8) << 4);
+  const left = <usize>load<u32>(first);
+  const neighbours = <usize>load<u32>(last - 16) - left == (last - first - 16) >> 4;
+  const quads = neighbours ? first + ((last - first) & ~63) : first;
+  for (let at = from; at < to; at += 4) {
     const row = <usize>load<u32>(at);
     const pair = f64x2.convert_low_i32x4_s(v128.load64_zero(gradients + (row << 3)));
     const base = bins + row * features;
-    let column = columns;
-    for (let next = base; column < quads; column += 32, next += 4) {
+    let entry = first;
+    for (let next = base + left; entry < quads; entry += 64, next += 4) {
       const four = <usize>load<u32>(next);
-      add(sums, <usize>load<u32>(column, 4), four & 255, pair);
-      add(sums, <usize>load<u32>(column, 12), (four >> 8) & 255, pair);
-      add(sums, <usize>load<u32>(column, 20), (four >> 16) & 255, pair);
-      add(sums, <usize>load<u32>(column, 28), four >> 24, pair);
+      add(sums, <usize>load<u32>(entry, 4), four & 255, pair);
+      add(sums, <usize>load<u32>(entry, 20), (four >> 8) & 255, pair);
+      add(sums, <usize>load<u32>(entry, 36), (four >> 16) & 255, pair);
+      add(sums, <usize>load<u32>(entry, 52), four >> 24, pair);
     }
-    for (; column < end; column += 8) add(sums, <usize>load<u32>(column, 4), <usize>load<u8>(base + <usize>load<u32>(column)), pair);
+    for (; entry < last; entry += 16) add(sums, <usize>load<u32>(entry, 4), <usize>load<u8>(base + <usize>load<u32>(entry)), pair);
   }
+}
+
+/**
+ * words: sums, bytes of a slot, order, from, to, bins, features, gradients, entries, how many, partials.
+ * Each piece sums its share of the rows: the first into the slot, the others into partials, which `settle` or `search` adds up.
+ */
+function fill(piece: u32, pieces: u32): void {
+  const sums = piece == 0 ? word(0) : word(10) + <usize>(piece - 1) * word(1);
+  const from = word(2) + (<usize>share(<u32>word(3), <u32>word(4), piece, pieces) << 2);
+  const to = word(2) + (<usize>share(<u32>word(3), <u32>word(4), piece + 1, pieces) << 2);
+  sum(sums, word(8), word(8) + (word(9) << 4), from, to, word(5), word(6), word(7));
 }
 
 /** words: sums, bytes, partials, how many, parent (0: none). Adds the partials to the sums and takes these from the parent, a share of the bins a piece. */
@@ -194,126 +199,284 @@ function place(piece: u32, pieces: u32): void {
   memory.copy(order + ((from + lefts + (begin - from - before)) << 2), word(1) + (begin << 2), (rows - own) << 2);
 }
 
+/** `strength` of split.ts of two sides, added up. Without l1 nothing is softened. */
 // @ts-ignore: decorator
 @inline
-function strength(gradient: f64, hessian: f64, l1: f64, l2: f64): f64 {
-  const g = gradient > l1 ? gradient - l1 : gradient < -l1 ? gradient + l1 : 0;
-  const divisor = hessian + l2;
-  return divisor > 0 ? (g * g) / divisor : 0;
+function strengths(gradients: v128, hessians: v128, l1: v128, l2: v128, softens: bool): f64 {
+  let g = gradients;
+  if (softens) g = v128.bitselect(f64x2.sub(g, l1), v128.and(f64x2.add(g, l1), f64x2.lt(g, f64x2.neg(l1))), f64x2.gt(g, l1));
+  const divisor = f64x2.add(hessians, l2);
+  const both = v128.and(f64x2.div(f64x2.mul(g, g), divisor), f64x2.gt(divisor, f64x2.splat(0)));
+  return f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+}
+
+/** Of two sides, each a gradient and a hessian. */
+// @ts-ignore: decorator
+@inline
+function gradientsOf(left: v128, right: v128): v128 {
+  return v128.shuffle<f64>(left, right, 0, 2);
+}
+
+// @ts-ignore: decorator
+@inline
+function hessiansOf(left: v128, right: v128): v128 {
+  return v128.shuffle<f64>(left, right, 1, 3);
+}
+
+// @ts-ignore: decorator
+@inline
+function hessianOf(side: v128): f64 {
+  return f64x2.extract_lane(side, 1);
+}
+
+/** Bit 0 where the left side is too light, bit 1 where the right one is. */
+// @ts-ignore: decorator
+@inline
+function tooLight(hessians: v128, least: v128): i32 {
+  return i64x2.bitmask(f64x2.lt(hessians, least));
+}
+
+// @ts-ignore: decorator
+@inline
+function isEmpty(cell: usize): bool {
+  return (load<u64>(cell) | load<u64>(cell, 8)) == 0;
+}
+
+/** Of doubles and of an answer of `search`: gain, gradient and hessian of the left side, column (-1: none), last bin that goes left or 0, whether missing goes left, table. */
+const NODE: usize = DOUBLES + 40;
+const TABLE: usize = 64;
+const ANSWER: usize = TABLE + 256;
+/** In the piece's answers: hessian and gradient ratios of a feature's categories, in order, and their bins. */
+const RANKS: usize = 1024;
+const ORDER: usize = 3072;
+const CATEGORY_SMOOTH: f64 = 10;
+const CATEGORY_L2: f64 = 10;
+const CATEGORY_SIDE: u32 = 32;
+
+function keep(answer: usize, entry: usize, gain: f64, left: v128, bin: u32, missingLeft: bool): void {
+  store<f64>(answer, gain);
+  v128.store(answer + 8, left);
+  store<u32>(answer, load<u32>(entry), 24);
+  store<u32>(answer, bin, 28);
+  store<u32>(answer, missingLeft ? 1 : 0, 32);
 }
 
 /**
- * `Search.numeric` of split.ts, operation by operation. words: sums, table, numeric features; table: [features × 4] u32, feature, first
- * byte in sums, bins. doubles: gradient, hessian, gradient scale, hessian scale, l1, l2, least hessian, gain to exceed.
- * Answers: gain, gradient and hessian of the left side, feature (-1: none), bin, whether missing goes left.
+ * `Search.numeric` of split.ts with its results bit by bit. An empty bin is left out: its cut is the one before. Hessians are never negative,
+ * so a right side that is too light stays so.
  */
-function scan(piece: u32, pieces: u32): void {
-  const gradient = double(0);
-  const hessian = double(1);
-  const gradientScale = double(2);
-  const hessianScale = double(3);
-  const l1 = double(4);
-  const l2 = double(5);
-  const least = double(6);
-  const parent = strength(gradient, hessian, l1, l2);
-  let best = double(7);
-  let bestGradient: f64 = 0;
-  let bestHessian: f64 = 0;
-  let bestFeature: i32 = -1;
-  let bestBin: i32 = 0;
-  let bestMissing: i32 = 0;
-  const count = <u32>word(2);
-  const last = word(1) + (<usize>share(0, count, piece + 1, pieces) << 4);
-  for (let entry = word(1) + (<usize>share(0, count, piece, pieces) << 4); entry < last; entry += 16) {
-    const begin = word(0) + <usize>load<u32>(entry, 4);
-    const end = begin + (<usize>load<u32>(entry, 8) << 4);
-    const missingGradient = load<f64>(begin) * gradientScale;
-    const missingHessian = load<f64>(begin, 8) * hessianScale;
-    const someMissing = missingHessian != 0 || missingGradient != 0;
-    const stop = someMissing ? end : end - 16;
-    let g: f64 = 0;
-    let h: f64 = 0;
-    let bin = 1;
-    for (let at = begin + 16; at < stop; at += 16, bin++) {
-      g += load<f64>(at) * gradientScale;
-      h += load<f64>(at, 8) * hessianScale;
-      if (h >= least && hessian - h >= least) {
-        const gain = strength(g, h, l1, l2) + strength(gradient - g, hessian - h, l1, l2) - parent;
-        if (gain > best) {
-          best = gain;
-          bestFeature = load<i32>(entry);
-          bestBin = bin;
-          bestMissing = !someMissing && h * 2 > hessian ? 1 : 0;
-          bestGradient = g;
-          bestHessian = h;
-        }
+function searchNumeric(entry: usize, sums: usize, node: usize, answer: usize): void {
+  const scales = v128.load(DOUBLES);
+  const l1 = f64x2.splat(double(2));
+  const l2 = f64x2.splat(double(3));
+  const none = f64x2.splat(0);
+  const total = v128.load(node);
+  const least = f64x2.splat(load<f64>(node, 16));
+  const parent = load<f64>(node, 32);
+  const softens = double(2) != 0;
+  let best = load<f64>(answer);
+  const missing = f64x2.mul(v128.load(sums), scales);
+  const end = sums + (<usize>load<u32>(entry, 8) << 4);
+  let left = none;
+  let bin: u32 = 1;
+  if (v128.any_true(f64x2.ne(missing, none))) {
+    for (let at = sums + 16; at < end; at += 16, bin++) {
+      if (bin > 1 && isEmpty(at)) continue;
+      left = f64x2.add(left, f64x2.mul(v128.load(at), scales));
+      const right = f64x2.sub(total, left);
+      const sides = hessiansOf(left, right);
+      const light = tooLight(sides, least);
+      if (light & 2) return;
+      if (light == 0) {
+        const gain = strengths(gradientsOf(left, right), sides, l1, l2, softens) - parent;
+        if (gain > best) keep(answer, entry, (best = gain), left, bin, false);
       }
-      if (!someMissing) continue;
-      const withGradient = g + missingGradient;
-      const withHessian = h + missingHessian;
-      if (withHessian >= least && hessian - withHessian >= least) {
-        const gain = strength(withGradient, withHessian, l1, l2) + strength(gradient - withGradient, hessian - withHessian, l1, l2) - parent;
-        if (gain > best) {
-          best = gain;
-          bestFeature = load<i32>(entry);
-          bestBin = bin;
-          bestMissing = 1;
-          bestGradient = withGradient;
-          bestHessian = withHessian;
-        }
-      }
+      const more = f64x2.add(left, missing);
+      const fewer = f64x2.sub(total, more);
+      const others = hessiansOf(more, fewer);
+      if (tooLight(others, least)) continue;
+      const gain = strengths(gradientsOf(more, fewer), others, l1, l2, softens) - parent;
+      if (gain > best) keep(answer, entry, (best = gain), more, bin, true);
+    }
+    return;
+  }
+  for (let at = sums + 16; at < end - 16; at += 16, bin++) {
+    if (isEmpty(at)) continue;
+    left = f64x2.add(left, f64x2.mul(v128.load(at), scales));
+    const right = f64x2.sub(total, left);
+    const sides = hessiansOf(left, right);
+    const light = tooLight(sides, least);
+    if (light & 2) return;
+    if (light) continue;
+    const gain = strengths(gradientsOf(left, right), sides, l1, l2, softens) - parent;
+    if (gain > best) keep(answer, entry, (best = gain), left, bin, hessianOf(left) * 2 > hessianOf(total));
+  }
+}
+
+/** `Search.oneAgainstRest` of split.ts. */
+function searchLevels(entry: usize, sums: usize, node: usize, answer: usize): void {
+  const total = v128.load(node);
+  const least = f64x2.splat(load<f64>(node, 16));
+  const l1 = f64x2.splat(double(2));
+  const l2 = f64x2.splat(double(3));
+  const bins = load<u32>(entry, 8);
+  for (let bin: u32 = 0; bin < bins; bin++) {
+    const left = f64x2.mul(v128.load(sums + (<usize>bin << 4)), v128.load(DOUBLES));
+    const right = f64x2.sub(total, left);
+    const sides = hessiansOf(left, right);
+    if (tooLight(sides, least)) continue;
+    const gain = strengths(gradientsOf(left, right), sides, l1, l2, true) - load<f64>(node, 32);
+    if (gain <= load<f64>(answer)) continue;
+    keep(answer, entry, gain, left, 0, false);
+    memory.fill(answer + TABLE, 0, 256);
+    store<u8>(answer + TABLE + bin, 1);
+  }
+}
+
+/** `Search.manyAgainstMany` of split.ts. */
+function searchOrdered(entry: usize, sums: usize, node: usize, answer: usize, scratch: usize): void {
+  const scales = v128.load(DOUBLES);
+  const rowsPerHessian = load<f64>(node, 24);
+  const ranks = scratch + RANKS;
+  const order = scratch + ORDER;
+  const bins = load<u32>(entry, 8);
+  let used: u32 = 0;
+  for (let bin: u32 = 0; bin < bins; bin++) {
+    const cell = f64x2.mul(v128.load(sums + (<usize>bin << 4)), scales);
+    if (!(hessianOf(cell) * rowsPerHessian + 0.5 >= CATEGORY_SMOOTH)) continue;
+    const rank = f64x2.extract_lane(cell, 0) / (hessianOf(cell) + CATEGORY_SMOOTH);
+    let at = used++;
+    for (; at > 0 && load<f64>(ranks + (<usize>(at - 1) << 3)) > rank; at--) {
+      store<f64>(ranks + (<usize>at << 3), load<f64>(ranks + (<usize>(at - 1) << 3)));
+      store<u32>(order + (<usize>at << 2), load<u32>(order + (<usize>(at - 1) << 2)));
+    }
+    store<f64>(ranks + (<usize>at << 3), rank);
+    store<u32>(order + (<usize>at << 2), bin);
+  }
+  const total = v128.load(node);
+  const least = f64x2.splat(load<f64>(node, 16));
+  const parent = load<f64>(node, 32);
+  const l1 = f64x2.splat(double(2));
+  const l2 = f64x2.splat(double(3) + CATEGORY_L2);
+  const softens = double(2) != 0;
+  const most = min<u32>(used, CATEGORY_SIDE);
+  let best = load<f64>(answer);
+  let count: u32 = 0;
+  let backwards = false;
+  for (let turn = 0; turn < 2; turn++) {
+    let left = f64x2.splat(0);
+    for (let k: u32 = 0; k < most; k++) {
+      const bin = load<u32>(order + (<usize>(turn == 0 ? k : used - 1 - k) << 2));
+      left = f64x2.add(left, f64x2.mul(v128.load(sums + (<usize>bin << 4)), scales));
+      const right = f64x2.sub(total, left);
+      const sides = hessiansOf(left, right);
+      const light = tooLight(sides, least);
+      if (light & 2) break;
+      if (light) continue;
+      const gain = strengths(gradientsOf(left, right), sides, l1, l2, softens) - parent;
+      if (gain <= best) continue;
+      keep(answer, entry, (best = gain), left, 0, false);
+      count = k + 1;
+      backwards = turn == 1;
     }
   }
-  const answer = ANSWERS + (<usize>piece << 7);
-  store<f64>(answer, best);
-  store<f64>(answer, bestGradient, 8);
-  store<f64>(answer, bestHessian, 16);
-  store<f64>(answer, <f64>bestFeature, 24);
-  store<f64>(answer, <f64>bestBin, 32);
-  store<f64>(answer, <f64>bestMissing, 40);
+  if (count == 0) return;
+  memory.fill(answer + TABLE, 0, 256);
+  for (let k: u32 = 0; k < count; k++) store<u8>(answer + TABLE + load<u32>(order + (<usize>(backwards ? used - 1 - k : k) << 2)), 1);
 }
 
-/** exp and sigmoid of exact.ts, operation by operation. */
-function exp(x: f64): f64 {
-  const clamped = max<f64>(-700, min<f64>(700, x));
-  const k = floor<f64>(clamped * 1.4426950408889634 + 0.5);
-  const high = clamped - k * 0.6931471803691238;
-  const low = k * 1.9082149292705877e-10;
-  const r = high - low;
-  const t = r * r;
-  const c =
-    r -
-    t *
-      (0.16666666666666602 +
-        t * (-0.0027777777777015593 + t * (6.613756321437934e-5 + t * (-1.6533902205465252e-6 + t * 4.1381367970572385e-8))));
-  return (1 - (low - (r * c) / (2 - c) - high)) * reinterpret<f64>((<i64>k + 1023) << 52);
+function searchEntry(entry: usize, sums: usize, node: usize, answer: usize, scratch: usize): void {
+  const kind = load<u32>(entry, 12);
+  if (kind == 0) searchNumeric(entry, sums, node, answer);
+  else if (kind == 1) searchLevels(entry, sums, node, answer);
+  else searchOrdered(entry, sums, node, answer, scratch);
 }
 
-function sigmoid(x: f64): f64 {
-  return x >= 0 ? 1 / (1 + exp(-x)) : 1 - 1 / (1 + exp(x));
-}
-
-/** words: rows, targets, weights, scores, gradient, hessian, loss (0 squared, 1 logistic). Answers: the largest |gradient| and hessian. */
-function derive(piece: u32, pieces: u32): void {
-  const rows = <u32>word(0);
-  const logistic = word(6) == 1;
-  let largest: f64 = 0;
-  let steepest: f64 = 0;
-  const end = <usize>share(0, rows, piece + 1, pieces) << 3;
-  for (let at = <usize>share(0, rows, piece, pieces) << 3; at < end; at += 8) {
-    const y = load<f64>(word(1) + at);
-    const s = load<f64>(word(3) + at);
-    const weight = load<f64>(word(2) + at);
-    const p = logistic ? sigmoid(s) : s;
-    const g = (p - y) * weight;
-    const h = (logistic ? max<f64>(p * (1 - p), 1e-16) : 1) * weight;
-    store<f64>(word(4) + at, g);
-    store<f64>(word(5) + at, h);
-    largest = max<f64>(largest, abs<f64>(g));
-    steepest = max<f64>(steepest, h);
+/**
+ * The best splits of one node or of two siblings, a share of the entries a piece.
+ * words: sums, sibling's sums, what to do (1: sum the rows, 2: take them from the sibling, 4: search, 8: search the sibling), order, from, to,
+ * bins, features, gradients, entries, how many, partials to add, how many, their bytes, answers.
+ * doubles: gradient scale, hessian scale, l1, l2, gain to exceed; of each node gradient, hessian, least hessian, rows per hessian, own strength.
+ */
+function search(piece: u32, pieces: u32): void {
+  const tasks = word(2);
+  const count = <u32>word(10);
+  const first = word(9) + (<usize>share(0, count, piece, pieces) << 4);
+  const last = word(9) + (<usize>share(0, count, piece + 1, pieces) << 4);
+  const answer = word(14) + (<usize>piece << 12);
+  const order = word(3);
+  if (tasks & 1) sum(word(0), first, last, order + (word(4) << 2), order + (word(5) << 2), word(6), word(7), word(8));
+  for (let node: usize = 0; node < 2; node++) {
+    store<f64>(answer + node * ANSWER, double(4));
+    store<i32>(answer + node * ANSWER, -1, 24);
   }
-  store<f64>(ANSWERS + (<usize>piece << 7), largest);
-  store<f64>(ANSWERS + (<usize>piece << 7), steepest, 8);
+  for (let entry = first; entry < last; entry += 16) {
+    const offset = <usize>load<u32>(entry, 4);
+    const bytes = <usize>load<u32>(entry, 8) << 4;
+    const sums = word(0) + offset;
+    const sibling = word(1) + offset;
+    for (let k: usize = 0; k < word(12); k++) {
+      const partial = word(11) + k * word(13) + offset;
+      for (let at: usize = 0; at < bytes; at += 16) v128.store(sums + at, f64x2.add(v128.load(sums + at), v128.load(partial + at)));
+    }
+    if (tasks & 2) for (let at: usize = 0; at < bytes; at += 16) v128.store(sibling + at, f64x2.sub(v128.load(sibling + at), v128.load(sums + at)));
+    if (tasks & 4) searchEntry(entry, sums, NODE, answer, answer);
+    if (tasks & 8) searchEntry(entry, sibling, NODE + 40, answer + ANSWER, answer);
+  }
+}
+
+/** exp and sigmoid of exact.ts, operation by operation, for two numbers. */
+// @ts-ignore: decorator
+@inline
+function exp(x: v128): v128 {
+  const clamped = f64x2.pmax(f64x2.pmin(x, f64x2.splat(700)), f64x2.splat(-700));
+  const k = f64x2.floor(f64x2.add(f64x2.mul(clamped, f64x2.splat(1.4426950408889634)), f64x2.splat(0.5)));
+  const high = f64x2.sub(clamped, f64x2.mul(k, f64x2.splat(0.6931471803691238)));
+  const low = f64x2.mul(k, f64x2.splat(1.9082149292705877e-10));
+  const r = f64x2.sub(high, low);
+  const t = f64x2.mul(r, r);
+  let sum = f64x2.add(f64x2.splat(-1.6533902205465252e-6), f64x2.mul(t, f64x2.splat(4.1381367970572385e-8)));
+  sum = f64x2.add(f64x2.splat(6.613756321437934e-5), f64x2.mul(t, sum));
+  sum = f64x2.add(f64x2.splat(-0.0027777777777015593), f64x2.mul(t, sum));
+  sum = f64x2.add(f64x2.splat(0.16666666666666602), f64x2.mul(t, sum));
+  const c = f64x2.sub(r, f64x2.mul(t, sum));
+  const quotient = f64x2.div(f64x2.mul(r, c), f64x2.sub(f64x2.splat(2), c));
+  const power = i64x2.shl(i64x2.add(i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(k)), i64x2.splat(1023)), 52);
+  return f64x2.mul(f64x2.sub(f64x2.splat(1), f64x2.sub(f64x2.sub(low, quotient), high)), power);
+}
+
+// @ts-ignore: decorator
+@inline
+function sigmoid(x: v128): v128 {
+  const one = f64x2.splat(1);
+  const share = f64x2.div(one, f64x2.add(one, exp(f64x2.neg(f64x2.abs(x)))));
+  return v128.bitselect(share, f64x2.sub(one, share), f64x2.ge(x, f64x2.splat(0)));
+}
+
+/**
+ * words: rows, targets, weights, scores, gradient, hessian, loss (0 squared, 1 logistic). Answers: the largest |gradient| and hessian.
+ * Rows by two; what stands behind an odd last one weighs nothing.
+ */
+function derive(piece: u32, pieces: u32): void {
+  const pairs = (<u32>word(0) + 1) >> 1;
+  const logistic = word(6) == 1;
+  const one = f64x2.splat(1);
+  let largest = f64x2.splat(0);
+  let steepest = f64x2.splat(0);
+  const end = <usize>share(0, pairs, piece + 1, pieces) << 4;
+  for (let at = <usize>share(0, pairs, piece, pieces) << 4; at < end; at += 16) {
+    const s = v128.load(word(3) + at);
+    const weight = v128.load(word(2) + at);
+    const p = logistic ? sigmoid(s) : s;
+    const g = f64x2.mul(f64x2.sub(p, v128.load(word(1) + at)), weight);
+    const h = logistic ? f64x2.mul(f64x2.pmax(f64x2.mul(p, f64x2.sub(one, p)), f64x2.splat(1e-16)), weight) : weight;
+    v128.store(word(4) + at, g);
+    v128.store(word(5) + at, h);
+    largest = f64x2.pmax(largest, f64x2.abs(g));
+    steepest = f64x2.pmax(steepest, h);
+  }
+  store<f64>(ANSWERS + (<usize>piece << 7), max<f64>(f64x2.extract_lane(largest, 0), f64x2.extract_lane(largest, 1)));
+  store<f64>(ANSWERS + (<usize>piece << 7), max<f64>(f64x2.extract_lane(steepest, 0), f64x2.extract_lane(steepest, 1)), 8);
 }
 
 /** words: rows, gradient, hessian, fixed gradients. doubles: the scales. */
@@ -329,13 +492,23 @@ function fix(piece: u32, pieces: u32): void {
   }
 }
 
-/** words: order, from, to, scores. doubles: a leaf's value, which is added to the scores of its rows. */
-function credit(): void {
-  const last = word(0) + (word(2) << 2);
-  for (let at = word(0) + (word(1) << 2); at < last; at += 4) {
-    const score = word(3) + (<usize>load<u32>(at) << 3);
-    store<f64>(score, load<f64>(score) + double(0));
+/** words: order, scores, leaves, how many. A leaf: from, to, then the value that is added to the scores of its rows. */
+function credit(piece: u32, pieces: u32): void {
+  const count = <u32>word(3);
+  for (let n = share(0, count, piece, pieces); n < share(0, count, piece + 1, pieces); n++) {
+    const leaf = word(2) + (<usize>n << 4);
+    const value = load<f64>(leaf, 8);
+    const last = word(0) + (<usize>load<u32>(leaf, 4) << 2);
+    for (let at = word(0) + (<usize>load<u32>(leaf) << 2); at < last; at += 4) {
+      const score = word(1) + (<usize>load<u32>(at) << 3);
+      store<f64>(score, load<f64>(score) + value);
+    }
   }
+}
+
+/** words: rows, order. */
+function number(): void {
+  for (let row: usize = 0; row < word(0); row++) store<u32>(word(1) + (row << 2), <u32>row);
 }
 
 /** words: rows, values, bounds, number of bounds, bins, features, feature. Bin 0 is missing; else 1 + the number of bounds below the value. */

@@ -1,4 +1,5 @@
 import { type FeatureBins, writeBins } from './bins.ts';
+import type { Split, SplitLimits } from './split.ts';
 
 /**
  * The loops in which training spends its time, over one memory layout. Two implementations give the same bits:
@@ -10,8 +11,10 @@ export interface Kernel {
   readonly bins: Uint8Array;
   /** [rows × 2]: gradient and hessian of each row in fixed point. Filled by the caller before each tree. */
   readonly gradients: Int32Array;
-  /** [rows]: row numbers; each node owns a range of it. The caller resets it before each tree. */
+  /** [rows]: row numbers; each node owns a range of it. */
   readonly order: Uint32Array;
+  /** order := 0, 1, 2 …, which each tree begins with. */
+  number(): void;
   /** The sums of a slot: [bins of all features × 2], gradient and hessian; feature f begins at 2·offsets[f]. */
   histogram(slot: number): Float64Array;
   /** Sums the rows order[from … to) into the slot, for the active features only. */
@@ -22,7 +25,7 @@ export interface Kernel {
   partition(from: number, to: number, feature: number, goesLeft: Uint8Array): number;
   /** `subtract` after `fill` in one: the parent becomes the sibling of the rows order[from … to), which are summed into `child`. */
   fillBeside(child: number, parent: number, from: number, to: number): void;
-  /** Features that `fill` sums up and `scan` looks at, ascending. */
+  /** Features that `fill` sums up and `search` looks at, ascending. */
   activate(features: Uint32Array): void;
   /** Writes the bins of one feature's values, [rows]. */
   writeBins(feature: number, bins: FeatureBins, values: Float64Array): void;
@@ -31,8 +34,11 @@ export interface Kernel {
   readonly hessian: Float64Array;
   /** gradients := floor(derivative × scale + ½). */
   fix(gradientScale: number, hessianScale: number): void;
-  /** The best split of all active numeric features as `Search.numeric` of split.ts finds it; absent where that is to do it. */
-  readonly scan?: (slot: number, node: ScanNode) => NumericCandidate | null;
+  /**
+   * The best splits of one node or of two siblings over all active features as `bestSplit` of split.ts finds them; absent where that is to do it.
+   * With `sum` as `fill` or, with two nodes, `fillBeside` before: the first node's rows are summed into its slot and taken from the second's.
+   */
+  readonly search?: (rules: SearchRules, sum: boolean, first: SearchNode, second?: SearchNode) => readonly (Split | null)[];
   /** Scores and derivatives of a loss that the kernel knows; absent where the loss's own code is to do it. */
   readonly scorer?: (loss: string, targets: Float64Array, weights: Float64Array, base: number) => Scorer | null;
   /** Lets go of threads and memory; the kernel is not used afterwards. */
@@ -45,31 +51,25 @@ export interface Scorer {
   readonly scores: Float64Array;
   /** Writes the derivatives to the kernel and returns the largest size of each. */
   derive(): { readonly largest: number; readonly steepest: number };
-  /** Adds a leaf's value to the scores of the rows order[from … to). */
-  credit(from: number, to: number, value: number): void;
+  /** Adds each leaf's value to the scores of the rows order[from … to). */
+  credit(leaves: readonly { readonly from: number; readonly to: number; readonly value: number }[]): void;
 }
 
-/** What a scan needs to know of a node and its rules, in real units. */
-export interface ScanNode {
+/** A node as a search sees it: the rows order[from … to), and sums in real units. Without limits its split isn't looked for. */
+export interface SearchNode {
+  readonly slot: number;
+  readonly from: number;
+  readonly to: number;
   readonly gradient: number;
   readonly hessian: number;
+  readonly limits: SplitLimits | null;
+}
+
+export interface SearchRules {
   readonly gradientScale: number;
   readonly hessianScale: number;
   readonly l1: number;
   readonly l2: number;
-  readonly leastHessian: number;
-  /** Gain that a split must exceed. */
-  readonly gain: number;
-}
-
-/** A numeric split: bins 1 … threshold go left, missing ones as told. */
-export interface NumericCandidate {
-  readonly gain: number;
-  readonly feature: number;
-  readonly threshold: number;
-  readonly missingLeft: boolean;
-  readonly gradient: number;
-  readonly hessian: number;
 }
 
 export interface KernelShape {
@@ -78,7 +78,7 @@ export interface KernelShape {
   /** [features + 1]: where each feature's bins begin; the last is the number of all bins. */
   readonly offsets: Uint32Array;
   readonly slots: number;
-  /** [features]: 1 where a feature is a category, which `scan` leaves out; without it all are numeric. */
+  /** [features]: 1 where a feature is a category; without it all are numeric. */
   readonly categorical?: Uint8Array;
 }
 
@@ -100,6 +100,9 @@ export const plainKernel: MakeKernel = ({ rows, features, offsets, slots }) => {
     order,
     gradient,
     hessian,
+    number() {
+      for (let i = 0; i < rows; i++) order[i] = i;
+    },
     histogram: (slot) => histograms[slot]!,
     activate(list) {
       active = Uint32Array.from(list);

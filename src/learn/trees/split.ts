@@ -1,6 +1,5 @@
 import type { Random } from '../random.ts';
 import type { FeatureBins } from './bins.ts';
-import type { NumericCandidate, ScanNode } from './kernel.ts';
 
 /** What a split must satisfy and how leaves are regularised (the names of XGBoost's and LightGBM's parameters: docs/learn.md). */
 export interface SplitRules {
@@ -46,8 +45,23 @@ export interface NodeHistogram {
   readonly offsets: Uint32Array;
   readonly gradientScale: number;
   readonly hessianScale: number;
-  /** Where the kernel searches the numeric features itself. */
-  readonly scan?: ((node: ScanNode) => NumericCandidate | null) | undefined;
+}
+
+/** What a search of one node needs besides its sums. */
+export interface SplitLimits {
+  /** A split must gain more. */
+  readonly gain: number;
+  readonly rowsPerHessian: number;
+  /** Least hessian of a side: the larger of minChildWeight and what minRows asks for by share. */
+  readonly leastHessian: number;
+}
+
+export function splitLimits({ hessian, rows }: Pick<Sums, 'hessian' | 'rows'>, rules: SplitRules): SplitLimits {
+  return {
+    gain: Math.max(rules.minGain, 1e-12),
+    rowsPerHessian: hessian > 0 ? rows / hessian : 0,
+    leastHessian: Math.max(rules.minChildWeight, rows > 0 ? ((rules.minRows - 0.5) * hessian) / rows : 0, 1e-300),
+  };
 }
 
 /** Categories with fewer rows than this can't be told from noise (LightGBM's cat_smooth); they go right. */
@@ -57,7 +71,7 @@ const CATEGORY_L2 = 10;
 /** Most categories on the side that is listed (LightGBM's max_cat_threshold). */
 const CATEGORY_SIDE = 32;
 /** Up to this many categories each is tried alone against the rest. */
-const ONE_HOT_LEVELS = 4;
+export const ONE_HOT_LEVELS = 4;
 
 /** Leaf weight that minimises the second-order loss: -soft(G, l1) / (H + l2) (Chen, Guestrin 2016, eq. 5). */
 export function leafWeight(gradient: number, hessian: number, rules: Pick<SplitRules, 'l1' | 'l2'>): number {
@@ -80,7 +94,7 @@ function soften(gradient: number, l1: number): number {
   return gradient < -l1 ? gradient + l1 : 0;
 }
 
-function strength(gradient: number, hessian: number, l1: number, l2: number): number {
+export function strength(gradient: number, hessian: number, l1: number, l2: number): number {
   const g = soften(gradient, l1);
   const divisor = hessian + l2;
   return divisor > 0 ? (g * g) / divisor : 0;
@@ -101,7 +115,7 @@ export function bestSplit(
   rules: SplitRules,
 ): Split | null {
   const search = new Search(histogram, node, rules);
-  search.allNumeric(features, bins);
+  for (const f of features) if (bins[f]!.kind === 'numeric') search.number(f);
   for (const f of features) {
     const kind = bins[f]!;
     if (kind.kind === 'numeric') continue;
@@ -125,33 +139,22 @@ class Search {
   private readonly node: Sums;
   private readonly rules: SplitRules;
   private readonly rowsPerHessian: number;
-  /** Least hessian of a side: the larger of minChildWeight and what minRows asks for by share. */
   private readonly leastHessian: number;
 
   constructor(histogram: NodeHistogram, node: Sums, rules: SplitRules) {
     this.histogram = histogram;
     this.node = node;
     this.rules = rules;
-    this.gain = Math.max(rules.minGain, 1e-12);
-    this.rowsPerHessian = node.hessian > 0 ? node.rows / node.hessian : 0;
-    this.leastHessian = Math.max(rules.minChildWeight, node.rows > 0 ? ((rules.minRows - 0.5) * node.hessian) / node.rows : 0, 1e-300);
+    const limits = splitLimits(node, rules);
+    this.gain = limits.gain;
+    this.rowsPerHessian = limits.rowsPerHessian;
+    this.leastHessian = limits.leastHessian;
   }
 
-  allNumeric(features: Uint32Array, bins: readonly FeatureBins[]): void {
-    const { scan, gradientScale, hessianScale } = this.histogram;
-    const { monotone, draw } = this.node;
-    if (monotone !== null) {
-      for (const f of features) if (bins[f]!.kind === 'numeric') this.constrained(f, monotone[f]!);
-      return;
-    }
-    if (scan === undefined || draw !== null) {
-      for (const f of features) if (bins[f]!.kind === 'numeric') this.numeric(f);
-      return;
-    }
-    const { gradient, hessian } = this.node;
-    const { l1, l2 } = this.rules;
-    const found = scan({ gradient, hessian, gradientScale, hessianScale, l1, l2, leastHessian: this.leastHessian, gain: this.gain });
-    if (found !== null) this.keep(found.feature, found.gain, found.threshold, found.missingLeft, found.gradient, found.hessian);
+  number(feature: number): void {
+    const { monotone } = this.node;
+    if (monotone === null) this.numeric(feature);
+    else this.constrained(feature, monotone[feature]!);
   }
 
   private numeric(feature: number): void {
