@@ -30,7 +30,7 @@ export async function guess(address: string, world: World, kept: string | null =
     try {
       const tables = await opened.describe();
       const connection = Object.fromEntries(
-        Object.entries(found.connection).map(([name, value]) => {
+        Object.entries({ ...found.connection, ...(tables.length === 1 ? shownBy(opened) : {}) }).map(([name, value]) => {
           const known = kept !== null && typeof value === 'object' && 'env' in value && value.env in found.secrets;
           return [name, known ? { file: kept } : value];
         }),
@@ -49,6 +49,11 @@ export async function guess(address: string, world: World, kept: string | null =
   const names = sources.map((source) => source.title).join('; ');
   // The address may carry a password: it is not repeated.
   return fail('TRANSFER_OPTION', { source: 'guess', option: 'address', problem: `none of the sources knows it (${names})` });
+}
+
+/** What a file shows of its conventions: a later one may have too few values to. */
+function shownBy({ found = {} }: Opened): Guessed {
+  return Object.fromEntries(Object.entries(found).filter(([name, value]) => (name === 'decimal' || name === 'dates') && value !== 'auto'));
 }
 
 export interface Preview {

@@ -84,6 +84,24 @@ describe('a folder that is watched', () => {
     assert.deepEqual(await ground.rows('SELECT id FROM main.files ORDER BY id'), [[1], [2], [3]], 'a file may grow');
   });
 
+  test('is guessed with what a file shows of its numbers and days: one with few values is read by it too', async () => {
+    put('german/1.csv', 'day;price;weight\n31.12.2025;12,50;1,234\n');
+    const { text } = await guess('german/', { folder: ground.folder, anywhere: false, env: {} });
+    assert.match(text, /^ {2}decimal: comma$/m);
+    assert.match(text, /^ {2}dates: dmy$/m);
+    const guessed = parseTransfer('german', text.replace('main.files', 'shop.german'), 'german.yaml');
+    assert.equal((await run(guessed)).error, null);
+    put('german/2.csv', 'day;price;weight\n01.02.2026;7,25;2,500\n');
+    assert.equal((await run(guessed)).error, null);
+    assert.deepEqual(
+      await ground.rows('SELECT CAST(day AS VARCHAR), CAST(price AS VARCHAR), CAST(weight AS VARCHAR) FROM shop.german ORDER BY 1'),
+      [
+        ['2025-12-31', '12.50', '1.234'],
+        ['2026-02-01', '7.25', '2.500'],
+      ],
+    );
+  });
+
   test('gives each file once, by its content: not again under another name, and again when it has changed', async () => {
     const transfer = watching('inbox', 'shop.inbox');
     const first = put('inbox/a.csv', 'id,v\n1,a\n');

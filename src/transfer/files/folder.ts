@@ -77,6 +77,10 @@ export async function openFolder(watching: Watching, place: Place): Promise<Open
     return { source, table: { ...table, name: own!.name } };
   };
   return {
+    /** Of the part that is open. */
+    get found() {
+      return opened?.source.found ?? {};
+    },
     async describe(wanted) {
       const found: SourceTable[] = [];
       for (const name of wanted ?? names) {
