@@ -8,6 +8,12 @@ export interface Made {
   readonly caused: number;
   /** Orders that the buyers make in the 39 weeks after those that are known. */
   readonly later: number;
+  /** What they pay for them. */
+  readonly laterMoney: number;
+  /** The standard errors of both sums over customers, as shares of them. */
+  readonly laterErrors: { readonly orders: number; readonly money: number };
+  /** Reported orders by visitor, crawlers aside. */
+  readonly ordered: { readonly mean: number; readonly deviation: number };
 }
 
 /** Makes main.events, main.orders and main.buyers, and main.truth, which no answer reads. 50 events a visitor in five visits. */
@@ -24,10 +30,14 @@ export async function makeShop(store: Store, events: number, customers: number):
     tx.changed({ kind: 'statement', target: 'main.events', rows: events });
     const fates = await tx.rows('SELECT fate, count(*) AS orders FROM main.truth GROUP BY fate');
     const [caused] = await tx.rows(causedSql);
+    const [ordered] = await tx.rows(orderedSql(events));
     return {
       fates: Object.fromEntries(fates.map(({ fate, orders }) => [String(fate), Number(orders)])),
       caused: Number(caused!['revenue']),
       later: buyers.later,
+      laterMoney: buyers.laterMoney,
+      laterErrors: buyers.laterErrors,
+      ordered: { mean: Number(ordered!['mean']), deviation: Number(ordered!['deviation']) },
     };
   });
 }
@@ -87,8 +97,14 @@ const causedSql = `SELECT sum(t.value) AS revenue FROM main.truth AS t JOIN (
   SELECT user_pseudo_id, min(time) AS first FROM main.events WHERE variant = 'B' AND user_agent NOT LIKE '%bot%' GROUP BY 1) AS s ON s.user_pseudo_id = 'u' || t.u
 WHERE t.dice IN (10, 11) AND t.time >= s.first AND t.fate NOT IN ('payment redirect', 'unknown')`;
 
-/** Customers of BG/NBD with CDNOW's parameters over 39 weeks, and how often they buy in the 39 weeks after. */
-function drawBuyers(count: number): { readonly sql: string[]; readonly later: number } {
+const orderedSql = (events: number) => `SELECT avg(n) AS mean, stddev_samp(n) AS deviation FROM (
+  SELECT r.u, count(t.order_id) AS n FROM range(${Math.ceil(events / 50)}) AS r(u) LEFT JOIN main.truth AS t ON t.u = r.u AND t.fate NOT IN ('payment redirect', 'unknown') WHERE r.u % 500 <> 7 GROUP BY r.u)`;
+
+/**
+ * Customers of BG/NBD over 39 weeks who pay by Gamma–Gamma, both with the parameters published for CDNOW (Fader, Hardie, Lee 2005; Fader,
+ * Hardie 2013), and how often they buy and what they pay in the 39 weeks after.
+ */
+function drawBuyers(count: number): { readonly sql: string[] } & Pick<Made, 'later' | 'laterMoney' | 'laterErrors'> {
   let state = 20_261_123;
   const uniform = () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -105,24 +121,36 @@ function drawBuyers(count: number): { readonly sql: string[]; readonly later: nu
     }
   };
   const rows: string[] = [];
-  let later = 0;
+  const sums = { orders: 0, money: 0, squares: 0, moneySquares: 0 };
   for (let customer = 0; customer < count; customer++) {
     const rate = gamma(0.243) / 4.414;
     const [a, b] = [gamma(0.793), gamma(2.426)];
     const drop = a / (a + b);
+    const scale = gamma(3.74) / 15.44;
+    const paid = () => Math.max(1, Math.round((100 * gamma(6.25)) / scale));
     // The first purchase is everybody's; after each further one the customer may be gone.
     let week = uniform() * 12;
-    rows.push(`(${customer}, ${Math.floor(week * 7)})`);
+    const bought = () => rows.push(`(${customer}, ${Math.floor(week * 7)}, ${paid()})`);
+    let [orders, money] = [0, 0];
+    bought();
     for (week += -Math.log(uniform()) / rate; week < 78; week += -Math.log(uniform()) / rate) {
-      if (week < 39) rows.push(`(${customer}, ${Math.floor(week * 7)})`);
-      else later++;
+      if (week < 39) bought();
+      else {
+        orders++;
+        money += paid() / 100;
+      }
       if (uniform() < drop) break;
     }
+    sums.orders += orders;
+    sums.money += money;
+    sums.squares += orders ** 2;
+    sums.moneySquares += money ** 2;
   }
   const sql = Array.from(
     { length: Math.ceil(rows.length / 5000) },
     (_, at) =>
-      `INSERT INTO main.buyers SELECT 'b' || row_number() OVER () || '/${at}', 'c' || c, TIMESTAMPTZ '2025-01-01 12:00:00Z' + to_days(d), 20 + (c * 7 + d) % 30 FROM (VALUES ${rows.slice(at * 5000, at * 5000 + 5000).join(', ')}) AS v(c, d)`,
+      `INSERT INTO main.buyers SELECT 'b' || row_number() OVER () || '/${at}', 'c' || c, TIMESTAMPTZ '2025-01-01 12:00:00Z' + to_days(d), CAST(p AS DECIMAL(18,2)) / 100 FROM (VALUES ${rows.slice(at * 5000, at * 5000 + 5000).join(', ')}) AS v(c, d, p)`,
   );
-  return { sql, later };
+  const laterErrors = { orders: Math.sqrt(sums.squares) / sums.orders, money: Math.sqrt(sums.moneySquares) / sums.money };
+  return { sql, later: sums.orders, laterMoney: sums.money, laterErrors };
 }
