@@ -18,17 +18,17 @@ function prepared(path: string): void {
   for (const folder of ['dashboards', 'metrics', 'transfers']) mkdirSync(join(path, folder), { recursive: true });
   // JSON is YAML.
   const write = (file: string, definition: object) => writeFileSync(join(path, file), JSON.stringify(definition));
-  write('metrics/evil.yaml', { title: evil, expression: 'count(*)', table: 'main.evil', time: 'at', dimensions: [evil] });
+  write('metrics/evil.yaml', { title: evil, expression: 'count(*)', table: 'main.evil', time: 'happened', dimensions: [evil] });
   write('dashboards/evil.yaml', {
     title: evil,
-    annotations: `SELECT at, name FROM main.evil`,
+    annotations: `SELECT happened, name FROM main.evil`,
     filters: [{ name: 'f', title: evil, sql: 'SELECT name FROM main.evil' }],
     tiles: [
       {
         title: 'Over time',
         tab,
         chart: 'line',
-        sql: `SELECT at::DATE AS day, count(*) AS ${column} FROM main.evil GROUP BY 1 ORDER BY 1`,
+        sql: `SELECT happened::DATE AS day, count(*) AS ${column} FROM main.evil GROUP BY 1 ORDER BY 1`,
       },
       { title: 'Bars', tab, chart: 'bar', sql: `SELECT name, count(*) AS n FROM main.evil GROUP BY 1` },
       { title: evil, tab: `${tab} 2`, text: evil },
@@ -51,7 +51,9 @@ test('a file, a metric, a model, a tab, an annotation, a shared link and Why run
     const answer = await send(address, 'POST', '/v1/query', admin, { sql: text });
     assert.equal(answer.status, 200, answer.text);
   };
-  await sql(`CREATE TABLE main.evil AS SELECT ${literal} AS name, now() - to_days(i::INTEGER) AS at, i AS ${column} FROM range(3) r(i)`);
+  await sql(
+    `CREATE TABLE main.evil AS SELECT ${literal} AS name, now() - to_days(i::INTEGER) AS happened, i AS ${column} FROM range(3) r(i)`,
+  );
   await sql(
     `CREATE MODEL main.evil_model OPTIONS (model_type = 'LOGISTIC_REG', input_label_cols = ['label']) AS
      SELECT i % 7 AS ${column}, CASE WHEN i % 7 > 3 THEN ${literal} ELSE 'other' END AS label FROM range(300) r(i)`,

@@ -20,8 +20,9 @@ export function tileRoutes(app: FastifyInstance, front: Front): void {
     '/v1/dashboards/:name/tiles/:tile',
     { config: { action: 'query' } },
     async (request, reply) => {
-      const { name, tile: place } = request.params;
+      const { tile: place } = request.params;
       const files = front.dashboards;
+      const name = files.checked(request.params.name);
       const dashboard = parseDashboard(files.read(name), files.file(name));
       const tile = /^\d{1,3}\.svg$/.test(place) ? dashboard.tiles[Number.parseInt(place, 10)] : undefined;
       if (tile === undefined || tile.sql === null) return fail('TILE_UNKNOWN', { name, tile: place.slice(0, 20) });
