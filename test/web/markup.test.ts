@@ -18,7 +18,7 @@ function prepared(path: string): void {
   for (const folder of ['dashboards', 'metrics', 'transfers']) mkdirSync(join(path, folder), { recursive: true });
   // JSON is YAML.
   const write = (file: string, definition: object) => writeFileSync(join(path, file), JSON.stringify(definition));
-  write('metrics/evil.yaml', { title: evil, expression: 'count(*)', table: 'main.evil', time: 'happened', dimensions: [evil] });
+  write('metrics/evil.yaml', { title: tab, expression: 'count(*)', table: 'main.evil', time: 'happened', dimensions: ['name'] });
   write('dashboards/evil.yaml', {
     title: evil,
     annotations: `SELECT happened, name FROM main.evil`,
@@ -114,6 +114,7 @@ test('a file, a metric, a model, a tab, an annotation, a shared link and Why run
   await clean('admin');
 
   await open('/data/transfers/evil');
+  await page.getByRole('button', { name: 'Preview' }).click();
   await page.getByRole('columnheader').filter({ hasText: '<img' }).first().waitFor();
   await clean('transfer');
 
