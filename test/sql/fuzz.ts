@@ -10,8 +10,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { MillraceError, type Role } from '#core';
-import { checkStatement, readStatement } from '#sql';
+import { readStatement, type Who } from '#sql';
 import { newGrants } from '../../src/analyze/grants.ts';
+import { inputOf, type Planned, planCalls } from '../../src/analyze/models/answer.ts';
+import { spellFeatures } from '../../src/analyze/models/feature-sql.ts';
 import { type Below, belowFrom } from '../random.ts';
 
 const pick = <T>(random: Below, from: readonly T[]): T => from[random(from.length)]!;
@@ -67,15 +69,15 @@ async function openWorld() {
     (SELECT count(*) FROM duckdb_secrets()) AS secrets, (SELECT count(*) FROM duckdb_functions() WHERE NOT internal) AS functions,
     (SELECT string_agg(name || value, ';' ORDER BY name) FROM duckdb_variables()) AS variables,
     (SELECT string_agg(extension_name, ';' ORDER BY 1) FROM duckdb_extensions() WHERE loaded) AS extensions`;
-  const before = JSON.stringify(await rows(outside));
+  const untouched = JSON.stringify(await rows(outside));
 
   return {
     folder,
     address,
     serialize,
     grants: newGrants({ names: async () => names, rows } as never),
-    /** Runs it and takes it back; what it touched, or null. */
-    async touchedBy(sql: string): Promise<string | null> {
+    /** Runs it, behind `before`, and takes it back; what it touched, or null. */
+    async touchedBy(sql: string, before = ''): Promise<string | null> {
       // An access time is only brought up to date where it is older than the last change.
       utimesSync(file, 1_000, 2_000);
       const files = readdirSync(folder).sort().join();
@@ -83,6 +85,7 @@ async function openWorld() {
       let said: string;
       await connection.run('BEGIN');
       try {
+        if (before !== '') await connection.run(before);
         said = JSON.stringify((await connection.runAndReadUntil(sql, 2_000)).getRowsJson());
       } catch (thrown) {
         said = String(thrown);
@@ -98,7 +101,7 @@ async function openWorld() {
       if (readdirSync(folder).sort().join() !== files) return 'a file was made';
       if (hits !== was) return 'the server was asked';
       const after = JSON.stringify(await rows(outside));
-      return after === before ? null : 'settings or databases are others';
+      return after === untouched ? null : 'settings or databases are others';
     },
     close() {
       connection.closeSync();
@@ -168,7 +171,9 @@ function statementOf(random: Below, world: Pick<World, 'folder' | 'address'>): s
     if (strike()) return evilValues();
     if (depth <= 0) return pick(random, ['a', 'a', '1', "'x'", 'NULL', '2.5', 'true', '[1, 2]', "{'k': 1}", "DATE '2026-01-01'"]);
     const inner = () => value(depth - 1);
-    switch (random(14)) {
+    switch (random(16)) {
+      case 13:
+        return feature(inner);
       case 0:
         return `${pick(random, ['abs', 'coalesce', 'hash', 'typeof', 'greatest', 'md5', 'length'])}(${inner()})`;
       case 1:
@@ -199,11 +204,43 @@ function statementOf(random: Below, world: Pick<World, 'folder' | 'address'>): s
         return value(0);
     }
   }
+  /** Written as other SQL before anything is read. */
+  function feature(inner: () => string): string {
+    return pick(random, [
+      () => `ML.BUCKETIZE(${inner()}, [1, 2.5])`,
+      () => `ml.bucketize(${inner()}, [3], ${pick(random, ['TRUE', "'bucket_ranges'", inner()])})`,
+      () => `ML.STANDARD_SCALER(${inner()}) OVER ()`,
+      () => `ML.MIN_MAX_SCALER(${inner()}) OVER (${random(3) === 0 ? 'ORDER BY a' : ''})`,
+      () => `ML.QUANTILE_BUCKETIZE(${inner()}, ${pick(random, ['3', inner()])}) OVER ()`,
+      () => `ML.LABEL_ENCODER(${inner()}) OVER ()`,
+      () => `ML.IMPUTER(${inner()}, 'mean') OVER ()`,
+      () => `ML.FEATURE_CROSS(STRUCT(${inner()} AS k, b))`,
+      () => `ML.POLYNOMIAL_EXPAND(STRUCT(a, ${inner()} AS "x'y"), 2)`,
+    ])();
+  }
+  /** A name in the text that is run; its query is run before. */
+  function call(depth: number): string {
+    const input = () =>
+      pick(random, [
+        () => `TABLE ${strike() ? evilTables() : pick(random, ['t', 'mart.s', 'secret', 'q'])}`,
+        () => `(${query(depth - 1)})`,
+      ])();
+    const settings = pick(random, ['', '', ', STRUCT(0.5 AS threshold)']);
+    return pick(random, [
+      () => `ML.PREDICT(MODEL m, ${input()}${settings})`,
+      () => `ml.explain_predict(MODEL mart."m"@2, ${input()})`,
+      () => `ML.EVALUATE(MODEL m, ${input()}${settings})`,
+      () => 'ML.WEIGHTS(MODEL m)',
+    ])();
+  }
   function source(depth: number): string {
     if (strike()) return evilTables();
     const plain = ['t', 't', 'u', 'mart.s', 'good', 'main.t', 'range(3) r(a)', '"t"', 'x', 'secret'];
     if (depth <= 0) return pick(random, plain);
-    switch (random(8)) {
+    switch (random(10)) {
+      case 8:
+      case 9:
+        return `${call(depth)} AS c`;
       case 0:
         return `(${query(depth - 1)}) AS q`;
       case 1:
@@ -271,7 +308,7 @@ function statementOf(random: Below, world: Pick<World, 'folder' | 'address'>): s
   const kinds: (() => string)[] = [
     () => `EXPLAIN ${random(2) === 0 ? 'ANALYZE ' : ''}${query(depth)}`,
     () =>
-      `CREATE ${random(2) === 0 ? 'OR REPLACE ' : ''}${pick(random, ['TABLE', 'VIEW'])} ${pick(random, ['made', 'mart.made', 'change.made', 't'])} AS ${query(depth)}`,
+      `CREATE ${random(2) === 0 ? 'OR REPLACE ' : ''}${pick(random, ['TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SCHEDULED QUERY'])} ${pick(random, ['made', 'mart.made', 'change.made', 't'])} AS ${query(depth)}`,
     () => `INSERT INTO ${pick(random, ['t', 'mart.s', 'change.secret'])} ${query(depth)}`,
     () => `UPDATE t SET a = ${value(depth)} ${random(2) === 0 ? `FROM ${source(depth)} ` : ''}WHERE ${value(depth)}`,
     () => `DELETE FROM t ${random(2) === 0 ? `USING ${source(depth)} ` : ''}WHERE ${value(depth)}`,
@@ -309,6 +346,8 @@ function spoiled(random: Below, text: string): string {
 
 export interface Fuzzed {
   admitted: number;
+  /** Of those, with queries for models in them. */
+  called: number;
   refused: number;
   /** Refused ones that were run all the same, and touched something: so many the list has held back. */
   heldBack: number;
@@ -344,17 +383,20 @@ export async function silentCanaries(): Promise<string[]> {
 export async function fuzzSql(statements: number, seed: number): Promise<Fuzzed> {
   const random = belowFrom(seed);
   const world = await openWorld();
-  const found: Fuzzed = { admitted: 0, refused: 0, heldBack: 0, tried: 0 };
+  const found: Fuzzed = { admitted: 0, called: 0, refused: 0, heldBack: 0, tried: 0 };
   let open: World | null = null;
   try {
     for (let n = 0; n < statements; n++) {
       const text = statementOf(random, world);
       const role = pick<Role>(random, ['viewer', 'editor', 'admin']);
-      const sql = await admitted(text, role, world);
-      if (sql !== null) {
+      const runs = await admitted(text, role, world);
+      if (runs !== null) {
         found.admitted++;
-        const touched = await world.touchedBy(sql);
-        assert.equal(touched, null, `seed ${seed}, statement ${n}, as ${role}: ${text}`);
+        if (runs.sql.length > 1) found.called++;
+        for (const sql of runs.sql) {
+          const touched = await world.touchedBy(sql, runs.before);
+          assert.equal(touched, null, `seed ${seed}, statement ${n}, as ${role}: ${text}`);
+        }
         continue;
       }
       found.refused++;
@@ -375,14 +417,31 @@ export async function fuzzSql(statements: number, seed: number): Promise<Fuzzed>
   return found;
 }
 
-/** The text that would be run, or null where it is refused with a code. */
-async function admitted(text: string, role: Role, { serialize, grants }: World): Promise<string | null> {
+/** The texts that would be run, on their way through all that writes them anew (src/analyze/query.ts), or null where it is refused with a code. */
+async function admitted(text: string, role: Role, { serialize, grants }: World): Promise<{ sql: string[]; before: string } | null> {
+  const names: string[] = [];
+  async function inputs(planned: Planned, who: Who): Promise<string[]> {
+    names.push(...planned.names);
+    const found: string[] = [];
+    for (const { call } of planned.steps) {
+      if (call.input === null) continue;
+      const { inner, statement, asker } = await inputOf(planned, { ...call, input: call.input }, { serialize, who });
+      found.push(...(await inputs(inner, asker)), statement.sql);
+    }
+    return found;
+  }
   try {
-    const statement = await readStatement(text, serialize);
-    checkStatement(statement, await grants.of({ name: 'fuzz', role, topics: null }, serialize));
-    return 'sql' in statement ? statement.sql : null;
+    const planned = planCalls(spellFeatures(text).text);
+    const statement = await readStatement(planned.text, serialize);
+    const who = await grants.of({ name: 'fuzz', role, topics: null }, serialize);
+    planned.check(statement, who);
+    const sql = await inputs(planned, who);
+    if ('sql' in statement) sql.push(statement.sql);
+    // A definition's is run whenever it is kept fresh.
+    else if ('body' in statement && statement.body !== null) sql.push(statement.body);
+    return { sql, before: names.map((name) => `CREATE TEMP VIEW ${name} AS SELECT a, b FROM main.t;`).join(' ') };
   } catch (thrown) {
-    assert.ok(thrown instanceof MillraceError && /^(SQL_|TABLE_NAME)/.test(thrown.code), `${text}\n${String(thrown)}`);
+    assert.ok(thrown instanceof MillraceError && /^(SQL_|TABLE_NAME|MODEL_)/.test(thrown.code), `${text}\n${String(thrown)}`);
     return null;
   }
 }

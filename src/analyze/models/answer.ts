@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Column, fail } from '#core';
-import { checkStatement, type Reads, readStatement, type Statement, tokens, type Who } from '#sql';
+import { checkStatement, type Reads, readStatement, type SelectStatement, type Serialize, type Statement, tokens, type Who } from '#sql';
 import { name, type Reader, type Transaction, text, type Values } from '#store';
 import { blank, type Call, ctesBefore, findCalls, placeOf, writeInto } from './calls.ts';
 import { type ModelFunction, modelFunctions } from './functions.ts';
@@ -95,7 +95,7 @@ export async function answerCalls(planned: Planned, answering: Answering): Promi
     if (answering.insights.has(model))
       fail('MODEL_FUNCTION', { call: `ML.${call.name}`, model, problem: 'a contribution analysis answers ML.GET_INSIGHTS alone' });
     const file = answering.open(call.model);
-    const input = call.input === null ? null : await keepInput(planned, call, answering);
+    const input = call.input === null ? null : await keepInput(planned, { ...call, input: call.input }, answering);
     const { reader, workshop, pause } = answering;
     const version = (spelled: string) => answering.open(`${call.model.split('@')[0]!}@${spelled.toLowerCase()}`);
     await entry.answer({ call, file, version, reader, input, as, workshop, pause });
@@ -148,21 +148,35 @@ function withNamedParameters(given: string): string {
 const isNumbered = ({ text: shown }: { text: string }): boolean => /^\$\d/.test(shown);
 const lettered = (digits: string): string => digits.replace(/\d/g, (digit) => 'abcdefghij'[Number(digit)]!);
 
-/** Runs the call's query, with the CTEs that stand before it, and keeps its rows. */
-async function keepInput(planned: Planned, call: Call, answering: Answering): Promise<{ table: string; columns: readonly Column[] }> {
-  const { reader, who } = answering;
-  const { start, end, kind } = call.input!;
+/** The call's query, with the CTEs that stand before it, as the statement that is run for it: read and checked by itself, as the same asker. */
+export async function inputOf(
+  planned: Planned,
+  call: Call & { readonly input: NonNullable<Call['input']> },
+  { serialize, who }: { readonly serialize: Serialize; readonly who: Who },
+): Promise<{ inner: Planned; statement: SelectStatement; asker: Who }> {
+  const { start, end, kind } = call.input;
   const ctes = ctesBefore(planned.text, call.start);
   const before = ctes === null ? '' : blank(planned.text.slice(0, ctes.start)) + planned.text.slice(ctes.start, ctes.end);
   const between = blank(planned.given.slice(before.length, start));
   const lead = before + writeInto(between, ['SELECT', '*', 'FROM', ...(kind === 'table' ? [] : ['('])]);
   const inner = planCalls(lead + planned.given.slice(start, end) + (kind === 'table' ? '' : '\n)'));
-  const statement = await readStatement(inner.text, (sql) => reader.serialize(sql));
+  const statement = await readStatement(inner.text, serialize);
   if (statement.kind !== 'select') {
     return fail('MODEL_CALL', { call: `ML.${call.name}`, problem: 'takes a query that only reads', ...placeOf(planned.given, start) });
   }
   const asker = withAnswers(who, planned.names);
   inner.check(statement, asker);
+  return { inner, statement, asker };
+}
+
+/** Runs it and keeps its rows. */
+async function keepInput(
+  planned: Planned,
+  call: Parameters<typeof inputOf>[1],
+  answering: Answering,
+): Promise<{ table: string; columns: readonly Column[] }> {
+  const { reader, who } = answering;
+  const { inner, statement, asker } = await inputOf(planned, call, { serialize: (sql) => reader.serialize(sql), who });
   await answering.upToDate(statement.reads);
   await answerCalls(inner, { ...answering, who: asker });
   const table = newName();
