@@ -98,11 +98,12 @@ async function main(): Promise<void> {
     bench: 'overload',
     figures: {
       taken: { title: 'what the machine takes with nothing beside', unit: 'records/s', value: taken },
-      offered: { title: 'offered', unit: 'records/s', value: (offered.tries * PER_REQUEST) / seconds },
+      offered: { title: 'sent', unit: 'records/s', value: (offered.sent * PER_REQUEST) / seconds },
+      times: { title: '  times what the machine takes', value: (offered.sent * PER_REQUEST) / seconds / taken },
       accepted: { title: '  acknowledged', unit: 'records/s', value: (offered.accepted.size * PER_REQUEST) / seconds },
       refused: { title: '  requests refused with a code and Retry-After', value: offered.refused },
       unheard: { title: '  requests cut before they were answered', value: offered.cut },
-      waiting: { title: '  requests for which no connection was free', value: offered.waiting },
+      waiting: { title: '  requests that were not sent, as no connection was free', value: offered.waiting },
       wrong: { title: 'other answers, to records and questions', value: wrong.length },
       lost: { title: 'records lost', value: lost },
       doubled: { title: 'records doubled', value: doubled },
@@ -123,6 +124,7 @@ async function main(): Promise<void> {
       caught_up: { title: '  until all is delivered', unit: 's', value: caught },
     },
     goals: [
+      { figure: 'times', at: 'least', value: 0.9 * TIMES },
       { figure: 'wrong', at: 'most', value: 0 },
       { figure: 'lost', at: 'most', value: 0 },
       { figure: 'doubled', at: 'most', value: 0 },
@@ -142,7 +144,9 @@ interface Offered {
   readonly accepted: Set<number>;
   readonly waits: number[];
   readonly wrong: string[];
+  /** Due by the rate, and those of them that were sent. */
   tries: number;
+  sent: number;
   refused: number;
   cut: number;
   waiting: number;
@@ -153,7 +157,7 @@ interface Offered {
  * the same ids, at once: clients that don't keep to Retry-After.
  */
 async function offer(port: number, token: string, perSecond: number, over: () => boolean): Promise<Offered> {
-  const offered: Offered = { accepted: new Set(), waits: [], wrong: [], tries: 0, refused: 0, cut: 0, waiting: 0 };
+  const offered: Offered = { accepted: new Set(), waits: [], wrong: [], tries: 0, sent: 0, refused: 0, cut: 0, waiting: 0 };
   const shot = newShot('/v1/topics/visits/records', token, records);
   const free = Array.from({ length: CONNECTIONS }, () => newSender(port, { ...shot, bytes: Buffer.from(shot.bytes) }, offered));
   const under = new Set<Promise<void>>();
@@ -166,6 +170,7 @@ async function offer(port: number, token: string, perSecond: number, over: () =>
         offered.waiting++;
         continue;
       }
+      offered.sent++;
       const sent = sender.send().then(() => {
         free.push(sender);
         under.delete(sent);
