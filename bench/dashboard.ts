@@ -266,8 +266,9 @@ async function arrive(running: Running, first: number, count: number): Promise<v
 
 async function untilDelivered(running: Running, count: number): Promise<void> {
   for (;;) {
-    const rows = await query(running, "SELECT sum(estimated_size) FROM duckdb_tables() WHERE table_name = 'clicks'");
-    if (Number(rows[0]?.[0] ?? 0) >= count) return;
+    // There is no table before the first delivery.
+    const { status, text } = await ask(running, 'POST', '/v1/query', JSON.stringify({ sql: 'SELECT count(*) FROM raw.clicks' }));
+    if (status === 200 && Number((JSON.parse(text) as { rows: unknown[][] }).rows[0]![0]) >= count) return;
     await sleep(100);
   }
 }

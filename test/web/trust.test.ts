@@ -226,6 +226,18 @@ describe('what the console does not know', { skip: withoutBrowser }, () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('a new dashboard’s first tile is answered', async (t) => {
+    const { page, enter, complaints } = await visit(t, look);
+    await enter(server.address, server.adminToken);
+    await page.goto(`${server.address}/dashboards`);
+    await page.getByRole('button', { name: 'New dashboard' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('textbox').fill('fresh');
+    await dialog.getByRole('button', { name: 'New dashboard' }).click();
+    await page.locator('.tile .grid-frame, .tile .tile-empty').waitFor();
+    assert.deepEqual(complaints, []);
+  });
+
   test('a figure is asked why like a cell', async (t) => {
     const { page, enter, complaints } = await visit(t, look);
     await enter(server.address, server.adminToken);

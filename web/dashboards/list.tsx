@@ -53,10 +53,10 @@ export default function Dashboards({ who }: { who: SessionAnswer }) {
 
 const begun = (name: string) => `title: ${name}
 tiles:
-  - title: Tables
+  - title: What was written
     chart: table
     width: 12
-    sql: SELECT schema_name, table_name, estimated_size AS rows FROM duckdb_tables() WHERE NOT internal ORDER BY 1, 2
+    sql: SELECT target AS name, sum("rows")::BIGINT AS rows, max(committed) AS written FROM millrace.batch GROUP BY 1 ORDER BY 1
 `;
 
 function Making() {

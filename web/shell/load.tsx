@@ -38,6 +38,8 @@ function Loading({ file, onDone }: { file: File; onDone: () => void }) {
   const [upload, setUpload] = useState<UploadAnswer | null>(null);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [round, setRound] = useState(0);
+  // Beside the sending: which names are taken is known when the form comes.
+  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new round sends it again
   useEffect(() => {
     setTrouble(null);
@@ -51,13 +53,16 @@ function Loading({ file, onDone }: { file: File; onDone: () => void }) {
         {file.name} · {bytes(file.size)}
       </p>
       {trouble !== null && <Problem trouble={trouble} onRetry={() => setRound((now) => now + 1)} compact />}
-      {trouble === null && upload === null && (
+      {catalog.error !== null && <Problem trouble={catalog.error} onRetry={catalog.refresh} compact />}
+      {trouble === null && (upload === null || catalog.data === null) && (
         <div role="status">
           <Progress value={sent * 100} aria-label={t('load_title')} />
           <p className="faint">{sent < 1 ? t('load_running', { share: share(sent) }) : t('load_reading')}</p>
         </div>
       )}
-      {upload !== null && <Guessed file={file} upload={upload} onUpload={setUpload} onDone={onDone} />}
+      {upload !== null && catalog.data !== null && (
+        <Guessed file={file} upload={upload} tables={catalog.data.tables} onUpload={setUpload} onDone={onDone} />
+      )}
     </div>
   );
 }
@@ -67,24 +72,24 @@ const types = ['VARCHAR', 'BIGINT', 'DOUBLE', 'DECIMAL(18,2)', 'BOOLEAN', 'DATE'
 function Guessed({
   file,
   upload,
+  tables,
   onUpload,
   onDone,
 }: {
   file: File;
   upload: UploadAnswer;
+  tables: CatalogAnswer['tables'];
   onUpload: (upload: UploadAnswer) => void;
   onDone: () => void;
 }) {
   const { t, number } = useWords();
   const { guess, rows, refused } = upload;
-  const catalog = useLive('catalog', (signal) => call<CatalogAnswer>('GET', '/v1/catalog', { signal }));
   const [named, setTable] = useState<string | null>(null);
   const [mode, setMode] = useState<'append' | 'replace'>('append');
   const [chosen, setChosen] = useState<Readonly<Record<string, string>>>({});
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [run, setRun] = useState<string | null>(null);
-  const held = (target: string) =>
-    catalog.data?.tables.find(({ schema, name }) => `${schema}.${name}`.toLowerCase() === target.toLowerCase());
+  const held = (target: string) => tables.find(({ schema, name }) => `${schema}.${name}`.toLowerCase() === target.toLowerCase());
   const word = tableOfFile(file.name);
   // Another file of the same name is not the same table's: whoever wants its rows in there says so.
   const table = named ?? `main.${freeTable(word, (each) => held(`main.${each}`) !== undefined)}`;
@@ -125,13 +130,11 @@ function Guessed({
     >
       <TextInput
         label={t('load_table')}
-        // A name that would be another one in a moment is no name yet.
-        value={named === null && catalog.data === null ? '' : table}
+        value={table}
         onChange={(event) => setTable(event.currentTarget.value)}
         disabled={run !== null}
         data-autofocus
       />
-      {catalog.error !== null && <Problem trouble={catalog.error} onRetry={catalog.refresh} compact />}
       {meant !== null && run === null && (
         <div className="end-row load-taken">
           <p className="faint small">{t('load_taken', { table: meant })}</p>
@@ -189,7 +192,7 @@ function Guessed({
       </p>
       {trouble !== null && <Problem trouble={trouble} compact />}
       {run === null ? (
-        <Button type="submit" disabled={table === '' || catalog.data === null}>
+        <Button type="submit" disabled={table === ''}>
           {t('load_go')}
         </Button>
       ) : (
