@@ -727,6 +727,12 @@ export interface PredictAnswer {
   logged?: { topic: string; accepted: number; error: ErrorBody | null };
 }
 
+/** GET /v1/targets?table=schema.name: columns that a model could predict, the likeliest first, as 5,000 of the table's rows say. */
+export interface TargetsAnswer {
+  table: string;
+  targets: { column: string; task: 'regression' | 'classification'; why: string }[];
+}
+
 /** GET /v1/trainings: those under way. POST /v1/trainings/:job/stop ends one's search and keeps the best model so far. */
 export interface TrainingsAnswer {
   trainings: {

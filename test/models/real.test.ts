@@ -291,6 +291,9 @@ describe('models on real data, from load to REST', { timeout: 240_000, skip: wit
       assert.equal(done.code, 0, done.stderr);
       return done.stdout;
     };
+    assert.match(await run(['targets', 'telco']), /^column.*\n-*[^\n]*\n?Churn +classification +two values/);
+    assert.match((await millrace(['model', 'targets', 'no"such'], { env })).stderr, /^SQL_TABLE/);
+    assert.match((await millrace(['model', 'train', 'telco'], { env })).stderr, /millrace model targets telco/);
     assert.match(
       await run(['train', 'telco', '--predict', 'Churn', '--type', 'LOGISTIC_REG', '--name', 'churn', '--alias', 'challenger']),
       /main\.churn version 2 is its challenger/,

@@ -35,6 +35,7 @@ POST /v1/dashboards/:name/share define
 POST /v1/shared open
 POST /v1/shared/tile open
 GET /v1/models catalog
+GET /v1/targets query
 GET /v1/models/:name catalog
 GET /v1/models/:name/export catalog
 POST /v1/models/:name/predict query

@@ -40,6 +40,7 @@ for (const look of looks)
       await page.getByRole('option', { name: option, exact: true }).click();
     };
     await choose(say.train_table, 'main.customers');
+    await page.getByText(say.train_likely.replace('{columns}', 'left')).waitFor();
     await choose(say.train_target, 'left');
     await page.getByText(`input_label_cols = ['left']`).waitFor();
     await shot('train');

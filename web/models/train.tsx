@@ -1,6 +1,6 @@
 import { Button, MultiSelect, Select, TextInput } from '@mantine/core';
-import { useState } from 'react';
-import type { CatalogAnswer, ModelsAnswer, QueryAnswer, SessionAnswer, TrainingsAnswer } from '../../src/server/api.ts';
+import { useEffect, useState } from 'react';
+import type { CatalogAnswer, ModelsAnswer, QueryAnswer, SessionAnswer, TargetsAnswer, TrainingsAnswer } from '../../src/server/api.ts';
 import { call, type Trouble, troubled } from '../api.ts';
 import { Copied } from '../copy.tsx';
 import { newId } from '../id.ts';
@@ -27,6 +27,7 @@ export default function TrainPage({ who }: { who: SessionAnswer }) {
   const [seconds, setSeconds] = useState(budgets[0]!);
   const [job, setJob] = useState<string | null>(null);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
+  const likely = useLikely(source);
   const trainings = useLive('trainings', (signal) => call<TrainingsAnswer>('GET', '/v1/trainings', { signal }), 1_000);
   if (who.role !== 'admin' && who.role !== 'editor') return <Empty>{t('train_editor')}</Empty>;
   if (catalog.data === null)
@@ -78,7 +79,8 @@ export default function TrainPage({ who }: { who: SessionAnswer }) {
           />
           <Select
             label={t('train_target')}
-            data={names}
+            description={likely.length === 0 ? undefined : t('train_likely', { columns: likely.slice(0, 3).join(', ') })}
+            data={[...likely, ...names.filter((each) => !likely.includes(each))]}
             value={target}
             onChange={setTarget}
             searchable
@@ -130,6 +132,18 @@ export default function TrainPage({ who }: { who: SessionAnswer }) {
       )}
     </Page>
   );
+}
+
+/** Columns of the table that could be predicted, the likeliest first; none while it is not known. A hint that fails is none. */
+function useLikely(source: string | null): readonly string[] {
+  const [found, setFound] = useState<TargetsAnswer | null>(null);
+  useEffect(() => {
+    if (source === null) return;
+    const ends = new AbortController();
+    call<TargetsAnswer>('GET', `/v1/targets?table=${encodeURIComponent(source)}`, { signal: ends.signal }).then(setFound, () => {});
+    return () => ends.abort();
+  }, [source]);
+  return found !== null && found.table === source ? found.targets.map(({ column }) => column) : [];
 }
 
 const fullName = ({ schema, name }: Table) => `${schema}.${name}`;

@@ -313,6 +313,7 @@ export const en = {
   train_no_table: 'There is no table yet. Load a file first.',
   train_table: 'Table',
   train_target: 'What to predict',
+  train_likely: 'Likely: {columns}',
   train_ignored: 'Columns to leave out',
   train_budget: 'Time to search',
   train_name: 'Name of the model',

@@ -313,6 +313,7 @@ export const ko: Words = {
   train_no_table: '아직 테이블이 없습니다. 먼저 파일을 올리세요.',
   train_table: '테이블',
   train_target: '예측할 열',
+  train_likely: '그럴듯한 것: {columns}',
   train_ignored: '제외할 열',
   train_budget: '찾는 시간',
   train_name: '모델 이름',

@@ -5,13 +5,13 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorFromBody, fail, MillraceError } from '#core';
 import { progress } from '#run';
-import type { ModelAnswer, ModelsAnswer, PredictAnswer, QueryAnswer, TrainingsAnswer } from '#server';
+import type { ModelAnswer, ModelsAnswer, PredictAnswer, QueryAnswer, TargetsAnswer, TrainingsAnswer } from '#server';
 import { type Client, connect, errorOf, workspaceOption } from '../client.ts';
 import type { Command, Input, Io } from '../command.ts';
 import { modelReport } from '../print/model.ts';
 import { table, text } from '../print/table.ts';
 
-const ACTIONS = { train, list, show, predict, compare, drift, export: exportModel, promote, rollback: rollBack, drop } as const;
+const ACTIONS = { train, targets, list, show, predict, compare, drift, export: exportModel, promote, rollback: rollBack, drop } as const;
 type Action = keyof typeof ACTIONS;
 
 /** Rows sent at a time by predict. */
@@ -25,7 +25,7 @@ export const model: Command = {
   summary: 'Trains, shows, serves and exports models.',
   positionals: [
     { name: 'ACTION', summary: 'What to do.', required: true, choices: Object.keys(ACTIONS) },
-    { name: 'NAME', summary: 'train: the table; else the model: name, schema.name, name@2 or name@challenger.' },
+    { name: 'NAME', summary: 'train, targets: the table; else the model: name, schema.name, name@2 or name@challenger.' },
     {
       name: 'FILE',
       summary:
@@ -59,6 +59,7 @@ export const model: Command = {
     { name: 'output', type: 'text', summary: 'export: the file to write. Default: standard output.' },
   ],
   usage: [
+    '  millrace model targets mart.customers                   what could be predicted, the likeliest first',
     '  millrace model drift customers_churned mart.customers_today',
     '  millrace model train mart.customers --predict churned --budget 30s',
     '  millrace model compare customers_churned@challenger mart.customers_june',
@@ -81,7 +82,12 @@ async function train(input: Input, io: Io): Promise<number> {
     alias,
   } = input.options as Record<string, string | undefined> & { ignore?: string[]; seed?: number };
   const source = nameOf(input, 'the table');
-  if (column === undefined) return fail('OPTION_VALUE', { option: '--predict', value: 'absent', problem: 'name the column to predict' });
+  if (column === undefined)
+    return fail('OPTION_VALUE', {
+      option: '--predict',
+      value: 'absent',
+      problem: `name the column to predict; millrace model targets ${source} tells which could be`,
+    });
   const client = connect(input, io);
   const options = {
     ...(type !== undefined && { model_type: literal(type) }),
@@ -105,6 +111,15 @@ async function train(input: Input, io: Io): Promise<number> {
       widthOf(io),
     )}\n`,
   );
+  return 0;
+}
+
+/** Columns of a table that could be predicted, the likeliest first. */
+async function targets(input: Input, io: Io): Promise<number> {
+  const source = nameOf(input, 'the table');
+  const { targets: found } = await connect(input, io).json<TargetsAnswer>('GET', `/v1/targets?table=${encodeURIComponent(source)}`);
+  const rows = found.map(({ column, task, why }) => [column, task, why]);
+  io.stdout.write(`${table(['column', 'task', 'why'].map(text), rows, widthOf(io))}\n`);
   return 0;
 }
 

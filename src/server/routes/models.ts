@@ -1,13 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asMillraceError, fail } from '#core';
-import type { Front } from '#platform';
-import type { ModelAnswer, ModelsAnswer, PredictAnswer, PredictRequest, TrainingsAnswer } from '../api.ts';
-import { pipe } from './pipe.ts';
+import { type Front, targetsOf } from '#platform';
+import { quoteIdentifier } from '#sql';
+import type { ModelAnswer, ModelsAnswer, PredictAnswer, PredictRequest, QueryAnswer, TargetsAnswer, TrainingsAnswer } from '../api.ts';
+import { pipe, told } from './pipe.ts';
 
 const LARGEST_BODY = 16 * 1024 * 1024;
 const MOST_ROWS = 10_000;
 /** Explaining a row costs a hundred times its prediction. */
 const MOST_EXPLAINED = 100;
+
+/** What could be predicted shows in so many rows, drawn from the first of a table. */
+const SAMPLED = 5000;
+const READ = 200_000;
 
 const EXPORTED = {
   json: 'application/json; charset=utf-8',
@@ -22,6 +28,17 @@ interface Named {
 /** Predictions are made in this process, without the warehouse: they go on while it restarts. */
 export function modelRoutes(app: FastifyInstance, front: Front): void {
   app.get('/v1/models', { config: { action: 'catalog' } }, async (): Promise<ModelsAnswer> => ({ models: front.models.models() }));
+
+  // A question like any other: the asker's rights and limits are the query's own.
+  app.get<{ Querystring: { table?: string } }>('/v1/targets', { config: { action: 'query' } }, async (request): Promise<TargetsAnswer> => {
+    const { table } = request.query;
+    if (typeof table !== 'string' || table === '' || table.length > 200)
+      return fail('REQUEST_INVALID', { problem: '"table" names no table: ?table=mart.customers' });
+    const sql = `SELECT * FROM (SELECT * FROM ${table.split('.').map(quoteIdentifier).join('.')} LIMIT ${READ}) USING SAMPLE ${SAMPLED} ROWS`;
+    const body = { sql, format: 'json', rows: SAMPLED, job: `targets_${randomUUID()}` };
+    const { columns, rows } = await told<QueryAnswer>(front, { who: request.principal, path: '/query', body });
+    return { table, targets: targetsOf(columns, rows) };
+  });
 
   app.get<Named>('/v1/models/:name', { config: { action: 'catalog' } }, async (request): Promise<ModelAnswer> => {
     const { entry, version, facts } = front.models.about(request.params.name);
