@@ -76,6 +76,7 @@ export function startDelivery(input: {
       const name = wanted ?? line[0];
       round.left = name !== undefined;
       const isLong = performance.now() - began > ROUND_TIME && (round.hurried || wanted === undefined);
+      if (wanted === undefined && store.crowded()) return;
       if (name === undefined || room <= 0 || round.names.size === ROUND_TOPICS || isLong || (round.hurried && wanted === undefined)) return;
       if (wanted !== undefined) round.hurried = true;
       round.names.set(name, positionOf(name));
@@ -183,7 +184,7 @@ export function startDelivery(input: {
       turnEnds(round);
       const behind = round.left || [...waiting.keys()].some((name) => lagOf(name) > ROUND_BYTES / 4 && !isShut(name));
       if (pause === RETRY) await sleep(RETRY);
-      else if (!behind) await tick(began + TICK - performance.now());
+      else if (!behind || round.names.size === 0) await tick(began + TICK - performance.now());
     }
   }
 

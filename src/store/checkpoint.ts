@@ -3,38 +3,57 @@
  * next write waits for all of it (0.2 to 1.3 s at 16 MB of write-ahead log). So before the commit that makes one due, a connection begins to
  * read, and reads nothing. What it costs: deleted rows stay in the file. Writes other than deliveries, which are what deletes, are followed
  * by a checkpoint that clears them, and that the next write waits for.
+ *
+ * Each column of each table that rows were appended to holds two blocks in memory until the next checkpoint, however few the rows: of many
+ * topics that is more than there is, long before their write-ahead log is long. So one is due for that too, and what nobody waits for waits.
  */
 import { statSync } from 'node:fs';
 import type { DuckDBInstance } from '@duckdb/node-api';
 import type { Bytes, Millis } from '#core';
+import type { Change } from './lane.ts';
 
 /** Of write-ahead log. */
 const DUE: Bytes = 16_000_000;
 /** A checkpoint rewrites the end of every table that it touches: where that takes long, for there are many, the next one waits until this one was a fifth of the time, or until so many times as much is due. */
 const PRESSING = 2;
 const PAUSES = 4;
+/** Of the blocks of one column: 256 kB of values, and as much of which are NULL. */
+const COLUMN: Bytes = 2 * 262_144;
+/** Shares of the engine's memory that such blocks may have until a checkpoint is due, and until only asked-for topics are delivered. */
+const [MUCH, CROWDED] = [1 / 4, 1 / 2];
 /** Beyond it DuckDB does it by itself, within a commit: only where ours fail. So much is replayed within the time that a start may take. */
 export const OVERDUE: Bytes = 48_000_000;
 
 export interface Checkpoints {
-  /** Before the commit of a write; `appends` if it only added rows. */
-  before(appends: boolean): Promise<void>;
+  /** Before the commit of a write. */
+  before(changes: readonly Touching[]): Promise<void>;
   /** After it. A checkpoint that was due has begun, and goes on by itself. */
   after(): void;
   /** Where the commit failed. */
   undone(): Promise<void>;
   /** Of write-ahead log that the last checkpoint could not take up, all of which a start after a kill replays; none where it did, or is about to. */
   heldUp(): Bytes;
+  /** What was appended holds so much memory, with `more` columns of a write that is yet to be committed, that no more should come before the commit or the end of the checkpoint. */
+  crowded(more: number): boolean;
   /** Resolves when none is under way. */
   close(): Promise<void>;
+}
+
+type Touching = Pick<Change, 'kind' | 'target' | 'columns'>;
+
+export interface CheckpointRules {
+  /** Of write-ahead log, from which on one is due. */
+  readonly due?: Bytes;
+  /** The engine's. */
+  readonly memory: Bytes;
+  readonly now?: () => Millis;
 }
 
 export async function openCheckpoints(
   instance: DuckDBInstance,
   wal: string,
   onError: (cause: unknown) => void,
-  due: Bytes = DUE,
-  now: () => Millis = () => performance.now(),
+  { due = DUE, memory, now = () => performance.now() }: CheckpointRules,
 ): Promise<Checkpoints> {
   const [worker, pin] = [await instance.connect(), await instance.connect()];
   let running: Promise<void> | null = null;
@@ -42,6 +61,11 @@ export async function openCheckpoints(
   let next: 'none' | 'beside' | 'alone' = 'none';
   /** When the next one may begin, by `now`. */
   let rested = 0;
+  /** Columns of the tables that deliveries appended to since the last one began, and of those that the one under way takes up. */
+  let touched = new Map<string, number>();
+  let taken = new Map<string, number>();
+
+  const heldBy = (tables: ReadonlyMap<string, number>): Bytes => [...tables.values()].reduce((sum, columns) => sum + columns * COLUMN, 0);
 
   const release = async (): Promise<void> => {
     if (next === 'beside') await pin.run('ROLLBACK');
@@ -51,6 +75,7 @@ export async function openCheckpoints(
   /** One that fails (a write was quicker to begin, or a reader is in the way) is due again at the next commit: `onError` decides what else it means. */
   async function checkpoint(): Promise<void> {
     const began = now();
+    [taken, touched] = [touched, new Map()];
     await worker.run('CHECKPOINT').then(
       () => {
         failed = false;
@@ -60,16 +85,21 @@ export async function openCheckpoints(
         onError(cause);
       },
     );
+    // Those of one that failed are held still; to wait for them would be to wait for whoever is in its way.
+    taken = new Map();
     const ended = now();
     rested = ended + PAUSES * (ended - began);
     await release();
   }
 
   return {
-    async before(appends) {
+    async before(changes) {
+      for (const { target, columns = 0 } of changes) if (columns > 0) touched.set(target, columns);
       if (running !== null) return;
       const size = sizeOf(wal);
-      if (size < due || (now() < rested && size < PRESSING * due)) return;
+      const isLong = size >= due && (now() >= rested || size >= PRESSING * due);
+      if (!isLong && heldBy(touched) < MUCH * memory) return;
+      const appends = changes.every(({ kind }) => kind === 'deliver');
       if (appends) await pin.run('BEGIN TRANSACTION; SELECT 1 FROM millrace.batch LIMIT 1');
       next = appends ? 'beside' : 'alone';
     },
@@ -82,6 +112,8 @@ export async function openCheckpoints(
     async undone() {
       if (running === null) await release();
     },
+    crowded: (more) =>
+      more * COLUMN >= MUCH * memory || (running !== null && heldBy(touched) + heldBy(taken) + more * COLUMN >= CROWDED * memory),
     heldUp: () => (failed ? sizeOf(wal) : 0),
     async close() {
       await running;

@@ -22,6 +22,8 @@ export interface Change {
    */
   readonly key?: string;
   readonly rows: number;
+  /** Of a delivery: how many the table has, each of which got rows. */
+  readonly columns?: number;
   readonly duplicates?: number;
   readonly quarantined?: number;
   readonly minTime?: string | null;
@@ -77,7 +79,7 @@ export async function openLane(
     await connection.run('BEGIN TRANSACTION');
     try {
       const result = await during(() => work(tx));
-      if (changes.length > 0) await checkpoints.before(changes.every(({ kind }) => kind === 'deliver'));
+      if (changes.length > 0) await checkpoints.before(changes);
       await connection.run(changes.length > 0 ? `${recordOf(changes, batch)}; COMMIT` : 'COMMIT');
       checkpoints.after();
       if (changes.length > 0) committed = batch;

@@ -80,6 +80,9 @@ export interface Delivered {
   readonly columns: readonly string[];
 }
 
+/** How many columns the table of a topic has, of which so many are filled from fields. */
+export const columnsOf = (filled: readonly unknown[]): number => STAMPS.length + 1 + filled.length;
+
 const LINE = `{'p': 'BIGINT', 'r': 'BIGINT', 't': 'BIGINT', 'i': 'VARCHAR', 'f': 'UTINYINT', 'e': 'VARCHAR', 'd': 'VARCHAR'}`;
 const UNKNOWN_FIELDS = 1;
 const EXACT = 2;
@@ -131,6 +134,7 @@ export async function deliverSlice(tx: Transaction, slices: string, shapes: Shap
     from: delivery.from,
     to: delivery.to,
     ...(shape.reshaped !== null && { key: shape.reshaped }),
+    columns: counts.rows === 0 ? 0 : columnsOf(shape.columns),
     ...counts,
     quarantined,
   });

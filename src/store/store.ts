@@ -5,7 +5,7 @@ import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } 
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, isMachineFault, openEngine } from './open.ts';
 import { openReader, type Reader } from './read.ts';
-import { type Delivered, type Delivery, deliverQuarantine, deliverSlice, newShapes, shapeOf } from './records.ts';
+import { columnsOf, type Delivered, type Delivery, deliverQuarantine, deliverSlice, newShapes, shapeOf } from './records.ts';
 import { NEXT } from './target.ts';
 
 /** The warehouse behind one small contract. All writes go through one lane, in order; readers never wait for it. */
@@ -18,6 +18,8 @@ export interface Store {
   deliver(deliveries: Iterable<Delivery>): Promise<Delivered[]>;
   /** The delivery that is under way, which what can wait lets by; null when there is none. */
   delivering(): Promise<unknown> | null;
+  /** Rows of so many tables are in memory until a checkpoint that those which nobody waits for should come after it. */
+  crowded(): boolean;
   /** Of write-ahead log: what the last checkpoint could not take up, since somebody reads an older state. */
   unsaved(): Bytes;
   /** Would the warehouse take these lines? Null, or the engine's words. Changes nothing. */
@@ -67,7 +69,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const error = (cause: unknown) => {
     if (isFatal(cause)) options.onFatal?.(cause);
   };
-  const checkpoints = await openCheckpoints(instance, wal, error, options.checkpointAt);
+  const checkpoints = await openCheckpoints(instance, wal, error, {
+    memory: options.memory,
+    ...(options.checkpointAt !== undefined && { due: options.checkpointAt }),
+  });
   const lane: Lane = await openLane(instance, checkpoints, {
     error,
     commit(changes, batch) {
@@ -87,6 +92,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     positions.set(String(row['topic']), Number(row['position']));
   }
   let shapes = newShapes();
+  /** Columns that the delivery under way has put rows into. */
+  let inHand = 0;
   let delivering: Promise<unknown> | null = null;
 
   async function deliver(deliveries: Iterable<Delivery>): Promise<Delivered[]> {
@@ -97,10 +104,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           const { name } = delivery.topic;
           // Only here, with the lane to itself, is it sure that no other delivery takes the same slice.
           if (delivery.from !== (done.get(name)?.to ?? positions.get(name) ?? 0)) continue;
-          done.set(
-            name,
-            name === QUARANTINE_TOPIC ? await deliverQuarantine(tx, slices, delivery) : await deliverSlice(tx, slices, shapes, delivery),
-          );
+          const taken = await (name === QUARANTINE_TOPIC
+            ? deliverQuarantine(tx, slices, delivery)
+            : deliverSlice(tx, slices, shapes, delivery));
+          inHand += columnsOf(taken.columns);
+          done.set(name, taken);
         }
         return [...done.values()];
       });
@@ -110,12 +118,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       // What was learned of the tables inside the transaction went with it.
       shapes = newShapes();
       throw cause;
+    } finally {
+      inHand = 0;
     }
   }
 
   return {
     positions: () => positions,
     folders: { slices, spool },
+    crowded: () => checkpoints.crowded(inHand),
     unsaved: checkpoints.heldUp,
     async prepare(topics) {
       const fresh = topics.filter((topic) => shapes.known.get(topic.name)?.topic !== topic);

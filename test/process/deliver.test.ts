@@ -257,6 +257,7 @@ describe('delivery', () => {
     const rounds: { readonly topics: readonly string[]; readonly bytes: number }[] = [];
     const store = {
       positions: () => positions,
+      crowded: () => false,
       async deliver(deliveries: Parameters<Store['deliver']>[0]) {
         const all = [...deliveries];
         rounds.push({
@@ -291,12 +292,14 @@ describe('delivery', () => {
       const rounds: string[][] = [];
       let step = Promise.withResolvers<void>();
       let over = false;
+      let crowded = false;
       t.after(() => {
         over = true;
         step.resolve();
       });
       const store = {
         positions: () => positions,
+        crowded: () => crowded,
         async deliver(deliveries: Parameters<Store['deliver']>[0]) {
           const round: string[] = [];
           const done = [];
@@ -323,7 +326,10 @@ describe('delivery', () => {
         }
         await sleep(5);
       };
-      return { running, rounds, topics, send, take };
+      const crowd = (is: boolean) => {
+        crowded = is;
+      };
+      return { running, rounds, topics, send, take, crowd };
     }
 
     const isDone = async (reached: Promise<void>): Promise<boolean> =>
@@ -345,6 +351,21 @@ describe('delivery', () => {
       await take(2);
       assert.equal(await isDone(both), true);
       assert.deepEqual(rounds.slice(1), [['c', 'e']], 'questions one after the other keep nobody waiting for ever');
+    });
+
+    test('comes also while memory is held until a checkpoint, when nothing else does', async (t) => {
+      const { running, rounds, topics, send, take, crowd } = await stepwise(t, ['a', 'b', 'c', 'undefined']);
+      crowd(true);
+      await send(topics.slice(0, 3));
+      await sleep(150);
+      const reached = running.reach(['b'], 5000);
+      await take(1);
+      assert.equal(await isDone(reached), true);
+      await sleep(250);
+      assert.deepEqual(rounds, [['b']]);
+      crowd(false);
+      while (rounds.flat().length < 3) await take(1);
+      assert.deepEqual(rounds.flat(), ['b', 'a', 'c']);
     });
 
     test('is held up by no long round: one that has taken a tenth of a second takes no other topic', async (t) => {

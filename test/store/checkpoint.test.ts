@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { openStore } from '#store';
 import { openCheckpoints } from '../../src/store/checkpoint.ts';
-import { folder } from './fixture.ts';
+import { topicOf } from '../collect/fixture.ts';
+import { count, delivery, folder } from './fixture.ts';
 import { killsAmongCheckpoints } from './kills.ts';
 
 async function opened(t: Parameters<typeof folder>[0] & { after(fn: () => unknown): void }) {
@@ -18,17 +20,11 @@ async function opened(t: Parameters<typeof folder>[0] & { after(fn: () => unknow
   );
   const wal = () => statSync(`${file}.wal`, { throwIfNoEntry: false })?.size ?? 0;
   // A clock that stands still: none of them takes long, and none rests.
-  const checkpoints = await openCheckpoints(
-    instance,
-    `${file}.wal`,
-    () => {},
-    100_000,
-    () => 0,
-  );
+  const checkpoints = await openCheckpoints(instance, `${file}.wal`, () => {}, { due: 100_000, memory: 1e9, now: () => 0 });
   /** A write of 100 kB and more, as the lane makes it. */
   const write = async (appends: boolean, sql = 'INSERT INTO t SELECT range FROM range(20000)') => {
     await connection.run(`BEGIN; ${sql}`);
-    await checkpoints.before(appends);
+    await checkpoints.before([{ kind: appends ? 'deliver' : 'statement', target: 't' }]);
     await connection.run('COMMIT');
     checkpoints.after();
   };
@@ -83,17 +79,11 @@ test('one that took long is followed by four times as much time without, unless 
       },
     }),
   } as unknown as DuckDBInstance;
-  const held = await openCheckpoints(
-    instance,
-    wal,
-    (cause) => assert.fail(String(cause)),
-    1000,
-    () => now,
-  );
+  const held = await openCheckpoints(instance, wal, (cause) => assert.fail(String(cause)), { due: 1000, memory: 100e6, now: () => now });
   /** After a write with so much in the log, how many there were. */
   const written = async (bytes: number) => {
     writeFileSync(wal, Buffer.alloc(bytes));
-    await held.before(true);
+    await held.before([{ kind: 'deliver', target: 't' }]);
     held.after();
     await held.close();
     return checkpoints;
@@ -105,4 +95,69 @@ test('one that took long is followed by four times as much time without, unless 
   assert.equal(await written(2000), 2, 'it presses');
   now += 400;
   assert.equal(await written(1000), 3, 'it has rested');
+});
+
+test('memory: one is due where many tables were appended to, however short the log, and until it is over no more should come', async (t) => {
+  let end = () => {};
+  let checkpoints = 0;
+  const instance = {
+    connect: async () => ({
+      closeSync: () => {},
+      async run(sql: string) {
+        if (sql !== 'CHECKPOINT') return;
+        checkpoints++;
+        await new Promise<void>((resolve) => {
+          end = resolve;
+        });
+      },
+    }),
+  } as unknown as DuckDBInstance;
+  // Half a megabyte for each column: of 64 MB a quarter is 32 columns, a half 64.
+  const held = await openCheckpoints(instance, join(folder(t), 'wal'), (cause) => assert.fail(String(cause)), { memory: 2 ** 26 });
+  const written = async (...targets: string[]) => {
+    await held.before(targets.map((target) => ({ kind: 'deliver' as const, target, columns: 10 })));
+    held.after();
+  };
+  await written('a', 'b', 'c');
+  await written('a', 'b');
+  assert.deepEqual(
+    [checkpoints, held.crowded(0), held.crowded(31), held.crowded(32)],
+    [0, false, false, true],
+    'the same tables hold no more',
+  );
+  await written('d');
+  assert.deepEqual([checkpoints, held.crowded(0)], [1, false], 'forty of its columns are being taken up');
+  await written('e', 'f');
+  assert.deepEqual([held.crowded(3), held.crowded(4)], [false, true]);
+  await written('g');
+  assert.equal(held.crowded(0), true);
+  end();
+  await sleep(5);
+  assert.equal(held.crowded(0), false, 'nothing is waited for that nobody does');
+  await written('h');
+  assert.equal(checkpoints, 2, 'what came meanwhile is due with the next write');
+  end();
+  await held.close();
+});
+
+test('many topics in little memory: what deliveries hold stays within its share', async (t) => {
+  const store = await openStore({ dataPath: folder(t), memory: 150e6, threads: 2 });
+  t.after(() => store.close());
+  const fields = Array.from({ length: 15 }, (_, k) => `f${k}: text`).join(', ');
+  const topics = Array.from({ length: 60 }, (_, k) => topicOf(`topic_${k}`, `fields: {${fields}}`));
+  const positions = new Map<string, number>();
+  let most = 0;
+  // Before the first checkpoint a table's blocks are small.
+  for (let round = 0; round < 3; round++)
+    for (const topic of topics) {
+      while (store.crowded()) await sleep(5);
+      const from = positions.get(topic.name) ?? 0;
+      const one = delivery(topic, from, [{ json: '{"f0":"a"}' }]);
+      positions.set(topic.name, one.to);
+      await store.deliver([one]);
+      const [row] = await store.rows(`SELECT memory_usage_bytes AS held FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'`);
+      most = Math.max(most, Number(row!['held']));
+    }
+  assert.ok(most > 5e6 && most < 110e6, `${most} bytes of blocks that are not written yet; without a checkpoint it would be 650 MB`);
+  for (const { name } of topics) assert.equal(await count(store, `raw.${name}`), 3);
 });
