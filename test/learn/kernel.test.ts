@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
-import { type Kernel, type MakeKernel, plainKernel } from '../../src/learn/trees/kernel.ts';
-import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { type Kernel, type MakeKernel, plainKernel, type SearchNode } from '../../src/learn/trees/kernel.ts';
+import { lendHelpers, wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { bestSplit, splitLimits, unbounded } from '../../src/learn/trees/split.ts';
 import { generator } from './data.ts';
 
 const ROWS = 500;
@@ -119,4 +120,81 @@ test('a forest is the same with either kernel, sampled rows and columns included
     for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value.forest;
   };
   assert.deepEqual(grow(wasmKernel), grow(plainKernel));
+});
+
+test('a search finds the splits that the plain one finds: numbers, few and many categories, missing values, one node and siblings', () => {
+  // A category of three levels between numbers, and one of more levels than a side may list twice.
+  const levels = [0, 3, 0, 200];
+  const offsets = Uint32Array.of(0, 257, 261, 301, 502);
+  const bins = levels.map((count, f) =>
+    count > 0
+      ? ({ kind: 'category', levels: count } as const)
+      : ({ kind: 'numeric', upper: new Float64Array(offsets[f + 1]! - offsets[f]! - 2) } as const),
+  );
+  const categorical = Uint8Array.from(levels, (count) => Number(count > 0));
+  const rows = 6000;
+  const scales = { gradientScale: 2 ** -20, hessianScale: 2 ** -20 };
+  const found = new Set<number>();
+  lendHelpers({ count: 2, join: () => {} });
+  for (let seed = 1; seed <= 40; seed++) {
+    const kernels = [plainKernel, wasmKernel].map((make) => make({ rows, features: 4, offsets, slots: 3, categorical }));
+    const [plain, wasm] = kernels as [Kernel, Kernel];
+    const next = generator(seed);
+    const [driver, missing] = [seed % 4, seed % 3 === 0 ? 0.1 : 0];
+    const values = bins.map((of, f) =>
+      Float64Array.from({ length: rows }, () =>
+        next() < missing
+          ? Number.NaN
+          : of.kind === 'category'
+            ? Math.floor(next() ** 2 * of.levels)
+            : next() * (offsets[f + 1]! - offsets[f]!),
+      ),
+    );
+    for (const kernel of kernels) {
+      bins.forEach((of, f) => {
+        const upper = Float64Array.from({ length: offsets[f + 1]! - offsets[f]! - 2 }, (_, i) => i + 1);
+        kernel.writeBins(f, of.kind === 'category' ? of : { kind: 'numeric', upper }, values[f]!);
+      });
+      kernel.number();
+      kernel.activate(Uint32Array.from(seed % 5 === 0 ? [1, 2, 3] : [0, 1, 2, 3]));
+    }
+    for (let row = 0; row < rows; row++) {
+      const g = Math.floor(((((values[driver]![row] || 0) * 7) % 11) - 5 + next()) * 2 ** 20);
+      const h = Math.floor(next() * 2 ** 20);
+      for (const kernel of kernels) kernel.gradients.set([g, h], row * 2);
+    }
+    const rules = { l1: seed % 2, l2: 1, minGain: 0, minChildWeight: 1e-3, minRows: seed % 7 === 0 ? 400 : 20 };
+    const active = Uint32Array.from(seed % 5 === 0 ? [1, 2, 3] : [0, 1, 2, 3]);
+    const sumsOf = (from: number, to: number): { gradient: number; hessian: number } => {
+      const sums = { gradient: 0, hessian: 0 };
+      for (let row = from; row < to; row++) {
+        sums.gradient += plain.gradients[row * 2]! * scales.gradientScale;
+        sums.hessian += plain.gradients[row * 2 + 1]! * scales.hessianScale;
+      }
+      return sums;
+    };
+    const expected = (slot: number, from: number, to: number): unknown =>
+      bestSplit(
+        { sums: plain.histogram(slot), offsets, ...scales },
+        active,
+        bins,
+        { ...sumsOf(from, to), rows: to - from, ...unbounded, monotone: null, draw: null },
+        rules,
+      );
+    const node = (slot: number, from: number, to: number): SearchNode => {
+      const sums = sumsOf(from, to);
+      return { slot, from, to, ...sums, limits: splitLimits({ hessian: sums.hessian, rows: to - from }, rules) };
+    };
+    const of = { ...scales, l1: rules.l1, l2: rules.l2 };
+    plain.fill(0, 0, rows);
+    const [whole] = wasm.search!(of, true, node(0, 0, rows));
+    assert.deepEqual(whole, expected(0, 0, rows), `seed ${seed}`);
+    const middle = 300 + seed * 50;
+    plain.fillBeside(1, 0, 0, middle);
+    const halves = wasm.search!(of, true, node(1, 0, middle), node(0, middle, rows));
+    assert.deepEqual(halves, [expected(1, 0, middle), expected(0, middle, rows)], `seed ${seed}, halves`);
+    if (whole) found.add(whole.feature);
+  }
+  lendHelpers(null);
+  assert.deepEqual([...found].sort(), [0, 1, 2, 3]);
 });

@@ -103,6 +103,9 @@ function add(sums: usize, first: usize, bin: usize, pair: v128): void {
   v128.store(cell, f64x2.add(v128.load(cell), pair));
 }
 
+/** Entries whose cells (4 KB a number's) stay in the processor's second cache while rows are summed into them; fewer tear a row's bytes. */
+const BLOCK: usize = 256 << 4;
+
 /**
  * Sums rows, the numbers from `from` up to `to` in memory, into the cells of the entries. With neighbouring columns four bins are read at once.
  * An entry is four words: column in `bins`, first byte in sums, bins, how it is searched.
@@ -110,7 +113,6 @@ function add(sums: usize, first: usize, bin: usize, pair: v128): void {
 // @ts-ignore: decorator
 @inline
 function sum(sums: usize, first: usize, last: usize, from: usize, to: usize, bins: usize, features: usize, gradients: usize): void {
-  if (first == last) return;
   for (let entry = first; entry < last; entry += 16) memory.fill(sums + <usize>load<u32>(entry, 4), 0, <usize>load<u32>(entry, 8) << 4);
   const left = <usize>load<u32>(first);
   const neighbours = <usize>load<u32>(last - 16) - left == (last - first - 16) >> 4;
@@ -139,7 +141,8 @@ function fill(piece: u32, pieces: u32): void {
   const sums = piece == 0 ? word(0) : word(10) + <usize>(piece - 1) * word(1);
   const from = word(2) + (<usize>share(<u32>word(3), <u32>word(4), piece, pieces) << 2);
   const to = word(2) + (<usize>share(<u32>word(3), <u32>word(4), piece + 1, pieces) << 2);
-  sum(sums, word(8), word(8) + (word(9) << 4), from, to, word(5), word(6), word(7));
+  const last = word(8) + (word(9) << 4);
+  for (let block = word(8); block < last; block += BLOCK) sum(sums, block, min(block + BLOCK, last), from, to, word(5), word(6), word(7));
 }
 
 /** words: sums, bytes, partials, how many, parent (0: none). Adds the partials to the sums and takes these from the parent, a share of the bins a piece. */
@@ -242,7 +245,7 @@ function isEmpty(cell: usize): bool {
   return (load<u64>(cell) | load<u64>(cell, 8)) == 0;
 }
 
-/** Of doubles and of an answer of `search`: gain, gradient and hessian of the left side, column (-1: none), last bin that goes left or 0, whether missing goes left, table. */
+/** What nodes' doubles begin with, and an answer of `search` for a node: gain, gradient and hessian of the left side, column (-1: none), last bin that goes left or 0, whether missing goes left, table. */
 const NODE: usize = DOUBLES + 40;
 const TABLE: usize = 64;
 const ANSWER: usize = TABLE + 256;
@@ -405,12 +408,14 @@ function search(piece: u32, pieces: u32): void {
   const last = word(9) + (<usize>share(0, count, piece + 1, pieces) << 4);
   const answer = word(14) + (<usize>piece << 12);
   const order = word(3);
-  if (tasks & 1) sum(word(0), first, last, order + (word(4) << 2), order + (word(5) << 2), word(6), word(7), word(8));
   for (let node: usize = 0; node < 2; node++) {
     store<f64>(answer + node * ANSWER, double(4));
     store<i32>(answer + node * ANSWER, -1, 24);
   }
   for (let entry = first; entry < last; entry += 16) {
+    if (tasks & 1 && ((entry - first) & (BLOCK - 1)) == 0) {
+      sum(word(0), entry, min(entry + BLOCK, last), order + (word(4) << 2), order + (word(5) << 2), word(6), word(7), word(8));
+    }
     const offset = <usize>load<u32>(entry, 4);
     const bytes = <usize>load<u32>(entry, 8) << 4;
     const sums = word(0) + offset;
