@@ -319,3 +319,22 @@ test('row and column samples depend on the seed alone', () => {
     assert.ok(used.size <= 1, 'one column of four in each round');
   }
 });
+
+test('whole numbers, which are counted, have the bins that sorting gives their halves', () => {
+  const next = generator(5);
+  for (const [rows, width] of [
+    [50, 9],
+    [5000, 90],
+    [5000, 4000],
+  ] as const) {
+    const whole = Float64Array.from({ length: rows }, () => (next() < 0.1 ? Number.NaN : Math.floor(next() ** 2 * width) - width / 3));
+    const upper = (values: Float64Array): number[] => {
+      const bins = featureBins({ name: 'x', kind: 'numeric', levels: 0, values }, 64);
+      return bins.kind === 'numeric' ? [...bins.upper] : [];
+    };
+    assert.deepEqual(
+      upper(whole.map((v) => Math.floor(v))),
+      upper(whole.map((v) => Math.floor(v) / 2)).map((bound) => bound * 2),
+    );
+  }
+});

@@ -33,8 +33,46 @@ export function featureBins(feature: Feature, maxBins: number): FeatureBins {
   return { kind: 'numeric', upper: upperBounds(distinct, counts, rows, maxBins) };
 }
 
-/** The distinct values, ascending, how often each stands there, and how many values are not missing. */
-function runs(values: Float64Array): { distinct: Float64Array; counts: Uint32Array; rows: number } {
+interface Runs {
+  /** Ascending. */
+  readonly distinct: Float64Array;
+  /** How often each stands there. */
+  readonly counts: Uint32Array;
+  /** Values that are not missing. */
+  readonly rows: number;
+}
+
+function runs(values: Float64Array): Runs {
+  return wholeRuns(values) ?? sortedRuns(values);
+}
+
+/** Whole numbers in a range no larger than their number are counted, not sorted; null for others. */
+function wholeRuns(values: Float64Array): Runs | null {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (Number.isNaN(value)) continue;
+    if (value !== Math.floor(value)) return null;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  if (!(high >= low && high - low < values.length)) return null;
+  const often = new Uint32Array(high - low + 1);
+  for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i]!)) often[values[i]! - low]!++;
+  const distinct: number[] = [];
+  const counts: number[] = [];
+  let rows = 0;
+  often.forEach((count, at) => {
+    if (count === 0) return;
+    distinct.push(low + at);
+    counts.push(count);
+    rows += count;
+  });
+  return { distinct: Float64Array.from(distinct), counts: Uint32Array.from(counts), rows };
+}
+
+function sortedRuns(values: Float64Array): Runs {
   const distinct = new Float64Array(values.length);
   let rows = 0;
   for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i]!)) distinct[rows++] = values[i]!;
