@@ -1,5 +1,5 @@
 // How soon an acknowledged record is seen by SELECT: beside heavy queries, clients that take large results, and checkpoints.
-import { statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { belowFrom } from '../test/random.ts';
@@ -27,6 +27,8 @@ interface Setting {
   readonly title: string;
   readonly topics: number;
   readonly types: number;
+  /** For all processes together. */
+  readonly memory: string;
 }
 
 async function main(): Promise<void> {
@@ -34,9 +36,9 @@ async function main(): Promise<void> {
   const seconds = quick ? 60 : 900;
   const home = buildProgram();
   const settings: Setting[] = [
-    { key: '', title: '', topics: 1, types: 3 },
-    { key: 'sparse_', title: '1,000 types in one topic: ', topics: 1, types: 1000 },
-    { key: 'wide_', title: '1,000 types in 200 topics: ', topics: 200, types: 1000 },
+    { key: '', title: '', topics: 1, types: 3, memory: '1GB' },
+    { key: 'sparse_', title: '1,000 types in one topic: ', topics: 1, types: 1000, memory: '1GB' },
+    { key: 'wide_', title: '1,000 types in 200 topics (2 GB): ', topics: 200, types: 1000, memory: '2GB' },
   ];
   const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice(7);
   const figures: Record<string, Figure> = {};
@@ -67,12 +69,14 @@ async function main(): Promise<void> {
 
 async function measure(
   home: string,
-  { key, title, topics, types }: Setting,
+  { key, title, topics, types, memory }: Setting,
   seconds: number,
   figures: Record<string, Figure>,
 ): Promise<void> {
   const names = Array.from({ length: topics }, (_, k) => `visits_${k}`);
   const workspace = newWorkspace(home, Object.fromEntries(names.map((name) => [name, topic])));
+  const settings = join(workspace, 'millrace.yaml');
+  writeFileSync(settings, readFileSync(settings, 'utf8').replace(/^memory:.*$/m, `memory: ${memory}`));
   const { running, stop } = await startProgram({ home, workspace });
   await untilReady(running);
   await query(running, 'CREATE TABLE main.history AS SELECT k, random() AS v, md5(k::VARCHAR) AS w FROM range(2000000) t(k)');

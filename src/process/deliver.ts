@@ -65,14 +65,16 @@ export function startDelivery(input: {
   const topicOf = (name: string): Topic | undefined => (name === QUARANTINE ? quarantineTopic : input.topic(name));
   /** Nothing can come of a turn: it is not defined, or its log can't be read. It has none then, and nobody waits for it. */
   const isShut = (name: string): boolean => topicOf(name) === undefined || (unread.get(name) ?? 0) > performance.now();
-  const isWanted = (topic: string): boolean => [...questions].some(({ wanted }) => wanted.has(topic));
+  /** The first of those that the question which has waited longest waits for. */
+  const firstWanted = (line: readonly string[]): string | undefined =>
+    [...questions].flatMap(({ wanted }) => [...wanted.keys()]).find((name) => line.includes(name));
 
   /** Takes topics from the line until the round is full: those that a question waits for first, and the round ends behind them. */
   function* take(round: Round): Generator<Delivery> {
     const began = performance.now();
     for (let room = roundBytes; ; ) {
       const line = [...waiting.keys()].filter((name) => !round.names.has(name) && !isShut(name));
-      const wanted = round.names.size === 0 && owed ? undefined : line.find(isWanted);
+      const wanted = round.names.size === 0 && owed ? undefined : firstWanted(line);
       const name = wanted ?? line[0];
       round.left = name !== undefined;
       const isLong = performance.now() - began > ROUND_TIME && (round.hurried || wanted === undefined);

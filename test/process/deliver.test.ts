@@ -353,6 +353,17 @@ describe('delivery', () => {
       assert.deepEqual(rounds.slice(1), [['c', 'e']], 'questions one after the other keep nobody waiting for ever');
     });
 
+    test('comes in the order of the questions, however long its topics have been in line', async (t) => {
+      const { running, rounds, topics, send, take } = await stepwise(t, ['a', 'b', 'c', 'undefined']);
+      await send(topics.slice(0, 3));
+      await sleep(120);
+      const first = running.reach(['c'], 5000);
+      const second = running.reach(['b'], 5000);
+      while (rounds.flat().length < 3) await take(1);
+      await Promise.all([first, second]);
+      assert.deepEqual(rounds.flat(), ['a', 'c', 'b']);
+    });
+
     test('comes also while memory is held until a checkpoint, when nothing else does', async (t) => {
       const { running, rounds, topics, send, take, crowd } = await stepwise(t, ['a', 'b', 'c', 'undefined']);
       crowd(true);
