@@ -51,7 +51,8 @@ function Written({ batch, at, rows }: Batch) {
   const { t, number, ago, instant } = useWords();
   return (
     <p className="item" title={instant(at)}>
-      {t('fresh_written', { when: ago(at), batch, n: number(rows) })}
+      {t('fresh_written', { when: ago(at), batch })}
+      {rows > 0 && ` ${t('fresh_rows', { n: number(rows) })}`}
     </p>
   );
 }

@@ -79,6 +79,7 @@ export default function TrainPage({ who }: { who: SessionAnswer }) {
           />
           <Select
             label={t('train_target')}
+            inputWrapperOrder={['label', 'input', 'description', 'error']}
             description={likely.length === 0 ? undefined : t('train_likely', { columns: likely.slice(0, 3).join(', ') })}
             data={[...likely, ...names.filter((each) => !likely.includes(each))]}
             value={target}

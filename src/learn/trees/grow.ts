@@ -112,7 +112,8 @@ class Growth {
     this.forest.roots.push(this.forest.feature.length);
     const node = this.leaf(sums.gradient, sums.hessian, unbounded);
     const root: Open = { ...sums, node, from: 0, to: rows, depth: 0, bounds: unbounded, used: [], split: null, slot };
-    if (this.rules.maxLeaves > 1) this.search(false, { node: root, limits: this.limits(root) });
+    const limits = this.limits(root);
+    if (this.rules.maxLeaves > 1 && limits !== null) this.search(false, { node: root, limits });
     this.open.push(root);
     for (let leaves = 1; leaves < this.rules.maxLeaves; leaves++) {
       const next = this.next();
