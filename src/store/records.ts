@@ -227,8 +227,12 @@ async function retype(tx: Transaction, topic: string, wanted: Promoted): Promise
   return true;
 }
 
+/** For a column more. Without it, fields that are not known are none that must be looked at. */
+const hasRoom = ({ columns }: Shape): boolean => columns.length < MAX_COLUMNS;
+
 /** Makes columns of fields that were not seen before, while there is room. */
 async function promote(tx: Transaction, topic: Topic, shape: Shape): Promise<void> {
+  if (!hasRoom(shape)) return;
   const seen = await tx.rows(
     `SELECT key, list(DISTINCT type) AS types FROM (
        SELECT k.key, json_type(d, '/' || replace(replace(k.key, '~', '~0'), '/', '~1')) AS type
@@ -249,7 +253,7 @@ async function promote(tx: Transaction, topic: Topic, shape: Shape): Promise<voi
 
 /** The lines as rows of `staged`. They are read as the last slice had to be read; where they turn out to need more, once more with that. */
 async function stageLines(tx: Transaction, topic: Topic, shape: Shape, lines: string): Promise<Staged> {
-  if ((shape.flags & UNKNOWN_FIELDS) === 0) {
+  if ((shape.flags & UNKNOWN_FIELDS) === 0 || !hasRoom(shape)) {
     const staged = await stage(tx, topic, shape, { from: lines, flags: shape.flags });
     if (staged !== null) return staged;
   }
@@ -383,7 +387,7 @@ async function insertWhole(
 ): Promise<Counts | null> {
   const { topic } = shape;
   const ids = stampedIdsOf(stamps, shape.seen);
-  if (!shape.whole || ids === null || stamps.n === 0 || (stamps.flags & UNKNOWN_FIELDS) !== 0) return null;
+  if (!shape.whole || ids === null || stamps.n === 0 || ((stamps.flags & UNKNOWN_FIELDS) !== 0 && hasRoom(shape))) return null;
   const fresh = ids.ids === 0 ? 'WHERE _bad < 0' : onlyFresh(topic, shape.seen, ids);
   const cast = castSql(shape.columns, read, (stamps.flags & EXACT) !== 0);
   // All columns of the lines are used, as whoever reads them must.

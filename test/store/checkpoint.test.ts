@@ -112,12 +112,13 @@ test('memory: one is due where many tables were appended to, however short the l
       },
     }),
   } as unknown as DuckDBInstance;
-  // Half a megabyte for each column: of 64 MB a quarter is 32 columns, a half 64.
+  // Half a megabyte for each column: of 64 MB a quarter is 32 columns, a half 64. The widest table does not count.
   const held = await openCheckpoints(instance, join(folder(t), 'wal'), (cause) => assert.fail(String(cause)), { memory: 2 ** 26 });
   const written = async (...targets: string[]) => {
-    await held.before(targets.map((target) => ({ kind: 'deliver' as const, target, columns: 10 })));
+    await held.before(targets.map((target) => ({ kind: 'deliver' as const, target, columns: target === 'wide' ? 500 : 10 })));
     held.after();
   };
+  for (let k = 0; k < 3; k++) await written('wide');
   await written('a', 'b', 'c');
   await written('a', 'b');
   assert.deepEqual(
@@ -127,14 +128,14 @@ test('memory: one is due where many tables were appended to, however short the l
   );
   await written('d');
   assert.deepEqual([checkpoints, held.crowded(0)], [1, false], 'forty of its columns are being taken up');
-  await written('e', 'f');
+  await written('e', 'f', 'g');
   assert.deepEqual([held.crowded(3), held.crowded(4)], [false, true]);
-  await written('g');
+  await written('h');
   assert.equal(held.crowded(0), true);
   end();
   await sleep(5);
   assert.equal(held.crowded(0), false, 'nothing is waited for that nobody does');
-  await written('h');
+  await written('i');
   assert.equal(checkpoints, 2, 'what came meanwhile is due with the next write');
   end();
   await held.close();
