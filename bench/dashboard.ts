@@ -225,11 +225,14 @@ async function drawn(page: Page, address: string): Promise<Drawn> {
     { polling: 'raf', timeout: 300_000 },
   );
   const took = performance.now() - began;
-  const [asked, answered] = await page.evaluate(() => {
+  // An answer's entry may come after what was drawn of it.
+  const times = await page.waitForFunction(() => {
     const entries = performance.getEntriesByType('resource') as unknown as { name: string; startTime: number; responseEnd: number }[];
     const questions = entries.filter(({ name }) => name.endsWith('/v1/questions'));
+    if (questions.length === 0) return null;
     return [Math.max(...questions.map(({ startTime }) => startTime)), Math.max(...questions.map(({ responseEnd }) => responseEnd))];
   });
+  const [asked, answered] = (await times.jsonValue())!;
   return { asked: asked!, answered: answered!, drawn: took };
 }
 

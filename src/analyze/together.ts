@@ -39,7 +39,11 @@ interface Printed {
   readonly scan: string;
   readonly wide: (Wide & { readonly over: string }) | null;
   readonly statements: readonly (string | null)[];
+  /** By which columns each has the scan group. */
+  readonly columns: readonly (readonly string[])[];
 }
+
+type Able = Candidate & { readonly sharable: Sharable };
 
 export function newSharing(): { gather(candidates: readonly Candidate[], reader: Reader): Promise<Gathering[]> } {
   /** By texts and the table's columns: dashboards ask the same again and again. null: they can't share. */
@@ -65,7 +69,7 @@ export function newSharing(): { gather(candidates: readonly Candidate[], reader:
     const base = shared.wide && ({ ...shared.wide.base, where_clause: delivered } as Node);
     const [scan, bases, over, ...statements] = await printed(reader, [shared.scan, base, shared.wide?.over ?? null, ...shared.statements]);
     const wide = bases == null ? null : { table, base: bases, over: over!, key: JSON.stringify([columns, bases]) };
-    return { scan: scan!, wide, statements };
+    return { scan: scan!, wide, statements, columns: shared.columns };
   }
 
   async function printedOnce(texts: readonly string[], list: readonly Sharable[], reader: Reader): Promise<Printed | null> {
@@ -80,40 +84,53 @@ export function newSharing(): { gather(candidates: readonly Candidate[], reader:
     return made;
   }
 
+  /** Of questions that read the same rows, those that share scans: one that groups by very many values keeps no other from it. */
+  async function gatherAlike(alike: readonly Able[], reader: Reader): Promise<Gathering[]> {
+    if (alike.length < 2) return [];
+    const sharables = alike.map(({ sharable }) => sharable);
+    const made = await printedOnce(
+      alike.map(({ sql }) => sql),
+      sharables,
+      reader,
+    );
+    if (made === null) return [];
+    const { values } = alike[0]!;
+    const scan = bound(made.scan, values);
+    const { rows, groups } = await estimateOf(scan, reader);
+    if (rows < FEWEST_ROWS) return [];
+    if (groups > MOST_GROUPS || groups * 5 > rows) {
+      const widest = await widestOf(sharables[0]!, new Set(made.columns.flat()), reader);
+      const wide = alike.filter((_, k) => made.columns[k]!.includes(widest));
+      const others = alike.filter((each) => !wide.includes(each));
+      if (wide.length === 0 || others.length === 0) return [];
+      return [...(await gatherAlike(others, reader)), ...(await gatherAlike(wide, reader))];
+    }
+    const members = alike.flatMap(({ at }, k) => {
+      const sql = made.statements[k];
+      return sql == null ? [] : [{ at, ...bound(sql, values) }];
+    });
+    return [{ table: TABLE, scan, wide: made.wide && { ...made.wide, over: bound(made.wide.over, values) }, members }];
+  }
+
   return {
     async gather(candidates, reader) {
-      const seen = await Promise.all(candidates.map(async (each) => ({ each, sharable: await sharableOnce(each.sql, reader) })));
-      const able = seen.flatMap(({ each, sharable }) => (sharable === null ? [] : [{ each, sharable }]));
-      const groups = Map.groupBy(able, ({ each, sharable }) => JSON.stringify([sharable.table, sharable.rows, each.values]));
+      const seen = await Promise.all(candidates.map(async (each) => ({ ...each, sharable: await sharableOnce(each.sql, reader) })));
+      const able = seen.flatMap(({ sharable, ...each }) => (sharable === null ? [] : [{ ...each, sharable }]));
+      const alike = Map.groupBy(able, ({ sharable, values }) => JSON.stringify([sharable.table, sharable.rows, values]));
       const gatherings: Gathering[] = [];
-      for (const group of groups.values()) {
-        if (group.length < 2) continue;
-        const made = await printedOnce(
-          group.map(({ each }) => each.sql),
-          group.map(({ sharable }) => sharable),
-          reader,
-        );
-        if (made === null) continue;
-        const { values } = group[0]!.each;
-        const scan = bound(made.scan, values);
-        if (!(await pays(scan, reader))) continue;
-        gatherings.push({
-          table: TABLE,
-          scan,
-          wide: made.wide && { ...made.wide, over: bound(made.wide.over, values) },
-          members: group.flatMap(({ each }, k) => {
-            const sql = made.statements[k];
-            return sql == null ? [] : [{ at: each.at, ...bound(sql, values) }];
-          }),
-        });
-      }
+      for (const each of alike.values()) gatherings.push(...(await gatherAlike(each, reader)));
       return gatherings;
     },
   };
 }
 
-/** By the engine's own estimates, which stand on sketches of each column's different values. */
-async function pays(scan: Bound, reader: Reader): Promise<boolean> {
-  const { rows, groups } = await estimateOf(scan, reader);
-  return rows >= FEWEST_ROWS && groups <= MOST_GROUPS && groups * 5 <= rows;
+/** Of the columns the one with the most different values, by the engine's own estimates, which stand on sketches of each column. */
+async function widestOf({ table }: Sharable, columns: ReadonlySet<string>, reader: Reader): Promise<string> {
+  let widest = { column: '', groups: -1 };
+  for (const column of columns) {
+    const sql = `SELECT 1 FROM ${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)} GROUP BY ${quoteIdentifier(column)}`;
+    const { groups } = await estimateOf({ sql, values: {} }, reader);
+    if (groups > widest.groups) widest = { column, groups };
+  }
+  return widest.column;
 }

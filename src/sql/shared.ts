@@ -17,6 +17,8 @@ export interface SharedScan {
   readonly scan: Node;
   /** null for one that does what a scan by groups can't answer: a median, an order within a figure, a figure without a name. */
   readonly statements: readonly (Node | null)[];
+  /** The columns by which the scan groups for each of them. */
+  readonly columns: readonly (readonly string[])[];
   /** The scan in two steps, of which the first stays right when other values are asked for; null where that can't be said. */
   readonly wide: WideScan | null;
 }
@@ -83,11 +85,13 @@ export function shareScan(
   const known = new Map(columns.map((column) => [column.toLowerCase(), column]));
   const keys = new Map<string, Node>();
   const parts = new Map<string, { node: Node; name: string }>();
+  const columnsOf: (readonly string[])[] = [];
   const statements = list.map(({ query, table }) => {
     const from = query['from_table'] as Node;
     const alias = String(from['alias'] || table.name).toLowerCase();
     const own = { keys: new Map<string, Node>(), parts: new Map(parts) };
     const made = rewritten(query, { alias, known, aggregates, ...own });
+    columnsOf.push(made === null ? [] : [...own.keys.keys()]);
     if (made === null) return null;
     for (const [column, node] of own.keys) keys.set(column, node);
     for (const [text, part] of own.parts) parts.set(text, part);
@@ -98,7 +102,7 @@ export function shareScan(
     [...keys].map(([column, node]) => ({ ...node, alias: `key ${column}` })),
     [...parts.values()].map(({ node, name: alias }) => ({ ...node, alias })),
   );
-  return { scan, statements, wide: widened(list[0]!, { keys, parts, known, wideName }) };
+  return { scan, statements, columns: columnsOf, wide: widened(list[0]!, { keys, parts, known, wideName }) };
 }
 
 /** The rows of `query`, grouped by `keys`. */

@@ -93,6 +93,19 @@ describe('questions that come together', () => {
     assert.equal((await alone(analyst, 'SELECT count(*) AS n FROM main.sales')) instanceof Object, true, 'nothing was dropped');
   });
 
+  test('one that groups by very many values keeps no other from sharing', async (t) => {
+    const analyst = opened(t);
+    const many = 'SELECT id % 5000 AS g, sum(amount) AS s FROM main.sales GROUP BY 1 ORDER BY 1';
+    const weights = 'SELECT id, weight, count(*) AS n FROM main.sales GROUP BY ALL ORDER BY ALL LIMIT 9';
+    const few = ['day', 'page', 'shop'].map((key) => `SELECT ${key}, count(*) AS n FROM main.sales GROUP BY 1 ORDER BY 1 NULLS FIRST`);
+    const list = [many, ...few, weights];
+    assert.equal(await sharing([many, weights]), 0);
+    assert.equal(await sharing(list), few.length);
+    assert.equal(await sharing([few[0]!, many]), 0, 'one alone has nobody to share with');
+    const answers = await together(analyst, list);
+    for (const [at, sql] of list.entries()) assertSame(answers[at]!, await alone(analyst, sql), sql);
+  });
+
   test('an alias that is called like a column means in each place what it means alone', async (t) => {
     const analyst = opened(t);
     const list = [
