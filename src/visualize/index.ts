@@ -13,7 +13,7 @@ export { dayFormatter, formatter } from './format.ts';
 export { type Hit, type Meaning, valueFor } from './meaning.ts';
 export { type Grain, grains, type ModelView, modelViews, sqlOf, type TileSource } from './source.ts';
 export type { ChartSpec, Guide } from './spec.ts';
-export { defaultLook, type Look } from './theme.ts';
+export { defaultLook, ink, type Look } from './theme.ts';
 
 /** The engine that draws options, loaded when the first picture is drawn. */
 export const loadEngine = () => import('./engine.ts');

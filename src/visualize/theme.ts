@@ -27,6 +27,7 @@ export function hue(look: Look, at: number): string {
 /** More series than hues are not told apart by anyone. */
 export const mostSeries = hues.light.length;
 
+/** Of writing and lines, and of what they stand on. */
 export function ink(look: Look) {
   return look.dark
     ? { text: '#c9ced6', faint: '#8f98a5', line: '#333a44', ground: '#15191f', grey: '#5a6472' }

@@ -350,6 +350,16 @@ describe('questions over HTTP', () => {
     await until(async () => readdirSync(join(server.path, '.millrace', 'tmp', 'uploads')).length === 0);
   });
 
+  test('what the front reads whole of a table is bounded, and it goes on', async () => {
+    await server.ask("CREATE TABLE main.texts AS SELECT i % 2 AS bought, repeat('x', 10000) || i AS text FROM range(5000) r(i)");
+    const targets = (table: string) => server.call('GET', `/v1/targets?table=${table}`);
+    const refused = await targets('main.texts');
+    assert.deepEqual([refused.status, refused.code], [507, 'QUERY_RESULT_SIZE']);
+    await server.ask('CREATE TABLE main.shorter AS SELECT bought, left(text, 20) AS text FROM main.texts');
+    const { targets: found } = (await targets('main.shorter')).json as { targets: { column: string }[] };
+    assert.equal(found[0]!.column, 'bought');
+  });
+
   test('metrics are Prometheus text with the topics as labels', async () => {
     await server.send('orders', '{"id":"m","n":1}');
     await server.delivered();

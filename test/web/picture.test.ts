@@ -3,6 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { LoginAnswer } from '#server';
+import { defaultLook } from '#visualize';
+import { pictureOf } from '../../src/server/picture.ts';
 import { type Answer, millrace, send } from './server.ts';
 
 const definition = {
@@ -69,6 +71,14 @@ test('a tile is a picture over HTTP, asked with the rights and the choice of who
   assert.equal(codeOf(await send(address, 'GET', '/v1/dashboards/none/tiles/0.svg', admin)), 'DASHBOARD_UNKNOWN');
   assert.equal(codeOf(await send(address, 'GET', '/v1/dashboards/..%2fshop/tiles/0.svg', admin)), 'DASHBOARD_NAME');
 
+  // Few at a time: the others are told to come again.
+  const many = await Promise.all(Array.from({ length: 30 }, () => tile('0.svg')));
+  const refused = many.filter(({ status }) => status !== 200);
+  assert.ok(refused.length > 0 && refused.length <= 22, `${refused.length} of 30`);
+  for (const answer of refused)
+    assert.deepEqual([answer.status, codeOf(answer), Number(answer.headers['retry-after']) > 0], [503, 'TILE_BUSY', true]);
+  assert.equal((await tile('0.svg')).status, 200);
+
   assert.equal((await tile('0.svg', {})).status, 401);
   const made = await send(address, 'POST', '/v1/tokens', admin, { name: 'ann', role: 'viewer' });
   const viewer = { authorization: `Bearer ${made.json<LoginAnswer>().token}` };
@@ -77,4 +87,18 @@ test('a tile is a picture over HTTP, asked with the rights and the choice of who
   mkdirSync(join(path, 'grants'), { recursive: true });
   writeFileSync(join(path, 'grants', 'ann.yaml'), "token: ann\nread: ['mart.*']\n");
   assert.equal(codeOf(await tile('0.svg', viewer)), 'SQL_TABLE');
+});
+
+test('a picture that takes too long is ended, and the next one is drawn; the most rows that are asked for have room', async () => {
+  const asked = (rows: number) => ({
+    spec: { kind: 'line', x: 'x', y: ['y'] },
+    data: {
+      columns: ['x', 'y'].map((name) => ({ name, type: 'DOUBLE' })),
+      rows: Array.from({ length: rows }, (_, k) => [k, (k * 7919) % 1000]),
+    },
+    marks: [],
+    look: defaultLook,
+  });
+  await assert.rejects(pictureOf(asked(10), 1), { code: 'TILE_BUSY' });
+  assert.match((await pictureOf(asked(10_000)))!, /^<svg/);
 });

@@ -1,5 +1,5 @@
 /** What a tile shows as a file. */
-import { type ChartSpec, type Data, draw, type Look, loadEngine } from '#visualize';
+import { type ChartSpec, type Data, draw, ink, type Look, loadEngine } from '#visualize';
 import type { ExportKind } from './export-kinds.ts';
 import { workbook } from './xlsx.ts';
 
@@ -14,7 +14,7 @@ async function made(kind: ExportKind, spec: ChartSpec, data: Data, look: Look): 
   const picture = draw(spec, data, look);
   if (picture.kind !== 'option') throw new TypeError(`${spec.kind} is no picture`);
   const { svg, mount } = await loadEngine();
-  const ground = look.dark ? '#15191f' : '#ffffff';
+  const { ground } = ink(look);
   if (kind === 'svg') return new Blob([svg({ ...picture.option, backgroundColor: ground }, look)], { type: 'image/svg+xml' });
   const element = document.createElement('div');
   const chart = mount(element);

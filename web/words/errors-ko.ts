@@ -120,6 +120,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   LINK_INVALID: '여기서 만든 링크가 아니거나 회수된 링크입니다.',
   LINK_EXPIRED: '{expired}에 끝난 링크입니다.',
   TILE_UNKNOWN: '대시보드 “{name}”에 질문하는 타일 “{tile}”이(가) 없습니다.',
+  TILE_BUSY: '지금은 그림을 그릴 수 없습니다: {problem}.',
   TILE_PICTURE: '타일 “{tile}”은(는) {chart}(으)로 그려져 그림이 아닙니다.',
   LINK_TILE: '공유된 대시보드에 질문하는 타일 {tile}이(가) 없습니다.',
   GUARD_FILE: '토큰 파일 {file}을(를) 쓸 수 없습니다: {problem}.',

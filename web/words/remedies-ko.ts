@@ -129,6 +129,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   LINK_INVALID: '받은 링크 전체를 그대로 열거나, 새 링크를 받으세요.',
   LINK_EXPIRED: '보낸 사람에게 새 링크를 받으세요.',
   TILE_UNKNOWN: '타일은 파일의 순서대로 0.svg, 1.svg, …입니다. 글 타일은 묻는 것이 없습니다.',
+  TILE_BUSY: 'Retry-After의 초가 지난 뒤 다시 시도하거나, 콘솔에서 타일을 보세요.',
   TILE_PICTURE: '타일에 차트를 주거나, POST /v1/query로 행을 물으세요.',
   LINK_TILE: '링크를 다시 여세요. 대시보드가 바뀌었습니다.',
   GUARD_FILE: '권한이나 디스크를 고치거나 백업에서 되살리세요. 지우면 모든 토큰이 없어지고, 다음 시작 때 일회용 토큰을 새로 알려 줍니다.',

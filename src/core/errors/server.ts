@@ -110,6 +110,12 @@ export const serverErrors = {
     what: (p) => `The dashboard "${p['name']}" has no tile "${p['tile']}" that asks something.`,
     remedy: 'Tiles are 0.svg, 1.svg, … in the order of the file; one of text asks nothing.',
   },
+  TILE_BUSY: {
+    status: 503,
+    retryable: true,
+    what: (p) => `The picture can't be drawn now: ${p['problem']}.`,
+    remedy: 'Retry after the seconds in Retry-After, or look at the tile in the console.',
+  },
   TILE_PICTURE: {
     status: 400,
     retryable: false,

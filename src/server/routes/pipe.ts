@@ -1,6 +1,6 @@
-import { text as readAll } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { errorFromBody, type Principal } from '#core';
+import { type Bytes, errorFromBody, fail, type Principal } from '#core';
 import type { Front } from '#platform';
 import type { ErrorAnswer } from '../api.ts';
 
@@ -40,7 +40,22 @@ interface Told {
   readonly signal?: AbortSignal;
 }
 
-/** What the warehouse answers to somebody, read whole. Errors: those that it answers. */
+/** It stands whole in the process that acknowledges records, and takes several times as much as it is read. */
+const MOST_TOLD: Bytes = 32 * 1024 * 1024;
+
+async function readAll(body: Readable): Promise<string> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  // Left in the middle, it is destroyed.
+  for await (const piece of body) {
+    size += (piece as Buffer).length;
+    if (size > MOST_TOLD) fail('QUERY_RESULT_SIZE', { limit: MOST_TOLD });
+    pieces.push(piece as Buffer);
+  }
+  return Buffer.concat(pieces).toString();
+}
+
+/** What the warehouse answers to somebody, read whole. Errors: those that it answers, QUERY_RESULT_SIZE. */
 export async function told<T extends object>(front: Front, { who, method = 'POST', path, body, signal }: Told): Promise<T> {
   const sent = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
   const said = JSON.parse(await readAll(await front.warehouse.open(method, path, who, sent, signal))) as T & Partial<ErrorAnswer>;

@@ -3,7 +3,7 @@ import { fail } from '#core';
 import type { Front } from '#platform';
 import { asked, defaultLook, marksOf, parametersOf, parseDashboard, pick, valuesOf } from '#visualize';
 import type { QueryAnswer } from '../api.ts';
-import { pictureOf } from '../picture.ts';
+import { pictureOf, whileFew } from '../picture.ts';
 import { goneSignal, told } from './pipe.ts';
 import { choiceOf } from './share.ts';
 
@@ -26,22 +26,24 @@ export function tileRoutes(app: FastifyInstance, front: Front): void {
       const dashboard = parseDashboard(files.read(name), files.file(name));
       const tile = /^\d{1,3}\.svg$/.test(place) ? dashboard.tiles[Number.parseInt(place, 10)] : undefined;
       if (tile === undefined || tile.sql === null) return fail('TILE_UNKNOWN', { name, tile: place.slice(0, 20) });
+      const { sql } = tile;
       const look = lookOf(request.query, front.workspace.settings.timeZone);
       const { choice } = choiceOf(choiceIn(request.query, dashboard.range), dashboard);
       const today = new Intl.DateTimeFormat('sv-SE', { timeZone: front.workspace.settings.timeZone }).format(Date.now());
       const signal = goneSignal(reply);
-      const ask = (sql: string) => {
-        const { sql: statement, params: values } = asked(sql, valuesOf(choice, parametersOf(sql), today));
+      const ask = (text: string) => {
+        const { sql: statement, params: values } = asked(text, valuesOf(choice, parametersOf(text), today));
         const body = { sql: statement, values, format: 'json', rows: mostRows, job: `tile_${Date.now().toString(36)}_${++named}` };
         return told<QueryAnswer>(front, { who: request.principal, path: '/query', body, signal });
       };
-      const [data, happened] = await Promise.all([ask(tile.sql), dashboard.annotations === null ? null : ask(dashboard.annotations)]);
-      const spec = tile.chart ?? pick(data);
-      const { columns, rows, truncated } = data;
-      const marks = happened === null ? [] : marksOf(happened);
-      const ground = look.dark ? '#15191f' : '#ffffff';
-      const svg = await pictureOf({ spec, data: { columns, rows, truncated }, marks, look, ground });
-      if (svg === null) return fail('TILE_PICTURE', { tile: place, chart: spec.kind });
+      const svg = await whileFew(async () => {
+        const [data, happened] = await Promise.all([ask(sql), dashboard.annotations === null ? null : ask(dashboard.annotations)]);
+        const spec = tile.chart ?? pick(data);
+        const { columns, rows, truncated } = data;
+        const marks = happened === null ? [] : marksOf(happened);
+        const drawn = await pictureOf({ spec, data: { columns, rows, truncated }, marks, look });
+        return drawn ?? fail('TILE_PICTURE', { tile: place, chart: spec.kind });
+      });
       // A picture of somebody's rows is nobody else's, and runs nothing where it is opened by itself.
       reply.header('cache-control', 'no-store').header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'");
       return reply.type('image/svg+xml; charset=utf-8').send(svg);
