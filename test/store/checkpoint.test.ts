@@ -66,19 +66,21 @@ test('killed among deliveries and checkpoints, the warehouse opens again with ev
   assert.ok((await killsAmongCheckpoints(folder(t), [300, 700, 450])) > 0);
 });
 
+/** An engine that does nothing but `checkpoint`. */
+function engineWhere(checkpoint: () => Promise<void>): DuckDBInstance {
+  const run = async (sql: string) => {
+    if (sql === 'CHECKPOINT') await checkpoint();
+  };
+  return { connect: async () => ({ closeSync: () => {}, run }) } as unknown as DuckDBInstance;
+}
+
 test('one that took long is followed by four times as much time without, unless twice as much as is due has gathered', async (t) => {
   const wal = join(folder(t), 'wal');
   let [now, checkpoints] = [0, 0];
-  const instance = {
-    connect: async () => ({
-      closeSync: () => {},
-      async run(sql: string) {
-        if (sql !== 'CHECKPOINT') return;
-        checkpoints++;
-        now += 100;
-      },
-    }),
-  } as unknown as DuckDBInstance;
+  const instance = engineWhere(async () => {
+    checkpoints++;
+    now += 100;
+  });
   const held = await openCheckpoints(instance, wal, (cause) => assert.fail(String(cause)), { due: 1000, memory: 100e6, now: () => now });
   /** After a write with so much in the log, how many there were. */
   const written = async (bytes: number) => {
@@ -100,18 +102,12 @@ test('one that took long is followed by four times as much time without, unless 
 test('memory: one is due where many tables were appended to, however short the log, and until it is over no more should come', async (t) => {
   let end = () => {};
   let checkpoints = 0;
-  const instance = {
-    connect: async () => ({
-      closeSync: () => {},
-      async run(sql: string) {
-        if (sql !== 'CHECKPOINT') return;
-        checkpoints++;
-        await new Promise<void>((resolve) => {
-          end = resolve;
-        });
-      },
-    }),
-  } as unknown as DuckDBInstance;
+  const instance = engineWhere(async () => {
+    checkpoints++;
+    await new Promise<void>((resolve) => {
+      end = resolve;
+    });
+  });
   // Half a megabyte for each column: of 64 MB a quarter is 32 columns, a half 64. The widest table does not count.
   const held = await openCheckpoints(instance, join(folder(t), 'wal'), (cause) => assert.fail(String(cause)), { memory: 2 ** 26 });
   const written = async (...targets: string[]) => {

@@ -167,7 +167,8 @@ describe('what the console does not know', { skip: withoutBrowser }, () => {
     // The table that it reads tells when it was written last.
     const written = await asked("SELECT count(*) FROM millrace.batch WHERE target = 'main.divided'");
     await page.goto(`${server.address}/data/main/divided`);
-    if (Number(written[0]![0]) > 0) await page.getByText(/^Last written .*: batch /).waitFor();
+    assert.ok(Number(written[0]![0]) > 0);
+    await page.getByText(/^Last written .*: batch /).waitFor();
     assert.deepEqual(complaints, []);
   });
 
