@@ -652,7 +652,7 @@ export function openAnalyst(input: {
       stop(find(id), new MillraceError('QUERY_CANCELLED', { job: id }));
     },
     relieve(why = new MillraceError('QUERY_MEMORY')) {
-      if (kept.giveUp()) return { id: 'of groups to keep', who: 'millrace' };
+      if (kept.giveUp()) return { id: 'kept_groups', who: 'millrace' };
       const running = [...jobs.values()].filter(
         (job) =>
           job.state.state === 'running' && job.reader !== null && !job.inLane && job.stop === null && performance.now() - job.began > YOUNG,

@@ -124,29 +124,14 @@ export function startDelivery(input: {
     }
   }
 
-  async function deliverRound(round: Round): Promise<readonly Delivered[]> {
-    try {
-      return await store.deliver(take(round));
-    } catch (cause) {
-      return await deliverAgain(round.deliveries, cause);
-    }
-  }
-
-  async function deliverAll(deliveries: readonly Delivery[]): Promise<readonly Delivered[]> {
-    try {
-      return await store.deliver(deliveries);
-    } catch (cause) {
-      return await deliverAgain(deliveries, cause);
-    }
-  }
-
   /** What could not be delivered together, each by itself; and what can't by itself, without the lines that are to blame. */
   async function deliverAgain(deliveries: readonly Delivery[], cause: unknown): Promise<readonly Delivered[]> {
     if (isFatal(cause) || deliveries.length === 0) throw cause;
     if (isOutOfMemory(cause) && roundBytes > SMALLEST_SLICE) throw cause;
     if (deliveries.length > 1) {
       const each: Delivered[] = [];
-      for (const delivery of deliveries) each.push(...(await deliverAll([delivery]).catch(setBack)));
+      const alone = (delivery: Delivery) => store.deliver([delivery]).catch((own: unknown) => deliverAgain([delivery], own));
+      for (const delivery of deliveries) each.push(...(await alone(delivery).catch(setBack)));
       return each;
     }
     const only = deliveries[0]!;
@@ -174,7 +159,7 @@ export function startDelivery(input: {
       const round: Round = { names: new Map(), deliveries: [], emptied: new Map(), left: false, hurried: false };
       let pause: Millis = TICK;
       try {
-        const delivered = await deliverRound(round);
+        const delivered = await store.deliver(take(round)).catch((cause: unknown) => deliverAgain(round.deliveries, cause));
         roundBytes = Math.min(ROUND_BYTES, roundBytes * 2);
         if (delivered.length > 0) input.onDelivered(delivered);
         else if (!round.left) pause = RETRY;

@@ -104,7 +104,7 @@ function plain(given: Given, setting: Setting) {
 }
 
 function replayed(given: Given, setting: Setting) {
-  const { definition, events, at, columns, ctes } = pastOf('aa_replay', given, setting);
+  const { definition, events, at, columns, subject, ctes } = pastOf('aa_replay', given, setting);
   const metrics = judgedMetrics(definition).map(({ name }) => name);
   return {
     events,
@@ -120,7 +120,7 @@ function replayed(given: Given, setting: Setting) {
   FROM outcome JOIN theta USING (metric) GROUP BY "user"
 )`,
     ],
-    subject: ctes.filter((cte) => cte.startsWith('subject AS')),
+    subject: [subject],
     caveats: [
       `SELECT 6, 'visitors who would have met the test', CAST(count(*) AS VARCHAR) FROM subject`,
       ...metricCaveats('aa_replay', definition, at, events, given, setting),

@@ -80,8 +80,7 @@ SELECT l.metric, l.role, w.weeks, w.visitors, l.mean, sqrt(l.variance) AS deviat
 FROM lasting AS l CROSS JOIN week AS w ORDER BY l.ord, w.weeks`;
   },
   evidence(given, setting) {
-    const { definition, events, at, columns, ctes } = parts(given, setting);
-    const subject = ctes.filter((cte) => cte.startsWith('subject AS'));
+    const { definition, events, at, columns, subject } = parts(given, setting);
     const more = [
       ...metricCaveats('experiment_plan', definition, at, events, given, setting),
       ...moneyCaveats(events),
@@ -90,7 +89,7 @@ FROM lasting AS l CROSS JOIN week AS w ORDER BY l.ord, w.weeks`;
       `SELECT 6, 'power and level', '${definition.power} at ${definition.alpha}, ${definition.multiplicity ? 'for all comparisons of a family together' : 'for each comparison alone'}'`,
       `SELECT 8, 'caveat: fewer than 14 days of visitors', CAST(count(DISTINCT CAST(first AT TIME ZONE ${literal(setting.timeZone)} AS DATE)) AS VARCHAR) FROM subject HAVING count(DISTINCT CAST(first AT TIME ZONE ${literal(setting.timeZone)} AS DATE)) < 14`,
     ];
-    return eventEvidence('experiment_plan', events, given, setting, more, subject, columns);
+    return eventEvidence('experiment_plan', events, given, setting, more, [subject], columns);
   },
 };
 

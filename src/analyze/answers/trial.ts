@@ -39,7 +39,9 @@ export interface Past {
   /** Where they would have met it. */
   readonly at: Step;
   readonly columns: readonly string[];
-  /** From the events to `outcome`, with `subject`: all are of one variant. */
+  /** `subject`: all are of one variant. */
+  readonly subject: string;
+  /** From the events to `outcome`, with `subject`. */
   readonly ctes: readonly string[];
 }
 
@@ -52,17 +54,9 @@ export function pastOf(answer: string, given: Given, setting: Setting): Past {
   const at = readStep(answer, 'at', String(given['at']), events);
   const columns = [...at.columns, ...metricColumns(answer, definition, events)];
   const began = fromDay(answer, given, setting, 'day');
-  return {
-    definition,
-    events,
-    at,
-    columns,
-    ctes: [
-      ...events.ctes(columns),
-      `subject AS (SELECT "user", 'all' AS variant, min(time) AS first FROM used WHERE ${at.condition} AND ${began} GROUP BY "user")`,
-      ...outcomes(answer, definition, events, days, setting),
-    ],
-  };
+  const subject = `subject AS (SELECT "user", 'all' AS variant, min(time) AS first FROM used WHERE ${at.condition} AND ${began} GROUP BY "user")`;
+  const ctes = [...events.ctes(columns), subject, ...outcomes(answer, definition, events, days, setting)];
+  return { definition, events, at, columns, subject, ctes };
 }
 
 /** Columns that the definition names, for `events.ctes`. */

@@ -46,52 +46,43 @@ function structs(value: OptionValue, problem: string, refuse: (problem: string) 
   return value.map((each) => (Array.isArray(each) ? each : refuse(problem)));
 }
 
+type Trees = Draft['trees'];
+type NumberOf = { [K in keyof Trees]-?: NonNullable<Trees[K]> extends number ? K : never }[keyof Trees];
+
+/** Options that are a number, and the setting that each is. */
+const NUMBERS: Readonly<Record<string, NumberOf>> = {
+  max_tree_depth: 'maxDepth',
+  max_leaves: 'maxLeaves',
+  max_bin: 'maxBins',
+  learn_rate: 'learningRate',
+  subsample: 'rowSample',
+  colsample_bytree: 'columnSample',
+  colsample_bynode: 'splitColumnSample',
+  min_split_loss: 'minGain',
+  min_tree_child_weight: 'minChildWeight',
+  quantile_alpha: 'alpha',
+  huber_slope: 'delta',
+  tweedie_variance_power: 'power',
+};
+
+const numbers = Object.entries(NUMBERS).map(([option, setting]): [string, Setter] => [
+  option,
+  number(({ trees }, value) => {
+    trees[setting] = value;
+  }),
+]);
+
 export const treeOptions: Readonly<Record<string, Setter>> = {
-  max_tree_depth: number(({ trees }, value) => {
-    trees.maxDepth = value;
-  }),
-  max_leaves: number(({ trees }, value) => {
-    trees.maxLeaves = value;
-  }),
+  ...Object.fromEntries(numbers),
   grow_policy: ({ trees }, value, refuse) => {
     trees.growth = choice(POLICIES, value, refuse);
   },
-  max_bin: number(({ trees }, value) => {
-    trees.maxBins = value;
-  }),
   extra_trees: flag(({ trees }, value) => {
     trees.randomCuts = value;
-  }),
-  learn_rate: number(({ trees }, value) => {
-    trees.learningRate = value;
-  }),
-  subsample: number(({ trees }, value) => {
-    trees.rowSample = value;
-  }),
-  colsample_bytree: number(({ trees }, value) => {
-    trees.columnSample = value;
-  }),
-  colsample_bynode: number(({ trees }, value) => {
-    trees.splitColumnSample = value;
-  }),
-  min_split_loss: number(({ trees }, value) => {
-    trees.minGain = value;
-  }),
-  min_tree_child_weight: number(({ trees }, value) => {
-    trees.minChildWeight = value;
   }),
   objective: ({ trees }, value, refuse) => {
     trees.loss = choice(OBJECTIVES, value, refuse);
   },
-  quantile_alpha: number(({ trees }, value) => {
-    trees.alpha = value;
-  }),
-  huber_slope: number(({ trees }, value) => {
-    trees.delta = value;
-  }),
-  tweedie_variance_power: number(({ trees }, value) => {
-    trees.power = value;
-  }),
   monotone_constraints: ({ trees }, value, refuse) => {
     const problem = "is a list of columns and 1 (rises) or -1 (falls): [STRUCT('age', 1), STRUCT('price', -1)]";
     const directions = structs(value, problem, refuse).map(([column, direction, ...more]): [string, 1 | -1] => {

@@ -45,6 +45,10 @@ export function isEntity(column: ColumnData, reading: Reading, plan: Plan, time:
   return ANY_ID.test(name) && (rowsEach(reading) < FEW_ROWS_EACH || (time !== null && newAmongTheLatest(column, time) >= NEW_ONES));
 }
 
+/** The column by whose times rows are early or late; null without one. */
+export const timeIn = (columns: readonly ColumnData[], readings: readonly Reading[]): ColumnData | null =>
+  columns[readings.findIndex(({ role }) => role === 'time')] ?? null;
+
 /** Whether it says id or names an entity, and repeats, whatever it is the id of. */
 export function isIdentifier(column: ColumnData, reading: Reading, plan: Plan): boolean {
   const name = wordsOf(column.name);

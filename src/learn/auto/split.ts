@@ -4,7 +4,7 @@ import type { Plan, SplitKind } from '../plan.ts';
 import { hashText, mix, random, shuffled } from '../random.ts';
 import { known, type Reading, timeOf } from '../read.ts';
 import type { Target } from '../target.ts';
-import { isEntity } from './entity.ts';
+import { isEntity, timeIn } from './entity.ts';
 
 /** How rows to judge by are chosen, and why. */
 export interface SplitDecision {
@@ -106,7 +106,7 @@ export const isGiven = ({ kind }: SplitDecision): boolean => kind === 'custom';
 
 /** The columns that name an entity (entity.ts), in the table's order. */
 function entitiesOf(plan: Plan, columns: readonly ColumnData[], readings: readonly Reading[]): Reading[] {
-  const time = columns[readings.findIndex(({ role }) => role === 'time')] ?? null;
+  const time = timeIn(columns, readings);
   return readings.filter((reading, at) => isEntity(columns[at]!, reading, plan, time));
 }
 

@@ -5,7 +5,7 @@ import { hashText, mix } from '../random.ts';
 import { known } from '../read.ts';
 import type { Report, Warning } from '../report.ts';
 import { isStamp, lateColumns } from './arrival.ts';
-import { isEntity, isIdentifier } from './entity.ts';
+import { isEntity, isIdentifier, timeIn } from './entity.ts';
 import { constantRule, knowledge } from './rule.ts';
 import type { Lessons, Study } from './search.ts';
 
@@ -123,7 +123,7 @@ function rowHashes({ rows, features, texts }: Encoded): number[] {
 /** What the model may know again: an id that is learned from, or an entity (by its other columns), whose rows stand on both sides. */
 function bothSides({ plan, split, columns, readings, used, left }: Study, { learn, judge: judged, rows }: Lessons): Warning[] {
   if (learn.targets.length === 0) return [];
-  const time = columns[readings.findIndex(({ role }) => role === 'time')] ?? null;
+  const time = timeIn(columns, readings);
   const warnings: Warning[] = [];
   columns.forEach((column, at) => {
     if (column.name === split.column || (split.kind === 'group' && left.has(column.name))) return;
