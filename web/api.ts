@@ -95,20 +95,25 @@ interface Waiting {
 let gathering: Waiting[] = [];
 
 const ahead = new Map<string, Promise<QueryAnswer>>();
+let stands = false;
 /** Nobody who comes later than this many ms is shown what was asked ahead: he has been elsewhere in between. A slow phone needs seconds. */
 const heldFor = 60_000;
 
-/** Asks now what will be asked in a moment: the warehouse computes while the page is still being drawn. */
+/** Asks now what will be asked in a moment: the warehouse computes while the page is still being drawn. Once that stands, it does nothing. */
 export function askAhead(request: QueryRequest): void {
+  if (stands) return;
   const key = JSON.stringify(request);
   const answer = askTogether(request, new AbortController().signal);
   answer.catch(() => {});
   ahead.set(key, answer);
-  setTimeout(forgetAhead, heldFor);
+  setTimeout(() => ahead.clear(), heldFor);
 }
 
 /** Said when the page stands: what is asked from now on is asked anew. */
-export const forgetAhead = (): void => ahead.clear();
+export function forgetAhead(): void {
+  stands = true;
+  ahead.clear();
+}
 
 /** Like `ask`, but all that is asked at the same moment goes as one request, and those that read the same rows share a scan. */
 export function askTogether(request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> {

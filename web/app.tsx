@@ -6,7 +6,7 @@ import { decoded } from './begun.ts';
 import { Home } from './home/home.tsx';
 import { later } from './later.ts';
 import { go, usePath } from './route.ts';
-import { sessionAgain, whoIsThere } from './session.ts';
+import { whoIsThere } from './session.ts';
 import { Shell } from './shell/shell.tsx';
 import { Page, Placeholder, Problem } from './states.tsx';
 import { type FirstSpeech, Speaking, useWords } from './words/index.tsx';
@@ -121,8 +121,6 @@ async function enter(): Promise<Session> {
   } catch (thrown) {
     if (!(thrown instanceof Trouble)) throw thrown;
     return thrown.status === 401 ? { state: 'out' } : { state: 'failed', trouble: thrown };
-  } finally {
-    sessionAgain();
   }
 }
 

@@ -3,13 +3,11 @@ import { call } from './api.ts';
 
 let first: Promise<SessionAnswer> | null = null;
 
-/** Who is signed in; the first answer is kept until `sessionAgain`. */
+/** Who is signed in: one answer for all who ask while the page is made. A failure is not kept. */
 export function whoIsThere(): Promise<SessionAnswer> {
-  first ??= call<SessionAnswer>('GET', '/v1/session');
+  first ??= call<SessionAnswer>('GET', '/v1/session').catch((thrown) => {
+    first = null;
+    throw thrown;
+  });
   return first;
-}
-
-/** The next one who asks is told what is so then. */
-export function sessionAgain(): void {
-  first = null;
 }
