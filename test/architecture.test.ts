@@ -123,6 +123,15 @@ const broken: readonly { rule: keyof typeof rules; files: Record<string, string>
   },
   { rule: 'the front never loads DuckDB', files: { 'src/platform/front.ts': `import '#store';` }, says: 'front.ts → src/store/index.ts' },
   { rule: 'the front never loads DuckDB', files: { 'src/cli/commands/up.ts': `await import('@duckdb/node-api');` }, says: '@duckdb' },
+  {
+    rule: 'the front and the warehouse read the code that trains when they are asked to, if at all',
+    files: {
+      'src/platform/warehouse.ts': `import '../learn/index.ts';`,
+      'src/learn/index.ts': `export { boost } from './trees/boost.ts';`,
+      'src/learn/trees/boost.ts': 'export const boost = 1;',
+    },
+    says: 'warehouse.ts leads to src/learn/trees/boost.ts',
+  },
   { rule: 'every entry of a registry is listed in its index.ts', files: { 'src/cli/commands/down.ts': 'export {};' }, says: 'down.ts' },
   { rule: 'package.json has a front door for each room, and no other', files: { 'package.json': '{"imports": {}}' }, says: 'no door' },
   {

@@ -14,5 +14,5 @@ export { columnPredictor, type Prediction, predict, predictionOf, predictor, row
 export { parseNumber, parseTime } from './read.ts';
 export type { Card, Figure, MetricName, Report, Trial, Warning } from './report.ts';
 export { train, type World } from './train.ts';
-export { forests, sharePrior } from './trees/boost.ts';
-export { type Helpers, lendHelpers } from './trees/kernel-wasm.ts';
+export { type Helpers, lendHelpers } from './trees/helpers.ts';
+export { forests, sharePrior } from './trees/settings.ts';

@@ -2,8 +2,9 @@ import { type BayesOptions, fitBayes } from './bayes.ts';
 import type { Encoded } from './encode.ts';
 import { fitLinear, type LinearOptions } from './linear/linear.ts';
 import { type Learned, type Link, packForest, packLinear } from './model.ts';
-import { type BoostOptions, boost, type Rows } from './trees/boost.ts';
+import { boost, type Rows } from './trees/boost.ts';
 import { wasmKernel } from './trees/kernel-wasm.ts';
+import type { BoostOptions } from './trees/settings.ts';
 
 /** A learner with all its settings: one line of the leaderboard, and all that is needed to train it again. */
 export type Candidate =

@@ -1,6 +1,6 @@
 import { fail } from '#core';
 import type { LinearOptions } from './linear/linear.ts';
-import { type BoostOptions, boostDefaults } from './trees/boost.ts';
+import { type BoostOptions, boostDefaults } from './trees/settings.ts';
 
 export type SplitKind = 'random' | 'stratified' | 'time' | 'group' | 'custom' | 'none';
 

@@ -1,4 +1,4 @@
-import { type Progress, search } from './auto/search.ts';
+import type { Progress } from './auto/search.ts';
 import type { ColumnData } from './columns.ts';
 import type { Model } from './model.ts';
 import type { Plan } from './plan.ts';
@@ -29,6 +29,8 @@ export async function train(
   signal?: AbortSignal,
   world: World = hostWorld,
 ): Promise<Model> {
+  // Read where models are trained: those who serve them need none of it, and keep what they read.
+  const { search } = await import('./auto/search.ts');
   const searching = search(plan, columns, world.now);
   let rested = world.now();
   for (let step = searching.next(); ; step = searching.next(signal?.aborted === true)) {

@@ -8,6 +8,7 @@ export type Rule = (tree: Tree) => string[];
 
 const drawers = new Set(['utils', 'common', 'helpers', 'services', 'types', 'lib']);
 const pureRooms = new Set(['src/core', 'src/definition', 'src/experiment', 'src/sql', 'src/learn', 'src/visualize']);
+const trains = new Set(['src/learn/auto/search.ts', 'src/learn/trees/boost.ts', 'src/learn/trees/kernel-wasm.ts']);
 const registries = new Set(['doors', 'sources', 'answers', 'learners', 'charts', 'commands', 'routes']);
 
 /** Each rule by the sentence that it holds. */
@@ -71,6 +72,15 @@ export const rules: Readonly<Record<string, Rule>> = {
       const way = wayTo('@duckdb/', start, tree, files);
       return way ? [way.join(' → ')] : [];
     });
+  },
+
+  // What a process that stays reads at its start, it holds for good.
+  'the front and the warehouse read the code that trains when they are asked to, if at all': (tree) => {
+    const started = new Map(tree.files.map((file) => [file.path, file.imports.filter(({ later }) => !later)]));
+    const graph = new Map(tree.files.map((file) => [file.path, valueImports(tree, { ...file, imports: started.get(file.path)! })]));
+    return ['src/platform/front.ts', 'src/platform/warehouse.ts'].flatMap((start) =>
+      [...reach(start, graph)].filter((path) => trains.has(path)).map((path) => `${start} leads to ${path}`),
+    );
   },
 
   'every entry of a registry is listed in its index.ts': (tree) => {

@@ -6,6 +6,8 @@ export interface Import {
   readonly specifier: string;
   /** `import type` and `export type`: gone at run time. */
   readonly type: boolean;
+  /** `import(…)`: read when it is come to. */
+  readonly later: boolean;
 }
 
 export interface SourceFile {
@@ -92,7 +94,7 @@ export function scanImports(text: string): Import[] {
     /\/\*[\s\S]*?\*\/|\/\/[^\n]*|`(?:\\[\s\S]|[^`\\])*`|\b(?:import|export)\b(\s+type\b)?(?:[\s\w*${},]*?\bfrom)?\s*(?:'([^'\n]+)'|"([^"\n]+)")|\bimport\s*\(\s*(?:'([^'\n]+)'|"([^"\n]+)")|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"/g;
   return [...text.matchAll(token)].flatMap((match) => {
     const specifier = match[2] ?? match[3] ?? match[4] ?? match[5];
-    return specifier === undefined ? [] : [{ specifier, type: match[1] !== undefined }];
+    return specifier === undefined ? [] : [{ specifier, type: match[1] !== undefined, later: (match[4] ?? match[5]) !== undefined }];
   });
 }
 

@@ -19,7 +19,7 @@ import {
 } from '../../src/learn/metrics.ts';
 import type { Learned } from '../../src/learn/model.ts';
 import { answerer } from '../../src/learn/predict.ts';
-import { boostDefaults } from '../../src/learn/trees/boost.ts';
+import { boostDefaults } from '../../src/learn/trees/settings.ts';
 import { generator } from './data.ts';
 
 const sigmoid = (s: number): number => 1 / (1 + Math.exp(-s));

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ColumnData, explain, type Model, type Plan, predict, train } from '#learn';
-import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
+import { boost } from '../../src/learn/trees/boost.ts';
 import { type Forest, goesLeft, scoreRow } from '../../src/learn/trees/forest.ts';
 import { plainKernel } from '../../src/learn/trees/kernel.ts';
+import { boostDefaults } from '../../src/learn/trees/settings.ts';
 import { expectedScores, shapAdder } from '../../src/learn/trees/shap.ts';
 import { generator, numbers, texts } from './data.ts';
 

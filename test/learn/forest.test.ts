@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ColumnData, checkModel, explain, forests, type Model, type Plan, predict, predictor, sharePrior, train } from '#learn';
 import { type Learned, sealModel, unpackForest } from '../../src/learn/model.ts';
-import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
+import { boost } from '../../src/learn/trees/boost.ts';
 import { type Forest, goesLeft } from '../../src/learn/trees/forest.ts';
 import { plainKernel } from '../../src/learn/trees/kernel.ts';
+import { boostDefaults } from '../../src/learn/trees/settings.ts';
 import { generator, numbers, texts } from './data.ts';
 
 const COUNT = 6000;

@@ -6,9 +6,11 @@ import { encode, fitEncoders } from '../../src/learn/encode.ts';
 import { packForest } from '../../src/learn/model.ts';
 import { readColumn } from '../../src/learn/read.ts';
 import type { Feature } from '../../src/learn/trees/bins.ts';
-import { type BoostOptions, boost, boostDefaults, type Rows } from '../../src/learn/trees/boost.ts';
+import { boost, type Rows } from '../../src/learn/trees/boost.ts';
+import { type Helpers, lendHelpers } from '../../src/learn/trees/helpers.ts';
 import { type MakeKernel, plainKernel } from '../../src/learn/trees/kernel.ts';
-import { type Helpers, lendHelpers, wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { type BoostOptions, boostDefaults } from '../../src/learn/trees/settings.ts';
 import { generator, readTable, withoutData } from './data.ts';
 
 const pools = [1, 3].map(startPool);

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { boost, boostDefaults } from '../../src/learn/trees/boost.ts';
+import { boost } from '../../src/learn/trees/boost.ts';
+import { lendHelpers } from '../../src/learn/trees/helpers.ts';
 import { type Kernel, type MakeKernel, plainKernel, type SearchNode } from '../../src/learn/trees/kernel.ts';
-import { lendHelpers, wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
+import { boostDefaults } from '../../src/learn/trees/settings.ts';
 import { bestSplit, splitLimits, unbounded } from '../../src/learn/trees/split.ts';
 import { generator } from './data.ts';
 

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { boost, boostDefaults, type Rows } from '../../src/learn/trees/boost.ts';
+import { boost, type Rows } from '../../src/learn/trees/boost.ts';
 import { scoreColumns } from '../../src/learn/trees/forest.ts';
 import { plainKernel } from '../../src/learn/trees/kernel.ts';
 import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
 import { type LossName, lossNamed } from '../../src/learn/trees/losses.ts';
+import { boostDefaults } from '../../src/learn/trees/settings.ts';
 import { generator } from './data.ts';
 
 interface Case {

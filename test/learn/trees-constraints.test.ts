@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ErrorCode, MillraceError } from '#core';
 import { type ColumnData, predictor, train } from '#learn';
-import { type BoostOptions, boost, boostDefaults, type Rows } from '../../src/learn/trees/boost.ts';
+import { boost, type Rows } from '../../src/learn/trees/boost.ts';
 import { type Forest, scoreColumns, scoreRow } from '../../src/learn/trees/forest.ts';
 import { wasmKernel } from '../../src/learn/trees/kernel-wasm.ts';
 import { masksOf } from '../../src/learn/trees/masks.ts';
 import { columnScorer } from '../../src/learn/trees/score.ts';
+import { type BoostOptions, boostDefaults } from '../../src/learn/trees/settings.ts';
 import { generator, numbers, texts } from './data.ts';
 
 const COUNT = 600;

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Feature, featureBins } from '../../src/learn/trees/bins.ts';
-import { type Boosted, type BoostOptions, boost, boostDefaults, type Rows } from '../../src/learn/trees/boost.ts';
+import { type Boosted, boost, type Rows } from '../../src/learn/trees/boost.ts';
 import { type Forest, newForest, scoreColumns } from '../../src/learn/trees/forest.ts';
 import { growTree } from '../../src/learn/trees/grow.ts';
 import { type MakeKernel, plainKernel } from '../../src/learn/trees/kernel.ts';
 import { type LossName, lossNamed } from '../../src/learn/trees/losses.ts';
+import { type BoostOptions, boostDefaults } from '../../src/learn/trees/settings.ts';
 import { generator } from './data.ts';
 
 const numeric = (values: readonly number[], name = 'x'): Feature => ({

@@ -4,7 +4,7 @@ import { linearDefaults } from '../linear/linear.ts';
 import type { Plan } from '../plan.ts';
 import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
-import { type BoostOptions, boostDefaults, forests, sharePrior } from '../trees/boost.ts';
+import { type BoostOptions, boostDefaults, forests, sharePrior } from '../trees/settings.ts';
 
 /** Rounds are bounded by early stopping, so the bound is generous. */
 const SEARCH = { rounds: 2000, patience: 40 } as const;

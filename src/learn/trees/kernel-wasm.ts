@@ -1,5 +1,6 @@
 import { unpackBytes } from '../base64.ts';
 import { writeBins } from './bins.ts';
+import { helperCount, recruit, release } from './helpers.ts';
 import type { Kernel, KernelShape, MakeKernel, SearchNode } from './kernel.ts';
 import { plainKernel } from './kernel.ts';
 import { kernelBytes } from './kernel-bytes.ts';
@@ -50,16 +51,6 @@ declare const WebAssembly: {
   readonly Instance: new (module: object, imports: object) => { readonly exports: object };
 };
 
-/**
- * Threads that help. They are lent from outside (worker threads in src/run/pool.ts), since learn starts none. Each helper that joins
- * instantiates the module with `{ env: { memory } }` and calls its export `serve`, which returns when the kernel is done with it.
- * A helper that comes late or never costs time, not the result: whatever nobody claims, the caller does.
- */
-export interface Helpers {
-  readonly count: number;
-  join(module: object, memory: object): void;
-}
-
 const PAGE = 65_536;
 /** Linear memory ends here; larger tables take the plain kernel. */
 const MOST_BYTES = 65_536 * PAGE - PAGE;
@@ -73,22 +64,12 @@ const ROWS_WORTH_SHARING = 16;
 const LEAST_COLUMNS = 8;
 
 let compiled: object | null = null;
-let lent: Helpers | null = null;
-let dismissLast: (() => void) | null = null;
-
-/** Lends the helpers to every kernel that is made from now on; the newest has them. The result does not depend on them. */
-export function lendHelpers(helpers: Helpers | null): void {
-  dismissLast?.();
-  dismissLast = null;
-  lent = helpers;
-}
-
 /**
  * The kernel in WebAssembly SIMD: the plain kernel's results bit by bit, two to three times as fast on one thread.
  * Memory: rows × (features + 56) bytes, the histograms, and one more histogram for each helper.
  */
 export const wasmKernel: MakeKernel = (shape) => {
-  const threads = Math.min(MOST_THREADS, 1 + (lent?.count ?? 0));
+  const threads = Math.min(MOST_THREADS, 1 + helperCount());
   const layout = layOut(shape, threads);
   return layout.bytes > MOST_BYTES ? plainKernel(shape) : kernelAt(shape, layout, threads);
 };
@@ -152,7 +133,7 @@ function kernelAt({ rows, features, offsets, slots, categorical }: KernelShape, 
   const pages = Math.ceil(at.bytes / PAGE);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const wasm = new WebAssembly.Instance(compiled, { env: { memory } }).exports as Exports;
-  if (threads > 1) recruit(compiled, memory, wasm);
+  if (threads > 1) recruit(compiled, memory, wasm.dismiss);
   const { buffer } = memory;
   const words = new Uint32Array(buffer, WORDS, 16);
   const doubles = new Float64Array(buffer, DOUBLES, 16);
@@ -339,16 +320,6 @@ function kernelAt({ rows, features, offsets, slots, categorical }: KernelShape, 
         },
       };
     },
-    release() {
-      if (dismissLast === wasm.dismiss) dismissLast = null;
-      wasm.dismiss();
-    },
+    release: () => release(wasm.dismiss),
   };
-}
-
-/** Sends the helpers to this kernel; those that still serve the one before (a generator that was dropped) leave it. */
-function recruit(module: object, memory: object, wasm: Exports): void {
-  dismissLast?.();
-  dismissLast = wasm.dismiss;
-  lent!.join(module, memory);
 }

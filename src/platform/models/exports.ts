@@ -15,14 +15,12 @@ import {
 import { dirname, join, sep } from 'node:path';
 import type { ExportFormat, ModelFile } from '#analyze';
 import { type Bytes, fail } from '#core';
-import { compareGolden } from './golden.ts';
-import { featureProblem } from './onnx/columns.ts';
-import { readOnnx, writeOnnx } from './onnx/proto.ts';
-import { runnerOf } from './onnx/run.ts';
-import { hasOperators, onnxOf, onnxRows } from './onnx/write.ts';
 import { replayScript, scriptOf } from './script.ts';
 
 const LARGEST_ONNX: Bytes = 64 * 1024 * 1024;
+
+/** What writes ONNX is read when it is first asked for. */
+export const onnxWriter = () => import('./onnx/proven.ts');
 
 /** The file in that format. Errors: MODEL_EXPORT, MODEL_TRANSFORM, MODEL_GOLDEN. */
 export async function exported(file: ModelFile, format: ExportFormat): Promise<Buffer> {
@@ -30,7 +28,7 @@ export async function exported(file: ModelFile, format: ExportFormat): Promise<B
     case 'json':
       return Buffer.from(JSON.stringify(file));
     case 'onnx':
-      return provenOnnx(file);
+      return (await onnxWriter()).provenOnnx(file);
     case 'js': {
       if (file.transform !== null) fail('MODEL_TRANSFORM', { model: file.name });
       const script = scriptOf(file);
@@ -38,35 +36,6 @@ export async function exported(file: ModelFile, format: ExportFormat): Promise<B
       return Buffer.from(script);
     }
   }
-}
-
-/** Whether ONNX has operators for it. */
-export function fitsOnnx(file: ModelFile): boolean {
-  const { model, transform, features = [] } = file;
-  if (transform !== null || model.format !== 'millrace-model') return false;
-  if (features.some((feature) => featureProblem(file, feature) !== null)) return false;
-  return hasOperators(model.learned) && model.encoders.every(({ kind }) => kind !== 'text');
-}
-
-/** The golden rows are answered from the very bytes, read again. MODEL_EXPORT, MODEL_GOLDEN. */
-export function provenOnnx(file: ModelFile): Buffer {
-  if (file.model.format === 'onnx') return Buffer.from(file.model.onnx, 'base64');
-  const { graph, inputs } = onnxOf(file);
-  const bytes = writeOnnx(graph, { producer: 'Millrace', doc: `${file.name}: predicts "${file.target.name}"` });
-  replayOnnx(file, bytes, inputs);
-  return bytes;
-}
-
-/** MODEL_GOLDEN where the bytes answer otherwise. */
-export function replayOnnx(file: ModelFile, bytes: Uint8Array, inputs = onnxOf(file).inputs): void {
-  const outputs = runnerOf(readOnnx(bytes))(onnxRows(inputs, file.golden.rows));
-  const answers = outputs[file.model.classes === null ? 'prediction' : 'probabilities']!.values as ArrayLike<number>;
-  const width = file.model.classes?.length ?? 1;
-  compareGolden(
-    file,
-    'as exported ONNX',
-    file.golden.rows.map((_, row) => Array.from({ length: width }, (_k, k) => answers[row * width + k]!)),
-  );
 }
 
 /** A path of plain names below the folder, whatever links lie on the way. MODEL_PATH. */

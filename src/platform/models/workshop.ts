@@ -8,7 +8,7 @@ import { type Bytes, errorFromBody, MillraceError } from '#core';
 import { residentBytes } from '#run';
 import type { FromTrainer, TrainerOrder } from '../trainer.ts';
 import { columnAnswerer } from './answers.ts';
-import { exported, fitsOnnx, placeBelow, provenOnnx, writeBelow } from './exports.ts';
+import { exported, onnxWriter, placeBelow, writeBelow } from './exports.ts';
 import { withFeatures } from './features.ts';
 import { copyModel, modelPath, modelsFolder, moveIntoPlace, readModelFile, removeModel } from './file.ts';
 import { compareGolden, replayRows } from './golden.ts';
@@ -35,6 +35,7 @@ export function openWorkshop(dataPath: string, memory: Bytes, files: string): Wo
     async prove(file, inSql) {
       compareGolden(file, 'in SQL', inSql);
       replayRows(file);
+      const { fitsOnnx, provenOnnx } = await onnxWriter();
       if (fitsOnnx(file)) provenOnnx(file);
       if (file.transform === null && file.model.format === 'millrace-model') await replayScript(file);
     },
