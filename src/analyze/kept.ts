@@ -17,11 +17,20 @@ export interface Wide {
   readonly table: { readonly schema: string; readonly name: string };
   /** Of a table that is delivered to, those rows alone that came with a batch after $after, up to $upTo. */
   readonly base: string;
+  /** Whether it groups by any column. */
+  readonly byColumns: boolean;
+  /** A query of how many values each expression has that it groups by, which the engine does not estimate; null where there is none. */
+  readonly made: string | null;
 }
 
+export const baseOf = ({ base }: Wide, after: number, upTo: number): Bound => bound(base, { after, upTo });
+
 export interface Kept {
+  has(wide: Wide): boolean;
   /** Has `work` done by the reader that holds the groups in `KEPT`, as of all that is committed; false, and nothing is done, where there are none. */
   use(wide: Wide, work: (reader: Reader) => Promise<unknown>): Promise<boolean>;
+  /** Whether something that took so long is worth keeping groups for. */
+  isLong(took: Millis): boolean;
   /** That a scan had to be made, and how long it took. */
   missed(wide: Wide, took: Millis): void;
   /** Ends the making of groups, which nobody waits for; they are not tried again. False where none are being made. */
@@ -32,8 +41,11 @@ export interface Kept {
 /** The table of the groups, which only the reader that holds them sees. */
 export const KEPT = 'millrace kept';
 /** Things kept, each of at most so many groups. */
-const MOST_KEPT = 4;
+const MOST_KEPT = 8;
 const MOST_GROUPS = 200_000;
+/** Values of an expression, of about so many rows that are looked at; times have many, and those that stand together are of one. */
+const MOST_MADE = 200;
+const SAMPLE_ROWS = 1_000_000;
 /** What is not made by then is given up. */
 const WITHIN: Millis = 30_000;
 
@@ -43,6 +55,8 @@ interface Held {
   upTo: number;
   /** Deliveries add groups that are there already. */
   groups: number;
+  /** When it was used last, in questions. */
+  used: number;
   /** What it does now: one thing after the other. */
   tail: Promise<unknown>;
 }
@@ -51,6 +65,8 @@ export interface KeptRules {
   /** A scan that is done sooner is as good as none. */
   readonly short?: Millis;
   readonly within?: Millis;
+  /** Things kept. */
+  readonly most?: number;
 }
 
 export function newKept({
@@ -59,6 +75,7 @@ export function newKept({
   onProblem,
   short = 100,
   within = WITHIN,
+  most = MOST_KEPT,
 }: KeptRules & {
   readonly store: Pick<Store, 'reader' | 'rows' | 'batch' | 'onCommit'>;
   readonly turns: Turns;
@@ -70,8 +87,9 @@ export function newKept({
   /** By the table's name, the newest batch that did more than add rows to it, and the newest that added some. */
   const changed = new Map<string, number>();
   const added = new Map<string, number>();
-  /** By the key, of which state of its table it was missed; null where it can't be kept. */
-  const seen = new Map<string, number | null>();
+  /** By the key, of which state of its table it was missed, and when, in questions; null where it can't be kept. */
+  const seen = new Map<string, { readonly state: number; readonly at: number } | null>();
+  let questions = 0;
   const ends = new AbortController();
   let building: Promise<void> | null = null;
   /** Ends what is being made. */
@@ -100,7 +118,7 @@ export function newKept({
   async function catchUp(wide: Wide, its: Held): Promise<boolean> {
     const now = store.batch();
     if ((added.get(nameOf(wide)) ?? 0) > its.upTo) {
-      const { sql, values } = bound(wide.base, { after: its.upTo, upTo: now });
+      const { sql, values } = baseOf(wide, its.upTo, now);
       await its.reader.own(`INSERT INTO ${quoteIdentifier(KEPT)} ${sql}`, values);
       if (await wasDisturbed(wide, its.upTo, its.reader)) return false;
       its.groups = await countOf(its.reader);
@@ -112,7 +130,7 @@ export function newKept({
   async function build(wide: Wide): Promise<void> {
     const reader = await store.reader(true);
     const upTo = store.batch();
-    const whole = bound(wide.base, { after: 0, upTo });
+    const whole = baseOf(wide, 0, upTo);
     let keeps = false;
     const over = new AbortController();
     const signal = AbortSignal.any([ends.signal, over.signal]);
@@ -123,7 +141,7 @@ export function newKept({
     };
     const late = setTimeout(giveUp, within);
     try {
-      if (!(await isTable(wide)) || !(await fits(whole, reader))) {
+      if (!(await isTable(wide)) || !(await fits(wide, whole, reader))) {
         seen.set(wide.key, null);
         return;
       }
@@ -135,10 +153,13 @@ export function newKept({
       keeps = groups <= MOST_GROUPS && !signal.aborted;
       if (groups > MOST_GROUPS) seen.set(wide.key, null);
       if (!keeps) return;
-      held.set(wide.key, { reader, upTo, groups, tail: Promise.resolve() });
-      if (held.size > MOST_KEPT) drop(held.keys().next().value!);
+      held.set(wide.key, { reader, upTo, groups, used: questions, tail: Promise.resolve() });
+      if (held.size > most) drop(held.keys().next().value!);
     } catch (thrown) {
-      if (!signal.aborted) throw thrown;
+      if (signal.aborted) return;
+      // A row may be none that its condition lets through, and have what can't be computed.
+      seen.set(wide.key, null);
+      throw thrown;
     } finally {
       clearTimeout(late);
       abandon = null;
@@ -163,11 +184,14 @@ export function newKept({
   }
 
   return {
+    has: ({ key }) => held.has(key),
+    isLong: (took) => took >= short,
     async use(wide, work) {
       const its = held.get(wide.key);
       if (its === undefined) return false;
       held.delete(wide.key);
       held.set(wide.key, its);
+      its.used = ++questions;
       let right = false;
       const done = its.tail.then(async () => {
         const changes = changed.get(nameOf(wide)) ?? 0;
@@ -188,9 +212,12 @@ export function newKept({
       const before = seen.get(wide.key);
       if (before === null) return;
       seen.delete(wide.key);
-      seen.set(wide.key, state);
+      seen.set(wide.key, { state, at: ++questions });
       if (seen.size > 256) seen.delete(seen.keys().next().value!);
-      if (before !== state || building !== null) return;
+      if (before?.state !== state || building !== null) return;
+      // Of more than there is room for, those that are there stay: each would be made for the next one to take its place.
+      const [oldest] = held.values();
+      if (held.size === most && oldest!.used > before.at) return;
       building = build(wide)
         .catch(onProblem)
         .finally(() => {
@@ -211,10 +238,17 @@ export function newKept({
   };
 }
 
-/** By the engine's estimate, before the work is done. */
-async function fits(whole: Bound, reader: Reader): Promise<boolean> {
+/** By the engine's estimate, which leaves expressions out, and by a look at some rows for those; before the work is done. */
+async function fits({ made, byColumns }: Wide, whole: Bound, reader: Reader): Promise<boolean> {
   const { rows, groups } = await estimateOf(whole, reader);
-  return groups <= MOST_GROUPS && groups * 5 <= rows;
+  let all = byColumns ? groups : 1;
+  if (made !== null) {
+    const share = Math.min(100, Math.ceil((100 * SAMPLE_ROWS) / Math.max(1, rows)));
+    const values = (await firstRow(reader, `${made} USING SAMPLE ${share} PERCENT (system)`)).map(Number);
+    if (values.some((count) => count > MOST_MADE)) return false;
+    all = values.reduce((product, count) => product * (count + 1), all);
+  }
+  return all <= MOST_GROUPS && all * 5 <= rows;
 }
 
 async function countOf(reader: Reader): Promise<number> {

@@ -213,22 +213,34 @@ export function openAnalyst(input: {
           told(at, thrown);
         },
       );
-    const gatherings = await gather(askings);
+    const { gatherings, texts } = await gather(askings);
     const gathered = new Set(gatherings.flatMap(({ members }) => members.map(({ at }) => at)));
     await Promise.all([
-      ...[...askings.keys()].filter((at) => !gathered.has(at)).map(alone),
+      ...[...askings.keys()]
+        .filter((at) => !gathered.has(at))
+        .map(async (at) => {
+          const began = performance.now();
+          await alone(at);
+          const text = texts.get(at);
+          if (text !== undefined && kept.isLong(performance.now() - began)) sharing.tookLong(text);
+        }),
       ...gatherings.map(async (gathering) => {
+        const { scan, wide, members } = gathering;
         // What goes wrong there is told by each question itself.
-        await sharedScan(gathering, askings, told).catch(() => {});
-        await Promise.all(gathering.members.filter(({ at }) => open.has(at)).map(({ at }) => alone(at)));
+        if (scan !== null || kept.has(wide)) await sharedScan(gathering, askings, told).catch(() => {});
+        const rest = members.filter(({ at }) => open.has(at));
+        const began = performance.now();
+        await Promise.all(rest.map(({ at }) => alone(at)));
+        if (scan === null && rest.length > 0) kept.missed(wide, performance.now() - began);
       }),
     ]);
   }
 
-  /** Which of them share; each that does was read and checked as if it were alone. */
-  async function gather(askings: readonly Asking[]): Promise<Gathering[]> {
+  /** Which of them share; each that does was read and checked as if it were alone. And the texts of all that could. */
+  async function gather(askings: readonly Asking[]): Promise<{ gatherings: Gathering[]; texts: ReadonlyMap<number, string> }> {
     const able = [...askings.keys()].filter((at) => askings[at]!.format === 'json' && !Array.isArray(askings[at]!.values));
-    if (able.length < 2) return [];
+    const texts = new Map<number, string>();
+    if (able.length < 2) return { gatherings: [], texts };
     const reader = await store.reader(true);
     const serialize = (sql: string) => reader.serialize(sql);
     const candidate = async (at: number): Promise<Candidate[]> => {
@@ -241,11 +253,12 @@ export function openAnalyst(input: {
       return statement.kind === 'select' ? [{ at, sql: statement.sql, values: (asking.values ?? {}) as Candidate['values'] }] : [];
     };
     try {
-      const candidates = await Promise.all(able.map((at) => candidate(at).catch(() => [])));
-      return await sharing.gather(candidates.flat(), reader);
+      const candidates = (await Promise.all(able.map((at) => candidate(at).catch(() => [])))).flat();
+      for (const { at, sql } of candidates) texts.set(at, sql);
+      return { gatherings: await sharing.gather(candidates, reader), texts };
     } catch {
       // Asked alone, each says what is wrong with it.
-      return [];
+      return { gatherings: [], texts };
     } finally {
       reader.close();
     }
@@ -322,6 +335,7 @@ export function openAnalyst(input: {
     };
     try {
       if (wide !== null && (await kept.use(wide, (reader) => answerFrom(reader, wide.over, noTurn)))) return;
+      if (scan === null) return;
       const reader = await store.reader(true);
       try {
         const turn = turns.begin({ sql: JSON.stringify(scan), signal: leader.stopped.signal, onWait: () => {} });

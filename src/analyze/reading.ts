@@ -43,7 +43,8 @@ export async function estimateOf({ sql, values }: Bound, reader: Reader): Promis
   const estimate = (node: PlanNode) => Number(node.extra_info?.['Estimated Cardinality'] ?? 0);
   return {
     rows: Math.max(0, ...nodes.filter(({ name }) => /SCAN/.test(name)).map(estimate)),
-    groups: Math.max(0, ...nodes.filter(({ name }) => name === 'HASH_GROUP_BY').map(estimate)),
+    // Behind a grouping nothing changes their number, and not every kind of grouping says it itself.
+    groups: estimate(nodes[0]!),
   };
 }
 

@@ -17,16 +17,20 @@ export interface SharedScan {
   readonly scan: Node;
   /** null for one that does what a scan by groups can't answer: a median, an order within a figure, a figure without a name. */
   readonly statements: readonly (Node | null)[];
-  /** The columns by which the scan groups for each of them. */
+  /** The columns by which the scan groups for each of them, but for those of expressions. */
   readonly columns: readonly (readonly string[])[];
   /** The scan in two steps, of which the first stays right when other values are asked for; null where that can't be said. */
   readonly wide: WideScan | null;
 }
 
-/** `base`: all rows, grouped by the columns of the condition too. `over`: the scan, of that. */
+/**
+ * `base`: all rows, grouped by the columns of the condition too. `over`: the scan, of that. `made`: of the table, how many values each
+ * expression has that the rows are grouped by; null where they are grouped by columns alone.
+ */
 export interface WideScan {
   readonly base: Node;
   readonly over: Node;
+  readonly made: Node | null;
 }
 
 /** What merges partial figures: of the scan's parts, with the types that the whole figure has. */
@@ -76,30 +80,38 @@ export function sharableOf(tree: string): Sharable | null {
 
 /**
  * One scan for all of them. `columns` are the table's, `name` is the table that the scan will fill, `wideName` that of a wide scan's base.
- * `aggregates`: the engine's names of functions that take many rows.
+ * `aggregates`: the engine's names of functions that take many rows. `inside`: columns of too many values to group by; instead of each the
+ * whole expression is grouped by in which it stands, and a statement that has it by itself is not answered.
  */
 export function shareScan(
   list: readonly Sharable[],
-  { columns, name, wideName, aggregates }: { columns: readonly string[]; name: string; wideName: string; aggregates: ReadonlySet<string> },
+  {
+    columns,
+    name,
+    wideName,
+    aggregates,
+    inside = new Set(),
+  }: { columns: readonly string[]; name: string; wideName: string; aggregates: ReadonlySet<string>; inside?: ReadonlySet<string> },
 ): SharedScan {
   const known = new Map(columns.map((column) => [column.toLowerCase(), column]));
   const keys = new Map<string, Node>();
+  const expressions = new Map<string, string>();
   const parts = new Map<string, { node: Node; name: string }>();
   const columnsOf: (readonly string[])[] = [];
   const statements = list.map(({ query, table }) => {
     const from = query['from_table'] as Node;
     const alias = String(from['alias'] || table.name).toLowerCase();
     const own = { keys: new Map<string, Node>(), parts: new Map(parts) };
-    const made = rewritten(query, { alias, known, aggregates, ...own });
-    columnsOf.push(made === null ? [] : [...own.keys.keys()]);
+    const made = rewritten(query, { alias, known, aggregates, inside, expressions, ...own });
+    columnsOf.push(made === null ? [] : [...own.keys.values()].filter(isColumn).map((node) => (node['column_names'] as string[])[0]!));
     if (made === null) return null;
-    for (const [column, node] of own.keys) keys.set(column, node);
+    for (const [key, node] of own.keys) keys.set(key, node);
     for (const [text, part] of own.parts) parts.set(text, part);
     return { ...made, from_table: { ...from, alias: '', schema_name: '', table_name: name }, where_clause: null };
   });
   const scan = grouping(
     list[0]!.query,
-    [...keys].map(([column, node]) => ({ ...node, alias: `key ${column}` })),
+    [...keys].map(([key, node]) => ({ ...node, alias: key })),
     [...parts.values()].map(({ node, name: alias }) => ({ ...node, alias })),
   );
   return { scan, statements, columns: columnsOf, wide: widened(list[0]!, { keys, parts, known, wideName }) };
@@ -122,6 +134,13 @@ function grouping(query: Node, keys: readonly Node[], figures: readonly Node[]):
 /** Expressions that depend on nothing but what stands in them: no parameter, and of functions the operators alone, since some look at the clock. */
 const fixed = new Set(['CONSTANT', 'CAST', 'COMPARISON', 'CONJUNCTION', 'CASE', 'OPERATOR', 'BETWEEN']);
 
+/** Whether one of its parts depends on more than the row. A column that is none of the table's is CURRENT_DATE or the like. */
+function dependsOnMore(expression: unknown, isOwn: (column: Node) => boolean): boolean {
+  const more = (node: Node) =>
+    'class' in node && (isColumn(node) ? !isOwn(node) : !fixed.has(String(node['class'])) && node['is_operator'] !== true);
+  return find(expression, more).length > 0;
+}
+
 /** A condition on columns alone says the same of a group that has them among its keys as of each of the group's rows. */
 function widened(
   { query, table }: Sharable,
@@ -131,12 +150,8 @@ function widened(
   const alias = String(from['alias'] || table.name).toLowerCase();
   const where = query['where_clause'] as Node | null;
   if (find(where, (node) => node['class'] === 'SUBQUERY' || node['class'] === 'LAMBDA').length > 0) return null;
-  // A column that is none is CURRENT_DATE or the like.
-  const depends = (node: Node) =>
-    'class' in node &&
-    (isColumn(node) ? columnOf(node, alias, scan.known) === undefined : !fixed.has(String(node['class'])) && node['is_operator'] !== true);
   const figures = [...scan.parts.values()].flatMap(({ node }) => [node['children'], node['filter']]);
-  if (find(figures, depends).length > 0) return null;
+  if (dependsOnMore(figures, (node) => columnOf(node, alias, scan.known) !== undefined)) return null;
   const keys = new Map(scan.keys);
   let fails = false;
   const filter =
@@ -148,25 +163,30 @@ function widened(
         if (namesOf(node).length > 1) fails = true;
         return node;
       }
-      keys.set(column, reference(column));
-      return reference(`key ${column}`);
+      keys.set(keyOf(column), reference(column));
+      return reference(keyOf(column));
     });
   if (fails) return null;
   const base = grouping(
     { ...query, where_clause: null },
-    [...keys].map(([column, node]) => ({ ...node, alias: `key ${column}` })),
+    [...keys].map(([key, node]) => ({ ...node, alias: key })),
     [...scan.parts.values()].map(({ node, name }) => ({ ...node, alias: name })),
   );
   const over = grouping(
     { ...query, from_table: { ...from, alias: '', schema_name: '', table_name: scan.wideName }, where_clause: filter },
-    [...scan.keys.keys()].map((column) => ({ ...reference(`key ${column}`), alias: `key ${column}` })),
+    [...scan.keys.keys()].map((key) => ({ ...reference(key), alias: key })),
     [...scan.parts.values()].map(({ node, name }) => ({
       ...merged[String(node['function_name']).toLowerCase()]!({ part: () => reference(name) }),
       alias: name,
     })),
   );
-  return { base, over };
+  const made = [...scan.keys.values()].filter((node) => !isColumn(node));
+  const count = (node: Node, k: number): Node => ({ ...call('count', node), distinct: true, alias: `made ${k}` });
+  return { base, over, made: made.length === 0 ? null : grouping({ ...query, where_clause: null }, [], made.map(count)) };
 }
+
+/** What the scan calls a column that it groups by. */
+const keyOf = (column: string): string => `key ${column}`;
 
 /** The table's column that a name means, as the table spells it. */
 function columnOf(node: Node, alias: string, known: ReadonlyMap<string, string>): string | undefined {
@@ -178,21 +198,37 @@ function columnOf(node: Node, alias: string, known: ReadonlyMap<string, string>)
 interface Rewriting {
   readonly alias: string;
   readonly known: ReadonlyMap<string, string>;
-  /** What the scan must group by, and add up, for it. */
+  /** What the scan must group by, and add up, for it; by the names that it gives them. */
   readonly keys: Map<string, Node>;
   readonly parts: Map<string, { node: Node; name: string }>;
   readonly aggregates: ReadonlySet<string>;
+  readonly inside: ReadonlySet<string>;
+  /** Keys of expressions, by their texts. */
+  readonly expressions: Map<string, string>;
 }
 
 /** The statement with the scan's columns in the places of the table's; null where it is no grouping, or has what can't be merged. */
-function rewritten(query: Node, { alias, known, keys, parts, aggregates }: Rewriting): Node | null {
+function rewritten(query: Node, { alias, known, keys, parts, aggregates, inside, expressions }: Rewriting): Node | null {
   const items = query['select_list'] as readonly Node[];
   const aliases = new Set(items.map((item) => String(item['alias']).toLowerCase()));
   let groups = query['aggregate_handling'] === 'FORCE_AGGREGATES' || (query['group_expressions'] as unknown[]).length > 0;
   let fails = false;
   const key = (column: string): Node => {
-    keys.set(column, reference(column));
-    return reference(`key ${column}`);
+    keys.set(keyOf(column), reference(column));
+    return reference(keyOf(column));
+  };
+  const isAlias = (node: Node) => namesOf(node).length === 1 && aliases.has(namesOf(node)[0]!);
+  /** The key of an expression that has a column in it which is not grouped by. */
+  const wholeKey = (node: Node, aliasFirst: boolean): Node | null => {
+    if (inside.size === 0 || isColumn(node) || (!fixed.has(String(node['class'])) && node['is_operator'] !== true)) return null;
+    const columns = find(node, isColumn).map((each) => columnOf(each, alias, known));
+    if (!columns.some((column) => column !== undefined && inside.has(column))) return null;
+    if (dependsOnMore(node, (each) => columnOf(each, alias, known) !== undefined && !(aliasFirst && isAlias(each)))) return null;
+    const text = sameText(node);
+    const name = expressions.get(text) ?? `made ${expressions.size}`;
+    expressions.set(text, name);
+    keys.set(name, { ...node, alias: '' });
+    return { ...reference(name), alias: node['alias'] };
   };
   /** `aliasFirst`: in ORDER BY a name means the result's column before the table's; elsewhere the table's comes first. */
   const visit =
@@ -202,10 +238,13 @@ function rewritten(query: Node, { alias, known, keys, parts, aggregates }: Rewri
         const [only, second] = namesOf(node);
         if (aliasFirst && second === undefined && aliases.has(only!)) return node;
         const column = columnOf(node, alias, known);
+        if (column !== undefined && inside.has(column)) fails = true;
         if (column !== undefined) return { ...key(column), alias: node['alias'] };
         if (second !== undefined || !aliases.has(only!)) fails = true;
         return node;
       }
+      const made = wholeKey(node, aliasFirst);
+      if (made !== null) return made;
       const called = String(node['function_name']).toLowerCase();
       if (node['class'] !== 'FUNCTION' || !aggregates.has(called)) return null;
       groups = true;
@@ -227,8 +266,8 @@ function rewritten(query: Node, { alias, known, keys, parts, aggregates }: Rewri
         fails = true;
         return node;
       }
-      const made = merge({ part: (name) => partOf({ ...node, function_name: name, alias: '' }, parts) });
-      return { ...made, alias: node['alias'] };
+      const figure = merge({ part: (name) => partOf({ ...node, function_name: name, alias: '' }, parts) });
+      return { ...figure, alias: node['alias'] };
     };
   const select_list = items.map((item) => {
     const column = isColumn(item) ? columnOf(item, alias, known) : undefined;

@@ -59,6 +59,13 @@ const tilesOf = (table: string, where = filters) => [
   `SELECT page, avg(amount) AS mean, min(amount) AS low, max(day) AS last FROM ${table} WHERE ${where} GROUP BY 1 ORDER BY 1`,
   `SELECT page, count(*) FILTER (WHERE amount > 5) AS dear, count(DISTINCT day) AS days FROM ${table} WHERE ${where} GROUP BY 1 ORDER BY 1`,
 ];
+/** Grouped by what has too many values but in an expression, and with a condition of its own: each shares with none. */
+const lonelyOf = (table: string) => [
+  `SELECT 'to ' || (1 + amount::INTEGER // 2) * 2 AS price, count(*) AS n, sum(shop) AS s FROM ${table} WHERE ${filters} GROUP BY 1 ORDER BY n DESC, 1`,
+  `SELECT CASE WHEN amount IS NULL THEN 'none' WHEN amount > 5 THEN 'dear' ELSE 'cheap' END AS kind, page, max(amount) AS most
+     FROM ${table} WHERE ${filters} AND page <> 'p3' GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY page, kind`,
+  `SELECT page, count(*) AS n FROM ${table} WHERE ${filters} AND page IN ('p1', 'p2') GROUP BY 1 ORDER BY 1`,
+];
 const choices: readonly Values[] = [
   { from: '2026-01-03', shop: '2' },
   { from: '2026-01-20', shop: null },
@@ -99,6 +106,79 @@ describe('groups that are kept', () => {
     // Other figures are other groups.
     await sameAsAlone(analyst, [...list, `SELECT max(amount) AS most FROM main.sales WHERE ${filters}`], choices[0]!);
     assert.match(fills(told).at(-1)!, /FROM main\.sales/);
+  });
+
+  test('are made of a question that shares with none too, and by an expression where its column has too many values', async (t) => {
+    const { store, told, deliver } = await prepared(t);
+    const analyst = opened(store, t, { kept: { short: 0 } });
+    for (const table of ['main.sales', 'raw.sales']) {
+      const list = lonelyOf(table);
+      for (const sql of list) await keep(analyst, told, [sql, 'SELECT 1 AS one']);
+      for (const values of choices) {
+        await deliver(100);
+        told.length = 0;
+        await sameAsAlone(analyst, list, values);
+        assert.deepEqual(
+          fills(told).map((sql) => /FROM "millrace kept"/.test(sql)),
+          list.map(() => true),
+        );
+      }
+    }
+  });
+
+  test('are none by an expression of many values, or that depends on more than its row, nor of a column by itself', async (t) => {
+    const { store, told } = await prepared(t);
+    const analyst = opened(store, t, { kept: { short: 0 } });
+    for (const key of [
+      'amount',
+      'amount + shop',
+      `amount > $shop::INTEGER`,
+      `age(day, '2026-01-01'::TIMESTAMP + INTERVAL 1 DAY * amount)`,
+    ]) {
+      const sql = `SELECT ${key} AS k, count(*) AS n FROM main.sales WHERE ${filters} GROUP BY 1 ORDER BY 1 LIMIT 500`;
+      for (let round = 0; round < 6; round++) {
+        await sameAsAlone(analyst, [sql, 'SELECT 1 AS one'], choices[0]!);
+        await sleep(20);
+      }
+      assert.ok(!told.some((each) => made.test(each)), key);
+    }
+  });
+
+  test('that can’t be made of all rows are not tried again; those of the condition have their answer', async (t) => {
+    const { store, told, change } = await prepared(t);
+    const problems: unknown[] = [];
+    const analyst = opened(store, t, { kept: { short: 0 }, onProblem: (problem) => problems.push(problem) });
+    await change("INSERT INTO main.sales VALUES (DATE '2025-01-01', 1, 'none', 1)", 'main.sales');
+    const sql = `SELECT substr(page, 2)::INTEGER AS n, sum(page[2:]::INTEGER) AS s FROM main.sales WHERE ${filters} GROUP BY ALL ORDER BY ALL`;
+    for (let round = 0; round < 8; round++) {
+      await sameAsAlone(analyst, [sql, 'SELECT 1 AS one'], choices[0]!);
+      await sleep(20);
+    }
+    assert.equal(problems.length, 1);
+    assert.ok(!told.some((each) => made.test(each)));
+  });
+
+  test('of more questions than there is room for, those stay that are there', async (t) => {
+    const { store, told } = await prepared(t);
+    const analyst = opened(store, t, { kept: { short: 0, most: 2 } });
+    const list = Array.from(
+      { length: 4 },
+      (_, k) => `SELECT page, sum(shop + ${k}) AS n FROM main.sales WHERE ${filters} AND shop < ${k + 10} GROUP BY 1 ORDER BY 1`,
+    );
+    const makings = () => told.filter((sql) => made.test(sql)).length;
+    for (let round = 0; round < 12; round++) {
+      await together(analyst, list, choices[0]!);
+      await sleep(20);
+    }
+    assert.equal(makings(), 2);
+    // Nobody asks for those any more: others take their places.
+    const kept = told.filter((sql) => made.test(sql)).map((sql) => Number(/shop \+ (\d)/.exec(sql)![1]));
+    const others = list.filter((_, k) => !kept.includes(k));
+    for (let round = 0; round < 6; round++) {
+      await sameAsAlone(analyst, others, choices[1]!);
+      await sleep(20);
+    }
+    assert.equal(makings(), 4);
   });
 
   test('take up what is delivered, in the very next answer', async (t) => {
@@ -183,8 +263,8 @@ describe('groups that are kept', () => {
       insert: () => change('INSERT INTO main.sales SELECT day, shop, page, amount FROM raw.sales LIMIT 10', 'main.sales'),
       remove: () => change('DELETE FROM raw.sales WHERE _batch % 7 = 3', 'raw.sales'),
       update: () => change("UPDATE raw.sales SET page = 'moved' WHERE shop = 1 AND _batch % 3 = 1", 'raw.sales'),
-      raw: (values: Values) => sameAsAlone(analyst, tilesOf('raw.sales'), values),
-      main: (values: Values) => sameAsAlone(analyst, tilesOf('main.sales'), values),
+      raw: (values: Values) => sameAsAlone(analyst, [...tilesOf('raw.sales'), ...lonelyOf('raw.sales')], values),
+      main: (values: Values) => sameAsAlone(analyst, [...tilesOf('main.sales'), ...lonelyOf('main.sales')], values),
       rest: () => sleep(20),
     };
     const step = fc.constantFrom(
