@@ -30,6 +30,33 @@ describe('the fit of likeness', () => {
     );
   });
 
+  test('tells no visitor from another where membership has nothing to do with what they did', () => {
+    const members = [
+      [0, -3],
+      [4, -2],
+      [6, 2],
+      [5, -1],
+      [2, -2],
+      [7, 3],
+      [7, 1],
+      [9, -1],
+    ];
+    const others = [
+      [3, 3],
+      [2, -3],
+      [2, 1],
+      [5, -3],
+      [9, -3],
+      [9, -1],
+      [6, 2],
+      [4, 1],
+    ];
+    const own = [members, others].flatMap((group, k) => group.map((x) => ({ x, member: k === 0, held: false })));
+    const held = [0, 1, 2, 3].map((y) => ({ x: [0, -y], member: y % 2 === 0, held: true }));
+    assert.ok(fitLikeness(own).weights.every((weight) => Math.abs(weight) < 1e-15));
+    assert.equal(fitLikeness([...own, ...held]).area, 0.5);
+  });
+
   test('tells its area as counting pairs does, on visitors that it did not see', () => {
     fc.assert(
       fc.property(visitors, (seen: readonly Seen[]) => {

@@ -82,6 +82,9 @@ function solved(matrix: readonly (readonly number[])[], right: readonly number[]
   return out;
 }
 
+/** Scores that differ by no more are the same: where membership has nothing to do with the features, weights are what rounding leaves. */
+const TIED = 1e-12;
+
 /** Mann and Whitney: the chance that a member's score is above another's, ties by half. */
 function areaUnder(scored: readonly { readonly member: boolean; readonly score: number }[]): number {
   const sorted = scored.toSorted((a, b) => a.score - b.score);
@@ -89,7 +92,7 @@ function areaUnder(scored: readonly { readonly member: boolean; readonly score: 
   let ranks = 0;
   for (let from = 0; from < sorted.length; ) {
     let to = from;
-    while (to < sorted.length && sorted[to]!.score === sorted[from]!.score) to++;
+    while (to < sorted.length && sorted[to]!.score - sorted[from]!.score <= TIED) to++;
     const tied = sorted.slice(from, to).filter(({ member }) => member).length;
     ranks += (tied * (from + 1 + to)) / 2;
     from = to;
