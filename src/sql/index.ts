@@ -8,7 +8,7 @@ export { placeIn, type Serialize } from './parse.ts';
 export { placeOfOption, readStatement } from './read.ts';
 export type { FunctionCall, Reads, TableRead } from './reads.ts';
 export { explainRefusal } from './refusal.ts';
-export { type Made, type Shape, type Source, shapeWith } from './shape.ts';
+export { type Made, renamed, type Shape, type Source, shapeWith } from './shape.ts';
 export { type Sharable, type SharedScan, sharableOf, shareScan } from './shared.ts';
 export { shapeOf } from './sources.ts';
 export type * from './statement.ts';
