@@ -4,7 +4,7 @@ import type { Reader } from '#store';
 import { planCalls } from './models/answer.ts';
 import { ctesBefore } from './models/calls.ts';
 import { spellFeatures } from './models/feature-sql.ts';
-import { aggregateNames, printed } from './reading.ts';
+import { aggregateNames, expressionIn, printed } from './reading.ts';
 
 export type Look = (schema: string | null, name: string) => Shape | null;
 
@@ -56,7 +56,7 @@ function answerOf(model: string, input: Shape | null): Shape {
 export async function expressionsOf(columns: readonly Made[], reader: Reader): Promise<(string | null)[]> {
   const empty = queryOf(await reader.serialize('SELECT 1'));
   const trees = columns.flatMap(({ expressions }) => expressions.map((each): Node => ({ ...empty, select_list: [each] })));
-  const texts = (await printed(reader, trees)).map((text) => (text ?? '').replace(/^SELECT /, ''));
+  const texts = (await printed(reader, trees)).map(expressionIn);
   return columns.map(({ expressions }) => {
     const own = texts.splice(0, expressions.length);
     return own.length === 0 ? null : [...new Set(own)].join(' UNION ');

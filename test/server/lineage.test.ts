@@ -104,7 +104,7 @@ last
     assert.equal(
       drawn(await why(sql.replace('order,', '"order",'))),
       `orders
-  mart.daily.orders: materialized view (count_star())
+  mart.daily.orders: materialized view (count(*))
     raw.orders: topic orders
   raw.orders.order: topic orders
 cost
@@ -134,7 +134,7 @@ at (now())`,
   model main.line: model
 x (max(raw.orders.amount))
   raw.orders.amount: topic orders
-n (count_star())
+n (count(*))
   raw.orders: topic orders`;
     assert.equal(drawn(await why(predicted)), wanted);
     await ok(
