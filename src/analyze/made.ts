@@ -1,4 +1,5 @@
 /** What each column of a statement is made of, its calls of models included: what a model says is of the model. */
+import type { Bytes } from '#core';
 import { type Made, type Node, queryOf, type Shape, shapeOf } from '#sql';
 import type { Reader } from '#store';
 import { planCalls } from './models/answer.ts';
@@ -52,13 +53,19 @@ function answerOf(model: string, input: Shape | null): Shape {
   };
 }
 
-/** The expression of each as SQL, by the engine; null where there is none. */
+/** All trees together: the engine's text of one takes a hundredth. */
+const MOST_TREES: Bytes = 8_000_000;
+
+/** The expression of each as SQL, by the engine; null where there is none, and for the last ones of very many. */
 export async function expressionsOf(columns: readonly Made[], reader: Reader): Promise<(string | null)[]> {
   const empty = queryOf(await reader.serialize('SELECT 1'));
-  const trees = columns.flatMap(({ expressions }) => expressions.map((each): Node => ({ ...empty, select_list: [each] })));
-  const texts = (await printed(reader, trees)).map(expressionIn);
-  return columns.map(({ expressions }) => {
-    const own = texts.splice(0, expressions.length);
-    return own.length === 0 ? null : [...new Set(own)].join(' UNION ');
-  });
+  let left = MOST_TREES;
+  const trees = columns.map(({ expressions }) =>
+    expressions.flatMap((each): Node[] => {
+      left -= left < 0 ? 0 : JSON.stringify(each).length;
+      return left < 0 ? [] : [{ ...empty, select_list: [each] }];
+    }),
+  );
+  const texts = (await printed(reader, trees.flat())).map(expressionIn);
+  return trees.map(({ length }) => (length === 0 ? null : [...new Set(texts.splice(0, length))].join(' UNION ')));
 }

@@ -299,7 +299,7 @@ export interface LineageMaking {
   from: string[];
   /** So many more columns make it, which were not followed: there are at most 400 nodes, 12 levels and 30 columns that make one. */
   left_out: number;
-  /** What is written names something that is not known here: more columns may make it. */
+  /** More columns may make it: what is written names something that is not known here, or very many. */
   partly: boolean;
 }
 

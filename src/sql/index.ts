@@ -8,9 +8,9 @@ export { placeIn, type Serialize } from './parse.ts';
 export { placeOfOption, readStatement } from './read.ts';
 export type { FunctionCall, Reads, TableRead } from './reads.ts';
 export { explainRefusal } from './refusal.ts';
-export { type Made, renamed, type Shape, type Source, shapeWith } from './shape.ts';
 export { type Sharable, type SharedScan, sharableOf, shareScan } from './shared.ts';
-export { shapeOf } from './sources.ts';
+export { shapeOf } from './sources/query.ts';
+export { type Made, renamed, type Shape, type Source, shapeWith } from './sources/shape.ts';
 export type * from './statement.ts';
 export { quoteIdentifier, quoteLiteral, type Token, type TokenKind, tokens } from './tokens.ts';
 export {

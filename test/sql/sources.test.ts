@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Made, type Node, queryOf, type Shape, type Source, shapeOf, shapeWith, treeText } from '#sql';
 import { openDuckdb } from './duckdb.ts';
+import { tpch, tpchSchema } from './tpch.ts';
 
 const tables: Readonly<Record<string, string>> = {
   'raw.orders': `id INT, customer INT, amount INT, currency VARCHAR, day DATE, "상품" VARCHAR`,
@@ -114,6 +115,9 @@ const cases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'SELECT amount + 1 AS a, a * 2 AS b FROM refunds': { a: 'refunds.amount', b: 'refunds.amount' },
   'SELECT id + 1 AS amount, amount * 2 AS b FROM refunds': { amount: 'refunds.id', b: 'refunds.amount' },
   'SELECT list_transform(l, lambda id: id + 1) AS x, s.a AS a, lists.s.b AS b FROM lists': { x: 'lists.l', a: 'lists.s', b: 'lists.s' },
+  "SELECT to_json(name) -> '$' AS a, to_json(region) ->> '$' AS b FROM customers": { a: 'customers.name', b: 'customers.region' },
+  'SELECT name.upper() AS a, c.region.length() AS b FROM customers c': { a: 'customers.name', b: 'customers.region' },
+  'SELECT list_filter([x + amount FOR x IN [1, 2]], lambda y: y > id) AS x FROM refunds': { x: 'refunds.amount refunds.id' },
   'SELECT u.x FROM lists, unnest(l) AS u(x)': { x: 'lists.l' },
   'SELECT unnest(l) AS x FROM lists': { x: 'lists.l' },
   'SELECT v.b FROM (VALUES (1, 2), (3, 4)) v(a, b)': { b: '' },
@@ -154,16 +158,19 @@ const rows = [
 
 function look(schema: string | null, name: string): Shape | null {
   const full = `${schema ?? 'main'}.${name}`;
-  if (tables[full] === undefined) return null;
-  const columns = columnsOf(full).map(
-    (column): Made => ({
-      name: column,
-      expressions: [{ class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', query_location: 0, column_names: [...full.split('.'), column] }],
-      from: [{ of: full, column }],
-      partly: false,
-    }),
-  );
-  return shapeWith(columns, [{ of: full, column: null }]);
+  return tables[full] === undefined ? null : shapeOfTable(full, columnsOf(full));
+}
+
+function shapeOfTable(full: string, columns: readonly string[]): Shape {
+  const node = (column: string) => ({
+    class: 'COLUMN_REF',
+    type: 'COLUMN_REF',
+    alias: '',
+    query_location: 0,
+    column_names: [...full.split('.'), column],
+  });
+  const made = (column: string): Made => ({ name: column, expressions: [node(column)], from: [{ of: full, column }], partly: false });
+  return shapeWith(columns.map(made), [{ of: full, column: null }]);
 }
 
 const columnsOf = (table: string) =>
@@ -261,6 +268,44 @@ describe('what columns are made of', () => {
     const deep = await shape(`WITH a0 AS (SELECT amount AS x FROM raw.orders), ${levels.join(', ')} SELECT x + x AS x FROM a30`);
     assert.ok(JSON.stringify(deep.of('x')!.expressions).length < 50_000);
     assert.equal(told(deep.of('x')!), 'orders.amount');
+  });
+
+  test('the questions of TPC-H: each column that the engine names is known whole', async () => {
+    const { connection, close, serialize } = await openDuckdb();
+    await connection.run(tpchSchema);
+    const columns = new Map<string, string[]>();
+    for (const [table, column] of (
+      await connection.runAndReadAll('SELECT table_name, column_name FROM duckdb_columns() ORDER BY column_index')
+    ).getRows())
+      columns.set(String(table), [...(columns.get(String(table)) ?? []), String(column)]);
+    const seen = (_: string | null, name: string) => shapeOfTable(`main.${name}`, columns.get(name)!);
+    for (const sql of tpch) {
+      const { columns: found } = shapeOf(queryOf(await serialize(sql)), { tables: seen, aggregates });
+      const described = await connection.runAndReadAll(`DESCRIBE ${sql}`);
+      assert.deepEqual(
+        found!.map(({ name }) => name || 'unnamed').join(' '),
+        described
+          .getRows()
+          .map(([name]) => (/^\w+$/.test(String(name)) ? name : 'unnamed'))
+          .join(' '),
+      );
+      for (const made of found!) assert.ok(!made.partly && made.from.length > 0, `${made.name} of ${sql}`);
+    }
+    close();
+  });
+
+  test('a short text that means very much is given up, not followed', async () => {
+    const stars = (deep: number): string => (deep === 0 ? 'raw.orders' : `(SELECT *, *, * FROM ${stars(deep - 1)})`);
+    const rounds = (deep: number): string =>
+      deep === 0
+        ? 'SELECT id FROM raw.orders'
+        : `WITH RECURSIVE r${deep} AS (SELECT id FROM raw.orders UNION ALL SELECT id FROM r${deep} WHERE id IN (${rounds(deep - 1)})) SELECT id FROM r${deep}`;
+    const wide = Array.from({ length: 300 }, (_, k) => `amount AS c${k}`).join(', ');
+    const crossed = Array.from({ length: 40 }, (_, k) => `(SELECT ${wide} FROM raw.orders) t${k}`).join(', ');
+    const began = performance.now();
+    for (const sql of [`SELECT * FROM ${stars(14)}`, rounds(12), `SELECT t0.c0 AS x FROM ${crossed}, ${stars(12)} s`]) await shape(sql);
+    assert.ok(performance.now() - began < 20_000, `${performance.now() - began} ms`);
+    assert.equal(told((await shape(rounds(2))).of('id')!), 'orders.id');
   });
 });
 

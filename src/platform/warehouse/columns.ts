@@ -119,6 +119,7 @@ function newKnown(input: {
   const tables = new Map(input.tables.map((table) => [fullName(table).toLowerCase(), table]));
   const texts = keeper.plainTexts();
   const known = new Map<string, Promise<Definition | null>>();
+  const shapes = new Map<Table, Shape>();
 
   /** A view is bound where it stands: a bare name is first looked for in its own schema. */
   async function defined(kind: Definition['kind'], sql: string, schema: string): Promise<Definition | null> {
@@ -127,7 +128,9 @@ function newKnown(input: {
       const found = [named ?? schema, named ?? 'main'].map((each) => tables.get(`${each}.${name}`.toLowerCase())).find((each) => each);
       if (found === undefined) return null;
       reads.add(fullName(found).toLowerCase());
-      return shapeOfTable(found);
+      const shape = shapes.get(found) ?? shapeOfTable(found);
+      shapes.set(found, shape);
+      return shape;
     };
     const shape = await understood(() => shapeOfText(sql, reader, look));
     return shape && { kind, shape, reads };
@@ -213,13 +216,13 @@ async function follow(starts: readonly Start[], known: Known, reader: Reader): P
   let level: Source[] = [];
 
   function keep(made: Made | null, depth: number): { kept: string[]; left: number } {
+    const sources = made?.from ?? [];
     const kept = new Set<string>();
-    let left = 0;
-    for (const source of made?.from ?? []) {
+    let left = Math.max(0, sources.length - WIDEST);
+    for (const source of sources.slice(0, WIDEST)) {
       const column = known.column(source);
       const isNew = !nodes.has(column.id);
-      if (kept.has(column.id)) continue;
-      if (kept.size >= WIDEST || (isNew && (nodes.size >= MOST || depth >= DEEPEST))) {
+      if (isNew && (nodes.size >= MOST || depth >= DEEPEST)) {
         left++;
         continue;
       }
@@ -243,7 +246,7 @@ async function follow(starts: readonly Start[], known: Known, reader: Reader): P
       const made = madeIn(definition.shape, column, known.table(column.of));
       // Its text names columns of tables that are not the asker's.
       const hidden = [...definition.reads].some((table) => !known.readable.has(table));
-      nodes.set(column.id, { column, made, hidden, ...((each) => ({ kept: each.kept, left: each.left }))(keep(made, depth)) });
+      nodes.set(column.id, { column, made, hidden, ...keep(made, depth) });
     }
   }
   const all = [...nodes.values()];

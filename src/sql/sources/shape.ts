@@ -1,5 +1,5 @@
 /** What a query gives: its columns, each with what makes it and the columns of tables that it is made of. */
-import type { Node } from './tree.ts';
+import type { Node } from '../tree.ts';
 
 /** A column of what is read; null for its rows as such, which count(*) counts. */
 export interface Source {
