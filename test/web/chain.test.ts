@@ -51,7 +51,8 @@ describe('from where a number comes, in the console', { skip: withoutBrowser }, 
       const seen = await visit(t, look);
       const { page } = seen;
       await seen.enter(server.address, server.adminToken);
-      const sql = 'SELECT "채널", sum(gross) / sum(orders) AS mean FROM mart.gross GROUP BY 1 ORDER BY 2 DESC';
+      const sql =
+        'WITH m AS (SELECT "채널", sum(gross) / sum(orders) AS mean FROM mart.gross GROUP BY 1) SELECT "채널", round(m.mean) AS mean FROM m ORDER BY 2 DESC';
       await page.goto(`${server.address}/ask#${new URLSearchParams({ sql })}`);
       await page.getByRole('button', { name: (look.language === 'ko' ? ko : en).run }).click();
       await page.getByRole('button', { name: /^23,?100/ }).click();
@@ -68,6 +69,7 @@ describe('from where a number comes, in the console', { skip: withoutBrowser }, 
         'raw.orders',
       ]);
       assert.deepEqual(await dialog.locator('.chain-made').allTextContents(), [
+        '= round((sum(mart.gross.gross) / sum(mart.gross.orders)))',
         '(mart.daily.revenue * main.rates.rate)',
         'sum(raw.orders.amount)',
         'count(*)',

@@ -111,13 +111,24 @@ export function Why({
   );
 }
 
-type MadeColumn = WhyAnswer['lineage']['columns'][number] & { readonly sql: string | null };
+/** `spelled` where a name that stands in `sql` stands for more than a column. */
+type MadeColumn = WhyAnswer['lineage']['columns'][number] & { readonly sql: string | null; readonly spelled: string | null };
 
 /** As the statement writes it; where that lists no columns, as their tables name it. */
 function madeOf({ made, lineage }: WhyAnswer): MadeColumn[] {
   const isWritten = made.length === lineage.columns.length;
-  return lineage.columns.map((column, at) => ({ ...column, sql: isWritten ? made[at]!.sql : column.expression }));
+  return lineage.columns.map((column, at) => {
+    const { expression } = column;
+    const sql = isWritten ? made[at]!.sql : expression;
+    return {
+      ...column,
+      sql,
+      spelled: sql !== null && expression !== null && unqualified(sql) !== unqualified(expression) ? expression : null,
+    };
+  });
 }
+
+const unqualified = (sql: string): string => sql.replace(/(?:"[^"]*"|[\p{L}_][\p{L}\p{N}_]*)\./gu, '');
 
 function MadeColumns({ made, nodes }: { made: readonly MadeColumn[]; nodes: WhyAnswer['lineage']['nodes'] }) {
   return (
@@ -128,6 +139,11 @@ function MadeColumns({ made, nodes }: { made: readonly MadeColumn[]; nodes: WhyA
           <dt>{column.name}</dt>
           <dd>
             {column.sql !== null && <code>{column.sql}</code>}
+            {column.spelled !== null && (
+              <code className="chain-made" title={column.spelled}>
+                = {column.spelled}
+              </code>
+            )}
             <Chain of={column} nodes={nodes} />
           </dd>
         </div>
