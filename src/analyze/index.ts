@@ -11,6 +11,7 @@ export {
 } from './answers/index.ts';
 export { type GrantFiles, openGrants } from './granted.ts';
 export { mayWrite } from './grants.ts';
+export { expressionsOf, type Look, MODEL, shapeOfText } from './made.ts';
 export { type Journey, parseJourney } from './metrics/journey.ts';
 export { type Metric, type MetricJoin, parseMetric } from './metrics/metric.ts';
 export { clusterFigures, distancesWithin } from './models/clusters.ts';

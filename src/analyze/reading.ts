@@ -70,6 +70,10 @@ export function aggregateNames(reader: Reader): Promise<ReadonlySet<string>> {
   return aggregates;
 }
 
+/** The one expression of a SELECT that `printed` gave, to be read: the engine calls count(*) count_star(). */
+export const expressionIn = (select: string | null): string =>
+  (select ?? '').replace(/^SELECT /, '').replace(/\bcount_star\(\)/g, 'count(*)');
+
 /** Trees as SQL again, by the engine itself, in one go. */
 export async function printed(reader: Reader, trees: readonly (Node | null)[]): Promise<Cells> {
   const texts = trees.map((node) => (node === null ? 'NULL' : `json_deserialize_sql(${quoteLiteral(treeText(node))}::JSON)`));

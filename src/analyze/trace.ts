@@ -2,7 +2,7 @@
 import { behindOf, type Node, outputsOf, queryOf } from '#sql';
 import type { Reader } from '#store';
 import { planCalls } from './models/answer.ts';
-import { aggregateNames, printed } from './reading.ts';
+import { aggregateNames, expressionIn, printed } from './reading.ts';
 
 export interface Trace {
   readonly outputs: readonly { readonly name: string | null; readonly sql: string; readonly reads: readonly string[] }[];
@@ -33,7 +33,7 @@ export async function traceOf(sql: string, reader: Reader): Promise<Trace> {
   const [rows, ...made] = await printed(reader, [behindOf(tree, outputs), ...outputs.map(({ expression }) => alone(expression))]);
   const behind = ofModel || rows == null ? null : withCalls(rows, planned);
   return {
-    outputs: outputs.map(({ name, reads }, at) => ({ name, sql: (made[at] ?? '').replace(/^SELECT /, ''), reads })),
+    outputs: outputs.map(({ name, reads }, at) => ({ name, sql: expressionIn(made[at] ?? null), reads })),
     behind,
     beside: outputs.flatMap(({ figure }, at) => (figure ? [] : [at])),
     models,

@@ -14,6 +14,7 @@ import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts'
 import { openWorkshop } from './models/workshop.ts';
 import { boundUnsaved } from './unsaved.ts';
 import { openBlast } from './warehouse/blast.ts';
+import { columnRoutes } from './warehouse/columns.ts';
 import { answer, refuse } from './warehouse/http.ts';
 import { lineageRoutes } from './warehouse/lineage.ts';
 import { modelRoutes } from './warehouse/models.ts';
@@ -93,6 +94,7 @@ async function main(config: ChildConfig): Promise<void> {
     }),
     ...viewRoutes({ store, keeper, blast, models, timeZone: config.timeZone }),
     ...lineageRoutes({ store, keeper, queries, readers }),
+    ...columnRoutes({ store, keeper, queries, analyst }),
     ...quarantineRoutes(store),
     ...(await transferRoutes(store, keeper.beforeLoad)),
     ...modelRoutes(models, grants),

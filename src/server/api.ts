@@ -281,6 +281,42 @@ export interface LineageNode {
   level: number;
 }
 
+/**
+ * From where columns come: through the definitions that make them, down to columns that nothing defines. GET /v1/lineage?table=…&column=… tells it
+ * of one column of a table.
+ */
+export interface ColumnLineage {
+  /** Those of the result, in its order. */
+  columns: (LineageMaking & { name: string })[];
+  /** Every column on the way, once, however many are made of it. The nearest first. */
+  nodes: (LineageMaking & LineageColumn)[];
+}
+
+export interface LineageMaking {
+  /** SQL over columns of tables, at most 300 characters of it. Null for a column as it is, and where nothing that may be told makes it. */
+  expression: string | null;
+  /** Ids of the nodes that it is made of; a circle of definitions leads back. */
+  from: string[];
+  /** So many more columns make it, which were not followed: there are at most 400 nodes, 12 levels and 30 columns that make one. */
+  left_out: number;
+  /** More columns may make it: what is written names something that is not known here, or very many. */
+  partly: boolean;
+}
+
+export interface LineageColumn {
+  id: string;
+  /** The table, schema.name, or the model. */
+  of: string;
+  /** Null where rows are counted, for a model, and for a table that the asker may not read. */
+  column: string | null;
+  /** What makes the table: `table` stands for a statement such as CREATE TABLE AS, `load` for a file. */
+  kind: 'topic' | 'transfer' | 'load' | 'table' | 'view' | 'materialized view' | 'scheduled query' | 'model' | 'system';
+  /** The topic or the transfers that fill it. */
+  by: string[];
+  /** The asker may not read the table: of its columns and of what makes them nothing is told. */
+  withheld: boolean;
+}
+
 /** GET /v1/experiments/:name/assignment?unit= — the same unit always has the same variant; `reason` says why it has none. Any token may ask. */
 export interface AssignmentAnswer {
   experiment: string;
@@ -347,6 +383,8 @@ export interface WhyAnswer {
    * `SELECT * FROM (…)` alone is the one in its parentheses.
    */
   made: { name: string; sql: string; reads: string[] }[];
+  /** From where each column of the result comes, to the end. */
+  lineage: ColumnLineage;
   /** With `row`: the rows that it stands on, how many there are and the first of them. Null where they can't be told apart. */
   behind: { rows: number; columns: Column[]; sample: unknown[][] } | null;
   /** With `row`, where `behind` is null: a model's figures stand on no rows of the result; or the statement does not tell them apart. */

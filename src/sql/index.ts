@@ -2,6 +2,8 @@
 
 export { behindOf, type Output, outputsOf } from './behind.ts';
 export { checkStatement, isCatalog, type Who } from './check.ts';
+export { shapeOf } from './columns/query.ts';
+export { type Made, renamed, type Shape, type Source, shapeWith } from './columns/shape.ts';
 export { functionFamilies, isAllowedFunction, tableFunctions } from './functions.ts';
 export { fullName, named, wordsOf } from './names.ts';
 export { placeIn, type Serialize } from './parse.ts';

@@ -4,11 +4,15 @@ import type { WhyAnswer, WhyTable } from '../../src/server/api.ts';
 import { Evidence } from '../answer/evidence.tsx';
 import { call } from '../api.ts';
 import { Copied } from '../copy.tsx';
+import { Chain } from '../data/chain.tsx';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
 import { Placeholder, Problem } from '../states.tsx';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
+
+/** The others are folded away. */
+const shownColumns = 8;
 
 /** What is asked about: the values of one row or mark of a result, and of it one column; null for all of it. */
 export interface Wondered {
@@ -37,7 +41,7 @@ export function Why({
   const why = useLive<WhyAnswer>(JSON.stringify([sql, params, row]), (signal) =>
     call('POST', '/v1/why', { body: { sql, params, ...(row !== null && { row }) }, signal }),
   );
-  const made = (why.data?.made ?? []).filter(({ name }) => column === null || name === column);
+  const made = why.data === null ? [] : madeOf(why.data).filter(({ name }) => column === null || name === column);
   const behind = why.data?.behind ?? null;
   // Answers are opened, models tell of themselves: what is left is a contribution analysis.
   const unknown = why.data?.models.length === 0 ? why.data.called.filter((name) => name.startsWith('ml.')) : [];
@@ -61,19 +65,13 @@ export function Why({
         {made.length > 0 && (
           <section>
             <h3>{t('why_made')}</h3>
-            <dl className="made">
-              {made.map((each) => (
-                <div key={each.name}>
-                  <dt>{each.name}</dt>
-                  <dd>
-                    <code>{each.sql}</code>
-                    <span className="faint small">
-                      {each.reads.length > 0 ? t('why_reads', { columns: each.reads.join(', ') }) : t('why_reads_none')}
-                    </span>
-                  </dd>
-                </div>
-              ))}
-            </dl>
+            <MadeColumns made={made.slice(0, shownColumns)} nodes={why.data!.lineage.nodes} />
+            {made.length > shownColumns && (
+              <details className="made-sql">
+                <summary>{t('why_made_more', { n: made.length - shownColumns })}</summary>
+                <MadeColumns made={made.slice(shownColumns)} nodes={why.data!.lineage.nodes} />
+              </details>
+            )}
           </section>
         )}
         {why.data?.untold != null && <p className="small">{t(`why_untold_${why.data.untold}`)}</p>}
@@ -110,6 +108,47 @@ export function Why({
         {why.data !== null && why.data.tables.length === 0 && <p className="faint">{t('why_no_table')}</p>}
       </div>
     </Modal>
+  );
+}
+
+/** `spelled` where a name that stands in `sql` stands for more than a column. */
+type MadeColumn = WhyAnswer['lineage']['columns'][number] & { readonly sql: string | null; readonly spelled: string | null };
+
+/** As the statement writes it; where that lists no columns, as their tables name it. */
+function madeOf({ made, lineage }: WhyAnswer): MadeColumn[] {
+  const isWritten = made.length === lineage.columns.length;
+  return lineage.columns.map((column, at) => {
+    const { expression } = column;
+    const sql = isWritten ? made[at]!.sql : expression;
+    return {
+      ...column,
+      sql,
+      spelled: sql !== null && expression !== null && unqualified(sql) !== unqualified(expression) ? expression : null,
+    };
+  });
+}
+
+const unqualified = (sql: string): string => sql.replace(/(?:"[^"]*"|[\p{L}_][\p{L}\p{N}_]*)\./gu, '');
+
+function MadeColumns({ made, nodes }: { made: readonly MadeColumn[]; nodes: WhyAnswer['lineage']['nodes'] }) {
+  return (
+    <dl className="made">
+      {made.map((column, at) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: two columns may have one name
+        <div key={at}>
+          <dt>{column.name}</dt>
+          <dd>
+            {column.sql !== null && <code>{column.sql}</code>}
+            {column.spelled !== null && (
+              <code className="chain-made" title={column.spelled}>
+                = {column.spelled}
+              </code>
+            )}
+            <Chain of={column} nodes={nodes} />
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

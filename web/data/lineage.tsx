@@ -1,9 +1,10 @@
-import type { LineageAnswer, LineageNode } from '../../src/server/api.ts';
+import type { LineageAnswer } from '../../src/server/api.ts';
 import { call } from '../api.ts';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
 import { Problem, Sideways } from '../states.tsx';
 import { useWords } from '../words/index.tsx';
+import { pageOf } from './pages.ts';
 
 const box = { width: 188, height: 44, across: 64, down: 12 };
 
@@ -107,34 +108,6 @@ function placesOf({ nodes, edges }: LineageAnswer): { places: Map<string, { x: n
     width: 2 + (last - first + 1) * (box.width + box.across) - box.across,
     height: 2 + most * (box.height + box.down) - box.down,
   };
-}
-
-function pageOf({ kind, name }: LineageNode): string | null {
-  const word = encodeURIComponent(name);
-  switch (kind) {
-    case 'topic':
-      return `/data/topics/${word}`;
-    case 'table':
-    case 'view': {
-      const [schema, ...rest] = name.split('.');
-      return `/data/${encodeURIComponent(schema!)}/${encodeURIComponent(rest.join('.'))}`;
-    }
-    case 'model':
-      return `/models/${word}`;
-    case 'dashboard':
-      return `/dashboards/${word}`;
-    case 'question':
-      return `/ask#${new URLSearchParams({ query: name })}`;
-    case 'metric':
-      return `/ask#${new URLSearchParams({ metric: name })}`;
-    case 'journey':
-    case 'experiment':
-    case 'segment':
-      return '/answers';
-    case 'scheduled query':
-    case 'transfer':
-      return null;
-  }
 }
 
 /** In the middle, since both ends tell names apart; the whole stands in the link's name. */

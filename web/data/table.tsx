@@ -1,5 +1,5 @@
 import { Button, Skeleton } from '@mantine/core';
-import { useMemo } from 'react';
+import { Fragment, useMemo, useState } from 'react';
 import type { Column, Table } from '#core';
 import type { CatalogAnswer, SessionAnswer } from '../../src/server/api.ts';
 import { ask, call } from '../api.ts';
@@ -12,6 +12,7 @@ import { Grid } from '../table/grid.tsx';
 import { Distribution } from '../table/shape.tsx';
 import { useWords } from '../words/index.tsx';
 import { today } from '../zone.ts';
+import { ColumnChain } from './chain.tsx';
 import { type Figures, findings } from './checks.ts';
 import { Freshness } from './freshness.tsx';
 import { Lineage } from './lineage.tsx';
@@ -72,6 +73,7 @@ function Profile({ table }: { table: Table }) {
   );
   // The first rows of a table are its oldest: their shape is not the table's.
   const drawn = useLive(`drawn ${table.schema}.${table.name}`, (signal) => ask({ sql: drawnSql(table) }, signal));
+  const [opened, setOpened] = useState<string | null>(null);
   const cells = stats.data?.rows[0] ?? null;
   const counted = Number(cells?.[0] ?? 0);
   const checked = useMemo(() => (cells === null ? null : findings(figuresOf(columns, cells), today())), [columns, cells]);
@@ -115,22 +117,44 @@ function Profile({ table }: { table: Table }) {
               {columns.map((column, at) => {
                 const [filled, distinct, least, most] = cells === null ? [] : cells.slice(1 + at * perColumn, 1 + (at + 1) * perColumn);
                 const { text } = cellFormat(column, language);
+                const isOpen = opened === column.name;
                 return (
-                  <tr key={column.name}>
-                    <th scope="row">{column.name}</th>
-                    <td>
-                      <code className="type">{column.type.toLowerCase().replace('timestamp with time zone', 'timestamptz')}</code>
-                    </td>
-                    <td className="end tabular">
-                      {cells === null ? <Skeleton height={12} /> : counted === 0 ? '–' : share(1 - Number(filled) / counted)}
-                    </td>
-                    <td className="end tabular">
-                      {cells === null ? <Skeleton height={12} /> : number(Math.min(Number(distinct), Number(filled)))}
-                    </td>
-                    <td>{drawn.data !== null && <Distribution data={drawn.data} at={at} />}</td>
-                    <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(least) ?? '–')}</td>
-                    <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(most) ?? '–')}</td>
-                  </tr>
+                  <Fragment key={column.name}>
+                    <tr>
+                      <th scope="row">
+                        <button
+                          type="button"
+                          className="profile-column"
+                          aria-expanded={isOpen}
+                          title={t('chain_show', { column: column.name })}
+                          onClick={() => setOpened(isOpen ? null : column.name)}
+                        >
+                          {column.name}
+                        </button>
+                      </th>
+                      <td>
+                        <code className="type">{column.type.toLowerCase().replace('timestamp with time zone', 'timestamptz')}</code>
+                      </td>
+                      <td className="end tabular">
+                        {cells === null ? <Skeleton height={12} /> : counted === 0 ? '–' : share(1 - Number(filled) / counted)}
+                      </td>
+                      <td className="end tabular">
+                        {cells === null ? <Skeleton height={12} /> : number(Math.min(Number(distinct), Number(filled)))}
+                      </td>
+                      <td>{drawn.data !== null && <Distribution data={drawn.data} at={at} />}</td>
+                      <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(least) ?? '–')}</td>
+                      <td className="cut">{cells === null ? <Skeleton height={12} /> : (text(most) ?? '–')}</td>
+                    </tr>
+                    {isOpen && (
+                      <tr>
+                        <td colSpan={7}>
+                          <div className="profile-chain">
+                            <ColumnChain table={`${table.schema}.${table.name}`} column={column.name} />
+                          </div>
+                        </td>
+                      </tr>
+                    )}
+                  </Fragment>
                 );
               })}
             </tbody>

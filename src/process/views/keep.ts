@@ -94,6 +94,8 @@ export interface Keeper {
   queryOf(statement: CreateMaterializedViewStatement): Promise<string>;
   /** The same of a view. */
   definitionOf(name: string): string | undefined;
+  /** The query of a view as it was written: plain views and calls of models stand there under their names. */
+  bodyOf(name: string): string | undefined;
   /** Memory is short: ends the refresh that has been running for long; its view is paused. Null when there is none. */
   relieve(): string | null;
   /** Compares a sample of a view with its query. Null when it is not right up to now, or is being built. Errors: VIEW_UNKNOWN. */
@@ -876,6 +878,7 @@ export async function openKeeper(input: KeeperOptions): Promise<Keeper> {
     plainTexts: () => plainTexts(engine.rows),
     queryOf: async (statement) => (await viewOf(statement, engine)).query,
     definitionOf: (name) => kept.get(name)?.view.query,
+    bodyOf: (name) => kept.get(name)?.view.body,
     relieve: limits.relieve,
     audit: async (name) => audit(known(name)),
     trim: trimmed,

@@ -81,6 +81,8 @@ export interface Queries {
   /** Names of the scheduled queries that call a model (schema.name). */
   readersOfModel(model: string): Promise<readonly string[]>;
   definitionOf(name: string): string | undefined;
+  /** The query as it was written, with its calls of models. */
+  bodyOf(name: string): string | undefined;
   /**
    * As `Keeper.before`: a table that a scheduled query reads is dropped with CASCADE only, and the query with it. `gone` are views that
    * go with the table. Errors: VIEW_READ.
@@ -361,6 +363,7 @@ export async function openQueries(input: QueriesOptions): Promise<Queries> {
       const own = kept.get(full);
       return own && calls.readable(own.query.body);
     },
+    bodyOf: (full) => kept.get(full)?.query.body,
     async before(statement, gone = []) {
       if (statement.kind !== 'drop' && statement.kind !== 'drop_materialized_view') return;
       const table = `${statement.target.schema}.${statement.target.name}`.toLowerCase();

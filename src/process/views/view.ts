@@ -51,6 +51,8 @@ export interface View {
   readonly full: string;
   /** The whole statement, as it stands in the file. */
   readonly definition: string;
+  /** Its query as it was written, but for feature functions. */
+  readonly body: string;
   /** Plain views and calls of models in it are spelled out. */
   readonly query: string;
   /** Where in the definition a place of the query is, or in which plain view, for an error; null where that is not known. */
@@ -168,6 +170,7 @@ export async function viewOf(statement: CreateMaterializedViewStatement, engine:
     name: { schema: statement.target.schema, name: statement.target.name },
     full: `${statement.target.schema}.${statement.target.name}`,
     definition: statement.text,
+    body: bodyOf(statement, engine.calls),
     query: body,
     written,
     models: scored.models,

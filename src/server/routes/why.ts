@@ -2,7 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import { fail, MillraceError, type Principal, type Table } from '#core';
 import type { Front } from '#platform';
 import { fullName, named, wordsOf } from '#sql';
-import type { QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
+import type { ColumnLineage, QueryAnswer, WhyAnswer, WhyRequest, WhyTable } from '../api.ts';
+import { filledBy } from './lineage.ts';
 import { told } from './pipe.ts';
 
 const sampled = 5;
@@ -44,13 +45,17 @@ export function whyRoutes(app: FastifyInstance, front: Front): void {
     const all = upstream([...found.map((table) => ({ table, of: null })), ...learnedFrom], tables, views).slice(0, mostTables);
     const lines = all.filter(({ table }) => readable.has(fullName(table)));
     const words = wordsOf(trace.sql);
-    const shown = await Promise.all(lines.map(({ table, of }) => why(table, of, { ask, views, words, front })));
+    const result = { sql: trace.sql, columns: answer.columns.map(({ name }) => name), transfers: filledBy(front) };
+    const [lineage, ...shown] = await Promise.all([
+      told<ColumnLineage>(front, { who: request.principal, path: '/lineage/result', body: result }),
+      ...lines.map(({ table, of }) => why(table, of, { ask, views, words, front })),
+    ]);
     const withheld = all.map(({ table }) => fullName(table)).filter((name) => !readable.has(name));
     const { behind, untold } =
       row === undefined ? { behind: null, untold: null } : await rowsBehind(trace, row, { columns: answer.columns, params, ask });
     const made = trace.outputs.map(({ name, ...facts }, at) => ({ name: name ?? answer.columns[at]?.name ?? '', ...facts }));
     const { called } = named(sql, []);
-    const facts = { columns: answer.columns, sql: trace.sql, made, behind, untold, models, tables: shown, called, withheld };
+    const facts = { columns: answer.columns, sql: trace.sql, made, lineage, behind, untold, models, tables: shown, called, withheld };
     return { ...facts, read_at: new Date().toISOString() };
   });
 }
