@@ -15,7 +15,7 @@ async function verified(ground: Ground, transfer: Transfer, env: Record<string, 
   const source = await openSource(transfer, { folder: ground.folder, anywhere: true, env });
   try {
     const known = await transferStates((sql) => ground.store.rows(sql));
-    const { tables } = await verifyTransfer(transfer, { run: randomUUID(), source, warehouse: ground.warehouse, known });
+    const { tables } = await verifyTransfer(transfer, { run: randomUUID(), source, warehouse: ground.warehouse, folder: ground.folder, known });
     return tables;
   } finally {
     await source.close();

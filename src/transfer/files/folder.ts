@@ -106,6 +106,10 @@ export async function openFolder(watching: Watching, place: Place): Promise<Open
       const { source, table } = await inner(given);
       return source.hashes(table, columns, span, key, bucket);
     },
+    async eachHash(given, columns, span, key, take) {
+      const { source, table } = await inner(given);
+      await source.eachHash!(table, columns, span, key, take);
+    },
     close,
   };
 }
@@ -176,6 +180,16 @@ async function hashOfFile(name: string, folder: string): Promise<string | null> 
 
 /** A file that has another name now is the same one. */
 export const isSamePart = (a: string, b: string): boolean => a === b || (/^[0-9a-f]{32}(\/.*)? /.test(a) && hashOf(a) === hashOf(b));
+
+/**
+ * Of the states of a table's parts in the order of their ends the one that a merge brought this part with last; null where the next run
+ * brings it, as another content has come under its name since.
+ */
+export function broughtWith<State extends { readonly source: string }>(part: string, whole: readonly State[]): State | null {
+  const last = whole.findLast(({ source }) => placeOf(source) === placeOf(part));
+  if (last !== undefined && hashOf(last.source) !== hashOf(part)) return null;
+  return whole.findLast(({ source }) => isSamePart(source, part)) ?? null;
+}
 
 /** Characters of a content's hash. */
 const HASH = 32;
