@@ -1,7 +1,8 @@
 /**
  * Parts that were merged into one table (files of a folder) against the table: of each key the last row of the part that was brought last
- * counts, as the merge itself has it (apply.ts). `_batch` says which part a row here came from, and an equal one left alone: a row that came
- * from elsewhere (a part that is gone, another transfer, quarantine) is left out, and so is its key, unless a part was brought since.
+ * counts, as the merge itself has it (apply.ts). `_batch` says where a row here came from: one
+ * from elsewhere (a part that is gone, another transfer, quarantine) is left out, and so is its key, unless a part that has it was brought
+ * since. In that case the part's row was equal and left this one alone, or the table is wrong.
  */
 import type { Bytes } from '#core';
 import type { Row } from './lane.ts';
@@ -17,7 +18,7 @@ export interface MergedCheck {
   /** The parts, as their last whole runs brought them; `layout` is the place of a part's columns in `layouts`. */
   readonly parts: readonly { readonly source: string; readonly run: string; readonly layout: number }[];
   readonly layouts: readonly (readonly CheckedColumn[])[];
-  /** Are these all that there are? Otherwise rows here that came from elsewhere are not counted. */
+  /** Are these all that there are? Otherwise only their keys are compared. */
   readonly all: boolean;
   /** At least the bytes of the longest line. */
   readonly longest: Bytes;
@@ -46,7 +47,7 @@ export async function compareMerged(rows: (sql: string) => Promise<Row[]>, check
   const [found] = await rows(`${told}
     SELECT (SELECT count(*) FROM theirs) - count(DISTINCT there) FILTER (kind = 'left') AS rows_there,
       ${sum('(SELECT sum(_millrace_hash::HUGEINT) FROM theirs)', `sum(DISTINCT there::HUGEINT) FILTER (kind = 'left')`)} AS sum_there,
-      count(here) FILTER (kind <> 'left') AS rows_here, ${sum(`sum(here::HUGEINT) FILTER (kind <> 'left')`, '0')} AS sum_here,
+      count(here) AS rows_here, ${sum('sum(here::HUGEINT)', '0')} AS sum_here,
       count(there) FILTER (kind = 'left') AS replaced, count(*) FILTER (kind = 'left' AND there IS NULL) AS elsewhere FROM told`);
   const source = { rows: Number(found!['rows_there']), sum: String(found!['sum_there']) };
   const warehouse = { rows: Number(found!['rows_here']), sum: String(found!['sum_here']) };
@@ -83,7 +84,7 @@ function toldBeside({ transfer, table, parts, layouts, all, longest }: MergedChe
       LEFT JOIN millrace.transfer t ON t.source = p.source AND t.run = p.run AND t.event = 'slice' AND t.transfer = ${text(transfer)} AND t.target = ${text(table)}),
     lines AS (
       SELECT *, from_json(key, '["VARCHAR"]') AS t FROM read_csv(${text(file)}, columns = {'place': 'BIGINT', 'part': 'INTEGER', 'hash': 'VARCHAR', 'key': 'VARCHAR'},
-        delim = '\\t', quote = '', escape = '', header = false, auto_detect = false, 
+        delim = '\\t', quote = '', escape = '', header = false, auto_detect = false,
         max_line_size = ${Math.max(2_097_152, longest)}, buffer_size = ${Math.max(8_388_608, longest + 1)})),
     texts AS (SELECT *, ${keys.map(({ type, k }, at) => `${exactly(`t[${at + 1}]`, type)} AS ${k}`).join(', ')} FROM lines),
     theirs AS MATERIALIZED (
@@ -93,14 +94,14 @@ function toldBeside({ transfer, table, parts, layouts, all, longest }: MergedChe
         FROM texts JOIN (SELECT part, layout, coalesce(min(batch), 0) AS began FROM parts GROUP BY ALL) USING (part)) GROUP BY ALL),
     ours AS (
       SELECT *, NULL::VARCHAR AS _millrace_none, true AS _millrace_here,
-        CASE WHEN _batch IS NULL THEN ${!all} ELSE _batch NOT IN (SELECT batch FROM parts WHERE batch IS NOT NULL) END AS _millrace_other
-      FROM ${quoted(parseTable(table))}),
+        _batch IS NOT NULL AND _batch NOT IN (SELECT batch FROM parts WHERE batch IS NOT NULL) AS _millrace_other
+      FROM ${quoted(parseTable(table))} o${all ? '' : ` SEMI JOIN theirs s ON ${same} AND s._millrace_odd IS NULL`}),
     held AS (
       SELECT ${keys.map((key) => `coalesce(s.${key.k}, o.${name(key.name)}) AS ${key.k}`).join(', ')}, _millrace_odd AS odd, _millrace_hash AS there,
-        CASE WHEN _millrace_here THEN CASE coalesce(_millrace_layout, 0) ${own || 'WHEN 0 THEN 0'} END END AS here,
-        coalesce(_millrace_other AND (_millrace_began IS NULL OR _batch > _millrace_began), false) AS is_left
+        coalesce(_millrace_other AND (_millrace_began IS NULL OR _batch > _millrace_began), false) AS _millrace_left,
+        CASE WHEN _millrace_here AND NOT _millrace_left THEN CASE coalesce(_millrace_layout, 0) ${own || 'WHEN 0 THEN 0'} END END AS here
       FROM theirs s FULL JOIN ours o ON ${same} AND s._millrace_odd IS NOT DISTINCT FROM o._millrace_none),
     told AS (
-      SELECT *, CASE WHEN is_left THEN 'left' WHEN there IS NULL THEN 'extra' WHEN here IS NULL THEN 'missing' WHEN here = there THEN 'equal' ELSE 'different' END AS kind
+      SELECT *, CASE WHEN _millrace_left THEN 'left' WHEN there IS NULL THEN 'extra' WHEN here IS NULL THEN 'missing' WHEN here = there THEN 'equal' ELSE 'different' END AS kind
       FROM held)`;
 }

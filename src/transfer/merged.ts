@@ -21,17 +21,13 @@ export interface Merging {
   readonly warehouse: Pick<Warehouse, 'merged'>;
   /** For the hashes, until the report is made. */
   readonly folder: string;
-  /** Do all parts that stand at the source come? Otherwise only what they brought is compared. */
+  /** Do all parts that stand at the source come? Otherwise only their keys are compared. */
   readonly all: boolean;
 }
 
 export interface MergedComparison {
   /** A part, in the columns that are here, and by which name at the source which run brought it last. Cost: one pass over it; memory: a little. */
-  add(
-    part: Pick<PlannedTable, 'table' | 'columns' | 'key'>,
-    span: Span,
-    brought: { readonly source: string; readonly run: string },
-  ): Promise<void>;
+  add(part: Pick<PlannedTable, 'table' | 'columns'>, span: Span, brought: { readonly source: string; readonly run: string }): Promise<void>;
   /** How many parts have been added. */
   readonly count: number;
   /** To be called once. */
@@ -42,7 +38,6 @@ export function compareMerging({ transfer, definition, source, warehouse, folder
   const file = join(folder, `${randomUUID()}.tsv`);
   const parts: MergedCheck['parts'][number][] = [];
   const layouts = new Map<string, number>();
-  const began = performance.now();
   let rows = 0;
   let lines = '';
   let longest: Bytes = 0;
@@ -54,11 +49,11 @@ export function compareMerging({ transfer, definition, source, warehouse, folder
     get count() {
       return parts.length;
     },
-    async add({ table, columns, key }, span, brought) {
-      const layout = JSON.stringify(columns.map(({ name, type, long }) => ({ name, type: roomy(type), long })));
+    async add({ table, columns }, span, { source: name, run }) {
+      const layout = JSON.stringify(columns.map((column) => ({ name: column.name, type: roomy(column.type), long: column.long })));
       if (!layouts.has(layout)) layouts.set(layout, layouts.size);
-      const part = parts.push({ ...brought, layout: layouts.get(layout)! }) - 1;
-      await source.eachHash!(table, columns, span, key, (values, hash) => {
+      const part = parts.push({ source: name, run, layout: layouts.get(layout)! }) - 1;
+      await source.eachHash!(table, columns, span, definition.key, (values, hash) => {
         const line = `${++rows}\t${part}\t${hash}\t${JSON.stringify(values.map((value) => value?.toWellFormed() ?? null))}\n`;
         // A character has at most three bytes for each of its units.
         longest = Math.max(longest, 3 * line.length);
@@ -67,6 +62,7 @@ export function compareMerging({ transfer, definition, source, warehouse, folder
       });
     },
     async report() {
+      const began = performance.now();
       flush();
       try {
         const check = {

@@ -30,7 +30,7 @@ export async function verifyTransfer(transfer: Transfer, verifying: Verifying): 
   const tables: TableReport[] = [];
   for (const definition of transfer.tables) {
     if (source.parts !== undefined && definition.mode === 'merge')
-      tables.push(...(await compareMerged(transfer, definition, verifying, own)));
+      tables.push(...(await compareParts(transfer, definition, verifying, own)));
     else
       for (const part of source.parts?.([definition]) ?? [definition]) {
         const state = own.find((each) => each.target === part.target && isSamePart(each.source, part.source)) ?? null;
@@ -48,25 +48,27 @@ export async function verifyTransfer(transfer: Transfer, verifying: Verifying): 
 }
 
 const UNKNOWN = 'no run has brought it yet: there is nothing to compare';
-const ABSENT = 'its table is not here: there is nothing to compare';
+const ABSENT = 'its table, or a column of its key, is not here: there is nothing to compare';
 
 /** All parts that stand in the folder and were brought together, and a report of each that was not. */
-async function compareMerged(
+async function compareParts(
   transfer: Transfer,
   definition: TransferTable,
   { source, warehouse, folder }: Verifying,
   own: readonly TransferState[],
 ): Promise<TableReport[]> {
   const here = await warehouse.columns(definition.target);
+  const has = here.length > 0 && definition.key.every((name) => isAmong(name, here));
   const whole = own.filter(({ target, event }) => target === definition.target && event === 'close').sort((a, b) => (a.at < b.at ? -1 : 1));
+  const stateOf = broughtWith(whole);
   const merged = compareMerging({ transfer: transfer.name, definition, source, warehouse, folder, all: true });
   const reports: TableReport[] = [];
   const notes = new Set<string>();
   const taken = new Set<TransferState>();
   for (const part of source.parts!([definition])) {
-    const state = broughtWith(part.source, whole);
+    const state = stateOf(part.source);
     if (state === null) reports.push({ ...emptyReport(part), notes: [UNKNOWN] });
-    if (here.length === 0 || state === null || taken.has(state)) continue;
+    if (!has || state === null || taken.has(state)) continue;
     taken.add(state);
     const [plan] = await planned({ ...transfer, tables: [part] }, source);
     const { columns, note } = standing(plan!, here);
@@ -74,14 +76,16 @@ async function compareMerged(
     const { span } = await source.snapshot(plan!.table, plan!.cursor, null);
     await merged.add({ ...plan!, columns }, span, state);
   }
-  const report = here.length === 0 ? { ...emptyReport(definition), notes: [ABSENT] } : await merged.report();
+  const report = !has ? { ...emptyReport(definition), notes: [ABSENT] } : await merged.report();
   report.notes.unshift(...notes);
   return [report, ...reports];
 }
 
+const isAmong = (name: string, names: readonly string[]): boolean => names.some((each) => each.toLowerCase() === name.toLowerCase());
+
 /** The next run brings what was added since, or leaves it out again. */
 function standing({ columns }: PlannedTable, here: readonly string[]): { columns: SourceColumn[]; note: string | null } {
-  const [own, others] = divided(columns, ({ name }) => here.some((each) => each.toLowerCase() === name.toLowerCase()));
+  const [own, others] = divided(columns, ({ name }) => isAmong(name, here));
   return {
     columns: own,
     note: others.length === 0 ? null : `not compared, since not here: ${others.map(({ name }) => `"${name}"`).join(', ')}`,

@@ -182,13 +182,16 @@ async function hashOfFile(name: string, folder: string): Promise<string | null> 
 export const isSamePart = (a: string, b: string): boolean => a === b || (/^[0-9a-f]{32}(\/.*)? /.test(a) && hashOf(a) === hashOf(b));
 
 /**
- * Of the states of a table's parts in the order of their ends the one that a merge brought this part with last; null where the next run
- * brings it, as another content has come under its name since.
+ * By the states of a table's parts in the order of their ends: the one that a merge brought a part with last; null where the next run brings
+ * it, as another content has come under its name since.
  */
-export function broughtWith<State extends { readonly source: string }>(part: string, whole: readonly State[]): State | null {
-  const last = whole.findLast(({ source }) => placeOf(source) === placeOf(part));
-  if (last !== undefined && hashOf(last.source) !== hashOf(part)) return null;
-  return whole.findLast(({ source }) => isSamePart(source, part)) ?? null;
+export function broughtWith<State extends { readonly source: string }>(whole: readonly State[]): (part: string) => State | null {
+  const byPlace = new Map(whole.map((state) => [placeOf(state.source), state]));
+  const byHash = new Map(whole.map((state) => [hashOf(state.source), state]));
+  return (part) => {
+    const last = byPlace.get(placeOf(part));
+    return last !== undefined && hashOf(last.source) !== hashOf(part) ? null : (byHash.get(hashOf(part)) ?? null);
+  };
 }
 
 /** Characters of a content's hash. */
