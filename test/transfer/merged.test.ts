@@ -103,6 +103,17 @@ describe('files that are merged', () => {
       assert.deepEqual(told(tables), [true, rows, rows]);
       assert.deepEqual(told(await verify(transfer)), [true, rows, rows], text);
     }
+    // What comes back is newer than what came in between.
+    for (const [name, text] of [
+      ['x', 'id,v\n1,d\n'],
+      ['y', 'id,v\n1,y\n2,y\n'],
+      ['x', 'id,v\n2,c\n'],
+    ] as const) {
+      put(`back/${name}.csv`, text);
+      assert.equal(told((await run(transfer)).tables)[0], true);
+    }
+    assert.deepEqual(await ground.rows('SELECT v FROM shop.back ORDER BY id'), [['y'], ['c'], ['b']]);
+    assert.deepEqual(told(await verify(transfer)), [true, 2, 2]);
   });
 
   test('and come back are compared as not brought yet until they are', async () => {
