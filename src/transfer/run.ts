@@ -105,8 +105,9 @@ function ended(report: RunReport, error: MillraceError | null): RunReport {
 async function runTables(transfer: Transfer, running: Running, reports: TableReport[]): Promise<MillraceError | null> {
   const { source, warehouse, folder } = running;
   let first: MillraceError | null = null;
-  for (const definition of transfer.tables) {
-    const parts = source.parts!([definition]);
+  // Whatever a definition may not ask for is told before anything is written.
+  const each = transfer.tables.map((definition) => ({ definition, parts: source.parts!([definition]) }));
+  for (const { definition, parts } of each) {
     const merged =
       definition.mode === 'merge' && parts.length > 0
         ? compareMerging({ transfer: transfer.name, definition, source, warehouse, folder, all: false })
