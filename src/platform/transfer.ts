@@ -138,7 +138,7 @@ async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<R
     try {
       report =
         job.kind === 'verify'
-          ? await verifyTransfer(job.transfer, { run: job.run, source, warehouse, known: await states(client) })
+          ? await verifyTransfer(job.transfer, { run: job.run, source, warehouse, folder: job.slices, known: await states(client) })
           : await runTransfer(job.transfer, {
               run: job.run,
               source,
@@ -224,6 +224,7 @@ function warehouseOf(client: WarehouseClient): Warehouse {
     columns: (target) => call('columns', { target }),
     checksum: (check, buckets) => call('checksum', { check, buckets }),
     hashes: (check, key, bucket) => call('hashes', { check, key, bucket }),
+    merged: (check, file) => call('merged', { check, file }),
   };
 }
 

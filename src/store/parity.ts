@@ -43,7 +43,7 @@ export async function checksum(
 ): Promise<{ bucket: number; rows: number; sum: string }[]> {
   const bucket = buckets === null ? '0' : bucketOf(check.columns, buckets);
   const found = await rows(
-    `SELECT ${bucket} AS bucket, count(*) AS n, CAST(coalesce(sum(('0x' || substr(${hashOf(check.columns)}, 1, 15))::UBIGINT::HUGEINT), 0) AS VARCHAR) AS total
+    `SELECT ${bucket} AS bucket, count(*) AS n, CAST(coalesce(sum(${sixtyBitsOf(check.columns)}::HUGEINT), 0) AS VARCHAR) AS total
      FROM ${quoted(parseTable(check.table))} t ${where(check)} GROUP BY 1`,
   );
   if (found.length === 0) return buckets === null ? [{ bucket: 0, rows: 0, sum: '0' }] : [];
@@ -65,13 +65,18 @@ function hashOf(columns: readonly CheckedColumn[]): string {
   return `md5(concat_ws(chr(31), ${columns.map((column) => `coalesce('=' || ${canonical(column)}, '!')`).join(', ')}))`;
 }
 
+/** What sums are made of. */
+export function sixtyBitsOf(columns: readonly CheckedColumn[]): string {
+  return `('0x' || substr(${hashOf(columns)}, 1, 15))::UBIGINT`;
+}
+
 function bucketOf(columns: readonly CheckedColumn[], key: readonly string[]): string {
   const parts = key.map((column) => canonical(columns.find(({ name: own }) => own === column)!));
   return `('0x' || substr(md5(concat_ws(chr(31), ${parts.join(', ')})), 1, 2))::INTEGER`;
 }
 
 /** A value as text that each source can make of its own (sources/*). */
-function canonical({ name: column, type, long }: CheckedColumn): string {
+export function canonical({ name: column, type, long }: CheckedColumn): string {
   const own = name(column);
   const value = `TRY_CAST(${own} AS ${type})`;
   switch (type) {

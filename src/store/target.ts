@@ -139,7 +139,7 @@ export async function createTable(
   );
 }
 
-export async function typesOf(tx: Transaction, table: TableName): Promise<Map<string, string>> {
+export async function typesOf(tx: Pick<Transaction, 'rows'>, table: TableName): Promise<Map<string, string>> {
   const rows = await tx.rows(
     `SELECT column_name AS c, data_type AS t FROM duckdb_columns() WHERE schema_name = ${text(table.schema)} AND table_name = ${text(table.name)} ORDER BY column_index`,
   );

@@ -20,7 +20,7 @@ export interface Parity {
   readonly differences: readonly Difference[];
 }
 
-const MOST_SHOWN = 20;
+export const MOST_SHOWN = 20;
 const MOST_BUCKETS = 8;
 
 export interface Comparing {

@@ -5,10 +5,11 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { asMillraceError, type Bytes, fail, type Millis, type MillraceError, type Transfer } from '#core';
-import type { Applied, ChangeSlices, Check, TransferSlice, TransferTarget } from '#store';
+import type { Applied, ChangeSlices, Check, Merged, MergedCheck, TransferSlice, TransferTarget } from '#store';
 import { follow } from './cdc/follow.ts';
 import { sliceColumns } from './columns.ts';
 import { since } from './cursor.ts';
+import { compareMerging, type MergedComparison } from './merged.ts';
 import { compare } from './parity.ts';
 import { emptyReport, type RunReport, type TableReport } from './report.ts';
 import { appendToSlice, BATCH, type Rows, recycle, writeSlice } from './rows.ts';
@@ -35,6 +36,8 @@ export interface Warehouse {
   columns(target: string): Promise<string[]>;
   checksum(check: Check, buckets: readonly string[] | null): Promise<{ bucket: number; rows: number; sum: string }[]>;
   hashes(check: Check, key: readonly string[], bucket: number): Promise<{ key: string; hash: string }[]>;
+  /** `file` as merged.ts writes it. */
+  merged(check: MergedCheck, file: string): Promise<Merged>;
 }
 
 export interface Progress {
@@ -74,8 +77,7 @@ export async function runTransfer(transfer: Transfer, running: Running): Promise
     error: null,
   };
   try {
-    const parts = running.source.parts?.(transfer.tables);
-    if (parts !== undefined) return ended(report, await runParts(transfer, parts, running, report.tables));
+    if (running.source.parts !== undefined) return ended(report, await runTables(transfer, running, report.tables));
     const plans = running.source.unchanged === true ? [] : await planned(transfer, running.source);
     if (plans.some(({ definition }) => definition.mode === 'cdc')) {
       report.tables.push(...plans.map(({ definition }) => emptyReport(definition)));
@@ -84,7 +86,7 @@ export async function runTransfer(transfer: Transfer, running: Running): Promise
       for (const plan of plans) {
         const table = emptyReport(plan.definition);
         report.tables.push(table);
-        await runTable(transfer, plan, running, table);
+        await runTable(transfer, plan, running, table, null);
       }
   } catch (thrown) {
     return ended(report, asMillraceError(thrown));
@@ -99,6 +101,25 @@ function ended(report: RunReport, error: MillraceError | null): RunReport {
   return report;
 }
 
+/** Tables that come in parts. Gives the first error of a part that others need not wait for. Throws what ends the run. */
+async function runTables(transfer: Transfer, running: Running, reports: TableReport[]): Promise<MillraceError | null> {
+  const { source, warehouse, folder } = running;
+  let first: MillraceError | null = null;
+  // Whatever a definition may not ask for is told before anything is written.
+  const each = transfer.tables.map((definition) => ({ definition, parts: source.parts!([definition]) }));
+  for (const { definition, parts } of each) {
+    const merged =
+      definition.mode === 'merge' && parts.length > 0
+        ? compareMerging({ transfer: transfer.name, definition, source, warehouse, folder, all: false })
+        : null;
+    const failed = await runParts(transfer, parts, running, reports, merged);
+    if (merged !== null && merged.count > 0) reports.push(await merged.report());
+    if (merged !== null && failed !== null) throw failed;
+    first ??= failed;
+  }
+  return first;
+}
+
 /**
  * Each part is planned when it is its turn, so that one that can't be read hides no other. Where rows are added, those behind a part that
  * fails for good are brought all the same; where they replace others they wait, since of two rows with one key the newer file's is to stay.
@@ -109,6 +130,7 @@ async function runParts(
   parts: readonly PartTable[],
   running: Running,
   reports: TableReport[],
+  merged: MergedComparison | null,
 ): Promise<MillraceError | null> {
   let first: MillraceError | null = null;
   for (const part of parts) {
@@ -116,11 +138,12 @@ async function runParts(
     reports.push(report);
     try {
       const [plan] = await planned({ ...transfer, tables: [part] }, running.source);
-      await runTable(transfer, plan!, running, report);
+      await runTable(transfer, plan!, running, report, merged);
     } catch (thrown) {
       const error = asMillraceError(thrown);
       // Another run has begun: what is left is its own.
-      if (error.retryable || error.code === 'TRANSFER_SUPERSEDED' || part.mode !== 'append') throw error;
+      if (error.retryable || error.code === 'TRANSFER_SUPERSEDED') throw error;
+      if (merged !== null) return error;
       report.notes.push(`not brought: ${error.message}`);
       first ??= error;
     }
@@ -190,7 +213,13 @@ function planOf(definition: PartTable, table: SourceTable): PlannedTable {
   return { definition, table, columns, key, cursor };
 }
 
-async function runTable(transfer: Transfer, plan: PlannedTable, running: Running, report: TableReport): Promise<void> {
+async function runTable(
+  transfer: Transfer,
+  plan: PlannedTable,
+  running: Running,
+  report: TableReport,
+  merged: MergedComparison | null,
+): Promise<void> {
   const began = performance.now();
   const { definition, table } = plan;
   const wanted = targetOf(transfer.name, plan, running.run);
@@ -198,7 +227,8 @@ async function runTable(transfer: Transfer, plan: PlannedTable, running: Running
   report.notes.push(...opened.notes, ...plan.columns.flatMap(({ name, note }) => (note === null ? [] : [`"${name}": ${note}`])));
   const columns = plan.columns.filter(({ name }) => opened.columns.includes(name));
   const target = { ...wanted, columns: columns.map(({ name, type }) => ({ name, type })) };
-  const after = opened.cursor === null ? null : since(opened.cursor, definition.lookback);
+  // A file that comes again has replaced another content of its name: all of its rows count.
+  const after = opened.cursor === null || merged !== null ? null : since(opened.cursor, definition.lookback);
   const { span, without } = await running.source.snapshot(table, plan.cursor, after);
   if (without) report.notes.push(`rows without "${plan.cursor!.name}" are not transferred`);
   await copy({ plan, target, columns, span }, running, report);
@@ -206,17 +236,15 @@ async function runTable(transfer: Transfer, plan: PlannedTable, running: Running
   report.cursor = span.upTo ?? opened.cursor;
   await running.warehouse.close(target, report.cursor);
   report.seconds = (performance.now() - began) / 1000;
-  if (running.source.parts !== undefined && definition.mode !== 'append') {
-    report.notes.push('rows of other parts stand in the table too: it is not compared with this one');
-    return;
-  }
-  report.parity = await compare({
-    plan: { ...plan, columns },
-    span,
-    run: running.run,
-    source: running.source,
-    warehouse: running.warehouse,
-  });
+  if (merged !== null) await merged.add({ ...plan, columns }, span, { source: definition.source, run: running.run });
+  else
+    report.parity = await compare({
+      plan: { ...plan, columns },
+      span,
+      run: running.run,
+      source: running.source,
+      warehouse: running.warehouse,
+    });
 }
 
 export function targetOf(transfer: string, { definition, columns, key, cursor }: PlannedTable, run: string): TransferTarget {

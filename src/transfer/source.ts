@@ -78,6 +78,14 @@ export interface Opened {
   checksum(table: SourceTable, columns: readonly SourceColumn[], span: Span, buckets: readonly string[] | null): Promise<Sum[]>;
   /** The rows of one bucket. */
   hashes(table: SourceTable, columns: readonly SourceColumn[], span: Span, key: readonly string[], bucket: number): Promise<Hashed[]>;
+  /** Each row's key, as exact texts, and hash, in the source's order; of a source whose tables come in parts. */
+  eachHash?(
+    table: SourceTable,
+    columns: readonly SourceColumn[],
+    span: Span,
+    key: readonly string[],
+    take: (key: readonly (string | null)[], hash: string) => void,
+  ): Promise<void>;
   /** The source's own log of changes, for a transfer of that name; absent where it has none. */
   feed?(transfer: string): Feed;
   close(): Promise<void>;

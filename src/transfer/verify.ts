@@ -1,17 +1,20 @@
 /** The parity report alone: both sides up to where the last run ended, without moving anything. */
-import type { Transfer } from '#core';
+import type { Transfer, TransferTable } from '#core';
 import type { Check, TransferState } from '#store';
-import { isSamePart } from './files/folder.ts';
+import { broughtWith, isSamePart } from './files/folder.ts';
+import { compareMerging } from './merged.ts';
 import { compare } from './parity.ts';
 import { emptyReport, type RunReport, type TableReport } from './report.ts';
 import { decodeRows } from './rows.ts';
 import { type PlannedTable, planned, type Warehouse } from './run.ts';
-import type { Opened, Span } from './source.ts';
+import type { Opened, SourceColumn, Span } from './source.ts';
 
 export interface Verifying {
   readonly run: string;
   readonly source: Opened;
-  readonly warehouse: Pick<Warehouse, 'checksum' | 'hashes' | 'columns'>;
+  readonly warehouse: Pick<Warehouse, 'checksum' | 'hashes' | 'merged' | 'columns'>;
+  /** A folder of its own. */
+  readonly folder: string;
   /** Where the tables of all transfers stand. */
   readonly known: readonly TransferState[];
 }
@@ -25,32 +28,79 @@ export async function verifyTransfer(transfer: Transfer, verifying: Verifying): 
     (state) => state.transfer === transfer.name && (source.parts === undefined || state.event !== 'edit'),
   );
   const tables: TableReport[] = [];
-  for (const definition of source.parts?.(transfer.tables) ?? transfer.tables) {
-    const state = own.find((each) => each.target === definition.target && isSamePart(each.source, definition.source)) ?? null;
-    const report = emptyReport(definition);
-    tables.push(report);
-    if (source.parts !== undefined && definition.mode !== 'append')
-      report.notes.push('rows of other parts stand in the table too: it is not compared with this one');
-    else if (state === null) report.notes.push('no run has brought it yet: there is nothing to compare');
-    else {
-      const [plan] = await planned({ ...transfer, tables: [definition] }, source);
-      await compareTable(plan!, state, verifying, report);
-    }
+  for (const definition of transfer.tables) {
+    if (source.parts !== undefined && definition.mode === 'merge')
+      tables.push(...(await compareParts(transfer, definition, verifying, own)));
+    else
+      for (const part of source.parts?.([definition]) ?? [definition]) {
+        const state = own.find((each) => each.target === part.target && isSamePart(each.source, part.source)) ?? null;
+        const report = emptyReport(part);
+        tables.push(report);
+        if (state === null) report.notes.push(UNKNOWN);
+        else {
+          const [plan] = await planned({ ...transfer, tables: [part] }, source);
+          await compareTable(plan!, state, verifying, report);
+        }
+      }
   }
   const ended = new Date().toISOString();
   return { run: verifying.run, transfer: transfer.name, kind: 'verify', began, ended, outcome: 'done', tables, error: null };
+}
+
+const UNKNOWN = 'no run has brought it yet: there is nothing to compare';
+const ABSENT = 'its table, or a column of its key, is not here: there is nothing to compare';
+
+/** All parts that stand in the folder and were brought together, and a report of each that was not. */
+async function compareParts(
+  transfer: Transfer,
+  definition: TransferTable,
+  { source, warehouse, folder }: Verifying,
+  own: readonly TransferState[],
+): Promise<TableReport[]> {
+  const here = await warehouse.columns(definition.target);
+  const has = here.length > 0 && definition.key.every((name) => isAmong(name, here));
+  const whole = own.filter(({ target, event }) => target === definition.target && event === 'close').sort((a, b) => (a.at < b.at ? -1 : 1));
+  const stateOf = broughtWith(whole);
+  const merged = compareMerging({ transfer: transfer.name, definition, source, warehouse, folder, all: true });
+  const reports: TableReport[] = [];
+  const notes = new Set<string>();
+  const taken = new Set<TransferState>();
+  for (const part of source.parts!([definition])) {
+    const state = stateOf(part.source);
+    if (state === null) reports.push({ ...emptyReport(part), notes: [UNKNOWN] });
+    if (!has || state === null || taken.has(state)) continue;
+    taken.add(state);
+    const [plan] = await planned({ ...transfer, tables: [part] }, source);
+    const { columns, note } = standing(plan!, here);
+    if (note !== null) notes.add(note);
+    const { span } = await source.snapshot(plan!.table, plan!.cursor, null);
+    await merged.add({ ...plan!, columns }, span, state);
+  }
+  const report = !has ? { ...emptyReport(definition), notes: [ABSENT] } : await merged.report();
+  report.notes.unshift(...notes);
+  return [report, ...reports];
+}
+
+const isAmong = (name: string, names: readonly string[]): boolean => names.some((each) => each.toLowerCase() === name.toLowerCase());
+
+/** The next run brings what was added since, or leaves it out again. */
+function standing({ columns }: PlannedTable, here: readonly string[]): { columns: SourceColumn[]; note: string | null } {
+  const [own, others] = divided(columns, ({ name }) => isAmong(name, here));
+  return {
+    columns: own,
+    note: others.length === 0 ? null : `not compared, since not here: ${others.map(({ name }) => `"${name}"`).join(', ')}`,
+  };
 }
 
 async function compareTable(given: PlannedTable, state: TransferState, verifying: Verifying, report: TableReport): Promise<void> {
   const { source, warehouse } = verifying;
   const here = await warehouse.columns(given.definition.target);
   if (here.length === 0) {
-    report.notes.push('its table is not here: there is nothing to compare');
+    report.notes.push(ABSENT);
     return;
   }
-  // The next run brings what was added since, or leaves it out again.
-  const [columns, others] = divided(given.columns, ({ name }) => here.some((own) => own.toLowerCase() === name.toLowerCase()));
-  if (others.length > 0) report.notes.push(`not compared, since not here: ${others.map(({ name }) => `"${name}"`).join(', ')}`);
+  const { columns, note } = standing(given, here);
+  if (note !== null) report.notes.push(note);
   const plan = { ...given, definition: { ...given.definition, source: state.source }, columns };
   const { span } = await source.snapshot(plan.table, plan.cursor, null);
   const upTo = plan.cursor === null ? null : state.cursor;

@@ -11,6 +11,7 @@ import {
   closeStream,
   closeTarget,
   columnsOf,
+  compareMerged,
   hashes,
   isFatal,
   openStore,
@@ -109,6 +110,15 @@ export function warehouseOf(store: Store): Warehouse {
     columns: (target) => columnsOf((sql) => store.rows(sql), target),
     checksum: (check, buckets) => checksum((sql) => store.rows(sql), check, buckets),
     hashes: (check, key, bucket) => hashes((sql) => store.rows(sql), check, key, bucket),
+    async merged(check, file) {
+      const own = join(store.folders.slices, basename(file));
+      linkSync(file, own);
+      try {
+        return await compareMerged((sql) => store.rows(sql), check, own);
+      } finally {
+        rmSync(own, { force: true });
+      }
+    },
   };
 }
 

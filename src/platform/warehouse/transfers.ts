@@ -16,8 +16,10 @@ import {
   closeStream,
   closeTarget,
   columnsOf,
+  compareMerged,
   hashes,
   isFatal,
+  type MergedCheck,
   openStream,
   openTarget,
   replayQuarantined,
@@ -86,6 +88,10 @@ export async function transferRoutes(store: Store, beforeLoad: (table: string) =
     'POST /transfer/hashes': async ({ request }) => {
       const { check, key, bucket } = await asked<{ check: Check; key: readonly string[]; bucket: number }>(request);
       return hashes(rows, check, key, bucket);
+    },
+    'POST /transfer/merged': async ({ request }) => {
+      const { check, file } = await asked<{ check: MergedCheck; file: string }>(request);
+      return withFiles(store, 'merged', [file], ([own]) => compareMerged(rows, check, own!));
     },
     'POST /transfer/cursor': async ({ request }) => {
       const { at, cursor } = await asked<{ at: Parameters<typeof setCursor>[1]; cursor: string | null }>(request);

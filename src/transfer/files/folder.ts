@@ -106,6 +106,10 @@ export async function openFolder(watching: Watching, place: Place): Promise<Open
       const { source, table } = await inner(given);
       return source.hashes(table, columns, span, key, bucket);
     },
+    async eachHash(given, columns, span, key, take) {
+      const { source, table } = await inner(given);
+      await source.eachHash!(table, columns, span, key, take);
+    },
     close,
   };
 }
@@ -176,6 +180,19 @@ async function hashOfFile(name: string, folder: string): Promise<string | null> 
 
 /** A file that has another name now is the same one. */
 export const isSamePart = (a: string, b: string): boolean => a === b || (/^[0-9a-f]{32}(\/.*)? /.test(a) && hashOf(a) === hashOf(b));
+
+/**
+ * By the states of a table's parts in the order of their ends: the one that a merge brought a part with last; null where the next run brings
+ * it, as another content has come under its name since.
+ */
+export function broughtWith<State extends { readonly source: string }>(whole: readonly State[]): (part: string) => State | null {
+  const byPlace = new Map(whole.map((state) => [placeOf(state.source), state]));
+  const byHash = new Map(whole.map((state) => [hashOf(state.source), state]));
+  return (part) => {
+    const last = byPlace.get(placeOf(part));
+    return last !== undefined && hashOf(last.source) !== hashOf(part) ? null : (byHash.get(hashOf(part)) ?? null);
+  };
+}
 
 /** Characters of a content's hash. */
 const HASH = 32;

@@ -151,6 +151,15 @@ export function openTables(
       });
       return rows;
     },
+    eachHash(table, columns, span, key, take) {
+      const places = key.map((name) => columns.findIndex((column) => column.name === name));
+      return eachHash(of(table.name), columns, span, [], (_bucket, _key, hashed, values) =>
+        take(
+          places.map((at) => values[at]!),
+          hashed,
+        ),
+      );
+    },
     async close() {},
   };
 }
@@ -287,7 +296,7 @@ async function eachHash(
   columns: readonly SourceColumn[],
   span: Span,
   key: readonly string[],
-  take: (bucket: number, key: Values, hashed: string) => void,
+  take: (bucket: number, key: Values, hashed: string, values: Values) => void,
 ): Promise<void> {
   const canonical = columns.map(({ type }) => canonicalOf(type));
   const keys = key.map((name) => columns.findIndex((column) => column.name === name));
@@ -297,7 +306,7 @@ async function eachHash(
     const texts = values.map((value, k) => (value === null ? null : canonical[k]!(value)));
     const parts = keys.map((at) => texts[at]!);
     const bucket = keys.length === 0 ? 0 : Number.parseInt(hash('md5', parts.filter((text) => text !== null).join('\x1f')).slice(0, 2), 16);
-    take(bucket, parts, hash('md5', texts.map((text) => (text === null ? '!' : `=${text}`)).join('\x1f')));
+    take(bucket, parts, hash('md5', texts.map((text) => (text === null ? '!' : `=${text}`)).join('\x1f')), values);
     return true;
   });
 }
