@@ -566,7 +566,7 @@ export const en = {
   why_made: 'What makes it',
   why_made_more: '{n} more columns',
   why_reads_none: 'from no column',
-  why_behind: 'The {n} rows behind it',
+  why_behind: 'Rows behind it: {n}',
   column_width: 'Width of {column}: {width} px',
   format: 'Format',
   connect: 'Connect a database',
