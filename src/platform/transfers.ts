@@ -90,7 +90,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     // Downloads and unpacked files lie there too: a child that is killed removes nothing itself.
     const own = 'slices' in what ? what.slices : folderFor(randomUUID());
     mkdirSync(own, { recursive: true, mode: 0o700 });
-    const child = forkJob(what, onProgress, own);
+    const child = forkJob(what, onProgress, { temporary: own, ...('slices' in what && { after: lostTold }) });
     processes.add(child.process);
     child.process.once('exit', () => {
       processes.delete(child.process);
@@ -145,7 +145,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
       .catch((cause: unknown) => log('warn', 'transfer.report', { message: String(cause) }));
   }
 
-  /** Runs that were under way when Millrace was killed could tell of it to nobody. */
+  /** Runs that were under way when Millrace was killed could tell of it to nobody. No job begins before: its run would stand in their place. */
   async function keepLost(): Promise<void> {
     let states: TransferState[];
     for (;;) {
@@ -254,7 +254,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     watch.keep(list().transfers.flatMap(watchedOf));
   }, TICK).unref();
 
-  void keepLost();
+  const lostTold = keepLost();
 
   return {
     list,
@@ -320,8 +320,15 @@ function failedReport(transfer: string, { run, kind }: Pick<TransferRun, 'run' |
   return { run, transfer, ...own, began: now, ended: now, outcome: 'failed', tables: [], error: asMillraceError(thrown).body };
 }
 
-/** Runs one job in a child of its own, with `temporary` as its folder for what is on the way, if it is given. Errors: the job's, TRANSFER_ENDED when the child is gone before it answered. */
-function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = () => {}, temporary?: string): Child {
+/**
+ * Runs one job in a child of its own, `after` something else, with `temporary` as its folder for what is on the way, if they are given. Errors:
+ * the job's, TRANSFER_ENDED when the child is gone before it answered.
+ */
+function forkJob(
+  job: TransferJob,
+  onProgress: (progress: Progress) => void = () => {},
+  { temporary, after = Promise.resolve() }: { temporary?: string; after?: Promise<void> } = {},
+): Child {
   const child = fork(fileURLToPath(new URL('./transfer.ts', import.meta.url)), [], {
     serialization: 'advanced',
     env: { ...process.env, TZ: 'UTC', MALLOC_ARENA_MAX: '2', ...(temporary === undefined ? {} : { TMPDIR: temporary }) },
@@ -343,7 +350,7 @@ function forkJob(job: TransferJob, onProgress: (progress: Progress) => void = ()
   });
   // Whoever awaits it gets the rejection.
   result.catch(() => {});
-  child.send(job);
+  void after.then(() => child.connected && child.send(job));
   const compare = async (run: string): Promise<RunReport> => {
     const comparison = Promise.withResolvers<RunReport>();
     comparisons.set(run, comparison);

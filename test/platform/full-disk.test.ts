@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { startMillrace } from '#server';
 import { initWorkspace } from '#workspace';
-import { running, until } from '../server/fixture.ts';
+import { clientOf, running, until, workspaceIn } from '../server/fixture.ts';
 import { smallDisk } from '../small-disk.ts';
 
 /** A workspace on a tmpfs of that size, or null with the test skipped where this user can't mount one. */
@@ -134,11 +135,16 @@ test('below the reserve records are refused with DISK_FULL, before the disk is f
 });
 
 test('a reserve that the disk does not have: no record is taken', async (t) => {
-  const server = await running(t, { settings: 'limits:\n  disk_reserve: 16TB\n', topics: { orders: '{}' } });
+  const path = workspaceIn(t, { settings: 'limits:\n  disk_reserve: 16TB\n', topics: { orders: '{}' } });
+  const started = await startMillrace({ workspace: path, log: null });
+  t.after(() => started.stop());
+  const server = clientOf(path, started);
   let refused = await server.send('orders', '{"n":1}');
   await until(async () => {
     refused = await server.send('orders', '{"n":1}');
     return refused.status !== 200;
   });
   assert.deepEqual([refused.status, refused.code], [503, 'DISK_FULL']);
+  const ready = await server.call('GET', '/ready');
+  assert.deepEqual([ready.status, ready.code], [503, 'DISK_FULL']);
 });

@@ -62,7 +62,7 @@ export async function running(
   return self;
 }
 
-function clientOf(path: string, started: Started): Running {
+export function clientOf(path: string, started: Started): Running {
   const call: Running['call'] = async (method, url, asked = {}) => {
     const { token = started.adminToken, body, headers = {} } = asked;
     const raw = typeof body === 'string' || body instanceof Uint8Array;

@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Transfer } from '#core';
+import { startMillrace } from '#server';
 import { openStore, openTarget, setCursor, TRANSFER_TABLES } from '#store';
 import type { RunReport } from '#transfer';
-import { type Running, running, until, workspaceIn } from '../server/fixture.ts';
+import { clientOf, type Running, running, until, workspaceIn } from '../server/fixture.ts';
 import { openGround, tableOf } from './harness.ts';
 
 test('an append that was cut off has each row once, also where its state was set before the next run', async (t) => {
@@ -76,8 +77,11 @@ test('the history has comparisons, and a run that was under way when Millrace wa
   } as const;
   await store.write((tx) => openTarget(tx, { ...target, columns: [{ name: 'id', type: 'BIGINT' }] }));
   await store.close();
-  const server = await running(t, { path });
   writeFileSync(join(path, 'a.csv'), 'id\n1\n');
+  // The next run is asked for before the warehouse is there.
+  const started = await startMillrace({ workspace: path, log: null });
+  t.after(() => started.stop());
+  const server = clientOf(path, started);
   define(server, 'file', 'source: csv\nconnection: { path: a.csv }\ntables: { a: { target: shop.a, mode: append } }\n');
   await runOf(server, 'file');
   await runOf(server, 'file', 'verify');
