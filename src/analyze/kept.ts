@@ -4,6 +4,7 @@
  * are made when the same was asked twice and took long. They are right as long as every write since is a delivery, whose rows are added; any
  * other write to the table ends them, and every write says which tables it changes. No answer is kept.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Millis } from '#core';
 import { fullName, quoteIdentifier } from '#sql';
 import { OWN_SCHEMAS, type Reader, type Store } from '#store';
@@ -31,8 +32,10 @@ export interface Kept {
   use(wide: Wide, work: (reader: Reader) => Promise<unknown>): Promise<boolean>;
   /** Whether something that took so long is worth keeping groups for. */
   isLong(took: Millis): boolean;
-  /** That a scan had to be made, and how long it took. */
-  missed(wide: Wide, took: Millis): void;
+  /** Grows with every write that does more than add rows. */
+  version(): number;
+  /** That a scan had to be made, and how long it took. `since`: the version when one had to be made before, where that was not told. */
+  missed(wide: Wide, took: Millis, since?: number): void;
   /** Ends the making of groups, which nobody waits for; they are not tried again. False where none are being made. */
   giveUp(): boolean;
   close(): Promise<void>;
@@ -48,6 +51,12 @@ const MOST_MADE = 200;
 const SAMPLE_ROWS = 1_000_000;
 /** What is not made by then is given up. */
 const WITHIN: Millis = 30_000;
+/** Nobody has asked for so long: groups may be made; at the latest after so long. */
+const REST: Millis = 500;
+const PATIENCE: Millis = 10_000;
+const POLITE = 3;
+/** How often it looks for questions. */
+const LOOK: Millis = 20;
 
 interface Held {
   readonly reader: Reader;
@@ -67,18 +76,27 @@ export interface KeptRules {
   readonly within?: Millis;
   /** Things kept. */
   readonly most?: number;
+  /** They are made when nobody has asked for so long. */
+  readonly rest?: Millis;
+  /** So often what is being made gives way to questions; then it is made beside them. */
+  readonly polite?: number;
 }
 
 export function newKept({
   store,
   turns,
+  isBusy,
   onProblem,
   short = 100,
   within = WITHIN,
   most = MOST_KEPT,
+  rest = REST,
+  polite = POLITE,
 }: KeptRules & {
   readonly store: Pick<Store, 'reader' | 'rows' | 'batch' | 'onCommit'>;
   readonly turns: Turns;
+  /** Whether anybody waits for an answer. */
+  readonly isBusy: () => boolean;
   /** Hears why groups could not be made: nothing is lost but time. */
   readonly onProblem: (problem: unknown) => void;
 }): Kept {
@@ -90,13 +108,20 @@ export function newKept({
   /** By the key, of which state of its table it was missed, and when, in questions; null where it can't be kept. */
   const seen = new Map<string, { readonly state: number; readonly at: number } | null>();
   let questions = 0;
+  let askedAt: Millis = 0;
   const ends = new AbortController();
+  let newest = 0;
   let building: Promise<void> | null = null;
+  let making = '';
+  /** What is made next, by its key, and how often it gave way. */
+  const next = new Map<string, Wide>();
+  const tries = new Map<string, number>();
   /** Ends what is being made. */
   let abandon: (() => void) | null = null;
 
   store.onCommit((changes, batch) => {
     for (const { kind, target } of changes) (kind === 'deliver' ? added : changed).set(target.toLowerCase(), batch);
+    if (changes.some(({ kind }) => kind !== 'deliver')) newest = Math.max(newest, batch);
   });
 
   const nameOf = ({ table }: Wide) => fullName(table).toLowerCase();
@@ -127,13 +152,16 @@ export function newKept({
     return true;
   }
 
-  async function build(wide: Wide): Promise<void> {
+  /** True where it gave way to somebody who asks, and is to be tried again. */
+  async function build(wide: Wide, givesWay: boolean): Promise<boolean> {
     const reader = await store.reader(true);
     const upTo = store.batch();
     const whole = baseOf(wide, 0, upTo);
     let keeps = false;
     const over = new AbortController();
-    const signal = AbortSignal.any([ends.signal, over.signal]);
+    const way = new AbortController();
+    const signal = AbortSignal.any([ends.signal, over.signal, way.signal]);
+    const watch = givesWay ? setInterval(() => isBusy() && way.abort(), LOOK) : undefined;
     signal.addEventListener('abort', reader.interrupt);
     abandon = () => {
       seen.set(wide.key, null);
@@ -143,7 +171,7 @@ export function newKept({
     try {
       if (!(await isTable(wide)) || !(await fits(wide, whole, reader))) {
         seen.set(wide.key, null);
-        return;
+        return false;
       }
       const turn = turns.begin({ sql: wide.base, signal, onWait: () => {} });
       const fill = () => reader.own(`CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(KEPT)} AS ${whole.sql}`, whole.values);
@@ -152,24 +180,53 @@ export function newKept({
       // A write since is told as a batch after these, which ends them.
       keeps = groups <= MOST_GROUPS && !signal.aborted;
       if (groups > MOST_GROUPS) seen.set(wide.key, null);
-      if (!keeps) return;
+      if (!keeps) return way.signal.aborted;
       held.set(wide.key, { reader, upTo, groups, used: questions, tail: Promise.resolve() });
       if (held.size > most) drop(held.keys().next().value!);
+      return false;
     } catch (thrown) {
-      if (signal.aborted) return;
+      if (signal.aborted) return way.signal.aborted;
       // A row may be none that its condition lets through, and have what can't be computed.
       seen.set(wide.key, null);
       throw thrown;
     } finally {
       clearTimeout(late);
+      clearInterval(watch);
       abandon = null;
       signal.removeEventListener('abort', reader.interrupt);
       if (!keeps) reader.close();
     }
   }
 
+  const isQuiet = () => {
+    if (isBusy()) askedAt = performance.now();
+    return performance.now() >= askedAt + rest;
+  };
+
+  /** One after the other, since each takes a whole scan, and when nobody asks. */
+  async function buildAll(): Promise<void> {
+    while (next.size > 0) {
+      const latest = performance.now() + PATIENCE;
+      while (!ends.signal.aborted && performance.now() < latest && !isQuiet()) await sleep(rest / 10);
+      const [wide] = next.values();
+      if (ends.signal.aborted || wide === undefined) return;
+      next.delete(wide.key);
+      making = wide.key;
+      const tried = tries.get(wide.key) ?? 0;
+      tries.delete(wide.key);
+      const again = await build(wide, tried < polite).catch(onProblem);
+      if (again === true && !ends.signal.aborted) {
+        tries.set(wide.key, tried + 1);
+        next.set(wide.key, wide);
+      }
+      making = '';
+    }
+  }
+
   function giveUp(): boolean {
     const ended = abandon !== null;
+    next.clear();
+    tries.clear();
     abandon?.();
     abandon = null;
     return ended;
@@ -192,6 +249,7 @@ export function newKept({
       held.delete(wide.key);
       held.set(wide.key, its);
       its.used = ++questions;
+      askedAt = performance.now();
       let right = false;
       const done = its.tail.then(async () => {
         const changes = changed.get(nameOf(wide)) ?? 0;
@@ -206,23 +264,25 @@ export function newKept({
       });
       return right;
     },
-    missed(wide, took) {
+    version: () => newest,
+    missed(wide, took, since = -1) {
+      askedAt = performance.now();
       if (took < short || held.has(wide.key) || ends.signal.aborted) return;
       const state = changed.get(nameOf(wide)) ?? 0;
-      const before = seen.get(wide.key);
-      if (before === null) return;
+      const known = seen.get(wide.key);
+      if (known === null) return;
+      const before = known ?? (state <= since ? { state, at: questions } : null);
       seen.delete(wide.key);
       seen.set(wide.key, { state, at: ++questions });
       if (seen.size > 256) seen.delete(seen.keys().next().value!);
-      if (before?.state !== state || building !== null) return;
+      if (before?.state !== state || making === wide.key) return;
       // Of more than there is room for, those that are there stay: each would be made for the next one to take its place.
       const [oldest] = held.values();
-      if (held.size === most && oldest!.used > before.at) return;
-      building = build(wide)
-        .catch(onProblem)
-        .finally(() => {
-          building = null;
-        });
+      if (held.size + next.size + Number(making !== '') >= most && (oldest?.used ?? Number.POSITIVE_INFINITY) > before.at) return;
+      next.set(wide.key, wide);
+      building ??= buildAll().finally(() => {
+        building = null;
+      });
     },
     giveUp,
     async close() {

@@ -157,7 +157,8 @@ export function openAnalyst(input: {
   const sharing = newSharing();
   const grants = newGrants(store, input.grants);
   const turns = newTurns(input.turns ?? TURNS);
-  const kept = newKept({ store, turns, onProblem: input.onProblem ?? (() => {}), ...input.kept });
+  const isBusy = () => [...jobs.values()].some(isOpen);
+  const kept = newKept({ store, turns, isBusy, onProblem: input.onProblem ?? (() => {}), ...input.kept });
   const spools = newSpools(store.folders.spool, input.spooled);
   const log = openQueryLog(store, input.onProblem ?? (() => {}), input.lost);
   /** Those that have one of their role's places. */
@@ -222,16 +223,16 @@ export function openAnalyst(input: {
           const began = performance.now();
           await alone(at);
           const text = texts.get(at);
-          if (text !== undefined && kept.isLong(performance.now() - began)) sharing.tookLong(text);
+          if (text !== undefined && kept.isLong(performance.now() - began)) sharing.tookLong(text, kept.version());
         }),
       ...gatherings.map(async (gathering) => {
-        const { scan, wide, members } = gathering;
+        const { members } = gathering;
         // What goes wrong there is told by each question itself.
-        if (scan !== null || kept.has(wide)) await sharedScan(gathering, askings, told).catch(() => {});
+        if (gathering.scan !== null || kept.has(gathering.wide)) await sharedScan(gathering, askings, told).catch(() => {});
         const rest = members.filter(({ at }) => open.has(at));
         const began = performance.now();
         await Promise.all(rest.map(({ at }) => alone(at)));
-        if (scan === null && rest.length > 0) kept.missed(wide, performance.now() - began);
+        if (gathering.scan === null && rest.length > 0) kept.missed(gathering.wide, performance.now() - began, gathering.since);
       }),
     ]);
   }
@@ -680,13 +681,14 @@ export function openAnalyst(input: {
       for (const job of jobs.values()) {
         if (job.state.state === 'running' || job.state.state === 'waiting') stop(job, new MillraceError('STOPPING'));
       }
-      const isOpen = ({ state }: Running) => state.state === 'running' || state.state === 'waiting';
-      while ([...jobs.values()].some(isOpen)) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (isBusy()) await new Promise((resolve) => setTimeout(resolve, 10));
       await kept.close();
       await log.close();
     },
   };
 }
+
+const isOpen = ({ state }: Running): boolean => state.state === 'running' || state.state === 'waiting';
 
 /** Of what is asked of a few grouped rows: it never takes long, and its scan has had its turn. */
 const noTurn: Turn = { take: (attempt) => attempt(), pause: async () => {}, end: () => {} };

@@ -19,12 +19,12 @@ export interface Candidate {
 
 /** `members` are answered from one scan, or, `over` groups that may be kept, where `wide` is not null. */
 export type Gathering = Gathered &
-  ({ readonly scan: Bound; readonly wide: Widened | null } | { readonly scan: null; readonly wide: Widened });
+  ({ readonly scan: Bound; readonly wide: Widened | null } | { readonly scan: null; readonly wide: Widened; readonly since: number });
 
 interface Gathered {
   /** The table that the scan fills, which only its reader sees. */
   readonly table: string;
-  /** null: a scan would save nothing, so that where no groups are kept each is asked alone. */
+  /** null: a scan would save nothing, so that where no groups are kept each is asked alone; `since` then: since which version one took long. */
   readonly scan: Bound | null;
   readonly members: readonly (Bound & { readonly at: number })[];
 }
@@ -52,8 +52,8 @@ type Able = Candidate & { readonly sharable: Sharable };
 
 export interface Sharing {
   gather(candidates: readonly Candidate[], reader: Reader): Promise<Gathering[]>;
-  /** That a question took long by itself: the next time it is looked at whether its groups may be kept. */
-  tookLong(sql: string): void;
+  /** That a question took long by itself, and at which version of the tables: the next time it is looked at whether its groups may be kept. */
+  tookLong(sql: string, version: number): void;
 }
 
 export function newSharing(): Sharing {
@@ -61,7 +61,7 @@ export function newSharing(): Sharing {
   const known = new Map<string, Printed | null>();
   /** By text, on which alone it depends. */
   const sharables = new Map<string, Sharable | null>();
-  const long = new Set<string>();
+  const long = new Map<string, number>();
 
   async function sharableOnce(text: string, reader: Reader): Promise<Sharable | null> {
     const found = sharables.get(text);
@@ -121,7 +121,8 @@ export function newSharing(): Sharing {
     });
     const wide = made.wide && { ...made.wide, over: bound(made.wide.over, values) };
     const scan = members.length > 1 && inside.size === 0 ? bound(made.scan, values) : null;
-    if (scan === null && (wide === null || !alike.some(({ sql }, k) => made.statements[k] !== null && long.has(sql)))) return [];
+    const since = Math.max(...alike.map(({ sql }, k) => (made.statements[k] === null ? -1 : (long.get(sql) ?? -1))));
+    if (scan === null && (wide === null || since < 0)) return [];
     const { rows, groups } = await estimateOf(scan ?? baseOf(wide!, 0, Number.MAX_SAFE_INTEGER), reader);
     if (rows < FEWEST_ROWS) return [];
     const ofColumns = scan === null && !wide!.byColumns ? 1 : groups;
@@ -134,7 +135,7 @@ export function newSharing(): Sharing {
       if (others.length === 0) return gatherAlike(withIt, reader, new Set([...inside, widest]));
       return [...(await gatherAlike(others, reader, inside)), ...(await gatherAlike(withIt, reader, inside))];
     }
-    return scan === null ? [{ table: TABLE, scan, wide: wide!, members }] : [{ table: TABLE, scan, wide, members }];
+    return scan === null ? [{ table: TABLE, scan, wide: wide!, since, members }] : [{ table: TABLE, scan, wide, members }];
   }
 
   return {
@@ -146,14 +147,14 @@ export function newSharing(): Sharing {
       for (const each of alike.values()) gatherings.push(...(await gatherAlike(each, reader)));
       return gatherings;
     },
-    tookLong(sql) {
-      if (sql.length <= LONGEST) long.add(sql);
+    tookLong(sql, version) {
+      if (sql.length <= LONGEST) long.set(sql, version);
       forgetOldest(long);
     },
   };
 }
 
-function forgetOldest(remembered: Set<string> | Map<string, unknown>): void {
+function forgetOldest(remembered: Map<string, unknown>): void {
   if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value!);
 }
 

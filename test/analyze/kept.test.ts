@@ -96,7 +96,7 @@ async function keep(analyst: Analyst, told: string[], list: readonly string[]): 
 describe('groups that are kept', () => {
   test('answer whatever is chosen, without the table', async (t) => {
     const { store, told } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
     const list = tilesOf('main.sales');
     await keep(analyst, told, list);
     told.length = 0;
@@ -110,7 +110,7 @@ describe('groups that are kept', () => {
 
   test('are made of a question that shares with none too, and by an expression where its column has too many values', async (t) => {
     const { store, told, deliver } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
     for (const table of ['main.sales', 'raw.sales']) {
       const list = lonelyOf(table);
       for (const sql of list) await keep(analyst, told, [sql, 'SELECT 1 AS one']);
@@ -128,7 +128,7 @@ describe('groups that are kept', () => {
 
   test('are none by an expression of many values, or that depends on more than its row, nor of a column by itself', async (t) => {
     const { store, told } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
     for (const key of [
       'amount',
       'amount + shop',
@@ -147,7 +147,7 @@ describe('groups that are kept', () => {
   test('that can’t be made of all rows are not tried again; those of the condition have their answer', async (t) => {
     const { store, told, change } = await prepared(t);
     const problems: unknown[] = [];
-    const analyst = opened(store, t, { kept: { short: 0 }, onProblem: (problem) => problems.push(problem) });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 }, onProblem: (problem) => problems.push(problem) });
     await change("INSERT INTO main.sales VALUES (DATE '2025-01-01', 1, 'none', 1)", 'main.sales');
     const sql = `SELECT substr(page, 2)::INTEGER AS n, sum(page[2:]::INTEGER) AS s FROM main.sales WHERE ${filters} GROUP BY ALL ORDER BY ALL`;
     for (let round = 0; round < 8; round++) {
@@ -160,30 +160,30 @@ describe('groups that are kept', () => {
 
   test('of more questions than there is room for, those stay that are there', async (t) => {
     const { store, told } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0, most: 2 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0, most: 2 } });
     const list = Array.from(
       { length: 4 },
       (_, k) => `SELECT page, sum(shop + ${k}) AS n FROM main.sales WHERE ${filters} AND shop < ${k + 10} GROUP BY 1 ORDER BY 1`,
     );
     const makings = () => told.filter((sql) => made.test(sql)).length;
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 5; round++) {
       await together(analyst, list, choices[0]!);
-      await sleep(20);
+      await sleep(200);
     }
     assert.equal(makings(), 2);
     // Nobody asks for those any more: others take their places.
     const kept = told.filter((sql) => made.test(sql)).map((sql) => Number(/shop \+ (\d)/.exec(sql)![1]));
     const others = list.filter((_, k) => !kept.includes(k));
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 5; round++) {
       await sameAsAlone(analyst, others, choices[1]!);
-      await sleep(20);
+      await sleep(200);
     }
     assert.equal(makings(), 4);
   });
 
   test('take up what is delivered, in the very next answer', async (t) => {
     const { store, told, deliver } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
     const list = tilesOf('raw.sales');
     await keep(analyst, told, list);
     for (const values of [...choices.slice(0, 2), ...choices.slice(0, 2)]) {
@@ -197,7 +197,7 @@ describe('groups that are kept', () => {
 
   test('end with any other write to their table, and with none to another', async (t) => {
     const { store, told, change } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
     const list = tilesOf('main.sales');
     for (const sql of [
       'INSERT INTO main.sales SELECT * FROM main.sales LIMIT 100',
@@ -222,7 +222,7 @@ describe('groups that are kept', () => {
       ...store,
       onCommit: (hear) => store.onCommit((changes, batch) => changes.every(({ kind }) => kind === 'deliver') && hear(changes, batch)),
     };
-    const analyst = opened(late, t, { kept: { short: 0 } });
+    const analyst = opened(late, t, { kept: { short: 0, rest: 0 } });
     const list = tilesOf('raw.sales');
     await keep(analyst, told, list);
     await change('DELETE FROM raw.sales WHERE shop = 3', 'raw.sales');
@@ -233,7 +233,7 @@ describe('groups that are kept', () => {
 
   test('are none of what depends on more than the rows', async (t) => {
     const { store, told, change } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
     await change('CREATE VIEW main.seen AS SELECT * FROM main.sales', 'main.seen');
     const lists = [
       tilesOf('main.seen'),
@@ -257,7 +257,7 @@ describe('groups that are kept', () => {
 
   test('are right whatever is written and asked, in whatever order', async (t) => {
     const { store, told, deliver, change } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
     const steps = {
       deliver: () => deliver(50),
       insert: () => change('INSERT INTO main.sales SELECT day, shop, page, amount FROM raw.sales LIMIT 10', 'main.sales'),
@@ -279,9 +279,63 @@ describe('groups that are kept', () => {
     assert.ok(told.some((sql) => made.test(sql)) && told.some((sql) => sql.startsWith('INSERT INTO "millrace kept"')));
   });
 
+  test('are made when nobody has asked for a moment', async (t) => {
+    const { store, told } = await prepared(t);
+    const analyst = opened(store, t, { kept: { short: 0, rest: 400 } });
+    const list = tilesOf('main.sales');
+    for (const end = performance.now() + 1500; performance.now() < end; ) await together(analyst, list, choices[0]!);
+    assert.ok(!told.some((sql) => made.test(sql)));
+    for (let tries = 0; tries < 100 && !told.some((sql) => made.test(sql)); tries++) await sleep(50);
+    assert.ok(told.some((sql) => made.test(sql)));
+  });
+
+  test('give way while they are made to who asks, but not for ever', async (t) => {
+    const { store } = await prepared(t);
+    let making = 0;
+    let ended = 0;
+    let done = 0;
+    const slow: Store = {
+      ...store,
+      async reader(temporary) {
+        const reader = await store.reader(temporary);
+        const { promise: interrupted, resolve } = Promise.withResolvers<boolean>();
+        return {
+          ...reader,
+          async own(sql, values) {
+            if (made.test(sql)) {
+              making++;
+              if (await Promise.race([interrupted, sleep(300, false)])) {
+                ended++;
+                throw new Error('INTERRUPT Error: Interrupted!');
+              }
+              done++;
+            }
+            return reader.own(sql, values);
+          },
+          interrupt() {
+            resolve(true);
+            reader.interrupt();
+          },
+        };
+      },
+    };
+    const problems: unknown[] = [];
+    const analyst = opened(slow, t, { kept: { short: 0, rest: 0, polite: 2 }, onProblem: (problem) => problems.push(problem) });
+    const list = tilesOf('main.sales');
+    for (let tries = 0; making === 0 && tries < 100; tries++) await together(analyst, list, choices[0]!).then(() => sleep(10));
+    for (let tries = 0; done === 0 && tries < 100; tries++) {
+      const before = making;
+      await sameAsAlone(analyst, list, choices[1]!);
+      for (let waits = 0; making === before && done === 0 && waits < 20; waits++) await sleep(10);
+    }
+    assert.deepEqual([making, ended, done, problems], [3, 2, 1, []]);
+    await sleep(50);
+    await sameAsAlone(analyst, list, choices[1]!);
+  });
+
   test('are let go when Millrace ends, also while they are made', async (t) => {
     const { store, told } = await prepared(t);
-    const analyst = opened(store, t, { kept: { short: 0 } });
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
     const list = tilesOf('main.sales');
     for (let round = 0; round < 3; round++) await together(analyst, list, choices[0]!);
     await analyst.close();
@@ -318,7 +372,7 @@ test('the making of groups is the first that is given up where memory is short, 
       },
     };
     const problems: unknown[] = [];
-    const analyst = opened(slow, t, { kept: { short: 0, within }, onProblem: (problem) => problems.push(problem) });
+    const analyst = opened(slow, t, { kept: { short: 0, rest: 0, polite: 0, within }, onProblem: (problem) => problems.push(problem) });
     const list = tilesOf('main.sales');
     const ask = () => together(analyst, list, choices[0]!);
     for (let tries = 0; making === 0 && tries < 100; tries++) await ask().then(() => sleep(10));
