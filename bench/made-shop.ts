@@ -43,6 +43,8 @@ export async function makeShop(store: Store, events: number, customers: number):
 }
 
 const elapsed = (v: string, j: string) => `((hash(u, ${v}) % 2592000)::BIGINT * 1000000 + ${j} * 40000000)`;
+/** Which of the two promotions a visit sees: a coin that knows nothing of the visitor's variant, which makes him buy more, or of what an order is worth. */
+const slot = `CASE WHEN hash(u, v, 5) % 2 = 0 THEN 'slot1' ELSE 'slot3' END`;
 /** When a visitor first sees a variant: at the first checkout of five visits. */
 const firstSeen = `least(${[0, 1, 2, 3, 4].map((v) => `CASE WHEN hash(50 * u + ${10 * v + 6}) % 100 < 30 THEN ${elapsed(String(v), '6')} END`).join(', ')})`;
 /**
@@ -71,7 +73,7 @@ SELECT CASE j WHEN 0 THEN 'page_view' WHEN 1 THEN 'view_promotion' WHEN 2 THEN '
     ELSE CASE WHEN reports THEN 'purchase' ELSE 'page_view' END END AS event,
   'u' || u AS user_pseudo_id, ${timeOf} AS time, i AS _position, CASE WHEN u % 500 = 7 THEN 'Crawler-bot/1.0' ELSE 'Mozilla/5.0' END AS user_agent,
   '/page/' || (hash(i) // 100 % 40) AS page, CASE WHEN u % 3 = 0 THEN 'phone' ELSE 'desk' END AS device, 'source' || u % 5 AS source, 'web' AS medium,
-  'Chrome' AS browser, CASE j WHEN 1 THEN 'slot' || i % 4 WHEN 3 THEN CASE WHEN dice >= 50 THEN 'slot' || i % 4 END END AS placement,
+  'Chrome' AS browser, CASE WHEN j = 1 OR (j = 3 AND dice >= 50) THEN ${slot} END AS placement,
   CASE WHEN j = 1 OR (j = 3 AND dice >= 50) THEN 'banner' || i % 20 END AS content, CASE WHEN j IN (2, 3) THEN 'list' || i % 3 END AS list,
   CASE WHEN j = 3 THEN 'p' || i % 30 END AS item_id, true AS visible,
   CASE WHEN j = 2 THEN '[{"item_id":"p1","visible":true},{"item_id":"p2","visible":true}]' WHEN reports THEN '[{"item_id":"p1","price":10.5,"quantity":2}]' END AS items,
