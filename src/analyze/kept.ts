@@ -176,11 +176,13 @@ export function newKept({
       const turn = turns.begin({ sql: wide.base, signal, onWait: () => {} });
       const fill = () => reader.own(`CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(KEPT)} AS ${whole.sql}`, whole.values);
       await turn.take(fill, reader.interrupt).finally(turn.end);
+      // What is made by now is kept, whoever asks.
+      clearInterval(watch);
       const groups = await countOf(reader);
       // A write since is told as a batch after these, which ends them.
-      keeps = groups <= MOST_GROUPS && !signal.aborted;
+      keeps = groups <= MOST_GROUPS && !ends.signal.aborted && !over.signal.aborted;
       if (groups > MOST_GROUPS) seen.set(wide.key, null);
-      if (!keeps) return way.signal.aborted;
+      if (!keeps) return false;
       held.set(wide.key, { reader, upTo, groups, used: questions, tail: Promise.resolve() });
       if (held.size > most) drop(held.keys().next().value!);
       return false;

@@ -123,7 +123,7 @@ describe('what a tile shows', { skip: withoutBrowser }, () => {
     await page.waitForURL((url) => !url.search.includes('f.device'));
     await clickOn(page, 'Tells', 0.3, 0.7);
     await page.getByRole('dialog').getByText('page: / · device: phone').waitFor();
-    await page.getByRole('heading', { name: /^The 2 rows/ }).waitFor();
+    await page.getByRole('heading', { name: /^Rows behind it: 2/ }).waitFor();
     await page.keyboard.press('Escape');
     // A figure's name is no value of a filter.
     await clickOn(page, 'Line', 0.5, 0.5);

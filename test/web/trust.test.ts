@@ -246,7 +246,7 @@ describe('what the console does not know', { skip: withoutBrowser }, () => {
     await tileOf(page, 'Figure').getByRole('button', { name: '42', exact: true }).click();
     await page
       .getByRole('dialog')
-      .getByRole('heading', { name: /^The 2 rows/ })
+      .getByRole('heading', { name: /^Rows behind it: 2/ })
       .waitFor();
     assert.deepEqual(complaints, []);
   });
