@@ -302,9 +302,10 @@ describe('what columns are made of', () => {
         : `WITH RECURSIVE r${deep} AS (SELECT id FROM raw.orders UNION ALL SELECT id FROM r${deep} WHERE id IN (${rounds(deep - 1)})) SELECT id FROM r${deep}`;
     const wide = Array.from({ length: 300 }, (_, k) => `amount AS c${k}`).join(', ');
     const crossed = Array.from({ length: 40 }, (_, k) => `(SELECT ${wide} FROM raw.orders) t${k}`).join(', ');
-    const began = performance.now();
-    for (const sql of [`SELECT * FROM ${stars(14)}`, rounds(12), `SELECT t0.c0 AS x FROM ${crossed}, ${stars(12)} s`]) await shape(sql);
-    assert.ok(performance.now() - began < 20_000, `${performance.now() - began} ms`);
+    const { columns, of } = await shape(`SELECT * FROM ${stars(14)}`);
+    assert.deepEqual([columns, of('id')], [null, null]);
+    assert.equal(told((await shape(`SELECT t0.c0 AS x FROM ${crossed}, ${stars(12)} s`)).of('x')!), 'orders.amount');
+    assert.equal(told((await shape(rounds(12))).of('id')!), 'orders.id');
     assert.equal(told((await shape(rounds(2))).of('id')!), 'orders.id');
   });
 });

@@ -81,7 +81,7 @@ test('a file, a metric, a model, a tab, an annotation, a shared link and Why run
   await clean('dashboard');
   await page.locator('.tile', { hasText: 'Bars' }).locator('.canvas').click();
   await dialog.getByRole('heading', { name: 'The statement' }).waitFor();
-  await dialog.getByRole('link', { name: 'main.evil', exact: true }).first().waitFor();
+  await dialog.locator('.why-table').getByRole('link', { name: 'main.evil', exact: true }).waitFor();
   await clean('why');
   await page.keyboard.press('Escape');
   await page.getByRole('tab').nth(1).click();

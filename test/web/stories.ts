@@ -219,8 +219,8 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await page.locator('.big-value').nth(2).waitFor();
     await menu('From visit to purchase', words.why);
     const dialog = page.getByRole('dialog');
-    await dialog.getByRole('link', { name: 'raw.ga_hits', exact: true }).first().waitFor();
-    await dialog.getByRole('link', { name: 'mart.sessions', exact: true }).first().waitFor();
+    await dialog.locator('.why-table').getByRole('link', { name: 'raw.ga_hits', exact: true }).waitFor();
+    await dialog.locator('.why-table').getByRole('link', { name: 'mart.sessions', exact: true }).waitFor();
     assert.match((await dialog.textContent())!, /13,233/);
     await sound(story, 'why');
     await page.keyboard.press('Escape');
@@ -333,7 +333,7 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await dialog.locator('p.evidence').filter({ hasText: used }).waitFor();
     await dialog.getByText(words.why_opened).click();
     await dialog.getByText('raw"."ga_hits').first().waitFor();
-    await dialog.getByRole('link', { name: 'raw.ga_hits', exact: true }).first().waitFor();
+    await dialog.locator('.why-table').getByRole('link', { name: 'raw.ga_hits', exact: true }).waitFor();
     await sound(story, 'why-answer');
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });
@@ -343,9 +343,9 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
       .first()
       .click();
     await dialog.getByText(words.why_untold_model).waitFor();
-    await dialog.getByRole('link', { name: 'main.stays', exact: true }).first().waitFor();
+    await dialog.locator('.why-table').getByRole('link', { name: 'main.stays', exact: true }).waitFor();
     await dialog.getByText(words.why_of.replace('{table}', 'main.stays')).first().waitFor();
-    await dialog.getByRole('link', { name: 'mart.sessions', exact: true }).first().waitFor();
+    await dialog.locator('.why-table').getByRole('link', { name: 'mart.sessions', exact: true }).waitFor();
     await sound(story, 'why-model');
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'hidden' });

@@ -10,6 +10,7 @@ import type { Keeper, Queries } from '#process';
 import { fullName, isColumn, type Made, readStatement, renamed, type Shape, type Source, shapeWith } from '#sql';
 import type { Reader, Store } from '#store';
 import type { Routes } from './http.ts';
+import type { Transfers } from './lineage.ts';
 
 interface Column {
   readonly id: string;
@@ -42,9 +43,6 @@ interface Definition {
   /** Tables that it reads, in lower case. */
   readonly reads: ReadonlySet<string>;
 }
-
-/** The front knows them: by name, the tables that each fills. */
-type Transfers = readonly { readonly name: string; readonly targets: readonly string[] }[];
 
 const MOST = 400;
 const DEEPEST = 12;

@@ -18,10 +18,12 @@ interface Graph {
   readonly edges: { from: string; to: string }[];
 }
 
+/** The front knows them: by name, the tables that each fills. */
+export type Transfers = readonly { readonly name: string; readonly targets: readonly string[] }[];
+
 interface Asked {
   readonly table: string;
-  /** The front knows them: by name, the tables that each fills. */
-  readonly transfers: readonly { readonly name: string; readonly targets: readonly string[] }[];
+  readonly transfers: Transfers;
 }
 
 /** So many boxes can still be looked at. */
@@ -36,7 +38,7 @@ export function lineageRoutes(input: {
 }): Routes {
   const { store, keeper, queries, readers } = input;
 
-  async function whole(transfers: Asked['transfers']): Promise<Graph> {
+  async function whole(transfers: Transfers): Promise<Graph> {
     const tables = await store.tables();
     const graph: Graph = { nodes: new Map(), edges: [] };
     const at = (name: string) => nodeOf(name, tables);
