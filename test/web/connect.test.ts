@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -151,4 +151,46 @@ test('who is no administrator connects nothing, names are no paths, and what is 
     name: 'b',
   });
   assert.ok(guessed.status >= 400 && !guessed.text.includes('hidden'), guessed.text);
+});
+
+test('the runs of a folder name their files, and a row that differs is named', { skip: withoutBrowser }, async (t) => {
+  const { address, adminToken } = await millrace(t, (path) => {
+    for (const folder of ['transfers', 'inbox']) mkdirSync(join(path, folder));
+    const file = 'source: folder\nconnection: { path: inbox }\ntables: { files: { target: main.inbox, mode: merge, key: [id] } }\n';
+    writeFileSync(join(path, 'transfers', 'inbox.yaml'), file);
+    for (const [k, text] of ['id,v\n1,a\n2,a\n', 'id,v\n2,b\n3,b\n'].entries()) {
+      const csv = join(path, 'inbox', `${k + 1}월.csv`);
+      writeFileSync(csv, text);
+      // One that was just written may still grow.
+      utimesSync(csv, 1e9 + k, 1e9 + k);
+    }
+  });
+  const headers = { authorization: `Bearer ${adminToken}` };
+  for (const look of looksOf(1)) {
+    const { page, complaints, violations, enter, shot } = await visit(t, look);
+    await enter(address, adminToken);
+    await page.goto(`${address}/data/transfers/inbox`);
+    const press = (name: RegExp) => page.getByRole('button', { name }).click();
+    await press(/^(Run now|지금 실행)$/);
+    const rows = page.locator('tbody tr');
+    await rows
+      .filter({ hasText: /yes, 3 rows|3행/ })
+      .first()
+      .waitFor();
+    for (const name of ['1월.csv', '2월.csv'])
+      await rows
+        .filter({ hasText: `main.inbox ${name}` })
+        .first()
+        .waitFor();
+    const sql = "UPDATE main.inbox SET v = 'x' WHERE id = 3";
+    assert.equal((await send(address, 'POST', '/v1/query', headers, { sql })).status, 200);
+    await press(/^(Compare|비교)$/);
+    await rows
+      .filter({ hasText: /3: (different|다름)/ })
+      .first()
+      .waitFor();
+    await shot('merged-files');
+    assert.deepEqual(await violations(), []);
+    assert.deepEqual(complaints, []);
+  }
 });

@@ -190,9 +190,11 @@ function Beside({ comparison, name }: { comparison: TransferRun; name: string })
             </tr>
           </thead>
           <tbody>
-            {tables.map(({ target, parity }) => (
-              <tr key={target}>
-                <th scope="row">{target}</th>
+            {tables.map(({ source, target, parity }) => (
+              <tr key={source}>
+                <th scope="row">
+                  <Here source={source} target={target} />
+                </th>
                 <td>
                   <Parity parity={parity} />
                 </td>
@@ -252,7 +254,7 @@ function History({ runs, label }: { runs: readonly TransferReport[]; label: stri
         <tbody>
           {runs.flatMap((run) =>
             (run.tables.length > 0 ? run.tables : [null]).map((table, at) => (
-              <tr key={`${run.run} ${table?.target ?? at}`}>
+              <tr key={`${run.run} ${table?.source}`}>
                 <td className="nowrap" title={instant(Date.parse(run.began))}>
                   {at === 0 ? ago(Date.parse(run.began)) : ''}
                 </td>
@@ -261,7 +263,7 @@ function History({ runs, label }: { runs: readonly TransferReport[]; label: stri
                     ? t(run.outcome === 'failed' ? 'job_failed' : run.kind === 'verify' ? 'transfer_was_compared' : 'job_done')
                     : ''}
                 </td>
-                <td>{table?.target ?? '–'}</td>
+                <td>{table === null ? '–' : <Here {...table} />}</td>
                 <td className="end tabular">{table === null ? '–' : number(table.rows)}</td>
                 <td className={(table?.quarantined ?? 0) > 0 ? 'end tabular bad-text' : 'end tabular'}>
                   {table === null ? '–' : number(table.quarantined)}
@@ -277,6 +279,19 @@ function History({ runs, label }: { runs: readonly TransferReport[]; label: stri
   );
 }
 
+/** The table; of one that comes in files, with the file. */
+function Here({ source, target }: Pick<TransferTableReport, 'source' | 'target'>) {
+  const file = /^[0-9a-f]{32}(?:\/.*)? (.*)$/s.exec(source)?.[1];
+  return (
+    <>
+      {target} {file !== undefined && <span className="faint small">{file}</span>}
+    </>
+  );
+}
+
+/** Keys that are shown of rows that differ. */
+const shownKeys = 3;
+
 /** Whether both sides have the same rows, by their number and the sum of their hashes. */
 function Parity({ parity }: Pick<TransferTableReport, 'parity'>) {
   const { t, number } = useWords();
@@ -288,10 +303,14 @@ function Parity({ parity }: Pick<TransferTableReport, 'parity'>) {
         <i className="dot" /> {t('transfer_equal', { n: number(source.rows) })}
       </span>
     );
-  const keys = differences.slice(0, 20).map(({ key, kind }) => `${key.join(', ')}: ${kind}`);
+  const keys = differences.slice(0, 20).map(({ key, kind }) => `${key.map((part) => part ?? 'NULL').join(', ')}: ${t(`parity_${kind}`)}`);
   return (
-    <span className="bad-text" title={keys.join('\n')}>
-      {t('transfer_differs', { source: number(source.rows), warehouse: number(warehouse.rows) })}
+    <span title={keys.join('\n')}>
+      <span className="bad-text">{t('transfer_differs', { source: number(source.rows), warehouse: number(warehouse.rows) })}</span>{' '}
+      <span className="faint small">
+        {keys.slice(0, shownKeys).join(' · ')}
+        {keys.length > shownKeys && ' …'}
+      </span>
     </span>
   );
 }
