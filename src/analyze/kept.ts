@@ -13,8 +13,10 @@ import type { Turns } from './turns.ts';
 
 /** What would be kept of a table. */
 export interface Wide {
-  /** Columns and types of the table, and the statement: what is kept under another key is another thing. */
-  readonly key: string;
+  /** The table with its columns and types: what is kept of another is another thing. */
+  readonly of: string;
+  /** What is grouped by and added up; a name says what is behind it (src/sql/shared.ts), so that groups with more of them do as well. */
+  readonly has: readonly string[];
   readonly table: { readonly schema: string; readonly name: string };
   /** Of a table that is delivered to, those rows alone that came with a batch after $after, up to $upTo. */
   readonly base: string;
@@ -59,6 +61,7 @@ const POLITE = 3;
 const LOOK: Millis = 20;
 
 interface Held {
+  readonly wide: Wide;
   readonly reader: Reader;
   /** Holds all rows of batches up to this. */
   upTo: number;
@@ -100,7 +103,7 @@ export function newKept({
   /** Hears why groups could not be made: nothing is lost but time. */
   readonly onProblem: (problem: unknown) => void;
 }): Kept {
-  /** The one used last is the last. */
+  /** By the statement that made them. The one used last is the last. */
   const held = new Map<string, Held>();
   /** By the table's name, the newest batch that did more than add rows to it, and the newest that added some. */
   const changed = new Map<string, number>();
@@ -124,7 +127,11 @@ export function newKept({
     if (changes.some(({ kind }) => kind !== 'deliver')) newest = Math.max(newest, batch);
   });
 
+  const keyOf = ({ of, base }: Wide) => `${of} ${base}`;
   const nameOf = ({ table }: Wide) => fullName(table).toLowerCase();
+
+  const find = ({ of, has }: Wide): Held | undefined =>
+    [...held.values()].find(({ wide }) => wide.of === of && has.every((name) => wide.has.includes(name)));
 
   function drop(key: string): void {
     const gone = held.get(key);
@@ -140,7 +147,8 @@ export function newKept({
   }
 
   /** Adds what was delivered since; false where that is not all that was written. A batch that is told is seen by every statement that begins now. */
-  async function catchUp(wide: Wide, its: Held): Promise<boolean> {
+  async function catchUp(its: Held): Promise<boolean> {
+    const { wide } = its;
     const now = store.batch();
     if ((added.get(nameOf(wide)) ?? 0) > its.upTo) {
       const { sql, values } = baseOf(wide, its.upTo, now);
@@ -164,13 +172,13 @@ export function newKept({
     const watch = givesWay ? setInterval(() => isBusy() && way.abort(), LOOK) : undefined;
     signal.addEventListener('abort', reader.interrupt);
     abandon = () => {
-      seen.set(wide.key, null);
+      seen.set(keyOf(wide), null);
       over.abort();
     };
     const late = setTimeout(giveUp, within);
     try {
       if (!(await isTable(wide)) || !(await fits(wide, whole, reader))) {
-        seen.set(wide.key, null);
+        seen.set(keyOf(wide), null);
         return false;
       }
       const turn = turns.begin({ sql: wide.base, signal, onWait: () => {} });
@@ -181,15 +189,15 @@ export function newKept({
       const groups = await countOf(reader);
       // A write since is told as a batch after these, which ends them.
       keeps = groups <= MOST_GROUPS && !ends.signal.aborted && !over.signal.aborted;
-      if (groups > MOST_GROUPS) seen.set(wide.key, null);
+      if (groups > MOST_GROUPS) seen.set(keyOf(wide), null);
       if (!keeps) return false;
-      held.set(wide.key, { reader, upTo, groups, used: questions, tail: Promise.resolve() });
+      held.set(keyOf(wide), { wide, reader, upTo, groups, used: questions, tail: Promise.resolve() });
       if (held.size > most) drop(held.keys().next().value!);
       return false;
     } catch (thrown) {
       if (signal.aborted) return way.signal.aborted;
       // A row may be none that its condition lets through, and have what can't be computed.
-      seen.set(wide.key, null);
+      seen.set(keyOf(wide), null);
       throw thrown;
     } finally {
       clearTimeout(late);
@@ -212,14 +220,16 @@ export function newKept({
       while (!ends.signal.aborted && performance.now() < latest && !isQuiet()) await sleep(rest / 10);
       const [wide] = next.values();
       if (ends.signal.aborted || wide === undefined) return;
-      next.delete(wide.key);
-      making = wide.key;
-      const tried = tries.get(wide.key) ?? 0;
-      tries.delete(wide.key);
+      next.delete(keyOf(wide));
+      // What was made before it may have all of it.
+      if (find(wide) !== undefined) continue;
+      making = keyOf(wide);
+      const tried = tries.get(keyOf(wide)) ?? 0;
+      tries.delete(keyOf(wide));
       const again = await build(wide, tried < polite).catch(onProblem);
       if (again === true && !ends.signal.aborted) {
-        tries.set(wide.key, tried + 1);
-        next.set(wide.key, wide);
+        tries.set(keyOf(wide), tried + 1);
+        next.set(keyOf(wide), wide);
       }
       making = '';
     }
@@ -243,45 +253,46 @@ export function newKept({
   }
 
   return {
-    has: ({ key }) => held.has(key),
+    has: (wide) => find(wide) !== undefined,
     isLong: (took) => took >= short,
     async use(wide, work) {
-      const its = held.get(wide.key);
+      const its = find(wide);
       if (its === undefined) return false;
-      held.delete(wide.key);
-      held.set(wide.key, its);
+      const key = keyOf(its.wide);
+      held.delete(key);
+      held.set(key, its);
       its.used = ++questions;
       askedAt = performance.now();
       let right = false;
       const done = its.tail.then(async () => {
         const changes = changed.get(nameOf(wide)) ?? 0;
-        if (changes > its.upTo || its.groups > 2 * MOST_GROUPS || held.get(wide.key) !== its) return;
-        right = await catchUp(wide, its);
+        if (changes > its.upTo || its.groups > 2 * MOST_GROUPS || held.get(key) !== its) return;
+        right = await catchUp(its);
         if (right) await work(its.reader);
       });
       its.tail = done.catch(() => {});
       // What was added in part, or may be, is kept no longer.
       await done.finally(() => {
-        if (!right && held.get(wide.key) === its) drop(wide.key);
+        if (!right && held.get(key) === its) drop(key);
       });
       return right;
     },
     version: () => newest,
     missed(wide, took, since = -1) {
       askedAt = performance.now();
-      if (took < short || held.has(wide.key) || ends.signal.aborted) return;
+      if (took < short || find(wide) !== undefined || ends.signal.aborted) return;
       const state = changed.get(nameOf(wide)) ?? 0;
-      const known = seen.get(wide.key);
+      const known = seen.get(keyOf(wide));
       if (known === null) return;
       const before = known ?? (state <= since ? { state, at: questions } : null);
-      seen.delete(wide.key);
-      seen.set(wide.key, { state, at: ++questions });
+      seen.delete(keyOf(wide));
+      seen.set(keyOf(wide), { state, at: ++questions });
       if (seen.size > 256) seen.delete(seen.keys().next().value!);
-      if (before?.state !== state || making === wide.key) return;
+      if (before?.state !== state || making === keyOf(wide)) return;
       // Of more than there is room for, those that are there stay: each would be made for the next one to take its place.
       const [oldest] = held.values();
       if (held.size + next.size + Number(making !== '') >= most && (oldest?.used ?? Number.POSITIVE_INFINITY) > before.at) return;
-      next.set(wide.key, wide);
+      next.set(keyOf(wide), wide);
       building ??= buildAll().finally(() => {
         building = null;
       });

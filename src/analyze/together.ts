@@ -88,8 +88,9 @@ export function newSharing(): Sharing {
     const { over = null, made = null } = shared.wide ?? {};
     const [scan, bases, overs, mades, ...statements] = await printed(reader, [shared.scan, base, over, made, ...shared.statements]);
     const byColumns = base !== null && (base['group_expressions'] as Node[]).some(isColumn);
-    const key = JSON.stringify([columns, bases]);
-    const wide = bases == null ? null : { table, base: bases, over: overs!, made: mades ?? null, byColumns, key };
+    const of = JSON.stringify([table, columns]);
+    const has = base === null ? [] : (base['select_list'] as Node[]).map((item) => String(item['alias']));
+    const wide = bases == null ? null : { table, of, has, base: bases, over: overs!, made: mades ?? null, byColumns };
     return { scan: scan!, wide, statements, columns: shared.columns };
   }
 
@@ -141,7 +142,9 @@ export function newSharing(): Sharing {
   return {
     async gather(candidates, reader) {
       const seen = await Promise.all(candidates.map(async (each) => ({ ...each, sharable: await sharableOnce(each.sql, reader) })));
-      const able = seen.flatMap(({ sharable, ...each }) => (sharable === null ? [] : [{ ...each, sharable }]));
+      // A value that no text reads is refused by the engine, and so it is to be.
+      const reads = ({ sql, values }: Candidate) => Object.keys(bound(sql, values).values).length === Object.keys(values).length;
+      const able = seen.flatMap(({ sharable, ...each }) => (sharable === null || !reads(each) ? [] : [{ ...each, sharable }]));
       const alike = Map.groupBy(able, ({ sharable, values }) => JSON.stringify([sharable.table, sharable.rows, values]));
       const gatherings: Gathering[] = [];
       for (const each of alike.values()) gatherings.push(...(await gatherAlike(each, reader)));

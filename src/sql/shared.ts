@@ -2,6 +2,7 @@
  * Statements that group the same rows of one table, answered from one scan: the rows are grouped once by every column that any of them
  * groups by (the scan), and each statement is asked of that instead. A dashboard's tiles are such statements.
  */
+import { sha256 } from '#core';
 import { find, isColumn, type Node, namesOf, queryOf, rewrite, sameText } from './tree.ts';
 
 /** A statement that can be answered from a scan that it shares. */
@@ -95,14 +96,13 @@ export function shareScan(
 ): SharedScan {
   const known = new Map(columns.map((column) => [column.toLowerCase(), column]));
   const keys = new Map<string, Node>();
-  const expressions = new Map<string, string>();
   const parts = new Map<string, { node: Node; name: string }>();
   const columnsOf: (readonly string[])[] = [];
   const statements = list.map(({ query, table }) => {
     const from = query['from_table'] as Node;
     const alias = String(from['alias'] || table.name).toLowerCase();
     const own = { keys: new Map<string, Node>(), parts: new Map(parts) };
-    const made = rewritten(query, { alias, known, aggregates, inside, expressions, ...own });
+    const made = rewritten(query, { alias, known, aggregates, inside, ...own });
     columnsOf.push(made === null ? [] : [...own.keys.values()].filter(isColumn).map((node) => (node['column_names'] as string[])[0]!));
     if (made === null) return null;
     for (const [key, node] of own.keys) keys.set(key, node);
@@ -203,12 +203,10 @@ interface Rewriting {
   readonly parts: Map<string, { node: Node; name: string }>;
   readonly aggregates: ReadonlySet<string>;
   readonly inside: ReadonlySet<string>;
-  /** Keys of expressions, by their texts. */
-  readonly expressions: Map<string, string>;
 }
 
 /** The statement with the scan's columns in the places of the table's; null where it is no grouping, or has what can't be merged. */
-function rewritten(query: Node, { alias, known, keys, parts, aggregates, inside, expressions }: Rewriting): Node | null {
+function rewritten(query: Node, { alias, known, keys, parts, aggregates, inside }: Rewriting): Node | null {
   const items = query['select_list'] as readonly Node[];
   const aliases = new Set(items.map((item) => String(item['alias']).toLowerCase()));
   let groups = query['aggregate_handling'] === 'FORCE_AGGREGATES' || (query['group_expressions'] as unknown[]).length > 0;
@@ -220,13 +218,18 @@ function rewritten(query: Node, { alias, known, keys, parts, aggregates, inside,
   const isAlias = (node: Node) => namesOf(node).length === 1 && aliases.has(namesOf(node)[0]!);
   /** The key of an expression that has a column in it which is not grouped by. */
   const wholeKey = (node: Node, aliasFirst: boolean): Node | null => {
-    if (inside.size === 0 || isColumn(node) || (!fixed.has(String(node['class'])) && node['is_operator'] !== true)) return null;
+    // Texts are joined of what is grouped: to join one for each row takes longer than all the rest.
+    if (
+      inside.size === 0 ||
+      isColumn(node) ||
+      node['function_name'] === '||' ||
+      (!fixed.has(String(node['class'])) && node['is_operator'] !== true)
+    )
+      return null;
     const columns = find(node, isColumn).map((each) => columnOf(each, alias, known));
     if (!columns.some((column) => column !== undefined && inside.has(column))) return null;
     if (dependsOnMore(node, (each) => columnOf(each, alias, known) !== undefined && !(aliasFirst && isAlias(each)))) return null;
-    const text = sameText(node);
-    const name = expressions.get(text) ?? `made ${expressions.size}`;
-    expressions.set(text, name);
+    const name = `made ${digestOf(sameText(node))}`;
     keys.set(name, { ...node, alias: '' });
     return { ...reference(name), alias: node['alias'] };
   };
@@ -288,12 +291,15 @@ function rewritten(query: Node, { alias, known, keys, parts, aggregates, inside,
   return fails || !groups ? null : made;
 }
 
+/** Scans name the same figure the same, so that what one has grouped can be asked by another that needs no more. */
+const digestOf = (text: string): string => sha256(text).slice(0, 16);
+
 /** The scan's column for a partial figure; the same one for the same figure. */
 function partOf(node: Node, parts: Map<string, { node: Node; name: string }>): Node {
   const text = sameText(node);
-  const known = parts.get(text) ?? { node, name: `part ${parts.size}` };
-  parts.set(text, known);
-  return reference(known.name);
+  const name = `part ${digestOf(text)}`;
+  parts.set(text, { node, name });
+  return reference(name);
 }
 
 const reference = (name: string): Node => ({ class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', query_location: 0, column_names: [name] });

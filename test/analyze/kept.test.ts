@@ -64,7 +64,7 @@ const lonelyOf = (table: string) => [
   `SELECT 'to ' || (1 + amount::INTEGER // 2) * 2 AS price, count(*) AS n, sum(shop) AS s FROM ${table} WHERE ${filters} GROUP BY 1 ORDER BY n DESC, 1`,
   `SELECT CASE WHEN amount IS NULL THEN 'none' WHEN amount > 5 THEN 'dear' ELSE 'cheap' END AS kind, page, max(amount) AS most
      FROM ${table} WHERE ${filters} AND page <> 'p3' GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY page, kind`,
-  `SELECT page, count(*) AS n FROM ${table} WHERE ${filters} AND page IN ('p1', 'p2') GROUP BY 1 ORDER BY 1`,
+  `SELECT page, count(*) AS n, min(amount) AS least FROM ${table} WHERE ${filters} AND page IN ('p1', 'p2') GROUP BY 1 ORDER BY 1`,
 ];
 const choices: readonly Values[] = [
   { from: '2026-01-03', shop: '2' },
@@ -124,6 +124,26 @@ describe('groups that are kept', () => {
         );
       }
     }
+  });
+
+  test('answer a question that needs no more than others were kept groups for', async (t) => {
+    const { store, told, deliver } = await prepared(t);
+    const analyst = opened(store, t, { kept: { short: 0, rest: 0 } });
+    await keep(analyst, told, tilesOf('raw.sales'));
+    const less = [
+      `SELECT page, count(*) AS n FROM raw.sales WHERE ${filters} AND page > 'p1' GROUP BY 1 ORDER BY 1`,
+      `SELECT sum(amount) AS s FROM raw.sales WHERE day < $from::DATE AND $shop IS NOT NULL`,
+    ];
+    // That they take long is known after the first time.
+    await sameAsAlone(analyst, less, choices[0]!);
+    told.length = 0;
+    for (let round = 0; round < 3; round++) {
+      await deliver(50);
+      await sameAsAlone(analyst, less, choices[0]!);
+    }
+    assert.equal(fills(told).length, 6);
+    for (const sql of fills(told)) assert.match(sql, /FROM "millrace kept"/);
+    assert.ok(!told.some((sql) => made.test(sql)));
   });
 
   test('are none by an expression of many values, or that depends on more than its row, nor of a column by itself', async (t) => {

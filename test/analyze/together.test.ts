@@ -93,6 +93,13 @@ describe('questions that come together', () => {
     assert.equal((await alone(analyst, 'SELECT count(*) AS n FROM main.sales')) instanceof Object, true, 'nothing was dropped');
   });
 
+  test('are refused a value that they do not read, as each is alone', async (t) => {
+    const analyst = opened(t);
+    const list = ['day', 'page'].map((key) => `SELECT ${key}, count(*) AS n FROM main.sales GROUP BY 1 ORDER BY 1`);
+    assert.equal(await sharing(list), 2);
+    assert.deepEqual(await together(analyst, list, values), ['SQL_PARAMETERS', 'SQL_PARAMETERS']);
+  });
+
   test('one that groups by very many values keeps no other from sharing', async (t) => {
     const analyst = opened(t);
     const many = 'SELECT id % 5000 AS g, sum(amount) AS s FROM main.sales GROUP BY 1 ORDER BY 1';
