@@ -24,4 +24,4 @@ export {
   watchedSources,
 } from './transfer.ts';
 export { periodSql, type Weekday, weekdays } from './week.ts';
-export { isTimeZone, utcOffset } from './zone.ts';
+export { type Clock, clockOf, isTimeZone, utcOffset } from './zone.ts';

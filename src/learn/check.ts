@@ -14,8 +14,7 @@ export function checkModel(value: unknown): Model {
   const model = value as Model;
   if (typeof value !== 'object' || value === null || model.format !== 'millrace-model')
     fail('MODEL_INVALID', { problem: 'it does not say "millrace-model"' });
-  if (model.version !== 1 && model.version !== 2)
-    fail('MODEL_INVALID', { problem: `its version ${String(model.version)} is not known here` });
+  if (![1, 2, 3].includes(model.version)) fail('MODEL_INVALID', { problem: `its version ${String(model.version)} is not known here` });
   if (typeof model.hash !== 'string' || hashOf(model) !== model.hash)
     fail('MODEL_INVALID', { problem: 'its contents do not fit its hash' });
   try {
@@ -53,6 +52,7 @@ function checkEncoder(encoder: Encoder): void {
       return;
     case 'time':
       demand(typeof encoder.hours === 'boolean', `${of} does not say whether it has hours`);
+      demand(encoder.clock === undefined || isClock(encoder.clock), `the clock of ${of} is none`);
       return;
     case 'category':
       demand(isTexts(encoder.levels), `the levels of ${of} are no texts`);
@@ -98,6 +98,14 @@ function checkLearned(learned: Learned, classes: number, shape: Shape): void {
     default:
       demand(false, 'its kind of learner is not known here');
   }
+}
+
+/** At least one entry, of whole milliseconds, in order; no clock is further from UTC than a day. */
+function isClock(clock: unknown): boolean {
+  if (!Array.isArray(clock) || clock.length === 0) return false;
+  const isEntry = (entry: unknown) =>
+    Array.isArray(entry) && entry.length === 2 && entry.every(Number.isSafeInteger) && Math.abs(entry[1]) < 86_400_000;
+  return clock.every((entry, at) => isEntry(entry) && (at === 0 || entry[0] > clock[at - 1][0]));
 }
 
 const isFull = (values: ArrayLike<number>, length: number): boolean => values.length === length && allFinite(values);

@@ -1,13 +1,14 @@
-import { fail } from '#core';
+import { type Clock, fail } from '#core';
 
 /**
- * One column of a table, all rows. Booleans come as `number` 0 or 1, times as epoch milliseconds (UTC); NaN and null are missing.
- * Infinities count as missing.
+ * One column of a table, all rows. Booleans come as `number` 0 or 1, times as epoch milliseconds; NaN and null are missing.
+ * Infinities count as missing. Times without a `clock` are wall-clock times as they are written; with one they are instants, whose day and
+ * hour are those of that clock.
  */
 export type ColumnData =
   | { readonly name: string; readonly kind: 'number'; readonly values: Float64Array }
   | { readonly name: string; readonly kind: 'text'; readonly values: readonly (string | null)[] }
-  | { readonly name: string; readonly kind: 'time'; readonly values: Float64Array };
+  | { readonly name: string; readonly kind: 'time'; readonly values: Float64Array; readonly clock?: Clock };
 
 /** One value as the encoders read it; null is missing. Times are epoch milliseconds. */
 export type Cell = number | string | null;

@@ -1,4 +1,4 @@
-import { fail } from '#core';
+import { type Clock, fail } from '#core';
 import { pack, unpackDoubles } from './base64.ts';
 import { type Cell, type ColumnData, cell } from './columns.ts';
 import { random, shuffled } from './random.ts';
@@ -20,7 +20,8 @@ export type Encoder =
       readonly means: string;
       readonly outputs: number;
     }
-  | { readonly kind: 'time'; readonly column: string; readonly hours: boolean }
+  /** With a clock what is read are instants, whose parts are those of the clock. */
+  | { readonly kind: 'time'; readonly column: string; readonly hours: boolean; readonly clock?: Clock }
   | { readonly kind: 'text'; readonly column: string };
 
 /** A feature and where it comes from. `cycle` counts the values of a part of a date (12 months), for learners that need them apart. */
@@ -70,7 +71,7 @@ function fitEncoder(reading: Reading, column: ColumnData, outcome: Outcome): Enc
     case 'text':
       return { kind: 'text', column: name };
     case 'time':
-      return { kind: 'time', column: name, hours: hasHours(column) };
+      return timeEncoder(column);
     case 'category':
       return categoryEncoder(column, outcome);
     case 'id':
@@ -80,13 +81,35 @@ function fitEncoder(reading: Reading, column: ColumnData, outcome: Outcome): Enc
   }
 }
 
-function hasHours(column: ColumnData): boolean {
-  const encoder = { kind: 'time', column: column.name, hours: true } as const;
+function timeEncoder(column: ColumnData): Encoder {
+  const clock = column.kind === 'time' && column.clock !== undefined ? { clock: column.clock } : {};
+  const encoder = { kind: 'time', column: column.name, hours: true, ...clock } as const;
+  const local = localTime(encoder.clock);
   for (let i = 0; i < column.values.length; i++) {
     const time = coerce(encoder, cell(column, i));
-    if (time !== null && (time as number) % 86_400_000 !== 0) return true;
+    if (time !== null && local(time as number) % 86_400_000 !== 0) return encoder;
   }
-  return false;
+  return { ...encoder, hours: false };
+}
+
+/** What the clock shows at an instant, as milliseconds of a wall-clock time. */
+function localTime(clock: Clock = []): (instant: number) => number {
+  if (clock.length < 2) return (instant) => instant + (clock[0]?.[1] ?? 0);
+  // Rows that stand together are mostly of one season.
+  let from = 0;
+  return (instant) => {
+    const fits = (at: number) => (at === 0 || instant >= clock[at]![0]) && (at === clock.length - 1 || instant < clock[at + 1]![0]);
+    if (!fits(from)) {
+      let [low, high] = [0, clock.length];
+      while (high - low > 1) {
+        const middle = (low + high) >> 1;
+        if (instant >= clock[middle]![0]) low = middle;
+        else high = middle;
+      }
+      from = low;
+    }
+    return instant + clock[from]![1];
+  };
 }
 
 function categoryEncoder(column: ColumnData, outcome: Outcome): Encoder {
@@ -343,7 +366,7 @@ function writerOf(encoder: Encoder): Writer {
     case 'statistics':
       return statisticsWriter(encoder);
     case 'time':
-      return timeWriter(encoder.column, encoder.hours);
+      return timeWriter(encoder);
     case 'text':
       return textWriter(encoder.column);
   }
@@ -377,8 +400,9 @@ function statisticsWriter(encoder: Encoder & { kind: 'statistics' }): Writer {
   };
 }
 
-/** Day number since 1970, year, month, day of the month, weekday (Monday 0) and, where there are any, the hour; all in UTC. */
-function timeWriter(column: string, hours: boolean): Writer {
+/** Day number since 1970, year, month, day of the month, weekday (Monday 0) and, where there are any, the hour. */
+function timeWriter({ column, hours, clock }: Encoder & { kind: 'time' }): Writer {
+  const local = localTime(clock);
   const part = (name: string, cycle: number | null): Spec => ({ name: `${column} ${name}`, kind: 'numeric', levels: 0, cycle });
   const specs = [part('day', null), part('year', null), part('month', 12), part('day of month', null), part('weekday', 7)];
   if (hours) specs.push(part('hour', 24));
@@ -389,8 +413,9 @@ function timeWriter(column: string, hours: boolean): Writer {
         into.fill(Number.NaN, at, at + specs.length);
         return;
       }
-      const date = new Date(value as number);
-      into[at] = Math.floor((value as number) / 86_400_000);
+      const time = local(value as number);
+      const date = new Date(time);
+      into[at] = Math.floor(time / 86_400_000);
       into[at + 1] = date.getUTCFullYear();
       into[at + 2] = date.getUTCMonth();
       into[at + 3] = date.getUTCDate();

@@ -19,7 +19,8 @@ export interface ClusterOptions {
 /** Clusters of rows: JSON as it is. Numbers count by their standard deviations, categories as a column for each level; ids and free text not at all. */
 export interface Clusters {
   readonly format: 'millrace-clusters';
-  readonly version: 1;
+  /** 2 where a time is read by a clock, which readers of version 1 don't know. */
+  readonly version: 1 | 2;
   readonly encoders: readonly Encoder[];
   readonly design: Design;
   /** Packed doubles [clusters × width]. */
@@ -69,7 +70,8 @@ export function cluster(columns: readonly ColumnData[], options: ClusterOptions 
   const best = tried.reduce<(typeof tried)[number] | null>((a, b) => (a === null || b.silhouette > a.silhouette ? b : a), null);
   const found = bestRun(table, clusters ?? best!.clusters, seed);
   const parts = { encoders, design, centroids: pack(found.centroids), sizes: found.sizes, spread: found.spread, tried, columns: readings };
-  return { format: 'millrace-clusters', version: 1, ...parts, hash: hashOf(parts) };
+  const version = encoders.some((encoder) => encoder.kind === 'time' && encoder.clock !== undefined) ? 2 : 1;
+  return { format: 'millrace-clusters', version, ...parts, hash: hashOf(parts) };
 }
 
 function hashOf({ encoders, design, centroids, sizes }: Pick<Clusters, 'encoders' | 'design' | 'centroids' | 'sizes'>): string {
@@ -79,8 +81,8 @@ function hashOf({ encoders, design, centroids, sizes }: Pick<Clusters, 'encoders
 /** The value as clusters, or MODEL_INVALID: foreign, cut or changed. */
 export function checkClusters(value: unknown): Clusters {
   const clusters = value as Clusters;
-  if (typeof value !== 'object' || value === null || clusters.format !== 'millrace-clusters' || clusters.version !== 1)
-    fail('MODEL_INVALID', { problem: 'it does not say "millrace-clusters" of version 1' });
+  if (typeof value !== 'object' || value === null || clusters.format !== 'millrace-clusters' || ![1, 2].includes(clusters.version))
+    fail('MODEL_INVALID', { problem: 'it does not say "millrace-clusters" of version 1 or 2' });
   if (hashOf(clusters) !== clusters.hash) fail('MODEL_INVALID', { problem: 'its contents do not fit its hash' });
   return clusters;
 }

@@ -33,8 +33,8 @@ export type PackedForest = { readonly outputs: number } & { readonly [Field in E
 /** A trained model: JSON as it is, readable by any version that knows its `version`, without the data or the code that made it. */
 export interface Model {
   readonly format: 'millrace-model';
-  /** 2 where a link is `share`, which readers of version 1 don't know. */
-  readonly version: 1 | 2;
+  /** 2 where a link is `share`, which readers of version 1 don't know; 3 where a time is read by a clock. */
+  readonly version: 1 | 2 | 3;
   readonly task: 'regression' | 'classification';
   readonly target: string;
   /** The target column's kind: predicted labels come back as it. */
@@ -51,7 +51,9 @@ export interface Model {
 
 /** The model with its hash. */
 export function sealModel(parts: Omit<Model, 'format' | 'version' | 'hash'>): Model {
-  const unsealed = { format: 'millrace-model', version: hasShares(parts.learned) ? 2 : 1, ...parts } as const;
+  const hasClock = parts.encoders.some((encoder) => encoder.kind === 'time' && encoder.clock !== undefined);
+  const version = hasClock ? 3 : hasShares(parts.learned) ? 2 : 1;
+  const unsealed = { format: 'millrace-model', version, ...parts } as const;
   return { ...unsealed, hash: hashOf(unsealed) };
 }
 

@@ -13,7 +13,7 @@ import {
   referenceOf,
   type TrainingOrder,
 } from '#analyze';
-import { asMillraceError, type Bytes, type ErrorBody, fail } from '#core';
+import { asMillraceError, type Bytes, type Clock, clockOf, type ErrorBody, fail } from '#core';
 import { assign, type ClusterOptions, type ColumnData, cluster, lendHelpers, type Model, type Plan, type Progress, train } from '#learn';
 import { startPool } from '#run';
 import { readParquetArrays } from '#store';
@@ -27,6 +27,8 @@ export interface TrainerOrder extends Omit<TrainingOrder, 'brought'> {
   /** `place` is where the path leads to. */
   readonly brought: (NonNullable<TrainingOrder['brought']> & { readonly place: string }) | null;
   readonly path: string;
+  /** Days and hours of instants are those of this zone. */
+  readonly timeZone: string;
   readonly memory: Bytes;
 }
 
@@ -39,6 +41,10 @@ export type FromTrainer =
 const MOST_HELPERS = 3;
 /** How often progress is told. */
 const TELL = 200;
+/** DuckDB's name of the one type of times that are instants. */
+const INSTANT = 'TIMESTAMP WITH TIME ZONE';
+
+const isPlain = (clock: Clock): boolean => clock.every(([, ahead]) => ahead === 0);
 
 async function main(order: TrainerOrder): Promise<FromTrainer> {
   setPriority(constants.priority.PRIORITY_LOW);
@@ -54,7 +60,11 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
   if (parquet === null) return fail('MODEL_EMPTY', { what: `the model "${order.name}"` });
   const block = await readParquetArrays(parquet, dirname(parquet), order.memory / 2);
   if (block.rows === 0) fail('MODEL_EMPTY', { what: `the model "${order.name}"` });
-  const columns = order.columns.map((input, k): ColumnData => ({ ...block.columns[k]!, kind: input.kind, name: input.name }) as ColumnData);
+  const clock = clockOf(order.timeZone);
+  const columns = order.columns.map((input, k): ColumnData => {
+    const clocked = input.type === INSTANT && !isPlain(clock) ? { clock } : {};
+    return { ...block.columns[k]!, kind: input.kind, name: input.name, ...clocked } as ColumnData;
+  });
   const features = fitFeatures(order.features, columns);
   const learned = withFeatures(features, columns).filter(({ name }) => features.some(({ as }) => as === name) || !order.raw.includes(name));
   const categories = features.filter(({ does }) => makesCategories(does)).map(({ as }) => as);

@@ -44,7 +44,12 @@ async function main(config: ChildConfig): Promise<void> {
   const store = await openPatiently({ ...config, onFatal });
   const models = await openModels({
     store,
-    workshop: openWorkshop(config.dataPath, trainerShare(config.memory), join(config.workspace, 'models')),
+    workshop: openWorkshop({
+      dataPath: config.dataPath,
+      memory: trainerShare(config.memory),
+      files: join(config.workspace, 'models'),
+      timeZone: config.timeZone,
+    }),
     onChange(list) {
       say({ kind: 'models', models: list });
       keeper.modelsChanged();

@@ -89,6 +89,21 @@ const changes: [string, 'trees' | 'linear', (of: Parts) => Parts][] = [
   ['a level fewer', 'linear', (of) => encoders(of, 'kind', { levels: ['a', 'b'] })],
   ['levels that are no texts', 'trees', (of) => encoders(of, 'kind', { levels: [1, 2, 3] })],
   ['a time without its hours', 'trees', (of) => encoders(of, 'at', { hours: false })],
+  ['a clock without entries', 'trees', (of) => encoders(of, 'at', { clock: [] })],
+  [
+    'a clock whose changes are out of order',
+    'trees',
+    (of) =>
+      encoders(of, 'at', {
+        clock: [
+          [0, 0],
+          [9, 1],
+          [5, 2],
+        ],
+      }),
+  ],
+  ['a clock that is days ahead', 'trees', (of) => encoders(of, 'at', { clock: [[0, 864e5 * 3]] })],
+  ['a clock of texts', 'trees', (of) => encoders(of, 'at', { clock: [['0', '1']] })],
   ['statistics that are cut', 'trees', (of) => encoders(of, 'many', { means: pack(new Float64Array(3)) })],
   ['statistics that are no numbers', 'trees', (of) => encoders(of, 'many', { means: pack(new Float64Array(MANY + 1).fill(Number.NaN)) })],
   ['statistics of two outputs', 'trees', (of) => encoders(of, 'many', { outputs: 2 })],

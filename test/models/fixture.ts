@@ -45,12 +45,13 @@ export async function openHouse(
   dataPath = mkdtempSync(join(tmpdir(), 'millrace-models-')),
   memory = 400e6,
   seen = (store: Store): Store => store,
+  timeZone = 'UTC',
 ): Promise<House> {
   const store = await openStore({ dataPath, memory: 400e6, threads: 2 });
   let told: readonly ModelEntry[] = [];
   const models = await openModels({
     store: seen(store),
-    workshop: openWorkshop(dataPath, memory, join(dataPath, 'shown')),
+    workshop: openWorkshop({ dataPath, memory, files: join(dataPath, 'shown'), timeZone }),
     onChange: (list) => {
       told = list;
     },

@@ -86,7 +86,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     await assert.rejects(replayScript(file, 'export const predict = () => { throw new Error("no"); };'), refused('MODEL_GOLDEN'));
     await replayScript(file, scriptOf(file).replace('Array.from(probabilities)', 'Array.from(probabilities, (p) => p + 1e-8)'));
     // Each target by itself: what SQL gave, what a row over HTTP gets, what the bytes of the ONNX file say.
-    const workshop = openWorkshop(house.dataPath, 400e6, join(house.dataPath, 'shown'));
+    const workshop = openWorkshop({ dataPath: house.dataPath, memory: 400e6, files: join(house.dataPath, 'shown'), timeZone: 'UTC' });
     const off = (by: number) => file.golden.answers.map((answer, row) => (row === 150 ? answer.map((p) => p + by) : answer));
     await workshop.prove(file, off(1e-8));
     await assert.rejects(workshop.prove(file, off(2e-6)), refused('MODEL_GOLDEN', { target: 'in SQL', row: 151 }));
@@ -255,7 +255,7 @@ describe('the life of a model', { timeout: 180_000 }, () => {
     const was = house.models.list();
     const again = await openModels({
       store: house.store,
-      workshop: openWorkshop(house.dataPath, 3e8, join(house.dataPath, 'shown')),
+      workshop: openWorkshop({ dataPath: house.dataPath, memory: 3e8, files: join(house.dataPath, 'shown'), timeZone: 'UTC' }),
       onChange: () => assert.fail(),
     });
     assert.deepEqual(again.list(), was);

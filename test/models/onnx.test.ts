@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import type { Cell, ModelFile } from '#analyze';
-import { MillraceError } from '#core';
+import { clockOf, MillraceError } from '#core';
 import { type ColumnData, forests, type Plan, predictor, sharePrior, train } from '#learn';
 import { modelPath, readModelFile } from '../../src/platform/models/file.ts';
 import { bring, broughtAnswerer } from '../../src/platform/models/onnx/brought.ts';
@@ -34,11 +34,16 @@ function tableOf(rows: number): TableRow[] {
 
 const KINDS = { number: 'number', few: 'text', many: 'text', time: 'time' } as const;
 
-async function fileOf(plan: Omit<Plan, 'target'>, target: (row: TableRow, at: number) => number | string, rows = 2500): Promise<ModelFile> {
+async function fileOf(
+  plan: Omit<Plan, 'target'>,
+  target: (row: TableRow, at: number) => number | string,
+  { rows = 2500, zone = null as string | null } = {},
+): Promise<ModelFile> {
   const table = tableOf(rows);
   const columns = Object.entries(KINDS).map(([name, kind]): ColumnData => {
     if (kind === 'text') return { name, kind, values: table.map((row) => row[name] as string | null) };
-    return { name, kind, values: Float64Array.from(table, (row) => (row[name] as number | null) ?? Number.NaN) };
+    const clocked = kind === 'time' && zone !== null ? { clock: clockOf(zone) } : {};
+    return { name, kind, values: Float64Array.from(table, (row) => (row[name] as number | null) ?? Number.NaN), ...clocked };
   });
   const answers = table.map(target);
   const text = typeof answers[0] === 'string';
@@ -53,6 +58,10 @@ async function fileOf(plan: Omit<Plan, 'target'>, target: (row: TableRow, at: nu
   const head = { plan: { target: 'y', ...plan }, inputs, target: { name: 'y', kind: 'text', type: 'VARCHAR' }, profile: [] } as const;
   return { ...about, ...head, model, golden: { rows: [], answers: [] } };
 }
+
+/** The hour that an Intl of the zone shows. */
+const clockHour = (time: number, timeZone: string): number =>
+  Number(new Intl.DateTimeFormat('en-US', { timeZone, hour: 'numeric', hourCycle: 'h23' }).format(time));
 
 const hotel = (row: TableRow, i: number) => ((row['number'] as number) ?? 9) + (row['few'] === 'c' ? 20 : 0) + ((i * 13) % 30);
 const month = (row: TableRow) => (row['time'] === null ? 3 : new Date(row['time'] as number).getUTCMonth());
@@ -126,6 +135,20 @@ describe('models as ONNX', { timeout: 120_000 }, () => {
       const golden = { rows, answers: answersOf(file, rows) };
       equalEverywhere(t, file, golden);
       await replayScript({ ...file, golden });
+    });
+
+  for (const zone of ['Asia/Seoul', 'America/New_York', 'Asia/Kathmandu'])
+    test(`times by the clock of ${zone}: the graph and the script answer as Millrace does`, async (t) => {
+      const hour = (row: TableRow) => (row['time'] === null ? 30 : clockHour(row['time'] as number, zone));
+      const file = await fileOf({ task: 'regression', learner: 'trees', trees: { rounds: 40 } }, hour, { zone });
+      const rows = strangeRows(600);
+      const answers = answersOf(file, rows);
+      const golden = { rows, answers };
+      equalEverywhere(t, file, golden);
+      await replayScript({ ...file, golden });
+      const since = Date.UTC(1970, 0, 1);
+      const wrong = rows.filter((row, i) => (row['time'] as number) >= since && Math.abs(answers[i]![0]! - hour(row)) > 0.5);
+      assert.ok(wrong.length < rows.length / 20, `${wrong.length} of ${rows.length}`);
     });
 
   test('100,000 rows with missing values and categories never seen: onnxruntime is within 1e-6', { skip: withoutRuntime }, async () => {

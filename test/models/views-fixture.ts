@@ -47,7 +47,7 @@ export async function openViewHouse(chunkRows?: number): Promise<ViewHouse> {
     const store = await openStore({ dataPath, memory: 400e6, threads: 2 });
     const models: Models = await openModels({
       store,
-      workshop: openWorkshop(dataPath, 400e6, join(dataPath, 'shown')),
+      workshop: openWorkshop({ dataPath, memory: 400e6, files: join(dataPath, 'shown'), timeZone: 'UTC' }),
       onChange: () => keeper.modelsChanged(),
     });
     const options = chunkRows === undefined ? {} : { chunkRows };

@@ -18,8 +18,15 @@ import { findVersion, openShelf } from './shelf.ts';
 const ASIDE = '.training-';
 const MEMORY_WATCH = 50;
 
-/** `memory` is what one training may use; `files` the workspace's folder of models that come and go. Files of trainings that were killed are removed. */
-export function openWorkshop(dataPath: string, memory: Bytes, files: string): Workshop {
+interface WorkshopInput {
+  readonly dataPath: string;
+  readonly memory: Bytes;
+  readonly files: string;
+  readonly timeZone: string;
+}
+
+/** `memory` is what one training may use, `timeZone` whose days and hours those of instants are; `files` the workspace's folder of models that come and go. Files of trainings that were killed are removed. */
+export function openWorkshop({ dataPath, memory, files, timeZone }: WorkshopInput): Workshop {
   const folder = modelsFolder(dataPath);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(folder)) if (name.startsWith(ASIDE)) rmSync(join(folder, name), { recursive: true });
@@ -30,7 +37,7 @@ export function openWorkshop(dataPath: string, memory: Bytes, files: string): Wo
     train(order, onProgress, stop, cancel) {
       const path = join(folder, `${ASIDE}${process.pid}-${++count}`);
       const brought = order.brought && { ...order.brought, place: placeBelow(files, order.brought.path) };
-      return runTrainer({ ...order, brought, path, memory }, onProgress, stop, cancel);
+      return runTrainer({ ...order, brought, path, memory, timeZone }, onProgress, stop, cancel);
     },
     async prove(file, inSql) {
       compareGolden(file, 'in SQL', inSql);

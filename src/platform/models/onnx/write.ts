@@ -4,7 +4,7 @@
  * blanks around them and '' for missing. Outputs: `prediction`, or `label` and `probabilities` [rows, classes].
  */
 import type { Cell, ModelFile } from '#analyze';
-import { fail } from '#core';
+import { type Clock, fail } from '#core';
 import type { Model } from '#learn';
 import { codeOf, featureProblem, inputFor, madeColumn, type OnnxColumn, type OnnxInput } from './columns.ts';
 import { type Attribute, doubles, type Graph, integers, ML, type Port, type Tensor, texts } from './graph.ts';
@@ -110,12 +110,32 @@ function featuresOf(sheet: Sheet, encoder: Exclude<Encoder, { kind: 'text' }>, i
       });
     }
     case 'time':
-      return timeFeatures(sheet, input.name, encoder.hours);
+      return timeFeatures(sheet, localTime(sheet, input.name, encoder.clock), encoder.hours);
   }
 }
 
+/** By how much each change of the clock sets it is added where the instant is not before it; NaN is before none, and stays. */
+function localTime(sheet: Sheet, millis: string, clock: Clock = []): string {
+  const [first, ...later] = clock;
+  if (first === undefined) return millis;
+  const start = sheet.op('Add', [millis, number(sheet, first[1])]);
+  if (later.length === 0) return start;
+  const passed = sheet.op('GreaterOrEqual', [
+    millis,
+    sheet.constant(
+      doubles(
+        [1, later.length],
+        later.map(([since]) => since),
+      ),
+    ),
+  ]);
+  const steps = later.map(([, ahead], k) => ahead - clock[k]![1]);
+  const more = sheet.op('MatMul', [sheet.op('Cast', [passed], { to: int(11) }), sheet.constant(doubles([later.length, 1], steps))]);
+  return sheet.op('Add', [start, more]);
+}
+
 /**
- * Parts of a date in UTC from epoch milliseconds, as the encoder has them. Days to year, month and day: Hinnant, "chrono-Compatible
+ * Parts of a date from epoch milliseconds, as the encoder has them. Days to year, month and day: Hinnant, "chrono-Compatible
  * Low-Level Date Algorithms", civil_from_days, in doubles with floors. NaN goes through all of it.
  */
 function timeFeatures(sheet: Sheet, millis: string, hours: boolean): Feature[] {
