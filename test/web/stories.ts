@@ -564,6 +564,7 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     // The rows behind the sessions that came by search.
     await dialog.getByRole('heading', { name: words.why_made }).waitFor();
     await dialog.getByText('Organic Search').first().waitFor();
+    await dialog.getByText('1,346', { exact: true }).waitFor();
     await sound(story, 'why-cell');
     await page.keyboard.press('Escape');
     await page.goto(

@@ -8,6 +8,7 @@ import { Chain } from '../data/chain.tsx';
 import { Link } from '../link.tsx';
 import { useLive } from '../live.ts';
 import { Placeholder, Problem } from '../states.tsx';
+import { cellFormat } from '../table/cells.ts';
 import { Grid } from '../table/grid.tsx';
 import { useWords } from '../words/index.tsx';
 
@@ -36,7 +37,7 @@ export function Why({
   of: Wondered;
   onClose: () => void;
 }) {
-  const { t, number } = useWords();
+  const { t, number, language } = useWords();
   const { row, column } = of;
   const why = useLive<WhyAnswer>(JSON.stringify([sql, params, row]), (signal) =>
     call('POST', '/v1/why', { body: { sql, params, ...(row !== null && { row }) }, signal }),
@@ -47,6 +48,7 @@ export function Why({
   const unknown = why.data?.models.length === 0 ? why.data.called.filter((name) => name.startsWith('ml.')) : [];
   const steps =
     row === null ? [] : Object.entries(row).filter(([name, value]) => name !== column && (column === null || typeof value !== 'number'));
+  const figure = row === null || column === null ? null : cellFormat({ name: column, type: typeOf(row[column]) }, language);
   return (
     <Modal opened onClose={onClose} title={`${t('why')} ${title}`} size={860} closeButtonProps={{ 'aria-label': t('close') }}>
       <div className="stack why">
@@ -55,7 +57,9 @@ export function Why({
             {column !== null && (
               <>
                 <span className="faint">{column}</span>{' '}
-                <strong className="tabular">{row[column] === null ? 'NULL' : String(row[column])}</strong>{' '}
+                <strong className="tabular" title={figure?.whole?.(row[column])}>
+                  {figure?.text(row[column]) ?? 'NULL'}
+                </strong>{' '}
               </>
             )}
             <span className="faint small">{steps.map(([name, value]) => `${name}: ${value === null ? 'NULL' : value}`).join(' · ')}</span>
@@ -113,6 +117,9 @@ export function Why({
 
 /** `spelled` where a name that stands in `sql` stands for more than a column. */
 type MadeColumn = WhyAnswer['lineage']['columns'][number] & { readonly sql: string | null; readonly spelled: string | null };
+
+/** A mark of a chart comes without its column's type. */
+const typeOf = (value: unknown): string => (typeof value !== 'number' ? 'VARCHAR' : Number.isInteger(value) ? 'BIGINT' : 'DOUBLE');
 
 /** As the statement writes it; where that lists no columns, as their tables name it. */
 function madeOf({ made, lineage }: WhyAnswer): MadeColumn[] {
