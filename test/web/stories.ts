@@ -324,6 +324,8 @@ export const stories: Readonly<Record<string, (story: Story) => Promise<void>>> 
     await page.goto(`${address}/dashboards/${name}`);
     await told();
     await sound(story, 'tile-evidence');
+    // Wherever the focus is.
+    await page.evaluate('document.activeElement.blur()');
     await page.keyboard.press('Escape');
     const dialog = page.getByRole('dialog');
     await dialog.waitFor({ state: 'hidden' });

@@ -1,5 +1,5 @@
 import { Popover, UnstyledButton } from '@mantine/core';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { CallEvidence, QueryAnswer } from '../../src/server/api.ts';
 import { askTogether, type Trouble } from '../api.ts';
 import { type Live, useLive } from '../live.ts';
@@ -45,6 +45,13 @@ export function EvidenceLines({ calls }: { calls: readonly Told[] }) {
 export function TileEvidence({ of: { data, error } }: { of: Pick<Live<QueryAnswer>, 'data' | 'error'> }) {
   const { t, factInWords } = useWords();
   const [opened, setOpened] = useState(false);
+  // Wherever the focus is: until it is in what opens, or when the page took it elsewhere, the library would not hear Escape.
+  useEffect(() => {
+    if (!opened) return;
+    const onKey = ({ key }: KeyboardEvent) => key === 'Escape' && setOpened(false);
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, [opened]);
   const calls = callsOf({ data, error });
   const { main, caveats, untold } = shortOf(calls);
   const parts = [
@@ -57,12 +64,7 @@ export function TileEvidence({ of: { data, error } }: { of: Pick<Live<QueryAnswe
       {parts.length > 0 && (
         <Popover position="top-start" width="min(420px, 92vw)" opened={opened} onChange={setOpened} trapFocus returnFocus withinPortal>
           <Popover.Target>
-            <UnstyledButton
-              className={caveats > 0 || untold ? 'warn small' : 'faint small'}
-              onClick={() => setOpened(!opened)}
-              // Until the focus is in what opens, Escape is heard here.
-              onKeyDown={({ key }) => key === 'Escape' && setOpened(false)}
-            >
+            <UnstyledButton className={caveats > 0 || untold ? 'warn small' : 'faint small'} onClick={() => setOpened(!opened)}>
               {parts.join(' · ')}
             </UnstyledButton>
           </Popover.Target>
