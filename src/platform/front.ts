@@ -13,6 +13,7 @@ import { type Guard, openGuard } from '#guard';
 import { type ExitReason, residentBytes, standBack, supervise } from '#run';
 import { openWorkspace, type TextFolder, textFolder, type Workspace } from '#workspace';
 import { type Flow, newFlow } from './flow.ts';
+import { type Line, newLine } from './line.ts';
 import { takeLock } from './lock.ts';
 import { warehouseShare, watchMemory } from './memory-watch.ts';
 import type { ChildConfig, ChildReady, FromChild, ToChild } from './messages.ts';
@@ -37,6 +38,7 @@ export interface Front {
   /** Of requests that are no records. */
   readonly bodies: Bodies;
   readonly warehouse: WarehouseClient;
+  readonly line: Line;
   readonly flow: Flow;
   readonly uploads: string;
   /** Models that answer in this process, without the warehouse. */
@@ -250,6 +252,7 @@ export function openFront(options: FrontOptions): Front {
     doors,
     bodies: newBodies(bodiesShare(memory)),
     warehouse,
+    line: newLine(settings.roles),
     flow,
     uploads,
     models,

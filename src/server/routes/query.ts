@@ -14,36 +14,30 @@ export function queryRoutes(app: FastifyInstance, front: Front): void {
   app.post('/v1/query', { config: { action: 'query' } }, async (request, reply) => {
     const asked = checked(request.body);
     const job = asked.job ?? `job_${Date.now().toString(36)}_${(++named).toString(36)}`;
-    return pipe(front, request, reply, {
-      method: 'POST',
-      path: '/query',
-      body: {
-        sql: asked.sql,
-        values: asked.params,
-        format: asked.format ?? 'json',
-        rows: asked.limits?.rows,
-        seconds: asked.limits?.seconds,
-        job,
-        ...(asked.explain_refusal === true ? { explain_refusal: true } : { evidence: asked.evidence }),
-      },
-    });
+    const body = {
+      sql: asked.sql,
+      values: asked.params,
+      format: asked.format ?? 'json',
+      rows: asked.limits?.rows,
+      seconds: asked.limits?.seconds,
+      job,
+      ...(asked.explain_refusal === true ? { explain_refusal: true } : { evidence: asked.evidence }),
+    };
+    return front.line.through(request.principal, () => pipe(front, request, reply, { method: 'POST', path: '/query', body }));
   });
 
   app.post('/v1/questions', { config: { action: 'query' } }, async (request, reply) => {
     const { questions } = (request.body ?? {}) as { questions?: unknown };
     if (!Array.isArray(questions) || questions.length === 0 || questions.length > MOST_TOGETHER)
       return fail('QUERY_BODY', { problem: `"questions" is not a list of 1 to ${MOST_TOGETHER}` });
-    return pipe(front, request, reply, {
-      method: 'POST',
-      path: '/questions',
-      body: {
-        questions: questions.map((each) => {
-          const { sql, params, limits, job, evidence } = checked(each);
-          const id = job ?? `job_${Date.now().toString(36)}_${(++named).toString(36)}`;
-          return { sql, values: params, format: 'json', rows: limits?.rows, seconds: limits?.seconds, job: id, evidence };
-        }),
-      },
-    });
+    const body = {
+      questions: questions.map((each) => {
+        const { sql, params, limits, job, evidence } = checked(each);
+        const id = job ?? `job_${Date.now().toString(36)}_${(++named).toString(36)}`;
+        return { sql, values: params, format: 'json', rows: limits?.rows, seconds: limits?.seconds, job: id, evidence };
+      }),
+    };
+    return front.line.through(request.principal, () => pipe(front, request, reply, { method: 'POST', path: '/questions', body }));
   });
 
   app.get('/v1/jobs', { config: { action: 'jobs' } }, async (request) => {
