@@ -16,7 +16,7 @@ import { newRecent, type Recent, type RecentRoom } from './recent.ts';
 /** What is known of a topic's rows before a slice comes. */
 export interface Seen {
   readonly recent: Recent;
-  /** When its first row was received, in microseconds; null while it has none. */
+  /** Before this none of its rows was received, in microseconds; null while it has none. */
   firstReceived: bigint | null;
   /** The tables of late rows, by day of event time since 1970. */
   readonly lateDays: Set<number>;
@@ -138,7 +138,8 @@ export function onlyFresh(topic: Topic, seen: Seen, staged: StagedIds): string {
 
 /** Remembers the rows that came late, of those whose positions are in the temporary table `fresh`. */
 export async function rememberLate(tx: Transaction, topic: Topic, seen: Seen, staged: StagedIds): Promise<void> {
-  seen.firstReceived ??= staged.received;
+  // A clock that jumped back makes later rows the first that were received.
+  if (staged.received !== null && staged.received < (seen.firstReceived ?? staged.received + 1n)) seen.firstReceived = staged.received;
   if (!staged.late) return;
   const late = `p IN (SELECT p FROM fresh) AND i IS NOT NULL AND t IS NOT NULL AND abs(r - t) > ${PROMPT}`;
   const days = await tx.rows(`SELECT DISTINCT t // ${DAY} AS day FROM staged WHERE ${late}`);

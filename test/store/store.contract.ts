@@ -176,6 +176,20 @@ export function storeContract(name: string, open: Open): void {
       assert.equal(await count(store, "raw.plain WHERE id = 'a'"), 3);
     });
 
+    test('when the clock jumps back behind all that was received before', async (t) => {
+      const store = await opened(t);
+      const topic = topicOf('jumps', 'id: id\nfields: {id: text, n: integer}');
+      let at = 0;
+      const took: number[][] = [];
+      for (const back of [0, 61, 61, 3600, 3600, 59, 59, 0]) {
+        const time = T0 - back * 1_000_000;
+        const one = delivery(topic, at, [{ json: '{"n":1}', id: 'a', time, received: time, unknown: false }]);
+        at = one.to;
+        took.push((await store.deliver([one])).map(({ rows }) => rows));
+      }
+      assert.deepEqual(took.flat(), [1, 1, 0, 1, 0, 1, 0, 0]);
+    });
+
     test('without a time only for as long as the topic remembers', async (t) => {
       const store = await opened(t);
       const topic = { ...plain, dedupeWindow: 3_600_000 };
