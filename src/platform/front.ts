@@ -26,6 +26,8 @@ import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
 export interface FrontOptions {
   readonly workspace: string;
   readonly memory?: Bytes;
+  /** How many connections were let in so far: while more come, large bodies stand back. */
+  readonly arrived?: () => number;
   /** One structured line per event. */
   readonly log: (level: 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
 }
@@ -86,6 +88,7 @@ export function openFront(options: FrontOptions): Front {
   mkdirSync(uploads, { recursive: true, mode: 0o700 });
   const guard = openGuard(dataPath);
   const log = openLog(dataPath, {
+    ...(options.arrived === undefined ? {} : { arrived: options.arrived }),
     onRecovered(topic, recovered) {
       if (recovered.cut > 0) say('warn', 'log.recovered', { topic, end: recovered.end, cut_bytes: recovered.cut });
     },

@@ -9,7 +9,6 @@ const SEGMENT_BYTES: Bytes = 64 * 1024 * 1024;
 const FULL: Bytes = 4 * 1024 * 1024;
 /** In one turn of the event loop, which accepts one connection (libuv 1.52): a turn of many large bodies would let nobody in for seconds. */
 const TURN: Bytes = 256 * 1024;
-
 interface Waiting {
   readonly writer: TopicWriter;
   readonly bytes: Bytes;
@@ -34,10 +33,17 @@ export interface Log {
 
 export function openLog(
   dataPath: string,
-  options: { files?: Files; segmentBytes?: Bytes; onRecovered?: (topic: string, recovered: Recovered) => void } = {},
+  options: {
+    files?: Files;
+    segmentBytes?: Bytes;
+    onRecovered?: (topic: string, recovered: Recovered) => void;
+    /** How many connections were let in so far. */
+    arrived?: () => number;
+  } = {},
 ): Log {
   const files = options.files ?? realFiles;
   const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+  const arrived = options.arrived ?? (() => 0);
   const root = join(dataPath, 'log');
   files.mkdirSync(root, { recursive: true, mode: 0o700 });
   syncFolder(files, dataPath);
@@ -48,19 +54,41 @@ export function openLog(
   let scheduled = false;
   /** In the order in which they came. */
   let queue: Waiting[] = [];
-  /** Bytes that were appended in this turn of the event loop. */
+  /** Bytes that were appended in this turn of the event loop; TURN in one that goes by. */
   let appended = 0;
+  /** When the first of them was begun. */
+  let began = 0;
+  /** Until when turns go by, and how many connections had come before the last. */
+  let until = 0;
+  let before = 0;
 
   const isFull = (writer: TopicWriter): boolean => writer.dirty() && writer.used >= FULL;
 
   function append(next: Waiting): void {
-    if (appended === 0)
-      setImmediate(() => {
-        appended = 0;
-        drain();
-      });
+    if (appended === 0) {
+      began = performance.now();
+      setImmediate(nextTurn);
+    }
     appended += Math.max(1, next.bytes);
     next.append();
+  }
+
+  /** After a full turn others go by for as long as it took while connections come: a thousand at once are let in one a turn, not one a body. */
+  function nextTurn(): void {
+    const now = performance.now();
+    const come = arrived();
+    if (appended >= TURN) {
+      if (until === 0) until = 2 * now - began;
+      if (come !== before && now < until) {
+        before = come;
+        setImmediate(nextTurn);
+        return;
+      }
+    }
+    before = come;
+    until = 0;
+    appended = 0;
+    drain();
   }
 
   function drain(): void {
