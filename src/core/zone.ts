@@ -41,7 +41,7 @@ const TO = Date.UTC(2100, 0, 1);
 /** No zone sets its clock twice within a week. */
 const WEEK = 7 * 86_400_000;
 
-/** A zone's clock as plain data, the same wherever it is read; for UTC one entry. Some 30 ms. */
+/** A zone's clock as plain data, the same wherever it is read; for UTC one entry. Takes 30 to 75 ms. */
 export function clockOf(timeZone: string): Clock {
   const aheadAt = utcOffset(timeZone);
   const clock: [Millis, Millis][] = [[FROM, aheadAt(FROM)]];

@@ -92,6 +92,10 @@ function timeEncoder(column: ColumnData): Encoder {
   return { ...encoder, hours: false };
 }
 
+/** Whether a time is read by a clock, which older readers of models don't know. */
+export const readsClock = (encoders: readonly Encoder[]): boolean =>
+  encoders.some((encoder) => encoder.kind === 'time' && encoder.clock !== undefined);
+
 /** What the clock shows at an instant, as milliseconds of a wall-clock time. */
 function localTime(clock: Clock = []): (instant: number) => number {
   if (clock.length < 2) return (instant) => instant + (clock[0]?.[1] ?? 0);

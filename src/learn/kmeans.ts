@@ -1,7 +1,7 @@
 import { fail, sha256 } from '#core';
 import { pack, unpackDoubles } from './base64.ts';
 import { type ColumnData, checkColumns } from './columns.ts';
-import { type Encoder, encode, fitEncoders } from './encode.ts';
+import { type Encoder, encode, fitEncoders, readsClock } from './encode.ts';
 import { type Design, designWriter, fitDesign, type Sparse } from './linear/design.ts';
 import { mix, type Random, random, shuffled } from './random.ts';
 import { type Reading, readColumn } from './read.ts';
@@ -70,8 +70,7 @@ export function cluster(columns: readonly ColumnData[], options: ClusterOptions 
   const best = tried.reduce<(typeof tried)[number] | null>((a, b) => (a === null || b.silhouette > a.silhouette ? b : a), null);
   const found = bestRun(table, clusters ?? best!.clusters, seed);
   const parts = { encoders, design, centroids: pack(found.centroids), sizes: found.sizes, spread: found.spread, tried, columns: readings };
-  const version = encoders.some((encoder) => encoder.kind === 'time' && encoder.clock !== undefined) ? 2 : 1;
-  return { format: 'millrace-clusters', version, ...parts, hash: hashOf(parts) };
+  return { format: 'millrace-clusters', version: readsClock(encoders) ? 2 : 1, ...parts, hash: hashOf(parts) };
 }
 
 function hashOf({ encoders, design, centroids, sizes }: Pick<Clusters, 'encoders' | 'design' | 'centroids' | 'sizes'>): string {

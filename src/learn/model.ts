@@ -1,6 +1,6 @@
 import { sha256 } from '#core';
 import { pack, unpackBytes, unpackDoubles, unpackFloats, unpackIntegers, unpackWords } from './base64.ts';
-import type { Encoder } from './encode.ts';
+import { type Encoder, readsClock } from './encode.ts';
 import type { Design } from './linear/design.ts';
 import type { Linear } from './linear/linear.ts';
 import type { Report } from './report.ts';
@@ -51,8 +51,7 @@ export interface Model {
 
 /** The model with its hash. */
 export function sealModel(parts: Omit<Model, 'format' | 'version' | 'hash'>): Model {
-  const hasClock = parts.encoders.some((encoder) => encoder.kind === 'time' && encoder.clock !== undefined);
-  const version = hasClock ? 3 : hasShares(parts.learned) ? 2 : 1;
+  const version = readsClock(parts.encoders) ? 3 : hasShares(parts.learned) ? 2 : 1;
   const unsealed = { format: 'millrace-model', version, ...parts } as const;
   return { ...unsealed, hash: hashOf(unsealed) };
 }

@@ -26,8 +26,6 @@ import { type WarehouseClient, warehouseClient } from './warehouse-client.ts';
 export interface FrontOptions {
   readonly workspace: string;
   readonly memory?: Bytes;
-  /** How many connections were let in so far: while more come, large bodies stand back. */
-  readonly arrived?: () => number;
   /** One structured line per event. */
   readonly log: (level: 'info' | 'warn' | 'error', event: string, facts?: Record<string, unknown>) => void;
 }
@@ -41,6 +39,9 @@ export interface Front {
   readonly bodies: Bodies;
   readonly warehouse: WarehouseClient;
   readonly line: Line;
+  /** Counts a connection: while more come, large bodies stand back. */
+  letIn(): void;
+  connections(): number;
   readonly flow: Flow;
   readonly uploads: string;
   /** Models that answer in this process, without the warehouse. */
@@ -87,8 +88,9 @@ export function openFront(options: FrontOptions): Front {
   rmSync(uploads, { recursive: true, force: true });
   mkdirSync(uploads, { recursive: true, mode: 0o700 });
   const guard = openGuard(dataPath);
+  let connections = 0;
   const log = openLog(dataPath, {
-    ...(options.arrived === undefined ? {} : { arrived: options.arrived }),
+    arrived: () => connections,
     onRecovered(topic, recovered) {
       if (recovered.cut > 0) say('warn', 'log.recovered', { topic, end: recovered.end, cut_bytes: recovered.cut });
     },
@@ -256,6 +258,10 @@ export function openFront(options: FrontOptions): Front {
     bodies: newBodies(bodiesShare(memory)),
     warehouse,
     line: newLine(settings.roles),
+    letIn() {
+      connections++;
+    },
+    connections: () => connections,
     flow,
     uploads,
     models,

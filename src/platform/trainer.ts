@@ -41,8 +41,8 @@ export type FromTrainer =
 const MOST_HELPERS = 3;
 /** How often progress is told. */
 const TELL = 200;
-/** DuckDB's name of the one type of times that are instants. */
-const INSTANT = 'TIMESTAMP WITH TIME ZONE';
+/** DuckDB has one type of times that are instants. */
+const isInstant = ({ type }: { readonly type: string }): boolean => type === 'TIMESTAMP WITH TIME ZONE';
 
 const isPlain = (clock: Clock): boolean => clock.every(([, ahead]) => ahead === 0);
 
@@ -60,9 +60,9 @@ async function main(order: TrainerOrder): Promise<FromTrainer> {
   if (parquet === null) return fail('MODEL_EMPTY', { what: `the model "${order.name}"` });
   const block = await readParquetArrays(parquet, dirname(parquet), order.memory / 2);
   if (block.rows === 0) fail('MODEL_EMPTY', { what: `the model "${order.name}"` });
-  const clock = clockOf(order.timeZone);
+  const clock = order.columns.some(isInstant) ? clockOf(order.timeZone) : [];
   const columns = order.columns.map((input, k): ColumnData => {
-    const clocked = input.type === INSTANT && !isPlain(clock) ? { clock } : {};
+    const clocked = isInstant(input) && !isPlain(clock) ? { clock } : {};
     return { ...block.columns[k]!, kind: input.kind, name: input.name, ...clocked } as ColumnData;
   });
   const features = fitFeatures(order.features, columns);

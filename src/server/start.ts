@@ -65,16 +65,14 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
     { level: options.log === null ? 'silent' : 'info', base: undefined },
     options.log ?? pino.destination({ dest: 2, sync: true }),
   );
-  let arrived = 0;
   const front = openFront({
-    arrived: () => arrived,
     workspace: options.workspace,
     ...(options.memory === undefined ? {} : { memory: options.memory }),
     log: (level, event, facts) => logger[level]({ event, ...facts }),
   });
   const began = performance.now();
   const { app, server } = newServer(options);
-  server.on('connection', () => arrived++);
+  server.on('connection', front.letIn);
   app.decorate('uptime', () => (performance.now() - began) / 1000);
   guarded(app, front.guard);
   heldBodies(app, front.bodies);

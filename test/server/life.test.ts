@@ -115,6 +115,49 @@ describe('the life of a running Millrace', () => {
     assert.deepEqual(await next.ask('SELECT id, n FROM raw.orders'), [['a', 1]]);
   });
 
+  test('a flood of questions beside a warehouse that hangs is refused at once, of one token only; what waited is answered', async (t) => {
+    const server = await running(t, { settings: 'roles:\n  viewer: {seconds: 60, rows: 100, concurrency: 1}\n' });
+    const metric = async (name: string) =>
+      Number(new RegExp(`^millrace_${name} (\\d+)$`, 'm').exec((await server.call('GET', '/metrics')).text)![1]);
+    const viewer = await server.token('viewer');
+    const pid = warehousePid();
+    process.kill(pid, 'SIGSTOP');
+    const told: string[] = [];
+    const flood = Array.from({ length: 100 }, () =>
+      server.call('POST', '/v1/query', { body: { sql: 'SELECT 1' }, token: viewer }).then(({ status, code, headers }) => {
+        told.push(`${status} ${code} ${headers.get('retry-after')}`);
+      }),
+    );
+    // One has the role's place, and 48 more may be unanswered.
+    await until(async () => told.length === 51);
+    assert.deepEqual([...new Set(told)], ['429 QUERY_BUSY 1']);
+    const other = server.ask('SELECT 2');
+    process.kill(pid, 'SIGCONT');
+    assert.deepEqual(await other, [[2]]);
+    await Promise.all(flood);
+    assert.ok(
+      told.slice(51).every((each) => /^(200 undefined null|429 QUERY_BUSY 1)$/.test(each)),
+      told.slice(51).join(),
+    );
+    assert.ok(told.slice(51).filter((each) => each.startsWith('200')).length >= 33, 'one at a time, and 32 that wait');
+    assert.equal(await metric('queries_refused_total'), 51);
+  });
+
+  test('connections that are let in are counted', async (t) => {
+    const server = await running(t);
+    const metric = async () => Number(/^millrace_connections_total (\d+)$/m.exec((await server.call('GET', '/metrics')).text)![1]);
+    const before = await metric();
+    const sockets = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const socket = connect(Number(new URL(server.started.address).port), '127.0.0.1');
+        await once(socket, 'connect');
+        return socket;
+      }),
+    );
+    await until(async () => (await metric()) >= before + 20);
+    for (const socket of sockets) socket.destroy();
+  });
+
   test('a second front on the same workspace is refused, and names the process that has it', async (t) => {
     const path = workspaceIn(t, { topics });
     const other = spawn(process.execPath, ['--conditions=source', front, path], {

@@ -373,3 +373,20 @@ test('what the front reads whole of a table is bounded, and it goes on', async (
   const { targets: found } = (await targets('main.shorter')).json as { targets: { column: string }[] };
   assert.equal(found[0]!.column, 'bought');
 });
+
+test('a model that is trained here reads instants by the workspace’s clock', async (t) => {
+  const server = await running(t);
+  await server.ask(`CREATE TABLE looks AS
+    SELECT seen, seen AT TIME ZONE 'Asia/Seoul' AS wall, CASE WHEN hour(seen AT TIME ZONE 'Asia/Seoul') < 7 THEN 'yes' ELSE 'no' END AS bought
+    FROM (SELECT TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_minutes(((i * 7919) % 250000)::INTEGER) AS seen FROM range(3000) t(i))`);
+  for (const column of ['seen', 'wall'])
+    await server.ask(`CREATE MODEL by_${column} OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 10, input_label_cols = ['bought'])
+      AS SELECT ${column}, bought FROM looks`);
+  const chances = (column: string) =>
+    server.ask(`SELECT ${column === 'seen' ? "seen AT TIME ZONE 'Asia/Seoul'" : 'wall'} AS at_wall, predicted_bought_probs[2].prob AS p
+      FROM ML.PREDICT(MODEL by_${column}, (SELECT ${column} FROM looks)) ORDER BY at_wall`);
+  const [bySeen, byWall] = [await chances('seen'), await chances('wall')];
+  assert.equal(bySeen.length, 3000);
+  assert.deepEqual(bySeen, byWall);
+  assert.ok(new Set((byWall as unknown[][]).map(([, p]) => p)).size > 1);
+});

@@ -62,7 +62,16 @@ export function TileEvidence({ of: { data, error } }: { of: Pick<Live<QueryAnswe
   return (
     <div className="tile-evidence">
       {parts.length > 0 && (
-        <Popover position="top-start" width="min(420px, 92vw)" opened={opened} onChange={setOpened} trapFocus returnFocus withinPortal>
+        <Popover
+          position="top-start"
+          width="min(420px, 92vw)"
+          opened={opened}
+          onChange={setOpened}
+          trapFocus
+          returnFocus
+          withinPortal
+          transitionProps={{ duration: 0 }}
+        >
           <Popover.Target>
             <UnstyledButton className={caveats > 0 || untold ? 'warn small' : 'faint small'} onClick={() => setOpened(!opened)}>
               {parts.join(' · ')}

@@ -193,7 +193,7 @@ function Beside({ comparison, name }: { comparison: TransferRun; name: string })
             {tables.map(({ source, target, parity }) => (
               <tr key={source}>
                 <th scope="row">
-                  <Here source={source} target={target} />
+                  <TargetName source={source} target={target} />
                 </th>
                 <td>
                   <Parity parity={parity} />
@@ -263,7 +263,7 @@ function History({ runs, label }: { runs: readonly TransferReport[]; label: stri
                     ? t(run.outcome === 'failed' ? 'job_failed' : run.kind === 'verify' ? 'transfer_was_compared' : 'job_done')
                     : ''}
                 </td>
-                <td>{table === null ? '–' : <Here {...table} />}</td>
+                <td>{table === null ? '–' : <TargetName {...table} />}</td>
                 <td className="end tabular">{table === null ? '–' : number(table.rows)}</td>
                 <td className={(table?.quarantined ?? 0) > 0 ? 'end tabular bad-text' : 'end tabular'}>
                   {table === null ? '–' : number(table.quarantined)}
@@ -280,7 +280,7 @@ function History({ runs, label }: { runs: readonly TransferReport[]; label: stri
 }
 
 /** The table; of one that comes in files, with the file. */
-function Here({ source, target }: Pick<TransferTableReport, 'source' | 'target'>) {
+function TargetName({ source, target }: Pick<TransferTableReport, 'source' | 'target'>) {
   const file = /^[0-9a-f]{32}(?:\/.*)? (.*)$/s.exec(source)?.[1];
   return (
     <>

@@ -9,6 +9,7 @@ const SEGMENT_BYTES: Bytes = 64 * 1024 * 1024;
 const FULL: Bytes = 4 * 1024 * 1024;
 /** In one turn of the event loop, which accepts one connection (libuv 1.52): a turn of many large bodies would let nobody in for seconds. */
 const TURN: Bytes = 256 * 1024;
+
 interface Waiting {
   readonly writer: TopicWriter;
   readonly bytes: Bytes;

@@ -123,6 +123,7 @@ function metrics(front: Front, uptime: number): string {
     ['{process="front"}', memory.front_bytes],
     ['{process="warehouse"}', memory.warehouse_bytes],
   ]);
+  metric('connections_total', 'counter', 'Connections that were let in.', [['', front.connections()]]);
   metric('queries_refused_total', 'counter', 'Questions refused because too many of their token waited.', [['', front.line.refused]]);
   metric('warehouse_ready', 'gauge', 'Whether questions are answered.', [['', front.warehouseState() === 'ready' ? 1 : 0]]);
   metric('warehouse_restarts_total', 'counter', 'How often the warehouse was started again.', [['', front.restarts()]]);
