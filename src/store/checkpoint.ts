@@ -6,6 +6,10 @@
  *
  * Each column of each table that rows were appended to holds two blocks in memory until the next checkpoint, however few the rows: of many
  * topics that is more than there is, long before their write-ahead log is long. So one is due for that too, and what nobody waits for waits.
+ *
+ * One beside deliveries leaves the new rows of each table in a group of rows and a block of their own, however few they are; one alone joins
+ * them with those before. So those that are due for memory alone go alone while that takes no time, and at the latest when half of the file
+ * may be such blocks.
  */
 import { statSync } from 'node:fs';
 import type { DuckDBInstance } from '@duckdb/node-api';
@@ -17,12 +21,16 @@ const DUE: Bytes = 16_000_000;
 /** A checkpoint rewrites the end of every table that it touches: where that takes long, for there are many, the next one waits until this one was a fifth of the time, or until so many times as much is due. */
 const PRESSING = 2;
 const PAUSES = 4;
-/** Of the blocks of one column: 256 kB of values, and as much of which are NULL. */
-const COLUMN: Bytes = 2 * 262_144;
+/** Of one column: one of its values, and one of which are NULL. */
+const BLOCKS_OF_COLUMN = 2;
 /** Shares of the engine's memory that such blocks may have until a checkpoint is due, and until only asked-for topics are delivered. */
 const [MUCH, CROWDED] = [1 / 4, 1 / 2];
 /** Beyond it DuckDB does it by itself, within a commit: only where ours fail. So much is replayed within the time that a start may take. */
 export const OVERDUE: Bytes = 48_000_000;
+/** The write that comes meanwhile waits so long and nobody minds. */
+const SHORT: Millis = 150;
+/** Blocks with a few rows each that may be in the file before it matters what they take. */
+const LOOSE: Bytes = 256_000_000;
 
 export interface Checkpoints {
   /** Before the commit of a write. */
@@ -46,15 +54,20 @@ export interface CheckpointRules {
   readonly due?: Bytes;
   /** The engine's. */
   readonly memory: Bytes;
+  /** Of the file, which was made with it. */
+  readonly block: Bytes;
   readonly now?: () => Millis;
 }
 
+/** Of the database in `file`. */
 export async function openCheckpoints(
   instance: DuckDBInstance,
-  wal: string,
+  file: string,
   onError: (cause: unknown) => void,
-  { due = DUE, memory, now = () => performance.now() }: CheckpointRules,
+  { due = DUE, memory, block, now = () => performance.now() }: CheckpointRules,
 ): Promise<Checkpoints> {
+  const wal = `${file}.wal`;
+  const column: Bytes = BLOCKS_OF_COLUMN * block;
   const [worker, pin] = [await instance.connect(), await instance.connect()];
   let running: Promise<void> | null = null;
   let failed = false;
@@ -64,11 +77,15 @@ export async function openCheckpoints(
   /** Columns of the tables that deliveries appended to since the last one began, and of those that the one under way takes up. */
   let touched = new Map<string, number>();
   let taken = new Map<string, number>();
+  /** How long the last one alone took. */
+  let alone: Millis = 0;
+  /** Blocks that those beside deliveries have left since. */
+  let loose: Bytes = 0;
 
   /** Of all but the widest: what one table holds is no more after the next rows, which would hold it anew behind each checkpoint. */
   const heldBy = (tables: ReadonlyMap<string, number>): Bytes => {
     const columns = [...tables.values()];
-    return COLUMN * (columns.reduce((sum, each) => sum + each, 0) - Math.max(0, ...columns));
+    return column * (columns.reduce((sum, each) => sum + each, 0) - Math.max(0, ...columns));
   };
 
   const release = async (): Promise<void> => {
@@ -83,6 +100,8 @@ export async function openCheckpoints(
     await worker.run('CHECKPOINT').then(
       () => {
         failed = false;
+        if (next === 'alone') [alone, loose] = [now() - began, 0];
+        else loose += taken.size * block;
       },
       (cause: unknown) => {
         failed = true;
@@ -104,8 +123,10 @@ export async function openCheckpoints(
       const isLong = size >= due && (now() >= rested || size >= PRESSING * due);
       if (!isLong && heldBy(touched) < MUCH * memory) return;
       const appends = changes.every(({ kind }) => kind === 'deliver');
-      if (appends) await pin.run('BEGIN TRANSACTION; SELECT 1 FROM millrace.batch LIMIT 1');
-      next = appends ? 'beside' : 'alone';
+      const mayJoin = (!isLong && alone <= SHORT) || (loose >= LOOSE && loose >= sizeOf(file) / 2);
+      const beside = appends && !mayJoin;
+      if (beside) await pin.run('BEGIN TRANSACTION; SELECT 1 FROM millrace.batch LIMIT 1');
+      next = beside ? 'beside' : 'alone';
     },
     after() {
       if (next === 'none' || running !== null) return;
@@ -117,7 +138,7 @@ export async function openCheckpoints(
       if (running === null) await release();
     },
     crowded: (more) =>
-      more * COLUMN >= MUCH * memory || (running !== null && heldBy(touched) + heldBy(taken) + more * COLUMN >= CROWDED * memory),
+      more * column >= MUCH * memory || (running !== null && heldBy(touched) + heldBy(taken) + more * column >= CROWDED * memory),
     heldUp: () => (failed ? sizeOf(wal) : 0),
     async close() {
       await running;

@@ -21,8 +21,10 @@ export interface Engine {
   readonly slices: string;
   /** Results on their way to clients. */
   readonly spool: string;
-  /** The write-ahead log's file. */
-  readonly wal: string;
+  /** The database; its write-ahead log lies beside it, ending in .wal. */
+  readonly file: string;
+  /** Of that file. */
+  readonly block: Bytes;
 }
 
 export async function openEngine(opening: Opening): Promise<Engine> {
@@ -40,8 +42,9 @@ export async function openEngine(opening: Opening): Promise<Engine> {
   const readers = await connectReaders(instance);
   await lockDown(connection, [slices], temp);
   await connection.run(SCHEMA);
+  const sizes = await connection.runAndReadAll('SELECT block_size FROM pragma_database_size()');
   connection.closeSync();
-  return { instance, readers, slices, spool, wal: `${file}.wal` };
+  return { instance, readers, slices, spool, file, block: Number(sizes.getRows()[0]![0]) };
 }
 
 /** Errors: STORE_LOCKED, STORE_OPEN. */
@@ -54,7 +57,7 @@ async function create(path: string, limits: Limits): Promise<DuckDBInstance> {
     });
   } catch (cause) {
     const detail = firstLine(cause);
-    throw new MillraceError(/lock/i.test(detail) ? 'STORE_LOCKED' : 'STORE_OPEN', { detail }, cause);
+    throw new MillraceError(/\block\b/i.test(detail) ? 'STORE_LOCKED' : 'STORE_OPEN', { detail }, cause);
   }
 }
 
@@ -86,6 +89,14 @@ async function replayWithin(path: string, limits: Limits): Promise<void> {
   }
 }
 
+/**
+ * Of a file that is made anew; one that is there keeps its own. Each column that was appended to holds two of them, and each table's part of
+ * a checkpoint one: with DuckDB's own 256 kB many topics take four times the memory and the disk, and questions are 5 % quicker.
+ */
+const BLOCK: Bytes = 65_536;
+/** Readable by DuckDB 1.4 and later. Texts take a third less than in the format that all versions read, and a checkpoint of few rows a sixth of the time. */
+const FORMAT = 'v1.4.0';
+
 /** What a database may take. */
 export interface Limits {
   /** Where it puts aside what does not fit in memory. */
@@ -103,6 +114,8 @@ export function optionsOf({ temp, threads, memory }: Limits): Record<string, str
     threads: `${threads}`,
     memory_limit: `${Math.floor(memory / 1_000_000)}MB`,
     temp_directory: temp,
+    default_block_size: `${BLOCK}`,
+    storage_compatibility_version: FORMAT,
     checkpoint_threshold: `${OVERDUE / 1_000_000}MB`,
     // Each file is read once: what was kept of it would only take memory, and be taken for a later file of its name.
     enable_external_file_cache: 'false',

@@ -61,7 +61,7 @@ export interface StoreOptions {
 /** Errors: STORE_LOCKED, STORE_OPEN. */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const engine = await openEngine(options);
-  const { instance, readers, slices, spool, wal } = engine;
+  const { instance, readers, slices, spool, file, block } = engine;
   /** Tables that were delivered to since the start: another delivery makes no new name. */
   const delivered = new Set<string>();
   const listeners: ((changes: readonly Change[], batch: number) => void)[] = [];
@@ -69,8 +69,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const error = (cause: unknown) => {
     if (isFatal(cause)) options.onFatal?.(cause);
   };
-  const checkpoints = await openCheckpoints(instance, wal, error, {
+  const checkpoints = await openCheckpoints(instance, file, error, {
     memory: options.memory,
+    block,
     ...(options.checkpointAt !== undefined && { due: options.checkpointAt }),
   });
   const lane: Lane = await openLane(instance, checkpoints, {

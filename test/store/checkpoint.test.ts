@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync, writeFileSync } from 'node:fs';
+import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,7 @@ async function opened(t: Parameters<typeof folder>[0] & { after(fn: () => unknow
   );
   const wal = () => statSync(`${file}.wal`, { throwIfNoEntry: false })?.size ?? 0;
   // A clock that stands still: none of them takes long, and none rests.
-  const checkpoints = await openCheckpoints(instance, `${file}.wal`, () => {}, { due: 100_000, memory: 1e9, now: () => 0 });
+  const checkpoints = await openCheckpoints(instance, file, () => {}, { due: 100_000, memory: 1e9, block: 262_144, now: () => 0 });
   /** A write of 100 kB and more, as the lane makes it. */
   const write = async (appends: boolean, sql = 'INSERT INTO t SELECT range FROM range(20000)') => {
     await connection.run(`BEGIN; ${sql}`);
@@ -75,16 +75,21 @@ function engineWhere(checkpoint: () => Promise<void>): DuckDBInstance {
 }
 
 test('one that took long is followed by four times as much time without, unless twice as much as is due has gathered', async (t) => {
-  const wal = join(folder(t), 'wal');
+  const file = join(folder(t), 'warehouse.duckdb');
   let [now, checkpoints] = [0, 0];
   const instance = engineWhere(async () => {
     checkpoints++;
     now += 100;
   });
-  const held = await openCheckpoints(instance, wal, (cause) => assert.fail(String(cause)), { due: 1000, memory: 100e6, now: () => now });
+  const held = await openCheckpoints(instance, file, (cause) => assert.fail(String(cause)), {
+    due: 1000,
+    memory: 100e6,
+    block: 1000,
+    now: () => now,
+  });
   /** After a write with so much in the log, how many there were. */
   const written = async (bytes: number) => {
-    writeFileSync(wal, Buffer.alloc(bytes));
+    writeFileSync(`${file}.wal`, Buffer.alloc(bytes));
     await held.before([{ kind: 'deliver', target: 't' }]);
     held.after();
     await held.close();
@@ -109,7 +114,10 @@ test('memory: one is due where many tables were appended to, however short the l
     });
   });
   // Half a megabyte for each column: of 64 MB a quarter is 32 columns, a half 64. The widest table does not count.
-  const held = await openCheckpoints(instance, join(folder(t), 'wal'), (cause) => assert.fail(String(cause)), { memory: 2 ** 26 });
+  const held = await openCheckpoints(instance, join(folder(t), 'warehouse.duckdb'), (cause) => assert.fail(String(cause)), {
+    memory: 2 ** 26,
+    block: 262_144,
+  });
   const written = async (...targets: string[]) => {
     await held.before(targets.map((target) => ({ kind: 'deliver' as const, target, columns: target === 'wide' ? 500 : 10 })));
     held.after();
@@ -135,6 +143,70 @@ test('memory: one is due where many tables were appended to, however short the l
   assert.equal(checkpoints, 2, 'what came meanwhile is due with the next write');
   end();
   await held.close();
+});
+
+test('those due for memory alone join rows while that is short, and at the latest when half of the file may be loose blocks', async (t) => {
+  const file = join(folder(t), 'warehouse.duckdb');
+  writeFileSync(file, '');
+  let [now, takes] = [0, 0];
+  const instance = engineWhere(async () => {
+    now += takes;
+  });
+  const connect = await instance.connect();
+  /** Whether a reader held the older state while it ran: then it goes beside deliveries. */
+  let beside: boolean[] = [];
+  const watched = {
+    connect: async () => ({
+      ...connect,
+      run: async (sql: string) => {
+        if (sql.startsWith('BEGIN')) beside = [...beside.slice(0, -1), true];
+        await connect.run(sql);
+      },
+    }),
+  } as unknown as DuckDBInstance;
+  const held = await openCheckpoints(watched, file, (cause) => assert.fail(String(cause)), { memory: 64e6, block: 1e6, now: () => now });
+  const next = async (kind: 'deliver' | 'statement', millis: number) => {
+    beside.push(false);
+    takes = millis;
+    // Sixteen columns of 2 MB are more than a quarter; those of one table do not count.
+    await held.before(['a', 'b', 'c'].map((target) => ({ kind, target, columns: 8 })));
+    held.after();
+    await held.close();
+    return beside.at(-1);
+  };
+  assert.equal(await next('deliver', 150), false);
+  assert.equal(await next('deliver', 151), false, 'the last one was short');
+  // Three tables leave 3 MB each time.
+  for (let k = 0; k < 86; k++) assert.equal(await next('deliver', 10), true, `the last one alone was long: ${k}`);
+  truncateSync(file, 517e6);
+  assert.equal(await next('deliver', 10), true, '258 MB are not half of the file');
+  truncateSync(file, 521e6);
+  assert.equal(await next('deliver', 10), false, '261 MB are');
+  assert.equal(await next('deliver', 200), false, 'it was short');
+  assert.equal(await next('deliver', 10), true);
+  assert.equal(await next('statement', 10), false, 'what may delete is joined always');
+});
+
+test('a trickle into many topics leaves no block behind each row', async (t) => {
+  const dataPath = folder(t);
+  const store = await openStore({ dataPath, memory: 100e6, threads: 2 });
+  t.after(() => store.close());
+  const fields = Array.from({ length: 15 }, (_, k) => `f${k}: text`).join(', ');
+  const topics = Array.from({ length: 40 }, (_, k) => topicOf(`topic_${k}`, `fields: {${fields}}`));
+  const positions = new Map<string, number>();
+  const rounds = 15;
+  for (let round = 0; round < rounds; round++)
+    for (const topic of topics) {
+      while (store.crowded()) await sleep(5);
+      const from = positions.get(topic.name) ?? 0;
+      const one = delivery(topic, from, [{ json: '{"f0":"a"}' }]);
+      positions.set(topic.name, one.to);
+      await store.deliver([one]);
+    }
+  const size = statSync(join(dataPath, 'warehouse.duckdb')).size;
+  assert.ok(size > 1e6, 'there were checkpoints');
+  assert.ok(size < 15e6, `${size} bytes for ${rounds} rows in each of ${topics.length} tables`);
+  for (const { name } of topics) assert.equal(await count(store, `raw.${name}`), rounds);
 });
 
 test('many topics in little memory: what deliveries hold stays within its share', async (t) => {

@@ -118,7 +118,7 @@ test('killed with news of many tables, the warehouse opens again within its memo
   await once(again, 'exit');
 });
 
-for (const memory of process.env['MILLRACE_LONG'] === '1' ? [16_000_000, 48_000_000] : [48_000_000])
+for (const memory of process.env['MILLRACE_LONG'] === '1' ? [12_000_000, 24_000_000] : [12_000_000])
   test(`where ${memory / 1e6} MB are too little to replay the log, the warehouse opens with more, and every row is there`, async (t) => {
     const dataPath = folder(t);
     await killedWithManyTables(dataPath);
@@ -126,6 +126,7 @@ for (const memory of process.env['MILLRACE_LONG'] === '1' ? [16_000_000, 48_000_
       DuckDBInstance.create(join(dataPath, 'warehouse.duckdb'), optionsOf({ temp: folder(t), threads: 2, memory })),
       /replaying WAL.*could not allocate block/,
     );
+    await assert.rejects(openStore({ ...opening(dataPath), memory: 4_000_000 }), { code: 'STORE_OPEN' }, 'no block is no lock');
     const again = await openStore({ ...opening(dataPath), memory });
     t.after(() => again.close());
     for (const k of [0, 39]) assert.deepEqual(await again.rows(`SELECT id FROM raw.visits_${k} ORDER BY id`), [{ id: 'a' }, { id: 'b' }]);

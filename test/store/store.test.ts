@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { openStore } from '#store';
-import { folder, freshStore, opening } from './fixture.ts';
+import { topicOf } from '../collect/fixture.ts';
+import { count, delivery, folder, freshStore, opening } from './fixture.ts';
 import { storeContract } from './store.contract.ts';
 
 storeContract('DuckDB', (dataPath) => openStore(opening(dataPath)));
@@ -22,4 +23,29 @@ test('quarantine of before is kept, without the ids that nobody wrote down then'
   instance.closeSync();
   const store = await freshStore(t, path);
   assert.deepEqual(await store.rows('SELECT id, sender, record FROM millrace.quarantine'), [{ id: 'q-0', sender: 'anna', record: null }]);
+});
+
+test('a new file is made in the format of DuckDB 1.4 with blocks of 64 kB; one that was made before keeps its own', async (t) => {
+  const kindOf = async (path: string) => {
+    const instance = await DuckDBInstance.create(join(path, 'warehouse.duckdb'), { access_mode: 'READ_ONLY' });
+    const connection = await instance.connect();
+    const asked = `SELECT tags['storage_version'], (SELECT block_size FROM pragma_database_size()) FROM duckdb_databases() WHERE NOT internal`;
+    const [kind] = (await connection.runAndReadAll(asked)).getRows();
+    connection.closeSync();
+    instance.closeSync();
+    return kind!.map(String);
+  };
+  const fresh = folder(t);
+  await (await openStore(opening(fresh))).close();
+  assert.deepEqual(await kindOf(fresh), ['v1.4.0+', '65536']);
+  const former = folder(t);
+  const instance = await DuckDBInstance.create(join(former, 'warehouse.duckdb'));
+  instance.closeSync();
+  const before = await kindOf(former);
+  assert.deepEqual(before, ['v1.0.0+', '262144']);
+  const store = await openStore(opening(former));
+  await store.deliver([delivery(topicOf('visits', 'fields: {page: text}'), 0, [{ json: '{"page":"a"}' }])]);
+  assert.equal(await count(store, 'raw.visits'), 1);
+  await store.close();
+  assert.deepEqual(await kindOf(former), before);
 });
