@@ -72,15 +72,21 @@ export function startDelivery(input: {
   /** Takes topics from the line until the round is full: those that a question waits for first, and the round ends behind them. */
   function* take(round: Round): Generator<Delivery> {
     const began = performance.now();
+    /** When the first that a question waits for was taken: whoever is owed a turn before them takes none of their time. */
+    let hurried = began;
     for (let room = roundBytes; ; ) {
       const line = [...waiting.keys()].filter((name) => !round.names.has(name) && !isShut(name));
       const wanted = round.names.size === 0 && owed ? undefined : firstWanted(line);
       const name = wanted ?? line[0];
       round.left = name !== undefined;
-      const isLong = performance.now() - began > ROUND_TIME && (round.hurried || wanted === undefined);
+      const now = performance.now();
+      const isLong = wanted === undefined ? now - began > ROUND_TIME : round.hurried && now - hurried > ROUND_TIME;
       if (wanted === undefined && store.crowded()) return;
       if (name === undefined || room <= 0 || round.names.size === ROUND_TOPICS || isLong || (round.hurried && wanted === undefined)) return;
-      if (wanted !== undefined) round.hurried = true;
+      if (wanted !== undefined && !round.hurried) {
+        round.hurried = true;
+        hurried = now;
+      }
       round.names.set(name, positionOf(name));
       const delivery = read(name, room, round);
       if (delivery === null) continue;

@@ -387,6 +387,23 @@ describe('delivery', () => {
       assert.deepEqual([rounds[0], rounds.flat()], [['a'], ['a', 'b', 'c']]);
     });
 
+    test('comes together, behind whoever is owed a turn, however long that one takes', async (t) => {
+      const { running, rounds, topics, send, take } = await stepwise(t, ['a', 'b', 'c', 'd', 'e', 'undefined']);
+      await send(topics.slice(0, 5));
+      await sleep(120);
+      const first = running.reach(['c'], 5000);
+      await take(2);
+      assert.equal(await isDone(first), true);
+      const both = [running.reach(['d'], 5000), running.reach(['e'], 5000)];
+      await sleep(120);
+      await take(3);
+      await Promise.all(both);
+      assert.deepEqual(rounds, [
+        ['a', 'c'],
+        ['b', 'd', 'e'],
+      ]);
+    });
+
     test('is not what no delivery brings, nor longer than its patience', async (t) => {
       const { running, topics, send, take } = await stepwise(t, ['a', 'undefined']);
       await send(topics);
