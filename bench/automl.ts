@@ -170,8 +170,10 @@ def sklearn():
         depth, rate, rows, columns, l2 = at
         make = HistGradientBoostingRegressor if classes == 1 else HistGradientBoostingClassifier
         early = dict(max_iter=1000, early_stopping=True, n_iter_no_change=20) if held is not None else dict(max_iter=rounds, early_stopping=False)
+        seen = held & np.isin(y, y1) if classes > 1 and held is not None else held
+        beside = dict(X_val=X[seen], y_val=y[seen]) if held is not None else {}
         m = make(learning_rate=rate, max_leaf_nodes=int(2 ** min(depth, 7)), max_features=columns, l2_regularization=l2,
-            categorical_features=categories, random_state=1, **early).fit(X1, y1)
+            categorical_features=categories, random_state=1, **early).fit(X1, y1, **beside)
         def answer(a):
             if classes == 1: return m.predict(a)
             p = np.zeros((len(a), classes)); p[:, m.classes_.astype(int)] = m.predict_proba(a); return p
