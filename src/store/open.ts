@@ -1,5 +1,5 @@
 /** Opens the one DuckDB file, locked down: no file but the slices' folder, no extension, no settings, always UTC. */
-import { mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, fail, MillraceError } from '#core';
@@ -50,6 +50,8 @@ export async function openEngine(opening: Opening): Promise<Engine> {
 /** Errors: STORE_LOCKED, STORE_OPEN. */
 async function create(path: string, limits: Limits): Promise<DuckDBInstance> {
   try {
+    if (!existsSync(path))
+      await within(limits, [`ATTACH ${text(path)} AS made (BLOCK_SIZE ${BLOCK}, STORAGE_VERSION '${FORMAT}')`, 'DETACH made']);
     return await DuckDBInstance.create(path, optionsOf(limits)).catch(async (cause: unknown) => {
       if (!/replaying WAL/.test(String(cause))) throw cause;
       await replay(path, limits);
@@ -70,18 +72,19 @@ async function create(path: string, limits: Limits): Promise<DuckDBInstance> {
 async function replay(path: string, limits: Limits): Promise<void> {
   for (let { memory } = limits; ; memory *= 2) {
     try {
-      return await replayWithin(path, { ...limits, memory });
+      const statements = [`SET TimeZone = 'UTC'`, `ATTACH ${text(path)} AS killed`, 'CHECKPOINT killed', 'DETACH killed'];
+      return await within({ ...limits, memory }, statements);
     } catch (cause) {
       if (!isOutOfMemory(cause) || memory >= 4 * limits.memory) throw cause;
     }
   }
 }
 
-async function replayWithin(path: string, limits: Limits): Promise<void> {
+/** In another database, which is gone behind them. */
+async function within(limits: Limits, statements: readonly string[]): Promise<void> {
   const instance = await DuckDBInstance.create(':memory:', optionsOf(limits));
   try {
     const connection = await instance.connect();
-    const statements = [`SET TimeZone = 'UTC'`, `ATTACH ${text(path)} AS killed`, 'CHECKPOINT killed', 'DETACH killed'];
     for (const statement of statements) await connection.run(statement);
     connection.closeSync();
   } finally {
@@ -90,7 +93,7 @@ async function replayWithin(path: string, limits: Limits): Promise<void> {
 }
 
 /**
- * Of a file that is made anew; one that is there keeps its own. Each column that was appended to holds two of them, and each table's part of
+ * Of a file that is made anew (not of the engine, which would sort and join in them too, a little slower); one that is there keeps its own. Each column that was appended to holds two of them, and each table's part of
  * a checkpoint one: with DuckDB's own 256 kB many topics take four times the memory and the disk, and questions are 5 % quicker.
  */
 const BLOCK: Bytes = 65_536;
@@ -114,8 +117,6 @@ export function optionsOf({ temp, threads, memory }: Limits): Record<string, str
     threads: `${threads}`,
     memory_limit: `${Math.floor(memory / 1_000_000)}MB`,
     temp_directory: temp,
-    default_block_size: `${BLOCK}`,
-    storage_compatibility_version: FORMAT,
     checkpoint_threshold: `${OVERDUE / 1_000_000}MB`,
     // Each file is read once: what was kept of it would only take memory, and be taken for a later file of its name.
     enable_external_file_cache: 'false',
