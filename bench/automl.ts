@@ -113,7 +113,7 @@ async function ours(task: Task, data: Divided, seconds: number): Promise<Result>
   const model = await train({ target: task.target, budget: { millis: seconds * 1000 } }, data.learn);
   const spent = (performance.now() - began) / 1000;
   const { columns } = predict(model, data.test);
-  const width = model.classes?.length ?? 1;
+  const width = data.target.classes?.length ?? 1;
   // A class that is missing from the rows learned from has no probability.
   const known = data.target.classes?.map((label) => columns.find((c) => c.name === `probability_${label}`)?.values);
   const answers = new Float64Array(data.truth.length * width);
@@ -190,7 +190,10 @@ def flaml():
     more = dict(eval_method='holdout', split_type='time') if meta['inTime'] else {}
     m.fit(frame(X), y if classes == 1 else y.astype(int), task='regression' if classes == 1 else 'classification', seed=1, verbose=0, n_jobs=2,
         metric={1: 'rmse', 2: 'roc_auc'}.get(classes, 'log_loss'), time_budget=budget, **more)
-    return lambda a: m.predict(frame(a)) if classes == 1 else m.predict_proba(frame(a))
+    def answer(a):
+        if classes == 1: return m.predict(frame(a))
+        p = np.zeros((len(a), classes)); p[:, m.classes_.astype(int)] = m.predict_proba(frame(a)); return p
+    return answer
 def autogluon():
     import pandas as pd
     from autogluon.tabular import TabularPredictor
