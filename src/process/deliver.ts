@@ -72,21 +72,23 @@ export function startDelivery(input: {
   /** Takes topics from the line until the round is full: those that a question waits for first, and the round ends behind them. */
   function* take(round: Round): Generator<Delivery> {
     const began = performance.now();
-    /** When the first that a question waits for was taken: whoever is owed a turn before them takes none of their time. */
-    let hurried = began;
     for (let room = roundBytes; ; ) {
       const line = [...waiting.keys()].filter((name) => !round.names.has(name) && !isShut(name));
       const wanted = round.names.size === 0 && owed ? undefined : firstWanted(line);
       const name = wanted ?? line[0];
       round.left = name !== undefined;
       const now = performance.now();
-      const isLong = wanted === undefined ? now - began > ROUND_TIME : round.hurried && now - hurried > ROUND_TIME;
+      const isLong = now - (wanted === undefined ? began : (round.hurried ?? now)) > ROUND_TIME;
       if (wanted === undefined && store.crowded()) return;
-      if (name === undefined || room <= 0 || round.names.size === ROUND_TOPICS || isLong || (round.hurried && wanted === undefined)) return;
-      if (wanted !== undefined && !round.hurried) {
-        round.hurried = true;
-        hurried = now;
-      }
+      if (
+        name === undefined ||
+        room <= 0 ||
+        round.names.size === ROUND_TOPICS ||
+        isLong ||
+        (round.hurried !== null && wanted === undefined)
+      )
+        return;
+      if (wanted !== undefined) round.hurried ??= now;
       round.names.set(name, positionOf(name));
       const delivery = read(name, room, round);
       if (delivery === null) continue;
@@ -115,7 +117,7 @@ export function startDelivery(input: {
 
   /** They had their turn; those with more stand behind all others. */
   function turnEnds({ names, emptied, hurried }: Round): void {
-    owed = hurried;
+    owed = hurried !== null;
     for (const [name, before] of names) {
       if (positionOf(name) === before) stuck.add(name);
       else stuck.delete(name);
@@ -162,7 +164,7 @@ export function startDelivery(input: {
         continue;
       }
       const began = performance.now();
-      const round: Round = { names: new Map(), deliveries: [], emptied: new Map(), left: false, hurried: false };
+      const round: Round = { names: new Map(), deliveries: [], emptied: new Map(), left: false, hurried: null };
       let pause: Millis = TICK;
       try {
         const delivered = await store.deliver(take(round)).catch((cause: unknown) => deliverAgain(round.deliveries, cause));
@@ -236,8 +238,8 @@ interface Round {
   readonly emptied: Map<string, { readonly to: Position; readonly at: Millis }>;
   /** Others have news too, and no room. */
   left: boolean;
-  /** A question waits for its end. */
-  hurried: boolean;
+  /** Since when a question waits for its end: since the first was taken that one waits for. Whoever was owed a turn before takes none of their time. */
+  hurried: Millis | null;
 }
 
 /** A question that waits, and for which positions. */

@@ -7,9 +7,10 @@
  * Each column of each table that rows were appended to holds two blocks in memory until the next checkpoint, however few the rows: of many
  * topics that is more than there is, long before their write-ahead log is long. So one is due for that too, and what nobody waits for waits.
  *
- * One beside deliveries leaves the new rows of each table in a group of rows and a block of their own, however few they are; one alone joins
- * them with those before. So those that are due for memory alone go alone while that takes no time, and at the latest when half of the file
- * may be such blocks.
+ * One beside deliveries leaves the new rows of each table in a group of rows and a block of their own, however few they are; one alone
+ * joins them with those before. So those that are due for memory, and not for their log, are to join rows: always while that takes no time,
+ * else for a hundredth of the time, and at the latest when half of the file may be such blocks. Where somebody reads an older state just then,
+ * DuckDB joins nothing, and the next one has to.
  */
 import { statSync } from 'node:fs';
 import type { DuckDBInstance } from '@duckdb/node-api';
@@ -27,8 +28,9 @@ const BLOCKS_OF_COLUMN = 2;
 const [MUCH, CROWDED] = [1 / 4, 1 / 2];
 /** Beyond it DuckDB does it by itself, within a commit: only where ours fail. So much is replayed within the time that a start may take. */
 export const OVERDUE: Bytes = 48_000_000;
-/** The write that comes meanwhile waits so long and nobody minds. */
+/** The write that comes meanwhile waits so long and nobody minds; one that joins rows and takes longer is followed by so many times as long without. */
 const SHORT: Millis = 150;
+const JOINLESS = 99;
 /** Blocks with a few rows each that may be in the file before it matters what they take. */
 const LOOSE: Bytes = 256_000_000;
 
@@ -71,15 +73,15 @@ export async function openCheckpoints(
   const [worker, pin] = [await instance.connect(), await instance.connect()];
   let running: Promise<void> | null = null;
   let failed = false;
-  let next: 'none' | 'beside' | 'alone' = 'none';
+  let next: 'none' | 'beside' | 'join' | 'alone' = 'none';
   /** When the next one may begin, by `now`. */
   let rested = 0;
   /** Columns of the tables that deliveries appended to since the last one began, and of those that the one under way takes up. */
   let touched = new Map<string, number>();
   let taken = new Map<string, number>();
-  /** How long the last one alone took. */
-  let alone: Millis = 0;
-  /** Blocks that those beside deliveries have left since. */
+  /** When the next one may join rows for deliveries alone, by `now`. */
+  let joinless = 0;
+  /** Blocks that those beside deliveries have left since one was alone. */
   let loose: Bytes = 0;
 
   /** Of all but the widest: what one table holds is no more after the next rows, which would hold it anew behind each checkpoint. */
@@ -100,8 +102,8 @@ export async function openCheckpoints(
     await worker.run('CHECKPOINT').then(
       () => {
         failed = false;
-        if (next === 'alone') [alone, loose] = [now() - began, 0];
-        else loose += taken.size * block;
+        loose = next === 'beside' ? loose + taken.size * block : 0;
+        if (next === 'join') joinless = now() - began <= SHORT ? 0 : now() + JOINLESS * (now() - began);
       },
       (cause: unknown) => {
         failed = true;
@@ -123,10 +125,10 @@ export async function openCheckpoints(
       const isLong = size >= due && (now() >= rested || size >= PRESSING * due);
       if (!isLong && heldBy(touched) < MUCH * memory) return;
       const appends = changes.every(({ kind }) => kind === 'deliver');
-      const mayJoin = (!isLong && alone <= SHORT) || (loose >= LOOSE && loose >= sizeOf(file) / 2);
-      const beside = appends && !mayJoin;
-      if (beside) await pin.run('BEGIN TRANSACTION; SELECT 1 FROM millrace.batch LIMIT 1');
-      next = beside ? 'beside' : 'alone';
+      const joins = (!isLong && now() >= joinless) || (loose >= LOOSE && loose >= sizeOf(file) / 2);
+      const kind = !appends ? 'alone' : joins ? 'join' : 'beside';
+      if (kind === 'beside') await pin.run('BEGIN TRANSACTION; SELECT 1 FROM millrace.batch LIMIT 1');
+      next = kind;
     },
     after() {
       if (next === 'none' || running !== null) return;

@@ -1,5 +1,5 @@
 /** Opens the one DuckDB file, locked down: no file but the slices' folder, no extension, no settings, always UTC. */
-import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, fail, MillraceError } from '#core';
@@ -50,8 +50,7 @@ export async function openEngine(opening: Opening): Promise<Engine> {
 /** Errors: STORE_LOCKED, STORE_OPEN. */
 async function create(path: string, limits: Limits): Promise<DuckDBInstance> {
   try {
-    if (!existsSync(path))
-      await within(limits, [`ATTACH ${text(path)} AS made (BLOCK_SIZE ${BLOCK}, STORAGE_VERSION '${FORMAT}')`, 'DETACH made']);
+    if (!existsSync(path)) await make(path, limits);
     return await DuckDBInstance.create(path, optionsOf(limits)).catch(async (cause: unknown) => {
       if (!/replaying WAL/.test(String(cause))) throw cause;
       await replay(path, limits);
@@ -61,6 +60,14 @@ async function create(path: string, limits: Limits): Promise<DuckDBInstance> {
     const detail = firstLine(cause);
     throw new MillraceError(/\block\b/i.test(detail) ? 'STORE_LOCKED' : 'STORE_OPEN', { detail }, cause);
   }
+}
+
+/** Under another name first: one that was killed midway leaves no half of a warehouse. */
+async function make(path: string, limits: Limits): Promise<void> {
+  const unfinished = `${path}.new`;
+  rmSync(unfinished, { force: true });
+  await within(limits, [`ATTACH ${text(unfinished)} AS made (BLOCK_SIZE ${BLOCK}, STORAGE_VERSION '${FORMAT}')`, 'DETACH made']);
+  renameSync(unfinished, path);
 }
 
 /**
@@ -93,8 +100,9 @@ async function within(limits: Limits, statements: readonly string[]): Promise<vo
 }
 
 /**
- * Of a file that is made anew (not of the engine, which would sort and join in them too, a little slower); one that is there keeps its own. Each column that was appended to holds two of them, and each table's part of
- * a checkpoint one: with DuckDB's own 256 kB many topics take four times the memory and the disk, and questions are 5 % quicker.
+ * Of a file that is made anew (not of the engine, which would sort and join in them too, a little slower); one that is there keeps its own.
+ * Each column that was appended to holds two of them, and each table's part of a checkpoint one: with DuckDB's own 256 kB many topics take
+ * four times the memory and the disk, and questions are 5 % quicker.
  */
 const BLOCK: Bytes = 65_536;
 /** Readable by DuckDB 1.4 and later. Texts take a third less than in the format that all versions read, and a checkpoint of few rows a sixth of the time. */

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { openStore } from '#store';
+import type { Topic } from '#core';
+import { openStore, type Store } from '#store';
 import { openCheckpoints } from '../../src/store/checkpoint.ts';
 import { topicOf } from '../collect/fixture.ts';
 import { count, delivery, folder } from './fixture.ts';
@@ -145,7 +146,7 @@ test('memory: one is due where many tables were appended to, however short the l
   await held.close();
 });
 
-test('those due for memory alone join rows while that is short, and at the latest when half of the file may be loose blocks', async (t) => {
+test('those due for memory join rows: always while that is short, else for a hundredth of the time or when half of the file may be loose blocks', async (t) => {
   const file = join(folder(t), 'warehouse.duckdb');
   writeFileSync(file, '');
   let [now, takes] = [0, 0];
@@ -175,58 +176,62 @@ test('those due for memory alone join rows while that is short, and at the lates
     return beside.at(-1);
   };
   assert.equal(await next('deliver', 150), false);
-  assert.equal(await next('deliver', 151), false, 'the last one was short');
+  assert.equal(await next('statement', 10_000), false, 'what may delete is joined always');
+  assert.equal(await next('deliver', 200), false, 'the last one for deliveries was short');
+  now += 99 * 200 - 1;
+  assert.equal(await next('deliver', 1), true, 'a hundredth of the time');
+  assert.equal(await next('deliver', 151), false);
   // Three tables leave 3 MB each time.
-  for (let k = 0; k < 86; k++) assert.equal(await next('deliver', 10), true, `the last one alone was long: ${k}`);
+  for (let k = 0; k < 86; k++) assert.equal(await next('deliver', 10), true, `the last one that joined was long: ${k}`);
   truncateSync(file, 517e6);
   assert.equal(await next('deliver', 10), true, '258 MB are not half of the file');
   truncateSync(file, 521e6);
   assert.equal(await next('deliver', 10), false, '261 MB are');
   assert.equal(await next('deliver', 200), false, 'it was short');
   assert.equal(await next('deliver', 10), true);
-  assert.equal(await next('statement', 10), false, 'what may delete is joined always');
 });
 
-test('a trickle into many topics leaves no block behind each row', async (t) => {
-  const dataPath = folder(t);
-  const store = await openStore({ dataPath, memory: 100e6, threads: 2 });
-  t.after(() => store.close());
-  const fields = Array.from({ length: 15 }, (_, k) => `f${k}: text`).join(', ');
-  const topics = Array.from({ length: 40 }, (_, k) => topicOf(`topic_${k}`, `fields: {${fields}}`));
-  const positions = new Map<string, number>();
-  const rounds = 15;
+/** Brings a record to each of the topics, so many times; `each` is called behind every one. */
+async function trickle(store: Store, topics: readonly Topic[], rounds: number, each = async (): Promise<void> => {}): Promise<void> {
   for (let round = 0; round < rounds; round++)
     for (const topic of topics) {
       while (store.crowded()) await sleep(5);
-      const from = positions.get(topic.name) ?? 0;
-      const one = delivery(topic, from, [{ json: '{"f0":"a"}' }]);
-      positions.set(topic.name, one.to);
-      await store.deliver([one]);
+      await store.deliver([delivery(topic, store.positions().get(topic.name) ?? 0, [{ json: '{"f0":"a"}' }])]);
+      await each();
     }
-  const size = statSync(join(dataPath, 'warehouse.duckdb')).size;
-  assert.ok(size > 1e6, 'there were checkpoints');
-  assert.ok(size < 15e6, `${size} bytes for ${rounds} rows in each of ${topics.length} tables`);
-  for (const { name } of topics) assert.equal(await count(store, `raw.${name}`), rounds);
+}
+
+const fields = Array.from({ length: 15 }, (_, k) => `f${k}: text`).join(', ');
+const manyTopics = (count: number) => Array.from({ length: count }, (_, k) => topicOf(`topic_${k}`, `fields: {${fields}}`));
+
+test('a trickle into many topics leaves no block behind each row, a slow statement before it or none', async (t) => {
+  const dataPath = folder(t);
+  const store = await openStore({ dataPath, memory: 100e6, threads: 2 });
+  t.after(() => store.close());
+  await store.write(async (tx) => {
+    const rows = await tx.run('CREATE TABLE main.history AS SELECT md5(k::VARCHAR) AS w FROM range(1000000) t(k)');
+    tx.changed({ kind: 'statement', target: 'main.history', rows });
+  });
+  const file = join(dataPath, 'warehouse.duckdb');
+  const topics = manyTopics(40);
+  await trickle(store, topics, 1);
+  const before = statSync(file).size;
+  await trickle(store, topics, 15);
+  const grown = statSync(file).size - before;
+  assert.ok(grown < 15e6, `${grown} bytes for fifteen rows in each of 40 tables`);
+  for (const { name } of topics) assert.equal(await count(store, `raw.${name}`), 16);
 });
 
 test('many topics in little memory: what deliveries hold stays within its share', async (t) => {
-  const store = await openStore({ dataPath: folder(t), memory: 150e6, threads: 2 });
+  const store = await openStore({ dataPath: folder(t), memory: 60e6, threads: 2 });
   t.after(() => store.close());
-  const fields = Array.from({ length: 15 }, (_, k) => `f${k}: text`).join(', ');
-  const topics = Array.from({ length: 60 }, (_, k) => topicOf(`topic_${k}`, `fields: {${fields}}`));
-  const positions = new Map<string, number>();
+  const topics = manyTopics(60);
   let most = 0;
   // Before the first checkpoint a table's blocks are small.
-  for (let round = 0; round < 3; round++)
-    for (const topic of topics) {
-      while (store.crowded()) await sleep(5);
-      const from = positions.get(topic.name) ?? 0;
-      const one = delivery(topic, from, [{ json: '{"f0":"a"}' }]);
-      positions.set(topic.name, one.to);
-      await store.deliver([one]);
-      const [row] = await store.rows(`SELECT memory_usage_bytes AS held FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'`);
-      most = Math.max(most, Number(row!['held']));
-    }
-  assert.ok(most > 5e6 && most < 110e6, `${most} bytes of blocks that are not written yet; without a checkpoint it would be 650 MB`);
+  await trickle(store, topics, 3, async () => {
+    const [row] = await store.rows(`SELECT memory_usage_bytes AS held FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'`);
+    most = Math.max(most, Number(row!['held']));
+  });
+  assert.ok(most > 5e6 && most < 44e6, `${most} bytes of blocks that are not written yet; without a checkpoint it would be 160 MB`);
   for (const { name } of topics) assert.equal(await count(store, `raw.${name}`), 3);
 });
