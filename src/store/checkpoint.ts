@@ -7,15 +7,17 @@
  * Each column of each table that rows were appended to holds two blocks in memory until the next checkpoint, however few the rows: of many
  * topics that is more than there is, long before their write-ahead log is long. So one is due for that too, and what nobody waits for waits.
  *
- * One beside deliveries leaves the new rows of each table in a group of rows and a block of their own, however few they are; one alone
- * joins them with those before. So those that are due for memory, and not for their log, are to join rows: always while that takes no time,
- * else for a hundredth of the time, and at the latest when half of the file may be such blocks. Where somebody reads an older state just then,
- * DuckDB joins nothing, and the next one has to.
+ * One beside deliveries leaves the new rows of each table in a group of rows and a block of their own, however few they are: 2 kB of memory
+ * for each column, beside what the engine counts. One alone joins them with those before, where nobody reads an older state. So those that
+ * are due for memory, and not for their log, are to join rows: they wait a moment for who reads, and the next write waits for them; always
+ * while that takes no time, else for a hundredth of the time, and for a tenth where much is loose. Where it can't be, for somebody reads
+ * all the time, fewer tables are taken at a time, and more seldom: what nobody asks for comes later then, with more rows in a group.
  */
 import { statSync } from 'node:fs';
 import type { DuckDBInstance } from '@duckdb/node-api';
 import type { Bytes, Millis } from '#core';
 import type { Change } from './lane.ts';
+import type { Readings } from './readings.ts';
 
 /** Of write-ahead log. */
 const DUE: Bytes = 16_000_000;
@@ -24,21 +26,27 @@ const PRESSING = 2;
 const PAUSES = 4;
 /** Of one column: one of its values, and one of which are NULL. */
 const BLOCKS_OF_COLUMN = 2;
-/** Shares of the engine's memory that such blocks may have until a checkpoint is due, and until only asked-for topics are delivered. */
-const [MUCH, CROWDED] = [1 / 4, 1 / 2];
+/** Shares of the engine's memory that such blocks may have until a checkpoint is due, and until only asked-for topics are delivered: that much in general, and while much is loose. */
+const [MUCH, CROWDED, CROWDED_WHEN_LOOSE] = [1 / 4, 1 / 2, 1 / 16];
 /** Beyond it DuckDB does it by itself, within a commit: only where ours fail. So much is replayed within the time that a start may take. */
 export const OVERDUE: Bytes = 48_000_000;
-/** The write that comes meanwhile waits so long and nobody minds; one that joins rows and takes longer is followed by so many times as long without. */
+/** The write that comes meanwhile waits so long and nobody minds; one that is to join rows and takes longer is followed by so many times as long without. */
 const SHORT: Millis = 150;
 const JOINLESS = 99;
-/** Blocks with a few rows each that may be in the file before it matters what they take. */
-const LOOSE: Bytes = 256_000_000;
+/** Share of the engine's memory beyond which loose blocks matter: rows are joined sooner then, and more patiently. */
+const LOOSE = 1 / 8;
+const JOINLESS_WHEN_LOOSE = 9;
+const PATIENT: Millis = 500;
+/** Of loose blocks beyond that, by which fewer tables are taken for a second more behind one that joined nothing. */
+const SLOWER: Bytes = 8_000_000;
 
 export interface Checkpoints {
   /** Before the commit of a write. */
   before(changes: readonly Touching[]): Promise<void>;
   /** After it. A checkpoint that was due has begun, and goes on by itself. */
   after(): void;
+  /** Before a write begins: one that is to join rows has waited for those who read an older state, which each commit makes more. */
+  ready(): Promise<void>;
   /** Where the commit failed. */
   undone(): Promise<void>;
   /** Of write-ahead log that the last checkpoint could not take up, all of which a start after a kill replays; none where it did, or is about to. */
@@ -58,6 +66,7 @@ export interface CheckpointRules {
   readonly memory: Bytes;
   /** Of the file, which was made with it. */
   readonly block: Bytes;
+  readonly readings: Pick<Readings, 'over'>;
   readonly now?: () => Millis;
 }
 
@@ -66,22 +75,25 @@ export async function openCheckpoints(
   instance: DuckDBInstance,
   file: string,
   onError: (cause: unknown) => void,
-  { due = DUE, memory, block, now = () => performance.now() }: CheckpointRules,
+  { due = DUE, memory, block, readings, now = () => performance.now() }: CheckpointRules,
 ): Promise<Checkpoints> {
   const wal = `${file}.wal`;
   const column: Bytes = BLOCKS_OF_COLUMN * block;
   const [worker, pin] = [await instance.connect(), await instance.connect()];
   let running: Promise<void> | null = null;
+  let waiting: Promise<boolean> | null = null;
   let failed = false;
   let next: 'none' | 'beside' | 'join' | 'alone' = 'none';
   /** When the next one may begin, by `now`. */
   let rested = 0;
+  /** Until when few tables are taken, and none is due for memory but at a half of it. */
+  let slow = 0;
   /** Columns of the tables that deliveries appended to since the last one began, and of those that the one under way takes up. */
   let touched = new Map<string, number>();
   let taken = new Map<string, number>();
-  /** When the next one may join rows for deliveries alone, by `now`. */
-  let joinless = 0;
-  /** Blocks that those beside deliveries have left since one was alone. */
+  /** The last one that was to join rows for deliveries alone: when it was over, how long all waited for it where that was long, and whether it did. */
+  let join = { over: 0, took: 0, joined: true };
+  /** Blocks that those which joined nothing have left since one did. */
   let loose: Bytes = 0;
 
   /** Of all but the widest: what one table holds is no more after the next rows, which would hold it anew behind each checkpoint. */
@@ -95,15 +107,22 @@ export async function openCheckpoints(
     next = 'none';
   };
 
+  const isLoose = (): boolean => loose >= LOOSE * memory;
+  const mayJoin = (): boolean => now() >= join.over + join.took * (join.joined && isLoose() ? JOINLESS_WHEN_LOOSE : JOINLESS);
+
   /** One that fails (a write was quicker to begin, or a reader is in the way) is due again at the next commit: `onError` decides what else it means. */
   async function checkpoint(): Promise<void> {
+    const asked = now();
+    waiting = next === 'beside' ? Promise.resolve(false) : readings.over(next === 'alone' ? 0 : isLoose() ? PATIENT : SHORT);
+    const joins = await waiting;
     const began = now();
     [taken, touched] = [touched, new Map()];
-    await worker.run('CHECKPOINT').then(
+    const ran = worker.run('CHECKPOINT');
+    waiting = null;
+    await ran.then(
       () => {
         failed = false;
-        loose = next === 'beside' ? loose + taken.size * block : 0;
-        if (next === 'join') joinless = now() - began <= SHORT ? 0 : now() + JOINLESS * (now() - began);
+        loose = joins ? 0 : loose + taken.size * block;
       },
       (cause: unknown) => {
         failed = true;
@@ -114,6 +133,8 @@ export async function openCheckpoints(
     taken = new Map();
     const ended = now();
     rested = ended + PAUSES * (ended - began);
+    slow = ended + (Math.max(0, loose - LOOSE * memory) / SLOWER) * 1000;
+    if (next === 'join') join = { over: ended, took: ended - asked > SHORT ? ended - asked : 0, joined: joins && !failed };
     await release();
   }
 
@@ -123,10 +144,10 @@ export async function openCheckpoints(
       if (running !== null) return;
       const size = sizeOf(wal);
       const isLong = size >= due && (now() >= rested || size >= PRESSING * due);
-      if (!isLong && heldBy(touched) < MUCH * memory) return;
+      const held = heldBy(touched);
+      if (!isLong && held < (now() >= slow ? MUCH : CROWDED) * memory) return;
       const appends = changes.every(({ kind }) => kind === 'deliver');
-      const joins = (!isLong && now() >= joinless) || (loose >= LOOSE && loose >= sizeOf(file) / 2);
-      const kind = !appends ? 'alone' : joins ? 'join' : 'beside';
+      const kind = !appends ? 'alone' : (!isLong || isLoose()) && mayJoin() ? 'join' : 'beside';
       if (kind === 'beside') await pin.run('BEGIN TRANSACTION; SELECT 1 FROM millrace.batch LIMIT 1');
       next = kind;
     },
@@ -136,11 +157,17 @@ export async function openCheckpoints(
         running = null;
       });
     },
+    async ready() {
+      await waiting;
+    },
     async undone() {
       if (running === null) await release();
     },
-    crowded: (more) =>
-      more * column >= MUCH * memory || (running !== null && heldBy(touched) + heldBy(taken) + more * column >= CROWDED * memory),
+    crowded(more) {
+      const [own, held] = [more * column, heldBy(touched)];
+      if (own >= MUCH * memory || (running !== null && held + heldBy(taken) + own >= CROWDED * memory)) return true;
+      return (now() < slow || (running !== null && isLoose())) && held + own >= CROWDED_WHEN_LOOSE * memory;
+    },
     heldUp: () => (failed ? sizeOf(wal) : 0),
     async close() {
       await running;

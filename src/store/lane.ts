@@ -76,6 +76,7 @@ export async function openLane(
       changed: (change) => changes.push(change),
       interrupt,
     };
+    await checkpoints.ready();
     await connection.run('BEGIN TRANSACTION');
     try {
       const result = await during(() => work(tx));

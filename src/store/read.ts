@@ -5,6 +5,7 @@ import { type Chunk, chunkOf } from './cells.ts';
 import { newInterrupter } from './interrupt.ts';
 import { rowsOf } from './lane.ts';
 import { name, text } from './names.ts';
+import type { Readings } from './readings.ts';
 
 export interface Result {
   readonly columns: readonly Column[];
@@ -37,24 +38,38 @@ export interface Reader {
 /** `giveBack` takes the connection again, with nothing under way on it, or closes it; `onError` hears what fails. */
 export function openReader(
   connection: DuckDBConnection,
+  readings: Readings,
   giveBack: (connection: DuckDBConnection) => void,
   onError: (cause: unknown) => void,
 ): Reader {
   /** A result that was not read to its end keeps its snapshot until the connection's next statement. */
   let open = false;
-  const { interrupt, during } = newInterrupter(connection, onError);
+  let over = () => {};
+  const { interrupt, during: fetching } = newInterrupter(connection, onError);
+  const during = <T>(work: () => Promise<T>): Promise<T> => {
+    over();
+    const ends = readings.begin();
+    over = ends;
+    return fetching(work).finally(() => {
+      if (!open) ends();
+    });
+  };
   return {
     serialize: (sql) => during(() => serialize(connection, sql)),
     async stream(sql, values) {
-      const result = await during(() => connection.stream(sql, values as DuckDBValue[] | Record<string, DuckDBValue> | undefined));
-      open = true;
+      const result = await during(async () => {
+        const streamed = await connection.stream(sql, values as DuckDBValue[] | Record<string, DuckDBValue> | undefined);
+        open = true;
+        return streamed;
+      });
       const types = result.columnTypes();
       const columns = result.deduplicatedColumnNames().map((name, k) => ({ name, type: typeName(types[k]!) }));
       return {
         columns,
         async next() {
-          const chunk = await during(() => result.fetchChunk());
+          const chunk = await fetching(() => result.fetchChunk());
           open = chunk !== null && chunk.rowCount > 0;
+          if (!open) over();
           return chunk === null || !open ? null : chunkOf(chunk, types);
         },
       };
@@ -89,11 +104,14 @@ export function openReader(
     close() {
       if (!open) giveBack(connection);
       else
-        connection.run('SELECT 1').then(
-          () => giveBack(connection),
-          // Nothing can be asked on it any more; what was wrong is told by whoever asks next.
-          () => connection.closeSync(),
-        );
+        connection
+          .run('SELECT 1')
+          .then(
+            () => giveBack(connection),
+            // Nothing can be asked on it any more; what was wrong is told by whoever asks next.
+            () => connection.closeSync(),
+          )
+          .finally(over);
     },
   };
 }

@@ -5,6 +5,7 @@ import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } 
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, isMachineFault, openEngine } from './open.ts';
 import { openReader, type Reader } from './read.ts';
+import { newReadings } from './readings.ts';
 import { columnsOf, type Delivered, type Delivery, deliverQuarantine, deliverSlice, newShapes, shapeOf } from './records.ts';
 import { NEXT } from './target.ts';
 
@@ -69,7 +70,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const error = (cause: unknown) => {
     if (isFatal(cause)) options.onFatal?.(cause);
   };
+  const readings = newReadings();
   const checkpoints = await openCheckpoints(instance, file, error, {
+    readings,
     memory: options.memory,
     block,
     ...(options.checkpointAt !== undefined && { due: options.checkpointAt }),
@@ -176,8 +179,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     write: (work) => lane.write(work),
     async reader(temporary = false) {
       const idle = temporary ? undefined : readers.pop();
-      if (idle !== undefined) return openReader(idle, (connection) => readers.push(connection), error);
-      return openReader(await instance.connect(), (connection) => connection.closeSync(), error);
+      if (idle !== undefined) return openReader(idle, readings, (connection) => readers.push(connection), error);
+      return openReader(await instance.connect(), readings, (connection) => connection.closeSync(), error);
     },
     tables: () => tablesOf((sql) => rowsOf(own, sql)),
     names: () => (names ??= namesOf((sql) => rowsOf(own, sql))),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync, truncateSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,9 +7,13 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import type { Topic } from '#core';
 import { openStore, type Store } from '#store';
 import { openCheckpoints } from '../../src/store/checkpoint.ts';
+import { openReader } from '../../src/store/read.ts';
+import { newReadings } from '../../src/store/readings.ts';
 import { topicOf } from '../collect/fixture.ts';
 import { count, delivery, folder } from './fixture.ts';
 import { killsAmongCheckpoints } from './kills.ts';
+
+const nobody = { over: async () => true };
 
 async function opened(t: Parameters<typeof folder>[0] & { after(fn: () => unknown): void }) {
   const file = join(folder(t), 'warehouse.duckdb');
@@ -21,7 +25,13 @@ async function opened(t: Parameters<typeof folder>[0] & { after(fn: () => unknow
   );
   const wal = () => statSync(`${file}.wal`, { throwIfNoEntry: false })?.size ?? 0;
   // A clock that stands still: none of them takes long, and none rests.
-  const checkpoints = await openCheckpoints(instance, file, () => {}, { due: 100_000, memory: 1e9, block: 262_144, now: () => 0 });
+  const checkpoints = await openCheckpoints(instance, file, () => {}, {
+    due: 100_000,
+    memory: 1e9,
+    block: 262_144,
+    readings: nobody,
+    now: () => 0,
+  });
   /** A write of 100 kB and more, as the lane makes it. */
   const write = async (appends: boolean, sql = 'INSERT INTO t SELECT range FROM range(20000)') => {
     await connection.run(`BEGIN; ${sql}`);
@@ -86,6 +96,7 @@ test('one that took long is followed by four times as much time without, unless 
     due: 1000,
     memory: 100e6,
     block: 1000,
+    readings: nobody,
     now: () => now,
   });
   /** After a write with so much in the log, how many there were. */
@@ -118,6 +129,7 @@ test('memory: one is due where many tables were appended to, however short the l
   const held = await openCheckpoints(instance, join(folder(t), 'warehouse.duckdb'), (cause) => assert.fail(String(cause)), {
     memory: 2 ** 26,
     block: 262_144,
+    readings: nobody,
   });
   const written = async (...targets: string[]) => {
     await held.before(targets.map((target) => ({ kind: 'deliver' as const, target, columns: target === 'wide' ? 500 : 10 })));
@@ -146,49 +158,82 @@ test('memory: one is due where many tables were appended to, however short the l
   await held.close();
 });
 
-test('those due for memory join rows: always while that is short, else for a hundredth of the time or when half of the file may be loose blocks', async (t) => {
-  const file = join(folder(t), 'warehouse.duckdb');
-  writeFileSync(file, '');
-  let [now, takes] = [0, 0];
+/** An engine and readers that need so long, and what of them was to be seen of each checkpoint. */
+async function watched(t: Parameters<typeof folder>[0]) {
+  let now = 0;
+  let [takes, reads] = [0, 0];
+  let seen: string[] = [];
   const instance = engineWhere(async () => {
+    seen.push('checkpoint');
     now += takes;
   });
-  const connect = await instance.connect();
-  /** Whether a reader held the older state while it ran: then it goes beside deliveries. */
-  let beside: boolean[] = [];
-  const watched = {
-    connect: async () => ({
-      ...connect,
-      run: async (sql: string) => {
-        if (sql.startsWith('BEGIN')) beside = [...beside.slice(0, -1), true];
-        await connect.run(sql);
-      },
-    }),
-  } as unknown as DuckDBInstance;
-  const held = await openCheckpoints(watched, file, (cause) => assert.fail(String(cause)), { memory: 64e6, block: 1e6, now: () => now });
-  const next = async (kind: 'deliver' | 'statement', millis: number) => {
-    beside.push(false);
-    takes = millis;
-    // Sixteen columns of 2 MB are more than a quarter; those of one table do not count.
-    await held.before(['a', 'b', 'c'].map((target) => ({ kind, target, columns: 8 })));
-    held.after();
-    await held.close();
-    return beside.at(-1);
+  const connection = await instance.connect();
+  const run = async (sql: string) => {
+    if (sql.startsWith('BEGIN')) seen.push('pin');
+    await connection.run(sql);
   };
-  assert.equal(await next('deliver', 150), false);
-  assert.equal(await next('statement', 10_000), false, 'what may delete is joined always');
-  assert.equal(await next('deliver', 200), false, 'the last one for deliveries was short');
-  now += 99 * 200 - 1;
-  assert.equal(await next('deliver', 1), true, 'a hundredth of the time');
-  assert.equal(await next('deliver', 151), false);
-  // Three tables leave 3 MB each time.
-  for (let k = 0; k < 86; k++) assert.equal(await next('deliver', 10), true, `the last one that joined was long: ${k}`);
-  truncateSync(file, 517e6);
-  assert.equal(await next('deliver', 10), true, '258 MB are not half of the file');
-  truncateSync(file, 521e6);
-  assert.equal(await next('deliver', 10), false, '261 MB are');
-  assert.equal(await next('deliver', 200), false, 'it was short');
-  assert.equal(await next('deliver', 10), true);
+  const over = async (patience: number) => {
+    seen.push(`${patience}`);
+    now += Math.min(reads, patience);
+    return reads <= patience;
+  };
+  const held = await openCheckpoints(
+    { connect: async () => ({ ...connection, run }) } as unknown as DuckDBInstance,
+    join(folder(t), 'warehouse.duckdb'),
+    (cause) => assert.fail(String(cause)),
+    // Of 80 MB a quarter is 20 columns of 1 MB, an eighth 10 blocks of half a megabyte each and as many again.
+    { memory: 80e6, block: 0.5e6, readings: { over }, now: () => now },
+  );
+  return {
+    held,
+    pass: (millis: number) => {
+      now += millis;
+    },
+    /** A write of so many tables of ten columns each, of which the widest does not count. */
+    async next(kind: 'deliver' | 'statement', { tables = 3, takes: taking = 0, reads: reading = 0 } = {}) {
+      [takes, reads, seen] = [taking, reading, []];
+      await held.before(Array.from({ length: tables }, (_, k) => ({ kind, target: `t${k}`, columns: 10 })));
+      held.after();
+      await held.close();
+      return seen.join(' ');
+    },
+  };
+}
+
+test('those due for memory join rows: always while that is short, else for a hundredth of the time; readers are waited for', async (t) => {
+  const { next, pass } = await watched(t);
+  const [joins, beside] = ['150 checkpoint', 'pin checkpoint'];
+  assert.equal(await next('deliver', { takes: 100, reads: 50 }), joins);
+  assert.equal(await next('statement', { takes: 10_000 }), '0 checkpoint', 'after what may delete nothing is beside it');
+  assert.equal(await next('deliver', { takes: 200 }), joins, 'the last one for deliveries was short');
+  pass(99 * 200 - 1);
+  assert.equal(await next('deliver', { takes: 1 }), beside, 'a hundredth of the time');
+  assert.equal(await next('deliver', { reads: 150 }), joins);
+  assert.equal(await next('deliver', { takes: 100, reads: 51 }), joins, 'the last one was short');
+  assert.equal(await next('deliver'), beside, 'to wait for readers is to wait');
+});
+
+test('where much is loose rows are joined sooner and more patiently; where they can not be, what is due for memory slows down', async (t) => {
+  const { held, next, pass } = await watched(t);
+  const [joins, patient, beside] = ['150 checkpoint', '500 checkpoint', 'pin checkpoint'];
+  assert.equal(await next('deliver', { takes: 1000 }), joins);
+  // Each leaves 1.5 MB: seven are more than an eighth of 80.
+  for (let k = 0; k < 7; k++) assert.equal(await next('deliver', { takes: 1 }), beside);
+  assert.equal(await next('deliver'), '', 'it is slow');
+  assert.equal(held.crowded(0), true, 'what nobody waits for waits');
+  pass(9 * 1000 - 7);
+  assert.equal(held.crowded(0), false);
+  assert.equal(await next('deliver', { reads: 501 }), patient, 'a tenth of the time');
+  assert.equal(held.crowded(0), false, 'nothing was appended since');
+  assert.equal(await next('deliver'), '', '2 MB more than an eighth are a quarter of a second');
+  assert.equal(
+    await next('deliver', { tables: 5 }),
+    beside,
+    'half of the memory is not waited for; it has waited for readers in vain for a while',
+  );
+  pass(2 * 99 * 500);
+  assert.equal(await next('deliver', { takes: 100 }), patient);
+  for (let k = 0; k < 3; k++) assert.equal(await next('deliver', { takes: 1 }), joins, 'nothing is loose any more');
 });
 
 /** Brings a record to each of the topics, so many times; `each` is called behind every one. */
@@ -220,6 +265,52 @@ test('a trickle into many topics leaves no block behind each row, a slow stateme
   const grown = statSync(file).size - before;
   assert.ok(grown < 15e6, `${grown} bytes for fifteen rows in each of 40 tables`);
   for (const { name } of topics) assert.equal(await count(store, `raw.${name}`), 16);
+});
+
+test('beside somebody who asks all the time too: deliveries wait for questions that began before, for a moment', async (t) => {
+  const dataPath = folder(t);
+  const store = await openStore({ dataPath, memory: 100e6, threads: 2 });
+  t.after(() => store.close());
+  const topics = manyTopics(40);
+  await trickle(store, topics, 1);
+  const file = join(dataPath, 'warehouse.duckdb');
+  const before = statSync(file).size;
+  let asking = true;
+  const asked = Array.from({ length: 2 }, async () => {
+    for (; asking; await sleep(1)) {
+      const reader = await store.reader();
+      const result = await reader.stream('SELECT count(*) FROM range(20000000) t(k) WHERE k % 7 = 3');
+      while ((await result.next()) !== null);
+      reader.close();
+    }
+  });
+  await trickle(store, topics, 15);
+  asking = false;
+  await Promise.all(asked);
+  const grown = statSync(file).size - before;
+  assert.ok(grown < 20e6, `${grown} bytes for fifteen rows in each of 40 tables`);
+});
+
+test('a result that is not read to its end is a state that somebody reads, until it is closed', async (t) => {
+  const [readings, instance] = [newReadings(), await DuckDBInstance.create(':memory:')];
+  t.after(() => instance.closeSync());
+  const reader = openReader(
+    await instance.connect(),
+    readings,
+    (connection) => connection.closeSync(),
+    () => {},
+  );
+  assert.equal(await readings.over(0), true);
+  const small = await reader.stream('SELECT 1');
+  assert.equal(await readings.over(5), false);
+  while ((await small.next()) !== null);
+  assert.equal(await readings.over(0), true, 'read to its end');
+  const large = await reader.stream('FROM range(10000000)');
+  await large.next();
+  assert.equal(await readings.over(5), false);
+  const closing = readings.over(5000);
+  reader.close();
+  assert.equal(await closing, true);
 });
 
 test('many topics in little memory: what deliveries hold stays within its share', async (t) => {
