@@ -12,11 +12,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Millis } from '#core';
-import { startMillrace, type TransferAnswer, type TransferReport, type TransferStateAnswer } from '#server';
-import { type Client, clientFor } from '../src/cli/client.ts';
+import type { TransferAnswer, TransferReport, TransferStateAnswer } from '#server';
 import { type MariaDb, absent as mariaAbsent, startMariaDb } from '../test/transfer/mariadb.ts';
 import { type Postgres, absent as postgresAbsent, startPostgres } from '../test/transfer/postgres-server.ts';
-import { processTree, residentBytes } from './program.ts';
+import { ask, buildProgram, processTree, type Running, residentBytes, startProgram, untilReady } from './program.ts';
 import { type Figure, type Goal, report } from './report.ts';
 
 const quick = process.argv.includes('--quick');
@@ -50,6 +49,7 @@ interface Half {
 
 async function main(): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'millrace-bench-transfer-'));
+  const home = buildProgram();
   const halves: Half[] = [];
   try {
     for (const [name, absent, measure] of [
@@ -57,10 +57,10 @@ async function main(): Promise<void> {
       ['postgres', postgresAbsent, fromPostgres],
     ] as const) {
       if (only !== undefined && only !== name) continue;
-      if (absent === null) halves.push(await measure(root));
+      if (absent === null) halves.push(await measure(home, root));
       else process.stderr.write(`bench transfer leaves ${name} out: ${absent}\n`);
     }
-    if (only === undefined || only === 'csv') halves.push(await fromFile(root));
+    if (only === undefined || only === 'csv') halves.push(await fromFile(home, root));
     report({
       bench: 'transfer',
       figures: Object.assign({}, ...halves.map(({ figures }) => figures)),
@@ -77,14 +77,13 @@ interface Server {
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  readonly pid: number | null;
   ask(sql: string): Promise<unknown>;
   stop(): Promise<void>;
 }
 
-async function fromMariaDb(root: string): Promise<Half> {
+async function fromMariaDb(home: string, root: string): Promise<Half> {
   const db = await startMariaDb();
-  return fromServer(root, db, {
+  return fromServer({ home, root }, db, {
     name: 'mariadb',
     title: 'MariaDB',
     source: 'mysql',
@@ -93,15 +92,20 @@ async function fromMariaDb(root: string): Promise<Half> {
   });
 }
 
-async function fromPostgres(root: string): Promise<Half> {
+async function fromPostgres(home: string, root: string): Promise<Half> {
   const db = await startPostgres();
-  return fromServer(root, db, {
+  return fromServer({ home, root }, db, {
     name: 'postgres',
     title: 'PostgreSQL',
     source: 'postgres',
     peer: 'COPY … TO STDOUT',
     wire: () => copied(db),
   });
+}
+
+interface Places {
+  readonly home: string;
+  readonly root: string;
 }
 
 interface Kind {
@@ -113,7 +117,7 @@ interface Kind {
   readonly wire: () => void;
 }
 
-async function fromServer(root: string, db: Server, { name, title, source, peer, wire: run }: Kind): Promise<Half> {
+async function fromServer({ home, root }: Places, db: Server, { name, title, source, peer, wire: run }: Kind): Promise<Half> {
   try {
     await db.ask(LINEITEM);
     await db.ask(FILL[source]);
@@ -122,9 +126,8 @@ async function fromServer(root: string, db: Server, { name, title, source, peer,
     const wire = (performance.now() - began) / 1000;
     const workspace = workspaceIn(root, name);
     const connection = `{ host: ${db.host}, port: ${db.port}, user: ${db.user}, password: { env: BENCH_TRANSFER_PASSWORD }, database: ${db.database} }`;
-    process.env['BENCH_TRANSFER_PASSWORD'] = db.password;
     define(workspace, `source: ${source}\nconnection: ${connection}\ntables: { lineitem: { target: bench.lineitem } }\n`);
-    const { seconds, above, equal } = await transferred(workspace, db.pid);
+    const { seconds, above, equal } = await transferred(home, workspace, { BENCH_TRANSFER_PASSWORD: db.password });
     return {
       figures: {
         [`${name}_rows_per_second`]: { value: ROWS / seconds, unit: 'rows/s', title: `${title} → warehouse, until all is visible` },
@@ -165,14 +168,13 @@ function copied(db: Postgres): void {
   });
 }
 
-async function fromFile(root: string): Promise<Half> {
+async function fromFile(home: string, root: string): Promise<Half> {
   const workspace = workspaceIn(root, 'csv');
   const csv = join(workspace, 'lineitem.csv');
-  // In a process of its own: what it takes in memory would count as Millrace's, which runs within this one.
   const made = fork(fileURLToPath(new URL('./made-csv.ts', import.meta.url)), [csv, String(CSV_ROWS)]);
   const [own] = (await once(made, 'message')) as [number];
   define(workspace, 'source: csv\nconnection: { path: lineitem.csv }\ntables: { lineitem: { target: bench.lineitem } }\n');
-  const { seconds, above, equal } = await transferred(workspace, null);
+  const { seconds, above, equal } = await transferred(home, workspace);
   return {
     figures: {
       csv_mb_per_second: {
@@ -213,20 +215,11 @@ interface Transferred {
   readonly equal: boolean;
 }
 
-/** One run in a Millrace of its own. The source's server, which this process has started, is no part of its memory. */
-async function transferred(workspace: string, server: number | null): Promise<Transferred> {
-  const resident = () => {
-    const others = new Set(server === null ? [] : processTree(server));
-    return processTree(process.pid).reduce((sum, pid) => sum + (others.has(pid) ? 0 : residentBytes(pid)), 0);
-  };
-  const millrace = await startMillrace({ workspace, log: null });
-  const client = clientFor({ ...millrace.local, token: millrace.adminToken });
-  for (;;) {
-    const ready = await client.open('GET', '/ready');
-    ready.resume();
-    if (ready.statusCode === 200) break;
-    await sleep(100);
-  }
+/** One run in a Millrace of its own. */
+async function transferred(home: string, workspace: string, env: NodeJS.ProcessEnv = {}): Promise<Transferred> {
+  const { running, stop } = await startProgram({ home, workspace, env });
+  const resident = () => processTree(running.pid).reduce((sum, pid) => sum + residentBytes(pid), 0);
+  await untilReady(running);
   await sleep(1_000);
   const idle = resident();
   let peak = idle;
@@ -235,23 +228,29 @@ async function transferred(workspace: string, server: number | null): Promise<Tr
   }, LOOK);
   try {
     const began = Date.now();
-    const [table] = (await run(client)).tables;
-    const { states } = await client.json<TransferStateAnswer>('GET', '/v1/transfers/bench/state');
+    const [table] = (await run(running)).tables;
+    const { states } = await answer<TransferStateAnswer>(running, 'GET', '/v1/transfers/bench/state');
     return { seconds: (Date.parse(states[0]!.at) - began) / 1000, equal: table!.parity?.equal === true, above: peak - idle };
   } finally {
     clearInterval(watch);
-    await millrace.stop();
+    await stop();
   }
 }
 
-async function run(client: Client): Promise<TransferReport> {
-  await client.json('POST', '/v1/transfers/bench/run', {});
+async function run(running: Running): Promise<TransferReport> {
+  await answer(running, 'POST', '/v1/transfers/bench/run', '{}');
   for (;;) {
-    const { last } = await client.json<TransferAnswer>('GET', '/v1/transfers/bench');
+    const { last } = await answer<TransferAnswer>(running, 'GET', '/v1/transfers/bench');
     if (last?.report?.error) throw new Error(`the run failed: ${last.report.error.message}`);
     if (last?.report) return last.report;
     await sleep(100);
   }
+}
+
+async function answer<T>(running: Running, method: string, path: string, body?: string): Promise<T> {
+  const { status, text } = await ask(running, method, path, body);
+  if (status >= 300) throw new Error(`${method} ${path}: ${text}`);
+  return JSON.parse(text) as T;
 }
 
 await main();

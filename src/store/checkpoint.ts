@@ -37,6 +37,8 @@ const JOINLESS = 99;
 const LOOSE = 1 / 8;
 const JOINLESS_WHEN_LOOSE = 9;
 const PATIENT: Millis = 500;
+/** What each column of a group of rows takes. */
+const UNCOUNTED: Bytes = 2_000;
 /** Of loose blocks beyond that, by which fewer tables are taken for a second more behind one that joined nothing. */
 const SLOWER: Bytes = 8_000_000;
 
@@ -67,6 +69,8 @@ export interface CheckpointRules {
   /** Of the file, which was made with it. */
   readonly block: Bytes;
   readonly readings: Pick<Readings, 'over'>;
+  /** Hears how much memory loose blocks take that the engine does not count. */
+  readonly onLoose?: (bytes: Bytes) => Promise<void>;
   readonly now?: () => Millis;
 }
 
@@ -75,7 +79,7 @@ export async function openCheckpoints(
   instance: DuckDBInstance,
   file: string,
   onError: (cause: unknown) => void,
-  { due = DUE, memory, block, readings, now = () => performance.now() }: CheckpointRules,
+  { due = DUE, memory, block, readings, onLoose = async () => {}, now = () => performance.now() }: CheckpointRules,
 ): Promise<Checkpoints> {
   const wal = `${file}.wal`;
   const column: Bytes = BLOCKS_OF_COLUMN * block;
@@ -95,6 +99,7 @@ export async function openCheckpoints(
   let join = { over: 0, took: 0, joined: true };
   /** Blocks that those which joined nothing have left since one did. */
   let loose: Bytes = 0;
+  let looseColumns = 0;
 
   /** Of all but the widest: what one table holds is no more after the next rows, which would hold it anew behind each checkpoint. */
   const heldBy = (tables: ReadonlyMap<string, number>): Bytes => {
@@ -123,6 +128,7 @@ export async function openCheckpoints(
       () => {
         failed = false;
         loose = joins ? 0 : loose + taken.size * block;
+        looseColumns = joins ? 0 : [...taken.values()].reduce((sum, columns) => sum + columns, looseColumns);
       },
       (cause: unknown) => {
         failed = true;
@@ -136,6 +142,7 @@ export async function openCheckpoints(
     slow = ended + (Math.max(0, loose - LOOSE * memory) / SLOWER) * 1000;
     if (next === 'join') join = { over: ended, took: ended - asked > SHORT ? ended - asked : 0, joined: joins && !failed };
     await release();
+    await onLoose(looseColumns * UNCOUNTED);
   }
 
   return {

@@ -45,8 +45,8 @@ export interface Transaction {
 }
 
 export interface Lane {
-  /** Runs `work` when all earlier writes are done. Rolls back and throws when it throws. Errors: those of `work`, STORE_WRITE. */
-  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Runs `work` when all earlier writes are done, and `after` before the next. Rolls back and throws when it throws. Errors: those of `work`, STORE_WRITE. */
+  write<T>(work: (tx: Transaction) => Promise<T>, after?: () => Promise<void>): Promise<T>;
   /** The newest committed batch. */
   batch(): number;
   close(): Promise<void>;
@@ -96,9 +96,9 @@ export async function openLane(
   }
 
   return {
-    write(work) {
+    write(work, after = async () => {}) {
       const result = tail.then(() => one(work));
-      tail = result.catch(() => {});
+      tail = result.then(after).catch(() => {});
       return result;
     },
     batch: () => committed,

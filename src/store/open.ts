@@ -159,7 +159,7 @@ function spillOf(folder: string): string {
   return `${Math.floor(Math.min(MOST_SPILL, (bavail * bsize) / 2) / 1_000_000)}MB`;
 }
 
-/** From here on it reads and writes in these folders only, puts no more aside in `temp` than there is room for, and nobody can change a setting. */
+/** From here on it reads and writes in these folders only, puts no more aside in `temp` than there is room for, and nobody can change a setting but the memory limit. */
 export async function lockDown(connection: DuckDBConnection, folders: readonly string[], temp: string): Promise<void> {
   const settings = [
     `SET GLOBAL TimeZone = 'UTC'`,
@@ -169,6 +169,8 @@ export async function lockDown(connection: DuckDBConnection, folders: readonly s
     `SET max_temp_directory_size = '${spillOf(temp)}'`,
     `SET allowed_directories = [${folders.map(text).join(', ')}]`,
     `SET enable_external_access = false`,
+    // The one that is watched from outside too (limit.ts).
+    `SET allowed_configs = ['memory_limit']`,
     `SET lock_configuration = true`,
   ];
   for (const setting of settings) await connection.run(setting);

@@ -2,6 +2,7 @@ import type { Bytes, Position, Table, Topic } from '#core';
 import { openCheckpoints } from './checkpoint.ts';
 import { addFunction, type OwnFunction } from './functions.ts';
 import { type Change, type Lane, openLane, type Row, rowsOf, type Transaction } from './lane.ts';
+import { newEngineLimit } from './limit.ts';
 import { type Load, type Loaded, loadFile } from './load.ts';
 import { firstLine, isFatal, isMachineFault, openEngine } from './open.ts';
 import { openReader, type Reader } from './read.ts';
@@ -28,6 +29,8 @@ export interface Store {
   load(load: Load): Promise<Loaded>;
   /** Any other write: `work` must say by `tx.changed` what it touched. */
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** One of many that bring much: nothing of it is kept in memory. */
+  writeBulk<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** A connection for one question; `temporary` for one that makes tables of its own. */
   reader(temporary?: boolean): Promise<Reader>;
   tables(): Promise<Table[]>;
@@ -35,6 +38,8 @@ export interface Store {
   names(): Promise<ReadonlySet<string>>;
   /** Rows for Millrace's own use. */
   rows(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** The same of a statement that reads much once, of which nothing is kept in memory. */
+  scan(sql: string): Promise<Row[]>;
   /** Makes a function that SQL of Millrace's own may call from the next statement on; nothing where one of that name is there. Gone with the process. */
   addFunction(own: OwnFunction): void;
   /** The newest committed batch. */
@@ -71,8 +76,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     if (isFatal(cause)) options.onFatal?.(cause);
   };
   const readings = newReadings();
+  const limits = await instance.connect();
+  const limit = newEngineLimit(limits, { memory: options.memory, readings, onError: error });
   const checkpoints = await openCheckpoints(instance, file, error, {
     readings,
+    onLoose: limit.uncounted,
     memory: options.memory,
     block,
     ...(options.checkpointAt !== undefined && { due: options.checkpointAt }),
@@ -177,6 +185,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     },
     load: (load) => loadFile(lane, (sql) => rowsOf(own, sql), slices, Math.min(options.memory * 0.75, 512_000_000), load),
     write: (work) => lane.write(work),
+    writeBulk: (work) => lane.write(work, () => limit.letGo(8_000_000)),
     async reader(temporary = false) {
       const idle = temporary ? undefined : readers.pop();
       if (idle !== undefined) return openReader(idle, readings, (connection) => readers.push(connection), error);
@@ -185,6 +194,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     tables: () => tablesOf((sql) => rowsOf(own, sql)),
     names: () => (names ??= namesOf((sql) => rowsOf(own, sql))),
     rows: (sql, values) => rowsOf(own, sql, values),
+    scan: (sql) => limit.during(() => rowsOf(own, sql)),
     addFunction(made) {
       if (!functions.has(made.name)) addFunction(makesFunctions, made);
       functions.add(made.name);
@@ -198,6 +208,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       });
       for (const reader of readers) reader.closeSync();
       makesFunctions.closeSync();
+      limits.closeSync();
       own.closeSync();
       instance.closeSync();
     },

@@ -61,9 +61,16 @@ for (const byte of [COMMA, QUOTE, LF, 0x0d, 0x00]) SPECIAL[byte] = 1;
 
 const HEX = Uint8Array.from({ length: 512 }, (_, k) => '0123456789abcdef'.charCodeAt(k % 2 === 0 ? k >> 5 : (k >> 1) & 15));
 
-/** Rows are handed over once they have so many bytes; a buffer for them has room for the row that goes beyond. */
+/** DuckDB's group of rows, which it compresses as it comes. */
+export const GROUP_ROWS = 122_880;
+/** Rows are handed over once they have so many bytes, or are an eighth of a group; a buffer for them has room for the row that goes beyond. */
 export const BATCH: Bytes = 8 * 1024 * 1024;
+const BATCH_ROWS = GROUP_ROWS / 8;
 export const BATCH_ROOM: Bytes = BATCH + BATCH / 8;
+
+export function isBatch({ count, size }: { readonly count: number; readonly size: Bytes }): boolean {
+  return size >= BATCH || count >= BATCH_ROWS;
+}
 
 /** Written out and to be filled again: what lies outside of the heap is collected late, and a batch has megabytes. */
 const spare: Buffer[] = [];

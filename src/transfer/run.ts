@@ -12,7 +12,7 @@ import { since } from './cursor.ts';
 import { compareMerging, type MergedComparison } from './merged.ts';
 import { compare } from './parity.ts';
 import { emptyReport, type RunReport, type TableReport } from './report.ts';
-import { appendToSlice, BATCH, type Rows, recycle, writeSlice } from './rows.ts';
+import { appendToSlice, BATCH, GROUP_ROWS, type Rows, recycle, writeSlice } from './rows.ts';
 import type { Opened, PartTable, Reading, SourceColumn, SourceTable, Span } from './source.ts';
 import { withoutUndecodable } from './undecodable.ts';
 
@@ -271,15 +271,15 @@ interface Copying {
 }
 
 /**
- * A slice has so many rows, unless they are too long for it: DuckDB compresses a whole group of 122,880 rows as it comes, and lets fewer through its
- * write-ahead log first, at 1.6 times the processor time. A merge looks each row up, and keeps to the batches of the source.
+ * A slice has the rows of a group, unless they are too long for it: DuckDB compresses a whole group as it comes, and lets fewer rows through
+ * its write-ahead log first, at 1.6 times the processor time. A merge looks each row up, and takes no more bytes than a batch.
  */
-const SLICE_ROWS = 122_880;
 const SLICE_BYTES: Bytes = 24 * 1024 * 1024;
 
 /** Has it a group's rows, or will it have none? */
-function isFull({ rows, bytes }: TransferSlice): boolean {
-  return rows >= SLICE_ROWS || bytes + BATCH > SLICE_BYTES || rows * SLICE_BYTES < SLICE_ROWS * bytes;
+function isFull({ rows, bytes }: TransferSlice, mode: TransferTarget['mode']): boolean {
+  if (mode === 'merge' && bytes >= BATCH) return true;
+  return rows >= GROUP_ROWS || bytes + BATCH > SLICE_BYTES || rows * SLICE_BYTES < GROUP_ROWS * bytes;
 }
 
 /** No two tables of a run have files of one name: an engine that knows a file by its name could take one for the other. */
@@ -341,7 +341,7 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
     };
     report.read += rows.count + refused.length;
     report.bytes += size;
-    if (target.mode === 'merge' || isFull(slice)) await hand();
+    if (isFull(slice, target.mode)) await hand();
     running.onProgress({
       table: plan.definition.source,
       rows: report.read,

@@ -650,7 +650,8 @@ export function storeContract(name: string, open: Open): void {
       "ATTACH '/tmp/millrace-escape.duckdb'",
       'INSTALL httpfs',
       'LOAD httpfs',
-      "SET memory_limit = '10GB'",
+      'SET threads = 64',
+      "SET allowed_configs = ['threads']",
       'SET lock_configuration = false',
     ]) {
       test(`${sql} is refused by the engine itself`, async (t) => {

@@ -197,6 +197,22 @@ describe('a mark with three digits behind it', () => {
 /** CP949 beyond EUC-KR's own 2,350 syllables: 똠 is 8c 63, 방 is b9 e6, 각 is b0 a2 (Unicode's CP949.TXT). */
 const KOREAN = Buffer.from([...Buffer.from('name,n\n'), 0x8c, 0x63, 0xb9, 0xe6, 0xb0, 0xa2, ...Buffer.from(',1\n')]);
 
+test('rows of a file come an eighth of a group at a time, and no more than are wanted', async () => {
+  const path = join(folder, 'long.csv');
+  writeFileSync(path, `n\n${Array.from({ length: 60_000 }, (_, n) => n).join('\n')}\n`);
+  const source = await openSource({ source: 'csv', connection: { path } }, { folder, anywhere: true, env: {} });
+  const [table] = await source.describe();
+  const counts = async (limit?: number) => {
+    const batches: number[] = [];
+    const span = { cursor: null, after: null, upTo: null };
+    for await (const { count } of source.read(table!, table!.columns, span, { nulled: new Map() }, limit)) batches.push(count);
+    return batches;
+  };
+  assert.deepEqual(await counts(), [15_360, 15_360, 15_360, 13_920]);
+  assert.deepEqual(await counts(20_000), [15_360, 4640]);
+  await source.close();
+});
+
 describe('encodings are found', () => {
   const text = 'name,n\n한글 é,1\n';
   const cases: [string, Buffer, string][] = [

@@ -145,6 +145,22 @@ describe('PostgreSQL into the warehouse', { skip: absent ?? false }, () => {
     assert.equal(kept.tables[0]!.parity!.equal, true);
   });
 
+  test('short rows come in slices of exactly a group of rows', async () => {
+    await db.ask('CREATE TABLE short AS SELECT n FROM generate_series(1, 130000) n');
+    const slices: number[] = [];
+    await ground.run(of(tableOf({ source: 'short' })), {
+      warehouse: {
+        ...ground.warehouse,
+        apply(target, slice) {
+          slices.push(slice.rows);
+          return ground.warehouse.apply(target, slice);
+        },
+      },
+    });
+    assert.deepEqual(slices, [122_880, 7120]);
+    assert.deepEqual(await ground.rows('SELECT count(DISTINCT n) FROM shop.short'), [[130_000]]);
+  });
+
   test('an append and a merge with a lookback take the rows above the cursor, run after run', async () => {
     await db.ask('CREATE TABLE m (id INT PRIMARY KEY, v INT, at TIMESTAMPTZ)');
     await db.ask(`INSERT INTO m SELECT k, 0, '2024-01-01'::timestamptz + k * interval '1 minute' FROM generate_series(1, 100) k`);

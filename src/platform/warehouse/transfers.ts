@@ -39,6 +39,7 @@ import type { Routes } from './http.ts';
 export async function transferRoutes(store: Store, beforeLoad: (table: string) => void): Promise<Routes> {
   await store.write((tx) => tx.run(TRANSFER_TABLES));
   const rows = (sql: string) => store.rows(sql);
+  const scan = (sql: string) => store.scan(sql);
   const asked = async <T>(request: IncomingMessage) => (await json(request)) as T;
   return {
     'POST /transfer/open': async ({ request }) => {
@@ -83,15 +84,15 @@ export async function transferRoutes(store: Store, beforeLoad: (table: string) =
     },
     'POST /transfer/checksum': async ({ request }) => {
       const { check, buckets } = await asked<{ check: Check; buckets: readonly string[] | null }>(request);
-      return checksum(rows, check, buckets);
+      return checksum(scan, check, buckets);
     },
     'POST /transfer/hashes': async ({ request }) => {
       const { check, key, bucket } = await asked<{ check: Check; key: readonly string[]; bucket: number }>(request);
-      return hashes(rows, check, key, bucket);
+      return hashes(scan, check, key, bucket);
     },
     'POST /transfer/merged': async ({ request }) => {
       const { check, file } = await asked<{ check: MergedCheck; file: string }>(request);
-      return withFiles(store, 'merged', [file], ([own]) => compareMerged(rows, check, own!));
+      return withFiles(store, 'merged', [file], ([own]) => compareMerged(scan, check, own!));
     },
     'POST /transfer/cursor': async ({ request }) => {
       const { at, cursor } = await asked<{ at: Parameters<typeof setCursor>[1]; cursor: string | null }>(request);
@@ -118,8 +119,10 @@ export async function transferRoutes(store: Store, beforeLoad: (table: string) =
 
 function apply(store: Store, target: TransferTarget, slice: TransferSlice): Promise<Applied> {
   const files = [slice.file, ...(slice.columns === null ? [] : [slice.columns])];
+  // A merge reads the table again and again.
+  const write = target.mode === 'merge' ? store.write : store.writeBulk;
   return withFiles(store, target.run, files, ([file, columns = null], careful) =>
-    store.write((tx) => applySlice(tx, target, { ...slice, file: file!, columns }, careful)),
+    write((tx) => applySlice(tx, target, { ...slice, file: file!, columns }, careful)),
   );
 }
 

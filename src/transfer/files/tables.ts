@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { fail } from '#core';
 import { canonicalOf } from '../csv/values.ts';
-import { BATCH, BATCH_ROOM, type Refused, type Rows, RowWriter } from '../rows.ts';
+import { BATCH_ROOM, isBatch, type Refused, type Rows, RowWriter } from '../rows.ts';
 import type { Hashed, Opened, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import type { DataFile } from './bytes.ts';
 
@@ -207,14 +207,16 @@ function inside({ cursor, after, upTo }: Span, columns: readonly SourceColumn[])
 async function* read(own: FileTable, columns: readonly SourceColumn[], span: Span, limit: number): AsyncGenerator<Rows> {
   const writer = new RowWriter(BATCH_ROOM);
   const ready: Rows[] = [];
+  let given = 0;
   let wake = () => {};
   let taken = () => {};
   let ended = false;
   let failure: unknown = null;
   let stopped = false;
   const next = (): Go => {
-    if (stopped || writer.count >= limit) return false;
-    if (writer.size < BATCH) return true;
+    if (stopped || given + writer.count >= limit) return false;
+    if (!isBatch(writer)) return true;
+    given += writer.count;
     ready.push(writer.take(null));
     const { promise, resolve } = Promise.withResolvers<boolean>();
     taken = () => resolve(!stopped);

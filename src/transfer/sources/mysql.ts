@@ -4,7 +4,7 @@ import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
 import { binlogFeed } from '../binlog/feed.ts';
 import { boundRows, guessDatabase, tooLong } from '../database.ts';
-import { BATCH, BATCH_ROOM, type Rows, RowWriter } from '../rows.ts';
+import { BATCH_ROOM, isBatch, type Rows, RowWriter } from '../rows.ts';
 import type { Connection, Hashed, Opened, Reading, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { type Answer, ask, connect, connectionOptions, id, worded } from './mysql-connection.ts';
 
@@ -323,7 +323,7 @@ async function* read(
   eachPacket(query, (packet) => {
     bound.row();
     rows.take(packet);
-    if (rows.writer.size < BATCH) return;
+    if (!isBatch(rows.writer)) return;
     ready.push(rows.writer.take(rows.complete));
     connection.pause();
     wake();

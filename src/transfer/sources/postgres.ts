@@ -4,7 +4,7 @@ import type { Client } from 'pg';
 import { fail } from '#core';
 import { boundRows, guessDatabase, tooLong } from '../database.ts';
 import { postgresFeed } from '../pgoutput/feed.ts';
-import { BATCH, BATCH_ROOM, type Rows, roomFor } from '../rows.ts';
+import { BATCH_ROOM, isBatch, type Rows, roomFor } from '../rows.ts';
 import type { Connection, Hashed, Opened, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { ask, connect, connectionOptions, id, literal, worded } from './postgres-connection.ts';
 import { describe, withNumerics } from './postgres-describe.ts';
@@ -163,7 +163,7 @@ async function* read(client: Client, { table, select, span }: Reading): AsyncGen
     take(chunk) {
       bound.row();
       gathered.add(chunk);
-      if (gathered.size < BATCH) return;
+      if (!isBatch(gathered)) return;
       ready.push(gathered.take());
       socket.pause();
       wake();
