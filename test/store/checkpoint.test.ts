@@ -163,6 +163,7 @@ async function watched(t: Parameters<typeof folder>[0]) {
   let now = 0;
   let [takes, reads] = [0, 0];
   let seen: string[] = [];
+  const uncounted: number[] = [];
   const instance = engineWhere(async () => {
     seen.push('checkpoint');
     now += takes;
@@ -182,10 +183,11 @@ async function watched(t: Parameters<typeof folder>[0]) {
     join(folder(t), 'warehouse.duckdb'),
     (cause) => assert.fail(String(cause)),
     // Of 80 MB a quarter is 20 columns of 1 MB, an eighth 10 blocks of half a megabyte each and as many again.
-    { memory: 80e6, block: 0.5e6, readings: { over }, now: () => now },
+    { memory: 80e6, block: 0.5e6, readings: { over }, onLoose: async (bytes) => void uncounted.push(bytes), now: () => now },
   );
   return {
     held,
+    uncounted,
     pass: (millis: number) => {
       now += millis;
     },
@@ -214,11 +216,12 @@ test('those due for memory join rows: always while that is short, else for a hun
 });
 
 test('where much is loose rows are joined sooner and more patiently; where they can not be, what is due for memory slows down', async (t) => {
-  const { held, next, pass } = await watched(t);
+  const { held, uncounted, next, pass } = await watched(t);
   const [joins, patient, beside] = ['150 checkpoint', '500 checkpoint', 'pin checkpoint'];
   assert.equal(await next('deliver', { takes: 1000 }), joins);
   // Each leaves 1.5 MB: seven are more than an eighth of 80.
   for (let k = 0; k < 7; k++) assert.equal(await next('deliver', { takes: 1 }), beside);
+  assert.deepEqual(uncounted.slice(0, 3), [0, 60_000, 120_000], 'two kilobytes for each of thirty columns');
   assert.equal(await next('deliver'), '', 'it is slow');
   assert.equal(held.crowded(0), true, 'what nobody waits for waits');
   pass(9 * 1000 - 7);
@@ -233,6 +236,7 @@ test('where much is loose rows are joined sooner and more patiently; where they 
   );
   pass(2 * 99 * 500);
   assert.equal(await next('deliver', { takes: 100 }), patient);
+  assert.equal(uncounted.at(-1), 0);
   for (let k = 0; k < 3; k++) assert.equal(await next('deliver', { takes: 1 }), joins, 'nothing is loose any more');
 });
 
@@ -267,28 +271,45 @@ test('a trickle into many topics leaves no block behind each row, a slow stateme
   for (const { name } of topics) assert.equal(await count(store, `raw.${name}`), 16);
 });
 
-test('beside somebody who asks all the time too: deliveries wait for questions that began before, for a moment', async (t) => {
-  const dataPath = folder(t);
-  const store = await openStore({ dataPath, memory: 100e6, threads: 2 });
-  t.after(() => store.close());
-  const topics = manyTopics(40);
-  await trickle(store, topics, 1);
-  const file = join(dataPath, 'warehouse.duckdb');
-  const before = statSync(file).size;
-  let asking = true;
-  const asked = Array.from({ length: 2 }, async () => {
-    for (; asking; await sleep(1)) {
-      const reader = await store.reader();
-      const result = await reader.stream('SELECT count(*) FROM range(20000000) t(k) WHERE k % 7 = 3');
-      while ((await result.next()) !== null);
-      reader.close();
-    }
+/** Of a table that so many checkpoints took a row of each: its groups of rows, where a question that began before each was closed in time, or was not. */
+async function groupsBeside(t: Parameters<typeof folder>[0] & { after(fn: () => unknown): void }, closes: boolean): Promise<number> {
+  const file = join(folder(t), 'warehouse.duckdb');
+  const instance = await DuckDBInstance.create(file, { checkpoint_threshold: '1GB' });
+  t.after(() => instance.closeSync());
+  const connection = await instance.connect();
+  await connection.run(`CREATE SCHEMA millrace; CREATE TABLE millrace.batch (n BIGINT); CREATE TABLE t (n BIGINT)`);
+  const readings = newReadings();
+  const checkpoints = await openCheckpoints(instance, file, (cause) => assert.fail(String(cause)), {
+    memory: 40e6,
+    block: 262_144,
+    readings,
+    now: () => 0,
   });
-  await trickle(store, topics, 15);
-  asking = false;
-  await Promise.all(asked);
-  const grown = statSync(file).size - before;
-  assert.ok(grown < 20e6, `${grown} bytes for fifteen rows in each of 40 tables`);
+  for (let k = 0; k < 5; k++) {
+    const question = await instance.connect();
+    const close = (closed: { closeSync(): void }) => closed.closeSync();
+    const reader = openReader(question, readings, close, (cause) => assert.fail(String(cause)));
+    const result = await reader.stream('SELECT n FROM t, range(10000000)');
+    await result.next();
+    await checkpoints.ready();
+    await connection.run('BEGIN; INSERT INTO t VALUES (1)');
+    // Twenty columns of half a megabyte, as rows of other tables would hold them.
+    await checkpoints.before(['t', 'u', 'v'].map((target) => ({ kind: 'deliver' as const, target, columns: 10 })));
+    await connection.run('COMMIT');
+    checkpoints.after();
+    if (closes) setTimeout(() => reader.close(), 30);
+    await checkpoints.ready();
+    while (statSync(`${file}.wal`, { throwIfNoEntry: false })?.size) await sleep(2);
+    if (!closes) reader.close();
+    await readings.over(5000);
+  }
+  await checkpoints.close();
+  const [groups] = (await connection.runAndReadAll(`SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('t')`)).getRows();
+  return Number(groups![0]);
+}
+
+test('a checkpoint that is to join rows waits for questions that began before it, for a moment; else DuckDB joins nothing', async (t) => {
+  assert.deepEqual([await groupsBeside(t, true), await groupsBeside(t, false)], [1, 5]);
 });
 
 test('a result that is not read to its end is a state that somebody reads, until it is closed', async (t) => {
