@@ -26,8 +26,6 @@ const FLOOR: Bytes = 16_000_000;
 /** Smaller changes are not worth it. */
 const STEP: Bytes = 16_000_000;
 const LEAST = 1 / 2;
-/** A higher limit needs no room but the statement's own; looks for it. */
-const PATIENCE = 100;
 
 export function newEngineLimit(
   connection: DuckDBConnection,
@@ -37,46 +35,58 @@ export function newEngineLimit(
   const set = (bytes: Bytes) => `SET memory_limit = '${Math.ceil(bytes / 1_000_000)}MB'`;
 
   /** What is in use may be more than a lower limit: then the one that was stays, and the next time may be better. */
-  async function tried(bytes: Bytes): Promise<boolean> {
+  async function tried(sql: string): Promise<'done' | 'no room' | 'failed'> {
     try {
-      await connection.run(set(bytes));
-      return true;
+      await connection.run(sql);
+      return 'done';
     } catch (cause) {
-      if (!isOutOfMemory(cause)) onError(cause);
-      return false;
+      if (isOutOfMemory(cause)) return 'no room';
+      onError(cause);
+      return 'failed';
     }
   }
 
-  async function letGo(spare: Bytes): Promise<void> {
-    if (!(await readings.over(0))) return;
+  async function inUse(): Promise<{ held: Bytes; kept: Bytes }> {
     const [row] = await rowsOf(
       connection,
       `SELECT sum(memory_usage_bytes)::BIGINT AS held, sum(memory_usage_bytes) FILTER (tag = 'BASE_TABLE')::BIGINT AS kept FROM duckdb_memory()`,
     );
-    const [held, kept] = [Number(row!['held']), Number(row!['kept'])];
-    if (kept <= spare || !(await tried(Math.max(FLOOR, held - kept + spare)))) return;
-    for (let k = 0; k < PATIENCE && !(await tried(limit)); k++) await sleep(AGAIN);
+    return { held: Number(row!['held']), kept: Number(row!['kept']) };
+  }
+
+  async function letGo(spare: Bytes): Promise<void> {
+    if (!(await readings.over(0))) return;
+    const { held, kept } = await inUse().catch((cause: unknown) => {
+      onError(cause);
+      return { held: 0, kept: 0 };
+    });
+    if (kept <= spare) return;
+    // In one call, so that nothing which waits for a thread comes between.
+    const lowered = await tried(`${set(Math.max(FLOOR, held - kept + spare))}; ${set(limit)}`);
+    if (lowered !== 'no room') return;
+    // Whichever of the two it was: a higher limit needs no room but the statement's own.
+    while ((await tried(set(limit))) === 'no room') await sleep(AGAIN);
   }
 
   return {
     async uncounted(bytes) {
       const next = Math.max(LEAST * memory, memory - bytes);
-      if (Math.abs(next - limit) >= STEP && (await tried(next))) limit = next;
+      if (Math.abs(next - limit) >= STEP && (await tried(set(next))) === 'done') limit = next;
     },
     letGo,
     async during(work) {
-      let under = true;
-      const watched = (async () => {
-        while (under) {
-          await letGo(SPARE);
-          await sleep(AGAIN);
-        }
-      })();
+      let under: Promise<void> | null = null;
+      const timer = setInterval(() => {
+        under ??= letGo(SPARE).finally(() => {
+          under = null;
+        });
+      }, AGAIN);
       try {
         return await work();
       } finally {
-        under = false;
-        await watched;
+        clearInterval(timer);
+        await under;
+        await letGo(SPARE);
       }
     },
   };

@@ -22,6 +22,7 @@ async function keeping(t: TestContext) {
     onError: (cause) => assert.fail(String(cause)),
   });
   return {
+    instance,
     readings,
     limit,
     rows,
@@ -64,6 +65,24 @@ test('work that reads much once keeps little meanwhile', async (t) => {
     resting.every((mb) => mb <= 33),
     `MB kept: ${seen.map(Math.round).join(', ')}`,
   );
+});
+
+test('nobody who asks or writes meanwhile lacks memory for it', async (t) => {
+  const { instance, limit, rows } = await keeping(t);
+  const [asks, writes] = [await instance.connect(), await instance.connect()];
+  const many = async (connection: DuckDBConnection, sql: string) => {
+    for (let k = 0; k < 8; k++) await connection.run(sql);
+  };
+  await limit.during(async () => {
+    await Promise.all([
+      (async () => {
+        for (let k = 0; k < 8; k++) await rows('SELECT max(md5(w)) FROM t');
+      })(),
+      many(asks, 'SELECT count(*) FROM (SELECT w, count(*) FROM t GROUP BY w)'),
+      many(writes, 'CREATE OR REPLACE TABLE u AS SELECT k, w FROM t WHERE k < 200000'),
+    ]);
+  });
+  assert.equal(Number((await rows('SELECT count(*) FROM u'))[0]![0]), 200_000);
 });
 
 test('what the engine does not count comes off its limit, half of it at most', async (t) => {

@@ -80,13 +80,14 @@ export function warehouseOf(store: Store): Warehouse {
   return {
     open: (target) => store.write((tx) => openTarget(tx, target)),
     async apply(target, slice) {
+      const write = target.mode === 'merge' ? store.write : store.writeBulk;
       const file = join(store.folders.slices, `${target.run}-${basename(slice.file)}`);
       linkSync(slice.file, file);
       try {
-        return await store.write((tx) => applySlice(tx, target, { ...slice, file }, false));
+        return await write((tx) => applySlice(tx, target, { ...slice, file }, false));
       } catch (thrown) {
         if (!(thrown instanceof MillraceError && thrown.code === 'STORE_WRITE') || isFatal(thrown)) throw thrown;
-        return await store.write((tx) => applySlice(tx, target, { ...slice, file }, true));
+        return await write((tx) => applySlice(tx, target, { ...slice, file }, true));
       } finally {
         rmSync(file, { force: true });
       }
@@ -108,13 +109,13 @@ export function warehouseOf(store: Store): Warehouse {
     },
     pause: (of) => store.write((tx) => closeStream(tx, of)),
     columns: (target) => columnsOf((sql) => store.rows(sql), target),
-    checksum: (check, buckets) => checksum((sql) => store.rows(sql), check, buckets),
-    hashes: (check, key, bucket) => hashes((sql) => store.rows(sql), check, key, bucket),
+    checksum: (check, buckets) => checksum(store.scan, check, buckets),
+    hashes: (check, key, bucket) => hashes(store.scan, check, key, bucket),
     async merged(check, file) {
       const own = join(store.folders.slices, basename(file));
       linkSync(file, own);
       try {
-        return await compareMerged((sql) => store.rows(sql), check, own);
+        return await compareMerged(store.scan, check, own);
       } finally {
         rmSync(own, { force: true });
       }

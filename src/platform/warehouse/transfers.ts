@@ -39,7 +39,7 @@ import type { Routes } from './http.ts';
 export async function transferRoutes(store: Store, beforeLoad: (table: string) => void): Promise<Routes> {
   await store.write((tx) => tx.run(TRANSFER_TABLES));
   const rows = (sql: string) => store.rows(sql);
-  const scan = (sql: string) => store.scan(sql);
+  const { scan } = store;
   const asked = async <T>(request: IncomingMessage) => (await json(request)) as T;
   return {
     'POST /transfer/open': async ({ request }) => {
