@@ -161,7 +161,7 @@ async function withWarehouse(job: WithWarehouse, signal: AbortSignal): Promise<R
   } finally {
     rmSync(job.slices, { recursive: true, force: true });
   }
-  if (job.kind === 'run') await patiently(() => client.json('POST', '/transfer/report', report));
+  if (job.kind === 'run') ({ report } = await patiently(() => client.json<{ report: RunReport }>('POST', '/transfer/report', report)));
   client.close();
   return report;
 }

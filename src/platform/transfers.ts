@@ -139,10 +139,14 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
     return transfer;
   }
 
-  async function keep(report: RunReport): Promise<void> {
-    await warehouse
-      .json('POST', '/transfer/report', report)
-      .catch((cause: unknown) => log('warn', 'transfer.report', { message: String(cause) }));
+  /** Gives it as the warehouse has it. */
+  async function keep(told: RunReport): Promise<RunReport> {
+    try {
+      return (await warehouse.json<{ report: RunReport }>('POST', '/transfer/report', told)).report;
+    } catch (thrown) {
+      log('warn', 'transfer.report', { message: String(thrown) });
+      return told;
+    }
   }
 
   /** Runs that were under way when Millrace was killed could tell of it to nobody. No job begins before: its run would stand in their place. */
@@ -173,7 +177,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
       report = (await child.result) as RunReport;
     } catch (thrown) {
       report = failedReport(name, run, thrown);
-      if (run.kind === 'run') await keep(report);
+      if (run.kind === 'run') report = await keep(report);
     }
     // A run tells of itself, in case that this process ends before it.
     if (run.kind === 'verify') await keep(report);

@@ -173,6 +173,25 @@ export async function abandonRun(tx: Transaction, target: Of & Pick<TransferTarg
   await recordEdit(tx, target, before);
 }
 
+/**
+ * A run that has failed: what it appended without having come to a cursor is taken out, since the next one reads it all again. Gives the
+ * tables that it was. Those with a cursor keep what is complete; the rest of it goes when the next run begins.
+ */
+export async function undoAppends(tx: Transaction, run: string): Promise<Of[]> {
+  const appended = await tx.rows(
+    `SELECT DISTINCT transfer, source, target FROM millrace.transfer WHERE run = ${text(run)} AND mode = 'append' ORDER BY ALL`,
+  );
+  const undone: Of[] = [];
+  for (const { transfer, source, target } of appended) {
+    const of = { transfer: String(transfer), source: String(source), target: String(target) };
+    const state = await stateOf(tx, of);
+    if (state?.run !== run || state.cursor !== null || (state.event !== 'open' && state.event !== 'slice')) continue;
+    await abandonRun(tx, { ...of, mode: 'append' });
+    undone.push(of);
+  }
+  return undone;
+}
+
 /** Sets where the next run begins. What a run that was cut off appended goes first: the next one will not know of it. */
 export async function setCursor(tx: Transaction, at: Of & Pick<TransferTarget, 'mode' | 'cursor'>, cursor: string | null): Promise<void> {
   const before = await stateOf(tx, at);

@@ -1,4 +1,4 @@
-export { abandonRun, applySlice, beginAnew, closeTarget, openTarget, setCursor } from './apply.ts';
+export { abandonRun, applySlice, beginAnew, closeTarget, openTarget, setCursor, undoAppends } from './apply.ts';
 export { type ArrayBlock, type ArrayColumn, readParquetArrays } from './arrays.ts';
 export type { Chunk } from './cells.ts';
 export type { ChangeSlices, TableChanges } from './changes.ts';

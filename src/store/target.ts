@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS millrace.transfer_run (
 CREATE TABLE IF NOT EXISTS millrace.transfer_hold (
   transfer VARCHAR NOT NULL, source VARCHAR NOT NULL, target VARCHAR NOT NULL, key VARCHAR NOT NULL, seq BIGINT NOT NULL, quarantine VARCHAR NOT NULL
 );
+ALTER TABLE millrace.transfer ADD COLUMN IF NOT EXISTS mode VARCHAR;
 ALTER TABLE millrace.transfer_hold ADD COLUMN IF NOT EXISTS names VARCHAR;
 ALTER TABLE millrace.transfer_run ADD COLUMN IF NOT EXISTS kind VARCHAR DEFAULT 'run';
 `;
@@ -117,13 +118,15 @@ export async function stateOf(tx: Transaction, target: Of): Promise<TransferStat
 
 export async function record(
   tx: Transaction,
-  target: Of & { readonly run: string },
+  target: Of & { readonly run: string } & Partial<Pick<TransferTarget, 'mode'>>,
   now: { event: TransferState['event']; slice: number; cursor: string | null; applied: Applied },
 ): Promise<void> {
   const { rows, replaced, quarantined } = now.applied;
   await tx.run(
-    `INSERT INTO millrace.transfer SELECT coalesce(max(seq), 0) + 1, now(), ${tx.batch}, ${text(target.transfer)}, ${text(target.source)}, ${text(target.target)},
-       ${text(target.run)}, ${text(now.event)}, ${now.slice}, ${now.cursor === null ? 'NULL' : text(now.cursor)}, ${rows}, ${replaced}, ${quarantined} FROM millrace.transfer`,
+    `INSERT INTO millrace.transfer BY NAME SELECT coalesce(max(seq), 0) + 1 AS seq, now() AS written, ${tx.batch} AS batch, ${text(target.transfer)} AS transfer,
+       ${text(target.source)} AS source, ${text(target.target)} AS target, ${text(target.run)} AS run, ${text(now.event)} AS event, ${now.slice} AS slice,
+       ${now.cursor === null ? 'NULL' : text(now.cursor)} AS cursor, ${rows} AS rows, ${replaced} AS replaced, ${quarantined} AS quarantined,
+       ${target.mode === undefined ? 'NULL' : text(target.mode)} AS mode FROM millrace.transfer`,
   );
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Transfer } from '#core';
 import { startMillrace } from '#server';
-import { openStore, openTarget, setCursor, TRANSFER_TABLES } from '#store';
+import { openStore, openTarget, setCursor, TRANSFER_TABLES, undoAppends } from '#store';
 import type { RunReport } from '#transfer';
 import { clientOf, type Running, running, until, workspaceIn } from '../server/fixture.ts';
 import { openGround, tableOf } from './harness.ts';
@@ -38,6 +38,65 @@ test('an append that was cut off has each row once, also where its state was set
     assert.deepEqual([error, tables[0]!.parity!.equal], [null, true]);
     assert.deepEqual(await ground.rows(`SELECT count(*), count(DISTINCT id) FROM ${target}`), [[30_000, 30_000]]);
   }
+});
+
+test('a run that has failed leaves of its appends only what stands before a cursor; a merge and a full copy are as they were', async (t) => {
+  const ground = await openGround();
+  t.after(() => ground.close());
+  const file = (rows: number) => {
+    const records = Array.from({ length: rows }, (_, k) => `${k + 1},${'x'.repeat(400)}\n`).join('');
+    writeFileSync(join(ground.folder, 'a.csv'), `id,text\n${records}`);
+  };
+  const of = (name: string, given: object): Transfer => ({
+    name,
+    source: 'csv',
+    connection: { path: 'a.csv' },
+    tables: [tableOf({ source: 'a', target: `shop.${name}`, ...given })],
+  });
+  const transfers = [
+    of('plain', { mode: 'append' }),
+    of('kept', { mode: 'append', cursor: 'id' }),
+    of('merged', { mode: 'merge', key: ['id'] }),
+    of('whole', {}),
+  ];
+  file(10);
+  for (const transfer of transfers) assert.equal((await ground.run(transfer)).error, null);
+  file(60_000);
+  const counts: number[][] = [];
+  for (const transfer of transfers) {
+    let slices = 0;
+    const cut = await ground.run(transfer, {
+      warehouse: {
+        ...ground.warehouse,
+        async apply(target, slice) {
+          if (++slices === 2) throw new Error('cut off');
+          return ground.warehouse.apply(target, slice);
+        },
+      },
+    });
+    assert.equal(cut.outcome, 'failed');
+    const count = async () => Number((await ground.rows(`SELECT count(*) FROM shop.${transfer.name}`))[0]![0]);
+    const before = await count();
+    const undone = await ground.store.write((tx) => undoAppends(tx, cut.run));
+    assert.deepEqual(
+      undone.map(({ target }) => target),
+      transfer.name === 'plain' ? ['shop.plain'] : [],
+    );
+    assert.deepEqual(await ground.store.write((tx) => undoAppends(tx, cut.run)), [], 'once');
+    counts.push([before > 10 ? 1 : 0, (await count()) - before]);
+    if (transfer.name === 'plain') assert.equal(await count(), 10);
+    const { error, tables } = await ground.run(transfer);
+    assert.deepEqual([error, tables[0]!.parity!.equal], [null, true], transfer.name);
+  }
+  assert.deepEqual(
+    counts.map(([some, change]) => [some, change === 0]),
+    [
+      [1, false],
+      [1, true],
+      [1, true],
+      [0, true],
+    ],
+  );
 });
 
 test('a run of what is new expects no more rows than it knows of', async (t) => {
@@ -154,4 +213,32 @@ test('a folder whose state is set to none reads each file again, and has each ro
   assert.equal((await runOf(server, 'inbox')).tables.length, 2);
   assert.deepEqual(await rows(), [['a1'], ['a2'], ['b1'], ['b2']]);
   assert.equal((await runOf(server, 'inbox')).tables.length, 0);
+});
+
+test('a file that turns out to be unreadable behind what was appended leaves nothing of itself, in the report and the history too', async (t) => {
+  const server = await running(t);
+  writeFileSync(join(server.path, 'a.csv'), 'id,v\n1,a\n');
+  define(server, 'file', 'source: csv\nconnection: { path: a.csv }\ntables: { a: { target: shop.a, mode: append } }\n');
+  assert.equal((await runOf(server, 'file')).error, null);
+  const good = Array.from({ length: 130_000 }, (_, k) => `${k},b\n`).join('');
+  writeFileSync(join(server.path, 'a.csv'), `id,v\n${good}${'1,b,too,many\n'.repeat(10_100)}`);
+  const { error, tables } = await runOf(server, 'file');
+  assert.equal(error?.code, 'TRANSFER_FILE');
+  const [table] = tables;
+  assert.ok(table!.read >= 122_880, `${table!.read}`);
+  assert.deepEqual([table!.rows, table!.notes.at(-1)], [0, 'the 122880 rows that had come were taken out again']);
+  assert.deepEqual(await server.ask('SELECT id, v FROM shop.a'), [[1, 'a']]);
+  const { runs } = (await server.call('GET', '/v1/transfers/file/runs')).json as { runs: RunReport[] };
+  assert.equal(runs[0]!.tables[0]!.rows, 0);
+  assert.deepEqual(await server.ask('SELECT rows, code FROM millrace.transfer_run ORDER BY began'), [
+    [1, null],
+    [0, 'TRANSFER_FILE'],
+  ]);
+  // The next one is not the one that was cut off.
+  writeFileSync(join(server.path, 'a.csv'), 'id,v\n2,c\n');
+  assert.equal((await runOf(server, 'file')).error, null);
+  assert.deepEqual(await server.ask('SELECT id, v FROM shop.a ORDER BY id'), [
+    [1, 'a'],
+    [2, 'c'],
+  ]);
 });

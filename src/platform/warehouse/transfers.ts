@@ -27,10 +27,12 @@ import {
   type Store,
   setCursor,
   TRANSFER_TABLES,
+  type Transaction,
   type TransferSlice,
   type TransferTarget,
   text,
   transferStates,
+  undoAppends,
 } from '#store';
 import type { RunReport } from '#transfer';
 import type { Routes } from './http.ts';
@@ -109,8 +111,7 @@ export async function transferRoutes(store: Store, beforeLoad: (table: string) =
       return store.write((tx) => replayQuarantined(tx, meant));
     },
     'POST /transfer/report': async ({ request }) => {
-      await record(store, await asked<RunReport>(request));
-      return {};
+      return { report: await record(store, await asked<RunReport>(request)) };
     },
     'GET /transfer/state': async () => ({ states: await transferStates(rows) }),
     'GET /transfer/runs': async ({ query }) => ({ runs: await runs(store, query.get('transfer')) }),
@@ -157,19 +158,32 @@ async function withFiles<T>(
   }
 }
 
-async function record(store: Store, report: RunReport): Promise<void> {
+/** Gives the report as it stands: what a run that failed had appended is not there any more. */
+async function record(store: Store, told: RunReport): Promise<RunReport> {
+  return store.write(async (tx) => {
+    const undone = told.outcome === 'failed' && told.kind !== 'verify' ? await undoAppends(tx, told.run) : [];
+    const tables = told.tables.map((table) =>
+      undone.some(({ source, target }) => source === table.source && target === table.target)
+        ? { ...table, rows: 0, quarantined: 0, notes: [...table.notes, `the ${table.rows} rows that had come were taken out again`] }
+        : table,
+    );
+    const report = { ...told, tables };
+    await keep(tx, report);
+    return report;
+  });
+}
+
+async function keep(tx: Transaction, report: RunReport): Promise<void> {
   const sum = (of: 'rows' | 'replaced' | 'quarantined') => report.tables.reduce((total, table) => total + table[of], 0);
   const parities = report.tables.map(({ parity }) => parity).filter((parity) => parity !== null);
   const equal = parities.length === 0 ? 'NULL' : String(parities.every((parity) => parity.equal));
   const code = report.error === null ? 'NULL' : text(report.error.code);
-  await store.write((tx) =>
-    tx.run(
-      `INSERT INTO millrace.transfer_run BY NAME SELECT ${text(report.run)} AS run, ${text(report.transfer)} AS transfer, ${text(report.kind ?? 'run')} AS kind,
+  await tx.run(
+    `INSERT INTO millrace.transfer_run BY NAME SELECT ${text(report.run)} AS run, ${text(report.transfer)} AS transfer, ${text(report.kind ?? 'run')} AS kind,
          ${text(report.began)}::TIMESTAMPTZ AS began, ${text(report.ended)}::TIMESTAMPTZ AS ended, ${text(report.outcome)} AS outcome,
          ${sum('rows')} AS rows, ${sum('replaced')} AS replaced, ${sum('quarantined')} AS quarantined, ${equal} AS equal, ${code} AS code, $1 AS report
        WHERE NOT EXISTS (SELECT 1 FROM millrace.transfer_run WHERE run = ${text(report.run)})`,
-      [JSON.stringify(report)],
-    ),
+    [JSON.stringify(report)],
   );
 }
 
