@@ -1,15 +1,14 @@
 /** A server of the database whose certificate an authority of ours has signed: for its own name, or for another one. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openSource } from '#transfer';
-import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
-
-const skip =
-  absent ?? (process.env['MILLRACE_TEST_MYSQL'] === undefined ? false : 'MILLRACE_TEST_MYSQL names a server with a certificate of its own');
+import { type MariaDb, absent as noMariaDb, startMariaDb } from './mariadb.ts';
+import { absent as noPostgres, type Postgres, startPostgres } from './postgres-server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-tls-'));
 const at = (name: string) => join(folder, name);
@@ -24,68 +23,88 @@ function certify(name: string, subject: string): void {
   );
 }
 
-describe('MariaDB over TLS', { skip }, () => {
+before(() => {
+  chmodSync(folder, 0o755);
+  const authority = ['-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=our authority'];
+  openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...authority, '-days', '2');
+  certify('other', 'DNS:db.example.com');
+  certify('name', 'DNS:localhost');
+  certify('address', 'IP:127.0.0.1');
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+type Server = Pick<MariaDb, 'port' | 'user' | 'password' | 'database'>;
+
+async function opens(source: string, db: Server, host: string): Promise<string> {
+  const of = { host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database, tls: true, ca: at('ca.pem') };
+  try {
+    const opened = await openSource({ source, connection: of }, { folder, anywhere: true, env: { PW: db.password } });
+    await opened.describe([]);
+    await opened.close();
+    return 'opened';
+  } catch (thrown) {
+    return (thrown as { code: string }).code;
+  }
+}
+
+const EACH = [
+  ['other', 'localhost', 'TRANSFER_CONNECT'],
+  ['other', '127.0.0.1', 'TRANSFER_CONNECT'],
+  ['name', 'localhost', 'opened'],
+  ['name', '127.0.0.1', 'TRANSFER_CONNECT'],
+  ['address', '127.0.0.1', 'opened'],
+  ['address', 'localhost', 'TRANSFER_CONNECT'],
+] as const;
+
+const NAMED = 'names a server with a certificate of its own';
+
+describe('MariaDB over TLS', {
+  skip: noMariaDb ?? (process.env['MILLRACE_TEST_MYSQL'] !== undefined && `MILLRACE_TEST_MYSQL ${NAMED}`),
+}, () => {
   let db: MariaDb;
+  const give = (certificate: string) => {
+    for (const kind of ['key', 'pem']) copyFileSync(at(`${certificate}.${kind}`), at(`server.${kind}`));
+  };
   before(async () => {
-    chmodSync(folder, 0o755);
-    openssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-keyout',
-      'ca.key',
-      '-out',
-      'ca.pem',
-      '-subj',
-      '/CN=our authority',
-      '-days',
-      '2',
-    );
-    certify('other', 'DNS:db.example.com');
-    certify('name', 'DNS:localhost');
-    certify('address', 'IP:127.0.0.1');
-    for (const kind of ['key', 'pem']) copyFileSync(at(`other.${kind}`), at(`server.${kind}`));
+    give('other');
     db = await startMariaDb([`--ssl-cert=${at('server.pem')}`, `--ssl-key=${at('server.key')}`]);
   });
-  after(async () => {
-    await db?.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  async function opens(certificate: string, host: string): Promise<string> {
-    for (const kind of ['key', 'pem']) copyFileSync(at(`${certificate}.${kind}`), at(`server.${kind}`));
-    await db.ask('FLUSH SSL');
-    const connection = {
-      host,
-      port: db.port,
-      user: db.user,
-      password: { env: 'PW' },
-      database: db.database,
-      tls: true,
-      ca: at('ca.pem'),
-    };
-    try {
-      const source = await openSource({ source: 'mysql', connection }, { folder, anywhere: true, env: { PW: db.password } });
-      await source.close();
-      return 'opened';
-    } catch (thrown) {
-      return (thrown as { code: string }).code;
-    }
-  }
+  after(() => db?.stop());
 
   test('a certificate is for the host that was asked for, by its name or its address; any other one is refused', async () => {
-    assert.deepEqual(
-      [
-        await opens('other', 'localhost'),
-        await opens('other', '127.0.0.1'),
-        await opens('name', 'localhost'),
-        await opens('name', '127.0.0.1'),
-        await opens('address', '127.0.0.1'),
-        await opens('address', 'localhost'),
-      ],
-      ['TRANSFER_CONNECT', 'TRANSFER_CONNECT', 'opened', 'TRANSFER_CONNECT', 'opened', 'TRANSFER_CONNECT'],
-    );
+    for (const [certificate, host, outcome] of EACH) {
+      give(certificate);
+      await db.ask('FLUSH SSL');
+      assert.equal(await opens('mysql', db, host), outcome, `${certificate} at ${host}`);
+    }
   });
 });
+
+describe('PostgreSQL over TLS', { skip: noPostgres ?? false }, () => {
+  let db: Postgres;
+  /** It reads a key that is its own or root's, and nobody else's. */
+  const give = (certificate: string) => {
+    for (const kind of ['key', 'pem']) copyFileSync(at(`${certificate}.${kind}`), at(`postgres.${kind}`));
+    chmodSync(at('postgres.key'), 0o600);
+    if (process.getuid?.() === 0) chownSync(at('postgres.key'), nobody('-u'), nobody('-g'));
+  };
+  before(async () => {
+    give('other');
+    db = await startPostgres(['ssl = on', `ssl_cert_file = '${at('postgres.pem')}'`, `ssl_key_file = '${at('postgres.key')}'`]);
+  });
+  after(() => db?.stop());
+
+  test('a certificate is for the host that was asked for, by its name or its address; any other one is refused', async () => {
+    for (const [certificate, host, outcome] of EACH) {
+      give(certificate);
+      const before = (await db.ask('SELECT pg_conf_load_time()::text AS at'))[0]!['at'];
+      await db.ask('SELECT pg_reload_conf()');
+      while ((await db.ask('SELECT pg_conf_load_time()::text AS at'))[0]!['at'] === before) await sleep(5);
+      assert.equal(await opens('postgres', db, host), outcome, `${certificate} at ${host}`);
+    }
+  });
+});
+
+function nobody(flag: '-u' | '-g'): number {
+  return Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
+}
