@@ -8,7 +8,7 @@ import { type Figure, type Goal, report } from './report.ts';
 /** kB a second: 8.6 GB a day. */
 const MOST = 100;
 /** Seconds before it is measured. */
-const SETTLES = 30;
+const SETTLES = { quick: 30, whole: 120 };
 const OWN_FIELDS = 15;
 const topic =
   'id: event_id\ntime: at\ntype: kind\nfields:\n  event_id: text\n  at: timestamp\n  kind: text\n' +
@@ -25,7 +25,7 @@ interface Setting {
 
 async function main(): Promise<void> {
   const quick = process.argv.includes('--quick');
-  const seconds = quick ? 15 : 90;
+  const seconds = quick ? 15 : 60;
   const home = buildProgram();
   const settings: Setting[] = [
     { key: 'some', title: '20 topics', topics: 20, asking: true },
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   const figures: Record<string, Figure> = {};
   const goals: Goal[] = [];
   for (const setting of settings.slice(quick ? -1 : 0)) {
-    const { grown, size, most, lost } = await measure(home, setting, seconds);
+    const { grown, size, most, lost } = await measure(home, setting, seconds, quick ? SETTLES.quick : SETTLES.whole);
     const { key, title } = setting;
     figures[`${key}_grown`] = { title: `${title}: the file grows by`, unit: 'kB/s', value: grown / 1000 / seconds };
     figures[`${key}_size`] = { title: '  its size then', unit: 'MB', value: size / 1e6 };
@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   report({ bench: 'trickle', figures, goals });
 }
 
-async function measure(home: string, { topics, asking }: Setting, seconds: number) {
+async function measure(home: string, { topics, asking }: Setting, seconds: number, settles: number) {
   const names = Array.from({ length: topics }, (_, k) => `device_${k}`);
   const workspace = newWorkspace(home, Object.fromEntries(names.map((name) => [name, topic])));
   const { running, stop } = await startProgram({ home, workspace });
@@ -77,7 +77,7 @@ async function measure(home: string, { topics, asking }: Setting, seconds: numbe
       )
     : Promise.resolve();
   // The first rows make the tables, and the first blocks of a few rows each, which are taken again after they were joined.
-  for (let k = 0; k < SETTLES; k++) await round();
+  for (let k = 0; k < settles; k++) await round();
   const before = statSync(file).size;
   for (let k = 0; k < seconds; k++) await round();
   const { size } = statSync(file);

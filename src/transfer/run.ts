@@ -83,9 +83,11 @@ export async function runTransfer(transfer: Transfer, running: Running): Promise
       report.tables.push(...plans.map(({ definition }) => emptyReport(definition)));
       await followTables(transfer, plans, running, report.tables);
     } else
-      for (const plan of plans) {
-        const table = emptyReport(plan.definition);
+      for (const [k, { definition }] of plans.entries()) {
+        const table = emptyReport(definition);
         report.tables.push(table);
+        // What was altered since is there when it is its turn.
+        const plan = k === 0 ? plans[0]! : (await planned({ ...transfer, tables: [definition] }, running.source))[0]!;
         await runTable(transfer, plan, running, table, null);
       }
   } catch (thrown) {
