@@ -81,24 +81,43 @@ interface Divided {
   readonly truth: Float64Array;
 }
 
-/** Rows with a known target, divided; a split in time tests one of the last five tenths, and learns from what is before it. */
+/**
+ * Rows with a known target, divided; a split in time tests one of the last five tenths, and learns from what is before it. One by chance
+ * that leaves a class nothing to be learned from is drawn again: what a model says of it then is chance, ours and the peers' alike.
+ */
 function divided({ columns, target: name, ignore = [], inTime }: Task, split: number): Divided {
   const all = columns().filter((column) => !ignore.includes(column.name));
   const column = all.find((c) => c.name === name)!;
   const target = readTarget({ target: name }, column, readColumn(column));
-  const places = Array.from(target.rows.keys());
-  const next = generator(1000 + split);
-  const drawn = places.map(() => next());
-  const ends = inTime ? [1 - (split + 1) / 10, 1 - split / 10].map((share) => Math.round(share * places.length)) : [];
-  const inTest = (i: number): boolean => (inTime ? i >= ends[0]! && i < ends[1]! : drawn[i]! < TEST_SHARE);
-  const learned = places.filter((i) => (inTime ? i < ends[0]! : !inTest(i)));
-  const tested = places.filter(inTest);
+  const { learned, tested } = inTime ? latest(target.rows.length, split) : drawn(target, split);
   const rows = (of: readonly number[]): ColumnData[] =>
     takeRows(
       all,
       of.map((i) => target.rows[i]!),
     );
   return { learn: rows(learned), test: rows(tested), target, truth: Float64Array.from(tested, (i) => target.values[i]!) };
+}
+
+interface Places {
+  readonly learned: number[];
+  readonly tested: number[];
+}
+
+function latest(count: number, split: number): Places {
+  const [from, to] = [1 - (split + 1) / 10, 1 - split / 10].map((share) => Math.round(share * count)) as [number, number];
+  const places = Array.from({ length: count }, (_, i) => i);
+  return { learned: places.slice(0, from), tested: places.slice(from, to) };
+}
+
+function drawn({ rows, classes, values }: Target, split: number): Places {
+  for (let seed = 1000 + split; ; seed += SPLITS) {
+    const next = generator(seed);
+    const draws = Array.from(rows, () => next());
+    const places = [...draws.keys()];
+    const learned = places.filter((i) => draws[i]! >= TEST_SHARE);
+    if (classes !== null && new Set(learned.map((i) => values[i])).size < classes.length) continue;
+    return { learned, tested: places.filter((i) => draws[i]! < TEST_SHARE) };
+  }
 }
 
 /** Greater is better: AUC, or log-loss or RMSE below 0. */
