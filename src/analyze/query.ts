@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type Bytes, type Column, type ErrorBody, fail, type Millis, MillraceError, type Principal, type Role } from '#core';
-import { explainRefusal, type Reads, type Serialize, type Statement } from '#sql';
+import { explainRefusal, type Reads, type Serialize, type Statement, type Who } from '#sql';
 import { type Chunk, type Reader, type Store, text, type Values } from '#store';
 import { type TextFormat, textFormats } from './formats.ts';
 import type { GrantFiles } from './granted.ts';
@@ -169,6 +169,22 @@ export function openAnalyst(input: {
   async function upToDate(reads: Reads, serialize: Serialize): Promise<void> {
     const topics = await grants.topics(reads, serialize);
     if (topics.length > 0) await input.reach?.(topics, PATIENCE);
+  }
+
+  /** Who asks, where they may ask that. Tables that are being made for new topics are waited for where one of that name is not there. */
+  async function allowed(planned: ReturnType<typeof planCalls>, statement: Statement, who: Principal, serialize: Serialize): Promise<Who> {
+    const making = store.preparing();
+    const reading = await grants.of(who, serialize);
+    try {
+      planned.check(statement, reading);
+      return reading;
+    } catch (thrown) {
+      if (making === null || !(thrown instanceof MillraceError && thrown.code === 'SQL_TABLE')) throw thrown;
+    }
+    await making;
+    const again = await grants.of(who, serialize);
+    planned.check(statement, again);
+    return again;
   }
 
   async function ask(asking: Asking): Promise<Answer> {
@@ -441,8 +457,7 @@ export function openAnalyst(input: {
     try {
       const serialize = (sql: string) => reader.serialize(sql);
       const statement = await statements.read(planned.text, serialize);
-      const who = await grants.of(asking.who, serialize);
-      planned.check(statement, who);
+      const who = await allowed(planned, statement, asking.who, serialize);
       // Before anything is written.
       if (asking.format === 'parquet' && statement.kind !== 'select') fail('QUERY_PARQUET', { statement: spelled(statement) });
       await upToDate(statement.reads, serialize);

@@ -16,6 +16,8 @@ export interface Store {
   positions(): ReadonlyMap<string, Position>;
   /** Makes the tables of topics that have none, so that a question about a topic that is still empty has an answer. */
   prepare(topics: readonly Topic[]): Promise<void>;
+  /** The making of such tables that is under way; null when there is none. Not to be awaited within a write, behind which it may be. */
+  preparing(): Promise<unknown> | null;
   /** Takes slices of topics in one transaction, each asked for when the one before is in. A slice that does not begin where its topic's last one ended is left out. */
   deliver(deliveries: Iterable<Delivery>): Promise<Delivered[]>;
   /** The delivery that is under way, which what can wait lets by; null when there is none. */
@@ -107,6 +109,25 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   /** Columns that the delivery under way has put rows into. */
   let inHand = 0;
   let delivering: Promise<unknown> | null = null;
+  let preparing: Promise<unknown> | null = null;
+
+  async function prepare(topics: readonly Topic[]): Promise<void> {
+    const fresh = topics.filter((topic) => shapes.known.get(topic.name)?.topic !== topic);
+    if (fresh.length === 0) return;
+    try {
+      await lane.write(async (tx) => {
+        for (const topic of fresh) {
+          const shape = await shapeOf(tx, shapes, topic);
+          if (shape.reshaped !== null) tx.changed({ kind: 'deliver', target: `raw.${topic.name}`, key: shape.reshaped, rows: 0 });
+          shape.reshaped = null;
+        }
+      });
+      names = null;
+    } catch (cause) {
+      shapes = newShapes();
+      throw cause;
+    }
+  }
 
   async function deliver(deliveries: Iterable<Delivery>): Promise<Delivered[]> {
     try {
@@ -140,23 +161,18 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     folders: { slices, spool },
     crowded: () => checkpoints.crowded(inHand),
     unsaved: checkpoints.heldUp,
-    async prepare(topics) {
-      const fresh = topics.filter((topic) => shapes.known.get(topic.name)?.topic !== topic);
-      if (fresh.length === 0) return;
-      try {
-        await lane.write(async (tx) => {
-          for (const topic of fresh) {
-            const shape = await shapeOf(tx, shapes, topic);
-            if (shape.reshaped !== null) tx.changed({ kind: 'deliver', target: `raw.${topic.name}`, key: shape.reshaped, rows: 0 });
-            shape.reshaped = null;
-          }
+    prepare(topics) {
+      const made = prepare(topics);
+      // Whoever asked for it hears what went wrong.
+      const under = made
+        .catch(() => {})
+        .finally(() => {
+          if (preparing === under) preparing = null;
         });
-        names = null;
-      } catch (cause) {
-        shapes = newShapes();
-        throw cause;
-      }
+      preparing = under;
+      return made;
     },
+    preparing: () => preparing,
     deliver(deliveries) {
       const under = deliver(deliveries).finally(() => {
         if (delivering === under) delivering = null;

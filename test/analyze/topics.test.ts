@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { topicOf } from '../collect/fixture.ts';
 import { freshStore } from '../store/fixture.ts';
 import { alone, opened, together } from './fixture.ts';
 
@@ -36,5 +37,24 @@ describe('a question about topics', () => {
       JSON.stringify(told),
     );
     assert.ok(asked.length >= 2 && asked.flat().every((topic) => topic === 'other'));
+  });
+
+  test('whose tables are being made waits for them; one about a table that nobody makes is refused, and others wait for nothing', async (t) => {
+    const store = await freshStore(t);
+    const it = opened(store, t, {});
+    const rows = async (sql: string) => ((await alone(it, sql)) as { rows: unknown[][] }).rows;
+    const { promise: held, resolve: letOn } = Promise.withResolvers<void>();
+    // The tables' turn comes behind it.
+    const before = store.write(() => held);
+    const made = store.prepare([topicOf('clicks', 'fields: {page: text}')]);
+    assert.deepEqual(await rows('SELECT 1'), [[1]]);
+    const asked = rows('SELECT count(*) FROM raw.clicks');
+    const refused = alone(it, 'SELECT count(*) FROM raw.nobody');
+    await sleep(20);
+    letOn();
+    assert.deepEqual(await asked, [[0]]);
+    assert.equal(await refused, 'SQL_TABLE');
+    await Promise.all([before, made]);
+    assert.equal(store.preparing(), null);
   });
 });
