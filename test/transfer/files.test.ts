@@ -176,7 +176,8 @@ describe('Parquet', () => {
     const reader = await ground.store.reader();
     await reader.toParquet(
       `SELECT k::INTEGER AS k, (k / 3.0)::DECIMAL(20,6) AS d, TIMESTAMPTZ '2024-01-01 00:00:00+09' + to_seconds(k) AS "at", {'a': k, 'b': [k, NULL]} AS nested,
-       CASE WHEN k % 2 = 0 THEN '' END AS t, 'x'::BLOB AS b, (k / 7)::FLOAT AS f, '12:00:00'::TIME AS clock, NULL AS nothing FROM range(3000) r(k)`,
+       CASE WHEN k % 2 = 0 THEN '' END AS t, 'x'::BLOB AS b, (k / 7)::FLOAT AS f, '12:00:00'::TIME AS clock, NULL AS nothing,
+       TIMESTAMP_NS '2024-01-01 00:00:00.123456789' AS fine, MAP {'x': k, 'y': NULL} AS pairs FROM range(3000) r(k)`,
       undefined,
       path,
     );
@@ -198,6 +199,12 @@ describe('Parquet', () => {
         [1, '0.333333', '2023-12-31 15:00:01+00', '{"a":1,"b":[1,null]}', null, 'JSON', 'BLOB', 'FLOAT'],
         [2, '0.666667', '2023-12-31 15:00:02+00', '{"a":2,"b":[2,null]}', '', 'JSON', 'BLOB', 'FLOAT'],
       ],
+    );
+    assert.deepEqual(
+      await ground.rows(
+        `SELECT DISTINCT typeof(clock), typeof(fine), CAST(fine AS VARCHAR), typeof(pairs), pairs FROM shop.made WHERE k = 1`,
+      ),
+      [['VARCHAR', 'TIMESTAMP', '2024-01-01 00:00:00.123456', 'JSON', '{"x":1,"y":null}']],
     );
   });
 

@@ -4,6 +4,8 @@ import type { TypeCase } from './harness.ts';
 export const TYPES: readonly TypeCase[] = [
   ['TINYINT', ['-128', '127'], 'TINYINT', ['-128', '127']],
   ['TINYINT(1)', ['0', '2'], 'TINYINT', ['0', '2']],
+  ['TINYINT UNSIGNED', ['0', '255'], 'UTINYINT', ['0', '255']],
+  ['MEDIUMINT UNSIGNED', ['0', '16777215'], 'UINTEGER', ['0', '16777215']],
   ['SMALLINT UNSIGNED', ['0', '65535'], 'USMALLINT', ['0', '65535']],
   ['MEDIUMINT', ['-8388608', '8388607'], 'INTEGER', ['-8388608', '8388607']],
   ['INT UNSIGNED', ['0', '4294967295'], 'UINTEGER', ['0', '4294967295']],

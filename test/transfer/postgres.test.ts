@@ -38,6 +38,7 @@ const TYPES: readonly TypeCase[] = [
   ],
   ['real', ['0.1', "'NaN'"], 'FLOAT', ['0.1', 'nan']],
   ['double precision', ['1e-7', "'-Infinity'"], 'DOUBLE', ['1e-07', '-inf']],
+  ['money', ["'-1234.5'", 'NULL'], 'VARCHAR', ['-$1,234.50', null]],
   ['boolean', ['true', 'false'], 'BOOLEAN', ['true', 'false']],
   ['date', ["'0044-03-15 BC'", "'infinity'"], 'DATE', ['0044-03-15 (BC)', 'infinity']],
   ['timestamp(6)', ["'2024-02-29 23:59:59.999999'", "'-infinity'"], 'TIMESTAMP', ['2024-02-29 23:59:59.999999', '-infinity']],
