@@ -503,6 +503,8 @@ export interface TransferTableReport {
     after: string | null;
     up_to: string | null;
     differences: readonly { key: readonly (string | null)[]; kind: 'missing' | 'extra' | 'different' }[];
+    /** How many of the 256 groups of keys differ and have too many rows to be listed; absent where none has. */
+    unlisted?: number;
   } | null;
 }
 

@@ -237,6 +237,8 @@ function report(done: TransferReport, input: Input, io: Io): number {
     for (const { source, notes, parity } of done.tables) {
       for (const note of notes) io.stdout.write(`  ${source}: ${note}\n`);
       for (const { key, kind } of parity?.differences ?? []) io.stdout.write(`  ${source}: ${kind}: ${key.join(', ')}\n`);
+      if (parity?.unlisted !== undefined)
+        io.stdout.write(`  ${source}: too many rows to list all keys: ${parity.unlisted} of 256 groups of keys differ\n`);
     }
   }
   if (done.error !== null) throw errorFromBody(done.error);
