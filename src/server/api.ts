@@ -574,6 +574,9 @@ export interface TransferStateAnswer {
     transfer: string;
     source: string;
     target: string;
+    /** The run that wrote it; `edit` for one that was set by hand. */
+    run: string;
+    /** open and slice: the run has not ended, or was cut off. */
     event: 'open' | 'slice' | 'close' | 'edit';
     cursor: string | null;
     at: string;
