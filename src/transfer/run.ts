@@ -362,6 +362,8 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
     await timed(waited, 'warehouse', applying);
   } finally {
     await batches.return?.(undefined);
+    // Where reading failed, what is being written still counts: the report has its rows, and the state is where the run left it.
+    await applying.catch(() => {});
   }
   for (const [column, count] of reading.nulled) report.notes.push(`"${column}": ${count} zero dates became NULL`);
   report.slow = number < 2 ? null : waited.source > waited.warehouse ? 'source' : 'warehouse';
