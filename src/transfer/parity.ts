@@ -1,7 +1,7 @@
 /** Is everything that the source has in the warehouse, and nothing else? Asked of both sides by sums, then narrowed down to the keys. */
 import type { Check } from '#store';
 import type { PlannedTable, Warehouse } from './run.ts';
-import type { Opened, Span, Sum } from './source.ts';
+import type { Hashed, Opened, Span, Sum } from './source.ts';
 
 export interface Difference {
   /** The values of the key, as text. */
@@ -90,14 +90,17 @@ function differingBuckets(theirs: readonly Sum[], ours: readonly Sum[]): { bucke
   });
 }
 
-function differencesOf(theirs: readonly { key: string; hash: string }[], ours: readonly { key: string; hash: string }[]): Difference[] {
-  const here = new Map(ours.map(({ key, hash }) => [key, hash]));
-  const there = new Map(theirs.map(({ key, hash }) => [key, hash]));
+/** A row that stands twice counts twice: it is extra, or missing, by its key. */
+function differencesOf(theirs: readonly Hashed[], ours: readonly Hashed[]): Difference[] {
+  const here = Map.groupBy(ours, ({ key }) => key);
+  const there = Map.groupBy(theirs, ({ key }) => key);
   const found: Difference[] = [];
-  for (const [key, hash] of there) {
-    if (!here.has(key)) found.push({ key: JSON.parse(key), kind: 'missing' });
-    else if (here.get(key) !== hash) found.push({ key: JSON.parse(key), kind: 'different' });
+  for (const key of new Set([...there.keys(), ...here.keys()])) {
+    const [a, b] = [hashesOf(there.get(key)), hashesOf(here.get(key))];
+    if (a.join() === b.join()) continue;
+    found.push({ key: JSON.parse(key), kind: a.length > b.length ? 'missing' : a.length < b.length ? 'extra' : 'different' });
   }
-  for (const key of here.keys()) if (!there.has(key)) found.push({ key: JSON.parse(key), kind: 'extra' });
   return found;
 }
+
+const hashesOf = (rows: readonly Hashed[] = []): string[] => rows.map(({ hash }) => hash).sort();

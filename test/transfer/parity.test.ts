@@ -53,6 +53,14 @@ describe('rows that differ', () => {
     assert.deepEqual([parity.differences, 'unlisted' in parity], [[{ key: ['7'], kind: 'different' }], false]);
   });
 
+  test('are listed where a row stands twice, on either side', async () => {
+    // The key is what the definition says; an append does not ask whether it is one.
+    const doubled = await compared('doubled', ['1,1', '2,1', '3,1'], 'INSERT INTO shop.doubled SELECT * FROM shop.doubled WHERE id = 2');
+    assert.deepEqual([doubled.equal, doubled.differences], [false, [{ key: ['2'], kind: 'extra' }]]);
+    const single = await compared('single', ['1,1', '2,1', '2,1'], 'DELETE FROM shop.single WHERE rowid = 1');
+    assert.deepEqual([single.equal, single.differences], [false, [{ key: ['2'], kind: 'missing' }]]);
+  });
+
   test('are listed in the groups that can be, beside one that is too large', async () => {
     assert.notEqual(groupOf('big'), groupOf('small'));
     const rows = [...Array.from({ length: 50 }, (_, n) => `big,${n}`), 'small,1'];
