@@ -503,6 +503,8 @@ export interface TransferTableReport {
     after: string | null;
     up_to: string | null;
     differences: readonly { key: readonly (string | null)[]; kind: 'missing' | 'extra' | 'different' }[];
+    /** How many of the 256 groups of keys differ and have too many rows to be listed; absent where none has. */
+    unlisted?: number;
   } | null;
 }
 
@@ -572,6 +574,9 @@ export interface TransferStateAnswer {
     transfer: string;
     source: string;
     target: string;
+    /** The run that wrote it; `edit` for one that was set by hand. */
+    run: string;
+    /** open and slice: the run has not ended, or was cut off. */
     event: 'open' | 'slice' | 'close' | 'edit';
     cursor: string | null;
     at: string;

@@ -1,7 +1,7 @@
 /** Is everything that the source has in the warehouse, and nothing else? Asked of both sides by sums, then narrowed down to the keys. */
 import type { Check } from '#store';
 import type { PlannedTable, Warehouse } from './run.ts';
-import type { Opened, Span } from './source.ts';
+import type { Hashed, Opened, Span, Sum } from './source.ts';
 
 export interface Difference {
   /** The values of the key, as text. */
@@ -18,10 +18,14 @@ export interface Parity {
   readonly up_to: string | null;
   /** The first of them; empty where the table has no key. */
   readonly differences: readonly Difference[];
+  /** How many of the 256 groups of keys differ and have too many rows to be listed; absent where none has. */
+  readonly unlisted?: number;
 }
 
 export const MOST_SHOWN = 20;
 const MOST_BUCKETS = 8;
+/** Rows of a bucket that are listed, on each side: with keys of a hundred letters 32 MB of this process' heap. */
+const MOST_LISTED = 50_000;
 
 export interface Comparing {
   readonly plan: PlannedTable;
@@ -32,10 +36,11 @@ export interface Comparing {
   readonly warehouse: Pick<Warehouse, 'checksum' | 'hashes'>;
   /** Rows here that are left out. */
   readonly except?: NonNullable<Check['except']>;
+  readonly mostListed?: number;
 }
 
-/** Cost: one pass over the span on both sides; where they differ three. */
-export async function compare({ plan, span, run, source, warehouse, except }: Comparing): Promise<Parity> {
+/** Cost: one pass over the span on both sides; where they differ three or more. Memory does not grow with the table. */
+export async function compare({ plan, span, run, source, warehouse, except, mostListed = MOST_LISTED }: Comparing): Promise<Parity> {
   const { definition, table, columns, key } = plan;
   const check: Check = {
     table: definition.target,
@@ -47,47 +52,55 @@ export async function compare({ plan, span, run, source, warehouse, except }: Co
   };
   const [[theirs], [ours]] = await Promise.all([source.checksum(table, columns, span, null), warehouse.checksum(check, null)]);
   const equal = theirs!.rows === ours!.rows && theirs!.sum === ours!.sum;
-  const differences =
-    equal || key.length === 0 || !key.every((name) => columns.some((column) => column.name === name)) ? [] : await differencesBy(key);
+  const isKeyed = key.length > 0 && key.every((name) => columns.some((column) => column.name === name));
   return {
     equal,
     source: { rows: theirs!.rows, sum: theirs!.sum },
     warehouse: { rows: ours!.rows, sum: ours!.sum },
     after: span.after,
     up_to: span.upTo,
-    differences,
+    ...(equal || !isKeyed ? { differences: [] } : await differencesBy(key)),
   };
 
-  async function differencesBy(names: readonly string[]): Promise<Difference[]> {
+  async function differencesBy(names: readonly string[]): Promise<Pick<Parity, 'differences' | 'unlisted'>> {
     const [theirSums, ourSums] = await Promise.all([source.checksum(table, columns, span, names), warehouse.checksum(check, names)]);
-    const sumOf = (sums: typeof theirSums, bucket: number) => {
-      const found = sums.find((each) => each.bucket === bucket);
-      return found === undefined ? '' : `${found.rows} ${found.sum}`;
-    };
-    const buckets = [...new Set([...theirSums, ...ourSums].map(({ bucket }) => bucket))].filter(
-      (bucket) => sumOf(theirSums, bucket) !== sumOf(ourSums, bucket),
-    );
+    const buckets = differingBuckets(theirSums, ourSums);
+    const listed = buckets.filter(({ rows }) => rows <= mostListed);
     const found: Difference[] = [];
-    for (const bucket of buckets.slice(0, MOST_BUCKETS)) {
+    for (const { bucket } of listed.slice(0, MOST_BUCKETS)) {
       if (found.length >= MOST_SHOWN) break;
       const [theirRows, ourRows] = await Promise.all([
         source.hashes(table, columns, span, names, bucket),
         warehouse.hashes(check, names, bucket),
       ]);
-      found.push(...differencesOf(theirRows, ourRows));
+      found.push(...differencesOf(theirRows, ourRows).slice(0, MOST_SHOWN - found.length));
     }
-    return found.slice(0, MOST_SHOWN);
+    const unlisted = buckets.length - listed.length;
+    return { differences: found, ...(unlisted === 0 ? {} : { unlisted }) };
   }
 }
 
-function differencesOf(theirs: readonly { key: string; hash: string }[], ours: readonly { key: string; hash: string }[]): Difference[] {
-  const here = new Map(ours.map(({ key, hash }) => [key, hash]));
-  const there = new Map(theirs.map(({ key, hash }) => [key, hash]));
+/** Those whose sums are not the same, each with its rows on the side that has more. */
+function differingBuckets(theirs: readonly Sum[], ours: readonly Sum[]): { bucket: number; rows: number }[] {
+  const here = new Map(ours.map((each) => [each.bucket, each]));
+  const there = new Map(theirs.map((each) => [each.bucket, each]));
+  return [...new Set([...there.keys(), ...here.keys()])].flatMap((bucket) => {
+    const [a, b] = [there.get(bucket), here.get(bucket)];
+    return a?.rows === b?.rows && a?.sum === b?.sum ? [] : [{ bucket, rows: Math.max(a?.rows ?? 0, b?.rows ?? 0) }];
+  });
+}
+
+/** A row that stands twice counts twice: it is extra, or missing, by its key. */
+function differencesOf(theirs: readonly Hashed[], ours: readonly Hashed[]): Difference[] {
+  const here = Map.groupBy(ours, ({ key }) => key);
+  const there = Map.groupBy(theirs, ({ key }) => key);
   const found: Difference[] = [];
-  for (const [key, hash] of there) {
-    if (!here.has(key)) found.push({ key: JSON.parse(key), kind: 'missing' });
-    else if (here.get(key) !== hash) found.push({ key: JSON.parse(key), kind: 'different' });
+  for (const key of new Set([...there.keys(), ...here.keys()])) {
+    const [a, b] = [hashesOf(there.get(key)), hashesOf(here.get(key))];
+    if (a.join() === b.join()) continue;
+    found.push({ key: JSON.parse(key), kind: a.length > b.length ? 'missing' : a.length < b.length ? 'extra' : 'different' });
   }
-  for (const key of here.keys()) if (!there.has(key)) found.push({ key: JSON.parse(key), kind: 'extra' });
   return found;
 }
+
+const hashesOf = (rows: readonly Hashed[] = []): string[] => rows.map(({ hash }) => hash).sort();

@@ -364,7 +364,7 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
     await timed(waited, 'warehouse', applying);
   } finally {
     await batches.return?.(undefined);
-    // Nothing comes any more behind a run that has told of its end. Of two errors the first is thrown.
+    // Nothing comes any more behind a run that has told of its end, and its report has all rows. Of two errors the first is thrown.
     await applying.catch(() => {});
   }
   for (const [column, count] of reading.nulled) report.notes.push(`"${column}": ${count} zero dates became NULL`);

@@ -125,10 +125,9 @@ async function changedSince(plan: PlannedTable, span: Span, source: Opened): Pro
   const columns = plan.key.map((name) => plan.columns.find((column) => column.name === name)!);
   const keys: (string | null)[][] = [];
   const read = columns.includes(plan.cursor!) ? columns : [...columns, plan.cursor!];
-  for await (const { bytes } of source.read(plan.table, read, span, { nulled: new Map() })) {
-    keys.push(...decodeRows(bytes, Number.POSITIVE_INFINITY).map((cells) => cells.slice(0, columns.length)));
-    if (keys.length > MOST_CHANGED) break;
-  }
+  // Who leaves a read in the middle loses the connection, which the comparison needs.
+  for await (const { bytes } of source.read(plan.table, read, span, { nulled: new Map() }, MOST_CHANGED + 1))
+    for (const cells of decodeRows(bytes, Number.POSITIVE_INFINITY)) keys.push(cells.slice(0, columns.length));
   return { columns: columns.map(({ name, type, long }) => ({ name, type, long })), keys };
 }
 

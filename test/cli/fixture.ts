@@ -35,15 +35,18 @@ export async function fakeServer(t: { after: (fn: () => void) => void }, answer:
 }
 
 /** Runs one command line in this process, as main.ts does. */
-export async function millrace(words: readonly string[], given: { stdin?: string; env?: Record<string, string>; columns?: number } = {}) {
+export async function millrace(
+  words: readonly string[],
+  given: { stdin?: string; env?: Record<string, string>; columns?: number; terminal?: boolean } = {},
+) {
   const stdout = collector(given.columns);
-  const stderr = collector();
+  const stderr = collector(given.columns, given.terminal);
   const stdin = Readable.from(given.stdin === undefined ? [] : [Buffer.from(given.stdin)]);
   const code = await runCli(words, { stdout: stdout.stream, stderr: stderr.stream, stdin, env: given.env ?? {} }, '0.0.0', commands);
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
 
-function collector(columns?: number) {
+function collector(columns?: number, terminal?: boolean) {
   const chunks: string[] = [];
   const stream = new Writable({
     write(chunk, _encoding, done) {
@@ -51,5 +54,6 @@ function collector(columns?: number) {
       done();
     },
   });
-  return { stream: columns === undefined ? stream : Object.assign(stream, { columns }), text: () => chunks.join('') };
+  const of = { ...(columns === undefined ? {} : { columns }), ...(terminal === undefined ? {} : { isTTY: terminal }) };
+  return { stream: Object.assign(stream, of), text: () => chunks.join('') };
 }

@@ -18,6 +18,8 @@ export interface MariaDb {
   readonly pid: number | null;
   ask(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   kill(): void;
+  /** Starts it again in the same folder, at the same port, after its end. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -73,7 +75,7 @@ async function connected(url: URL): Promise<MariaDb> {
     database: url.pathname.slice(1),
   };
   const connection = await createConnection({ ...of, charset: 'utf8mb4' });
-  return { ...of, socket: null, pid: null, ask: asker(connection), kill() {}, stop: () => connection.end() };
+  return { ...of, socket: null, pid: null, ask: asker(connection), kill() {}, async restart() {}, stop: () => connection.end() };
 }
 
 async function started(program: string, extra: readonly string[]): Promise<MariaDb> {
@@ -89,25 +91,36 @@ async function started(program: string, extra: readonly string[]): Promise<Maria
     { env, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const port = await freePort();
-  const server = spawn(
-    program,
-    [
-      '--no-defaults',
-      `--datadir=${data}`,
-      `--socket=${socket}`,
-      `--port=${port}`,
-      `--user=${username}`,
-      '--bind-address=127.0.0.1',
-      '--skip-name-resolve',
-      '--innodb-buffer-pool-size=64M',
-      '--innodb-flush-log-at-trx-commit=0',
-      '--local-infile=1',
-      ...extra,
-    ],
-    { env, stdio: 'ignore' },
-  );
-  const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
-  const root = await patiently(() => createConnection({ socketPath: socket, user: 'root', charset: 'utf8mb4', multipleStatements: true }));
+  const options = [
+    '--no-defaults',
+    `--datadir=${data}`,
+    `--socket=${socket}`,
+    `--port=${port}`,
+    `--user=${username}`,
+    '--bind-address=127.0.0.1',
+    '--skip-name-resolve',
+    '--innodb-buffer-pool-size=64M',
+    '--innodb-flush-log-at-trx-commit=0',
+    '--local-infile=1',
+    ...extra,
+  ];
+  let server = start();
+  let root = await administrator();
+
+  function start() {
+    const child = spawn(program, options, { env, stdio: 'ignore' });
+    return { child, ended: new Promise<void>((resolve) => child.once('exit', () => resolve())) };
+  }
+
+  async function administrator(): Promise<Connection> {
+    const connection = await patiently(() =>
+      createConnection({ socketPath: socket, user: 'root', charset: 'utf8mb4', multipleStatements: true }),
+    );
+    // It may be killed.
+    connection.on('error', () => {});
+    return connection;
+  }
+
   await root.query(
     "CREATE DATABASE shop CHARACTER SET utf8mb4; CREATE USER reader@'127.0.0.1' IDENTIFIED BY 'pass word@1'; GRANT SELECT ON shop.* TO reader@'127.0.0.1'; USE shop",
   );
@@ -118,13 +131,19 @@ async function started(program: string, extra: readonly string[]): Promise<Maria
     password: 'pass word@1',
     database: 'shop',
     socket,
-    pid: server.pid ?? null,
-    ask: asker(root),
-    kill: () => void server.kill('SIGKILL'),
+    pid: server.child.pid ?? null,
+    ask: (sql, values) => asker(root)(sql, values),
+    kill: () => void server.child.kill('SIGKILL'),
+    async restart() {
+      await server.ended;
+      server = start();
+      root = await administrator();
+      await root.query('USE shop');
+    },
     async stop() {
       root.destroy();
-      server.kill('SIGKILL');
-      await ended;
+      server.child.kill('SIGKILL');
+      await server.ended;
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -20,6 +20,8 @@ export interface Postgres {
   use(database: string): Promise<void>;
   /** Ends the server at once, as a crash would. */
   kill(): void;
+  /** The same by kill -9 of all of its processes at once: those that are left would go on until they wait for something. */
+  killAll(): Promise<void>;
   /** Starts it again in the same folder, at the same port. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -129,6 +131,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
     },
     kill() {
       server.child.kill('SIGQUIT');
+    },
+    async killAll() {
+      const { rows } = await admin.query('SELECT pid FROM pg_stat_activity');
+      for (const pid of [server.child.pid!, ...rows.map((row) => Number(row.pid))]) process.kill(pid, 'SIGKILL');
     },
     async restart() {
       await server.ended;

@@ -84,6 +84,17 @@ describe('a database that has changed since the last run', { skip: absent ?? fal
       '7 extra',
     ]);
   });
+
+  test('more changed rows than can be held are said to be so', async () => {
+    await db.ask('CREATE TABLE swept (id INT PRIMARY KEY, at INT)');
+    await db.ask('INSERT INTO swept SELECT seq, 1 FROM seq_1_to_400000');
+    const transfer = of(tableOf({ source: 'swept', mode: 'merge', cursor: 'at' }));
+    await ground.run(transfer);
+    await db.ask('UPDATE swept SET at = 2 WHERE id > 1');
+    const { parity, notes } = await verify(transfer);
+    assert.deepEqual(notes, ['more than 100000 rows were changed since the last run; those of them that it brought are listed as extra']);
+    assert.deepEqual([parity?.equal, parity?.source.rows, parity?.warehouse.rows], [false, 1, 400_000]);
+  });
 });
 
 describe('a folder of files', () => {

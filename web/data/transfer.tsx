@@ -296,7 +296,7 @@ const shownKeys = 3;
 function Parity({ parity }: Pick<TransferTableReport, 'parity'>) {
   const { t, number } = useWords();
   if (parity === null) return <span className="faint">–</span>;
-  const { equal, source, warehouse, differences } = parity;
+  const { equal, source, warehouse, differences, unlisted } = parity;
   if (equal)
     return (
       <span>
@@ -309,7 +309,7 @@ function Parity({ parity }: Pick<TransferTableReport, 'parity'>) {
       <span className="bad-text">{t('transfer_differs', { source: number(source.rows), warehouse: number(warehouse.rows) })}</span>{' '}
       <span className="faint small">
         {keys.slice(0, shownKeys).join(' · ')}
-        {keys.length > shownKeys && ' …'}
+        {keys.length > shownKeys && ' …'} {unlisted !== undefined && t('parity_unlisted', { n: unlisted })}
       </span>
     </span>
   );

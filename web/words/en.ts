@@ -611,6 +611,7 @@ export const en = {
   parity_missing: 'missing here',
   parity_extra: 'only here',
   parity_different: 'different',
+  parity_unlisted: 'too many rows to list all keys: {n} of 256 groups of keys differ',
   definition_changed: 'Someone changed this file meanwhile. Copy what you typed, discard it, and begin from theirs.',
   definition_saved: 'Saved. What was refused before can be sent through again.',
   definition_lead: 'Which fields the topic has, and what happens to records that do not fit (drift: evolve, quarantine or reject).',

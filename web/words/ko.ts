@@ -608,6 +608,7 @@ export const ko: Words = {
   parity_missing: '여기에 없음',
   parity_extra: '여기에만 있음',
   parity_different: '다름',
+  parity_unlisted: '행이 너무 많아 키를 모두 나열하지 않습니다: 키 그룹 256개 중 {n}개가 다름',
   definition_changed: '그사이 다른 사람이 이 파일을 바꿨습니다. 쓴 내용을 복사해 두고 버린 뒤, 바뀐 파일에서 다시 시작하세요.',
   definition_saved: '저장했습니다. 전에 거부된 레코드를 다시 통과시킬 수 있습니다.',
   definition_lead: '토픽에 어떤 필드가 있고, 맞지 않는 레코드를 어떻게 할지 정합니다 (drift: evolve, quarantine, reject).',

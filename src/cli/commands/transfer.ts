@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorFromBody, fail, type Millis } from '#core';
+import { asMillraceError, errorFromBody, fail, type Millis } from '#core';
 import { type Progress, progress } from '#run';
 import type {
   TransferAnswer,
@@ -9,6 +9,8 @@ import type {
   TransferPreviewAnswer,
   TransferReport,
   TransferRun,
+  TransferRunAnswer,
+  TransferRunsAnswer,
   TransferStateAnswer,
   TransfersAnswer,
 } from '#server';
@@ -46,18 +48,18 @@ export const transfer: Command = {
     if (name === undefined) fail('OPTION_VALUE', { option: 'TRANSFER', value: 'absent', problem: `"transfer ${action}" needs it` });
     if (action === 'guess') return guess(name, input, io);
     const client = connect(input, io);
-    const path = `/v1/transfers/${encodeURIComponent(name)}`;
+    const path = pathOf(name);
     switch (action) {
       case 'preview':
         return preview(await client.json<TransferPreviewAnswer>('GET', `${path}/preview?rows=${input.options['rows']}`), input, io);
       case 'run':
         return input.options['dry-run'] === true
           ? plan(await client.json<TransferPlanAnswer>('GET', `${path}/plan`), input, io)
-          : run(client, path, 'run', input, io);
+          : run(client, name, 'run', input, io);
       case 'stop':
         return stop(client, path, input, io);
       case 'verify':
-        return run(client, path, 'verify', input, io);
+        return run(client, name, 'verify', input, io);
       case 'state':
         return state(client, path, input, io);
       case 'history':
@@ -65,6 +67,8 @@ export const transfer: Command = {
     }
   },
 };
+
+const pathOf = (name: string): string => `/v1/transfers/${encodeURIComponent(name)}`;
 
 function asJson(input: Input, io: Io, value: unknown): boolean {
   if (input.options['json'] !== true) return false;
@@ -166,19 +170,31 @@ function plan(answer: TransferPlanAnswer, input: Input, io: Io): number {
 
 const POLL = 200;
 
-async function run(client: Client, path: string, verb: 'run' | 'verify', input: Input, io: Io): Promise<number> {
-  const { run: id } = await client.json<{ run: string }>('POST', `${path}/${verb}`, {});
+async function run(client: Client, name: string, verb: 'run' | 'verify', input: Input, io: Io): Promise<number> {
+  const { run: id } = await client.json<TransferRunAnswer>('POST', `${pathOf(name)}/${verb}`, {});
   let shown: Shown | null = null;
-  for (;;) {
-    const { last, comparison } = await client.json<TransferAnswer>('GET', path);
-    const own = [last, comparison].find((each) => each?.run === id) ?? fail('TRANSFER_SUPERSEDED', { transfer: path });
-    shown = show(own, shown, io);
-    if (own.report !== null) {
-      shown?.bar.end();
-      return report(own.report, input, io);
+  try {
+    for (;;) {
+      const own = await client.json<TransferRun>('GET', `/v1/transfers/runs/${id}`);
+      shown = show(own, shown, io);
+      if (own.report !== null) {
+        shown?.bar.end();
+        return report(own.report, input, io);
+      }
+      await sleep(POLL);
     }
-    await sleep(POLL);
+  } catch (thrown) {
+    if (asMillraceError(thrown).code !== 'TRANSFER_RUN_UNKNOWN') throw thrown;
+    return report(await reportOf(client, name, id), input, io);
+  } finally {
+    shown?.bar.end();
   }
+}
+
+/** Of a run that ended between two looks, since another one has begun. */
+async function reportOf(client: Client, name: string, id: string): Promise<TransferReport> {
+  const { runs } = await client.json<TransferRunsAnswer>('GET', `${pathOf(name)}/runs`);
+  return runs.find(({ run: each }) => each === id) ?? fail('TRANSFER_SUPERSEDED', { transfer: name });
 }
 
 async function stop(client: Client, path: string, input: Input, io: Io): Promise<number> {
@@ -233,10 +249,13 @@ function report(done: TransferReport, input: Input, io: Io): number {
       count('there'),
       count('here'),
     ];
-    io.stdout.write(`${table(columns, rows)}\n`);
+    if (rows.length > 0) io.stdout.write(`${table(columns, rows)}\n`);
     for (const { source, notes, parity } of done.tables) {
       for (const note of notes) io.stdout.write(`  ${source}: ${note}\n`);
-      for (const { key, kind } of parity?.differences ?? []) io.stdout.write(`  ${source}: ${kind}: ${key.join(', ')}\n`);
+      for (const { key, kind } of parity?.differences ?? [])
+        io.stdout.write(`  ${source}: ${kind}: ${key.map((part) => part ?? 'NULL').join(', ')}\n`);
+      if (parity?.unlisted !== undefined)
+        io.stdout.write(`  ${source}: too many rows to list all keys: ${parity.unlisted} of 256 groups of keys differ\n`);
     }
   }
   if (done.error !== null) throw errorFromBody(done.error);
@@ -245,15 +264,18 @@ function report(done: TransferReport, input: Input, io: Io): number {
 
 async function state(client: Client, path: string, input: Input, io: Io): Promise<number> {
   const cursor = input.options['cursor'] as string | undefined;
+  if (cursor !== undefined && input.options['table'] === undefined)
+    fail('OPTION_VALUE', { option: '--table', value: 'absent', problem: '--cursor is that of one table' });
   if (cursor !== undefined)
     await client.json('PUT', `${path}/state`, { table: input.options['table'], cursor: cursor === 'none' ? null : cursor });
   const answer = await client.json<TransferStateAnswer>('GET', `${path}/state`);
   if (asJson(input, io, answer)) return 0;
+  const { last } = await client.json<TransferAnswer>('GET', path);
   const rows = answer.states.map((each) => [
     each.source,
     each.target,
     each.cursor,
-    each.event === 'close' || each.event === 'edit' ? 'whole' : 'cut off',
+    each.event === 'close' || each.event === 'edit' ? 'whole' : last?.state === 'running' && last.run === each.run ? 'running' : 'cut off',
     each.at,
   ]);
   io.stdout.write(`${table([text('source'), text('target'), text('cursor'), text('last run'), text('at')], rows)}\n`);
@@ -261,16 +283,16 @@ async function state(client: Client, path: string, input: Input, io: Io): Promis
 }
 
 async function history(client: Client, path: string, input: Input, io: Io): Promise<number> {
-  const answer = await client.json<{ runs: TransferReport[] }>('GET', `${path}/runs`);
+  const answer = await client.json<TransferRunsAnswer>('GET', `${path}/runs`);
   if (asJson(input, io, answer)) return 0;
   const rows = answer.runs.map((each) => {
-    const equal = each.tables.every(({ parity }) => parity?.equal !== false);
+    const parities = each.tables.flatMap(({ parity }) => parity ?? []);
     return [
       each.began,
       each.kind ?? 'run',
       each.outcome,
       each.tables.reduce((sum, own) => sum + own.rows, 0),
-      equal ? 'equal' : 'DIFFERENT',
+      parities.length === 0 ? null : parities.every(({ equal }) => equal) ? 'equal' : 'DIFFERENT',
       each.error?.code ?? null,
     ];
   });

@@ -103,9 +103,12 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
     },
   );
 
-  app.delete<{ Params: { name: string } }>('/v1/transfers/:name/run', { config: { action: 'load' } }, async ({ params }) => ({
-    stopping: transfers.cancel(params.name),
-  }));
+  app.delete<{ Params: { name: string } }>('/v1/transfers/:name/run', { config: { action: 'load' } }, async ({ params }) => {
+    const stopping = transfers.cancel(params.name);
+    // One that runs is stopped whatever has become of its file.
+    if (!stopping) transfers.get(params.name);
+    return { stopping };
+  });
 
   app.get<{ Params: { name: string }; Querystring: { rows?: string } }>(
     '/v1/transfers/:name/preview',
@@ -159,6 +162,8 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
       const parts = isWatchedSource(transfer.source);
       if (parts && cursor !== null)
         fail('REQUEST_INVALID', { problem: 'each file has a state of its own; null (none) reads all of them again' });
+      if (found.cursor === null && found.mode !== 'cdc' && cursor !== null)
+        fail('REQUEST_INVALID', { problem: `"${found.source}" has no cursor; null (none) begins anew` });
       await warehouse.json('POST', parts ? '/transfer/anew' : '/transfer/cursor', parts ? { at } : { at, cursor });
       guard.audit({
         who: request.principal.name,
