@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -7,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { guess, openSource, type Warehouse } from '#transfer';
 import { decodeRows } from '../../src/transfer/rows.ts';
-import { escaped, serial, workbookOf, zipOf } from './files-fixture.ts';
+import { escaped, overlapping, serial, workbookOf, zipOf } from './files-fixture.ts';
 import { type Ground, openGround, tableOf } from './harness.ts';
 
 let folder: string;
@@ -229,6 +230,61 @@ describe('what is packed', () => {
   test('a bomb is refused before it is unpacked', async () => {
     const zeros = Buffer.alloc(300 * 1024 * 1024, 'a,b\n');
     await assert.rejects(look('csv', 'bomb.csv.gz', gzipSync(zeros)), { code: 'TRANSFER_FILE', message: /unpacks to more than 250 times/ });
+  });
+
+  const large = Buffer.alloc(21 * 1024 * 1024, 'a,b\n');
+  const sheets = Array.from({ length: 14 }, (_, k) => `sheet ${k}`);
+  const bombs: [string, string, () => Buffer][] = [
+    [
+      'a zip of the same bytes under 250 names',
+      'csv',
+      () =>
+        overlapping(
+          zipOf({ 'a.csv': large }),
+          Array.from({ length: 250 }, (_, k) => `${k}.csv`),
+        ),
+    ],
+    [
+      'a zip of the same bytes that are hardly packed, under 250 names',
+      'csv',
+      () =>
+        overlapping(
+          zipOf({ 'a.csv': randomBytes(100_000) }),
+          Array.from({ length: 250 }, (_, k) => `${k}.csv`),
+        ),
+    ],
+    ['a zip of many files that are harmless alone', 'csv', () => zipOf(Object.fromEntries(sheets.map((name) => [`${name}.csv`, large])))],
+    ['a workbook with one large sheet', 'xlsx', () => workbookOf({ first: ' '.repeat(300 * 1024 * 1024) })],
+    [
+      'a workbook of many sheets that are harmless alone',
+      'xlsx',
+      () => workbookOf(Object.fromEntries(sheets.map((name) => [name, ' '.repeat(20 * 1024 * 1024)]))),
+    ],
+    [
+      'a workbook whose texts are one',
+      'xlsx',
+      () => workbookOf({ first: '' }, { 'xl/sharedStrings.xml': `<sst><si><t>${' '.repeat(300 * 1024 * 1024)}</t></si></sst>` }),
+    ],
+  ];
+  for (const [what, source, content] of bombs)
+    test(`${what} is refused before it is unpacked`, () =>
+      assert.rejects(look(source, `bomb.${source === 'xlsx' ? 'xlsx' : 'zip'}`, content()), {
+        code: 'TRANSFER_FILE',
+        message: /unpacks to more than 250 times|lie over one another/,
+      }));
+
+  test('a zip of several Parquet files is refused, and one beside a note is read', async () => {
+    const file = join(ground.store.folders.slices, 'for-zip.parquet');
+    const reader = await ground.store.reader();
+    await reader.toParquet('SELECT 1 AS a', undefined, file);
+    reader.close();
+    const one = readFileSync(file);
+    await assert.rejects(look('parquet', 'many.zip', zipOf({ 'a.parquet': one, 'b.parquet': one })), {
+      code: 'TRANSFER_FILE',
+      message: /holds 2 files.*source "folder"/,
+    });
+    const [read] = await look('parquet', 'one.zip', zipOf({ 'README.txt': 'a note', 'a.parquet': one }));
+    assert.deepEqual(read?.rows, [['1']]);
   });
 
   for (const [what, content, says] of [
