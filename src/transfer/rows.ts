@@ -65,11 +65,21 @@ const HEX = Uint8Array.from({ length: 512 }, (_, k) => '0123456789abcdef'.charCo
 export const GROUP_ROWS = 122_880;
 /** Rows are handed over once they have so many bytes, or are an eighth of a group; a buffer for them has room for the row that goes beyond. */
 export const BATCH: Bytes = 8 * 1024 * 1024;
-const BATCH_ROWS = GROUP_ROWS / 8;
+export const BATCH_ROWS = GROUP_ROWS / 8;
 export const BATCH_ROOM: Bytes = BATCH + BATCH / 8;
 
-export function isBatch({ count, size }: { readonly count: number; readonly size: Bytes }): boolean {
-  return size >= BATCH || count >= BATCH_ROWS;
+/** Records that are no rows stand in the heap until they are in the warehouse, some of them twice: so many bytes of them are handed over. */
+export const REFUSED_BYTES: Bytes = 4 * 1024 * 1024;
+
+/** What it holds, about. */
+export function refusedBytes({ body, cells }: Refused): Bytes {
+  let bytes = 256 + body.length;
+  for (const value of cells === null ? [] : Object.values(cells)) bytes += 16 + (value?.length ?? 0);
+  return bytes;
+}
+
+export function isBatch({ count, size, refused = 0 }: { readonly count: number; readonly size: Bytes; readonly refused?: Bytes }): boolean {
+  return size >= BATCH || count >= BATCH_ROWS || refused >= REFUSED_BYTES;
 }
 
 /** Written out and to be filled again: what lies outside of the heap is collected late, and a batch has megabytes. */
@@ -92,6 +102,7 @@ export class RowWriter {
   #first = true;
   #count = 0;
   #refused: (Refused & { readonly before: number })[] = [];
+  #refusedBytes = 0;
   readonly #capacity: Bytes;
 
   /** `capacity` is where the buffer begins; it grows for what does not fit. */
@@ -112,8 +123,14 @@ export class RowWriter {
     return this.#refused.length;
   }
 
+  /** Bytes of the records that were refused. */
+  get refused(): Bytes {
+    return this.#refusedBytes;
+  }
+
   refuse(refused: Refused): void {
     this.#refused.push({ ...refused, before: this.#count });
+    this.#refusedBytes += refusedBytes(refused);
   }
 
   null(): void {
@@ -185,6 +202,7 @@ export class RowWriter {
     this.#at = 0;
     this.#count = 0;
     this.#refused = [];
+    this.#refusedBytes = 0;
     return rows;
   }
 

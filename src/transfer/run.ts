@@ -12,7 +12,7 @@ import { since } from './cursor.ts';
 import { compareMerging, type MergedComparison } from './merged.ts';
 import { compare } from './parity.ts';
 import { emptyReport, type RunReport, type TableReport } from './report.ts';
-import { appendToSlice, BATCH, GROUP_ROWS, type Rows, recycle, writeSlice } from './rows.ts';
+import { appendToSlice, BATCH, GROUP_ROWS, REFUSED_BYTES, type Rows, recycle, refusedBytes, writeSlice } from './rows.ts';
 import type { Opened, PartTable, Reading, SourceColumn, SourceTable, Span } from './source.ts';
 import { withoutUndecodable } from './undecodable.ts';
 
@@ -278,8 +278,9 @@ interface Copying {
  */
 const SLICE_BYTES: Bytes = 24 * 1024 * 1024;
 
-/** Has it a group's rows, or will it have none? */
-function isFull({ rows, bytes }: TransferSlice, mode: TransferTarget['mode']): boolean {
+/** Has it a group's rows, or will it have none? `refused`: bytes of its refused records. */
+function isFull({ rows, bytes }: TransferSlice, refused: Bytes, mode: TransferTarget['mode']): boolean {
+  if (refused >= REFUSED_BYTES) return true;
   if (mode === 'merge' && bytes >= BATCH) return true;
   return rows >= GROUP_ROWS || bytes + BATCH > SLICE_BYTES || rows * SLICE_BYTES < GROUP_ROWS * bytes;
 }
@@ -294,6 +295,7 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
   let number = 0;
   let applying: Promise<void> = Promise.resolve();
   let slice: TransferSlice | null = null;
+  let heavy: Bytes = 0;
   const names = columns.map(({ name }) => name);
   const values = sliceColumns(columns.map(({ type }) => type));
   const hand = async () => {
@@ -320,12 +322,14 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
         complete: null,
         refused: [],
       };
+      heavy = 0;
       writeSlice(slice.file, rows.bytes);
       values?.begin();
     } else appendToSlice(slice.file, rows.bytes);
     values?.add(rows.bytes);
     recycle(rows);
     const { rows: earlier } = slice;
+    heavy += rows.refused.reduce((sum, each) => sum + refusedBytes(each), 0);
     const refused = rows.refused.map(({ body, line, reason, cells, before, undecoded = [] }) => ({
       line,
       reason,
@@ -343,7 +347,7 @@ async function copy({ plan, target, columns, span }: Copying, running: Running, 
     };
     report.read += rows.count + refused.length;
     report.bytes += size;
-    if (isFull(slice, target.mode)) await hand();
+    if (isFull(slice, heavy, target.mode)) await hand();
     running.onProgress({
       table: plan.definition.source,
       rows: report.read,

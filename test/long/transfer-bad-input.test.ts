@@ -1,14 +1,18 @@
 /** What can go wrong at a source or on the disk: a coded error, the former table, the state where it was, and a rerun that brings the whole. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, createWriteStream, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ErrorCode, Transfer, TransferTable } from '#core';
+import type { TransferRun } from '#server';
 import { transferStates } from '#store';
 import type { RunReport } from '#transfer';
+import { running, until } from '../server/fixture.ts';
 import { zipOf } from '../transfer/files-fixture.ts';
 import { type Ground, openGround, tableOf } from '../transfer/harness.ts';
 import { absent as mariaAbsent, startMariaDb } from '../transfer/mariadb.ts';
@@ -284,4 +288,28 @@ test('a full disk: TRANSFER_DISK; once there is room a rerun brings the whole', 
     },
     mend: () => rmSync(filler, { recursive: true }),
   });
+});
+
+test('a file of which a third are long lines that are no rows: its process has memory for them, and all are kept', async (t: TestContext) => {
+  const server = await running(t);
+  const lines = 190_000;
+  const line = (k: number) => (k % 3 === 1 ? `{"id":${k}`.padEnd(3_000, 'x') : `{"id":${k}}`);
+  const all = Readable.from(Array.from({ length: lines / 1_000 }, (_, k) => k)).map((k: number) =>
+    Array.from({ length: 1_000 }, (_, n) => `${line(k * 1_000 + n)}\n`).join(''),
+  );
+  await pipeline(all, createWriteStream(join(server.path, 'bad.ndjson')));
+  mkdirSync(join(server.path, 'transfers'), { recursive: true });
+  writeFileSync(
+    join(server.path, 'transfers', 'bad.yaml'),
+    'source: json\nconnection: { path: bad.ndjson }\ntables: { bad: { target: shop.bad } }\n',
+  );
+  const begun = (await server.call('POST', '/v1/transfers/bad/run', { body: {} })).json as { run: string };
+  let run: TransferRun;
+  await until(async () => {
+    run = (await server.call('GET', `/v1/transfers/runs/${begun.run}`)).json;
+    return run.state !== 'running';
+  });
+  const [table] = run!.report!.tables;
+  const refused = Array.from({ length: lines }, (_, k) => k % 3).filter((rest) => rest === 1).length;
+  assert.deepEqual([run!.report!.error, table?.rows, table?.quarantined, table?.parity?.equal], [null, lines - refused, refused, true]);
 });

@@ -32,6 +32,23 @@ export function zipOf(members: Readonly<Record<string, string | Buffer>>, change
   return Buffer.concat([...locals, central, Buffer.from('PK\x05\x06'), end]);
 }
 
+/** As if the zip's one member stood there under each of the names: the same bytes, many times. */
+export function overlapping(zip: Buffer, names: readonly string[]): Buffer {
+  const from = zip.indexOf('PK\x01\x02');
+  const entry = zip.subarray(from, from + 46);
+  const directory = names.map((name) => {
+    const own = Buffer.from(entry);
+    own.writeUInt16LE(Buffer.byteLength(name), 28);
+    return Buffer.concat([own, Buffer.from(name)]);
+  });
+  const central = Buffer.concat(directory);
+  const end = Buffer.from(zip.subarray(zip.length - 22));
+  end.writeUInt16LE(names.length, 8);
+  end.writeUInt16LE(names.length, 10);
+  end.writeUInt32LE(central.length, 12);
+  return Buffer.concat([zip.subarray(0, from), central, end]);
+}
+
 export const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('\n', '&#10;');
 
 /** `sheets`: the XML inside sheetData, and what follows it. Styles: 0 general, 1 a date, 2 a time stamp, 3 a custom date, 4 elapsed hours. */

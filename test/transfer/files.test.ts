@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { guess, openSource } from '#transfer';
+import { guess, openSource, type Warehouse } from '#transfer';
 import { decodeRows } from '../../src/transfer/rows.ts';
-import { escaped, serial, workbookOf, zipOf } from './files-fixture.ts';
+import { escaped, overlapping, serial, workbookOf, zipOf } from './files-fixture.ts';
 import { type Ground, openGround, tableOf } from './harness.ts';
 
 let folder: string;
@@ -238,6 +239,61 @@ describe('what is packed', () => {
     await assert.rejects(look('csv', 'bomb.csv.gz', gzipSync(zeros)), { code: 'TRANSFER_FILE', message: /unpacks to more than 250 times/ });
   });
 
+  const large = Buffer.alloc(21 * 1024 * 1024, 'a,b\n');
+  const sheets = Array.from({ length: 14 }, (_, k) => `sheet ${k}`);
+  const bombs: [string, string, () => Buffer][] = [
+    [
+      'a zip of the same bytes under 250 names',
+      'csv',
+      () =>
+        overlapping(
+          zipOf({ 'a.csv': large }),
+          Array.from({ length: 250 }, (_, k) => `${k}.csv`),
+        ),
+    ],
+    [
+      'a zip of the same bytes that are hardly packed, under 250 names',
+      'csv',
+      () =>
+        overlapping(
+          zipOf({ 'a.csv': randomBytes(100_000) }),
+          Array.from({ length: 250 }, (_, k) => `${k}.csv`),
+        ),
+    ],
+    ['a zip of many files that are harmless alone', 'csv', () => zipOf(Object.fromEntries(sheets.map((name) => [`${name}.csv`, large])))],
+    ['a workbook with one large sheet', 'xlsx', () => workbookOf({ first: ' '.repeat(300 * 1024 * 1024) })],
+    [
+      'a workbook of many sheets that are harmless alone',
+      'xlsx',
+      () => workbookOf(Object.fromEntries(sheets.map((name) => [name, ' '.repeat(20 * 1024 * 1024)]))),
+    ],
+    [
+      'a workbook whose texts are one',
+      'xlsx',
+      () => workbookOf({ first: '' }, { 'xl/sharedStrings.xml': `<sst><si><t>${' '.repeat(300 * 1024 * 1024)}</t></si></sst>` }),
+    ],
+  ];
+  for (const [what, source, content] of bombs)
+    test(`${what} is refused before it is unpacked`, () =>
+      assert.rejects(look(source, `bomb.${source === 'xlsx' ? 'xlsx' : 'zip'}`, content()), {
+        code: 'TRANSFER_FILE',
+        message: /unpacks to more than 250 times|lie over one another/,
+      }));
+
+  test('a zip of several Parquet files is refused, and one beside a note is read', async () => {
+    const file = join(ground.store.folders.slices, 'for-zip.parquet');
+    const reader = await ground.store.reader();
+    await reader.toParquet('SELECT 1 AS a', undefined, file);
+    reader.close();
+    const one = readFileSync(file);
+    await assert.rejects(look('parquet', 'many.zip', zipOf({ 'a.parquet': one, 'b.parquet': one })), {
+      code: 'TRANSFER_FILE',
+      message: /holds 2 files.*source "folder"/,
+    });
+    const [read] = await look('parquet', 'one.zip', zipOf({ 'README.txt': 'a note', 'a.parquet': one }));
+    assert.deepEqual(read?.rows, [['1']]);
+  });
+
   for (const [what, content, says] of [
     ['a wrong checksum', zipOf({ 'a.csv': 'x\n1\n' }, { crc: 1 }), /does not have the checksum/],
     ['a password', zipOf({ 'a.csv': 'x\n1\n' }, { flags: 1 }), /is encrypted/],
@@ -267,4 +323,72 @@ test('sheets with Korean names get tables of those names, and no two sheets the 
     [...text.matchAll(/target: (.*)/g)].map(([, target]) => target),
     ['main.주문', 'main.매출_1', 'main.매출_1_2', 'main.data', 'main.data_2'],
   );
+});
+
+describe('records that are no rows', () => {
+  const LINE = 3_000;
+  const bad = (k: number) => `{"id":${k}`.padEnd(LINE, 'x');
+  const forms: [string, string, string[]][] = [
+    ['JSON, a third of them', 'json', Array.from({ length: 15_000 }, (_, k) => (k % 3 === 1 ? bad(k) : `{"id":${k}}`))],
+    ['JSON, all behind the rows', 'json', ['{"id":0}', ...Array.from({ length: 5_000 }, (_, k) => bad(k))]],
+    [
+      'CSV, a third of them',
+      'csv',
+      ['id', ...Array.from({ length: 15_000 }, (_, k) => (k % 3 === 1 ? `${k},`.padEnd(LINE, 'x') : `${k}`))],
+    ],
+  ];
+  for (const [what, source, lines] of forms) {
+    test(`of ${what}, are all kept, and never many bytes of them at a time`, async () => {
+      const name = `refused${forms.findIndex(([own]) => own === what)}`;
+      const path = join(folder, `${name}.txt`);
+      writeFileSync(path, `${lines.join('\n')}\n`);
+      const heavy = lines.filter(({ length }) => length === LINE);
+      const handed: number[] = [];
+      const warehouse: Warehouse = {
+        ...ground.warehouse,
+        apply(target, slice) {
+          handed.push(slice.refused.reduce((sum, { body }) => sum + body.length, 0));
+          return ground.warehouse.apply(target, slice);
+        },
+      };
+      const { error, tables } = await ground.run(
+        { name, source, connection: { path }, tables: [tableOf({ source: name })] },
+        { warehouse },
+      );
+      assert.equal(error, null);
+      const rows = lines.length - heavy.length - (source === 'csv' ? 1 : 0);
+      assert.deepEqual([tables[0]!.rows, tables[0]!.quarantined, tables[0]!.parity!.equal], [rows, heavy.length, true]);
+      assert.deepEqual(await ground.rows(`SELECT count(*) FROM shop.${name}`), [[rows]]);
+      const kept = await ground.rows(`SELECT decode(body) FROM millrace.quarantine WHERE topic = 'transfer:shop.${name}'`);
+      assert.deepEqual(kept.flat().sort(), [...heavy].sort());
+      assert.ok(Math.max(...handed) < 12 * 1024 * 1024, `${handed}`);
+    });
+  }
+
+  test('of which a file has as many as rows make it one of another format, however long they are', async () => {
+    for (const [k, length] of [10, LINE].entries()) {
+      const path = join(folder, `other${k}.csv`);
+      writeFileSync(path, `id\n${`1\n${'1,'.padEnd(length, 'x')}\n`.repeat(10_001)}`);
+      const { error } = await ground.run({
+        name: 'other',
+        source: 'csv',
+        connection: { path },
+        tables: [tableOf({ source: `other${k}` })],
+      });
+      assert.equal(error?.code, 'TRANSFER_FILE');
+      assert.match(error.message, /at line 20003: 10000 rows can't be read/);
+    }
+  });
+
+  test('of which there are many, but far apart, are kept', async () => {
+    const path = join(folder, 'apart.csv');
+    writeFileSync(path, `id\n${`${'1\n'.repeat(4)}1,\n`.repeat(12_000)}`);
+    const { error, tables } = await ground.run({
+      name: 'apart',
+      source: 'csv',
+      connection: { path },
+      tables: [tableOf({ source: 'apart' })],
+    });
+    assert.deepEqual([error, tables[0]!.rows, tables[0]!.quarantined], [null, 48_000, 12_000]);
+  });
 });

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { openSource, type Rules } from '#transfer';
 import { addressFilter } from '../../src/transfer/files/address.ts';
+import { zipOf } from './files-fixture.ts';
 
 describe('addresses', () => {
   const cases: [string, boolean][] = [
@@ -51,6 +52,9 @@ describe('a file behind a URL', () => {
       response.writeHead(200, { etag: '"v1"', 'content-type': 'image/png' }).end('a,b\n1,2\n');
     },
     '/lies.csv': (_request, response) => void response.writeHead(200, { 'content-type': 'text/csv' }).end('{"a":[1]}\n{"a":[2]}\n'),
+    '/three.zip': (_request, response) => void response.end(zipOf({ 'a.csv': 'x\n1\n', 'b.csv': 'y\n2\n', 'c.csv': 'z\n3\n' })),
+    '/three.json.zip': (_request, response) => void response.end(zipOf({ 'a.json': '{"x":1}', 'b.json': '{"y":1}' })),
+    '/two.zip': (_request, response) => void response.end(zipOf({ 'a.parquet': 'PAR1', 'b.parquet': 'PAR1' })),
     '/inside': (_request, response) => void response.writeHead(302, { location: 'http://169.254.169.254/latest/meta-data' }).end(),
     '/round': (_request, response) => void response.writeHead(302, { location: '/round' }).end(),
     '/away': (_request, response) => void response.writeHead(302, { location: `http://localhost:${port()}/good.csv` }).end(),
@@ -79,9 +83,13 @@ describe('a file behind a URL', () => {
   });
 
   const rules: Rules = { downloadBytes: 4096, downloadTime: 5_000, privateAddresses: ['127.0.0.1', '::1'], env: null, files: null };
-  async function open(path: string, more: { rules?: Partial<Rules>; known?: string; stamp?: string; authorization?: string } = {}) {
+  async function open(
+    path: string,
+    more: { rules?: Partial<Rules>; known?: string; stamp?: string; authorization?: string; format?: string } = {},
+  ) {
     const connection = {
       url: path.startsWith('/') ? origin + path : path,
+      ...(more.format === undefined ? {} : { format: more.format }),
       ...(more.authorization === undefined ? {} : { authorization: { env: 'KEY' } }),
     };
     const source = await openSource(
@@ -95,11 +103,13 @@ describe('a file behind a URL', () => {
         ...(more.stamp === undefined ? {} : { stamp: more.stamp }),
       },
     );
-    const [table] = await source.describe();
+    const tables = await source.describe();
+    const [table] = tables;
     const span = table === undefined ? null : (await source.snapshot(table, null, null)).span;
     await source.close();
     return {
       name: table?.name,
+      names: tables.map(({ name }) => name),
       columns: table?.columns.map(({ name, type }) => `${name} ${type}`),
       version: span?.upTo,
       unchanged: source.unchanged,
@@ -109,6 +119,11 @@ describe('a file behind a URL', () => {
   test('is read by what its bytes are, whatever its type is said to be', async () => {
     assert.deepEqual((await open('/good.csv')).columns, ['a BIGINT', 'b BIGINT']);
     assert.deepEqual((await open('/lies.csv')).columns, ['a JSON']);
+  });
+
+  test('that is a zip gives a table for each of its files', async () => {
+    assert.deepEqual((await open('/three.zip')).names, ['a', 'b', 'c']);
+    assert.deepEqual((await open('/three.json.zip')).names, ['a', 'b']);
   });
 
   test('is not fetched again while the server says that it is the same', async () => {
@@ -147,6 +162,7 @@ describe('a file behind a URL', () => {
     ['an end that never comes', '/slow.csv', { rules: { downloadTime: 300 } }, 'TRANSFER_READ'],
     ['a connection that is cut', '/cut.csv', {}, 'TRANSFER_READ'],
     ['a file that is gone', '/gone.csv', {}, 'TRANSFER_FETCH'],
+    ['a zip of several Parquet files', '/two.zip', { format: 'parquet' }, 'TRANSFER_FILE'],
     ['a server that is busy', '/busy.csv', {}, 'TRANSFER_READ'],
   ];
   for (const [what, path, more, code] of refusals)

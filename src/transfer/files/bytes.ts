@@ -6,7 +6,7 @@ import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { type Bytes, fail, MillraceError } from '#core';
 import type { Place } from '../source.ts';
-import { memberBytes, type ZipMember, zipMembers } from './zip.ts';
+import { bombProblem, memberBytes, type ZipMember, zipMembers } from './zip.ts';
 
 /** A file, or one of a zip. */
 export interface DataFile {
@@ -20,9 +20,6 @@ export interface DataFile {
 }
 
 const CHUNK: Bytes = 1024 * 1024;
-/** Text does not pack better than about 1:200; what does, and is large, was made to fill memory or disk. */
-const HIGHEST_RATIO = 250;
-const HARMLESS: Bytes = 256 * 1024 * 1024;
 
 /** The real path of a regular file. Errors: TRANSFER_FILE, TRANSFER_PATH. */
 export function placed(path: string, place: Place, format: string): string {
@@ -80,8 +77,8 @@ export async function* bytesOf({ path, name, format, member }: DataFile): AsyncG
   try {
     for await (const chunk of member === null ? plainBytes(path) : memberBytes(path, member)) {
       size += chunk.length;
-      if (size > HARMLESS && size > packed * HIGHEST_RATIO)
-        fail('TRANSFER_FILE', { file: name, format, problem: `it unpacks to more than ${HIGHEST_RATIO} times its size` });
+      const problem = bombProblem(size, packed);
+      if (problem !== null) fail('TRANSFER_FILE', { file: name, format, problem });
       yield chunk;
     }
   } catch (thrown) {

@@ -2,23 +2,23 @@
 import { hash } from 'node:crypto';
 import { fail } from '#core';
 import { canonicalOf } from '../csv/values.ts';
-import { BATCH_ROOM, isBatch, type Refused, type Rows, RowWriter } from '../rows.ts';
+import { BATCH_ROOM, BATCH_ROWS, isBatch, type Refused, type Rows, RowWriter } from '../rows.ts';
 import type { Hashed, Opened, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import type { DataFile } from './bytes.ts';
 
-/** So many rows that can't be read are kept with their bytes in one slice; a file with more of them is none of this format. */
+/** A file with so many records that can't be read, and fewer rows among them than a batch has, is none of this format. */
 const MOST_REFUSED = 10_000;
 
 export type Values = readonly (string | null)[];
-export type Refuse = (refused: Refused) => void;
 /** Returning false ends the reading; a promise is waited for. */
 export type Go = boolean | Promise<boolean>;
+export type Refuse = (refused: Refused) => Go;
 
 export interface FileTable {
   readonly table: SourceTable;
   /** Each row as exact texts of the columns' types. A row that has none is refused. */
   each(columns: readonly SourceColumn[], refuse: Refuse, take: (values: Values) => Go): Promise<void>;
-  /** The same into a writer, for a format that can copy bytes; `next` is asked after each row. */
+  /** The same into a writer, for a format that can copy bytes; `next` is asked after each row, and by `refuse`. */
   write?(columns: readonly SourceColumn[], refuse: Refuse, writer: RowWriter, next: () => Go): Promise<void>;
 }
 
@@ -169,7 +169,7 @@ export function cursorOf(type: string): SourceColumn['cursor'] {
   return /^(DATE|TIMESTAMP)/.test(type) ? 'time' : null;
 }
 
-const ignore = () => {};
+const ignore = () => true;
 
 async function newest(own: FileTable, cursor: SourceColumn, after: string | null): Promise<{ span: Span; without: boolean }> {
   let upTo: string | null = null;
@@ -223,7 +223,7 @@ async function* read(own: FileTable, columns: readonly SourceColumn[], span: Spa
     wake();
     return promise;
   };
-  const scanning = fill(own, columns, span, refusal({ own, columns, span, writer }), writer, next)
+  const scanning = fill(own, columns, span, refusal({ own, columns, span, writer, rows: () => given + writer.count, next }), writer, next)
     .catch((thrown: unknown) => {
       failure = thrown;
     })
@@ -273,16 +273,21 @@ interface Refusing {
   readonly columns: readonly SourceColumn[];
   readonly span: Span;
   readonly writer: RowWriter;
+  /** That were read so far. */
+  readonly rows: () => number;
+  readonly next: () => Go;
 }
 
-function refusal({ own, columns, span, writer }: Refusing): Refuse {
+function refusal({ own, columns, span, writer, rows, next }: Refusing): Refuse {
   const within = inside(span, columns);
+  let [refusals, since] = [0, 0];
   return (refused) => {
     const { cells, misfits, line, reason } = refused;
     // Without a cursor it belongs to no run; with one it is this run's or another's.
     const placed = cells !== null && !misfits.includes(span.cursor?.name ?? '');
-    if (placed && !within(columns.map(({ name }) => cells[name] ?? null))) return;
-    if (writer.refusals >= MOST_REFUSED)
+    if (placed && !within(columns.map(({ name }) => cells[name] ?? null))) return true;
+    if (rows() - since >= BATCH_ROWS) [refusals, since] = [0, rows()];
+    if (refusals++ >= MOST_REFUSED)
       fail('TRANSFER_FILE', {
         file: own.table.name,
         format: 'table',
@@ -290,6 +295,7 @@ function refusal({ own, columns, span, writer }: Refusing): Refuse {
         problem: `${MOST_REFUSED} rows can't be read; of this one ${reason}`,
       });
     writer.refuse(placed ? refused : { ...refused, cells: null });
+    return next();
   };
 }
 

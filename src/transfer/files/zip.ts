@@ -21,6 +21,14 @@ const MEMBER = 0x02014b50;
 const LOCAL = 0x04034b50;
 const LARGEST_DIRECTORY: Bytes = 32 * 1024 * 1024;
 const CHUNK: Bytes = 1024 * 1024;
+/** Text does not pack better than about 1:200; what does, and is large, was made to fill memory or disk. */
+const HIGHEST_RATIO = 250;
+const HARMLESS: Bytes = 256 * 1024 * 1024;
+
+/** Why so many bytes are not unpacked; null where they may be. */
+export function bombProblem(size: Bytes, packed: Bytes): string | null {
+  return size > HARMLESS && size > packed * HIGHEST_RATIO ? `it unpacks to more than ${HIGHEST_RATIO} times its size` : null;
+}
 
 function damaged(file: string, problem: string): never {
   return fail('TRANSFER_FILE', { file: basename(file), format: 'zip', problem });
@@ -32,10 +40,20 @@ export function zipMembers(file: string): ZipMember[] {
   try {
     const { at, size, count } = directoryOf(handle, file);
     if (size > LARGEST_DIRECTORY) damaged(file, 'its directory has more than 32 MiB');
-    return membersOf(readAt(handle, file, at, size), count, file).filter(({ name }) => !/\/$|(^|\/)(__MACOSX\/|\.)/.test(name));
+    const all = membersOf(readAt(handle, file, at, size), count, file);
+    boundedTogether(all, fstatSync(handle).size, file);
+    return all.filter(({ name }) => !/\/$|(^|\/)(__MACOSX\/|\.)/.test(name));
   } finally {
     closeSync(handle);
   }
+}
+
+/** What one member may unpack to, thousands of the same bytes may not; no member unpacks to more than its directory says. */
+function boundedTogether(members: readonly ZipMember[], total: Bytes, file: string): void {
+  const sum = (of: 'packed' | 'size') => members.reduce((bytes, member) => bytes + member[of], 0);
+  if (sum('packed') > total) damaged(file, 'its files lie over one another, or are cut off');
+  const problem = bombProblem(sum('size'), total);
+  if (problem !== null) damaged(file, problem);
 }
 
 function readAt(handle: number, file: string, at: number, size: Bytes): Buffer {

@@ -246,8 +246,7 @@ function csvTable(file: DataFile, layout: Layout): FileTable {
       return records((record) => {
         const values = valuesOf(record, layout, fields);
         if (Array.isArray(values)) return take(values);
-        refuse({ ...values, line: record.line, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
-        return true;
+        return refuse({ ...values, line: record.line, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
       });
     },
     write(columns, refuse, writer, next) {
@@ -255,8 +254,7 @@ function csvTable(file: DataFile, layout: Layout): FileTable {
       return records((record) => {
         const problem = unfit(record, layout) ?? writeRecord(writer, record, fields);
         if (problem === null) return next();
-        refuse({ ...problem, line: record.line, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
-        return next();
+        return refuse({ ...problem, line: record.line, body: Buffer.from(record.bytes.subarray(record.from, record.to)) });
       });
     },
   };

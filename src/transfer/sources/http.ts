@@ -12,7 +12,7 @@ import { type Bytes, fail, MillraceError } from '#core';
 import { addressFilter } from '../files/address.ts';
 import { dataFiles } from '../files/bytes.ts';
 import { type FileKind, kindOf } from '../files/kind.ts';
-import { fileOptions, openDataFile } from '../files/open.ts';
+import { fileOptions, openDataFiles } from '../files/open.ts';
 import type { Opened, Place, Source } from '../source.ts';
 
 const MOST_REDIRECTS = 5;
@@ -40,11 +40,11 @@ export const http: Source = {
       }
       const format = String(connection['format']);
       const kind = format === 'auto' ? await kindOf(path) : (format as FileKind);
-      const [file] =
+      const files =
         kind === 'xlsx'
           ? [{ path, name: fetched.name, table: fetched.name, format: kind, member: null }]
           : dataFiles(path, kind, fetched.name);
-      const opened = await openDataFile(file!, kind, connection, { version: fetched.version });
+      const opened = await openDataFiles(files, kind, connection, { version: fetched.version });
       return {
         ...opened,
         async close() {

@@ -67,7 +67,7 @@ async function survey(file: DataFile, options: Connection): Promise<Layout> {
   await eachObject(
     file,
     { encoding, layout },
-    () => {},
+    () => true,
     (members) => {
       rows++;
       for (const [name, raw] of members) {
@@ -108,8 +108,7 @@ async function eachObject(
   await eachDocument(toUtf8(bytesOf(file), encoding), layout, file.name, (text, line) => {
     const value = parsed(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return take(membersOf(text), text, line);
-    refuse({ ...unreadable(value === undefined ? 'it is not JSON' : 'it is not an object'), line, body: Buffer.from(text) });
-    return true;
+    return refuse({ ...unreadable(value === undefined ? 'it is not JSON' : 'it is not an object'), line, body: Buffer.from(text) });
   });
 }
 
@@ -151,8 +150,7 @@ function jsonTable(file: DataFile, layout: Layout): FileTable {
       return eachObject(file, layout, refuse, (members, text, line) => {
         const values = valuesOf(members, fields);
         if (Array.isArray(values)) return take(values);
-        refuse({ ...values, line, body: Buffer.from(text) });
-        return true;
+        return refuse({ ...values, line, body: Buffer.from(text) });
       });
     },
   };

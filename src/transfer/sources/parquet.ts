@@ -1,7 +1,8 @@
 /** Parquet, also in gzip or zip. It is decoded in the transfer's own process: a file made to break the decoder breaks no other. */
 import { basename } from 'node:path';
+import { fail } from '#core';
 import type { ParquetFile } from '#store';
-import { dataFiles, onDisk, placed } from '../files/bytes.ts';
+import { type DataFile, dataFiles, onDisk, placed } from '../files/bytes.ts';
 import { cursorOf, type FileTable, openTables } from '../files/tables.ts';
 import type { Opened, Source, SourceColumn, Span } from '../source.ts';
 
@@ -21,16 +22,29 @@ export const parquet: Source = {
   },
 };
 
+/** Each would be a database of its own: of a zip one is read, and others are not left out without a word. Errors: TRANSFER_FILE. */
+export function onlyParquet(files: readonly DataFile[]): DataFile {
+  const named = files.filter(({ name }) => /\.(parquet|pq)$/i.test(name));
+  const [first, ...others] = named.length === 0 ? files : named;
+  if (others.length > 0)
+    fail('TRANSFER_FILE', {
+      file: first!.name,
+      format: 'parquet',
+      problem: `its zip holds ${others.length + 1} files, and one is read; unpack it, or put it into a folder and use the source "folder", which reads each`,
+    });
+  return first!;
+}
+
 export async function openParquet(path: string, name: string, version: string | null = null): Promise<Opened> {
-  const [first] = dataFiles(path, 'parquet', name);
-  const disk = await onDisk(first!);
+  const first = onlyParquet(dataFiles(path, 'parquet', name));
+  const disk = await onDisk(first);
   // Loaded only here: the other sources need no DuckDB in their process.
   const { checksum, hashes, openParquet: openFile } = await import('#store');
   const file = await openFile(disk.path, name).catch((thrown: unknown) => {
     disk.remove();
     throw thrown;
   });
-  const opened = openTables([parquetTable(file, first!.table)], {}, version);
+  const opened = openTables([parquetTable(file, first.table)], {}, version);
   const checked = async (columns: readonly SourceColumn[], span: Span) => ({
     rows: await file.rowsAs(columns),
     check: { table: 'main.file', columns, span, run: null },

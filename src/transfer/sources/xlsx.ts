@@ -137,8 +137,7 @@ function sheetTable(workbook: Workbook, sheet: Sheet, layout: Layout): FileTable
         if (row <= layout.head) return true;
         const values = valuesOf(cells, fields);
         if (Array.isArray(values)) return take(values);
-        refuse({ ...values, line: row, body: Buffer.from(JSON.stringify(Array.from(cells, (cell) => cell?.text ?? null))) });
-        return true;
+        return refuse({ ...values, line: row, body: Buffer.from(JSON.stringify(Array.from(cells, (cell) => cell?.text ?? null))) });
       });
     },
   };
