@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { isAbsolute, relative, resolve } from 'node:path';
 import { fail, type Option, type Transfer } from '#core';
+import { withDistinctNames } from './names.ts';
 import type { Connection, Opened, Place, Source } from './source.ts';
 import { sources } from './sources/index.ts';
 
@@ -21,7 +22,7 @@ export function sourceOf(name: string): Source {
 /** Opens the transfer's source. Errors: TRANSFER_OPTION, TRANSFER_SECRET, TRANSFER_CONNECT, TRANSFER_DENIED, TRANSFER_FILE, TRANSFER_PATH. */
 export async function openSource({ source, connection }: Pick<Transfer, 'source' | 'connection'>, world: World): Promise<Opened> {
   const entry = sourceOf(source);
-  return entry.open(checked(entry, connection, world), world);
+  return withDistinctNames(await entry.open(checked(entry, connection, world), world));
 }
 
 function checked(source: Source, given: Transfer['connection'], world: World): Connection {

@@ -169,14 +169,24 @@ function definitionText(source: string, connection: Guessed, tables: readonly So
     lines.push(
       ...table.columns.map(
         (column) =>
-          `    # ${column.name}: ${column.sourceType} → ${column.type}${column.note === null ? '' : ` (${column.note})`}${PERSONAL.test(column.name) ? '; personal?' : ''}`,
+          `    # ${column.name}: ${column.sourceType} → ${column.type}${column.note === null ? '' : ` (${column.note})`}${isPersonal(column.name) ? '; personal?' : ''}`,
       ),
     );
   }
   return `${lines.join('\n')}\n`;
 }
 
-const PERSONAL = /mail|phone|tel(?:_|$)|first_?name|last_?name|full_?name|birth|address|street|ssn|passport/i;
+/** Does a column's name often stand over what says who somebody is? In English and Korean; of names only those of people (이름, 회원명; not 상품명). */
+function isPersonal(name: string): boolean {
+  const whole = name.normalize('NFC').trim();
+  return ENGLISH.test(whole) || KOREAN.test(whole) || KOREAN_NAME.test(whole);
+}
+
+const ENGLISH = /mail|phone|tel(?:_|$)|first_?name|last_?name|full_?name|birth|address|street|ssn|passport/i;
+const KOREAN =
+  /전화|휴대폰|핸드폰|연락처|주소|메일|생년월일|생일|주민\s?(?:등록\s?)?번호|외국인\s?등록\s?번호|여권\s?번호|면허\s?번호|계좌\s?번호|카드\s?번호|예금주|성명|성함/;
+const KOREAN_NAME =
+  /^이름(?![가-힣])|(?:고객|회원|사용자|구매자|주문자|수령인|수취인|받는\s?(?:사람|분)|담당자|보호자|직원|환자)[\s_]?(?:이름|명)(?![가-힣])/;
 
 /** A time that every change of a row sets. */
 function cursorGuess(table: SourceTable): SourceColumn | null {

@@ -315,6 +315,34 @@ test('a first definition is written for each kind of file', async () => {
   }
 });
 
+test('a first definition asks of columns with personal names whether they are, in English and Korean', async () => {
+  const personal = ['email', 'home_phone', 'first_name', 'birth_date', 'street'];
+  const korean = [
+    '이름',
+    '성명',
+    '전화',
+    '전화번호',
+    '휴대폰',
+    '연락처',
+    '배송지 주소',
+    '이메일',
+    '생년월일',
+    '주민등록번호',
+    '주민번호',
+    '회원명',
+    '수령인 이름',
+    '계좌번호',
+  ];
+  const other = ['id', 'price', 'product_name', '상품명', '상품이름', '주문번호', '이름표', '금액', '고객명세', '발명'];
+  // As a name is written on macOS: letters in parts.
+  const parted = '이메일 주소'.normalize('NFD');
+  const names = [...personal, ...korean, parted, ...other];
+  writeFileSync(join(folder, 'personal.csv'), `${names.join(',')}\n${names.map((_, k) => k).join(',')}\n`);
+  const { text } = await guess('personal.csv', { folder, anywhere: false, env: {} });
+  const marked = [...text.matchAll(/^ {4}# (.*): text → .*; personal\?$/gm)].map(([, name]) => name);
+  assert.deepEqual(marked, [...personal, ...korean, parted]);
+});
+
 test('sheets with Korean names get tables of those names, and no two sheets the same table', async () => {
   const row = '<row r="1"><c r="A1"><v>1</v></c></row>';
   writeFileSync(join(folder, 'sheets.xlsx'), workbookOf({ 주문: row, '매출 1': row, '매출-1': row, '★': row, '2026!': row }));
