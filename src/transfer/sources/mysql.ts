@@ -50,7 +50,7 @@ function opened(connection: MysqlConnection, options: Connection): Opened {
       const rows = await ask(
         connection,
         `SELECT ${bucket} AS bucket, COUNT(*) AS n, CAST(COALESCE(SUM(CAST(CONV(SUBSTRING(${hashOf(columns)}, 1, 15), 16, 10) AS UNSIGNED)), 0) AS CHAR) AS total
-         FROM ${id(table.name)} ${where(span)} GROUP BY bucket`,
+         FROM ${id(table.name)} ${where(span)} GROUP BY 1`,
         table.name,
       );
       if (rows.length === 0) return buckets === null ? [{ bucket: 0, rows: 0, sum: '0' }] : [];
