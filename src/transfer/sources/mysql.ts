@@ -4,7 +4,7 @@ import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
 import { binlogFeed } from '../binlog/feed.ts';
 import { boundRows, guessDatabase, tooLong } from '../database.ts';
-import { BATCH_ROOM, isBatch, type Rows, RowWriter } from '../rows.ts';
+import { BATCH_ROOM, isBatch, LONGEST_ROW, type Rows, RowWriter } from '../rows.ts';
 import type { Connection, Hashed, Opened, Reading, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { type Answer, ask, connect, connectionOptions, id, worded } from './mysql-connection.ts';
 
@@ -315,7 +315,7 @@ async function* read(
   };
   connection.on('error', lost);
   const socket = (connection as unknown as { stream: Socket }).stream;
-  const bound = boundRows(socket, () => {
+  const bound = boundRows(socket, LONGEST_ROW, () => {
     failure ??= tooLong(table.name);
     socket.destroy();
     wake();
