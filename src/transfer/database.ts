@@ -1,8 +1,7 @@
 /** What connections to databases have in common. */
 import { readFileSync } from 'node:fs';
 import querystring from 'node:querystring';
-import { MillraceError, type Option } from '#core';
-import { LONGEST_ROW } from './rows.ts';
+import { type Bytes, MillraceError, type Option } from '#core';
 import type { Connection, Source } from './source.ts';
 
 /** Options of every database, before and behind those of one. */
@@ -58,14 +57,14 @@ function authority(ca: Connection[string] | undefined): { ca?: string } {
 }
 
 /**
- * Drivers put a row together before they hand it over, however long it is: `beyond` is called when more has come than a row may have.
+ * Drivers put a row together before they hand it over, however long it is: `beyond` is called when more than `most` has come of one.
  * `row` is to be called with each that is whole.
  */
-export function boundRows(socket: NodeJS.ReadableStream, beyond: () => void): { row(): void; end(): void } {
+export function boundRows(socket: NodeJS.ReadableStream, most: Bytes, beyond: () => void): { row(): void; end(): void } {
   let since = 0;
   const count = (chunk: Buffer) => {
     since += chunk.length;
-    if (since > LONGEST_ROW) beyond();
+    if (since > most) beyond();
   };
   socket.on('data', count);
   return {

@@ -183,6 +183,83 @@ describe('MariaDB’s changes', { skip }, () => {
     assert.deepEqual(report.tables[0]!.notes, ['"w" is new']);
   });
 
+  for (const [what, ...sql] of [
+    ['another column stands in the place of one', 'ALTER TABLE $ DROP a, ADD c TEXT FIRST, MODIFY b TEXT FIRST'],
+    ['two have changed places', 'ALTER TABLE $ MODIFY a TEXT AFTER b'],
+    ['one has another name', 'ALTER TABLE $ RENAME COLUMN a TO c'],
+    ['they were changed again', 'ALTER TABLE $ ADD d TEXT', `INSERT INTO $ VALUES (3, 'a', 'b', 'd')`, 'ALTER TABLE $ MODIFY d TEXT FIRST'],
+    ['it was made by another statement', 'DROP TABLE $', 'CREATE TABLE $ (id INT PRIMARY KEY, b TEXT, a TEXT)'],
+    ['another table has its name', 'CREATE TABLE $_ (id INT PRIMARY KEY, b TEXT, a TEXT)', 'RENAME TABLE $ TO $__, $_ TO $'],
+  ] as const)
+    test(`rows that were written before ${what} are not taken for rows of now where the log names no columns`, async () => {
+      const name = `unnamed_${what.replaceAll(' ', '_')}`;
+      const say = async (...all: string[]) => {
+        for (const each of all) await db.ask(each.replaceAll('$', name));
+      };
+      await say('CREATE TABLE $ (id INT PRIMARY KEY, a TEXT, b TEXT)', `INSERT INTO $ VALUES (1, 'a', 'b')`);
+      const transfer = of(name, followed(name));
+      const first = start(ground, transfer);
+      await becomes(ground, `SELECT id, a, b FROM shop.${name}`, [[1, 'a', 'b']], first);
+      assert.equal((await first.stop()).error, null);
+      await say(...(what === 'they were changed again' ? [] : [`INSERT INTO $ VALUES (2, 'a', 'b')`]), ...sql);
+      const { error } = await start(ground, transfer).report;
+      assert.equal(error?.code, 'TRANSFER_DRIFT');
+      assert.match(JSON.stringify(error), /binlog_row_metadata=FULL/);
+      assert.deepEqual(await ground.rows(`SELECT id, a, b FROM shop.${name}`), [[1, 'a', 'b']]);
+    });
+
+  test('what leaves the columns of a table as they are, and what is altered before its rows, is no drift', async () => {
+    await db.ask('CREATE TABLE steady (id INT PRIMARY KEY, a TEXT, b TEXT)');
+    await db.ask('CREATE TABLE aside (id INT PRIMARY KEY, a TEXT)');
+    const transfer = of('steady', followed('steady'), followed('aside'));
+    const first = start(ground, transfer);
+    await becomes(ground, 'SELECT count(*) FROM shop.steady', [[0]], first);
+    await becomes(ground, 'SELECT count(*) FROM shop.aside', [[0]], first);
+    await first.stop();
+    await db.ask(`INSERT INTO steady VALUES (1, 'a', 'b')`);
+    await db.ask('ALTER TABLE steady ADD INDEX (a(9)), COMMENT = "x"');
+    await db.ask('CREATE TABLE IF NOT EXISTS steady (id INT PRIMARY KEY)');
+    await db.ask('CREATE INDEX i ON steady (b(9))');
+    await db.ask('ALTER TABLE aside ADD b TEXT FIRST');
+    await db.ask(`INSERT INTO aside VALUES ('b', 1, 'a')`);
+    const run = start(ground, transfer);
+    await becomes(ground, 'SELECT id, a, b FROM shop.aside', [[1, 'a', 'b']], run);
+    await db.ask('ALTER TABLE steady MODIFY a TEXT AFTER b');
+    await db.ask(`INSERT INTO steady VALUES (2, 'b', 'a')`);
+    const both = [
+      [1, 'a', 'b'],
+      [2, 'a', 'b'],
+    ];
+    await becomes(ground, 'SELECT id, a, b FROM shop.steady ORDER BY id', both, run);
+    assert.equal((await run.stop()).error, null);
+  });
+
+  test('columns that change places before the first copy, after they were asked for, are read as they are', async () => {
+    await db.ask('CREATE TABLE early (id INT PRIMARY KEY, a TEXT, b TEXT)');
+    await db.ask(`INSERT INTO early VALUES (1, 'a', 'b')`);
+    const stop = new AbortController();
+    const report = ground.run(of('early', followed('early')), {
+      signal: stop.signal,
+      warehouse: {
+        ...ground.warehouse,
+        stream: async (of) => {
+          await db.ask('ALTER TABLE early MODIFY a TEXT AFTER b');
+          return ground.warehouse.stream(of);
+        },
+      },
+    });
+    const run = { report } as never;
+    await becomes(ground, 'SELECT id FROM shop.early', [[1]], run);
+    await db.ask(`INSERT INTO early VALUES (2, 'b', 'a')`);
+    const both = [
+      [1, 'a', 'b'],
+      [2, 'a', 'b'],
+    ];
+    await becomes(ground, 'SELECT id, a, b FROM shop.early ORDER BY id', both, run);
+    stop.abort();
+    assert.equal((await report).error, null);
+  });
+
   test('a table that is dropped and made again, as a dump does, has the rows of the new one alone', async () => {
     await db.ask('CREATE TABLE again (id INT PRIMARY KEY, v INT)');
     await db.ask('INSERT INTO again VALUES (1, 1), (2, 2)');

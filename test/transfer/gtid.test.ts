@@ -127,7 +127,13 @@ describe('MySQL’s log', () => {
   const xid = Buffer.alloc(8);
   const log = (gtids: string | null, events: readonly Buffer[]): FeedEvent[] => {
     const from = { file: '', offset: 4, server: A, gtids };
-    const reader = new LogReader({ database: 'shop', tables: [], learn: async () => [], from, foldsCase: false });
+    const reader = new LogReader({
+      database: 'shop',
+      tables: [],
+      learn: async () => null,
+      from,
+      foldsCase: false,
+    });
     const out: FeedEvent[] = [];
     for (const each of events) reader.take(each, out);
     return out;

@@ -21,7 +21,7 @@ import {
   type Store,
   TRANSFER_TABLES,
 } from '#store';
-import { openSource, type Running, type RunReport, runTransfer, type Warehouse, type World } from '#transfer';
+import { compare, openSource, planned, type Running, type RunReport, runTransfer, type Warehouse, type World } from '#transfer';
 
 export interface Ground {
   readonly folder: string;
@@ -158,4 +158,32 @@ export async function keepsValues(
   );
   assert.deepEqual(tables[0]!.parity!.differences, []);
   assert.equal(tables[0]!.parity!.equal, true);
+}
+
+/** Differences are found by key in a table whose columns have the names that our questions to a database give to what they ask. */
+export async function comparesNamesOfOurs(
+  ground: Ground,
+  db: { ask(sql: string): Promise<unknown>; readonly password: string },
+  of: (table: TransferTable) => Transfer,
+): Promise<void> {
+  const names = ['bucket', 'n', 'total', 'k0', 'hash', 'newest', 'without'];
+  await db.ask(`CREATE TABLE ours (id INT PRIMARY KEY, ${names.map((name) => `${name} INT`).join(', ')})`);
+  const rows = Array.from({ length: 40 }, (_, row) => `(${[row, ...names.map((_, k) => (row + k) % 3)].join(', ')})`);
+  await db.ask(`INSERT INTO ours VALUES ${rows.join(', ')}`);
+  for (const cursor of ['bucket', 'n', null]) {
+    const transfer = of(tableOf({ source: 'ours', target: `shop.ours_${cursor}`, mode: 'merge', key: ['id'], cursor }));
+    assert.equal((await ground.run(transfer)).tables[0]!.parity!.equal, true);
+    await ground.store.write((tx) => tx.run(`UPDATE shop.ours_${cursor} SET total = 7 WHERE id = 12`));
+    await ground.store.write((tx) => tx.run(`DELETE FROM shop.ours_${cursor} WHERE id = 30`));
+    const source = await openSource(transfer, { folder: ground.folder, anywhere: true, env: { PW: db.password } });
+    try {
+      const [plan] = await planned(transfer, source);
+      const { span } = await source.snapshot(plan!.table, plan!.cursor, null);
+      const { differences } = await compare({ plan: plan!, span, run: null, source, warehouse: ground.warehouse });
+      const found = differences.map(({ key, kind }) => `${kind} ${key}`).sort();
+      assert.deepEqual(found, ['different 12', 'missing 30']);
+    } finally {
+      await source.close();
+    }
+  }
 }

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Transfer, TransferTable } from '#core';
 import { setCursor } from '#store';
 import { openSource, preview } from '#transfer';
-import { type Ground, keepsValues, openGround, tableOf } from './harness.ts';
+import { comparesNamesOfOurs, type Ground, keepsValues, openGround, tableOf } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
 import { TYPES } from './mysql-types.ts';
 
@@ -75,6 +75,8 @@ describe('MariaDB into the warehouse', { skip: absent ?? false }, () => {
         await ground.store.write((tx) => setCursor(tx, { transfer: 'shop', source, target: `shop.${source}`, mode, cursor: 'd' }, zero));
         assert.equal((await ground.run(transfer)).error, null);
       });
+
+  test('columns that are named as our questions name things are compared like others', () => comparesNamesOfOurs(ground, db, of));
 
   test('names of tables and columns are names, whatever they hold', async () => {
     await db.ask('CREATE TABLE `select "x`` from` (`id` INT PRIMARY KEY, `a``b"c; --` TEXT, `주문` INT)');

@@ -6,7 +6,7 @@ import type { Transfer, TransferTable } from '#core';
 import { guess, openSource } from '#transfer';
 import { arrayToJson } from '../../src/transfer/pgoutput/arrays.ts';
 import { becomes, followed, start } from './following.ts';
-import { type Ground, keepsValues, openGround, type TypeCase, tableOf } from './harness.ts';
+import { comparesNamesOfOurs, type Ground, keepsValues, openGround, type TypeCase, tableOf } from './harness.ts';
 import { absent, type Postgres, startPostgres } from './postgres-server.ts';
 
 let db: Postgres;
@@ -189,6 +189,8 @@ describe('PostgreSQL into the warehouse', { skip: absent ?? false }, () => {
     assert.ok(!text.includes(db.password));
     assert.deepEqual(secrets, ['SHOP_PASSWORD']);
   });
+
+  test('columns that are named as our questions name things are compared like others', () => comparesNamesOfOurs(ground, db, of));
 
   test('names of tables and columns are names, whatever they hold', async () => {
     await db.ask(`CREATE TABLE "select ""x' from" ("id" INT PRIMARY KEY, "a""b'c; --" TEXT, "주문" INT)`);

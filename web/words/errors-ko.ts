@@ -154,7 +154,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   TRANSFER_PARTIAL: '로그에 “{column}”의 바뀌지 않은 값이 없고, 그 행도 여기에 없습니다.',
   TRANSFER_TABLE: '원본에 “{table}” 테이블이 없습니다.',
   TRANSFER_COLUMN: '{table}의 “{column}” 열은 {use}(으)로 쓸 수 없습니다: {problem}.',
-  TRANSFER_DRIFT: '{table}의 열이 바뀌었는데 정의는 drift: freeze입니다: {problem}.',
+  TRANSFER_DRIFT: '{table}의 열이 바뀌었는데 따라갈 수 없습니다: {problem}.',
   TRANSFER_EXISTS: '전송 “{transfer}”이(가) 이미 있습니다.',
   TRANSFER_BUSY: '“{transfer}” 전송이 진행 중입니다.',
   TRANSFER_SUPERSEDED: '“{transfer}” 전송의 다른 실행이 시작되어 이 실행은 끝났습니다.',

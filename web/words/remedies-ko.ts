@@ -171,7 +171,8 @@ export const remediesKo: Readonly<Record<string, string>> = {
   TRANSFER_PARTIAL: '“millrace transfer state NAME --table TABLE --cursor none”으로 테이블을 새로 시작하세요.',
   TRANSFER_TABLE: '이름을 고치거나 사용자에게 SELECT 권한을 주세요.',
   TRANSFER_COLUMN: '정의를 고치세요. 쓸 수 있는 것은 “millrace transfer guess”가 보여 줍니다.',
-  TRANSFER_DRIFT: '정의를 evolve나 discard로 바꾸거나, 테이블을 바꾸세요.',
+  TRANSFER_DRIFT:
+    'drift: freeze라면 정의를 evolve나 discard로 바꾸거나 테이블을 바꾸세요. 로그에 열 이름이 없다면 테이블을 새로 복사하세요(“millrace transfer state”).',
   TRANSFER_EXISTS: '다른 이름을 쓰거나 transfers/의 파일을 고치세요.',
   TRANSFER_BUSY: '기다리거나 멈추세요.',
   TRANSFER_SUPERSEDED: '잃은 것은 없습니다. 더 새로운 실행이 같은 상태에서 이어 갑니다.',

@@ -109,8 +109,9 @@ export const transferErrors = {
   TRANSFER_DRIFT: {
     status: 409,
     retryable: false,
-    what: (p) => `The columns of ${p['table']} changed and its definition says drift: freeze: ${p['problem']}.`,
-    remedy: 'Change the definition to evolve or discard, or change the table.',
+    what: (p) => `The columns of ${p['table']} changed, which is not followed: ${p['problem']}.`,
+    remedy:
+      'Under drift: freeze change the definition to evolve or discard, or change the table; where the log names no columns, have the table copied anew ("millrace transfer state").',
   },
   TRANSFER_BUSY: {
     status: 409,

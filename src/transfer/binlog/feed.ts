@@ -1,13 +1,17 @@
 /** Changes of MySQL and MariaDB: the binary log in row format, by the names of transactions, else by file and offset on the same server. */
 import { randomInt } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Connection as MysqlConnection } from 'mysql2';
 import { asMillraceError, fail, MillraceError } from '#core';
 import type { Feed, FeedEvent, Followed } from '../cdc/feed.ts';
+import { boundRows, tooLong } from '../database.ts';
+import { LONGEST_ROW } from '../rows.ts';
 import type { Connection, SourceTable } from '../source.ts';
 import { ask, connect, id, worded } from '../sources/mysql-connection.ts';
 import { encodeGtids, isWithin } from './gtid.ts';
-import { isBefore, isPosition, type Place, placeOf, positionOf } from './place.ts';
-import { LogReader } from './reader.ts';
+import { isBefore, isEarlier, isPosition, type Place, placeOf, positionOf, type Spot } from './place.ts';
+import { type Ahead, type Learnt, LogReader } from './reader.ts';
 import { type Reading, readingOf } from './values.ts';
 
 export interface BinlogFeed {
@@ -18,11 +22,15 @@ export interface BinlogFeed {
 }
 
 export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
-  let stream: Dump | null = null;
+  const dumps = new Set<Dump>();
   let closed = false;
+  /** Before it all that is given to the feed was asked of the catalog once more. */
+  let checked: Spot | null = null;
+  let followed: readonly Followed[] = [];
+  const known = new WeakMap<SourceTable, Learnt>();
   const refuse = (problem: string, cause?: unknown) => fail('TRANSFER_CHANGES', { source: 'mysql', problem }, cause);
 
-  async function here(): Promise<string> {
+  async function end(): Promise<Spot & { readonly executed: unknown }> {
     const denied = (thrown: unknown) => {
       if (thrown instanceof MillraceError && thrown.code === 'TRANSFER_DENIED')
         refuse('this user may not see where the log stands; grant REPLICATION CLIENT (MariaDB: BINLOG MONITOR)', thrown);
@@ -35,7 +43,12 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
         : denied(thrown),
     );
     const row = rows[0] ?? refuse('its binary log is off');
-    return placed(String(row['File']), Number(row['Position']), row['Executed_Gtid_Set']);
+    return { file: String(row['File']), offset: Number(row['Position']), executed: row['Executed_Gtid_Set'] };
+  }
+
+  async function here(): Promise<string> {
+    const { file, offset, executed } = await end();
+    return placed(file, offset, executed);
   }
 
   /** `executed` is MySQL's word for what was committed, which it says with the end of its log alone. */
@@ -61,6 +74,25 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
     return positionOf({ ...place, server: server.id, gtids: null });
   }
 
+  /** Is the table as it is given? Asked as early as it can be: what is altered later is told by the log behind that place. */
+  async function learn(table: SourceTable): Promise<Learnt | null> {
+    const before = known.get(table);
+    if (before !== undefined) return before;
+    const readings = await readingsOf(client, database, table);
+    if (readings === null) return null;
+    const learnt = { readings, until: await end() };
+    known.set(table, learnt);
+    return learnt;
+  }
+
+  /** A run may end while its stream begins. */
+  async function dumped(place: Place, serverId: number): Promise<Dump> {
+    const dump = await openDump(options, place, serverId);
+    dumps.add(dump);
+    if (closed) dump.close();
+    return dump;
+  }
+
   return {
     async prepare(tables, position) {
       const [set] = await ask(client, 'SELECT @@log_bin AS log, @@binlog_format AS form, @@binlog_row_image AS image');
@@ -68,11 +100,14 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
       if (set!['form'] !== 'ROW') refuse(`binlog_format is ${set!['form']}; it has to be ROW`);
       if (set!['image'] === 'MINIMAL' && tables.some(({ table, key }) => table.key.join() !== key.join()))
         refuse('binlog_row_image is MINIMAL, which logs former values of the primary key only; take it as the key, or set FULL');
-      for (const { table } of tables) await readingsOf(client, database, table);
+      checked = await end();
+      followed = tables;
+      for (const { table } of tables) await learn(table);
       return position === null ? here() : goesOn(position);
     },
     async freeze() {
       await ask(client, 'COMMIT');
+      for (const { table } of followed) await learn(table);
       await ask(client, 'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
       // Without MariaDB's own position of a snapshot the log's end is taken first: what comes in between is in the copy and comes again.
       const before = await here();
@@ -86,10 +121,28 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
       await ask(client, 'COMMIT');
     },
     async *changes(tables, from) {
-      stream = await openDump({ options, client, database }, tables, from);
-      // A run may end while its stream begins.
-      if (closed) return stream.close();
-      yield* stream.events();
+      const place = placeOf(from);
+      const { kind, id: server } = await serverOf(client);
+      const [names] = await ask(client, 'SELECT @@lower_case_table_names AS folded');
+      const gtids = place.gtids ?? (kind === 'mariadb' ? await gtidsAt(client, place.file, place.offset) : null);
+      const reader = new LogReader({
+        database,
+        tables,
+        learn,
+        from: { ...place, server, gtids },
+        foldsCase: Number(names!['folded']) !== 0,
+      });
+      yield* learnt(reader);
+      // What was altered after that and before the copies.
+      if (checked !== null && place.server === server && isEarlier(checked, place)) {
+        const dump = await dumped({ ...checked, server, gtids: null }, ownId());
+        const altered = await reader.alteredIn({ from: checked, until: place }, dump.bunches()).finally(() => dump.close());
+        if (altered.size > 0) yield [...altered].map((table) => ({ kind: 'shape' as const, table }));
+        yield* learnt(reader);
+      }
+      const dump = await dumped(place, Number(options['server_id'] ?? ownId()));
+      for await (const bunch of dump.bunches())
+        yield* eventsOf(reader, bunch, (ahead) => dumped({ ...ahead, server, gtids: null }, ownId()));
     },
     // The server keeps its log by its own rule (binlog_expire_logs_seconds) and needs no word of ours.
     confirm() {},
@@ -98,7 +151,7 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
     isPosition,
     async close() {
       closed = true;
-      stream?.close();
+      for (const dump of dumps) dump.close();
     },
   };
 }
@@ -167,13 +220,23 @@ async function holds(client: MysqlConnection, server: Server, gtids: string, gap
   if (Number(row!['kept']) !== 1) gap('its log was purged');
 }
 
-/** How each column of the table is read from the log. Errors: TRANSFER_COLUMN. */
-async function readingsOf(client: MysqlConnection, database: string, table: SourceTable): Promise<Reading[]> {
+/** How each column of the table is read from the log; null where the table has others by now. Errors: TRANSFER_COLUMN. */
+async function readingsOf(client: MysqlConnection, database: string, table: SourceTable): Promise<Reading[] | null> {
   const rows = await ask(
     client,
-    `SELECT column_name AS c, character_set_name AS s FROM information_schema.columns
+    `SELECT column_name AS c, column_type AS t, character_set_name AS s FROM information_schema.columns
      WHERE table_schema = ${client.escape(database)} AND table_name = ${client.escape(table.name)} ORDER BY ordinal_position`,
   );
+  // One that was dropped meanwhile: the log says so.
+  const now = rows.map(({ c, t }) => [c, t]);
+  if (
+    now.length > 0 &&
+    !isDeepStrictEqual(
+      now,
+      table.columns.map(({ name, sourceType }) => [name, sourceType]),
+    )
+  )
+    return null;
   return table.columns.map((column) => {
     const charset = rows.find((row) => row['c'] === column.name)?.['s'] ?? null;
     return readingOf(column, charset === null ? null : String(charset), table.name);
@@ -181,11 +244,15 @@ async function readingsOf(client: MysqlConnection, database: string, table: Sour
 }
 
 interface Dump {
-  events(): AsyncGenerator<readonly FeedEvent[]>;
+  bunches(): AsyncGenerator<readonly Buffer[]>;
   close(): void;
 }
 
 const QUEUE = 4 * 1024 * 1024;
+/** An event has rows that are short, or one that is long: of an update its former and its new state. */
+const LONGEST_EVENT = 2 * LONGEST_ROW;
+/** A number by which no other reader of the log is known: the server sends it to the latest one of a number. */
+const ownId = () => randomInt(2 ** 30, 2 ** 31 - 1);
 const EOF = 0xfe;
 
 /** What a command of the driver's queue is: it is asked once without a packet, then with each; true ends it. */
@@ -255,27 +322,44 @@ async function requestOf(connection: MysqlConnection, { file, offset, gtids }: P
   return dumpRequest('', FIRST_EVENT, serverId);
 }
 
-async function openDump({ options, client, database }: BinlogFeed, tables: readonly Followed[], from: string): Promise<Dump> {
-  const place = placeOf(from);
+/** Tables whose columns are others by now are told, until the caller has put in those of now. */
+async function* learnt(reader: LogReader): AsyncGenerator<readonly FeedEvent[]> {
+  for (let altered = await reader.learn(); altered.length > 0; altered = await reader.learn())
+    yield altered.map((table) => ({ kind: 'shape' as const, table }));
+}
+
+async function* eventsOf(
+  reader: LogReader,
+  bunch: readonly Buffer[],
+  dumpOf: (from: Ahead['from']) => Promise<Dump>,
+): AsyncGenerator<readonly FeedEvent[]> {
+  let out: FeedEvent[] = [];
+  for (const event of bunch) {
+    const ahead = reader.ahead(event);
+    if (ahead !== null) {
+      const dump = await dumpOf(ahead.from);
+      await reader.look(ahead, dump.bunches()).finally(() => dump.close());
+    }
+    if (!reader.take(event, out)) continue;
+    yield out;
+    out = [];
+    yield* learnt(reader);
+  }
+  if (out.length > 0) yield out;
+}
+
+/** The log from that place on, as the server sends it. */
+async function openDump(options: Connection, place: Place, serverId: number): Promise<Dump> {
   const connection = await connect(options);
   // Checksums are understood, MariaDB's events come as they are, and a sign of life when nothing happens.
   for (const setting of [
     '@master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum',
     '@mariadb_slave_capability = 4',
     '@master_heartbeat_period = 2000000000',
+    // So long (in seconds) a copy, or a look ahead, may keep it from being read.
+    'net_write_timeout = 86400',
   ])
     await ask(connection, `SET ${setting}`);
-  const server = await serverOf(client);
-  const [names] = await ask(client, 'SELECT @@lower_case_table_names AS folded');
-  const gtids = place.gtids ?? (server.kind === 'mariadb' ? await gtidsAt(client, place.file, place.offset) : null);
-  const reader = new LogReader({
-    database,
-    tables,
-    learn: (table) => readingsOf(client, database, table),
-    from: { ...place, server: server.id, gtids },
-    foldsCase: Number(names!['folded']) !== 0,
-  });
-  await reader.learn();
   let queued: Buffer[] = [];
   let size = 0;
   let failure: unknown = null;
@@ -285,7 +369,12 @@ async function openDump({ options, client, database }: BinlogFeed, tables: reado
     wake();
   };
   const queue = connection as unknown as Queue;
-  const request = await requestOf(connection, place, Number(options['server_id'] ?? randomInt(2 ** 30, 2 ** 31 - 1)));
+  const { stream: socket } = connection as unknown as { stream: Socket };
+  const request = await requestOf(connection, place, serverId);
+  const bound = boundRows(socket, LONGEST_EVENT, () => {
+    broken(tooLong('the binary log'));
+    socket.destroy();
+  });
   queue.addCommand({
     execute(packet) {
       if (packet === undefined) {
@@ -294,6 +383,7 @@ async function openDump({ options, client, database }: BinlogFeed, tables: reado
         queue.write(request);
         return false;
       }
+      bound.row();
       if (packet.isError()) {
         broken(packet.asError('utf8'));
         return true;
@@ -315,23 +405,15 @@ async function openDump({ options, client, database }: BinlogFeed, tables: reado
   connection.on('error', broken);
   connection.on('end', () => broken(null));
 
-  async function* events(): AsyncGenerator<readonly FeedEvent[]> {
+  async function* bunches(): AsyncGenerator<readonly Buffer[]> {
     for (;;) {
       const some = queued;
       queued = [];
       size = 0;
       connection.resume();
-      let out: FeedEvent[] = [];
-      for (const event of some) {
-        const shaped = reader.take(event, out);
-        if (!shaped) continue;
-        yield out;
-        out = [];
-        await reader.learn();
-      }
-      if (out.length > 0) yield out;
+      if (some.length > 0) yield some;
       if (queued.length > 0) continue;
-      if (failure !== null) throw lost(failure, from);
+      if (failure !== null) throw lost(failure, positionOf(place));
       const { promise, resolve } = Promise.withResolvers<void>();
       wake = resolve;
       await promise;
@@ -339,11 +421,13 @@ async function openDump({ options, client, database }: BinlogFeed, tables: reado
   }
 
   return {
-    events,
+    bunches,
     close() {
       failure ??= new Error('closed');
+      bound.end();
       // The driver's own end waits for the other side, which notices with its next event.
-      (connection as unknown as { stream: { destroy(): void } }).stream.destroy();
+      socket.destroy();
+      wake();
     },
   };
 }

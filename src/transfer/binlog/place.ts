@@ -13,6 +13,9 @@ export interface Place {
   readonly gtids: string | null;
 }
 
+/** A place in the log of the one server that is meant. */
+export type Spot = Pick<Place, 'file' | 'offset'>;
+
 const POSITION = /^(.+\.(\d{6,})):(\d+)(?:@([\w+/=-]+)(?:#([\w:,-]*))?)?$/;
 
 export const isPosition = (text: string): boolean => POSITION.test(text);
@@ -35,11 +38,14 @@ export function isBefore(a: string, b: string): boolean {
   // What this version has written was written later.
   if (placeA.server === null && placeB.server !== null) return true;
   // A position of the first version is followed on the server that it is of.
-  if (placeA.server === placeB.server || placeB.server === null)
-    return (numberOf(placeA) - numberOf(placeB) || placeA.offset - placeB.offset) < 0;
+  if (placeA.server === placeB.server || placeB.server === null) return isEarlier(placeA, placeB);
   return placeA.gtids !== null && placeA.gtids !== '' && placeB.gtids !== null && isWithin(placeA.gtids, placeB.gtids);
 }
 
-function numberOf({ file }: Place): number {
+export function isEarlier(a: Spot, b: Spot): boolean {
+  return (numberOf(a) - numberOf(b) || a.offset - b.offset) < 0;
+}
+
+function numberOf({ file }: Spot): number {
   return Number(/\d+$/.exec(file)![0]);
 }

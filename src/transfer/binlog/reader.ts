@@ -4,11 +4,11 @@ import type { Cell, FeedEvent, Followed } from '../cdc/feed.ts';
 import type { SourceTable } from '../source.ts';
 import { bits, headerOf, isRows, queryOf, type RowsEvent, rotateOf, rowsOf, type TableMap, tableMapOf, withoutChecksum } from './events.ts';
 import { type Gtid, gtidOf, gtidsBefore, plus } from './gtid.ts';
-import { type Place, positionOf } from './place.ts';
-import { type Name, saidBy } from './statement.ts';
+import { isEarlier, type Place, positionOf, type Spot } from './place.ts';
+import { type Effect, type Name, saidBy } from './statement.ts';
 import { type Reading, ValueReader } from './values.ts';
 
-const FORMAT = { query: 2, rotate: 4, xid: 16, tableMap: 19, heartbeat: 27, xaPrepare: 38, queryCompressed: 165, payload: 40 };
+export const FORMAT = { query: 2, rotate: 4, xid: 16, tableMap: 19, heartbeat: 27, xaPrepare: 38, queryCompressed: 165, payload: 40 };
 
 interface Mapped {
   readonly map: TableMap;
@@ -19,11 +19,34 @@ interface Mapped {
   readonly drift: MillraceError | null;
 }
 
+/** A table that has these columns. */
+export interface Learnt {
+  /** How they are read. */
+  readonly readings: readonly Reading[];
+  /** Where the log ended just afterwards. */
+  readonly until: Spot;
+}
+
+interface Known {
+  readonly table: SourceTable;
+  readonly readings: readonly Reading[];
+  /** As in `Learnt`; null where they are those of the log here, too. */
+  until: Spot | null;
+  /** Are they known to be others here? */
+  altered: boolean;
+}
+
+/** A part of the log that is to be looked through for statements that alter tables. */
+export interface Ahead {
+  readonly from: Spot;
+  readonly until: Spot;
+}
+
 export interface Followable {
   readonly database: string;
   readonly tables: readonly Followed[];
-  /** How the columns of a table are read. */
-  readonly learn: (table: SourceTable) => Promise<Reading[]>;
+  /** Null where the table has other columns by now. */
+  readonly learn: (table: SourceTable) => Promise<Learnt | null>;
   /** Where the log is taken up. */
   readonly from: Place;
   /** Does the server take names of tables without regard to case? */
@@ -34,14 +57,18 @@ export interface Followable {
  * Events of the log as events of the feed. A transaction is contiguous:
  *
  *   gtid or BEGIN ──► table maps, rows … ──► xid or COMMIT        a statement of its own (DDL) is one as well
+ *
+ * Where a table map has no names its columns are those of the table at that moment, which the catalog can't be asked for: it says what
+ * they are now. They are the same if no statement alters the table between that place and the log's end of now, so the first such map is
+ * taken once that part of the log was looked through (`ahead`, `look`).
  */
 export class LogReader {
   readonly #database: string;
   readonly #tables: readonly Followed[];
-  readonly #learn: (table: SourceTable) => Promise<Reading[]>;
+  readonly #learn: Followable['learn'];
   readonly #maps = new Map<number, Mapped | null>();
   readonly #foldsCase: boolean;
-  #readings: Reading[][] = [];
+  #known: Known[] = [];
   readonly #server: string | null;
   #file: string;
   /** Where the event before ended. */
@@ -62,11 +89,62 @@ export class LogReader {
     this.#gtids = from.gtids;
   }
 
-  /** The tables as they are now. */
-  async learn(): Promise<void> {
-    this.#readings = [];
-    for (const { table } of this.#tables) this.#readings.push(await this.#learn(table));
+  /** How the tables are read that are new to it; gives those that have other columns by now, which the caller has to put in. */
+  async learn(): Promise<number[]> {
     this.#maps.clear();
+    const altered: number[] = [];
+    for (const [k, { table }] of this.#tables.entries()) {
+      if (this.#known[k]?.table === table) continue;
+      const learnt = await this.#learn(table);
+      if (learnt === null) altered.push(k);
+      this.#known[k] = { table, readings: learnt?.readings ?? [], until: learnt?.until ?? null, altered: false };
+    }
+    return altered;
+  }
+
+  /** What to look through before this event can be taken; null if nothing. */
+  ahead(received: Buffer): Ahead | null {
+    const from = { file: this.#file, offset: this.#end };
+    for (const known of this.#known)
+      if (known.until !== null && !isEarlier(from, known.until)) {
+        known.until = null;
+        known.altered = false;
+      }
+    const unsure = (known: Known): known is Known & { until: Spot } => known.until !== null && !known.altered;
+    if (received[4] !== FORMAT.tableMap || !this.#known.some(unsure)) return null;
+    const map = tableMapOf(withoutChecksum(received));
+    if (map.names !== null || !this.#named(map).some((table) => unsure(this.#known[table]!))) return null;
+    const ends = this.#known.filter(unsure).map(({ until }) => until);
+    return { from, until: ends.reduce((last, end) => (isEarlier(last, end) ? end : last)) };
+  }
+
+  /** Looks through the log's events from there on. Cost: that part of the log is sent twice. */
+  async look(ahead: Ahead, bunches: AsyncIterable<readonly Buffer[]>): Promise<void> {
+    const found = await this.alteredIn(ahead, bunches);
+    for (const [k, known] of this.#known.entries()) {
+      if (known.until === null || known.altered) continue;
+      if (found.has(k)) known.altered = true;
+      else known.until = null;
+    }
+  }
+
+  /** The tables that a statement alters in that part of the log. */
+  async alteredIn({ from, until }: Ahead, bunches: AsyncIterable<readonly Buffer[]>): Promise<ReadonlySet<number>> {
+    const found = new Set<number>();
+    let { file } = from;
+    for await (const bunch of bunches)
+      for (const received of bunch) {
+        const { type, end } = headerOf(received);
+        let offset = end;
+        if (type === FORMAT.rotate) ({ file, position: offset } = rotateOf(withoutChecksum(received)));
+        if (type === FORMAT.query || type === FORMAT.queryCompressed) {
+          const { database, sql } = queryOf(withoutChecksum(received), type === FORMAT.queryCompressed);
+          for (const { does, name } of saidBy(sql, database).effects) if (ALTERS.has(does)) for (const k of this.#named(name)) found.add(k);
+        }
+        // Some stand in no file.
+        if (offset > 0 && !isEarlier({ file, offset }, until)) return found;
+      }
+    return found;
   }
 
   /** True when the last event asks for a table's new columns: nothing may be decoded before they are known. */
@@ -140,7 +218,7 @@ export class LogReader {
       for (const table of this.#named(name)) {
         if (does === 'writes')
           fail('TRANSFER_CHANGES', { source: 'mysql', problem: 'a session wrote statements to the log instead of rows (binlog_format)' });
-        if (does === 'shapes') shapes.push({ kind: 'shape', table });
+        if (does === 'shapes' || does === 'keys') shapes.push({ kind: 'shape', table });
         else out.push({ kind: EVENTS[does], table });
       }
     // The rows of CREATE TABLE … SELECT come behind it, in the same transaction.
@@ -167,9 +245,12 @@ export class LogReader {
       return;
     }
     const { columns, name } = this.#tables[table]!.table;
-    const problem = `the log has ${map.columns.length} columns where the table has ${columns.length} now; set binlog_row_metadata=FULL, or begin the table anew`;
-    const differs = map.names === null && map.columns.length !== columns.length;
-    const drift = differs ? new MillraceError('TRANSFER_DRIFT', { table: name, problem }) : null;
+    const altered =
+      map.columns.length !== columns.length
+        ? `the log has ${map.columns.length} columns where the table has ${columns.length} now`
+        : this.#known[table]!.altered && 'it was altered after these rows were written, whose columns the log does not name';
+    const problem = `${altered}; set binlog_row_metadata=FULL, or begin the table anew`;
+    const drift = map.names === null && altered !== false ? new MillraceError('TRANSFER_DRIFT', { table: name, problem }) : null;
     const places = map.columns.map((_, k) => (map.names === null ? k : columns.findIndex((column) => column.name === map.names![k])));
     this.#maps.set(map.id, { map, table, places, drift });
   }
@@ -202,7 +283,7 @@ export class LogReader {
   }
 
   #row(reader: ValueReader, present: readonly boolean[], { map, table, places }: Mapped, absent: null | undefined): Cell[] {
-    const readings = this.#readings[table]!;
+    const { readings } = this.#known[table]!;
     const count = present.filter(Boolean).length;
     const nulls = bits(reader.bytes((count + 7) >> 3), count);
     const cells: Cell[] = new Array(readings.length).fill(absent);
@@ -218,6 +299,8 @@ export class LogReader {
   }
 }
 
+/** After it a table's columns may be others. */
+const ALTERS: ReadonlySet<Effect['does']> = new Set(['shapes', 'drops', 'replaces']);
 const EVENTS = { empties: 'truncate', drops: 'gone', replaces: 'replaced' } as const;
 
 /** A column that the table no longer has: its bytes are passed over. */

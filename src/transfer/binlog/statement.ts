@@ -11,10 +11,10 @@ export interface Name {
 
 export interface Effect {
   /**
-   * `writes`: rows, as a statement of its own. `shapes`: its columns. `empties`: all rows are gone. `drops`: nobody has the name any more.
-   * `replaces`: the rows under the name are other ones, which the log does not tell.
+   * `writes`: rows, as a statement of its own. `shapes`: its columns. `keys`: its keys, rules or options, while its columns stay as they
+   * are. `empties`: all rows are gone. `drops`: nobody has the name any more. `replaces`: the rows under the name are other ones, which the log does not tell.
    */
-  readonly does: 'writes' | 'shapes' | 'empties' | 'drops' | 'replaces';
+  readonly does: 'writes' | 'shapes' | 'keys' | 'empties' | 'drops' | 'replaces';
   readonly name: Name;
 }
 
@@ -51,6 +51,10 @@ function tokensOf(sql: string): Token[] {
   }
   return tokens;
 }
+
+/** Beginnings of what ALTER TABLE does to no column's place, name or type. */
+const COLUMNS_STAY =
+  /^((ADD|DROP) (INDEX|KEY|UNIQUE|PRIMARY|FULLTEXT|SPATIAL|FOREIGN|CONSTRAINT|CHECK)|ADD PARTITION|RENAME (INDEX|KEY)|(ALTER|ENGINE|COMMENT|AUTO_INCREMENT|ROW_FORMAT|FORCE|ALGORITHM|LOCK|ENABLE|DISABLE) .*)$/;
 
 /** No statement on whole tables is longer; one on rows may be. */
 const LONGEST = 1_000_000;
@@ -115,9 +119,13 @@ class Statement {
     this.#skip('EXISTS');
     const name = this.#name();
     if (name === null) return [];
+    // If it is made now, there was none: what is told of the one before is how it went.
+    if (perhaps) return [{ does: 'keys', name }];
     // A table that is made is another one, by the same name: what the former one had is gone.
-    const shaped: Effect = { does: 'shapes', name };
-    return perhaps ? [shaped] : [{ does: 'empties', name }, shaped];
+    return [
+      { does: 'empties', name },
+      { does: 'shapes', name },
+    ];
   }
 
   #drop(): Effect[] {
@@ -161,10 +169,12 @@ class Statement {
     const name = this.#name();
     if (name === null) return [];
     const effects: Effect[] = [];
-    for (; this.#at < this.#tokens.length; this.#at++) {
+    let stays = true;
+    for (let before = ','; this.#at < this.#tokens.length; before = this.#word(this.#at++)) {
       const { depth } = this.#tokens[this.#at]!;
       if (depth > 0) continue;
       const [word, next] = [this.#word(this.#at), this.#word(this.#at + 1)];
+      if (before === ',' && !COLUMNS_STAY.test(`${word} ${next}`)) stays = false;
       if (word === 'RENAME' && !/^(COLUMN|INDEX|KEY)$/.test(next)) {
         this.#at++;
         this.#skip('TO', 'AS', '=');
@@ -177,7 +187,7 @@ class Statement {
         effects.push({ does: 'replaces', name }, ...this.#behindTable('replaces'));
     }
     if (ignoring) effects.push({ does: 'replaces', name });
-    return effects.length > 0 ? effects : [{ does: 'shapes', name }];
+    return effects.length > 0 ? effects : [{ does: stays ? 'keys' : 'shapes', name }];
   }
 
   /** The name behind the next word TABLE. */

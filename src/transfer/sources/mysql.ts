@@ -4,7 +4,7 @@ import type { Connection as MysqlConnection } from 'mysql2';
 import { fail, MillraceError } from '#core';
 import { binlogFeed } from '../binlog/feed.ts';
 import { boundRows, guessDatabase, tooLong } from '../database.ts';
-import { BATCH_ROOM, isBatch, type Rows, RowWriter } from '../rows.ts';
+import { BATCH_ROOM, isBatch, LONGEST_ROW, type Rows, RowWriter } from '../rows.ts';
 import type { Connection, Hashed, Opened, Reading, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { type Answer, ask, connect, connectionOptions, id, worded } from './mysql-connection.ts';
 
@@ -50,7 +50,7 @@ function opened(connection: MysqlConnection, options: Connection): Opened {
       const rows = await ask(
         connection,
         `SELECT ${bucket} AS bucket, COUNT(*) AS n, CAST(COALESCE(SUM(CAST(CONV(SUBSTRING(${hashOf(columns)}, 1, 15), 16, 10) AS UNSIGNED)), 0) AS CHAR) AS total
-         FROM ${id(table.name)} ${where(span)} GROUP BY bucket`,
+         FROM ${id(table.name)} ${where(span)} GROUP BY 1`,
         table.name,
       );
       if (rows.length === 0) return buckets === null ? [{ bucket: 0, rows: 0, sum: '0' }] : [];
@@ -315,7 +315,7 @@ async function* read(
   };
   connection.on('error', lost);
   const socket = (connection as unknown as { stream: Socket }).stream;
-  const bound = boundRows(socket, () => {
+  const bound = boundRows(socket, LONGEST_ROW, () => {
     failure ??= tooLong(table.name);
     socket.destroy();
     wake();

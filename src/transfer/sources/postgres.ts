@@ -4,7 +4,7 @@ import type { Client } from 'pg';
 import { fail } from '#core';
 import { boundRows, guessDatabase, tooLong } from '../database.ts';
 import { postgresFeed } from '../pgoutput/feed.ts';
-import { BATCH_ROOM, isBatch, type Rows, roomFor } from '../rows.ts';
+import { BATCH_ROOM, isBatch, LONGEST_ROW, type Rows, roomFor } from '../rows.ts';
 import type { Connection, Hashed, Opened, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { ask, connect, connectionOptions, id, literal, worded } from './postgres-connection.ts';
 import { describe, withNumerics } from './postgres-describe.ts';
@@ -160,7 +160,7 @@ async function* read(client: Client, { table, select, span }: Reading): AsyncGen
     wake();
   };
   client.once('end', lost);
-  const bound = boundRows(socket, () => {
+  const bound = boundRows(socket, LONGEST_ROW, () => {
     failure ??= tooLong(table);
     socket.destroy();
     wake();
