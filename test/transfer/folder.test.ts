@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Transfer } from '#core';
@@ -68,6 +68,21 @@ describe('a folder that is watched', () => {
     assert.equal((await run(transfer)).error, null);
     assert.deepEqual(await ground.rows('SELECT id FROM shop.spaces ORDER BY id'), [[1], [2], [3]]);
     assert.deepEqual((await run(transfer)).tables, [], 'and each once');
+  });
+
+  test('gives each file of a zip by what it is', async () => {
+    const file = join(ground.store.folders.slices, 'kinds.parquet');
+    const reader = await ground.store.reader();
+    await reader.toParquet('SELECT 3 AS id', undefined, file);
+    reader.close();
+    put(
+      'kinds/all.zip',
+      zipOf({ 'a.csv': 'id\n1\n', 'b.json': '{"id":2}\n', 'c.parquet': readFileSync(file), 'd.parquet': readFileSync(file) }),
+    );
+    const transfer = { ...watching('kinds', 'shop.kinds'), connection: { path: 'kinds' } };
+    const { error, tables } = await run(transfer);
+    assert.deepEqual([error, tables.map(({ parity }) => parity?.equal)], [null, [true, true, true, true]]);
+    assert.deepEqual(await ground.rows('SELECT id FROM shop.kinds ORDER BY id'), [[1], [2], [3], [3]]);
   });
 
   test('is guessed as what a run takes', async () => {

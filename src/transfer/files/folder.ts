@@ -10,7 +10,7 @@ import { asMillraceError, fail, type Millis, MillraceError, type Option, type Tr
 import { filesIn } from '#files';
 import type { Connection, Opened, PartTable, Place, SourceTable } from '../source.ts';
 import { type DataFile, dataFiles, within } from './bytes.ts';
-import { type FileKind, kindOf } from './kind.ts';
+import { type FileKind, kindOf, kindOfFile } from './kind.ts';
 import { openDataFile } from './open.ts';
 import type { Constant } from './tables.ts';
 
@@ -203,7 +203,7 @@ const placeOf = (part: string): string => part.slice(HASH);
 
 async function open({ kind, options }: Watching, { file, constants }: Part): Promise<Opened> {
   if (file instanceof MillraceError) throw file;
-  return openDataFile(file, kind ?? (file.member === null ? await kindOf(file.path) : 'csv'), options, { constants });
+  return openDataFile(file, kind ?? (file.member === null ? await kindOf(file.path) : await kindOfFile(file)), options, { constants });
 }
 
 /** The oldest first, so that of two rows with one key the newer file's stays. */
