@@ -98,9 +98,11 @@ export function postgresFeed({ transfer, connection, client, schema, begin }: Po
       freezer = null;
     },
     async *changes(tables, from) {
-      // Before the columns: what is altered in between is told by the first message about the table.
+      // Both as of one moment: what is altered before it is told here, and what is altered after it by the first message about the table.
+      await ask(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       const shapes = await shapesOf(client, schema, tables);
       const altered = await alteredOf(client, schema, tables);
+      await ask(client, 'COMMIT');
       if (closed) return;
       stream = await startStream({ connection, slot, publication, schema, shapes }, tables, from);
       // A run may end while its stream begins.
