@@ -14,8 +14,9 @@ import { transferStates } from '#store';
 import type { RunReport } from '#transfer';
 import { running, until } from '../server/fixture.ts';
 import { zipOf } from '../transfer/files-fixture.ts';
+import { becomes, followed, start } from '../transfer/following.ts';
 import { type Ground, openGround, tableOf } from '../transfer/harness.ts';
-import { absent as mariaAbsent, startMariaDb } from '../transfer/mariadb.ts';
+import { absent as mariaAbsent, startLoggedMariaDb } from '../transfer/mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from '../transfer/postgres-server.ts';
 
 /** A run that fails between two that do not. */
@@ -50,15 +51,15 @@ async function survives({ ground, transfer, shown, codes, during, mend }: Troubl
 
 const LONG = 70 * 1024 * 1024;
 
-for (const [name, start, absent] of [
-  ['MariaDB', () => startMariaDb(['--max-allowed-packet=256M']), mariaAbsent],
+for (const [name, startServer, absent] of [
+  ['MariaDB', () => startLoggedMariaDb(['--max-allowed-packet=256M']), mariaAbsent],
   ['PostgreSQL', startPostgres, postgresAbsent],
 ] as const) {
   describe(`${name} in trouble`, { skip: absent ?? false }, () => {
-    let db: Awaited<ReturnType<typeof startMariaDb>> | Awaited<ReturnType<typeof startPostgres>>;
+    let db: Awaited<ReturnType<typeof startLoggedMariaDb>> | Awaited<ReturnType<typeof startPostgres>>;
     let ground: Ground;
     before(async () => {
-      db = await start();
+      db = await startServer();
       ground = await openGround({ PW: db.password, WRONG: 'wrong' });
       await db.ask('CREATE TABLE t (id INT PRIMARY KEY, s TEXT)');
     });
@@ -167,6 +168,22 @@ for (const [name, start, absent] of [
         },
         () => db.ask('DELETE FROM t WHERE id = 3'),
       ));
+
+    for (const [what, length] of [
+      ['a row', LONG],
+      ['a change that does not end', 2 * LONG],
+    ] as const)
+      test(`${what} that is too long to be held in memory, in the log: TRANSFER_ROW`, async () => {
+        made++;
+        await db.ask(`CREATE TABLE c${made} (id INT PRIMARY KEY, s ${source === 'mysql' ? 'LONGTEXT' : 'TEXT'})`);
+        await db.ask(`INSERT INTO c${made} VALUES (1, 'first')`);
+        if (source === 'postgres') await db.ask(`CREATE PUBLICATION millrace_t${made} FOR TABLE c${made}`);
+        const run = start(ground, of({}, followed(`c${made}`, { target: `shop.t${made}` })));
+        await becomes(ground, `SELECT id FROM shop.t${made}`, [[1]], run);
+        await db.ask(`INSERT INTO c${made} VALUES (2, repeat('x', ${length}))`);
+        assert.equal((await run.report).error?.code, 'TRANSFER_ROW');
+        assert.deepEqual(await ground.rows(`SELECT id FROM shop.t${made}`), [[1]]);
+      });
   });
 }
 

@@ -187,6 +187,19 @@ describe('PostgreSQL’s changes', { skip: absent ?? false }, () => {
     assert.equal((await wide.stop()).error, null);
   });
 
+  test('two transfers with one number of their process copy tables at the same time', async () => {
+    const sources = await Promise.all(
+      ['one', 'two'].map((name) => openSource(of(name), { folder: ground.folder, anywhere: false, env: { PW: db.password } })),
+    );
+    const feeds = sources.map((source, k) => source.feed!(`same_${k}`));
+    try {
+      for (const feed of feeds) assert.match(await feed.freeze(), /^[0-9A-F]+\/[0-9A-F]+$/);
+    } finally {
+      for (const feed of feeds) await feed.close();
+      for (const source of sources) await source.close();
+    }
+  });
+
   test('a slot that is gone, or that someone else has read, is a coded error; the table stays, and begun anew it is whole again', async () => {
     await db.ask('CREATE TABLE g (id INT PRIMARY KEY)');
     await db.ask('INSERT INTO g VALUES (1)');

@@ -1,6 +1,8 @@
 /** Events of the log as events of the feed, and where in the log they stand. */
 import { fail, MillraceError } from '#core';
 import type { Cell, FeedEvent, Followed } from '../cdc/feed.ts';
+import { tooLong } from '../database.ts';
+import { LONGEST_ROW } from '../rows.ts';
 import type { SourceTable } from '../source.ts';
 import { bits, headerOf, isRows, queryOf, type RowsEvent, rotateOf, rowsOf, type TableMap, tableMapOf, withoutChecksum } from './events.ts';
 import { type Gtid, gtidOf, gtidsBefore, plus } from './gtid.ts';
@@ -265,15 +267,21 @@ export class LogReader {
     }
     const reader = new ValueReader(event.rows, 0);
     while (reader.at < event.rows.length) {
-      const cells = this.#row(reader, event.present, mapped, event.op === 'insert' ? null : undefined);
-      if (event.op === 'delete') out.push({ kind: 'delete', table, cells });
-      else if (event.op === 'insert') out.push({ kind: 'upsert', table, cells, before: null });
-      else {
-        const after = this.#row(reader, event.presentAfter, mapped, undefined);
-        // Of a minimal image the key stands only before.
-        for (const [k, cell] of after.entries()) if (cell === undefined && this.#isKey(table, k)) after[k] = cells[k];
-        out.push({ kind: 'upsert', table, cells: after, before: cells });
+      let from = reader.at;
+      const former = this.#row(reader, event.present, mapped, event.op === 'insert' ? null : undefined);
+      if (event.op === 'delete') {
+        out.push({ kind: 'delete', table, cells: former });
+        continue;
       }
+      let cells = former;
+      if (event.op === 'update') {
+        from = reader.at;
+        cells = this.#row(reader, event.presentAfter, mapped, undefined);
+        // Of a minimal image the key stands only before.
+        for (const [k, cell] of cells.entries()) if (cell === undefined && this.#isKey(table, k)) cells[k] = former[k];
+      }
+      if (reader.at - from > LONGEST_ROW) out.push({ kind: 'unread', table, error: tooLong(mapped.map.table) });
+      else out.push({ kind: 'upsert', table, cells, before: event.op === 'update' ? former : null });
     }
   }
 

@@ -1,8 +1,12 @@
 /** PostgreSQL's changes: a publication says of which tables, a replication slot keeps them until they are confirmed. */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { fail, MillraceError } from '#core';
 import type { Cell, Feed, FeedEvent, Followed } from '../cdc/feed.ts';
+import { boundRows, tooLong } from '../database.ts';
+import { LONGEST_ROW } from '../rows.ts';
 import type { Connection, SourceColumn, SourceTable } from '../source.ts';
 import { ask, connect, id, literal, worded } from '../sources/postgres-connection.ts';
 import { describe } from '../sources/postgres-describe.ts';
@@ -76,17 +80,16 @@ export function postgresFeed({ transfer, connection, client, schema, begin }: Po
       return position;
     },
     async freeze() {
-      // A slot of its own, for the moment: what it exports is exactly the tables as of its position.
+      // A slot of its own, for the moment: what it exports is exactly the tables as of its position. Another process may have our number.
       freezer = await connect(connection, true);
       try {
         const [made] = await ask(
           freezer,
-          `CREATE_REPLICATION_SLOT ${id(`millrace_copy_${process.pid}`)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')`,
+          `CREATE_REPLICATION_SLOT ${id(`millrace_copy_${randomBytes(8).toString('hex')}`)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')`,
         ).catch((thrown: unknown) => refuse(`no slot for the first copy: ${(thrown as Error).message}`, thrown));
         await begin(String(made!['snapshot_name']));
         return String(made!['consistent_point']);
       } catch (thrown) {
-        // Its slot goes with it: the next one has the same name.
         await freezer.end().catch(() => {});
         freezer = null;
         throw thrown;
@@ -254,13 +257,15 @@ interface Stream {
 }
 
 interface Wire {
-  readonly stream: { pause(): void; resume(): void };
+  readonly stream: Socket;
   on(name: 'copyData', take: (message: { chunk: Buffer }) => void): void;
   once(name: 'replicationStart' | 'end', take: () => void): void;
   sendCopyFromChunk(chunk: Buffer): void;
 }
 
 const SOCKET = 4 * 1024 * 1024;
+/** Of an update it has the former row, too, where that is its identity. */
+const LONGEST_MESSAGE = 2 * LONGEST_ROW;
 
 async function startStream({ connection, ...streaming }: Streaming, tables: readonly Followed[], from: string): Promise<Stream> {
   for (let tries = 0; ; tries++) {
@@ -311,7 +316,12 @@ function openStream(
   client.on('error', broken);
   wire.once('end', () => broken(Object.assign(new Error('the connection was lost'), { code: 'ECONNRESET' })));
   wire.once('replicationStart', () => started.resolve(null));
+  const bound = boundRows(wire.stream, LONGEST_MESSAGE, () => {
+    broken(tooLong('the changes'));
+    wire.stream.destroy();
+  });
   wire.on('copyData', ({ chunk }) => {
+    bound.row();
     // A keepalive that asks for an answer gets it at once, even while the warehouse is slow.
     if (chunk[0] === 0x6b && chunk[17] === 1) tell();
     // The driver's buffer is used again.
@@ -358,8 +368,9 @@ function openStream(
       async close() {
         clearInterval(timer);
         failure ??= new Error('closed');
+        bound.end();
         wire.stream.resume();
-        (wire.stream as unknown as { destroy(): void }).destroy();
+        wire.stream.destroy();
       },
     },
   };
@@ -475,6 +486,10 @@ class Decoder {
     if (message.kind !== 'insert') this.#checkKey(shown);
     if (message.kind === 'delete') {
       out.push({ kind: 'delete', table: shown.table, cells: cellsOf(message.old, shown, null) });
+      return;
+    }
+    if (message.row.reduce((size, value) => size + (value?.length ?? 0), 0) > LONGEST_ROW) {
+      out.push({ kind: 'unread', table: shown.table, error: tooLong(shown.relation.name) });
       return;
     }
     const old = message.kind === 'update' ? message.old : null;
