@@ -105,12 +105,14 @@ function where(check: Check): string {
   const { except } = check;
   const own = bounded(check);
   if (except === undefined || except.keys.length === 0) return own;
-  const same = except.columns.map(
-    ({ name: column, type }, k) => `t.${name(column)} IS NOT DISTINCT FROM ${cast(`e.k[${k + 1}]`, type, 'CAST')}`,
-  );
+  const ours = except.columns.map(({ name: column }) => `t.${name(column)}`);
+  const theirs = except.columns.map(({ type }, k) => cast(`k[${k + 1}]`, type, 'CAST'));
   const keys = `SELECT unnest(from_json(${text(JSON.stringify(except.keys))}, '[["VARCHAR"]]')) AS k`;
-  return `${own === '' ? 'WHERE' : `${own} AND`} NOT EXISTS (SELECT 1 FROM (${keys}) e WHERE ${same.join(' AND ')})`;
+  // One look-up for each row: asked with NOT EXISTS it would be one for each pair of a row and a key. In a row NULL is NULL's equal.
+  return `${own === '' ? 'WHERE' : `${own} AND`} ${struct(ours)} NOT IN (SELECT ${struct(theirs)} FROM (${keys}))`;
 }
+
+const struct = (values: readonly string[]): string => `{${values.map((value, k) => `'k${k}': ${value}`).join(', ')}}`;
 
 function bounded({ span: { cursor, after, upTo }, run, source }: Check): string {
   if (run !== null) {
