@@ -139,7 +139,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   CHART_COLUMN: '“{chart}” 차트에 쓸 “{column}” 열이 결과에 없습니다. 있는 것: {columns}.',
   CHART_SHAPE: '“{chart}” 차트에 필요한 것이 결과에 없습니다: {needs}.',
   TRANSFER_UNKNOWN: '“{transfer}” 전송이 없습니다.',
-  TRANSFER_RUN_UNKNOWN: 'Millrace가 시작한 뒤로 “{run}” 실행이 없습니다.',
+  TRANSFER_RUN_UNKNOWN: 'Millrace가 시작한 뒤 각 전송의 최근 실행 가운데 “{run}”이 없습니다.',
   TRANSFER_OPTION: '{source} 연결의 옵션 “{option}”을(를) 쓸 수 없습니다: {problem}.',
   TRANSFER_SECRET: '비밀 값 “{option}”을(를) {from}에서 읽을 수 없습니다: {problem}.',
   TRANSFER_CONNECT: '{source}에 닿을 수 없습니다: {problem}.',

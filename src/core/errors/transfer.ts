@@ -17,7 +17,7 @@ export const transferErrors = {
   TRANSFER_RUN_UNKNOWN: {
     status: 404,
     retryable: false,
-    what: (p) => `There is no run "${p['run']}" since Millrace was started.`,
+    what: (p) => `There is no run "${p['run']}" among the latest of each transfer since Millrace was started.`,
     remedy: 'See millrace.transfer_run for the history of all runs.',
   },
   TRANSFER_OPTION: {
@@ -36,19 +36,19 @@ export const transferErrors = {
     status: 502,
     retryable: true,
     what: (p) => `The source ${p['source']} can't be reached: ${p['problem']}.`,
-    remedy: 'Check host, port and network; the state is where it was, and a rerun continues.',
+    remedy: 'Check host, port and network. The state says how far it came, and a rerun continues.',
   },
   TRANSFER_DENIED: {
     status: 502,
     retryable: false,
     what: (p) => `The source ${p['source']} refuses this user: ${p['problem']}.`,
-    remedy: 'Check user, password and rights (SELECT on the tables is enough).',
+    remedy: 'Check user, password, database and rights (SELECT on the tables is enough).',
   },
   TRANSFER_READ: {
     status: 502,
     retryable: true,
     what: (p) => `Reading ${p['table']} failed: ${p['problem']}.`,
-    remedy: 'What was applied stays, the state says how far; a rerun continues.',
+    remedy: 'The state says how far it came, and a rerun continues.',
   },
   TRANSFER_LOCKED: {
     status: 409,
@@ -60,13 +60,14 @@ export const transferErrors = {
     status: 409,
     retryable: false,
     what: (p) => `A row of ${p['table']} has more than ${p['most']}.`,
-    remedy: 'Transfer a view of the source that leaves its long column out, or cuts it. What was applied stays, and a rerun continues.',
+    remedy:
+      'Transfer a view of the source that leaves its long column out, or cuts it. The state says how far it came, and a rerun continues.',
   },
   TRANSFER_DISK: {
     status: 503,
     retryable: true,
     what: (p) => `The disk is full: ${p['bytes']} bytes on their way to the warehouse found no room.`,
-    remedy: 'Make room on the disk of .millrace. The table is whole and the state is where it was; a rerun continues.',
+    remedy: 'Make room on the disk of .millrace. The state says how far it came, and a rerun continues.',
   },
   TRANSFER_CHANGES: {
     status: 409,
@@ -129,13 +130,13 @@ export const transferErrors = {
     status: 500,
     retryable: true,
     what: (p) => `The run of "${p['transfer']}" ended early: ${p['problem']}.`,
-    remedy: 'The table is whole and the state is where it was; a rerun continues.',
+    remedy: 'The state says how far it came, and a rerun continues.',
   },
   TRANSFER_FILE: {
     status: 400,
     retryable: false,
     what: (p) => `The file ${p['file']} can't be read as ${p['format']}${p['line'] ? ` at line ${p['line']}` : ''}: ${p['problem']}.`,
-    remedy: 'Correct the file, or its dialect in the definition; nothing of it was shown.',
+    remedy: 'Correct the file, or its dialect in the definition, and run it again.',
   },
   TRANSFER_ADDRESS: {
     status: 403,
