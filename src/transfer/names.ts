@@ -100,7 +100,7 @@ export function withDistinctNames(source: Opened): Opened {
     return { ...rows, refused };
   }
 
-  const { eachHash, feed, parts, unchanged } = source;
+  const { eachHash, feed, leave, parts, unchanged } = source;
   return {
     // Of a folder it is what is open then.
     get found() {
@@ -121,6 +121,7 @@ export function withDistinctNames(source: Opened): Opened {
       source.hashes(tableAt(table), columnsAt(table, columns), cursorAt(table, span), namesAt(table, key), bucket),
     close: () => source.close(),
     ...(unchanged === undefined ? {} : { unchanged }),
+    ...(leave === undefined ? {} : { leave }),
     ...(parts === undefined ? {} : { parts }),
     ...(feed === undefined ? {} : { feed: (transfer: string) => feedAt(feed(transfer)) }),
     ...(eachHash === undefined

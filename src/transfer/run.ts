@@ -86,9 +86,10 @@ export async function runTransfer(transfer: Transfer, running: Running): Promise
       for (const [k, { definition }] of plans.entries()) {
         const table = emptyReport(definition);
         report.tables.push(table);
-        // What was altered since is there when it is its turn.
-        const plan = k === 0 ? plans[0]! : (await planned({ ...transfer, tables: [definition] }, running.source))[0]!;
-        await runTable(transfer, plan, running, table, null);
+        // What was altered since the run began is there when it is its turn.
+        if (k > 0) await running.source.leave?.();
+        const [plan] = k === 0 ? plans : await planned({ ...transfer, tables: [definition] }, running.source);
+        await runTable(transfer, plan!, running, table, null);
       }
   } catch (thrown) {
     return ended(report, asMillraceError(thrown));

@@ -72,6 +72,8 @@ export interface Opened {
   describe(names?: readonly string[]): Promise<SourceTable[]>;
   /** Fixes the state that the following calls see; gives the span up to its newest cursor, and whether rows without cursor exist. */
   snapshot(table: SourceTable, cursor: SourceColumn | null, after: string | null): Promise<{ span: Span; without: boolean }>;
+  /** Leaves that state: what is described next is as it is now. */
+  leave?(): Promise<void>;
   /** In the order of the cursor, if there is one; with `limit` only about so many rows. Memory: a few of the batches. Errors: TRANSFER_READ, TRANSFER_FILE. */
   read(table: SourceTable, columns: readonly SourceColumn[], span: Span, reading: Reading, limit?: number): AsyncIterable<Rows>;
   /** With `buckets`, by the first 8 bits of the MD5 of the key, else one for all. */

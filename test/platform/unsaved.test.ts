@@ -53,7 +53,8 @@ test('a question that keeps checkpoints from what was updated since it began is 
   await over;
   assert.equal((ended as { code?: string } | null)?.code, 'QUERY_SNAPSHOT');
   assert.ok(highest > most && highest < 3 * most, `${highest} bytes`);
-  for (let k = 300; k < 304; k++) await update(k);
+  // One that meets the end of the question, or the next write, leaves it to the next.
+  for (let k = 300; k < 304 || (k < 400 && store.unsaved() >= 2 * DUE); k++) await update(k);
   assert.ok(store.unsaved() < 2 * DUE, `${store.unsaved()} bytes`);
 });
 

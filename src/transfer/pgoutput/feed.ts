@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import { fail, MillraceError } from '#core';
 import type { Cell, Feed, FeedEvent, Followed } from '../cdc/feed.ts';
@@ -101,11 +102,8 @@ export function postgresFeed({ transfer, connection, client, schema, begin }: Po
       freezer = null;
     },
     async *changes(tables, from) {
-      // Both as of one moment: what is altered before it is told here, and what is altered after it by the first message about the table.
-      await ask(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      const shapes = await shapesOf(client, schema, tables);
-      const altered = await alteredOf(client, schema, tables);
-      await ask(client, 'COMMIT');
+      // As of one moment: what is altered before it is told here, and what is altered after it by the first message about the table.
+      const { shapes, altered } = await standing(client, schema, tables);
       if (closed) return;
       stream = await startStream({ connection, slot, publication, schema, shapes }, tables, from);
       // A run may end while its stream begins.
@@ -192,6 +190,16 @@ async function shapesOf(client: Client, schema: string, tables: readonly Followe
   return new Map(
     rows.map((row) => [Number(row['id']), { name: String(row['name']), columns: (JSON.parse(String(row['columns'])) as string[]).join() }]),
   );
+}
+
+/** Both as of one moment. A transaction would tell so too, but others ask on this connection. */
+async function standing(client: Client, schema: string, tables: readonly Followed[]): Promise<{ shapes: Shapes; altered: number[] }> {
+  for (let shapes = await shapesOf(client, schema, tables); ; ) {
+    const altered = await alteredOf(client, schema, tables);
+    const after = await shapesOf(client, schema, tables);
+    if (isDeepStrictEqual(shapes, after)) return { shapes, altered };
+    shapes = after;
+  }
 }
 
 type Shapes = ReadonlyMap<number, { readonly name: string; readonly columns: string }>;

@@ -25,16 +25,12 @@ function opened(client: Client, connection: Connection): Opened {
   const schema = String(connection['schema']);
   const at = (table: SourceTable) => `${id(schema)}.${id(table.name)}`;
 
-  /** The transaction is in a snapshot that somebody else has taken. */
-  let entered = false;
-
   async function begin(): Promise<void> {
     await ask(client, 'ROLLBACK');
     await ask(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   }
 
   async function enter(snapshot: string | null): Promise<void> {
-    entered = snapshot !== null;
     if (snapshot === null) {
       await ask(client, 'ROLLBACK');
       return;
@@ -45,14 +41,15 @@ function opened(client: Client, connection: Connection): Opened {
 
   return {
     async describe(names) {
-      // What was altered since the last table's copy began is not to be seen in its snapshot.
-      if (!entered) await ask(client, 'ROLLBACK');
       const tables = await describe(client, schema);
       for (const wanted of names ?? []) if (!tables.some(({ name }) => name === wanted)) fail('TRANSFER_TABLE', { table: wanted });
       const chosen = names === undefined ? tables : tables.filter(({ name }) => names.includes(name));
       const found: SourceTable[] = [];
       for (const table of chosen) found.push(await withNumerics(client, at(table), table));
       return found;
+    },
+    async leave() {
+      await ask(client, 'ROLLBACK');
     },
     async snapshot(table, cursor, after) {
       await begin();
