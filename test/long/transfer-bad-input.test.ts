@@ -15,7 +15,7 @@ import type { RunReport } from '#transfer';
 import { running, until } from '../server/fixture.ts';
 import { zipOf } from '../transfer/files-fixture.ts';
 import { becomes, followed, start } from '../transfer/following.ts';
-import { type Ground, openGround, tableOf } from '../transfer/harness.ts';
+import { connectionTo, type Ground, openGround, tableOf } from '../transfer/harness.ts';
 import { absent as mariaAbsent, startLoggedMariaDb } from '../transfer/mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from '../transfer/postgres-server.ts';
 
@@ -73,7 +73,7 @@ for (const [name, startServer, absent] of [
     const of = (more: object = {}, table: Partial<TransferTable> = {}): Transfer => ({
       name: `t${made}`,
       source,
-      connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database, ...more },
+      connection: { ...connectionTo(db), ...more },
       tables: [tableOf({ source: 't', target: `shop.t${made}`, ...table })],
     });
     /** One row more than before, whatever happens meanwhile. */

@@ -308,7 +308,9 @@ async function groupsBeside(t: Parameters<typeof folder>[0] & { after(fn: () => 
   return Number(groups![0]);
 }
 
-test('a checkpoint that is to join rows waits for questions that began before it, for a moment; else DuckDB joins nothing', async (t) => {
+test('a checkpoint that is to join rows waits for questions that began before it, for a moment; else DuckDB joins nothing', {
+  timeout: 60_000,
+}, async (t) => {
   assert.deepEqual([await groupsBeside(t, true), await groupsBeside(t, false)], [1, 5]);
 });
 

@@ -5,7 +5,7 @@ import type { Transfer } from '#core';
 import { setCursor } from '#store';
 import { compare, openSource, planned } from '#transfer';
 import { becomes, followed, start } from './following.ts';
-import { type Ground, openGround } from './harness.ts';
+import { connectionTo, type Ground, openGround } from './harness.ts';
 import { absent, type MariaDb, promote, replicate, startLoggedMariaDb } from './mariadb.ts';
 
 const skip =
@@ -14,7 +14,7 @@ const skip =
 const of = (db: MariaDb, name: string, ...tables: string[]): Transfer => ({
   name,
   source: 'mysql',
-  connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database },
+  connection: connectionTo(db),
   tables: tables.map((table) => followed(table, { target: `${name}.${table}` })),
 });
 const shown = async (db: MariaDb, table: string) =>

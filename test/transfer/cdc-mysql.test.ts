@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Transfer, TransferTable } from '#core';
 import { openSource } from '#transfer';
 import { becomes, bringsEveryChange, comparesWhileItIsWrittenTo, followed, losesNothingAfterACopy, start } from './following.ts';
-import { type Ground, openGround } from './harness.ts';
+import { connectionTo, type Ground, openGround } from './harness.ts';
 import { absent, type MariaDb, startLoggedMariaDb } from './mariadb.ts';
 import { TYPES } from './mysql-types.ts';
 
@@ -15,7 +15,7 @@ function of(name: string, ...tables: TransferTable[]): Transfer {
   return {
     name,
     source: 'mysql',
-    connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database },
+    connection: connectionTo(db),
     tables,
   };
 }

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../../src/cli/client.ts';
 import type { QueryAnswer, TransferAnswer, TransferReport } from '../../src/server/api.ts';
+import type { Reached } from './harness.ts';
 import { absent as mysqlAbsent, startMariaDb } from './mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 import { childOf, type Program, startProgram } from './program.ts';
@@ -13,13 +14,8 @@ import { childOf, type Program, startProgram } from './program.ts';
 /** Of each server. */
 const KILLS = process.env['MILLRACE_LONG'] === undefined ? 3 : 18;
 
-interface Database {
+interface Database extends Reached {
   readonly source: string;
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
   /** A key that counts by itself. */
   readonly id: string;
   /** A time that stands at the last change of its row, where `touch` is among what is set. */

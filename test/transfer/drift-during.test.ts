@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Transfer } from '#core';
-import { type Ground, openGround, tableOf } from './harness.ts';
+import { connectionTo, type Ground, openGround, tableOf } from './harness.ts';
 import { type MariaDb, absent as noMariaDb, startMariaDb } from './mariadb.ts';
 import { absent as noPostgres, type Postgres, startPostgres } from './postgres-server.ts';
 
@@ -63,7 +63,7 @@ function suite(source: 'mysql' | 'postgres', absent: string | null, start: () =>
     });
 
     async function run(target: string, mode: 'full' | 'append' | 'merge', drift: 'evolve' | 'freeze' | 'discard', ddl: string | null) {
-      const connection = { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database };
+      const connection = connectionTo(db);
       const tables = [tableOf({ source: 'a', target: 'during.a' }), tableOf({ source: 'b', target, mode, drift })];
       const transfer: Transfer = { name: 'shop', source, connection, tables };
       let altered = ddl === null;

@@ -8,7 +8,7 @@ import type { Transfer, TransferTable } from '#core';
 import { decodeRows, RowWriter } from '../../src/transfer/rows.ts';
 import { withoutUndecodable } from '../../src/transfer/undecodable.ts';
 import { becomes, followed, start } from './following.ts';
-import { type Ground, openGround, tableOf } from './harness.ts';
+import { connectionTo, type Ground, openGround, tableOf } from './harness.ts';
 import { type MariaDb, absent as mariadbAbsent, startLoggedMariaDb } from './mariadb.ts';
 import { type Postgres, absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 
@@ -129,7 +129,7 @@ describe('text columns of MariaDB', { skip: mariadbAbsent ?? false }, () => {
   const of = (name: string, ...tables: TransferTable[]): Transfer => ({
     name,
     source: 'mysql',
-    connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database },
+    connection: connectionTo(db),
     tables,
   });
   before(async () => {

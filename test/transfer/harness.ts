@@ -123,6 +123,42 @@ export function warehouseOf(store: Store): Warehouse {
   };
 }
 
+/** The same that is cut off after so many slices. */
+export function cutAfter(warehouse: Warehouse, slices: number): Warehouse {
+  let count = 0;
+  return {
+    ...warehouse,
+    async apply(target, slice) {
+      if (++count > slices) throw new Error('cut off');
+      return warehouse.apply(target, slice);
+    },
+  };
+}
+
+/** The same, and how many rows each of its slices has. */
+export function counted(warehouse: Warehouse): { warehouse: Warehouse; slices: number[] } {
+  const slices: number[] = [];
+  const apply: Warehouse['apply'] = (target, slice) => {
+    slices.push(slice.rows);
+    return warehouse.apply(target, slice);
+  };
+  return { warehouse: { ...warehouse, apply }, slices };
+}
+
+/** What a server of a database is reached by. */
+export interface Reached {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+/** A connection to it, in a world where PW is its password. */
+export function connectionTo({ host, port, user, database }: Reached) {
+  return { host, port, user, password: { env: 'PW' }, database };
+}
+
 /** A table of a transfer with what tests leave out. */
 export function tableOf(given: Partial<TransferTable> & { source: string }): TransferTable {
   return {

@@ -3,17 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Transfer } from '#core';
 import { transferStates } from '#store';
-import { type Ground, openGround, tableOf } from './harness.ts';
+import { connectionTo, type Ground, openGround, type Reached, tableOf } from './harness.ts';
 import { absent as mysqlAbsent, startMariaDb } from './mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 
-interface Server {
+interface Server extends Reached {
   readonly source: string;
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
   /** All numbers from one to another, as `k`. */
   readonly numbers: (from: number, to: number) => string;
   ask(sql: string): Promise<Record<string, unknown>[]>;
@@ -59,14 +54,14 @@ for (const [name, open, absent] of SERVERS)
     for (const mode of ['full', 'append', 'merge'] as const)
       test(`mode ${mode}: a coded error, whole rows here, and after its start a rerun brings the rest`, async () => {
         const table = `t_${mode}`;
-        const { source, host, port, user, database, numbers } = server;
+        const { source, numbers } = server;
         const fill = (from: number, to: number) =>
           server.ask(`INSERT INTO ${table} SELECT k, k * 7, repeat('x', 800) FROM ${numbers(from, to)}`);
         const definition = tableOf({ source: table, mode, key: ['id'], cursor: mode === 'full' ? null : 'id' });
         const transfer: Transfer = {
           name: table,
           source,
-          connection: { host, port, user, password: { env: 'PW' }, database },
+          connection: connectionTo(server),
           tables: [definition],
         };
         const stands = async () => {

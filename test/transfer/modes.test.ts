@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Transfer, TransferTable } from '#core';
 import type { Warehouse } from '#transfer';
-import { type Ground, openGround, tableOf } from './harness.ts';
+import { connectionTo, counted, cutAfter, type Ground, openGround, tableOf } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
 
 let db: MariaDb;
@@ -12,7 +12,7 @@ function of(...tables: TransferTable[]): Transfer {
   return {
     name: 'shop',
     source: 'mysql',
-    connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database },
+    connection: connectionTo(db),
     tables,
   };
 }
@@ -20,18 +20,6 @@ function of(...tables: TransferTable[]): Transfer {
 async function run(table: TransferTable, warehouse?: Warehouse) {
   const report = await ground.run(of(table), warehouse === undefined ? {} : { warehouse });
   return { report, table: report.tables[0]! };
-}
-
-/** A warehouse that is cut off after so many slices. */
-function cutAfter(slices: number): Warehouse {
-  let count = 0;
-  return {
-    ...ground.warehouse,
-    apply: async (target, slice) => {
-      if (++count > slices) throw new Error('cut off');
-      return ground.warehouse.apply(target, slice);
-    },
-  };
 }
 
 const LONG = "REPEAT('x', 400)";
@@ -82,7 +70,7 @@ describe('modes of a transfer', { skip: absent ?? false }, () => {
     await db.ask("INSERT INTO fc VALUES (1, 'old')");
     await run(tableOf({ source: 'fc' }));
     await db.ask(`INSERT INTO fc SELECT seq + 1, ${LONG} FROM seq_1_to_30000`);
-    const cut = await run(tableOf({ source: 'fc' }), cutAfter(1));
+    const cut = await run(tableOf({ source: 'fc' }), cutAfter(ground.warehouse, 1));
     assert.equal(cut.report.outcome, 'failed');
     assert.deepEqual(await ground.rows('SELECT count(*) FROM shop.fc'), [[1]]);
     const { table } = await run(tableOf({ source: 'fc' }));
@@ -115,14 +103,8 @@ describe('modes of a transfer', { skip: absent ?? false }, () => {
   test('short rows come in slices of exactly a group of rows, over the batches of the source', async () => {
     await db.ask('CREATE TABLE short (id INT PRIMARY KEY, s CHAR(80))');
     await db.ask(`INSERT INTO short SELECT seq, REPEAT('x', 80) FROM seq_1_to_200000`);
-    const slices: number[] = [];
-    const { table } = await run(tableOf({ source: 'short' }), {
-      ...ground.warehouse,
-      apply(target, slice) {
-        slices.push(slice.rows);
-        return ground.warehouse.apply(target, slice);
-      },
-    });
+    const { warehouse, slices } = counted(ground.warehouse);
+    const { table } = await run(tableOf({ source: 'short' }), warehouse);
     assert.deepEqual(slices, [122_880, 77_120]);
     assert.deepEqual(await ground.rows('SELECT count(*), count(DISTINCT id) FROM shop.short'), [[200_000, 200_000]]);
     assert.equal(table.parity!.equal, true);
@@ -133,7 +115,7 @@ describe('modes of a transfer', { skip: absent ?? false }, () => {
     // Two days, each of several slices: every cut falls among equal cursors.
     await db.ask(`INSERT INTO ties SELECT seq, IF(seq <= 30000, '2024-01-01', '2024-01-02'), ${LONG} FROM seq_1_to_60000`);
     const table = tableOf({ source: 'ties', mode: 'append', cursor: 'day' });
-    for (const slices of [1, 2]) assert.equal((await run(table, cutAfter(slices))).report.outcome, 'failed');
+    for (const slices of [1, 2]) assert.equal((await run(table, cutAfter(ground.warehouse, slices))).report.outcome, 'failed');
     const done = await run(table);
     assert.equal(done.report.error, null);
     assert.deepEqual(await ground.rows('SELECT count(*), count(DISTINCT id) FROM shop.ties'), [[60_000, 60_000]]);
@@ -144,7 +126,7 @@ describe('modes of a transfer', { skip: absent ?? false }, () => {
     await db.ask('CREATE TABLE w (id INT PRIMARY KEY, s TEXT)');
     await db.ask(`INSERT INTO w SELECT seq, ${LONG} FROM seq_1_to_30000`);
     const table = tableOf({ source: 'w', mode: 'append' });
-    await run(table, cutAfter(1));
+    await run(table, cutAfter(ground.warehouse, 1));
     const first = await run(table);
     assert.deepEqual(await ground.rows('SELECT count(*) FROM shop.w'), [[30_000]]);
     const second = await run(table);
@@ -183,7 +165,7 @@ describe('modes of a transfer', { skip: absent ?? false }, () => {
     await db.ask('CREATE TABLE mc (id INT PRIMARY KEY, n INT, s TEXT)');
     await db.ask(`INSERT INTO mc SELECT seq, seq, ${LONG} FROM seq_1_to_30000`);
     const table = tableOf({ source: 'mc', mode: 'merge', cursor: 'n' });
-    await run(table, cutAfter(1));
+    await run(table, cutAfter(ground.warehouse, 1));
     await db.ask('UPDATE mc SET n = n + 100000, s = "changed" WHERE id % 2 = 0');
     const { table: second } = await run(table);
     assert.equal(second.parity!.equal, true);

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Transfer, TransferTable } from '#core';
 import { setCursor } from '#store';
 import { openSource, preview } from '#transfer';
-import { comparesNamesOfOurs, type Ground, keepsValues, openGround, tableOf } from './harness.ts';
+import { comparesNamesOfOurs, connectionTo, type Ground, keepsValues, openGround, tableOf } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
 import { TYPES } from './mysql-types.ts';
 
@@ -14,7 +14,7 @@ function of(...tables: TransferTable[]): Transfer {
   return {
     name: 'shop',
     source: 'mysql',
-    connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database },
+    connection: connectionTo(db),
     tables,
   };
 }

@@ -6,7 +6,7 @@ import type { Transfer, TransferTable } from '#core';
 import { guess } from '#transfer';
 import { distinctNames } from '../../src/transfer/names.ts';
 import { becomes, followed, start } from './following.ts';
-import { type Ground, openGround, tableOf } from './harness.ts';
+import { connectionTo, type Ground, openGround, tableOf } from './harness.ts';
 import { absent as mariaAbsent, startMariaDb } from './mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 
@@ -148,7 +148,7 @@ test('MariaDB: a column called _batch keeps its values', { skip: mariaAbsent ?? 
   const { error, tables } = await local.run({
     name: 'own',
     source: 'mysql',
-    connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database },
+    connection: connectionTo(db),
     tables: [tableOf({ source: 'own', mode: 'merge' })],
   });
   assert.deepEqual([error, tables[0]!.parity!.equal], [null, true]);

@@ -6,13 +6,13 @@ import type { Transfer, TransferTable } from '#core';
 import { guess, openSource } from '#transfer';
 import { arrayToJson } from '../../src/transfer/pgoutput/arrays.ts';
 import { becomes, followed, start } from './following.ts';
-import { comparesNamesOfOurs, type Ground, keepsValues, openGround, type TypeCase, tableOf } from './harness.ts';
+import { comparesNamesOfOurs, connectionTo, counted, type Ground, keepsValues, openGround, type TypeCase, tableOf } from './harness.ts';
 import { absent, type Postgres, startPostgres } from './postgres-server.ts';
 
 let db: Postgres;
 let ground: Ground;
 
-const connectionOf = () => ({ host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database });
+const connectionOf = () => connectionTo(db);
 
 function of(...tables: TransferTable[]): Transfer {
   return { name: 'shop', source: 'postgres', connection: connectionOf(), tables };
@@ -148,16 +148,8 @@ describe('PostgreSQL into the warehouse', { skip: absent ?? false }, () => {
 
   test('short rows come in slices of exactly a group of rows', async () => {
     await db.ask('CREATE TABLE short AS SELECT n FROM generate_series(1, 130000) n');
-    const slices: number[] = [];
-    await ground.run(of(tableOf({ source: 'short' })), {
-      warehouse: {
-        ...ground.warehouse,
-        apply(target, slice) {
-          slices.push(slice.rows);
-          return ground.warehouse.apply(target, slice);
-        },
-      },
-    });
+    const { warehouse, slices } = counted(ground.warehouse);
+    await ground.run(of(tableOf({ source: 'short' })), { warehouse });
     assert.deepEqual(slices, [122_880, 7120]);
     assert.deepEqual(await ground.rows('SELECT count(DISTINCT n) FROM shop.short'), [[130_000]]);
   });

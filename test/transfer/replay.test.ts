@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { Transfer, TransferTable } from '#core';
 import { replayQuarantined } from '#store';
 import type { Warehouse } from '#transfer';
-import { type Ground, openGround, tableOf } from './harness.ts';
+import { connectionTo, type Ground, openGround, tableOf } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
 
 let ground: Ground;
@@ -223,7 +223,7 @@ describe('rows of a database in quarantine', { skip: absent ?? false }, () => {
     const of = (types: TransferTable['types']): Transfer => ({
       name: 'shop',
       source: 'mysql',
-      connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database },
+      connection: connectionTo(db),
       tables: [tableOf({ source: 'p', mode: 'merge', cursor: 'at', types })],
     });
     await own.run(of({}));

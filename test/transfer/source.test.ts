@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { openSource, sources } from '#transfer';
 import { guessDatabase } from '../../src/transfer/database.ts';
 import { escaped, serial, workbookOf } from './files-fixture.ts';
-import { openGround } from './harness.ts';
+import { connectionTo, openGround } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
 import { type Postgres, absent as postgresAbsent, startPostgres } from './postgres-server.ts';
 import { COLUMNS, ROWS, type Subject, sourceContract } from './source.contract.ts';
@@ -32,7 +32,7 @@ describe('the source mysql', { skip: absent ?? false }, () => {
   });
   after(() => db?.stop());
   contractOf('mysql', () => {
-    const connection = { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database };
+    const connection = connectionTo(db);
     const env = { PW: db.password };
     return {
       table: 'goods',
@@ -56,7 +56,7 @@ describe('the source postgres', { skip: postgresAbsent ?? false }, () => {
   });
   after(() => db?.stop());
   contractOf('postgres', () => {
-    const connection = { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database };
+    const connection = connectionTo(db);
     const env = { PW: db.password };
     return {
       table: 'goods',

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Transfer } from '#core';
 import { startMillrace } from '#server';
-import { openStore, openTarget, setCursor, TRANSFER_TABLES, undoAppends } from '#store';
+import { applySlice, closeTarget, openStore, openTarget, setCursor, TRANSFER_TABLES, undoAppends } from '#store';
 import type { RunReport } from '#transfer';
 import { clientOf, type Running, running, until, workspaceIn } from '../server/fixture.ts';
-import { openGround, tableOf } from './harness.ts';
+import { cutAfter, openGround, tableOf } from './harness.ts';
 
 test('an append that was cut off has each row once, also where its state was set before the next run', async (t) => {
   const ground = await openGround();
@@ -20,16 +20,7 @@ test('an append that was cut off has each row once, also where its state was set
     const target = `shop.a_${cursor}`;
     const table = tableOf({ source: 'a', target, mode: 'append', cursor });
     const transfer: Transfer = { name: 'a', source: 'csv', connection: { path: 'a.csv' }, tables: [table] };
-    let slices = 0;
-    const cut = await ground.run(transfer, {
-      warehouse: {
-        ...ground.warehouse,
-        async apply(of, slice) {
-          if (++slices === 2) throw new Error('cut off');
-          return ground.warehouse.apply(of, slice);
-        },
-      },
-    });
+    const cut = await ground.run(transfer, { warehouse: cutAfter(ground.warehouse, 1) });
     assert.equal(cut.outcome, 'failed');
     assert.notDeepEqual(await ground.rows(`SELECT count(*) FROM ${target}`), [[0]]);
     await ground.store.write((tx) => setCursor(tx, { transfer: 'a', source: 'a', target, mode: 'append', cursor }, null));
@@ -64,16 +55,7 @@ test('a run that has failed leaves of its appends only what stands before a curs
   file(60_000);
   const counts: number[][] = [];
   for (const transfer of transfers) {
-    let slices = 0;
-    const cut = await ground.run(transfer, {
-      warehouse: {
-        ...ground.warehouse,
-        async apply(target, slice) {
-          if (++slices === 2) throw new Error('cut off');
-          return ground.warehouse.apply(target, slice);
-        },
-      },
-    });
+    const cut = await ground.run(transfer, { warehouse: cutAfter(ground.warehouse, 1) });
     assert.equal(cut.outcome, 'failed');
     const count = async () => Number((await ground.rows(`SELECT count(*) FROM shop.${transfer.name}`))[0]![0]);
     const before = await count();
@@ -118,6 +100,33 @@ test('a run of what is new expects no more rows than it knows of', async (t) => 
     assert.equal(error, null);
     assert.deepEqual(totals, [total]);
   }
+});
+
+test('an append that was under way when Millrace was killed is taken out at the next start, before any run', async (t) => {
+  const path = workspaceIn(t);
+  const store = await openStore({ dataPath: join(path, '.millrace'), memory: 400_000_000, threads: 2 });
+  await store.write((tx) => tx.run(TRANSFER_TABLES));
+  const columns = [{ name: 'id', type: 'BIGINT' }];
+  const of = (run: string) =>
+    ({ transfer: 'file', run, source: 'a', target: 'shop.a', mode: 'append', key: [], cursor: null, drift: 'evolve', columns }) as const;
+  const slice = async (run: string, row: number) => {
+    const file = join(store.folders.slices, 'slice.csv');
+    writeFileSync(file, `${row}\n`);
+    await store.write((tx) => openTarget(tx, of(run)));
+    const one = { number: 1, file, columns: null, rows: 1, bytes: 2, complete: null, refused: [] };
+    await store.write((tx) => applySlice(tx, of(run), one, false));
+  };
+  await slice('whole', 1);
+  await store.write((tx) => closeTarget(tx, of('whole'), null));
+  await slice('lost', 2);
+  assert.equal((await store.rows('SELECT id FROM shop.a')).length, 2);
+  await store.close();
+  const started = await startMillrace({ workspace: path, log: null });
+  t.after(() => started.stop());
+  const server = clientOf(path, started);
+  await until(async () => (await server.call('GET', '/ready')).status === 200);
+  await until(async () => (await server.ask('SELECT code FROM millrace.transfer_run')).length === 1);
+  assert.deepEqual(await server.ask('SELECT id FROM shop.a'), [[1]]);
 });
 
 test('the history has comparisons, and a run that was under way when Millrace was killed', async (t) => {

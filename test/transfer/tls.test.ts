@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSource } from '#transfer';
+import { connectionTo, type Reached } from './harness.ts';
 import { type MariaDb, absent as noMariaDb, startMariaDb } from './mariadb.ts';
 import { absent as noPostgres, type Postgres, startPostgres } from './postgres-server.ts';
 
@@ -33,10 +34,8 @@ before(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-type Server = Pick<MariaDb, 'port' | 'user' | 'password' | 'database'>;
-
-async function opens(source: string, db: Server, host: string): Promise<string> {
-  const of = { host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database, tls: true, ca: at('ca.pem') };
+async function opens(source: string, db: Reached, host: string): Promise<string> {
+  const of = { ...connectionTo(db), host, tls: true, ca: at('ca.pem') };
   try {
     const opened = await openSource({ source, connection: of }, { folder, anywhere: true, env: { PW: db.password } });
     await opened.describe([]);

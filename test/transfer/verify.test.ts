@@ -8,7 +8,7 @@ import type { Transfer, TransferTable } from '#core';
 import { transferStates } from '#store';
 import { openSource, type TableReport, verifyTransfer } from '#transfer';
 import { running, until } from '../server/fixture.ts';
-import { type Ground, openGround, tableOf } from './harness.ts';
+import { connectionTo, type Ground, openGround, tableOf } from './harness.ts';
 import { absent, type MariaDb, startMariaDb } from './mariadb.ts';
 
 async function verified(ground: Ground, transfer: Transfer, env: Record<string, string> = {}): Promise<TableReport[]> {
@@ -34,7 +34,7 @@ describe('a database that has changed since the last run', { skip: absent ?? fal
   const of = (table: TransferTable): Transfer => ({
     name: table.source,
     source: 'mysql',
-    connection: { host: db.host, port: db.port, user: db.user, password: { env: 'PW' }, database: db.database },
+    connection: connectionTo(db),
     tables: [table],
   });
   before(async () => {

@@ -87,7 +87,14 @@ export function binlogFeed({ options, client, database }: BinlogFeed): Feed {
 
   /** A run may end while its stream begins. */
   async function dumped(place: Place, serverId: number): Promise<Dump> {
-    const dump = await openDump(options, place, serverId);
+    const opened = await openDump(options, place, serverId);
+    const dump = {
+      ...opened,
+      close() {
+        dumps.delete(dump);
+        opened.close();
+      },
+    };
     dumps.add(dump);
     if (closed) dump.close();
     return dump;
