@@ -9,15 +9,16 @@ import { pipeline } from 'node:stream/promises';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ErrorCode, Transfer, TransferTable } from '#core';
-import type { TransferRun } from '#server';
+import type { TransferRun, TransferRunAnswer } from '#server';
 import { transferStates } from '#store';
 import type { RunReport } from '#transfer';
-import { running, until } from '../server/fixture.ts';
+import { until } from '../server/fixture.ts';
 import { zipOf } from '../transfer/files-fixture.ts';
 import { becomes, followed, start } from '../transfer/following.ts';
 import { connectionTo, type Ground, openGround, tableOf } from '../transfer/harness.ts';
 import { absent as mariaAbsent, startLoggedMariaDb } from '../transfer/mariadb.ts';
 import { absent as postgresAbsent, startPostgres } from '../transfer/postgres-server.ts';
+import { startProgram } from '../transfer/program.ts';
 
 /** A run that fails between two that do not. */
 interface Trouble {
@@ -308,25 +309,29 @@ test('a full disk: TRANSFER_DISK; once there is room a rerun brings the whole', 
 });
 
 test('a file of which a third are long lines that are no rows: its process has memory for them, and all are kept', async (t: TestContext) => {
-  const server = await running(t);
+  const workspace = mkdtempSync(join(tmpdir(), 'millrace-bad-'));
+  t.after(() => rmSync(workspace, { recursive: true, force: true }));
   const lines = 190_000;
   const line = (k: number) => (k % 3 === 1 ? `{"id":${k}`.padEnd(3_000, 'x') : `{"id":${k}}`);
   const all = Readable.from(Array.from({ length: lines / 1_000 }, (_, k) => k)).map((k: number) =>
     Array.from({ length: 1_000 }, (_, n) => `${line(k * 1_000 + n)}\n`).join(''),
   );
-  await pipeline(all, createWriteStream(join(server.path, 'bad.ndjson')));
-  mkdirSync(join(server.path, 'transfers'), { recursive: true });
-  writeFileSync(
-    join(server.path, 'transfers', 'bad.yaml'),
-    'source: json\nconnection: { path: bad.ndjson }\ntables: { bad: { target: shop.bad } }\n',
-  );
-  const begun = (await server.call('POST', '/v1/transfers/bad/run', { body: {} })).json as { run: string };
-  let run: TransferRun;
-  await until(async () => {
-    run = (await server.call('GET', `/v1/transfers/runs/${begun.run}`)).json;
-    return run.state !== 'running';
+  mkdirSync(join(workspace, 'transfers'));
+  await pipeline(all, createWriteStream(join(workspace, 'bad.ndjson')));
+  writeFileSync(join(workspace, 'millrace.yaml'), 'name: bad\ntime_zone: UTC\ncurrency: EUR\n');
+  const definition = 'source: json\nconnection: { path: bad.ndjson }\ntables: { bad: { target: shop.bad } }\n';
+  writeFileSync(join(workspace, 'transfers', 'bad.yaml'), definition);
+  // In processes of its own: what the tests before it have left in this one would be in the sum that is watched.
+  const program = await startProgram(workspace, {});
+  t.after(async () => {
+    program.process.kill('SIGTERM');
+    await program.ended;
   });
-  const [table] = run!.report!.tables;
+  const begun = await program.client.json<TransferRunAnswer>('POST', '/v1/transfers/bad/run', {});
+  const run = () => program.client.json<TransferRun>('GET', `/v1/transfers/runs/${begun.run}`);
+  await until(async () => (await run()).state !== 'running');
+  const { report } = await run();
+  const [table] = report!.tables;
   const refused = Array.from({ length: lines }, (_, k) => k % 3).filter((rest) => rest === 1).length;
-  assert.deepEqual([run!.report!.error, table?.rows, table?.quarantined, table?.parity?.equal], [null, lines - refused, refused, true]);
+  assert.deepEqual([report!.error, table?.rows, table?.quarantined, table?.parity?.equal], [null, lines - refused, refused, true]);
 });
