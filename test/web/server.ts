@@ -14,11 +14,11 @@ export const isBuilt = () => existsSync(join(root, 'web', 'dist', 'index.html'))
 /** A running Millrace on a workspace of its own, gone after the test. */
 export async function millrace(
   t: { after: (fn: () => Promise<void>) => void },
-  prepare: (path: string) => void = () => {},
+  prepare: (path: string) => void | Promise<void> = () => {},
 ): Promise<Started & { path: string }> {
   const path = mkdtempSync(join(tmpdir(), 'millrace-web-'));
   initWorkspace(path, { name: 'web test', timeZone: 'Asia/Seoul', currency: 'KRW' }).close();
-  prepare(path);
+  await prepare(path);
   const started = await startMillrace({ workspace: path, log: null });
   await ready(started.address);
   t.after(async () => {

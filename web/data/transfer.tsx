@@ -195,7 +195,7 @@ function Beside({ comparison, name }: { comparison: TransferRun; name: string })
                 <th scope="row">
                   <TargetName source={source} target={target} />
                 </th>
-                <td>
+                <td className="told">
                   <Parity parity={parity} />
                 </td>
               </tr>
@@ -269,7 +269,13 @@ function History({ runs, label }: { runs: readonly TransferReport[]; label: stri
                   {table === null ? '–' : number(table.quarantined)}
                 </td>
                 <td className="end tabular">{table === null ? '–' : duration(table.seconds * 1000)}</td>
-                <td>{table === null ? '–' : <Parity parity={table.parity} />}</td>
+                <td className="told">
+                  {run.error !== null && at >= run.tables.length - 1 ? (
+                    <span className="faint small">{said(run.error)}</span>
+                  ) : (
+                    <Parity parity={table?.parity ?? null} />
+                  )}
+                </td>
               </tr>
             )),
           )}
@@ -304,13 +310,12 @@ function Parity({ parity }: Pick<TransferTableReport, 'parity'>) {
       </span>
     );
   const keys = differences.slice(0, 20).map(({ key, kind }) => `${key.map((part) => part ?? 'NULL').join(', ')}: ${t(`parity_${kind}`)}`);
+  const shown = keys.length > shownKeys ? [...keys.slice(0, shownKeys), '…'] : keys;
+  const more = unlisted === undefined ? [] : [t('parity_unlisted', { n: unlisted })];
   return (
     <span title={keys.join('\n')}>
       <span className="bad-text">{t('transfer_differs', { source: number(source.rows), warehouse: number(warehouse.rows) })}</span>{' '}
-      <span className="faint small">
-        {keys.slice(0, shownKeys).join(' · ')}
-        {keys.length > shownKeys && ' …'} {unlisted !== undefined && t('parity_unlisted', { n: unlisted })}
-      </span>
+      <span className="faint small">{[...shown, ...more].join(' · ')}</span>
     </span>
   );
 }
