@@ -67,7 +67,7 @@ test('a transfer’s page says why a run failed, and what a comparison could not
   const told = runs.getByText('17: missing here · too many rows to list all keys: 2 of 256 groups of keys differ');
   await told.waitFor();
   await page.getByRole('button', { name: 'Run now' }).click();
-  await runs.getByText(/The file none\.csv can.t be read as csv/).waitFor();
+  await runs.getByText(/The file none\.csv can.t be read as csv: it is not there/).waitFor();
   const { height } = (await told.boundingBox())!;
   assert.ok(height < 120, `a sentence ${height} px high, a word a line`);
   assert.deepEqual([complaints, await violations()], [[], []]);

@@ -34,7 +34,12 @@ export function within(path: string, { folder, anywhere }: Place, format: string
   try {
     real = realpathSync(resolve(folder, path));
   } catch (thrown) {
-    return fail('TRANSFER_FILE', { file: path, format, problem: (thrown as NodeJS.ErrnoException).code ?? 'it is not there' }, thrown);
+    const { code } = thrown as NodeJS.ErrnoException;
+    return fail(
+      'TRANSFER_FILE',
+      { file: path, format, problem: code === undefined || code === 'ENOENT' ? 'it is not there' : code },
+      thrown,
+    );
   }
   const inside = relative(realpathSync(folder), real);
   // What Millrace keeps (tokens, the warehouse) is no source.
