@@ -11,7 +11,7 @@ import { LONGEST_ROW } from '../rows.ts';
 import type { Connection, SourceColumn, SourceTable } from '../source.ts';
 import { ask, connect, id, literal, worded } from '../sources/postgres-connection.ts';
 import { describe } from '../sources/postgres-describe.ts';
-import { isTextArray } from '../sources/postgres-types.ts';
+import { isBlankPadded, isDay, isTextArray, withEra } from '../sources/postgres-types.ts';
 import { decodes } from '../undecodable.ts';
 import { arrayToJson } from './arrays.ts';
 import { decodeMessage, lsnOf, lsnText, type Message, type Relation, statusUpdate, type Value } from './messages.ts';
@@ -530,12 +530,10 @@ function converted(value: Buffer, column: SourceColumn): Buffer {
   if (type === 'BLOB') return value[0] === BACKSLASH ? value.subarray(2) : value;
   if (!decodes(value)) return value;
   if (sourceType.endsWith('[]')) return Buffer.from(arrayToJson(value.toString(), !isTextArray(column)));
-  if (sourceType.startsWith('character(')) {
+  if (isBlankPadded(column)) {
     let end = value.length;
     while (end > 0 && value[end - 1] === 0x20) end--;
     return value.subarray(0, end);
   }
-  if ((type === 'DATE' || type.startsWith('TIMESTAMP')) && value.toString('latin1', value.length - 3) === ' BC')
-    return Buffer.from(value.toString('latin1').replace(/^(\S+)(.*) BC$/, '$1 (BC)$2'));
-  return value;
+  return isDay(column) ? withEra(value) : value;
 }

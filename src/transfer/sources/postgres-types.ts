@@ -93,14 +93,19 @@ export function selected(column: SourceColumn): string {
   const name = id(column.name);
   if (column.sourceType === 'bytea' && column.type === 'BLOB') return `encode(${name}, 'hex')`;
   if (column.sourceType.endsWith('[]')) return asJson(column);
-  // DuckDB drops a bare BC without a word.
-  if (isDay(column)) return `CASE WHEN ${name} < '0001-01-01' THEN ${beforeChrist(name)} ELSE ${name}::text END`;
-  // Its blanks at the end mean nothing; the cast to text takes them off.
-  if (column.sourceType.startsWith('character(')) return `${name}::text`;
   return name;
 }
 
-const isDay = ({ type }: SourceColumn): boolean => type === 'DATE' || type === 'TIMESTAMP' || type === 'TIMESTAMP WITH TIME ZONE';
+/** Its blanks at the end mean nothing. */
+export const isBlankPadded = ({ sourceType }: SourceColumn): boolean => sourceType.startsWith('character(');
+
+export const isDay = ({ type }: SourceColumn): boolean => type === 'DATE' || type === 'TIMESTAMP' || type === 'TIMESTAMP WITH TIME ZONE';
+
+/** A day's or an instant's text: the warehouse drops a bare BC without a word. */
+export function withEra(value: Buffer): Buffer {
+  if (value.length < 3 || value.toString('latin1', value.length - 3) !== ' BC') return value;
+  return Buffer.from(value.toString('latin1').replace(/^(\S+)(.*) BC$/, '$1 (BC)$2'), 'latin1');
+}
 
 function beforeChrist(name: string): string {
   return `regexp_replace(${name}::text, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')`;

@@ -1,12 +1,13 @@
-/** PostgreSQL: tables by COPY … TO STDOUT, whose CSV is the form of rows.ts already, inside one snapshot per table. */
+/** PostgreSQL: tables by COPY … TO STDOUT, inside one snapshot per table. */
 import type { Socket } from 'node:net';
 import type { Client } from 'pg';
 import { fail } from '#core';
-import { boundRows, guessDatabase, tooLong } from '../database.ts';
+import { guessDatabase, tooLong } from '../database.ts';
 import { postgresFeed } from '../pgoutput/feed.ts';
-import { BATCH_ROOM, isBatch, LONGEST_ROW, type Rows, roomFor } from '../rows.ts';
+import type { Rows } from '../rows.ts';
 import type { Connection, Hashed, Opened, Source, SourceColumn, SourceTable, Span, Sum } from '../source.ts';
 import { ask, connect, connectionOptions, id, literal, worded } from './postgres-connection.ts';
+import { copyOut, gathering } from './postgres-copy.ts';
 import { describe, withNumerics } from './postgres-describe.ts';
 import { canonical, selected } from './postgres-types.ts';
 
@@ -67,6 +68,7 @@ function opened(client: Client, connection: Connection): Opened {
     read: (table, columns, span, _reading, limit) =>
       read(client, {
         table: table.name,
+        columns,
         span,
         select: `SELECT ${[...(span.cursor === null ? [] : [cursorText(span.cursor, id(span.cursor.name))]), ...columns.map(selected)].join(', ')}
           FROM ${at(table)} AS own ${where(span)}${span.cursor === null ? '' : ` ORDER BY own.${id(span.cursor.name)}`}${limit === undefined ? '' : ` LIMIT ${limit}`}`,
@@ -140,13 +142,14 @@ function bucketOf(columns: readonly SourceColumn[], key: readonly string[]): str
 
 interface Reading {
   readonly table: string;
-  readonly select: string;
+  readonly columns: readonly SourceColumn[];
   readonly span: Span;
+  /** The cursor's text, where there is one, and the columns. */
+  readonly select: string;
 }
 
-/** Each message of a COPY is one row of CSV with its line end. With a cursor its text comes first, and is taken off. */
-async function* read(client: Client, { table, select, span }: Reading): AsyncGenerator<Rows> {
-  const gathered = new Gathered(span.cursor !== null);
+async function* read(client: Client, { table, columns, span, select }: Reading): AsyncGenerator<Rows> {
+  const gathered = gathering(columns, span.cursor !== null);
   const ready: Rows[] = [];
   let failure: unknown = null;
   let ended = false;
@@ -157,20 +160,24 @@ async function* read(client: Client, { table, select, span }: Reading): AsyncGen
     wake();
   };
   client.once('end', lost);
-  const bound = boundRows(socket, LONGEST_ROW, () => {
-    failure ??= tooLong(table);
+  const broken = (problem: unknown) => {
+    failure ??= problem;
     socket.destroy();
     wake();
-  });
-  submit(client, `COPY (${select}) TO STDOUT WITH (FORMAT csv)`, {
-    take(chunk) {
-      bound.row();
-      gathered.add(chunk);
-      if (!isBatch(gathered)) return;
-      ready.push(gathered.take());
-      socket.pause();
-      wake();
+  };
+  copyOut(client, `COPY (${select}) TO STDOUT`, {
+    rows(bytes, from) {
+      const to = gathered.add(bytes, from);
+      if (gathered.isBatch()) {
+        ready.push(gathered.take());
+        socket.pause();
+        wake();
+      }
+      if (to > from) return to;
+      broken(new Error('what the server sent is no row of the columns that it was asked for'));
+      return bytes.length;
     },
+    beyond: () => broken(tooLong(table)),
     failed(error) {
       failure ??= error;
       wake();
@@ -193,74 +200,8 @@ async function* read(client: Client, { table, select, span }: Reading): AsyncGen
     // Every row up to the end of the span was given.
     if (gathered.count > 0) yield { ...gathered.take(), complete: span.upTo };
   } finally {
-    bound.end();
     client.removeListener('end', lost);
     if (!ended && failure === null) socket.destroy();
     else socket.resume();
-  }
-}
-
-interface Copied {
-  take(chunk: Buffer): void;
-  failed(error: Error): void;
-  ended(): void;
-}
-
-/** A query of the driver's queue whose data comes as it is (pg, "Submittable"). */
-function submit(client: Client, sql: string, { take, failed, ended }: Copied): void {
-  const query = {
-    submit: (connection: { query(text: string): void }) => connection.query(sql),
-    handleCopyData: ({ chunk }: { chunk: Buffer }) => take(chunk),
-    handleError: (error: Error) => failed(error),
-    handleReadyForQuery: () => ended(),
-    handleCommandComplete() {},
-    handleRowDescription() {},
-    handleDataRow() {},
-  };
-  (client as unknown as { query(query: object): void }).query(query);
-}
-
-const COMMA = 0x2c;
-
-/** Rows until they are a batch. */
-class Gathered {
-  count = 0;
-  size = 0;
-  #bytes = roomFor(BATCH_ROOM);
-  readonly #cursor: boolean;
-  #last = Buffer.alloc(0);
-  #complete: string | null = null;
-
-  constructor(cursor: boolean) {
-    this.#cursor = cursor;
-  }
-
-  add(chunk: Buffer): void {
-    const from = this.#cursor ? chunk.indexOf(COMMA) + 1 : 0;
-    if (this.#cursor) this.#moved(chunk.subarray(0, from - 1));
-    const length = chunk.length - from;
-    if (this.size + length > this.#bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(this.size + length, 2 * this.#bytes.length));
-      this.#bytes.copy(grown, 0, 0, this.size);
-      this.#bytes = grown;
-    }
-    chunk.copy(this.#bytes, this.size, from);
-    this.size += length;
-    this.count++;
-  }
-
-  take(): Rows {
-    const rows = { count: this.count, bytes: this.#bytes.subarray(0, this.size), complete: this.#complete, refused: [] };
-    this.#bytes = roomFor(BATCH_ROOM);
-    this.size = 0;
-    this.count = 0;
-    return rows;
-  }
-
-  /** Rows come in the order of the cursor: at a new value all rows of the one before have been given. */
-  #moved(cursor: Buffer): void {
-    if (this.#last.equals(cursor)) return;
-    if (this.#last.length > 0) this.#complete = this.#last.toString('latin1');
-    this.#last = Buffer.from(cursor);
   }
 }
