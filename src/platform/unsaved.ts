@@ -1,7 +1,7 @@
 import { type Bytes, type Millis, MillraceError } from '#core';
 
-/** A start after a kill replays it, and what comes until it is seen, within 1.5 s (11 ms for each MB). DuckDB's own checkpoint, at 48 MB, has its turn before. */
-export const MOST_UNSAVED: Bytes = 56_000_000;
+/** A start after a kill replays it, and what comes until it is seen, within 1.5 s (11 ms for each MB). DuckDB's own checkpoint, at 40 MB, has its turn before. */
+export const MOST_UNSAVED: Bytes = 46_000_000;
 /** Looks in a row: a checkpoint fails now and then because a write was quicker to begin, and the next one takes it up. */
 const STAYS = 3;
 

@@ -29,7 +29,7 @@ const BLOCKS_OF_COLUMN = 2;
 /** Shares of the engine's memory that such blocks may have until a checkpoint is due, and until only asked-for topics are delivered: that much in general, and while much is loose. */
 const [MUCH, CROWDED, CROWDED_WHEN_LOOSE] = [1 / 4, 1 / 2, 1 / 16];
 /** Beyond it DuckDB does it by itself, within a commit: only where ours fail. So much is replayed within the time that a start may take. */
-export const OVERDUE: Bytes = 48_000_000;
+export const OVERDUE: Bytes = 40_000_000;
 /** The write that comes meanwhile waits so long and nobody minds; one that is to join rows and takes longer is followed by so many times as long without. */
 const SHORT: Millis = 150;
 const JOINLESS = 99;
