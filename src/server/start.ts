@@ -4,17 +4,12 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { doors } from '#collect';
-import { asMillraceError, type Bytes, type Millis, MillraceError } from '#core';
+import { type Bytes, type Millis, MillraceError } from '#core';
 import { checkListen } from '#guard';
-import { openFront } from '#platform';
+import { type Front, openFront } from '#platform';
 import { http } from '#run';
-import { BODY_LIMIT, heldBodies } from './bodies.ts';
-import { guarded } from './guarded.ts';
-import { sendPage } from './routes/console.ts';
-import { routes } from './routes/index.ts';
 
 /** Listening on all addresses is no address to connect to. */
 const everywhere: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
@@ -70,21 +65,20 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
     ...(options.memory === undefined ? {} : { memory: options.memory }),
     log: (level, event, facts) => logger[level]({ event, ...facts }),
   });
-  const began = performance.now();
-  const { app, server } = newServer(options);
+  try {
+    return await serve(front, host, options, logger);
+  } catch (thrown) {
+    await front.stop();
+    throw thrown;
+  }
+}
+
+async function serve(front: Front, host: string, options: StartOptions, logger: Logger): Promise<Started> {
+  const server = newServer(options);
   server.on('connection', front.letIn);
-  app.decorate('uptime', () => (performance.now() - began) / 1000);
-  guarded(app, front.guard);
-  heldBodies(app, front.bodies);
-  for (const route of routes) route(app, front);
-  app.setNotFoundHandler(sayUnknown);
-  app.setErrorHandler((thrown, request, reply) => {
-    const error = worded(thrown);
-    if (error.code === 'INTERNAL') logger.error({ event: 'internal', method: request.method, url: request.url, err: thrown });
-    if (error.retryable) reply.header('retry-after', '1');
-    return reply.code(error.status).send({ error: error.body });
-  });
-  await app.ready();
+  // Loaded while the warehouse's process starts, which takes longer.
+  const { openApi } = await import('./app.ts');
+  const app = await openApi(front, logger);
 
   /** Requests at doors that are not answered yet. */
   let taking = 0;
@@ -101,12 +95,7 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
     }
     fallback(request, response);
   });
-  try {
-    await listen(server, host, options.port ?? 0);
-  } catch (thrown) {
-    await front.stop();
-    throw thrown;
-  }
+  await listen(server, host, options.port ?? 0);
   const bound = server.address() as AddressInfo;
   const { port } = bound;
   const addressOf = (name: string) =>
@@ -134,7 +123,7 @@ export async function startMillrace(options: StartOptions): Promise<Started> {
   };
 }
 
-function newServer(options: StartOptions): { app: FastifyInstance; server: Server } {
+function newServer(options: StartOptions): Server {
   // A file may take long to arrive, a question long to answer; a connection on which nothing moves for a quarter of an hour is closed.
   const limits = { maxHeaderSize: 16_384, requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 65_000 };
   const server: Server =
@@ -142,34 +131,7 @@ function newServer(options: StartOptions): { app: FastifyInstance; server: Serve
       ? http.createServer(limits)
       : process.getBuiltinModule('node:https').createServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' });
   server.setTimeout(900_000);
-  const app = Fastify({
-    // The framework routes; the server is ours, since doors come first.
-    serverFactory: () => http.createServer(),
-    bodyLimit: BODY_LIMIT,
-    routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
-    // No route has a schema: checks are in code, in the catalogue's words. Naming compilers keeps Fastify from loading its own (3 MB).
-    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
-    // An address that can't be decoded, or a part of it that is too long for any name.
-    frameworkErrors: (_, request, reply) => sayUnknown(request, reply),
-  });
-  return { app, server };
-}
-
-/** A person who mistyped an address gets the console, which says so; programs get the error. */
-function sayUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const isPage = request.method === 'GET' && !/^\/(v1|assets)\//.test(request.url);
-  let error = new MillraceError('ROUTE_UNKNOWN', { method: request.method, path: request.url.slice(0, 200) });
-  try {
-    if (isPage && /\btext\/html\b/.test(request.headers.accept ?? '')) return sendPage(reply.code(404));
-  } catch (thrown) {
-    // Not yet built. Nobody takes what is thrown where the address could not be read.
-    error = asMillraceError(thrown);
-  }
-  return reply.code(error.status).send({ error: error.body });
-}
-
-function noSchemas(): never {
-  throw new TypeError('routes have no schemas');
+  return server;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -179,14 +141,4 @@ function listen(server: Server, host: string, port: number): Promise<void> {
     });
     server.listen({ port, host: host.replace(/^\[|\]$/g, ''), backlog: BACKLOG }, () => resolve());
   });
-}
-
-/** The framework's own refusals in the catalogue's words. */
-function worded(thrown: unknown): MillraceError {
-  if (thrown instanceof MillraceError) return thrown;
-  const { code, message } = thrown as { code?: unknown; message?: string };
-  if (typeof code === 'string' && code.startsWith('FST_ERR_CTP'))
-    return new MillraceError('REQUEST_INVALID', { problem: message ?? code }, thrown);
-  if (thrown instanceof SyntaxError) return new MillraceError('REQUEST_INVALID', { problem: message ?? 'it is not JSON' }, thrown);
-  return asMillraceError(thrown);
 }
