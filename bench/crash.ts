@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Client, type Ledger, type Made, newLedger, startClient } from './clients.ts';
-import { type Fault, type FaultKind, newFaults, smallDisk } from './faults.ts';
+import { type Fault, type FaultKind, newFaults, signal, smallDisk } from './faults.ts';
 import {
   ask,
   buildProgram,
@@ -360,14 +360,6 @@ function end(pid: number): void {
 }
 
 /** A process that is gone already takes no signal. */
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause;
-  }
-}
-
 function openFiles(pid: number): string[] {
   const folder = `/proc/${pid}/fd`;
   try {

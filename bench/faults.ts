@@ -1,6 +1,6 @@
 /** What a machine does to a program, made to order: its disk is full, a sync fails, files turn read-only, a process stands still, a tail is torn. */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tempFolder } from './program.ts';
@@ -77,7 +77,8 @@ export function newFaults(disk: string | null, data: string, random: () => numbe
       if (kind === 'sync' || kind === 'readonly') fail(kind, true);
       if (kind === 'standstill') {
         stopped = random() < 0.5 ? front : (warehouse ?? front);
-        if (stopped !== null) process.kill(stopped, 'SIGSTOP');
+        // One that has just ended by itself stands nowhere.
+        if (stopped !== null && !signal(stopped, 'SIGSTOP')) stopped = null;
       }
       if (kind !== 'torn') await sleep(lasts);
     },
@@ -91,7 +92,7 @@ export function newFaults(disk: string | null, data: string, random: () => numbe
           fail(kind, false);
           return hits();
         case 'standstill':
-          if (stopped !== null && existsSync(`/proc/${stopped}`)) process.kill(stopped, 'SIGCONT');
+          if (stopped !== null) signal(stopped, 'SIGCONT');
           return stopped === null ? 0 : 1;
         case 'torn':
           for (const topic of readdirSync(join(data, 'log'))) torn += tear(join(data, 'log', topic), random);
@@ -99,6 +100,16 @@ export function newFaults(disk: string | null, data: string, random: () => numbe
       }
     },
   };
+}
+
+/** False where the process is gone. */
+export function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause;
+    return false;
+  }
 }
 
 /** Leaves `room` bytes; what runs goes on writing while the size is set, so it may need another try. */
