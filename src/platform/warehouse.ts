@@ -41,7 +41,11 @@ async function main(config: ChildConfig): Promise<void> {
     // Answers on their way have a moment; the front starts a new process, which opens the file anew.
     setTimeout(leave, LAST_WORDS);
   };
-  const store = await openPatiently({ ...config, onFatal });
+  const onMended: StoreOptions['onMended'] = (blocks) =>
+    problem(
+      `the warehouse’s file was half written when its process was killed: ${blocks.map(({ at }) => `the block of metadata at byte ${at}`).join(', ')} has its checksum again, nothing is lost`,
+    );
+  const store = await openPatiently({ ...config, onFatal, onMended });
   const models = await openModels({
     store,
     workshop: openWorkshop({

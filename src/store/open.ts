@@ -1,16 +1,19 @@
 /** Opens the one DuckDB file, locked down: no file but the slices' folder, no extension, no settings, always UTC. */
-import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, fail, MillraceError } from '#core';
 import { OVERDUE } from './checkpoint.ts';
 import { text } from './names.ts';
+import { hasLog, type Mended, tornBlocks, tornIn, writeChecksums } from './torn.ts';
 
 export interface Opening {
   readonly dataPath: string;
   readonly threads: number;
   /** DuckDB's own limit: a hint, so the process is watched from outside as well. */
   readonly memory: Bytes;
+  /** Hears which blocks were half written when the file's process was killed, and were mended. */
+  readonly onMended?: (blocks: readonly Mended[]) => void;
 }
 
 export interface Engine {
@@ -25,6 +28,8 @@ export interface Engine {
   readonly file: string;
   /** Of that file. */
   readonly block: Bytes;
+  /** Of the instance, when all connections are closed. */
+  close(): void;
 }
 
 export async function openEngine(opening: Opening): Promise<Engine> {
@@ -37,28 +42,98 @@ export async function openEngine(opening: Opening): Promise<Engine> {
   }
   const limits = { temp, threads: opening.threads, memory: opening.memory };
   const file = join(opening.dataPath, 'warehouse.duckdb');
-  const instance = await create(file, limits);
+  const { instance, mended, close } = await create(file, limits);
+  if (mended.length > 0) opening.onMended?.(mended);
   const connection = await instance.connect();
   const readers = await connectReaders(instance);
   await lockDown(connection, [slices], temp);
   await connection.run(SCHEMA);
   const sizes = await connection.runAndReadAll('SELECT block_size FROM pragma_database_size()');
   connection.closeSync();
-  return { instance, readers, slices, spool, file, block: Number(sizes.getRows()[0]![0]) };
+  return { instance, readers, slices, spool, file, block: Number(sizes.getRows()[0]![0]), close };
+}
+
+interface Created {
+  readonly instance: DuckDBInstance;
+  readonly mended: readonly Mended[];
+  close(): void;
 }
 
 /** Errors: STORE_LOCKED, STORE_OPEN. */
-async function create(path: string, limits: Limits): Promise<DuckDBInstance> {
+async function create(path: string, limits: Limits): Promise<Created> {
+  let file: number | null = null;
   try {
     if (!existsSync(path)) await make(path, limits);
-    return await DuckDBInstance.create(path, optionsOf(limits)).catch(async (cause: unknown) => {
-      if (!/replaying WAL/.test(String(cause))) throw cause;
-      await replay(path, limits);
-      return DuckDBInstance.create(path, optionsOf(limits));
+    // Closed behind the instance: the system lets go of a file's lock when the process closes the file anywhere.
+    else if (hasLog(path)) file = openSync(path, 'r+');
+    const own = file;
+    const first = await open(path, limits).catch(async (cause: unknown) => {
+      if (own === null || tornIn(cause) === null) throw cause;
+      const mended = await mend(path, own, limits, cause);
+      return { ...(await open(path, limits)), mended };
     });
+    const mended = own === null ? [] : [...first.mended, ...(await mendRest(first.instance, own))];
+    const close = () => {
+      first.instance.closeSync();
+      if (own !== null) closeSync(own);
+    };
+    return { instance: first.instance, mended, close };
   } catch (cause) {
+    if (file !== null) closeSync(file);
     const detail = firstLine(cause);
     throw new MillraceError(/\block\b/i.test(detail) ? 'STORE_LOCKED' : 'STORE_OPEN', { detail }, cause);
+  }
+}
+
+async function open(path: string, limits: Limits): Promise<{ instance: DuckDBInstance; mended: readonly Mended[] }> {
+  const instance = await DuckDBInstance.create(path, optionsOf(limits)).catch(async (cause: unknown) => {
+    if (!/replaying WAL/.test(String(cause))) throw cause;
+    await replay(path, limits);
+    return DuckDBInstance.create(path, optionsOf(limits));
+  });
+  return { instance, mended: [] };
+}
+
+/** Gives torn blocks their checksums until the file can be read; all of them must be metadata's. Else all is as it was, and `cause` is thrown. */
+async function mend(path: string, file: number, limits: Limits, cause: unknown): Promise<readonly Mended[]> {
+  const mended: Mended[] = [];
+  try {
+    for (let problem = cause; ; ) {
+      const block = tornIn(problem);
+      if (block === null || mended.some(({ at }) => at === block.at)) throw cause;
+      mended.push(block);
+      writeChecksums(file, [block], 'after');
+      try {
+        const { metadata, torn } = await withMemory(limits, (more) => lookAt(path, file, more));
+        if (!mended.every(({ at }) => metadata.has(at))) throw cause;
+        writeChecksums(file, torn, 'after');
+        return [...mended, ...torn];
+      } catch (next) {
+        problem = next;
+      }
+    }
+  } catch {
+    writeChecksums(file, mended, 'before');
+    throw cause;
+  }
+}
+
+/** With its log, and without a change of either. */
+function lookAt(path: string, file: number, limits: Limits): ReturnType<typeof tornBlocks> {
+  return within(limits, [`SET TimeZone = 'UTC'`, `ATTACH ${text(path)} AS killed (READ_ONLY)`, 'USE killed'], (connection) =>
+    tornBlocks(connection, file),
+  );
+}
+
+/** What a table has is read when somebody asks for the table, and nobody has yet. */
+async function mendRest(instance: DuckDBInstance, file: number): Promise<readonly Mended[]> {
+  const connection = await instance.connect();
+  try {
+    const { torn } = await tornBlocks(connection, file);
+    writeChecksums(file, torn, 'after');
+    return torn;
+  } finally {
+    connection.closeSync();
   }
 }
 
@@ -77,10 +152,15 @@ async function make(path: string, limits: Limits): Promise<void> {
  * that, a larger one is tried, since a warehouse that does not open serves nobody.
  */
 async function replay(path: string, limits: Limits): Promise<void> {
+  const statements = [`SET TimeZone = 'UTC'`, `ATTACH ${text(path)} AS killed`, 'CHECKPOINT killed', 'DETACH killed'];
+  await withMemory(limits, (more) => within(more, statements));
+}
+
+/** With twice the memory, and twice that, where it is too little. */
+async function withMemory<T>(limits: Limits, work: (limits: Limits) => Promise<T>): Promise<T> {
   for (let { memory } = limits; ; memory *= 2) {
     try {
-      const statements = [`SET TimeZone = 'UTC'`, `ATTACH ${text(path)} AS killed`, 'CHECKPOINT killed', 'DETACH killed'];
-      return await within({ ...limits, memory }, statements);
+      return await work({ ...limits, memory });
     } catch (cause) {
       if (!isOutOfMemory(cause) || memory >= 4 * limits.memory) throw cause;
     }
@@ -88,12 +168,20 @@ async function replay(path: string, limits: Limits): Promise<void> {
 }
 
 /** In another database, which is gone behind them. */
-async function within(limits: Limits, statements: readonly string[]): Promise<void> {
+async function within<T = void>(
+  limits: Limits,
+  statements: readonly string[],
+  look?: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
   const instance = await DuckDBInstance.create(':memory:', optionsOf(limits));
   try {
     const connection = await instance.connect();
-    for (const statement of statements) await connection.run(statement);
-    connection.closeSync();
+    try {
+      for (const statement of statements) await connection.run(statement);
+      return (await look?.(connection)) as T;
+    } finally {
+      connection.closeSync();
+    }
   } finally {
     instance.closeSync();
   }

@@ -9,6 +9,7 @@ import { openReader, type Reader } from './read.ts';
 import { newReadings } from './readings.ts';
 import { columnsOf, type Delivered, type Delivery, deliverQuarantine, deliverSlice, newShapes, shapeOf } from './records.ts';
 import { NEXT } from './target.ts';
+import type { Mended } from './torn.ts';
 
 /** The warehouse behind one small contract. All writes go through one lane, in order; readers never wait for it. */
 export interface Store {
@@ -64,6 +65,8 @@ export interface StoreOptions {
   readonly checkpointAt?: Bytes;
   /** After an error that leaves the file in doubt (a full disk) the engine refuses everything: it has to be opened anew, by a new process. */
   readonly onFatal?: (cause: unknown) => void;
+  /** Hears which blocks of the file were half written when its process was killed, and were mended. */
+  readonly onMended?: (blocks: readonly Mended[]) => void;
 }
 
 /** Errors: STORE_LOCKED, STORE_OPEN. */
@@ -226,7 +229,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       makesFunctions.closeSync();
       limits.closeSync();
       own.closeSync();
-      instance.closeSync();
+      engine.close();
     },
   };
 }
