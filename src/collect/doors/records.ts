@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gunzip } from 'node:zlib';
-import { asMillraceError, MillraceError } from '#core';
+import { asMillraceError, type Millis, MillraceError } from '#core';
 import type { Taken } from '../intake.ts';
 import type { Held } from './bodies.ts';
 import { answerError, type Door, type DoorContext } from './door.ts';
@@ -78,14 +78,19 @@ function answer(response: ServerResponse, taken: Taken): void {
   response.end(body);
 }
 
-/** What still comes of a refused body is read up to here, and the connection stays: opening another one costs more than that. */
-const READ_ON = 128 * 1024;
+/** So much, and for so long, of a refused body is let through to nowhere: many clients send all of it before they read an answer. */
+const READ_ON = { bytes: 64 * 1024 * 1024, time: 10_000 as Millis };
 
-/** Answers before the body was read; what still comes of it is let through to nowhere, so that the client can read the answer. */
+/** Answers before the body was read. A connection that is closed while something comes on it loses the answer with all else. */
 function refuse(request: IncomingMessage, response: ServerResponse, error: MillraceError): void {
   if (!request.complete) {
-    const readsOn = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= READ_ON;
-    if (!readsOn) response.setHeader('connection', 'close');
+    let left = READ_ON.bytes;
+    const enough = setTimeout(() => request.destroy(), READ_ON.time);
+    request.on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left < 0) request.destroy();
+    });
+    for (const ended of ['end', 'error', 'close']) request.once(ended, () => clearTimeout(enough));
     request.resume();
   }
   answerError(response, error);
@@ -131,7 +136,8 @@ function readBody(request: IncomingMessage, { bodies, bodyBytes: limit }: DoorCo
     if (over) return;
     held.whole();
     const body = pieces?.body() ?? NOTHING;
-    const encoding = request.headers['content-encoding'];
+    // RFC 9110, 8.4.1: in whichever case.
+    const encoding = request.headers['content-encoding']?.toLowerCase();
     if (encoding === undefined || encoding === 'identity') done(null, body, held.release);
     else if (encoding === 'gzip' || encoding === 'x-gzip') unpack(body, { limit, held, busy, done });
     else refuseWith(new MillraceError('BODY_ENCODING', { encoding: encoding.slice(0, 40) }));
