@@ -91,7 +91,10 @@ function integerFits(bytes: Buffer, kind: number, from: number, to: number): Fit
   if (kind === Kind.integer && to - from <= 18) return null;
   if (kind !== Kind.integer && kind !== Kind.fraction && kind !== Kind.string) return { problem: 'an integer was expected' };
   const match = /^(-?)0*(\d+)(\.0+)?$/.exec(bytes.toString('latin1', from, to));
-  if (match === null) return { problem: kind === Kind.fraction ? 'it has a fraction' : 'an integer was expected' };
+  if (match === null) {
+    if (kind !== Kind.fraction) return { problem: 'an integer was expected' };
+    return { problem: /e/i.test(bytes.toString('latin1', from, to)) ? 'it is written with an exponent' : 'it has a fraction' };
+  }
   const [, sign, digits] = match as unknown as [string, string, string];
   const most = sign === '-' ? INT64.min : INT64.max;
   if (digits.length > most.length || (digits.length === most.length && digits > most)) {
