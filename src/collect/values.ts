@@ -261,7 +261,7 @@ export function eventTime(bytes: Buffer, scan: Scan, place: number, time: EventT
   let micros = Number.NaN;
   if (time.unit === 'iso') {
     if (kind === Kind.string) micros = parseInstant(bytes, from, to, zoneOffset);
-    if (Number.isNaN(micros)) return { problem: 'is no instant in ISO 8601' };
+    if (Number.isNaN(micros)) return { problem: `is no instant in ISO 8601${otherUnit(bytes, scan, place, time, now)}` };
   } else {
     if (kind !== Kind.integer && kind !== Kind.fraction && kind !== Kind.string) return { problem: `is no number of ${time.unit}` };
     const text = bytes.toString('latin1', from, to);
@@ -279,7 +279,6 @@ export function eventTime(bytes: Buffer, scan: Scan, place: number, time: EventT
 
 /** If the number would make sense in another unit, says so: seconds sent for milliseconds is the usual mistake. */
 function otherUnit(bytes: Buffer, scan: Scan, place: number, time: EventTime, now: Micros): string {
-  if (time.unit === 'iso') return '';
   const number = Number(bytes.toString('latin1', scan.from[place]!, scan.to[place]!));
   for (const unit of ['s', 'ms', 'us'] as const) {
     const micros = number * TIME_SCALE[unit];
