@@ -130,6 +130,8 @@ describe('questions over HTTP', () => {
       ).code,
       'QUERY_BODY',
     );
+    // It would be asked with another character in its place.
+    assert.equal(await server.ask('SELECT $1', { params: ['a\ud800'] }), 'QUERY_BODY');
   });
 
   test('an error names its place in the text', async () => {

@@ -72,7 +72,11 @@ describe('records over HTTP', () => {
     ] as const) {
       assert.equal((await server.send('orders', body, gzip)).code, code);
     }
-    assert.equal((await server.send('orders', gzipSync(good('b')), { headers: { 'content-encoding': 'GZIP' } })).status, 200, 'in capitals');
+    assert.equal(
+      (await server.send('orders', gzipSync(good('b')), { headers: { 'content-encoding': 'GZIP' } })).status,
+      200,
+      'in capitals',
+    );
     assert.equal((await server.send('orders', 'x', { headers: { 'content-encoding': 'br' } })).code, 'BODY_ENCODING');
     assert.equal((await server.send('orders', '')).code, 'BODY_EMPTY');
     await server.delivered();
@@ -236,6 +240,18 @@ describe('records over HTTP', () => {
       );
       socket.destroy();
     }
+    const asked = await socketOf(
+      server,
+      head(server, `content-type: application/json\r\ncontent-length: ${length}`).replace('/topics/orders/records', '/query'),
+    );
+    for (let sent = 0; sent < length; sent += 1_000_000) {
+      asked.write(Buffer.alloc(1_000_000, 0x20));
+      if (sent === 0) await sleep(100);
+    }
+    asked.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
+    await until(() => Promise.resolve(/HTTP\/1\.1 200 OK/.test(asked.answer())));
+    assert.match(asked.answer(), /^HTTP\/1.1 413 [\s\S]*BODY_TOO_LARGE/);
+    asked.destroy();
     for (const [text, status] of [
       ['GARBAGE\r\n\r\n', 400],
       [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431],

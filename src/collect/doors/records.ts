@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gunzip } from 'node:zlib';
-import { asMillraceError, type Millis, MillraceError } from '#core';
+import { asMillraceError, MillraceError } from '#core';
 import type { Taken } from '../intake.ts';
 import type { Held } from './bodies.ts';
-import { answerError, type Door, type DoorContext } from './door.ts';
+import { answerError, type Door, type DoorContext, readOn } from './door.ts';
 
 const PREFIX = '/v1/topics/';
 const SUFFIX = '/records';
@@ -78,21 +78,9 @@ function answer(response: ServerResponse, taken: Taken): void {
   response.end(body);
 }
 
-/** So much, and for so long, of a refused body is let through to nowhere: many clients send all of it before they read an answer. */
-const READ_ON = { bytes: 64 * 1024 * 1024, time: 10_000 as Millis };
-
-/** Answers before the body was read. A connection that is closed while something comes on it loses the answer with all else. */
+/** Answers before the body was read. */
 function refuse(request: IncomingMessage, response: ServerResponse, error: MillraceError): void {
-  if (!request.complete) {
-    let left = READ_ON.bytes;
-    const enough = setTimeout(() => request.destroy(), READ_ON.time);
-    request.on('data', (chunk: Buffer) => {
-      left -= chunk.length;
-      if (left < 0) request.destroy();
-    });
-    for (const ended of ['end', 'error', 'close']) request.once(ended, () => clearTimeout(enough));
-    request.resume();
-  }
+  readOn(request);
   answerError(response, error);
 }
 
