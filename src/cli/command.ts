@@ -32,5 +32,7 @@ export interface Command {
   readonly usage?: string;
   readonly positionals?: readonly Positional[];
   readonly options: readonly Option[];
+  /** It does its work to the end also where nobody reads any more what it prints. */
+  readonly goesOn?: true;
   run(input: Input, io: Io): Promise<number>;
 }

@@ -8,7 +8,13 @@ export function statFile(file: string): Stats {
   try {
     found = statSync(file);
   } catch (error) {
-    return refuse((error as Error).message, error);
+    return refuse(problemOf(error as NodeJS.ErrnoException), error);
   }
   return found.isDirectory() ? refuse('it is a folder') : found;
+}
+
+/** What is wrong with a file, without the system's code where it is one of the usual. */
+export function problemOf({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'it is not there';
+  return code === 'EACCES' ? 'it may not be read or written by this user' : message;
 }

@@ -8,14 +8,22 @@ if (process.env['MILLRACE_LAUNCHED'] && process.channel) {
 }
 delete process.env['MILLRACE_LAUNCHED'];
 
-// A reader that has seen enough (`| head`) closes the pipe: that is an end, not a failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
-});
-
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
 const words = process.argv.slice(2);
 // A server keeps in memory what it has once loaded: it loads its own command only.
 const known = words[0] === 'up' ? [(await import('./commands/up.ts')).up] : (await import('./commands/index.ts')).commands;
-process.exitCode = await runCli(words, process, version, known);
+
+// A reader that has seen enough (`| head`) closes the pipe: that is an end, not a failure; but records and files are brought in to the last.
+const goesOn = known.find(({ name }) => name === words[0])?.goesOn === true;
+let unwritten = false;
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE' && !goesOn) process.exit(0);
+  if (code === 'EPIPE' || unwritten) return;
+  unwritten = true;
+  process.stderr.write(`The output can’t be written: ${message}\n`);
+  if (!goesOn) process.exit(1);
+});
+// Nor is there anything to be done where nobody reads the notes.
+process.stderr.on('error', () => {});
+const exitCode = await runCli(words, process, version, known);
+process.exitCode = unwritten ? 1 : exitCode;

@@ -24,7 +24,7 @@ interface RecordText {
 /**
  * Cuts a file of records into batches; the bytes go out as they came in. A file that begins with `[` is one array: its elements are found by
  * counting brackets. Anything else is one object a line, or objects over several lines. Memory: one batch and one record.
- * Errors: RECORD_TOO_LARGE.
+ * Errors: RECORD_TOO_LARGE; BODY_JSON after the last batch, where the array is not closed.
  */
 export async function* batches(source: Readable, limits: BatchLimits): AsyncGenerator<Batch> {
   let parts: Buffer[] = [];
@@ -37,7 +37,8 @@ export async function* batches(source: Readable, limits: BatchLimits): AsyncGene
     size = 0;
     return batch;
   };
-  for await (const { bytes, line, alone } of records(source)) {
+  const cut: Cut = { at: null };
+  for await (const { bytes, line, alone } of records(source, cut)) {
     const full = lines.length >= limits.records || size + bytes.length + 1 > limits.bytes;
     if (lines.length > 0 && (full || alone)) yield closed();
     // What follows the bracket of an array that doesn't close is refused as one piece, with its bytes.
@@ -49,6 +50,7 @@ export async function* batches(source: Readable, limits: BatchLimits): AsyncGene
     }
   }
   if (lines.length > 0) yield closed();
+  if (cut.at !== null) fail('BODY_JSON', { problem: 'the array is not closed: the file seems to be cut off', at: cut.at });
 }
 
 const newline = Buffer.from('\n');
@@ -56,11 +58,18 @@ const bracket = Buffer.from('[');
 /** The byte order mark of UTF-8. */
 const mark = Buffer.from('\ufeff');
 
-async function* records(source: Readable): AsyncGenerator<RecordText> {
+/** How many bytes a file had whose array was not closed. */
+interface Cut {
+  at: number | null;
+}
+
+async function* records(source: Readable, cut: Cut): AsyncGenerator<RecordText> {
   let splitter: Splitter | null = null;
   let head: Buffer = Buffer.alloc(0);
+  let read = 0;
   for await (const chunk of source) {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
+    read += bytes.length;
     if (splitter) yield* splitter.push(bytes);
     else {
       head = Buffer.concat([head, bytes]);
@@ -72,11 +81,14 @@ async function* records(source: Readable): AsyncGenerator<RecordText> {
     }
   }
   if (splitter) yield* splitter.end();
+  if (splitter?.open === true) cut.at = read;
 }
 
 interface Splitter {
   push(bytes: Buffer): Iterable<RecordText>;
   end(): Iterable<RecordText>;
+  /** Something that was begun has not ended, and no record says so. */
+  readonly open: boolean;
 }
 
 /** The most that limits.record_bytes can be. */
@@ -89,6 +101,7 @@ class TextSplitter implements Splitter {
   #more: Buffer[] = [];
   #moreBytes = 0;
   #line = 1;
+  readonly open = false;
 
   *push(bytes: Buffer): Iterable<RecordText> {
     this.#more.push(bytes);
@@ -152,6 +165,11 @@ class ArraySplitter implements Splitter {
   #inString = false;
   #escaped = false;
   #broken = false;
+  #closed = false;
+
+  get open(): boolean {
+    return !this.#closed;
+  }
 
   *push(bytes: Buffer): Iterable<RecordText> {
     for (let at = 0; at < bytes.length; at++) {
@@ -166,7 +184,10 @@ class ArraySplitter implements Splitter {
   }
 
   *end(): Iterable<RecordText> {
-    if (this.#start >= 0) yield this.#close(Buffer.alloc(0));
+    if (this.#start < 0) return;
+    // The server says what is wrong with it.
+    this.#closed = true;
+    yield this.#close(Buffer.alloc(0));
   }
 
   /** Where the value under way ends, if this byte says so. */
@@ -176,8 +197,10 @@ class ArraySplitter implements Splitter {
     else if (this.#start < 0) this.#stepBetween(byte, at);
     else if (byte === 0x22) this.#inString = true;
     else if (byte === 0x7b || byte === 0x5b) this.#depth += 1;
-    else if (this.#depth === 0 && (byte === 0x2c || byte === 0x5d || isSpace(byte))) return at;
-    else if (byte === 0x7d || byte === 0x5d) {
+    else if (this.#depth === 0 && (byte === 0x2c || byte === 0x5d || isSpace(byte))) {
+      if (byte === 0x5d) this.#closed = true;
+      return at;
+    } else if (byte === 0x7d || byte === 0x5d) {
       this.#depth -= 1;
       if (this.#depth === 0) return at + 1;
     }
@@ -194,7 +217,8 @@ class ArraySplitter implements Splitter {
   #stepBetween(byte: number, at: number): void {
     if (isSpace(byte)) return;
     if (!this.#begun) this.#begun = true;
-    else if (byte !== 0x2c && byte !== 0x5d) this.#open(byte, at);
+    else if (byte === 0x5d) this.#closed = true;
+    else if (byte !== 0x2c) this.#open(byte, at);
   }
 
   #open(byte: number, at: number): void {

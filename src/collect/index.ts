@@ -1,6 +1,6 @@
 export { type Bodies, newBodies } from './doors/bodies.ts';
 export type { Door, DoorContext } from './doors/door.ts';
-export { answerError } from './doors/door.ts';
+export { answerError, readOn } from './doors/door.ts';
 export { doors } from './doors/index.ts';
 export type { Counts, Intake, Limits, Rejection, Sending, Taken } from './intake.ts';
 export { openIntake, QUARANTINE } from './intake.ts';

@@ -91,7 +91,10 @@ function integerFits(bytes: Buffer, kind: number, from: number, to: number): Fit
   if (kind === Kind.integer && to - from <= 18) return null;
   if (kind !== Kind.integer && kind !== Kind.fraction && kind !== Kind.string) return { problem: 'an integer was expected' };
   const match = /^(-?)0*(\d+)(\.0+)?$/.exec(bytes.toString('latin1', from, to));
-  if (match === null) return { problem: kind === Kind.fraction ? 'it has a fraction' : 'an integer was expected' };
+  if (match === null) {
+    if (kind !== Kind.fraction) return { problem: 'an integer was expected' };
+    return { problem: /e/i.test(bytes.toString('latin1', from, to)) ? 'it is written with an exponent' : 'it has a fraction' };
+  }
   const [, sign, digits] = match as unknown as [string, string, string];
   const most = sign === '-' ? INT64.min : INT64.max;
   if (digits.length > most.length || (digits.length === most.length && digits > most)) {
@@ -258,7 +261,7 @@ export function eventTime(bytes: Buffer, scan: Scan, place: number, time: EventT
   let micros = Number.NaN;
   if (time.unit === 'iso') {
     if (kind === Kind.string) micros = parseInstant(bytes, from, to, zoneOffset);
-    if (Number.isNaN(micros)) return { problem: 'is no instant in ISO 8601' };
+    if (Number.isNaN(micros)) return { problem: `is no instant in ISO 8601${otherUnit(bytes, scan, place, time, now)}` };
   } else {
     if (kind !== Kind.integer && kind !== Kind.fraction && kind !== Kind.string) return { problem: `is no number of ${time.unit}` };
     const text = bytes.toString('latin1', from, to);
@@ -276,7 +279,6 @@ export function eventTime(bytes: Buffer, scan: Scan, place: number, time: EventT
 
 /** If the number would make sense in another unit, says so: seconds sent for milliseconds is the usual mistake. */
 function otherUnit(bytes: Buffer, scan: Scan, place: number, time: EventTime, now: Micros): string {
-  if (time.unit === 'iso') return '';
   const number = Number(bytes.toString('latin1', scan.from[place]!, scan.to[place]!));
   for (const unit of ['s', 'ms', 'us'] as const) {
     const micros = number * TIME_SCALE[unit];

@@ -2,7 +2,8 @@
 import { performance } from 'node:perf_hooks';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { asMillraceError, MillraceError } from '#core';
+import { readOn } from '#collect';
+import { asMillraceError, type Bytes, MillraceError } from '#core';
 import type { Front } from '#platform';
 import { http } from '#run';
 import { BODY_LIMIT, heldBodies } from './bodies.ts';
@@ -29,9 +30,14 @@ export async function openApi(front: Front, logger: Logger): Promise<FastifyInst
   for (const route of routes) route(app, front);
   app.setNotFoundHandler(sayUnknown);
   app.setErrorHandler((thrown, request, reply) => {
-    const error = worded(thrown);
+    const error = worded(thrown, request.routeOptions.bodyLimit ?? BODY_LIMIT);
     if (error.code === 'INTERNAL') logger.error({ event: 'internal', method: request.method, url: request.url, err: thrown });
     if (error.retryable) reply.header('retry-after', '1');
+    if (error.code === 'BODY_TOO_LARGE') {
+      // The framework would close the connection, and its answer be lost with it.
+      reply.removeHeader('connection');
+      readOn(request.raw);
+    }
     return reply.code(error.status).send({ error: error.body });
   });
   await app.ready();
@@ -56,9 +62,10 @@ function noSchemas(): never {
 }
 
 /** The framework's own refusals in the catalogue's words. */
-function worded(thrown: unknown): MillraceError {
+function worded(thrown: unknown, limit: Bytes): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
   const { code, message } = thrown as { code?: unknown; message?: string };
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new MillraceError('BODY_TOO_LARGE', { limit }, thrown);
   if (typeof code === 'string' && code.startsWith('FST_ERR_CTP'))
     return new MillraceError('REQUEST_INVALID', { problem: message ?? code }, thrown);
   if (thrown instanceof SyntaxError) return new MillraceError('REQUEST_INVALID', { problem: message ?? 'it is not JSON' }, thrown);

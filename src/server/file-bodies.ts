@@ -7,7 +7,8 @@ import { fail, type MillraceError } from '#core';
 import type { Front } from '#platform';
 
 /** What unpacks the body. Errors: BODY_ENCODING. */
-export function unpacking({ 'content-encoding': encoding = 'identity' }: IncomingHttpHeaders): Transform[] {
+export function unpacking({ 'content-encoding': said = 'identity' }: IncomingHttpHeaders): Transform[] {
+  const encoding = said.toLowerCase();
   if (encoding === 'identity') return [];
   return encoding === 'gzip' || encoding === 'x-gzip' ? [createGunzip()] : fail('BODY_ENCODING', { encoding: encoding.slice(0, 40) });
 }

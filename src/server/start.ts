@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { doors } from '#collect';
@@ -131,8 +132,27 @@ function newServer(options: StartOptions): Server {
       ? http.createServer(limits)
       : process.getBuiltinModule('node:https').createServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' });
   server.setTimeout(900_000);
+  server.on('clientError', refuseUnreadable);
   return server;
 }
+
+/** What is no HTTP, or ends in the middle, is told so in the catalogue's words too; nothing is written into an answer that has begun. */
+function refuseUnreadable(cause: NodeJS.ErrnoException, socket: Duplex): void {
+  const { _httpMessage: begun } = socket as { _httpMessage?: ServerResponse };
+  if (socket.writable && begun?.headersSent !== true && cause.code !== 'ECONNRESET') {
+    const [status, problem] = UNREADABLE[cause.code ?? ''] ?? [400, 'it is no HTTP request'];
+    const body = JSON.stringify({ error: new MillraceError('REQUEST_INVALID', { problem }, cause).body });
+    const headers = `connection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
+    socket.write(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n${headers}\r\n\r\n${body}`);
+  }
+  socket.destroy();
+}
+
+const UNREADABLE: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'its headers are longer than 16 KiB'],
+  HPE_INVALID_EOF_STATE: [400, 'it ended in the middle'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'its headers did not come within 30 s'],
+};
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {

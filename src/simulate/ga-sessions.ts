@@ -236,7 +236,7 @@ function explainSessions(f: Readonly<Record<string, string | number | null>>): D
       figure: "the source's own session totals",
       orders: n('source_orders'),
       revenue: String(f['source_revenue']),
-      why: `the source counts every report with a value as an order (${n('source_orders')}, not ${n('orders')}); ${totals}`,
+      why: `the source counts every report with a value as an order (${n('source_orders') === n('orders') ? 'as many' : `${n('source_orders')}, not ${n('orders')}`}); ${totals}`,
     },
   ];
 }

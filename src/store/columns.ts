@@ -42,7 +42,10 @@ export function typeOf(type: FieldType): string {
   }
 }
 
-/** The fields that a topic declares, the id, time and type among them: these are text (or as sent) unless declared otherwise. */
+/**
+ * The fields that a topic declares, the id, time and type among them: these are text (or as sent) unless declared otherwise. One that has
+ * the name of a column that is there anyway (`_id` as the id) becomes none of its own.
+ */
 export function declaredOf(topic: Topic): readonly Promoted[] {
   const fields: Pick<Field, 'name' | 'type'>[] = [...topic.fields];
   const implied: [string | null | undefined, FieldType][] = [
@@ -51,7 +54,7 @@ export function declaredOf(topic: Topic): readonly Promoted[] {
     [topic.time?.field, topic.time?.unit === 'iso' ? 'timestamp' : 'text'],
   ];
   for (const [field, type] of implied) {
-    if (field != null && !fields.some((f) => f.name === field)) fields.push({ name: field, type });
+    if (field != null && isNew(field, fields)) fields.push({ name: field, type });
   }
   return fields.map((field) => ({
     name: field.name,
@@ -59,6 +62,11 @@ export function declaredOf(topic: Topic): readonly Promoted[] {
     declared: true,
     eventTime: field.name === topic.time?.field && field.type === 'timestamp',
   }));
+}
+
+function isNew(field: string, fields: readonly { readonly name: string }[]): boolean {
+  const lower = field.toLowerCase();
+  return lower !== 'data' && !(STAMPS as readonly string[]).includes(lower) && !fields.some((other) => other.name.toLowerCase() === lower);
 }
 
 /**

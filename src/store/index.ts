@@ -3,10 +3,11 @@ export { type ArrayBlock, type ArrayColumn, readParquetArrays } from './arrays.t
 export type { Chunk } from './cells.ts';
 export type { ChangeSlices, TableChanges } from './changes.ts';
 export { applyChanges, closeStream, openStream, reshapeTarget } from './changes.ts';
+export type { LoadFormat } from './dialect.ts';
 export type { OwnFunction } from './functions.ts';
 export { replayQuarantined } from './hold.ts';
 export type { Change, Row, Transaction } from './lane.ts';
-export type { Load, Loaded, LoadFormat, LoadMode } from './load.ts';
+export type { Load, Loaded, LoadMode } from './load.ts';
 export { compareMerged, type Merged, type MergedCheck } from './merged.ts';
 export { name, OWN_SCHEMAS, parseTable, quoted, type TableName, text } from './names.ts';
 export { isFatal, isMachineFault, isOutOfMemory } from './open.ts';

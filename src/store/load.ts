@@ -7,12 +7,12 @@ import { dirname, join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, type Column, fail, MillraceError } from '#core';
 import { MAX_EXACT } from './columns.ts';
+import { columnsOf, csvDetail, type LoadFormat, misread, type Rows, readerOf } from './dialect.ts';
 import type { Lane, Transaction } from './lane.ts';
 import { name, parseTable, quoted, text } from './names.ts';
-import { firstLine, lockDown, optionsOf } from './open.ts';
+import { firstLine, isOutOfMemory, lockDown, optionsOf } from './open.ts';
 import { exactly } from './slice.ts';
 
-export type LoadFormat = 'csv' | 'ndjson' | 'parquet';
 export type LoadMode = 'append' | 'replace' | 'create';
 
 export interface Load {
@@ -32,23 +32,16 @@ export interface Loaded {
   readonly columns: readonly Column[];
 }
 
-const READ: Record<LoadFormat, (file: string, columns?: string) => string> = {
-  csv: (file, columns) => `read_csv(${file}, sample_size = -1, strict_mode = true${columns === undefined ? '' : `, types = ${columns}`})`,
-  ndjson: (file, columns) =>
-    `read_json(${file}, format = 'newline_delimited', ${columns === undefined ? 'sample_size = -1, map_inference_threshold = -1' : `columns = ${columns}`})`,
-  parquet: (file) => `read_parquet(${file})`,
-};
-
 /**
  * The types of a table whose values are read as text: what the reader guesses from a file is not what stands there. It makes a time of
  * a text in JSON, and a double, which drops digits, of a long number in CSV.
  */
 const AS_TEXT: Record<LoadFormat, RegExp> = { csv: /^(VARCHAR|DECIMAL.*|U?\w*INT(EGER)?)$/, ndjson: /^VARCHAR$/, parquet: /^$/ };
 
-/** Errors: TABLE_NAME, LOAD_FORMAT, LOAD_FILE, LOAD_COLUMNS, LOAD_VALUE. */
+/** Errors: TABLE_NAME, LOAD_FORMAT, LOAD_FILE, LOAD_MEMORY, LOAD_COLUMNS, LOAD_VALUE. */
 export async function loadFile(lane: Lane, rowsOf: Rows, slices: string, memory: Bytes, load: Load): Promise<Loaded> {
   const table = parseTable(load.table);
-  if (!(load.format in READ)) fail('LOAD_FORMAT', { format: load.format });
+  if (!(load.format in AS_TEXT)) fail('LOAD_FORMAT', { format: load.format });
   const parquet = join(slices, `load-${process.hrtime.bigint()}.parquet`);
   try {
     const known = load.mode === 'append' && (await tableExists(rowsOf, table)) ? await columnsOf(rowsOf, quoted(table)) : [];
@@ -95,8 +88,6 @@ export async function loadFile(lane: Lane, rowsOf: Rows, slices: string, memory:
     }
   }
 }
-
-type Rows = (sql: string) => Promise<Record<string, unknown>[]>;
 
 async function tableExists(rows: Rows, { schema, name: table }: { schema: string; name: string }): Promise<boolean> {
   return (await rows(`SELECT 1 FROM duckdb_tables() WHERE schema_name = ${text(schema)} AND table_name = ${text(table)}`)).length > 0;
@@ -145,34 +136,28 @@ function changed(value: string, from: string, to: string, format: LoadFormat): s
   return `(${different} OR abs(${value}) * 1e${scale} >= ${MAX_EXACT})`;
 }
 
-async function columnsOf(rows: Rows, table: string): Promise<Column[]> {
-  return (await rows(`DESCRIBE ${table}`)).map((row) => ({ name: String(row['column_name']), type: String(row['column_type']) }));
-}
-
 async function toParquet(load: Load, target: string, memory: Bytes, asText: ReadonlySet<string>): Promise<void> {
   const parser = await DuckDBInstance.create(':memory:', optionsOf({ temp: dirname(target), threads: 2, memory }));
   const connection = await parser.connect();
   try {
     await lockDown(connection, [dirname(load.file), dirname(target)], dirname(target));
     const rows: Rows = async (sql) => (await connection.runAndReadAll(sql)).getRowObjects();
-    const source = await sourceOf(rows, load, asText);
-    await connection.run(`COPY (SELECT * FROM ${source}) TO ${text(target)} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 20480)`);
+    const reader = await readerOf(rows, load.format, load.file);
+    const texts = new Set(reader.columns.map((column) => column.name).filter((column) => asText.has(column.toLowerCase())));
+    const write = (source: string, values = '*') =>
+      connection.run(`COPY (SELECT ${values} FROM ${source}) TO ${text(target)} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 20480)`);
+    await write(reader.source(texts));
+    const again = await misread(rows, load.format, reader, target);
+    if (again.size === 0) return;
+    const replaced = [...again].map(([column, value]) => `${value} AS ${name(column)}`);
+    await write(reader.source(new Set([...texts, ...again.keys()])), `* REPLACE (${replaced.join(', ')})`);
   } catch (cause) {
-    throw new MillraceError('LOAD_FILE', { format: load.format, detail: firstLine(cause).replaceAll(load.file, 'the file') }, cause);
+    if (isOutOfMemory(cause)) fail('LOAD_MEMORY', { megabytes: Math.round(memory / 1_000_000) }, cause);
+    if (cause instanceof MillraceError) throw cause;
+    const detail = load.format === 'csv' ? csvDetail(cause) : firstLine(cause).replace(/[. ]+$/, '');
+    fail('LOAD_FILE', { format: load.format, detail: detail.replaceAll(load.file, 'the file') }, cause);
   } finally {
     connection.closeSync();
     parser.closeSync();
   }
-}
-
-/** The file as a table; its columns that are in `asText` come as text. */
-async function sourceOf(rows: Rows, { format, file }: Load, asText: ReadonlySet<string>): Promise<string> {
-  const read = READ[format];
-  if (asText.size === 0) return read(text(file));
-  const guessed = await columnsOf(rows, `SELECT * FROM ${read(text(file))}`);
-  const types = guessed.map((column) => ({ name: column.name, type: asText.has(column.name.toLowerCase()) ? 'VARCHAR' : column.type }));
-  // A reader of CSV that is told all types no longer looks for how times are written.
-  const told = format === 'csv' ? types.filter((column) => asText.has(column.name.toLowerCase())) : types;
-  if (told.length === 0) return read(text(file));
-  return read(text(file), `{${told.map((column) => `${text(column.name)}: ${text(column.type)}`).join(', ')}}`);
 }

@@ -14,6 +14,7 @@ export interface Result {
 }
 
 export type Values = readonly unknown[] | Readonly<Record<string, unknown>>;
+type DuckDBValues = DuckDBValue[] | Record<string, DuckDBValue> | undefined;
 
 /** One question's own connection. Errors are DuckDB's: whoever asks words them. */
 export interface Reader {
@@ -58,7 +59,7 @@ export function openReader(
     serialize: (sql) => during(() => serialize(connection, sql)),
     async stream(sql, values) {
       const result = await during(async () => {
-        const streamed = await connection.stream(sql, values as DuckDBValue[] | Record<string, DuckDBValue> | undefined);
+        const streamed = await connection.stream(sql, values as DuckDBValues);
         open = true;
         return streamed;
       });
@@ -75,8 +76,10 @@ export function openReader(
       };
     },
     async toParquet(sql, values, path) {
-      const copy = `COPY (${sql}\n) TO ${text(path)} (FORMAT parquet, COMPRESSION zstd)`;
-      const result = await during(() => connection.run(copy, values as DuckDBValue[] | Record<string, DuckDBValue> | undefined));
+      const given = values as DuckDBValues;
+      const exact = await during(() => withoutHuge(connection, sql, given));
+      const copy = `COPY (${exact}\n) TO ${text(path)} (FORMAT parquet, COMPRESSION zstd)`;
+      const result = await during(() => connection.run(copy, given));
       return result.rowsChanged;
     },
     async *arrays(sql, most) {
@@ -123,4 +126,12 @@ async function serialize(connection: DuckDBConnection, sql: string): Promise<str
 
 function typeName(type: { typeId: DuckDBTypeId; alias?: string; toString(): string }): string {
   return type.alias === 'JSON' ? 'JSON' : type.toString();
+}
+
+/** Parquet has no integers beyond 64 bits, as `sum` gives them, and DuckDB writes doubles for them: a DECIMAL keeps their digits. */
+async function withoutHuge(connection: DuckDBConnection, sql: string, values: DuckDBValues): Promise<string> {
+  const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM (${sql}\n)`, values);
+  const huge = described.getRows().filter(([, type]) => type === 'HUGEINT' || type === 'UHUGEINT');
+  const exact = huge.map(([column]) => name(String(column))).map((column) => `CAST(${column} AS DECIMAL(38,0)) AS ${column}`);
+  return huge.length === 0 ? sql : `SELECT * REPLACE (${exact.join(', ')}) FROM (${sql}\n)`;
 }

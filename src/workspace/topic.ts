@@ -28,13 +28,20 @@ export function parseTopic(name: string, yamlText: string, file: string): Topic 
   if (!isTopicName(name)) fail('TOPIC_NAME', { topic: name.slice(0, 100) });
   const top = readDefinition(yamlText, file, topicOptions);
   const fields = readFields(top);
+  const names = fields.map((field) => field.name);
+  const id = readId(top, fields);
+  requireColumn(top, 'id', id, names, '_id');
+  const time = readTime(top, fields);
+  requireColumn(top, 'time', time?.field ?? null, id === null ? names : [...names, id], '_time');
+  const type = top.text('type', maxNameLength);
+  requireColumn(top, 'type', type, [...names, ...[id, time?.field ?? null].filter((field) => field !== null)], null);
   return {
     name,
     title: top.text('title') ?? name,
     fields,
-    id: readId(top, fields),
-    time: readTime(top, fields),
-    type: top.text('type', maxNameLength),
+    id,
+    time,
+    type,
     drift: top.choice('drift', drifts, 'evolve'),
     dedupeWindow: top.duration('dedupe_window', { min: 0, max: year }, 24 * hour),
   };
@@ -122,6 +129,23 @@ function readEarliest(section: Section): Micros {
   // Date.parse takes 31 February and gives a day of March.
   const real = !Number.isNaN(at) && new Date(`${text.slice(0, 10)}T00:00:00Z`).toISOString().startsWith(text.slice(0, 10));
   return real ? at * 1_000 : section.refuse('earliest', `can't be "${text}"; use a date (2020-01-31) or an instant with an offset`);
+}
+
+/** The columns that every topic's table has: src/store/columns.ts fills them. */
+const ownColumns: readonly string[] = ['_position', '_batch', '_received', '_time', '_id', 'data'];
+
+/**
+ * The fields that carry id, time and type become columns too: a table that has a column of that name already could not be made, and
+ * nothing of the topic be delivered. `own` is the column of Millrace's that holds what the field says anyway.
+ */
+function requireColumn(top: Section, key: string, field: string | null, before: readonly string[], own: string | null): void {
+  if (field === null) return;
+  const lower = field.toLowerCase();
+  if (ownColumns.includes(lower) && lower !== own)
+    top.refuse(key, `can't be "${field}": the table has a column of Millrace's with that name`);
+  // The warehouse takes column names without regard to case.
+  const twin = before.find((name) => name !== field && name.toLowerCase() === lower);
+  if (twin !== undefined) top.refuse(key, `can't be "${field}": it differs only in case from "${twin}"`);
 }
 
 function requireType(section: Section, key: string, name: string, fields: readonly Field[], types: readonly FieldType[]): void {

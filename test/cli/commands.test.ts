@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -83,6 +84,48 @@ describe('millrace send', () => {
     assert.equal(requests.length, 2);
   });
 
+  test('says that an array is cut off between two records, beside how many were accepted', async (t) => {
+    const { requests, address } = await fakeServer(t, ({ body }) => ({
+      status: 200,
+      body: { accepted: body.split('\n').length - 1, rejected: 0, undeduplicated: 0, rejections: [] },
+    }));
+    for (const stdin of ['[{"a":1},{"a":2}', '[{"a":1},\n{"a":2},\n']) {
+      const { code, stdout, stderr } = await millrace(['send', 'events'], { stdin, env: remote(address) });
+      assert.deepEqual([code, stdout], [1, '2 accepted\n']);
+      assert.match(stderr, /BODY_JSON {2}.*the array is not closed: the file seems to be cut off/);
+    }
+    assert.equal((await millrace(['send', 'events'], { stdin: '[', env: remote(address) })).code, 1);
+    for (const stdin of ['[{"a":1},{"a":2}]', '[{"a":1},5]', ' [5] ', '[{"a":[1]}]\n']) {
+      const { code, stderr } = await millrace(['send', 'events'], { stdin, env: remote(address) });
+      assert.equal(code, 0, `${stdin}: ${stderr}`);
+    }
+    assert.equal(requests.length, 6);
+  });
+
+  test('sends and loads to the end where nobody reads any more what it prints', async (t) => {
+    const rejections = [{ index: 0, code: 'RECORD_JSON', reason: 'no JSON' }];
+    const { requests, address } = await fakeServer(t, ({ path }) =>
+      path.startsWith('/v1/load')
+        ? { status: 200, body: { table: 'main.x', rows: 1, batch: requests.length, columns: [] } }
+        : { status: 207, body: { accepted: 0, rejected: 1, undeduplicated: 0, rejections } },
+    );
+    const at = folder(t);
+    const file = join(at, 'x.ndjson');
+    writeFileSync(file, '{"a":1}\n'.repeat(30));
+    const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+    const ended = (words: readonly string[], stdio: 'stdout' | 'stderr') =>
+      new Promise<number | null>((resolve) => {
+        const child = spawn(process.execPath, ['--conditions=source', main, ...words], { env: { ...process.env, ...remote(address) } });
+        child.stdin.end();
+        child[stdio].destroy();
+        child.on('close', resolve);
+      });
+    assert.equal(await ended(['send', 'events', file, '--batch', '1'], 'stderr'), 1);
+    assert.equal(requests.length, 30);
+    assert.equal(await ended(['load', 'x', file, file, file], 'stdout'), 0);
+    assert.equal(requests.length, 33);
+  });
+
   test('gives up after --retry-seconds with the server’s own error', async (t) => {
     const { address } = await fakeServer(t, () => busy);
     const { code, stderr } = await millrace(['send', 'events', '--retry-seconds', '0.3'], { stdin: '{}', env: remote(address) });
@@ -92,12 +135,20 @@ describe('millrace send', () => {
 
   test('refuses an empty input, an absent file and a batch out of range', async () => {
     assert.match((await millrace(['send', 'events'], { stdin: '', env: remote('http://127.0.0.1:9') })).stderr, /BODY_EMPTY/);
-    assert.equal((await millrace(['send', 'events', '/nowhere.ndjson'], { env: remote('http://127.0.0.1:9') })).code, 2);
+    const absent = await millrace(['send', 'events', '/nowhere.ndjson'], { env: remote('http://127.0.0.1:9') });
+    assert.deepEqual([absent.code, absent.stderr.split('\n')[0]], [2, "OPTION_VALUE  FILE can't be /nowhere.ndjson: it is not there."]);
     assert.equal((await millrace(['send', 'events', '--batch', '0'], { env: remote('http://127.0.0.1:9') })).code, 2);
   });
 });
 
 describe('millrace sql', () => {
+  test('names the folder that is not there for --output', async (t) => {
+    const { address } = await fakeServer(t, () => ({ status: 200, body: '1\n' }));
+    const words = ['sql', 'SELECT 1', '--format', 'csv', '--output', '/nowhere/x.csv'];
+    const { code, stderr } = await millrace(words, { env: remote(address) });
+    assert.deepEqual([code, stderr.split('\n')[0]], [2, "OPTION_VALUE  --output can't be /nowhere/x.csv: its folder is not there."]);
+  });
+
   const answer = (more: object) =>
     `{"job":"j","columns":[{"name":"n","type":"BIGINT"}],"rows":[[9007199254740993],[2],[3]],"row_count":3,"truncated":false,"elapsed_ms":4.2${JSON.stringify(more).slice(1, -1) ? `,${JSON.stringify(more).slice(1, -1)}` : ''}}`;
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { MillraceError } from '#core';
 import { batches } from '../../src/cli/records.ts';
 import { collecting, topicOf } from '../collect/fixture.ts';
 
@@ -9,8 +10,13 @@ async function split(text: string | Buffer, { records = 1000, bytes = 1e6, chunk
   const whole = Buffer.from(text);
   const chunks = Array.from({ length: Math.ceil(whole.length / chunk) }, (_, at) => whole.subarray(at * chunk, (at + 1) * chunk));
   const found = [];
-  for await (const batch of batches(Readable.from(chunks), { records, bytes }))
-    found.push({ text: batch.body.toString(), lines: batch.lines });
+  try {
+    for await (const batch of batches(Readable.from(chunks), { records, bytes }))
+      found.push({ text: batch.body.toString(), lines: batch.lines });
+  } catch (thrown) {
+    // After the last one of an array that is cut off.
+    if ((thrown as MillraceError).code !== 'BODY_JSON') throw thrown;
+  }
   return found;
 }
 

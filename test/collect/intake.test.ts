@@ -152,6 +152,16 @@ describe('intake', () => {
     const { taken } = await collect.send(orders, `{"at":${AT / 1000},"amount":1}\n{"at":${AT}000,"amount":1}`);
     assert.match(taken.rejections[0]!.reason, /it looks like s, the topic says ms/);
     assert.match(taken.rejections[1]!.reason, /it looks like us, the topic says ms/);
+    const iso = { ...orders, fields: orders.fields.filter(({ name }) => name !== 'at'), time: { ...orders.time!, unit: 'iso' as const } };
+    const numbers = await collect.send(iso, `{"at":${AT},"amount":1}\n{"at":"${AT / 1000}","amount":1}\n{"at":5,"amount":1}`);
+    const says = ['it looks like ms, the topic says iso', 'it looks like s, the topic says iso', 'no instant in ISO 8601\\.$'];
+    for (const [k, { reason }] of numbers.taken.rejections.entries()) assert.match(reason, new RegExp(says[k]!));
+  });
+
+  test('says of an integer that is written with an exponent just that', async (t) => {
+    const { taken } = await collecting(t).send(orders, `{"at":${AT},"amount":1,"count":1e2}\n{"at":${AT},"amount":1,"count":1.5}`);
+    assert.match(taken.rejections[0]!.reason, /it is written with an exponent/);
+    assert.match(taken.rejections[1]!.reason, /it has a fraction/);
   });
 
   test('takes one object, an array, lines, and one object over many lines, with or without a byte order mark', async (t) => {

@@ -90,6 +90,16 @@ describe('questions over HTTP', () => {
       await rows(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM '${file}')`),
       await rows(`SELECT column_name, column_type FROM (DESCRIBE ${types} (${EVERYTHING}))`),
     );
+    const long = 'SELECT sum(9007199254740993) AS total, 1 AS one, sum($1) AS given FROM range(3)';
+    const sum = await fetch(`${server.started.address}/v1/query`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${server.started.adminToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ sql: long, params: [3], format: 'parquet' }),
+    });
+    writeFileSync(file, Buffer.from(await sum.arrayBuffer()));
+    assert.deepEqual(await rows(`SELECT CAST(total AS VARCHAR) AS total, one FROM '${file}'`), [{ total: '27021597764222979', one: 1 }]);
+    // More digits than a DECIMAL has.
+    assert.equal((await query('SELECT 170141183460469231731687303715884105727::HUGEINT AS h', { format: 'parquet' })).status, 400);
     connection.closeSync();
     instance.closeSync();
   });
@@ -120,6 +130,8 @@ describe('questions over HTTP', () => {
       ).code,
       'QUERY_BODY',
     );
+    // It would be asked with another character in its place.
+    assert.equal(await server.ask('SELECT $1', { params: ['a\ud800'] }), 'QUERY_BODY');
   });
 
   test('an error names its place in the text', async () => {

@@ -72,6 +72,11 @@ describe('records over HTTP', () => {
     ] as const) {
       assert.equal((await server.send('orders', body, gzip)).code, code);
     }
+    assert.equal(
+      (await server.send('orders', gzipSync(good('b')), { headers: { 'content-encoding': 'GZIP' } })).status,
+      200,
+      'in capitals',
+    );
     assert.equal((await server.send('orders', 'x', { headers: { 'content-encoding': 'br' } })).code, 'BODY_ENCODING');
     assert.equal((await server.send('orders', '')).code, 'BODY_EMPTY');
     await server.delivered();
@@ -192,6 +197,70 @@ describe('records over HTTP', () => {
     await server.delivered();
     const answer = await server.call('POST', '/v1/query', { body: { sql: 'SELECT a FROM raw.fresh' } });
     assert.match(answer.text, /\[9007199254740993\]/);
+  });
+
+  test('replays that come at once send a record once, also where its topic remembers no id', async (t) => {
+    const server = await running(t, { topics: { brief: 'fields: {a: integer}\ndrift: freeze\ndedupe_window: 0s' } });
+    const body = Array.from({ length: 1_200 }, (_, k) => `{"a":${k},"b":1}`).join('\n');
+    assert.equal((await server.send('brief', body)).status, 400);
+    await server.delivered();
+    await server.call('PUT', '/v1/topics/brief', { body: 'fields: {a: integer}\ndedupe_window: 0s' });
+    const replay = async () => (await server.call('POST', '/v1/quarantine/replay', { body: { topic: 'brief' } })).json;
+    const none = { tried: 0, accepted: 0, rejected: 0 };
+    assert.deepEqual(await Promise.all([replay(), replay(), replay()]), [{ ...none, tried: 1_200, accepted: 1_200 }, none, none]);
+    await server.delivered();
+    assert.deepEqual(await server.ask('SELECT count(*), count(DISTINCT a) FROM raw.brief'), [[1_200, 1_200]]);
+  });
+
+  test('a client that sends all of a body before it reads gets the answer that refuses it, and what is no HTTP a coded one', async (t) => {
+    const server = await running(t, { topics });
+    const length = 20_000_000;
+    for (const headers of [`content-length: ${length}`, 'transfer-encoding: chunked', `x: 1\r\ncontent-length: ${length}`]) {
+      const lines = headers.startsWith('x') ? head(server, headers).replace(/Bearer \w+/, 'Bearer wrong') : head(server, headers);
+      const socket = await socketOf(server, lines);
+      let paused = true;
+      const piece = Buffer.alloc(1_000_000, 0x20);
+      for (let sent = 0; sent < length; sent += piece.length) {
+        socket.write(
+          headers.endsWith('chunked')
+            ? Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')])
+            : piece,
+        );
+        // Slower than the server answers.
+        if (paused) await sleep(100);
+        paused = false;
+      }
+      if (headers.endsWith('chunked')) socket.write('0\r\n\r\n');
+      // The connection is good for the next request.
+      socket.write(`GET /health HTTP/1.1\r\nhost: x\r\n\r\n`);
+      await until(() => Promise.resolve(/HTTP\/1\.1 200 OK/.test(socket.answer())));
+      assert.match(
+        socket.answer(),
+        headers.startsWith('x') ? /^HTTP\/1.1 401 [\s\S]*TOKEN_INVALID/ : /^HTTP\/1.1 413 [\s\S]*BODY_TOO_LARGE/,
+      );
+      socket.destroy();
+    }
+    const asked = await socketOf(
+      server,
+      head(server, `content-type: application/json\r\ncontent-length: ${length}`).replace('/topics/orders/records', '/query'),
+    );
+    for (let sent = 0; sent < length; sent += 1_000_000) {
+      asked.write(Buffer.alloc(1_000_000, 0x20));
+      if (sent === 0) await sleep(100);
+    }
+    asked.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
+    await until(() => Promise.resolve(/HTTP\/1\.1 200 OK/.test(asked.answer())));
+    assert.match(asked.answer(), /^HTTP\/1.1 413 [\s\S]*BODY_TOO_LARGE/);
+    asked.destroy();
+    for (const [text, status] of [
+      ['GARBAGE\r\n\r\n', 400],
+      [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
+      [head(server, 'content-length: 5\r\ntransfer-encoding: chunked'), 400],
+    ] as const) {
+      const socket = await socketOf(server, text);
+      await socket.closed;
+      assert.match(socket.answer(), new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*"code":"REQUEST_INVALID"`));
+    }
   });
 
   test('a rejected record is listed and, after the topic was changed, replayed once, in the order in which they came', async (t) => {

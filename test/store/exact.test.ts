@@ -186,6 +186,15 @@ describe('what was sent stands in the warehouse', () => {
     );
   });
 
+  test('in the columns of Millrace’s that have the names of its id and its time', async (t) => {
+    const store = await freshStore(t);
+    const sent = '{"_id":"5f1a","_time":"2026-03-01T09:00:00+09:00","_type":"view"}';
+    const rows = await through(t, store, 'id: _id\ntime: _time\ntype: _type\n', [[sent], [sent.replace('5f1a', '5f1b')]]);
+    assert.deepEqual([...rows.keys()], ['5f1a', '5f1b']);
+    const { _time, _type, data } = rows.get('5f1a')!;
+    assert.deepEqual([Number(_time), _type, data], [Date.UTC(2026, 2, 1) * 1000, 'view', sent]);
+  });
+
   test('in columns that were made of undeclared fields, whatever comes first and whatever follows', async (t) => {
     const store = await freshStore(t);
     const kinds = [

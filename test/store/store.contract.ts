@@ -529,8 +529,7 @@ export function storeContract(name: string, open: Open): void {
       };
       for (const [type, value, formats, shown = value] of [
         ['BIGINT', '1.5', 'csv ndjson'],
-        ['BIGINT', '9223372036854775808', 'csv'],
-        ['BIGINT', '9223372036854775808', 'ndjson', '9.223372036854776e+18'],
+        ['BIGINT', '9223372036854775808', 'csv ndjson'],
         ['INTEGER', '2147483648', 'csv ndjson'],
         ['BIGINT', '9007199254740993.0', 'ndjson', '9007199254740992.0'],
         ['DECIMAL(18,2)', '1.005', 'csv ndjson'],

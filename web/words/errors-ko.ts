@@ -133,6 +133,7 @@ export const errorsKo: Readonly<Record<string, string>> = {
   TABLE_NAME: '“{table}”은(는) 테이블 이름이 될 수 없습니다.',
   LOAD_FORMAT: '“{format}” 형식은 올릴 수 없습니다.',
   LOAD_FILE: '파일을 {format}(으)로 읽을 수 없습니다: {detail}.',
+  LOAD_MEMORY: '올리기 하나가 쓸 수 있는 {megabytes}MB 안에서 파일을 읽을 수 없습니다.',
   LOAD_COLUMNS: '파일의 열이 테이블과 맞지 않습니다: {problem}.',
   LOAD_VALUE: '"{column}" 열의 값 {value}은(는) 손실 없이 {type}에 맞지 않습니다.',
   CHART_UNKNOWN: '“{chart}” 차트가 없습니다.',

@@ -143,6 +143,8 @@ export const remediesKo: Readonly<Record<string, string>> = {
     'schema.name으로, 각각 대문자가 아닌 글자(한글 포함), 0–9, _ 1~63자, 글자로 시작해야 합니다. raw, system, change는 Millrace의 것입니다.',
   LOAD_FORMAT: 'csv, ndjson, parquet 가운데 하나를 쓰세요.',
   LOAD_FILE: '파일과 형식을 확인하세요. 아무것도 쓰지 않았습니다.',
+  LOAD_MEMORY:
+    'Millrace에 메모리를 더 주거나(millrace.yaml의 memory) 파일의 열을 줄이세요. 열이 수천 개면 많이 듭니다. 아무것도 쓰지 않았습니다.',
   LOAD_COLUMNS: '파일을 테이블의 열에 맞추거나, 새 테이블로 올리세요.',
   LOAD_VALUE: '값을 고치거나 열의 형식을 바꾸세요. 파일에서 기록된 것은 없습니다.',
   CHART_UNKNOWN: '차트는 docs/console.md에 있습니다.',

@@ -43,6 +43,7 @@ export const load: Command = {
     },
     { name: 'retry-seconds', type: 'number', summary: 'How long a file that can’t be delivered is tried again.', default: 60 },
   ],
+  goesOn: true,
   usage: '  millrace load mart.orders orders-2026-*.csv --mode replace',
   async run(input, io) {
     const [table, ...files] = input.positionals as [string, ...string[]];

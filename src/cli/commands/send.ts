@@ -27,6 +27,7 @@ export const send: Command = {
     { name: 'batch', type: 'integer', summary: 'At most so many records in one request (up to 10,000).', default: 1000 },
     { name: 'retry-seconds', type: 'number', summary: 'How long a batch that can’t be delivered is tried again.', default: 60 },
   ],
+  goesOn: true,
   usage: [
     '  millrace send events events.ndjson',
     `  echo '{"event_id":"a1","event":"page_view","ts":"2026-03-01T09:00:00+09:00"}' | millrace send events`,
@@ -43,20 +44,24 @@ export const send: Command = {
     const { batches } = await import('../records.ts');
     const run = randomUUID();
     let number = 0;
-    for await (const batch of batches(stream, { records: most, bytes: bodyBytes })) {
-      const key = `${run}-${number++}`;
-      const answer = await retrying(() => sendBatch(client, topic, batch, key), Number(input.options['retry-seconds']));
-      listRejections(answer, batch, sum.rejected, io);
-      sum.accepted += answer.accepted;
-      sum.rejected += answer.rejected;
-      sum.undeduplicated += answer.undeduplicated;
-      sum.unkept += answer.unkept ?? 0;
-      sum.sent += batch.body.length;
-      shown.update(sum.sent, `${sum.accepted.toLocaleString('en-US')} records`);
+    try {
+      for await (const batch of batches(stream, { records: most, bytes: bodyBytes })) {
+        const key = `${run}-${number++}`;
+        const answer = await retrying(() => sendBatch(client, topic, batch, key), Number(input.options['retry-seconds']));
+        listRejections(answer, batch, sum.rejected, io);
+        sum.accepted += answer.accepted;
+        sum.rejected += answer.rejected;
+        sum.undeduplicated += answer.undeduplicated;
+        sum.unkept += answer.unkept ?? 0;
+        sum.sent += batch.body.length;
+        shown.update(sum.sent, `${sum.accepted.toLocaleString('en-US')} records`);
+      }
+    } finally {
+      shown.end(`${sum.accepted.toLocaleString('en-US')} records`);
+      // Also where it ends before the file does: what was accepted stays.
+      if (sum.accepted + sum.rejected > 0) io.stdout.write(`${summary(sum)}\n`);
     }
-    shown.end(`${sum.accepted.toLocaleString('en-US')} records`);
     if (sum.accepted + sum.rejected === 0) fail('BODY_EMPTY');
-    io.stdout.write(`${summary(sum)}\n`);
     return sum.rejected === 0 ? 0 : 1;
   },
 };

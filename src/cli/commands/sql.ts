@@ -1,10 +1,12 @@
 import { createWriteStream } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { errorFromBody, fail } from '#core';
 import type { QueryAnswer, QueryRequest } from '#server';
 import { connect, errorOf, workspaceOption } from '../client.ts';
 import type { Command, Io } from '../command.ts';
+import { problemOf } from '../file.ts';
 import { readExactJson } from '../print/json.ts';
 import { aspects, isLong, table } from '../print/table.ts';
 
@@ -77,14 +79,27 @@ export const sql: Command = {
       const width = output === undefined ? io.stdout.columns : undefined;
       const given = await readExactJson<QueryAnswer>(answer);
       const shown = answerText(given, limit ?? 40, { whole: explains, ...(width !== undefined && { width }) });
-      await pipeline([`${shown}\n`], output === undefined ? io.stdout : createWriteStream(output), { end: output !== undefined });
+      await write([`${shown}\n`], output, io);
       io.stderr.write(evidenceText(given.evidence ?? []));
       return 0;
     }
-    await pipeline(answer, output === undefined ? io.stdout : createWriteStream(output), { end: output !== undefined });
+    await write(answer, output, io);
     return 0;
   },
 };
+
+async function write(answer: Readable | string[], output: string | undefined, io: Io): Promise<void> {
+  if (output === undefined) return pipeline(answer, io.stdout, { end: false });
+  const file = createWriteStream(output);
+  let unwritable: Error | null = null;
+  file.once('error', (error) => (unwritable = error));
+  await pipeline(answer, file).catch((thrown: unknown) => {
+    if (unwritable !== thrown) throw thrown;
+    const problem =
+      (thrown as NodeJS.ErrnoException).code === 'ENOENT' ? 'its folder is not there' : problemOf(thrown as NodeJS.ErrnoException);
+    fail('OPTION_VALUE', { option: '--output', value: output, problem }, thrown);
+  });
+}
 
 /** `whole`: it explains, so that nothing of it is cut. */
 function answerText(answer: QueryAnswer, limit: number, how: { readonly whole: boolean; readonly width?: number }): string {

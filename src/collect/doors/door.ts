@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Entry, MillraceError, Topic } from '#core';
+import type { Entry, Millis, MillraceError, Topic } from '#core';
 import type { Intake } from '../intake.ts';
 import type { Bodies } from './bodies.ts';
 
@@ -30,4 +30,20 @@ export function answerError(response: ServerResponse, error: MillraceError): voi
   if (error.retryable) headers['retry-after'] = 1;
   response.writeHead(error.status, headers);
   response.end(body);
+}
+
+/** So much, and for so long, of a refused body is let through to nowhere: many clients send all of it before they read an answer. */
+const READ_ON = { bytes: 64 * 1024 * 1024, time: 10_000 as Millis };
+
+/** Of a request that is answered before its body has come. A connection that is closed while something comes on it loses the answer with all else. */
+export function readOn(request: IncomingMessage): void {
+  if (request.complete) return;
+  let left = READ_ON.bytes;
+  const enough = setTimeout(() => request.destroy(), READ_ON.time);
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.destroy();
+  });
+  for (const ended of ['end', 'error', 'close']) request.once(ended, () => clearTimeout(enough));
+  request.resume();
 }

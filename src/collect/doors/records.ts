@@ -3,7 +3,7 @@ import { gunzip } from 'node:zlib';
 import { asMillraceError, MillraceError } from '#core';
 import type { Taken } from '../intake.ts';
 import type { Held } from './bodies.ts';
-import { answerError, type Door, type DoorContext } from './door.ts';
+import { answerError, type Door, type DoorContext, readOn } from './door.ts';
 
 const PREFIX = '/v1/topics/';
 const SUFFIX = '/records';
@@ -78,16 +78,9 @@ function answer(response: ServerResponse, taken: Taken): void {
   response.end(body);
 }
 
-/** What still comes of a refused body is read up to here, and the connection stays: opening another one costs more than that. */
-const READ_ON = 128 * 1024;
-
-/** Answers before the body was read; what still comes of it is let through to nowhere, so that the client can read the answer. */
+/** Answers before the body was read. */
 function refuse(request: IncomingMessage, response: ServerResponse, error: MillraceError): void {
-  if (!request.complete) {
-    const readsOn = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= READ_ON;
-    if (!readsOn) response.setHeader('connection', 'close');
-    request.resume();
-  }
+  readOn(request);
   answerError(response, error);
 }
 
@@ -131,7 +124,8 @@ function readBody(request: IncomingMessage, { bodies, bodyBytes: limit }: DoorCo
     if (over) return;
     held.whole();
     const body = pieces?.body() ?? NOTHING;
-    const encoding = request.headers['content-encoding'];
+    // RFC 9110, 8.4.1: in whichever case.
+    const encoding = request.headers['content-encoding']?.toLowerCase();
     if (encoding === undefined || encoding === 'identity') done(null, body, held.release);
     else if (encoding === 'gzip' || encoding === 'x-gzip') unpack(body, { limit, held, busy, done });
     else refuseWith(new MillraceError('BODY_ENCODING', { encoding: encoding.slice(0, 40) }));

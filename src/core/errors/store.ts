@@ -57,6 +57,13 @@ export const storeErrors = {
     what: (p) => `The file can't be read as ${p['format']}: ${p['detail']}.`,
     remedy: 'Check the file and its format; nothing of it was written.',
   },
+  LOAD_MEMORY: {
+    status: 413,
+    retryable: false,
+    what: (p) => `The file can't be read within the ${p['megabytes']} MB that a load may take.`,
+    remedy:
+      'Give Millrace more memory (memory in millrace.yaml), or the file fewer columns: thousands of them take much; nothing of it was written.',
+  },
   LOAD_COLUMNS: {
     status: 400,
     retryable: false,

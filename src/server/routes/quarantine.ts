@@ -8,6 +8,14 @@ import { pipe } from './pipe.ts';
 const AT_ONCE = 500;
 
 export function quarantineRoutes(app: FastifyInstance, front: Front): void {
+  let last: Promise<unknown> = Promise.resolve();
+  /** One replay after the other: two at once would both send what neither has marked yet, and count it twice. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = last.then(work);
+    last = mine.catch(() => {});
+    return mine;
+  };
+
   app.get<{ Querystring: { topic?: string; limit?: string } }>(
     '/v1/quarantine',
     { config: { action: 'quarantine_read' } },
@@ -31,7 +39,7 @@ export function quarantineRoutes(app: FastifyInstance, front: Front): void {
       if (topic !== undefined && typeof topic !== 'string') fail('REQUEST_INVALID', { problem: '"topic" is not text' });
       if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === 'string')))
         fail('REQUEST_INVALID', { problem: '"ids" is not a list of texts' });
-      const answer = await replay(front, request.principal.name, topic as string | undefined, ids as string[] | undefined);
+      const answer = await inTurn(() => replay(front, request.principal.name, topic as string | undefined, ids as string[] | undefined));
       front.guard.audit({ who: request.principal.name, action: 'replay', on: topic ?? '*', outcome: 'done', from: request.ip });
       return answer;
     },

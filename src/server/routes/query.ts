@@ -72,6 +72,7 @@ function checked(body: unknown): QueryRequest {
     refuse('"params" is neither an array nor an object');
   for (const value of Object.values((asked['params'] ?? {}) as object)) {
     if (typeof value === 'object' && value !== null) refuse('a parameter is not text, a number, a boolean or null');
+    if (typeof value === 'string' && !value.isWellFormed()) refuse('a parameter has half of a surrogate pair: it is no Unicode text');
     if (Number.isInteger(value) && !Number.isSafeInteger(value)) refuse('an integer beyond 2^53 loses digits as a number; send it as text');
   }
   const limits = asked['limits'];
