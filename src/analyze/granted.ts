@@ -41,9 +41,12 @@ export function isGranted(full: string, listed: readonly string[]): boolean {
 
 /**
  * The grant that holds for somebody: that of the token before that of its role; null where none does. A link to a dashboard reads what
- * the token of its maker reads. Grants narrow, so that a file which can't be taken, or two for the same, let only admins read: GRANTS_BROKEN.
+ * its maker reads, and no more than a viewer does where the maker's token has no grant of its own. Grants narrow, so that a file which can't be taken, or two for the same, let only admins read: GRANTS_BROKEN.
  */
-export function openGrants(files: GrantFiles): { of(who: Pick<Principal, 'name' | 'role'>): Grant | null; all(): readonly Grant[] } {
+export function openGrants(files: GrantFiles): {
+  of(who: Pick<Principal, 'name' | 'role' | 'maker'>): Grant | null;
+  all(): readonly Grant[];
+} {
   let known: { readonly texts: string; readonly grants: readonly Grant[] } = { texts: '', grants: [] };
 
   function all(): readonly Grant[] {
@@ -61,13 +64,21 @@ export function openGrants(files: GrantFiles): { of(who: Pick<Principal, 'name' 
 
   return {
     all,
-    of({ name, role }) {
+    of({ name, role, maker = role }) {
       if (role !== 'editor' && role !== 'viewer') return null;
       const grants = all();
       const token = name.replace(/^link:/, '');
-      return grants.find((grant) => grant.token === token) ?? grants.find((grant) => grant.role === role) ?? null;
+      const ofRole = (which: Principal['role']) => grants.find((grant) => grant.role === which) ?? null;
+      return grants.find((grant) => grant.token === token) ?? both(ofRole(role), ofRole(maker));
     },
   };
+}
+
+/** What both let read; a link writes nothing. */
+function both(one: Grant | null, other: Grant | null): Grant | null {
+  if (one?.read == null || other?.read == null) return one?.read == null ? (other ?? one) : one;
+  const [a, b] = [one.read, other.read];
+  return { ...one, read: [...a.filter((pattern) => isGranted(pattern, b)), ...b.filter((pattern) => isGranted(pattern, a))] };
 }
 
 function parsed(text: string, file: string): Grant {

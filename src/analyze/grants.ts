@@ -102,6 +102,11 @@ export function mayWrite(grant: Grant | null, schema: string, name: string | nul
   return !OWN_SCHEMAS.has(schema.toLowerCase()) && (grant === null || grant.write === null || isGranted(full, grant.write));
 }
 
+/** Whether a grant lets its holder read a table of that name (schema.name), be it there or not; what stands behind a view is not looked at. */
+export function mayRead(grant: Grant | null, full: string): boolean {
+  return grant?.read == null || isGranted(full.toLowerCase(), grant.read);
+}
+
 interface Catalog {
   readonly names: ReadonlySet<string>;
   readonly views: ReadonlyMap<string, Behind>;
@@ -164,9 +169,14 @@ function isWithheld(role: Principal['role'], full: string): boolean {
   return full === 'millrace.quarantine' || full.startsWith('change.');
 }
 
-/** What Millrace says of its own work (batches, states of views) has names and counts, no rows of tables; the console needs it. */
+/** Of Millrace's own tables those that hold rows of others, or words about them that may quote a value: to be named in a file of grants. */
+const QUOTING = new Set(
+  ['late', 'audit', 'pause', 'query_run', 'transfer', 'transfer_hold', 'transfer_run'].map((name) => `millrace.${name}`),
+);
+
+/** What Millrace says of its own work else (batches, definitions of views) has names and counts; the console needs it. */
 function isToldToAll(full: string): boolean {
-  return full.startsWith('millrace.');
+  return full.startsWith('millrace.') && !QUOTING.has(full);
 }
 
 function fullName(schema: string | null, name: string): string {

@@ -10,7 +10,7 @@ export {
   type Shown,
 } from './answers/index.ts';
 export { type GrantFiles, openGrants } from './granted.ts';
-export { mayWrite } from './grants.ts';
+export { mayRead, mayWrite } from './grants.ts';
 export { expressionsOf, type Look, MODEL, shapeOfText } from './made.ts';
 export { type Journey, parseJourney } from './metrics/journey.ts';
 export { type Metric, type MetricJoin, parseMetric } from './metrics/metric.ts';

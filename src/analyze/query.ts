@@ -11,7 +11,7 @@ import { type TextFormat, textFormats } from './formats.ts';
 import type { GrantFiles } from './granted.ts';
 import { newGrants } from './grants.ts';
 import { type KeptRules, newKept } from './kept.ts';
-import { planCalls, valuesOf, type WritingAnswers } from './models/answer.ts';
+import { checkCalls, planCalls, valuesOf, type WritingAnswers } from './models/answer.ts';
 import { spellFeatures } from './models/feature-sql.ts';
 import type { Creating, Models } from './models/models.ts';
 import { openQueryLog } from './query-log.ts';
@@ -290,7 +290,7 @@ export function openAnalyst(input: {
     askings: readonly Asking[],
     told: (at: number, outcome: Answer | MillraceError) => void,
   ): Promise<void> {
-    const running = gathering.members.map(({ at }) => ({ at, asking: askings[at]!, job: register(askings[at]!) }));
+    const running = registerAll(gathering.members.map(({ at }) => ({ at, asking: askings[at]! })));
     const { asking: first, job: leader } = running[0]!;
     const { role } = first.who;
     const done = new Set<Running>();
@@ -403,6 +403,18 @@ export function openAnalyst(input: {
     return job;
   }
 
+  /** All or none: one that was left would wait for ever. */
+  function registerAll(list: readonly { at: number; asking: Asking }[]): { at: number; asking: Asking; job: Running }[] {
+    const running: ReturnType<typeof registerAll> = [];
+    try {
+      for (const each of list) running.push({ ...each, job: register(each.asking) });
+    } catch (thrown) {
+      for (const { job } of running) jobs.delete(job.state.id);
+      throw thrown;
+    }
+    return running;
+  }
+
   async function place(role: Role, job: Running): Promise<void> {
     const { concurrency } = input.limits[role];
     const line = waiting[role];
@@ -455,7 +467,8 @@ export function openAnalyst(input: {
     const seconds = Math.min(asking.seconds ?? limits.seconds, limits.seconds);
     const timer = setTimeout(() => stop(job, new MillraceError('QUERY_TIMEOUT', { seconds })), seconds * 1000);
     try {
-      const serialize = (sql: string) => reader.serialize(sql);
+      // A statement of many parts is read part by part: not on and on behind its time.
+      const serialize = (sql: string) => (job.stop === null ? reader.serialize(sql) : Promise.reject(job.stop));
       const statement = await statements.read(planned.text, serialize);
       const who = await allowed(planned, statement, asking.who, serialize);
       // Before anything is written.
@@ -506,6 +519,7 @@ export function openAnalyst(input: {
       const planned = planCalls(asking.sql);
       const statement = await statements.read(planned.text, serialize);
       planned.check(statement, who);
+      await checkCalls(planned, { serialize, who });
     } catch (thrown) {
       refused = thrown instanceof MillraceError ? thrown : queryError(thrown, asking.sql);
     }

@@ -6,4 +6,6 @@ export interface Principal {
   readonly name: string;
   readonly role: Role;
   readonly topics: readonly string[] | null;
+  /** Of a link to a dashboard: the role of its maker, beyond whose rights it never reads. */
+  readonly maker?: Role;
 }

@@ -21,9 +21,10 @@ import { modelRoutes } from './warehouse/models.ts';
 import { quarantineRoutes } from './warehouse/quarantine.ts';
 import { questionRoutes } from './warehouse/questions.ts';
 import { openReaders } from './warehouse/readers.ts';
+import { newRights, rightsRoutes } from './warehouse/rights.ts';
 import { ownStatements } from './warehouse/statements.ts';
 import { transferRoutes } from './warehouse/transfers.ts';
-import { viewRoutes } from './warehouse/views.ts';
+import { viewRoutes, viewsFor } from './warehouse/views.ts';
 
 /** The kernel frees the file of a killed predecessor at once, but its process may take a moment to be gone. */
 const PATIENCE = 10_000;
@@ -72,8 +73,9 @@ async function main(config: ChildConfig): Promise<void> {
   const dashboards = openDefinitions(config.workspace, 'dashboards', '.yaml', () => {}, mostTextBytes);
   const readers = openReaders({ models, definitions, dashboards, queries: queryFiles });
   const blast = openBlast({ store, keeper, queries, readers });
-  const own = ownStatements(keeper, queries, models, blast);
   const grants = openDefinitions(config.workspace, 'grants', '.yaml', () => {});
+  const rights = newRights(grants);
+  const own = ownStatements({ keeper, queries, models, blast, rights });
   const turns = { places: Math.max(1, Math.floor(config.threads / 2)), moment: 500, term: 5000 };
   const reach = (names: readonly string[], patience: number) => delivering.reach(names, patience);
   const analyst = openAnalyst({ store, limits: config.limits, own, grants, models, turns, reach, lost: config.lost, onProblem: problem });
@@ -98,15 +100,16 @@ async function main(config: ChildConfig): Promise<void> {
 
   const routes = {
     ...questionRoutes({
-      ...{ store, analyst, answers, beforeLoad: keeper.beforeLoad },
-      views: () => ({ views: keeper.states(), problems: broken }),
+      ...{ store, analyst, answers, rights, beforeLoad: keeper.beforeLoad },
+      views: (who) => ({ views: viewsFor(who, keeper.states(), rights), problems: broken }),
     }),
-    ...viewRoutes({ store, keeper, blast, models, timeZone: config.timeZone }),
+    ...viewRoutes({ store, keeper, blast, models, rights, timeZone: config.timeZone }),
     ...lineageRoutes({ store, keeper, queries, readers }),
     ...columnRoutes({ store, keeper, queries, analyst }),
-    ...quarantineRoutes(store),
+    ...quarantineRoutes(store, rights),
     ...(await transferRoutes(store, keeper.beforeLoad)),
-    ...modelRoutes(models, grants),
+    ...modelRoutes(models, rights),
+    ...rightsRoutes(rights),
   };
   const server = http.createServer((request, response) => {
     answer(routes, request, response).catch((thrown: unknown) => refuse(response, thrown));

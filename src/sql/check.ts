@@ -23,7 +23,7 @@ export interface Who {
 const NOT_YOURS = 'it does not exist, or is not yours to read';
 
 /** Schemas that no statement writes to: Millrace's own and DuckDB's. */
-const ownSchemas = new Set(['raw', 'millrace', 'change', 'system', 'information_schema', 'pg_catalog', 'temp']);
+const ownSchemas = new Set(['raw', 'millrace', 'change', 'late', 'warehouse', 'system', 'information_schema', 'pg_catalog', 'temp']);
 const onlyReads: readonly Statement['kind'][] = [
   'select',
   'explain',

@@ -55,6 +55,11 @@ const types = new Set([
 /** Types that the parser leaves to the catalog. Others there would be a user's, or an extension's that DuckDB might load. */
 const namedTypes = new Set(['json', 'enum']);
 
+/** The engine (1.5) binds each part of a name within the one before, and runs out of its stack (and the process ends) at some 50,000. */
+const MOST_PARTS = 100;
+/** It plans thousands of queries side by side (UNION ALL) in minutes and gigabytes, and hears of no interruption meanwhile. */
+const MOST_QUERIES = 2000;
+
 /**
  * Collects what a parsed query reads, from the tree of DuckDB's json_serialize_sql. Every node is visited; a kind of node that is
  * not known is refused, so that nothing new in DuckDB passes unseen.
@@ -63,6 +68,7 @@ const namedTypes = new Set(['json', 'enum']);
 export function readsOf(tree: JsonObject, locator: Locator): Reads {
   const tables: TableRead[] = [];
   const functions: FunctionCall[] = [];
+  let queries = 0;
 
   const refuse = (construct: string, node: JsonObject): never => fail('SQL_CONSTRUCT', { construct, ...locator.place(byteOf(node)) });
 
@@ -85,6 +91,9 @@ export function readsOf(tree: JsonObject, locator: Locator): Reads {
 
   function visitExpression(node: JsonObject, scope: ReadonlySet<string>): void {
     const kind = node['class'] as string;
+    if (kind === 'COLUMN_REF' && (node['column_names'] as readonly Json[]).length > MOST_PARTS) {
+      refuse(`A name of more than ${MOST_PARTS} parts`, node);
+    }
     if (kind === 'FUNCTION' || kind === 'WINDOW') visitCall(node, scope, false);
     else if (kind === 'CONSTANT') visit(node['value'], scope);
     else if (kind === 'CAST') visitAll(node, scope);
@@ -115,6 +124,7 @@ export function readsOf(tree: JsonObject, locator: Locator): Reads {
    * itself, the first half does not. Naming a table too many is safe, one too few is not.
    */
   function visitQuery(node: JsonObject, outer: ReadonlySet<string>): void {
+    if (node['type'] === 'SELECT_NODE' && ++queries > MOST_QUERIES) refuse(`A statement of more than ${MOST_QUERIES} queries`, node);
     const scope = new Set(outer);
     for (const { key, value } of ctes(node)) {
       visit(value, scope);

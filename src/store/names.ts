@@ -25,6 +25,7 @@ export const OWN_SCHEMAS: ReadonlySet<string> = new Set([
   'pg_catalog',
   'system',
   'temp',
+  'warehouse',
 ]);
 
 /** "table" or "schema.table" as a name that a user may write to. Errors: TABLE_NAME. */

@@ -70,6 +70,23 @@ describe('questions that come together', () => {
     assert.deepEqual(new Set(analyst.jobs().map(({ state }) => state)), new Set(['done']));
   });
 
+  test('under the name of one job leave none behind that waits for ever', async (t) => {
+    const analyst = opened(t);
+    const outcomes: string[] = [];
+    await analyst.together(
+      tiles.slice(0, 3).map((sql) => ({ ...asking(sql, values), job: 'same' })),
+      (at, outcome) => {
+        outcomes[at] = outcome instanceof MillraceError ? outcome.code : 'answered';
+        if (!(outcome instanceof MillraceError)) outcome.body.resume();
+      },
+    );
+    assert.deepEqual(outcomes.sort(), ['QUERY_BODY', 'QUERY_BODY', 'answered']);
+    assert.deepEqual(
+      analyst.jobs().map(({ state }) => state),
+      ['done'],
+    );
+  });
+
   test('do not share what a scan by groups can’t answer, and are answered all the same', async (t) => {
     const analyst = opened(t);
     const others = [

@@ -150,6 +150,121 @@ describe('grants narrow what tokens and roles read and write', () => {
       false,
     );
   });
+
+  test('a link to a dashboard reads no more than the role of its maker may', async () => {
+    const dashboard = 'title: People\ntiles:\n  - title: all\n    sql: SELECT name FROM mart.people\n';
+    assert.equal((await server.call('PUT', '/v1/dashboards/people', { token: maker, body: { text: dashboard } })).status, 200);
+    const shown = async () => {
+      const { path } = (await server.call('POST', '/v1/dashboards/people/share', { token: maker, body: {} })).json as { path: string };
+      const body = { link: path.split('#')[1], tile: 0 };
+      const answer = await server.call('POST', '/v1/shared/tile', { token: null, body });
+      return answer.code ?? (answer.json as { rows: unknown[][] }).rows;
+    };
+    assert.deepEqual(await shown(), [['kim']]);
+    grant('editors', 'role: editor\nread: [mart.sales]\n');
+    assert.equal(await shown(), 'SQL_TABLE');
+    grant('viewers', "role: viewer\nread: ['mart.*']\n");
+    assert.equal(await shown(), 'SQL_TABLE');
+    grant('editors', "role: editor\nread: ['mart.*']\n");
+    assert.deepEqual(await shown(), [['kim']]);
+    grant('viewers', 'role: viewer\nread: [mart.sales]\n');
+    assert.equal(await shown(), 'SQL_TABLE');
+  });
+
+  test('Millrace’s own tables that hold rows of others, or quote them, are read where a file names them', async () => {
+    grant('partner', 'token: partner\nread: [mart.sales]\n');
+    for (const table of ['late', 'audit', 'pause', 'query_run', 'transfer', 'transfer_hold', 'transfer_run'])
+      assert.equal(await server.ask(`SELECT * FROM millrace.${table}`, {}, partner), 'SQL_TABLE', table);
+    assert.ok(Array.isArray(await server.ask('SELECT * FROM millrace.batch', {}, partner)));
+    assert.ok(Array.isArray(await server.ask('SELECT * FROM millrace.late', {}, viewer)));
+    grant('partner', 'token: partner\nread: [millrace.late]\n');
+    assert.deepEqual(await server.ask('SELECT * FROM millrace.late', {}, partner), []);
+  });
+
+  test('what a file says of writing holds for loads, files that are dropped, runs of transfers and ready-made views too', async () => {
+    grant('maker', "token: maker\nread: [mart.sales, 'lab.*']\nwrite: ['lab.*']\n");
+    const load = (table: string, mode: string) =>
+      server.call('POST', `/v1/load/${table}?format=csv&mode=${mode}`, { token: maker, body: 'amount\n7\n' });
+    for (const table of ['mart.sales', 'people', 'mart.fresh']) assert.equal((await load(table, 'replace')).code, 'SQL_WRITE', table);
+    assert.equal((await load('lab.loaded', 'create')).status, 200);
+    const { upload } = (await server.call('POST', '/v1/uploads?name=a.csv', { token: maker, body: 'amount\n8\n' })).json as {
+      upload: string;
+    };
+    const into = (table: string) =>
+      server
+        .call('POST', `/v1/uploads/${upload}/load`, { token: maker, body: { table, mode: 'append' } })
+        .then(({ code, status }) => code ?? status);
+    assert.equal(await into('mart.sales'), 'SQL_WRITE');
+    assert.equal(await into('lab.dropped'), 200);
+    const definition = 'source: csv\nconnection: { path: a.csv }\ntables:\n  a: { target: mart.sales, mode: full }\n';
+    writeFileSync(join(server.path, 'a.csv'), 'amount\n9\n');
+    assert.equal((await server.call('PUT', '/v1/transfers/daily', { body: { definition } })).status, 200);
+    assert.equal((await server.call('POST', '/v1/transfers/daily/run', { token: maker })).code, 'SQL_WRITE');
+    assert.equal(
+      (await server.call('PUT', '/v1/transfers/daily/state', { token: maker, body: { table: 'a', cursor: null } })).code,
+      'SQL_WRITE',
+    );
+    const sessions = { topic: 'orders', rule: 'ga4', schema: 'lab' };
+    const made = await server.call('POST', '/v1/views/sessions', { token: maker, body: sessions });
+    assert.equal(made.code, 'SQL_TABLE');
+    grant('maker', "token: maker\nread: ['mart.people']\n");
+    assert.equal((await server.call('GET', '/v1/transfers/daily/preview', { token: maker })).code, 'SQL_TABLE');
+    assert.deepEqual(await server.ask('SELECT * FROM mart.sales'), [[1]]);
+  });
+
+  test('why a view or a scheduled query failed quotes no value to who may not read it', async () => {
+    for (const sql of [
+      "CREATE OR REPLACE TABLE mart.codes AS SELECT '1' AS code",
+      'CREATE MATERIALIZED VIEW mart.coded AS SELECT CAST(code AS INTEGER) AS n FROM mart.codes',
+      "INSERT INTO mart.codes VALUES ('kim@example.com')",
+      "CREATE SCHEDULED QUERY mart.nightly OPTIONS (cron = '0 3 * * *') AS SELECT CAST(code AS INTEGER) AS n FROM mart.codes",
+    ])
+      assert.ok(Array.isArray(await server.ask(sql)), sql);
+    await server.ask('REFRESH MATERIALIZED VIEW mart.coded');
+    await server.ask('RUN SCHEDULED QUERY mart.nightly');
+    const told = async (token?: string) =>
+      JSON.stringify([
+        (await server.call('GET', '/v1/views', token === undefined ? {} : { token })).text,
+        await server.ask('SHOW MATERIALIZED VIEWS', {}, token),
+        await server.ask('SHOW SCHEDULED QUERIES', {}, token),
+      ]);
+    assert.equal((await told()).match(/kim@example.com/g)?.length, 4);
+    grant('partner', 'token: partner\nread: [mart.coded]\n');
+    assert.doesNotMatch(await told(partner), /kim@/);
+    grant('partner', 'token: partner\nread: [mart.coded, mart.codes]\n');
+    assert.match(await told(partner), /kim@/);
+  });
+
+  test('quarantine is told by topics that may be read', async () => {
+    await server.send('orders', '[1]');
+    await server.delivered();
+    const seen = async (path: string) => (await server.call('GET', `/v1/quarantine${path}`, { token: maker })).text;
+    assert.match(await seen(''), /orders/);
+    grant('maker', 'token: maker\nread: [mart.sales]\n');
+    for (const path of ['', '/counts', '?topic=orders']) assert.doesNotMatch(await seen(path), /orders/);
+    grant('maker', 'token: maker\nread: [raw.orders]\n');
+    for (const path of ['', '/counts', '?topic=orders']) assert.match(await seen(path), /orders/);
+  });
+
+  test('--explain-refusal refuses what a model may not be asked, as the question itself would be', async () => {
+    grant('partner', 'token: partner\nread: [mart.sales]\n');
+    for (const input of [
+      'TABLE mart.people',
+      '(SELECT * FROM ML.PREDICT(MODEL any, (SELECT * FROM mart.people)))',
+      "(SELECT getenv('x'))",
+    ]) {
+      const sql = `SELECT * FROM ML.PREDICT(MODEL any, ${input})`;
+      const rows = (await server.ask(sql, { explain_refusal: true }, partner)) as [string, string][];
+      assert.match(rows[0]![1], /^refused: /, sql);
+    }
+    const fine = await server.ask('SELECT * FROM ML.PREDICT(MODEL any, TABLE mart.sales)', { explain_refusal: true }, partner);
+    assert.deepEqual((fine as string[][])[0], ['verdict', 'allowed']);
+  });
+
+  test('no schema gets the name by which the engine knows the file', async () => {
+    assert.equal(await server.ask('CREATE SCHEMA warehouse'), 'SQL_WRITE');
+    assert.equal((await server.call('POST', '/v1/load/warehouse.x?format=csv&mode=create', { body: 'a\n1\n' })).code, 'TABLE_NAME');
+  });
 });
 
 test('what another program put into the warehouse file is not read through: macros under allowed names, bare names of a view, the catalog', async (t) => {

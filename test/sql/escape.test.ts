@@ -287,6 +287,19 @@ for (const [family, statements] of Object.entries(tries)) {
   });
 }
 
+test('what ends the engine’s process, or is planned for minutes, is refused: a name of thousands of parts, thousands of queries', async () => {
+  for (const sql of [
+    `SELECT a${'.a'.repeat(60_000)} FROM t`,
+    `SELECT count(*) FROM t ORDER BY (SELECT max(t${'.a'.repeat(100)}) FROM t)`,
+    `UPDATE t SET a = a${'.a'.repeat(60_000)}`,
+    `SELECT 1 ${'UNION ALL SELECT 1 '.repeat(2000)}`,
+    `SELECT * FROM t WHERE a IN (SELECT 1 ${'UNION ALL SELECT 1 '.repeat(2000)})`,
+  ])
+    await assert.rejects(admit(sql, duckdb.serialize, 'admin', ['t']), { code: 'SQL_CONSTRUCT' }, sql.slice(0, 60));
+  await admit(`SELECT a${'.a'.repeat(99)} FROM t`, duckdb.serialize, 'viewer', ['t']);
+  await admit(`SELECT 1 ${'UNION ALL SELECT 1 '.repeat(1000)}`, duckdb.serialize, 'viewer', ['t']);
+});
+
 test('a viewer may only read, and a write key not even that', async () => {
   for (const sql of [
     'CREATE TABLE x AS SELECT 1',

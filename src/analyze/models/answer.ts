@@ -169,6 +169,15 @@ export async function inputOf(
   return { inner, statement, asker };
 }
 
+/** What the calls ask is checked as it will be when it is answered, and nothing is run. Errors: those of `check`, MODEL_CALL. */
+export async function checkCalls(planned: Planned, as: { readonly serialize: Serialize; readonly who: Who }): Promise<void> {
+  for (const { call } of planned.steps) {
+    if (call.input === null) continue;
+    const { inner, asker } = await inputOf(planned, { ...call, input: call.input }, as);
+    await checkCalls(inner, { ...as, who: asker });
+  }
+}
+
 /** Runs it and keeps its rows. */
 async function keepInput(
   planned: Planned,

@@ -1,18 +1,13 @@
 /** The warehouse child's side of models: what the front asks of it over the socket. Answers over HTTP are the front's own. */
 import { json } from 'node:stream/consumers';
-import { type GrantFiles, type Models, mayWrite, openGrants } from '#analyze';
-import { fail, type Principal } from '#core';
+import type { Models } from '#analyze';
+import type { Principal } from '#core';
 import type { Routes } from './http.ts';
+import type { Rights } from './rights.ts';
 
 /** A model's name is one that a table could have: who may not write that may not say which version serves, here as little as in ALTER MODEL. */
-export function modelRoutes(models: Models, files: GrantFiles): Routes {
-  const grants = openGrants(files);
-
-  function checkWrite(who: Principal, spelled: string): void {
-    const { name: table } = models.version(spelled).entry;
-    const [schema, name] = table.split('.') as [string, string];
-    if (!mayWrite(grants.of(who), schema, name)) fail('SQL_WRITE', { table, problem: 'it does not exist, or is not yours to write' });
-  }
+export function modelRoutes(models: Models, rights: Pick<Rights, 'checkWrite'>): Routes {
+  const checkWrite = (who: Principal, spelled: string): void => rights.checkWrite(who, [models.version(spelled).entry.name]);
 
   return {
     'GET /models/trainings': async () => models.trainings(),

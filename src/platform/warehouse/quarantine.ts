@@ -1,16 +1,31 @@
 /** The warehouse child's side of quarantine: what was refused, and what of it was replayed. */
 import { json } from 'node:stream/consumers';
+import type { Principal } from '#core';
 import { type Store, text } from '#store';
 import type { Routes } from './http.ts';
+import type { Rights } from './rights.ts';
 
-export function quarantineRoutes(store: Store): Routes {
+/** Before the name of a transfer's target stands this where a record has its topic. */
+const TRANSFER = 'transfer:';
+
+export function quarantineRoutes(store: Store, rights: Pick<Rights, 'mayRead'>): Routes {
+  /** The condition that a row was on its way to a table that the asker may read: its reason may quote a value. */
+  async function readable(who: Principal | null): Promise<string> {
+    if (who === null || who.role === 'admin') return 'true';
+    const topics = (await store.rows('SELECT DISTINCT topic FROM millrace.quarantine')).map((row) => String(row['topic']));
+    const theirs = topics.filter((topic) =>
+      rights.mayRead(who, [topic.startsWith(TRANSFER) ? topic.slice(TRANSFER.length) : `raw.${topic}`]),
+    );
+    return `topic IN (${theirs.map(text).join(', ') || 'NULL'})`;
+  }
+
   return {
-    'GET /quarantine': async ({ query }) => quarantine(store, query),
-    'GET /quarantine/counts': async () => ({
+    'GET /quarantine': async ({ who, query }) => quarantine(store, query, await readable(who)),
+    'GET /quarantine/counts': async ({ who }) => ({
       counts: (
         await store.rows(
           `SELECT topic, code, count(*) FILTER (WHERE replayed IS NULL) AS waiting, count(replayed) AS replayed
-           FROM millrace.quarantine GROUP BY ALL ORDER BY topic, waiting DESC, code`,
+           FROM millrace.quarantine WHERE ${await readable(who)} GROUP BY ALL ORDER BY topic, waiting DESC, code`,
         )
       ).map((row) => ({ ...row, waiting: Number(row['waiting']), replayed: Number(row['replayed']) })),
     }),
@@ -57,13 +72,13 @@ async function replayable(store: Store, replaying: Replaying): Promise<unknown> 
   return { rows };
 }
 
-async function quarantine(store: Store, query: URLSearchParams): Promise<unknown> {
+async function quarantine(store: Store, query: URLSearchParams, readable: string): Promise<unknown> {
   const limit = Math.min(10_000, Math.max(1, Number(query.get('limit') ?? 100) || 100));
   const topic = query.get('topic');
   const body = query.get('bytes') === '1' ? `, coalesce(try(decode(body)), 'base64:' || to_base64(body)) AS body` : '';
   const rows = await store.rows(
     `SELECT id, topic, strftime(received, '%Y-%m-%dT%H:%M:%S.%gZ') AS received, code, reason${body}, strftime(replayed, '%Y-%m-%dT%H:%M:%S.%gZ') AS replayed
-     FROM millrace.quarantine ${topic === null ? '' : `WHERE topic = ${text(topic)}`} ORDER BY quarantine.received DESC, id LIMIT ${limit}`,
+     FROM millrace.quarantine WHERE ${readable}${topic === null ? '' : ` AND topic = ${text(topic)}`} ORDER BY quarantine.received DESC, id LIMIT ${limit}`,
   );
   return { rows };
 }

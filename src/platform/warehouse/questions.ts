@@ -7,12 +7,14 @@ import { type Analyst, type Answer, type Answers, type Called, traceOf } from '#
 import { asMillraceError, MillraceError, type Principal } from '#core';
 import type { Store } from '#store';
 import { goneSignal, type Routes, send } from './http.ts';
+import type { Rights } from './rights.ts';
 
 interface Asked {
   readonly store: Store;
   readonly analyst: Analyst;
   readonly answers: Answers;
-  readonly views: () => unknown;
+  readonly rights: Pick<Rights, 'checkWrite'>;
+  readonly views: (who: Principal | null) => unknown;
   readonly beforeLoad: (table: string) => void;
 }
 
@@ -28,7 +30,7 @@ interface Expanded extends Question {
   readonly calls: readonly Called[];
 }
 
-export function questionRoutes({ store, analyst, answers, views, beforeLoad }: Asked): Routes {
+export function questionRoutes({ store, analyst, answers, rights, views, beforeLoad }: Asked): Routes {
   const expand = async (asked: Question, who: Principal, signal: AbortSignal): Promise<Expanded> => ({
     ...asked,
     ...(await answers.expand(asked.sql, who)),
@@ -106,8 +108,9 @@ export function questionRoutes({ store, analyst, answers, views, beforeLoad }: A
       return job;
     },
     /** A CSV in another encoding (what Excel writes in Korea is CP949) is written anew beside itself: the engine reads UTF-8. */
-    'POST /load': async ({ request }) => {
+    'POST /load': async ({ who, request }) => {
       const load = (await json(request)) as Parameters<Store['load']>[0];
+      rights.checkWrite(who, [load.table]);
       beforeLoad(load.table);
       if (load.format === 'csv') {
         // With it come the clients of other databases, which would take 7 MB of every warehouse.
@@ -123,7 +126,7 @@ export function questionRoutes({ store, analyst, answers, views, beforeLoad }: A
       const names = new Set(await analyst.readable(who));
       return tables.filter(({ schema, name }) => names.has(`${schema}.${name}`.toLowerCase()));
     },
-    'GET /views': async () => views(),
+    'GET /views': async ({ who }) => views(who),
     /** The newest batch, and the tables that were written after another. */
     'GET /written': async ({ query }) => {
       const batch = store.batch();

@@ -2,10 +2,21 @@ import { type Models, modelStatement, type OwnStatements } from '#analyze';
 import type { Keeper, Queries, ViewState } from '#process';
 import type { ExplainMaterializedViewStatement, Statement } from '#sql';
 import type { Blast } from './blast.ts';
+import { type Rights, UNTOLD } from './rights.ts';
+import { viewsFor } from './views.ts';
 
 /** Statements about views, scheduled queries and models, as questions see them. */
-export function ownStatements(keeper: Keeper, queries: Queries, models: Models, blast: Blast): OwnStatements {
-  return Object.assign(carriedOut(keeper, queries, models, blast), {
+export interface Owners {
+  readonly keeper: Keeper;
+  readonly queries: Queries;
+  readonly models: Models;
+  readonly blast: Blast;
+  readonly rights: Pick<Rights, 'mayRead'>;
+}
+
+export function ownStatements(owners: Owners): OwnStatements {
+  const { keeper, queries, blast } = owners;
+  return Object.assign(carriedOut(owners), {
     async before(statement: Statement) {
       await blast.check(statement);
       await queries.before(statement, await alsoGone(keeper, statement));
@@ -21,7 +32,7 @@ async function alsoGone(keeper: Keeper, statement: Statement): Promise<readonly 
   return [...keeper.readersOf(table), ...(await keeper.plainReadersOf(table))].map((each) => each.toLowerCase());
 }
 
-function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Blast): OwnStatements {
+function carriedOut({ keeper, queries, models, blast, rights }: Owners): OwnStatements {
   const text = (...names: string[]) => names.map((name) => ({ name, type: 'VARCHAR' }));
   return async (statement, who, asked) => {
     switch (statement.kind) {
@@ -48,7 +59,7 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Bla
           rows: (await keeper.explain(asSent(statement, asked.text))).map(({ aspect, detail }) => [aspect, detail]),
         };
       case 'show_materialized_views':
-        return { columns: shownColumns, rows: keeper.states().map(shown) };
+        return { columns: shownColumns, rows: viewsFor(who, keeper.states(), rights).map(shown) };
       case 'create_scheduled_query':
         await queries.create({ ...statement, text: asked.text });
         return { columns: text('query'), rows: [[`${statement.target.schema}.${statement.target.name}`]] };
@@ -61,12 +72,12 @@ function carriedOut(keeper: Keeper, queries: Queries, models: Models, blast: Bla
       case 'show_scheduled_queries':
         return {
           columns: text('query', 'cron', 'time_zone', 'write', 'state', 'next', 'last', 'outcome', 'error'),
-          rows: queries
-            .states()
-            .map((query) => [
-              ...[query.name, query.cron, query.time_zone, query.write, query.state, query.next],
-              ...[query.last?.due ?? null, query.last?.outcome ?? null, query.last?.error ?? null],
-            ]),
+          rows: queries.states().map((query) => [
+            ...[query.name, query.cron, query.time_zone, query.write, query.state, query.next],
+            ...[query.last?.due ?? null, query.last?.outcome ?? null],
+            // It may quote a value of what the query read.
+            query.last?.error == null || rights.mayRead(who, query.reads) ? (query.last?.error ?? null) : UNTOLD,
+          ]),
         };
       case 'drop_model':
       case 'alter_model':

@@ -1,11 +1,12 @@
 /** The warehouse child's side of views: the ready-made definitions, as text or as files of the workspace. */
 import { json } from 'node:stream/consumers';
 import type { Models } from '#analyze';
-import { type Column, fail } from '#core';
-import { type Keeper, sessionFields, sessionViews } from '#process';
+import { type Column, fail, type Principal } from '#core';
+import { type Keeper, sessionFields, sessionViews, type ViewState } from '#process';
 import { type Store, text } from '#store';
 import type { Blast } from './blast.ts';
 import type { Routes } from './http.ts';
+import { type Rights, withoutWords } from './rights.ts';
 
 interface AskedSessions {
   readonly topic: string;
@@ -19,17 +20,27 @@ interface AskedSessions {
   readonly write?: boolean;
 }
 
+/** The states as somebody may know them: what went wrong in a view, only where all that it reads is theirs. */
+export function viewsFor(who: Principal | null, states: readonly ViewState[], rights: Pick<Rights, 'mayRead'>): ViewState[] {
+  return states.map((view) =>
+    view.error === null || rights.mayRead(who, [view.name, ...view.reads]) ? view : { ...view, error: withoutWords(view.error) },
+  );
+}
+
 export function viewRoutes(input: {
   readonly store: Store;
   readonly keeper: Keeper;
   readonly blast: Blast;
   readonly models: Pick<Models, 'list'>;
+  readonly rights: Rights;
   readonly timeZone: string;
 }): Routes {
-  const { store, keeper, blast, models } = input;
+  const { store, keeper, blast, models, rights } = input;
   return {
-    'POST /views/sessions': async ({ request }) => {
+    'POST /views/sessions': async ({ who, request }) => {
       const asked = (await json(request)) as AskedSessions;
+      // Which columns a topic has is told to who may read it.
+      rights.checkRead(who, [`raw.${asked.topic}`]);
       const columns = (
         await store.rows(
           `SELECT column_name AS c FROM duckdb_columns() WHERE schema_name = 'raw' AND table_name = ${text(asked.topic)} AND NOT starts_with(column_name, '_')`,
@@ -47,7 +58,13 @@ export function viewRoutes(input: {
         ...(asked.page_views !== undefined && { pageViews: asked.page_views }),
         ...(asked.key_events !== undefined && { keyEvents: asked.key_events }),
       });
-      if (asked.write === true) await keeper.adopt(views);
+      if (asked.write === true) {
+        rights.checkWrite(
+          who,
+          views.map(({ name }) => name),
+        );
+        await keeper.adopt(views);
+      }
       return { views, fields, written: asked.write === true };
     },
     'POST /views/blast': async ({ request }) => {

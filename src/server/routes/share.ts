@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { fail, type Principal } from '#core';
+import { fail, type Principal, type Role } from '#core';
 import { openLinks } from '#guard';
 import type { Front } from '#platform';
 import { asked, type Choice, callsAnswers, type Dashboard, parametersOf, parseDashboard, timeRanges, valuesOf } from '#visualize';
@@ -66,7 +66,7 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
       const sql = at === 'annotations' ? annotations : typeof at === 'number' && Number.isInteger(at) ? tiles[at]?.sql : null;
       if (sql === null || sql === undefined) return fail('LINK_TILE', { tile: String(at).slice(0, 20) });
       const today = new Intl.DateTimeFormat('sv-SE', { timeZone: workspace.settings.timeZone }).format(Date.now());
-      const reader: Principal = { name: `link:${shared.by}`, role: 'viewer', topics: null };
+      const reader: Principal = { name: `link:${shared.by}`, role: 'viewer', topics: null, maker: roleOf(shared.by) };
       Object.defineProperty(request, 'principal', { value: reader });
       const { sql: statement, params: values } = asked(sql, valuesOf(shared.choice, parametersOf(sql), today));
       const body = { sql: statement, values, format: 'json', rows: mostRows, job: `shared_${crypto.randomUUID()}` };
@@ -95,6 +95,11 @@ export function shareRoutes(app: FastifyInstance, front: Front): void {
 
   function sinceOf(name: string): string | null {
     return guard.listTokens().find((token) => token.name === name)?.created ?? null;
+  }
+
+  /** The machine's own token, which has no entry in the list, is an admin's. */
+  function roleOf(name: string): Role {
+    return guard.listTokens().find((token) => token.name === name)?.role ?? 'admin';
   }
 
   /** Whoever shares by the machine's own token has no entry in the list. */

@@ -12,6 +12,7 @@ import type {
   TransferStateAnswer,
   TransfersAnswer,
 } from '../api.ts';
+import { demand, readable, runWithoutValues, withoutValues } from '../rights.ts';
 
 const ROWS = 20;
 
@@ -26,15 +27,18 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
     return { kind, cron: kind === 'cron' ? cron : null, next: next === null ? null : new Date(next).toISOString() };
   };
 
-  app.get('/v1/transfers', { config: { action: 'catalog' } }, async (): Promise<TransfersAnswer> => {
+  const targetsOf = ({ tables }: Transfer): string[] => tables.map(({ target }) => target);
+
+  app.get('/v1/transfers', { config: { action: 'catalog' } }, async (request): Promise<TransfersAnswer> => {
     const { transfers: found, problems } = transfers.list();
+    const theirs = await readable(front, request.principal, found.map(targetsOf));
     return {
-      transfers: found.map((transfer) => ({
+      transfers: found.map((transfer, k) => ({
         name: transfer.name,
         source: transfer.source,
         tables: transfer.tables.length,
         schedule: scheduleOf(transfer),
-        last: transfers.last(transfer.name),
+        last: theirs[k]! ? transfers.last(transfer.name) : runWithoutValues(transfers.last(transfer.name)),
       })),
       problems,
     };
@@ -76,18 +80,23 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
   app.get<{ Params: { run: string } }>(
     '/v1/transfers/runs/:run',
     { config: { action: 'load' } },
-    async ({ params }): Promise<TransferRun> =>
-      (transfers.run(params.run) as TransferRun | null) ?? fail('TRANSFER_RUN_UNKNOWN', { run: params.run.slice(0, 50) }),
+    async ({ params, principal }): Promise<TransferRun> => {
+      const run = (transfers.run(params.run) as TransferRun | null) ?? fail('TRANSFER_RUN_UNKNOWN', { run: params.run.slice(0, 50) });
+      const [theirs] = await readable(front, principal, [(run.report?.tables ?? []).map(({ target }) => target)]);
+      return theirs! ? run : runWithoutValues(run)!;
+    },
   );
 
   app.get<{ Params: { name: string } }>(
     '/v1/transfers/:name',
     { config: { action: 'catalog' } },
-    async ({ params }): Promise<TransferAnswer> => {
+    async ({ params, principal }): Promise<TransferAnswer> => {
       const transfer = transfers.get(params.name);
       const { name, source, tables } = transfer;
       const schedule = scheduleOf(transfer);
-      return { name, source, tables, schedule, last: transfers.last(name), comparison: transfers.comparison(name) };
+      const [theirs] = await readable(front, principal, [targetsOf(transfer)]);
+      const shown = (run: TransferRun | null) => (theirs! ? run : runWithoutValues(run));
+      return { name, source, tables, schedule, last: shown(transfers.last(name)), comparison: shown(transfers.comparison(name)) };
     },
   );
 
@@ -97,6 +106,8 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
     async (request): Promise<TransferRunAnswer> => {
       const { name, verb } = request.params;
       if (verb !== 'run' && verb !== 'verify') return fail('ROUTE_UNKNOWN', { method: 'POST', path: request.url.slice(0, 200) });
+      const targets = targetsOf(transfers.get(name));
+      await demand(front, request.principal, verb === 'run' ? { write: targets } : { read: targets });
       const run = transfers.start(name, verb);
       guard.audit({ who: request.principal.name, action: 'load', on: `transfer ${name}: ${verb}`, outcome: 'done', from: request.ip });
       return { run };
@@ -113,8 +124,9 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
   app.get<{ Params: { name: string }; Querystring: { rows?: string } }>(
     '/v1/transfers/:name/preview',
     { config: { action: 'load' } },
-    async ({ params, query }) => {
+    async ({ params, query, principal }) => {
       const transfer = transfers.get(params.name);
+      await demand(front, principal, { read: targetsOf(transfer) });
       const rows = Math.min(1000, Math.max(1, Number(query.rows ?? ROWS) || ROWS));
       return { tables: await transfers.ask({ kind: 'preview', folder: front.workspace.path, anywhere: false, transfer, rows }) };
     },
@@ -123,8 +135,9 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
   app.get<{ Params: { name: string } }>(
     '/v1/transfers/:name/plan',
     { config: { action: 'load' } },
-    async ({ params }): Promise<TransferPlanAnswer> => {
+    async ({ params, principal }): Promise<TransferPlanAnswer> => {
       const transfer = transfers.get(params.name);
+      await demand(front, principal, { read: targetsOf(transfer) });
       const job = { kind: 'plan', folder: front.workspace.path, anywhere: false, transfer } as const;
       const tables = (await transfers.ask(job)) as Omit<TransferPlanAnswer['tables'][number], 'drift'>[];
       // A run under `discard` changes no column, and one under `freeze` is refused.
@@ -142,10 +155,12 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
   app.get<{ Params: { name: string } }>(
     '/v1/transfers/:name/state',
     { config: { action: 'catalog' } },
-    async ({ params }): Promise<TransferStateAnswer> => {
-      const { name } = transfers.get(params.name);
+    async ({ params, principal }): Promise<TransferStateAnswer> => {
+      const transfer = transfers.get(params.name);
       const { states } = await warehouse.json<TransferStateAnswer>('GET', '/transfer/state');
-      return { states: states.filter((state) => state.transfer === name) };
+      const [theirs] = await readable(front, principal, [targetsOf(transfer)]);
+      // A cursor is a value of the newest row.
+      return { states: states.flatMap((state) => (state.transfer !== transfer.name ? [] : theirs! ? state : { ...state, cursor: null })) };
     },
   );
 
@@ -158,6 +173,7 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
       const found = transfer.tables.find((each) => each.source === table) ?? fail('TRANSFER_TABLE', { table: String(table).slice(0, 100) });
       if (cursor !== null && typeof cursor !== 'string')
         fail('REQUEST_INVALID', { problem: '"cursor" must be text, or null to begin anew' });
+      await demand(front, request.principal, { write: [found.target] });
       const at = { transfer: transfer.name, source: found.source, target: found.target, mode: found.mode, cursor: found.cursor };
       const parts = isWatchedSource(transfer.source);
       if (parts && cursor !== null)
@@ -179,9 +195,15 @@ export function transferRoutes(app: FastifyInstance, front: Front): void {
   app.get<{ Params: { name: string } }>(
     '/v1/transfers/:name/runs',
     { config: { action: 'catalog' } },
-    async ({ params }): Promise<TransferRunsAnswer> => {
-      const { name } = transfers.get(params.name);
-      return warehouse.json('GET', `/transfer/runs?transfer=${encodeURIComponent(name)}`);
+    async ({ params, principal }): Promise<TransferRunsAnswer> => {
+      const transfer = transfers.get(params.name);
+      const { runs } = await warehouse.json<TransferRunsAnswer>('GET', `/transfer/runs?transfer=${encodeURIComponent(transfer.name)}`);
+      const theirs = await readable(
+        front,
+        principal,
+        runs.map(({ tables }) => [...targetsOf(transfer), ...tables.map(({ target }) => target)]),
+      );
+      return { runs: runs.map((run, k) => (theirs[k]! ? run : withoutValues(run))) };
     },
   );
 }

@@ -4,6 +4,7 @@ import { fail, isTableWord, type TransferMode } from '#core';
 import type { Front, Upload } from '#platform';
 import type { UploadAnswer, UploadLoad, UploadLook, UploadsAnswer } from '../api.ts';
 import { cutBody, unpacking } from '../file-bodies.ts';
+import { demand } from '../rights.ts';
 
 const LARGEST = 2 ** 44;
 const modes: Readonly<Record<UploadLoad['mode'], TransferMode>> = { replace: 'full', append: 'append', merge: 'merge' };
@@ -63,6 +64,7 @@ export function uploadRoutes(app: FastifyInstance, front: Front): void {
       const choice = choiceOf({ ...request.body, table: request.body?.source_table });
       const target = table.includes('.') ? table : `main.${table}`;
       const { upload, name } = find(request.params.id);
+      await demand(front, request.principal, { write: [target] });
       const run = await dropped.load(upload, choice, { target, mode: modes[mode], key });
       guard.audit({ who: request.principal.name, action: 'load', on: `${target} from upload ${name}`, outcome: 'done', from: request.ip });
       return { run };
