@@ -1,6 +1,6 @@
 /** The ML functions, each in one entry: what it takes, and how its answer becomes a table that only the question sees. */
 import { fail } from '#core';
-import { type ColumnData, type Report, splitImportance } from '#learn';
+import { type ColumnData, parseNumber, type Report, splitImportance } from '#learn';
 import { type ArrayColumn, name } from '#store';
 import { type Asked, beside, misfit, scoredInput, trainedModel } from './asked.ts';
 import { clusterCentroids, evaluateClusters, predictClusters } from './clusters.ts';
@@ -216,8 +216,15 @@ async function judged(asked: Asked): Promise<Judged> {
 function truthOf(asked: Asked, column: ColumnData, row: number, codes: ReadonlyMap<string, number> | null): number | null {
   const value = column.values[row];
   if (value === null || value === undefined || Number.isNaN(value) || (typeof value === 'string' && value.trim() === '')) return null;
-  if (codes === null) return Number(value);
+  if (codes === null) return numberOf(asked, column, value);
   return codes.get(String(value).trim()) ?? misfit(asked, `"${String(value).slice(0, 50)}" is none of its classes`);
+}
+
+/** As training reads a number to predict: infinities are missing. */
+function numberOf(asked: Asked, { name: label, kind }: ColumnData, value: number | string): number | null {
+  if (kind === 'time') misfit(asked, `"${label}" holds times, and it predicts numbers`);
+  const number = typeof value === 'string' ? (parseNumber(value) ?? misfit(asked, `"${value.slice(0, 50)}" is no number`)) : value;
+  return Number.isFinite(number) ? number : null;
 }
 
 function demandClasses(asked: Asked, two = false): readonly string[] {

@@ -184,7 +184,9 @@ function judgeRules(study: Study, inner: Lessons, outer: Lessons): { best: Rule;
     if (score < best.score) best = { at, score };
     const known = knowledge(judged, base);
     knownBy.set(feature.column, Math.max(known, knownBy.get(feature.column) ?? known));
-    const ranks = width === 2 ? areaUnderRoc(judged)(judged) : 0;
+    const area = width === 2 ? areaUnderRoc(judged)(judged) : 0;
+    // Rows of one class have no order to tell.
+    const ranks = Number.isNaN(area) ? 0 : area;
     const told = leaks.some(({ column }) => column === feature.column);
     if (!told && (known >= LEAK || ranks >= LEAK_AREA)) leaks.push(leak(feature.column, study.plan.target, known, ranks));
   });

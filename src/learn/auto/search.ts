@@ -154,6 +154,7 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
     fail('LEARN_PLAN', { option: 'learner', value: 'bayes', expected: 'another one for numbers: naive Bayes tells classes' });
   demandLoss(plan, target);
   demandDirection(plan, target);
+  demandHits(plan, target);
   const { metric, measure } = measureOf(plan, target);
   const weights = readWeights(plan, rows, target);
   const usedReadings = readings.filter((_, i) => kept[i]);
@@ -179,7 +180,14 @@ function demandLoss(plan: Plan, { classes, values }: Target): void {
   }
   if (loss === 'logistic' || loss === 'softmax') refuse('a loss for numbers');
   const least = loss === 'gamma' ? Number.MIN_VALUE : loss === 'poisson' || loss === 'tweedie' ? 0 : Number.NEGATIVE_INFINITY;
-  if (!values.every((v) => v >= least)) refuse('a loss for negative numbers, such as squared');
+  if (!values.every((v) => v >= least)) refuse(`a loss for numbers below 0${loss === 'gamma' ? ' and 0 itself' : ''}, such as squared`);
+}
+
+/** Prices that nothing is reckoned with would be taken without a word. */
+function demandHits({ money }: Plan, { classes }: Target): void {
+  if (money === undefined || classes?.length === 2) return;
+  const expected = `left out with ${classes === null ? 'a number to predict' : `${classes.length} classes`}: a hit is of two`;
+  fail('LEARN_PLAN', { option: 'money', value: JSON.stringify(money), expected });
 }
 
 /** Where each class has a score of its own, all of them rising say nothing of which one's share rises. */
