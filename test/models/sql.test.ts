@@ -280,6 +280,18 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     await assert.rejects(ask('SELECT * FROM ML.CONFUSION_MATRIX(MODEL line)'), refused('MODEL_FUNCTION'));
   });
 
+  test('labels that differ only in case, or are called like a column of the answer, have their own columns in the confusion matrix', async () => {
+    await ask(`CREATE MODEL cased OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 3, ignore_cols = ['id', 'spent'], input_label_cols = ['bought'])
+      AS SELECT * REPLACE (CASE WHEN bought = 'no' THEN 'expected_label' WHEN id % 2 = 0 THEN 'yes' ELSE 'YES' END AS bought) FROM visitors`);
+    const [first, ...others] = await ask('SELECT * FROM ML.CONFUSION_MATRIX(MODEL cased)');
+    assert.deepEqual(Object.keys(first!), ['expected_label', 'YES', 'expected_label_1', 'yes_1']);
+    assert.deepEqual(
+      [first!, ...others].map((row) => row['expected_label']),
+      ['YES', 'expected_label', 'yes'],
+    );
+    await ask('DROP MODEL cased');
+  });
+
   test('a column to leave out may be spelled in any case', async () => {
     await ask(`CREATE MODEL spelled OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 2, ignore_cols = ['ID', 'Spent'],
       input_label_cols = ['bought']) AS SELECT * FROM visitors`);

@@ -3,6 +3,7 @@ import { type Calibration, calibrated, foldCalibration, worthCalibrating } from 
 import { type ColumnData, checkColumns, take, takeRows } from '../columns.ts';
 import { type Encoder, encode, encodeTraining, fitEncoders } from '../encode.ts';
 import { type Candidate, holdsShares, type Lesson, teach } from '../learners.ts';
+import { forget } from '../linear/linear.ts';
 import { type Judged, logLoss, meanAbsolute, meanWithError, pinball, rootMeanSquare, rowLosses } from '../metrics.ts';
 import { type Learned, type Model, sealModel } from '../model.ts';
 import { checkPlan, type Plan } from '../plan.ts';
@@ -94,6 +95,7 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
   const time = timeOf(plan, study.target.rows.length, outer, folds, began);
   const { tried, givenUp, stopped } = yield* tryCandidates(study, lessons, time, now);
   const shares = stopped ? onlyBest(tried) : affordable(study, tried, lessons, time, now());
+  for (const { learn } of lessons) forget(learn.encoded);
   const chosen = tried.filter((_, t) => shares[t]! > 0);
   const chosenShares = shares.filter((share) => share > 0);
   const best = bestOf(tried)!;
@@ -113,6 +115,7 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
     learnAll(chosen, chosenShares, judging.learn, study.width),
     progress('the chosen models on the rows tried with'),
   );
+  forget(judging.learn.encoded);
   const trials = tried.map(
     ({ answers: _answers, calibration, ...trial }, t): Trial => ({ ...trial, calibrated: calibration !== null, share: shares[t]! }),
   );

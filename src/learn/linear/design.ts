@@ -1,7 +1,7 @@
 import { pack, unpackFloats, unpackIntegers } from '../base64.ts';
 import type { Encoded } from '../encode.ts';
 import { log } from '../exact.ts';
-import { ngrams } from './text.ts';
+import { BUCKETS, ngrams } from './text.ts';
 
 /** A sparse table in compressed rows: row i holds columns[starts[i] … starts[i + 1]) and their values. */
 export interface Sparse {
@@ -89,17 +89,24 @@ function numberPart(values: Float64Array): DesignPart {
 }
 
 function textPart(values: readonly (string | null)[]): TextPart {
-  const rowsWith = new Map<number, number>();
-  for (const text of values) {
+  // Most n-grams stand in one row: a map of them all would be larger than the table that is learned from.
+  const rowsWith = new Uint32Array(BUCKETS);
+  const latest = new Uint32Array(BUCKETS);
+  values.forEach((text, row) => {
     const { words, characters } = ngrams(text ?? '');
-    for (const bucket of new Set([...words, ...characters])) rowsWith.set(bucket, (rowsWith.get(bucket) ?? 0) + 1);
-  }
-  const kept = [...rowsWith].filter(([, rows]) => rows >= LEAST_ROWS);
-  kept.sort((a, b) => b[1] - a[1] || a[0] - b[0]);
-  kept.length = Math.min(kept.length, MOST_NGRAMS);
-  kept.sort((a, b) => a[0] - b[0]);
-  const buckets = Int32Array.from(kept, ([bucket]) => bucket);
-  const weights = Float32Array.from(kept, ([, rows]) => 1 + log((1 + values.length) / (1 + rows)));
+    for (const grams of [words, characters])
+      for (const bucket of grams) {
+        if (latest[bucket] === row + 1) continue;
+        latest[bucket] = row + 1;
+        rowsWith[bucket]!++;
+      }
+  });
+  const kept = Int32Array.from(rowsWith.keys()).filter((bucket) => rowsWith[bucket]! >= LEAST_ROWS);
+  const buckets = kept
+    .sort((a, b) => rowsWith[b]! - rowsWith[a]! || a - b)
+    .slice(0, MOST_NGRAMS)
+    .sort();
+  const weights = Float32Array.from(buckets, (bucket) => 1 + log((1 + values.length) / (1 + rowsWith[bucket]!)));
   return { buckets: pack(buckets), weights: pack(weights) };
 }
 
