@@ -173,11 +173,18 @@ function textWriter(part: TextPart): (text: string, column: number, sink: Sparse
   };
 }
 
+/** Entries of the largest piece of a sink. */
+const PIECE = 1 << 16;
+
+/** Entries stand in pieces until their number is known: arrays that grow by copies would need several times the memory of the table. */
 class SparseSink {
   private readonly starts: Uint32Array;
+  private readonly full: { readonly columns: Uint32Array; readonly values: Float64Array }[] = [];
   private columns = new Uint32Array(1024);
   private values = new Float64Array(1024);
   private length = 0;
+  /** Entries in the full pieces. */
+  private before = 0;
   private row = 0;
   private readonly width: number;
 
@@ -187,31 +194,35 @@ class SparseSink {
   }
 
   push(column: number, value: number): void {
-    if (this.length === this.columns.length) this.enlarge();
+    if (this.length === this.columns.length) this.nextPiece();
     this.columns[this.length] = column;
     this.values[this.length++] = value;
   }
 
-  private enlarge(): void {
-    const columns = new Uint32Array(this.columns.length * 2);
-    const values = new Float64Array(this.values.length * 2);
-    columns.set(this.columns);
-    values.set(this.values);
-    this.columns = columns;
-    this.values = values;
+  private nextPiece(): void {
+    this.full.push({ columns: this.columns, values: this.values });
+    this.before += this.length;
+    const size = Math.min(PIECE, this.before);
+    this.columns = new Uint32Array(size);
+    this.values = new Float64Array(size);
+    this.length = 0;
   }
 
   endRow(): void {
-    this.starts[++this.row] = this.length;
+    this.starts[++this.row] = this.before + this.length;
   }
 
   finish(): Sparse {
-    return {
-      rows: this.row,
-      width: this.width,
-      starts: this.starts,
-      columns: this.columns.slice(0, this.length),
-      values: this.values.slice(0, this.length),
-    };
+    const columns = new Uint32Array(this.before + this.length);
+    const values = new Float64Array(this.before + this.length);
+    let at = 0;
+    for (const piece of this.full) {
+      columns.set(piece.columns, at);
+      values.set(piece.values, at);
+      at += piece.columns.length;
+    }
+    columns.set(this.columns.subarray(0, this.length), at);
+    values.set(this.values.subarray(0, this.length), at);
+    return { rows: this.row, width: this.width, starts: this.starts, columns, values };
   }
 }
