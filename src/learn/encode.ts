@@ -193,11 +193,23 @@ export function encode(encoders: readonly Encoder[], columns: readonly ColumnDat
   for (const encoder of encoders) {
     const column = columns.find((c) => c.name === encoder.column);
     if (!column) fail('MODEL_INPUT', { column: encoder.column, value: 'a table without this column', expected: expectation(encoder) });
+    demandKind(encoder, column);
     features.push(...encodeColumn(encoder, column, rows));
     if (encoder.kind === 'text')
       texts.push({ column: encoder.column, values: Array.from({ length: rows }, (_, i) => textOf(cell(column, i))) });
   }
   return { rows, features, texts };
+}
+
+/** Times and numbers are both doubles: one in place of the other would be read without a word as what it is not. A column with no values fits anywhere. */
+function demandKind(encoder: Encoder, { kind, values }: ColumnData): void {
+  const fits = encoder.kind === 'time' ? kind !== 'number' : kind !== 'time';
+  if (fits || !(values as Float64Array).some(Number.isFinite)) return;
+  fail('MODEL_INPUT', {
+    column: encoder.column,
+    value: kind === 'time' ? 'a column of times' : 'a column of numbers',
+    expected: expectation(encoder),
+  });
 }
 
 function encodeColumn(encoder: Encoder, column: ColumnData, rows: number): EncodedFeature[] {

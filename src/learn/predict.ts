@@ -114,7 +114,9 @@ function treesRowAnswerer(learned: Learned & { kind: 'trees' }, encoders: readon
 /** A row's value as a column of one. MODEL_INPUT for a value that is none. */
 export function rowColumn(row: Readonly<Record<string, unknown>>, encoder: Encoder): ColumnData {
   const value = cellOf(valueIn(row, encoder.column), encoder);
-  if (typeof value === 'number') return { name: encoder.column, kind: 'number', values: Float64Array.of(value) };
+  // A number that JSON gives for a time is epoch milliseconds.
+  if (typeof value === 'number')
+    return { name: encoder.column, kind: encoder.kind === 'time' ? 'time' : 'number', values: Float64Array.of(value) };
   return { name: encoder.column, kind: 'text', values: [textOf(value)] };
 }
 

@@ -109,7 +109,7 @@ export interface Report {
   readonly reliability: { readonly brier: number; readonly expectedError: number; readonly miscalibration: number } | null;
   /**
    * The answers to the judged rows, so that later ones can be held against them. Numbers: some ten parts. More than two classes: how many
-   * rows were given each, and how many had that class's probability in each tenth. Null for two classes, whose thresholds tell it, and where nothing was judged.
+   * rows were given each, and how many had that class's probability in each tenth. Two classes: with a column of weights how many had the second's in each tenth; null without, since thresholds tell it, and where nothing was judged.
    */
   readonly answered: { readonly classes: readonly number[] | null; readonly spread: Spread } | null;
   /** Two classes: ROC, precision–recall, gain and lift are drawn from it. */

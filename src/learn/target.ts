@@ -19,6 +19,8 @@ export interface Target {
 
 const LEAST_ROWS = 10;
 const MOST_CLASSES = 100;
+/** Beyond it neighbouring whole numbers are one double: labels would be another's. */
+const LARGEST_LABEL = Number.MAX_SAFE_INTEGER;
 /** Sums of squares stay finite, and a linear model's weights fit 32 bits. */
 const LARGEST = 1e35;
 
@@ -30,8 +32,8 @@ export function readTarget(plan: Plan, column: ColumnData, reading: Reading): Ta
 }
 
 function settleTask(plan: Plan, column: ColumnData, reading: Reading): { task: Target['task']; why: string | null } {
-  if (plan.task === 'regression' || plan.task === 'classification') return { task: plan.task, why: null };
   if (column.kind === 'time') fail('LEARN_TARGET', { target: column.name, problem: 'is a time; predict a duration or a class instead' });
+  if (plan.task === 'regression' || plan.task === 'classification') return { task: plan.task, why: null };
   const numbers = reading.role === 'number' || column.kind === 'number' || (reading.distinct <= 2 && numeric(column));
   if (!numbers) return { task: 'classification', why: 'the target is text' };
   if (reading.distinct <= 2) return { task: 'classification', why: 'the target has two values' };
@@ -77,6 +79,11 @@ function readNumbers(column: ColumnData, kind: Target['kind'], why: string | nul
 function readClasses(column: ColumnData, kind: Target['kind'], why: string | null): Target {
   const labels = Array.from({ length: column.values.length }, (_, i) => {
     const value = known(cell(column, i));
+    if (typeof value === 'number' && Math.abs(value) > LARGEST_LABEL)
+      fail('LEARN_TARGET', {
+        target: column.name,
+        problem: `has labels as large as ${value}, which can't be told apart as numbers; make them text`,
+      });
     return value === null ? null : String(value).trim();
   });
   const rows = Uint32Array.from(labels.keys()).filter((i) => labels[i] !== null);

@@ -171,8 +171,29 @@ test('noise earns nothing: the card says to do without the model', async () => {
   assert.deepEqual([report!.money!.pays, report!.money!.instead], [false, 'nobody']);
   assert.ok(
     report!.card.en.some((line) => line.includes('NOT clearly better')) &&
-      report!.card.en.some((line) => line.includes('prefer doing nothing')),
+      report!.card.en.some((line) => line.includes('acting on "1"') && line.includes('prefer doing nothing')) &&
+      report!.card.ko.some((line) => line.includes('"1"에 행동하는')),
   );
+});
+
+test('a rule that has not met a class is not beaten by a model that has not either', async () => {
+  const rows = Array.from({ length: 12 }, (_, i) => i);
+  const next = generator(9);
+  const columns = [
+    numbers(
+      'x',
+      rows.map(() => next()),
+    ),
+    texts(
+      'y',
+      rows.map((i) => `c${i}`),
+    ),
+  ];
+  for (let seed = 1; seed < 9; seed++) {
+    const { better, scores } = (await train({ target: 'y', task: 'classification', seed, budget: { trials: 2 } }, columns)).report!;
+    assert.equal(scores.find(({ metric }) => metric === 'accuracy')?.value, 0);
+    assert.equal(better, false, `seed ${seed}`);
+  }
 });
 
 test('the rows on which the model fails are named', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ErrorCode, MillraceError } from '#core';
-import { type ColumnData, type Plan, predictor, train } from '#learn';
+import { type ColumnData, type Plan, predict, predictor, train } from '#learn';
 import { parseNumber, parseTime, readColumn } from '../../src/learn/read.ts';
 import { generator, numbers, texts } from './data.ts';
 
@@ -20,6 +20,37 @@ const refused: [string, ErrorCode, Plan, ColumnData[]][] = [
   ['a table without rows', 'LEARN_ROWS', { target: 'y', task: 'regression' }, [numbers('x', []), numbers('y', [])]],
   ['one row', 'LEARN_ROWS', { target: 'y', task: 'regression' }, [numbers('x', [1]), numbers('y', [1])]],
   ['a target that is not there', 'LEARN_TARGET', { target: 'z' }, [x, y]],
+  ...(['classification', 'regression'] as const).map((task): (typeof refused)[number] => [
+    `a time as the target of a ${task}`,
+    'LEARN_TARGET',
+    { target: 't', task },
+    [x, { name: 't', kind: 'time', values: Float64Array.from(count(60), (i) => i * 86_400_000) }],
+  ]),
+  [
+    'labels that are one double with their neighbours',
+    'LEARN_TARGET',
+    { target: 'big' },
+    [
+      x,
+      numbers(
+        'big',
+        count(60).map((i) => 2 ** 53 + 2 * (i % 2)),
+      ),
+    ],
+  ],
+  ['what a hit is worth beside a number to predict', 'LEARN_PLAN', { target: 'y', money: { hit: 5, contact: 1 } }, [x, y]],
+  [
+    'what a hit is worth beside three classes',
+    'LEARN_PLAN',
+    { target: 'three', money: { hit: 5, contact: 1 } },
+    [
+      x,
+      texts(
+        'three',
+        count(60).map((i) => 'abc'[i % 3]!),
+      ),
+    ],
+  ],
   [
     'a target of one class',
     'LEARN_TARGET',
@@ -160,6 +191,38 @@ for (const [what, code, plan, columns] of refused) {
     await assert.rejects(train(plan, columns), (thrown) => thrown instanceof MillraceError && thrown.code === code);
   });
 }
+
+test('a weight that is missing is called so', async () => {
+  const weights = numbers(
+    'w',
+    count(60).map((i) => (i === 37 ? Number.NaN : 1)),
+  );
+  await assert.rejects(train({ target: 'y', weight: 'w' }, [x, y, weights]), { message: 'The weight column "w" has no value in row 38.' });
+});
+
+test('times in place of numbers or categories, and numbers in place of times, are refused; a column without values is missing anywhere', async () => {
+  const moments = (name: string): ColumnData => ({ name, kind: 'time', values: Float64Array.from(count(60), (i) => Date.UTC(2026, 0, i)) });
+  const kinds = texts(
+    'kind',
+    count(60).map((i) => 'abc'[i % 3]!),
+  );
+  for (const learner of ['trees', 'linear'] as const) {
+    const model = await train({ target: 'y', learner, trees: { rounds: 5 } }, [x, moments('seen'), kinds, y]);
+    const asked = (column: ColumnData) =>
+      predict(
+        model,
+        [x, moments('seen'), kinds].map((own) => (own.name === column.name ? column : own)),
+      ).columns[0]!.values;
+    for (const column of [moments('x'), moments('kind'), { ...x, name: 'seen' }])
+      assert.throws(() => asked(column), { code: 'MODEL_INPUT' }, column.name);
+    const empty = new Float64Array(60).fill(Number.NaN);
+    for (const name of ['x', 'seen', 'kind'])
+      assert.deepEqual(asked({ name, kind: 'number', values: empty }), asked({ name, kind: 'time', values: empty }));
+    // In JSON a time may be epoch milliseconds.
+    const seen = Number(moments('seen').values[7]);
+    assert.deepEqual(predictor(model)({ x: x.values[7], seen, kind: 'b' }).value, asked(kinds)[7]);
+  }
+});
 
 test('rows without a known target are left out and counted', async () => {
   const blanks = texts(

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { train } from '#learn';
 import type { Encoded } from '../../src/learn/encode.ts';
 import { fitLinear, type Linear, type LinearOptions, linearDefaults, linearLoss, linearScorer } from '../../src/learn/linear/linear.ts';
 import { ngrams } from '../../src/learn/linear/text.ts';
-import { generator } from './data.ts';
+import { generator, texts } from './data.ts';
 
 function encodedOf(columns: readonly (readonly number[])[]): Encoded {
   const features = columns.map((values, f) => ({
@@ -113,4 +116,35 @@ test('composed and decomposed Hangul, upper and lower case are the same text', (
 test('a text of a megabyte is read in part and an empty one is no text', () => {
   assert.deepEqual(ngrams('').words, []);
   assert.ok(ngrams('가나다 '.repeat(300_000)).characters.length < 100_000);
+});
+
+test('of the tables of words one is held at a time: those of the search go when the chosen models learn', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const next = generator(3);
+  const syllable = () => 'kstpmn'[Math.floor(next() * 6)]! + 'aeiou'[Math.floor(next() * 5)]!;
+  const notes = Array.from({ length: 5000 }, () => Array.from({ length: 12 }, () => syllable() + syllable()).join(' '));
+  const held = new Map<string, number>();
+  const measure = ({ trying }: { trying: string }) => {
+    if (held.has(trying)) return;
+    collect();
+    held.set(trying, process.memoryUsage().arrayBuffers);
+  };
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  await train(
+    { target: 'y', learner: 'linear', linear: { iterations: 3 } },
+    [
+      texts('note', notes),
+      texts(
+        'y',
+        notes.map((note) => (note.includes('ka') ? 'yes' : 'no')),
+      ),
+    ],
+    measure,
+  );
+  const [first, , last] = [...held.values()].map((bytes) => bytes - before);
+  assert.deepEqual([...held.keys()].slice(1), ['the chosen models on the rows tried with', 'the chosen models on all rows']);
+  // All rows are some two times those of a trial; with the tables before it would be seven times as much.
+  assert.ok(last! < first! * 3, `${first} bytes while it was tried, ${last} bytes while all rows were learned from`);
 });

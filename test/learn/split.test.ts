@@ -56,6 +56,42 @@ test('a share of rows is held out to within a row of each class; a group is neve
   );
 });
 
+test('of few groups each side has one, whatever the seed', async () => {
+  const rows = 60;
+  const x = numbers(
+    'x',
+    Array.from({ length: rows }, (_, i) => (i * 7) % 11),
+  );
+  for (const groups of [3, 5, 8]) {
+    const group = texts(
+      'g',
+      Array.from({ length: rows }, (_, i) => `g${i % groups}`),
+    );
+    const target = { rows: Uint32Array.from({ length: rows }, (_, i) => i), values: Float64Array.from(x.values, Number) };
+    for (let seed = 0; seed < 40; seed++)
+      for (const share of [0.05, 0.2, 0.3, 0.9]) {
+        const { learn, judge } = divide({ kind: 'group', column: 'g', why: '' }, [group], target, share, seed);
+        assert.equal(learn.length + judge.length, rows);
+        assert.ok(learn.length > 0 && judge.length > 0, `${groups} groups, seed ${seed}, share ${share}`);
+        const met = new Set(Array.from(learn, (row) => row % groups));
+        assert.ok(judge.every((row) => !met.has(row % groups)));
+      }
+  }
+});
+
+test('the latest rows may be of one class: nothing that is said of them is no number', async () => {
+  const rows = 400;
+  const when: ColumnData = { name: 'when', kind: 'time', values: Float64Array.from({ length: rows }, (_, i) => i * 86_400_000) };
+  const y = texts(
+    'y',
+    Array.from({ length: rows }, (_, i) => (i < 200 ? 'no' : 'yes')),
+  );
+  const { report } = await train({ target: 'y', budget: { trials: 1 } }, [when, y]);
+  assert.equal(report!.split.kind, 'time');
+  const told = report!.warnings.filter(({ kind }) => kind === 'leakage').map(({ text }) => text);
+  assert.deepEqual([told.length, told.join().includes('NaN')], [1, false], told.join());
+});
+
 test('a column of sides: what it holds out is judged and never learned from', async () => {
   const rows = 600;
   const made = table(rows);

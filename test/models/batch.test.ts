@@ -63,6 +63,19 @@ describe('many rows in one request', { timeout: 120_000 }, () => {
       for (const model of ['trees', 'flags']) assert.deepEqual(await together(model, changed), await singly(model, changed));
     });
 
+  test('a class may be called what every object inherits', async () => {
+    await house.ask(`CREATE MODEL odd OPTIONS(model_type = 'LOGISTIC_REG', input_label_cols = ['what']) AS
+      SELECT CASE WHEN bought = 'yes' THEN '__proto__' ELSE 'constructor' END AS what, pages, source FROM visitors`);
+    server.update(house.told());
+    const { predictions } = await server.predict('odd', [{ pages: 3 }], false);
+    const chances = Object.entries(predictions[0]!['probabilities'] as Record<string, number>);
+    assert.deepEqual(
+      chances.map(([label]) => label),
+      ['__proto__', 'constructor'],
+    );
+    assert.ok(Math.abs(chances[0]![1] + chances[1]![1] - 1) < 1e-9);
+  });
+
   test('one row among many that can not be read refuses the request, with the words of the row', async () => {
     for (const bad of [{ nothing: 1 }, { pages: 'many' }, { pages: [1] }, { source: { a: 1 } }, { seen: 'yesterday' }]) {
       const changed = rows.map((row, n) => (n === 600 ? bad : row));

@@ -108,6 +108,19 @@ describe('drift', { timeout: 60_000 }, () => {
       );
     });
 
+  test('scores of a model whose rows had weights are held against rows, which have none', async () => {
+    await ask(
+      `CREATE MODEL weighed OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 20, input_label_cols = ['bought'], weight_col = 'heavy')
+       AS SELECT *, CASE WHEN bought = 'yes' THEN 50 ELSE 1 END AS heavy FROM (${rows(0, 6000)})`,
+    );
+    for (let window = 0; window < 5; window++) {
+      const found = await ask(
+        `SELECT * FROM ML.VALIDATE_DATA_SKEW(MODEL weighed, (${rows(10_000 + window * 1000, 11_000 + window * 1000)})) WHERE input = '__SCORE__'`,
+      );
+      assert.deepEqual([found.length, found[0]!['is_anomaly']], [1, 'no'], JSON.stringify(found));
+    }
+  });
+
   for (const [what, model, scores] of [
     ['a number', 'amounts', ['__SCORE__']],
     ['four classes', 'sizes', ['__SCORE__', '__CONFIDENCE__']],

@@ -280,6 +280,43 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     await assert.rejects(ask('SELECT * FROM ML.CONFUSION_MATRIX(MODEL line)'), refused('MODEL_FUNCTION'));
   });
 
+  test('labels that differ only in case, or are called like a column of the answer, have their own columns in the confusion matrix', async () => {
+    await ask(`CREATE MODEL cased OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 3, ignore_cols = ['id', 'spent'], input_label_cols = ['bought'])
+      AS SELECT * REPLACE (CASE WHEN bought = 'no' THEN 'expected_label' WHEN id % 2 = 0 THEN 'yes' ELSE 'YES' END AS bought) FROM visitors`);
+    const [first, ...others] = await ask('SELECT * FROM ML.CONFUSION_MATRIX(MODEL cased)');
+    assert.deepEqual(Object.keys(first!), ['expected_label', 'YES', 'expected_label_1', 'yes_1']);
+    assert.deepEqual(
+      [first!, ...others].map((row) => row['expected_label']),
+      ['YES', 'expected_label', 'yes'],
+    );
+    await ask('DROP MODEL cased');
+  });
+
+  test('a column to leave out may be spelled in any case', async () => {
+    await ask(`CREATE MODEL spelled OPTIONS(model_type = 'BOOSTED_TREE_CLASSIFIER', max_iterations = 2, ignore_cols = ['ID', 'Spent'],
+      input_label_cols = ['bought']) AS SELECT * FROM visitors`);
+    const { encoders } = fileOf(house, 'main.spelled', 1).model as Model;
+    assert.deepEqual(
+      encoders.map(({ column }) => column),
+      ['pages', 'source', 'seen', 'member'],
+    );
+    await ask('DROP MODEL spelled');
+  });
+
+  test('a number is compared with numbers: others are refused, infinite ones are unknown as in training', async () => {
+    await ask(`CREATE MODEL sums OPTIONS(model_type = 'BOOSTED_TREE_REGRESSOR', max_iterations = 5, ignore_cols = ['id', 'bought'],
+      input_label_cols = ['spent']) AS SELECT * FROM visitors`);
+    const figures = (spent: string) => ask(`SELECT * FROM ML.EVALUATE(MODEL sums, (SELECT * REPLACE (${spent} AS spent) FROM visitors))`);
+    await assert.rejects(figures("CASE WHEN id = 7 THEN 'much' ELSE spent::VARCHAR END"), refused('MODEL_FUNCTION'));
+    await assert.rejects(figures('seen'), refused('MODEL_FUNCTION'));
+    assert.deepEqual(
+      await figures(`CASE WHEN id % 10 = 7 THEN 'inf'::DOUBLE ELSE spent END`),
+      await figures('CASE WHEN id % 10 <> 7 THEN spent END'),
+    );
+    assert.deepEqual(await figures('spent::VARCHAR'), await figures('spent'));
+    await ask('DROP MODEL sums');
+  });
+
   test('regression figures agree with SQL', async () => {
     const [given] = await ask('SELECT * FROM ML.EVALUATE(MODEL line, TABLE visitors)');
     const [expected] =
@@ -377,6 +414,13 @@ describe('models in SQL', { timeout: 120_000 }, () => {
     ['SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT pages AS clicks, source, seen, member FROM visitors))', 'MODEL_INPUT'],
     [`SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE ('many' AS pages) FROM visitors))`, 'MODEL_INPUT'],
     ['SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE ([pages] AS pages) FROM visitors))', 'MODEL_COLUMN'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE (seen AS pages) FROM visitors))', 'MODEL_INPUT'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE (seen AS source) FROM visitors))', 'MODEL_INPUT'],
+    ['SELECT * FROM ML.PREDICT(MODEL buyers, (SELECT * REPLACE (epoch(seen) AS seen) FROM visitors))', 'MODEL_INPUT'],
+    [`CREATE MODEL m OPTIONS(input_label_cols = ['bought'], ignore_cols = ['id', 'spend']) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
+    [`CREATE MODEL m OPTIONS(model_type = 'KMEANS', ignore_cols = ['id', 'spend']) AS SELECT * FROM visitors`, 'MODEL_OPTION'],
+    [`CREATE MODEL m OPTIONS(model_type = 'AUTOML_CLASSIFIER', input_label_cols = ['seen']) AS SELECT * FROM visitors`, 'LEARN_TARGET'],
+    [`CREATE MODEL m OPTIONS(input_label_cols = ['spent'], hit_value = 5) AS SELECT * FROM visitors`, 'LEARN_PLAN'],
     [`CREATE MODEL buyers OPTIONS(${TREES}, input_label_cols = ['bought']) AS SELECT * FROM visitors`, 'MODEL_EXISTS'],
     [`CREATE MODEL m OPTIONS(model_type = 'ARIMA_PLUS') AS SELECT * FROM visitors`, 'MODEL_TYPE'],
     [`CREATE MODEL m OPTIONS(${TREES}) AS SELECT * FROM visitors`, 'MODEL_OPTION'],

@@ -1,6 +1,6 @@
 /** The ML functions, each in one entry: what it takes, and how its answer becomes a table that only the question sees. */
 import { fail } from '#core';
-import { type ColumnData, type Report, splitImportance } from '#learn';
+import { type ColumnData, parseNumber, type Report, splitImportance } from '#learn';
 import { type ArrayColumn, name } from '#store';
 import { type Asked, beside, misfit, scoredInput, trainedModel } from './asked.ts';
 import { clusterCentroids, evaluateClusters, predictClusters } from './clusters.ts';
@@ -216,8 +216,15 @@ async function judged(asked: Asked): Promise<Judged> {
 function truthOf(asked: Asked, column: ColumnData, row: number, codes: ReadonlyMap<string, number> | null): number | null {
   const value = column.values[row];
   if (value === null || value === undefined || Number.isNaN(value) || (typeof value === 'string' && value.trim() === '')) return null;
-  if (codes === null) return Number(value);
+  if (codes === null) return numberOf(asked, column, value);
   return codes.get(String(value).trim()) ?? misfit(asked, `"${String(value).slice(0, 50)}" is none of its classes`);
+}
+
+/** As training reads a number to predict: infinities are missing. */
+function numberOf(asked: Asked, { name: label, kind }: ColumnData, value: number | string): number | null {
+  if (kind === 'time') misfit(asked, `"${label}" holds times, and it predicts numbers`);
+  const number = typeof value === 'string' ? (parseNumber(value) ?? misfit(asked, `"${value.slice(0, 50)}" is no number`)) : value;
+  return Number.isFinite(number) ? number : null;
 }
 
 function demandClasses(asked: Asked, two = false): readonly string[] {
@@ -286,10 +293,22 @@ async function confusionMatrix(asked: Asked): Promise<void> {
   demandClasses(asked);
   const threshold = thresholdOf(asked);
   const table = asked.input === null ? reportedConfusion(asked, threshold) : confusion(await judged(asked), threshold);
-  const counts = labelsOf(asked.file).map(
+  const [first, ...names] = columnNames(['expected_label', ...labelsOf(asked.file)]);
+  const counts = names.map(
     (label, k): ArrayColumn => ({ name: label, kind: 'number', values: Float64Array.from(table, (row) => row[k]!) }),
   );
-  await asked.reader.append(asked.as, [{ name: 'expected_label', kind: 'text', values: labelsOf(asked.file) }, ...counts]);
+  await asked.reader.append(asked.as, [{ name: first!, kind: 'text', values: labelsOf(asked.file) }, ...counts]);
+}
+
+/** Columns are told apart without regard to case, labels with it: the later one gets a number, as the warehouse does it. */
+function columnNames(wanted: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return wanted.map((given) => {
+    let made = given;
+    for (let next = 1; taken.has(made.toLowerCase()); next++) made = `${given}_${next}`;
+    taken.add(made.toLowerCase());
+    return made;
+  });
 }
 
 async function rocCurve(asked: Asked): Promise<void> {
@@ -367,12 +386,16 @@ function comparedScores(file: ModelFile): Compared[] {
       values: Float64Array.from({ length: block.answers.length / block.width }, (_, row) => of(block, row)),
     }),
   });
-  if (classes?.length === 2) {
-    const reference = scoreReference(file);
-    return reference === null ? [] : [numbers('__SCORE__', reference, ({ answers }, row) => answers[row * 2 + 1]!)];
-  }
   // Absent in files that know none.
   const answered = report?.answered ?? null;
+  if (classes?.length === 2) {
+    // Thresholds count weights, where rows have them; new rows have none.
+    const reference =
+      answered === null
+        ? scoreReference(file)
+        : ({ kind: 'number', edges: answered.spread.edges, counts: [...answered.spread.counts, 0] } as const);
+    return reference === null ? [] : [numbers('__SCORE__', reference, ({ answers }, row) => answers[row * 2 + 1]!)];
+  }
   if (answered === null) return [];
   const { edges, counts } = answered.spread;
   const spread: Reference = { kind: 'number', edges, counts: [...counts, 0] };

@@ -141,7 +141,7 @@ export const isAlias = (text: string): boolean => /^[a-z][a-z0-9_]{0,62}$/.test(
 /** Errors: MODEL_TYPE, MODEL_OPTION. `columns` are those of the training table: without input_label_cols one of them is named label. */
 export function readOptions(options: Readonly<Record<string, OptionValue>>, columns: readonly string[]): Ordered {
   const type = String(options['model_type'] ?? 'AUTOML').toUpperCase();
-  if (type === 'KMEANS') return readClusterOptions(options);
+  if (type === 'KMEANS') return readClusterOptions(options, columns);
   const whole = TYPES[type] ?? fail('MODEL_TYPE', { type: type.slice(0, 50) });
   checkMeaning(whole, options);
   const { trees: base, ...kind } = whole;
@@ -164,12 +164,22 @@ export function readOptions(options: Readonly<Record<string, OptionValue>>, colu
       option: 'for one learner',
       problem: `can't be set for ${type}, which chooses its settings (${unused.join(', ')})`,
     });
-  const ignored = [...(ignore ?? []), ...splitColumn(split, columns, options)];
+  const ignored = [...namedColumns(ignore ?? [], columns), ...splitColumn(split, columns, options)];
   const extra = isForest(whole) && trees.randomCuts === true ? { ...forests.extraTrees, l2: base?.l2 ?? 0 } : base;
   const grown = kind.learner === 'trees' ? { ...extra, ...trees } : kind.learner === 'auto' && monotone !== undefined ? { monotone } : null;
   const settings = kind.learner === 'linear' ? { linear } : grown === null ? {} : { trees: grown };
   const parts = { ...(split !== undefined && { split }), ...(ignored.length > 0 && { ignore: ignored }) };
   return { type, plan: { ...rest, ...parts, target: written!, ...settings }, alias, brought: null, clustering: null };
+}
+
+/** Columns by the table's own spelling. One that is misspelled would be learned from without a word: MODEL_OPTION. */
+function namedColumns(ignore: readonly string[], columns: readonly string[]): string[] {
+  return ignore.map(
+    (given) =>
+      columns.find((column) => column === given) ??
+      columns.find((column) => column.toLowerCase() === given.toLowerCase()) ??
+      fail('MODEL_OPTION', { option: 'ignore_cols', problem: `must name columns of the query; "${given}" is none` }),
+  );
 }
 
 /** The column that the split was told to go by: it is none to learn from, as in BigQuery ML. MODEL_OPTION where the options don't fit each other. */
@@ -271,7 +281,7 @@ function wordsOf(value: OptionValue): string[] | null {
 }
 
 /** Options of clusters; without num_clusters there are as many as the silhouettes say. MODEL_OPTION. */
-function readClusterOptions(options: Readonly<Record<string, OptionValue>>): Ordered {
+function readClusterOptions(options: Readonly<Record<string, OptionValue>>, columns: readonly string[]): Ordered {
   const draft: { -readonly [K in keyof NonNullable<Ordered['clustering']>]: NonNullable<Ordered['clustering']>[K] } = {};
   let alias = 'champion';
   for (const [option, value] of Object.entries(options)) {
@@ -282,7 +292,7 @@ function readClusterOptions(options: Readonly<Record<string, OptionValue>>): Ord
         : refuse(`is a whole number from ${least} to ${most}`);
     if (option === 'num_clusters') draft.clusters = whole(2, 100);
     else if (option === 'seed') draft.seed = whole(0, 2 ** 32 - 1);
-    else if (option === 'ignore_cols') draft.ignore = wordsOf(value) ?? refuse("is a list of columns: ['a', 'b']");
+    else if (option === 'ignore_cols') draft.ignore = namedColumns(wordsOf(value) ?? refuse("is a list of columns: ['a', 'b']"), columns);
     else if (option === 'alias')
       alias = typeof value === 'string' && isAlias(value) ? value : refuse('is a name of a–z, 0–9 and _, such as challenger');
     else if (option !== 'model_type') refuse('is not for KMEANS; there are num_clusters, ignore_cols, seed and alias');

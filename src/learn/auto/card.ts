@@ -146,21 +146,23 @@ function promises({ reliability }: Facts): Line[] {
   return [{ en: `Its probabilities are off by ${off} on average.`, ko: `예측 확률은 평균 ${off}만큼 실제와 다릅니다.` }];
 }
 
-function money({ money: worth }: Facts): Line[] {
+/** Which class is acted on is only the order of their names: it must be told. */
+function money({ money: worth, classes }: Facts): Line[] {
   if (worth === null) return [];
+  const hit = `"${classes?.[1]}"`;
   const { en, ko } = INSTEAD[worth.instead];
   const [profit, gain, error] = [worth.profit.model, worth.gain, worth.gainError].map(whole);
   if (worth.pays && worth.threshold !== null)
     return [
       {
-        en: `Acting from a probability of ${percent(worth.threshold)} on earns ${profit} on the judged rows, ${gain} ± ${error} more than ${en}.`,
-        ko: `확률 ${percent(worth.threshold)}부터 행동하면 평가 행에서 ${profit}을(를) 벌고, 이는 '${ko}'보다 ${gain} ± ${error} 많습니다.`,
+        en: `Acting on ${hit} from a probability of ${percent(worth.threshold)} on earns ${profit} on the judged rows, ${gain} ± ${error} more than ${en}.`,
+        ko: `${hit}일 확률 ${percent(worth.threshold)}부터 행동하면 평가 행에서 ${profit}을(를) 벌고, 이는 '${ko}'보다 ${gain} ± ${error} 많습니다.`,
       },
     ];
   return [
     {
-      en: `At these values it does NOT clearly earn more than ${en} (${gain} ± ${error}): prefer ${en}.`,
-      ko: `이 금액에서는 '${ko}'보다 분명히 더 벌지 않습니다(${gain} ± ${error}). '${ko}'이(가) 낫습니다.`,
+      en: `At these values, acting on ${hit} by it does NOT clearly earn more than ${en} (${gain} ± ${error}): prefer ${en}.`,
+      ko: `이 금액에서 ${hit}에 행동하는 것은 '${ko}'보다 분명히 더 벌지 않습니다(${gain} ± ${error}). '${ko}'이(가) 낫습니다.`,
     },
   ];
 }

@@ -79,7 +79,7 @@ export function judge(study: Study, outer: Lessons, inner: Lessons, blend: Learn
     thresholds: binary ? thresholds(real) : null,
     calibration: bins,
     reliability: bins && { brier: brier(real), expectedError: calibrationError(bins), miscalibration: miscalibration(real) },
-    answered: binary ? null : answered(real),
+    answered: binary && study.plan.weight === undefined ? null : answered(real),
     ranking: binary ? ranking(real) : null,
     acting: points,
     money: points && study.plan.money ? worth(points, study.plan.money) : null,
@@ -135,18 +135,21 @@ function against(lesson: Lesson, answers: Float64Array, width: number): Judged {
 /** Rows count alike here: what comes later has no weights. */
 function answered({ answers, width }: Judged): NonNullable<Report['answered']> {
   if (width === 1) return { classes: null, spread: spread(answers, gapEdges(answers)) };
+  const tenths = Array.from({ length: 9 }, (_, k) => (k + 1) / 10);
+  if (width === 2)
+    return {
+      classes: null,
+      spread: spread(
+        answers.filter((_, at) => at % 2 === 1),
+        tenths,
+      ),
+    };
   const given = Uint32Array.from({ length: answers.length / width }, (_, row) => mostProbable(answers, row * width, width));
   const classes = new Array<number>(width).fill(0);
   for (const k of given) classes[k]!++;
   // Tenths of the probability, not of the rows: a model that is always sure has them all within a hair of each other.
   const sure = Float64Array.from(given, (k, row) => answers[row * width + k]!);
-  return {
-    classes,
-    spread: spread(
-      sure,
-      Array.from({ length: 9 }, (_, k) => (k + 1) / 10),
-    ),
-  };
+  return { classes, spread: spread(sure, tenths) };
 }
 
 /** Of real rows: class weights are for learning and choosing. Those that these rows have (one class has no area under a curve). */
@@ -184,7 +187,9 @@ function judgeRules(study: Study, inner: Lessons, outer: Lessons): { best: Rule;
     if (score < best.score) best = { at, score };
     const known = knowledge(judged, base);
     knownBy.set(feature.column, Math.max(known, knownBy.get(feature.column) ?? known));
-    const ranks = width === 2 ? areaUnderRoc(judged)(judged) : 0;
+    const area = width === 2 ? areaUnderRoc(judged)(judged) : 0;
+    // Rows of one class have no order to tell.
+    const ranks = Number.isNaN(area) ? 0 : area;
     const told = leaks.some(({ column }) => column === feature.column);
     if (!told && (known >= LEAK || ranks >= LEAK_AREA)) leaks.push(leak(feature.column, study.plan.target, known, ranks));
   });

@@ -12,7 +12,7 @@ export interface Rule {
 }
 
 const BINS = 32;
-/** Rows of prior in each bin's answer: enough that no answer is 0 or 1. */
+/** Rows of prior in each bin's answer, and where a class has no row: enough that no answer is 0 or 1. */
 const PRIOR_ROWS = 1;
 
 /** The same answer for all: the mean, or each class's share. */
@@ -23,12 +23,16 @@ export function constantRule(lesson: Lesson, width: number): Rule {
 
 function baseAnswer({ targets, weights }: Lesson, width: number): Float64Array {
   if (width === 1) return Float64Array.of(orderFreeMean(targets, weights));
-  return Float64Array.from({ length: width }, (_, k) =>
+  const shares = Float64Array.from({ length: width }, (_, k) =>
     orderFreeMean(
       targets.map((y) => (y === k ? 1 : 0)),
       weights,
     ),
   );
+  // Nobody who met no row of a class says "never": a model that knows nothing must not beat the rule by that word.
+  if (!shares.includes(0)) return shares;
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return shares.map((share) => (share * total + PRIOR_ROWS / width) / (total + PRIOR_ROWS));
 }
 
 /** The rule that feature `at` alone gives. Cost: one sort. */

@@ -3,6 +3,7 @@ import { type Calibration, calibrated, foldCalibration, worthCalibrating } from 
 import { type ColumnData, checkColumns, take, takeRows } from '../columns.ts';
 import { type Encoder, encode, encodeTraining, fitEncoders } from '../encode.ts';
 import { type Candidate, holdsShares, type Lesson, teach } from '../learners.ts';
+import { forget } from '../linear/linear.ts';
 import { type Judged, logLoss, meanAbsolute, meanWithError, pinball, rootMeanSquare, rowLosses } from '../metrics.ts';
 import { type Learned, type Model, sealModel } from '../model.ts';
 import { checkPlan, type Plan } from '../plan.ts';
@@ -94,6 +95,7 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
   const time = timeOf(plan, study.target.rows.length, outer, folds, began);
   const { tried, givenUp, stopped } = yield* tryCandidates(study, lessons, time, now);
   const shares = stopped ? onlyBest(tried) : affordable(study, tried, lessons, time, now());
+  for (const { learn } of lessons) forget(learn.encoded);
   const chosen = tried.filter((_, t) => shares[t]! > 0);
   const chosenShares = shares.filter((share) => share > 0);
   const best = bestOf(tried)!;
@@ -113,6 +115,7 @@ export function* search(plan: Plan, columns: readonly ColumnData[], now: () => n
     learnAll(chosen, chosenShares, judging.learn, study.width),
     progress('the chosen models on the rows tried with'),
   );
+  forget(judging.learn.encoded);
   const trials = tried.map(
     ({ answers: _answers, calibration, ...trial }, t): Trial => ({ ...trial, calibrated: calibration !== null, share: shares[t]! }),
   );
@@ -154,6 +157,7 @@ function openStudy(plan: Plan, columns: readonly ColumnData[]): Study {
     fail('LEARN_PLAN', { option: 'learner', value: 'bayes', expected: 'another one for numbers: naive Bayes tells classes' });
   demandLoss(plan, target);
   demandDirection(plan, target);
+  demandHits(plan, target);
   const { metric, measure } = measureOf(plan, target);
   const weights = readWeights(plan, rows, target);
   const usedReadings = readings.filter((_, i) => kept[i]);
@@ -179,7 +183,14 @@ function demandLoss(plan: Plan, { classes, values }: Target): void {
   }
   if (loss === 'logistic' || loss === 'softmax') refuse('a loss for numbers');
   const least = loss === 'gamma' ? Number.MIN_VALUE : loss === 'poisson' || loss === 'tweedie' ? 0 : Number.NEGATIVE_INFINITY;
-  if (!values.every((v) => v >= least)) refuse('a loss for negative numbers, such as squared');
+  if (!values.every((v) => v >= least)) refuse(`a loss for numbers below 0${loss === 'gamma' ? ' and 0 itself' : ''}, such as squared`);
+}
+
+/** Prices that nothing is reckoned with would be taken without a word. */
+function demandHits({ money }: Plan, { classes }: Target): void {
+  if (money === undefined || classes?.length === 2) return;
+  const expected = `left out with ${classes === null ? 'a number to predict' : `${classes.length} classes`}: a hit is of two`;
+  fail('LEARN_PLAN', { option: 'money', value: JSON.stringify(money), expected });
 }
 
 /** Where each class has a score of its own, all of them rising say nothing of which one's share rises. */

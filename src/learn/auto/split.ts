@@ -239,12 +239,22 @@ function byTime(column: ColumnData, rows: Uint32Array, share: number): Division 
   return { learn, judge };
 }
 
+/** By hash, so that a group keeps its fold whatever other rows there are; few groups may miss a fold so, and are dealt in the hashes' order. */
 function groupFolds(column: ColumnData, rows: Uint32Array, folds: number, seed: number): Uint8Array {
-  return Uint8Array.from(rows, (row) => groupHash(column, row, seed) % folds);
+  const hashes = Array.from(rows, (row) => groupHash(column, row, seed));
+  if (new Set(hashes.map((hash) => hash % folds)).size === folds) return Uint8Array.from(hashes, (hash) => hash % folds);
+  const place = new Map([...new Set(hashes)].sort((a, b) => a - b).map((hash, at) => [hash, at % folds]));
+  return Uint8Array.from(hashes, (hash) => place.get(hash)!);
 }
 
 function groupShare(column: ColumnData, rows: Uint32Array, share: number, seed: number): Uint8Array {
-  return Uint8Array.from(rows, (row) => Number(groupHash(column, row, seed) < share * 2 ** 32));
+  const hashes = Array.from(rows, (row) => groupHash(column, row, seed));
+  const judged = Uint8Array.from(hashes, (hash) => Number(hash < share * 2 ** 32));
+  if (judged.includes(0) && judged.includes(1)) return judged;
+  // Few groups may all fall on one side: the first few are judged, and at least one is learned from.
+  const groups = [...new Set(hashes)].sort((a, b) => a - b);
+  const most = groups[Math.max(0, Math.min(groups.length - 2, Math.round(groups.length * share) - 1))]!;
+  return Uint8Array.from(hashes, (hash) => Number(hash <= most));
 }
 
 /** The same for all rows of a group. */

@@ -46,7 +46,13 @@ export function rowWeights(plan: Plan, columns: readonly ColumnData[]): Float64A
   if (column?.kind !== 'number')
     return fail('LEARN_WEIGHTS', { column: plan.weight, problem: column ? 'is not a number' : 'is not in the training table' });
   const bad = column.values.findIndex((w) => !(w >= 0 && w < 1e15));
-  if (bad >= 0) fail('LEARN_WEIGHTS', { column: plan.weight, problem: `has the value ${column.values[bad]} in row ${bad + 1}` });
+  if (bad >= 0) {
+    const value = column.values[bad]!;
+    fail('LEARN_WEIGHTS', {
+      column: plan.weight,
+      problem: `has ${Number.isNaN(value) ? 'no value' : `the value ${value}`} in row ${bad + 1}`,
+    });
+  }
   if (column.values.every((w) => w === 0)) fail('LEARN_WEIGHTS', { column: plan.weight, problem: 'is 0 in every row' });
   return column.values;
 }

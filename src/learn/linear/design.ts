@@ -1,7 +1,7 @@
 import { pack, unpackFloats, unpackIntegers } from '../base64.ts';
 import type { Encoded } from '../encode.ts';
 import { log } from '../exact.ts';
-import { ngrams } from './text.ts';
+import { BUCKETS, ngrams } from './text.ts';
 
 /** A sparse table in compressed rows: row i holds columns[starts[i] … starts[i + 1]) and their values. */
 export interface Sparse {
@@ -89,17 +89,24 @@ function numberPart(values: Float64Array): DesignPart {
 }
 
 function textPart(values: readonly (string | null)[]): TextPart {
-  const rowsWith = new Map<number, number>();
-  for (const text of values) {
+  // Most n-grams stand in one row: a map of them all would be larger than the table that is learned from.
+  const rowsWith = new Uint32Array(BUCKETS);
+  const latest = new Uint32Array(BUCKETS);
+  values.forEach((text, row) => {
     const { words, characters } = ngrams(text ?? '');
-    for (const bucket of new Set([...words, ...characters])) rowsWith.set(bucket, (rowsWith.get(bucket) ?? 0) + 1);
-  }
-  const kept = [...rowsWith].filter(([, rows]) => rows >= LEAST_ROWS);
-  kept.sort((a, b) => b[1] - a[1] || a[0] - b[0]);
-  kept.length = Math.min(kept.length, MOST_NGRAMS);
-  kept.sort((a, b) => a[0] - b[0]);
-  const buckets = Int32Array.from(kept, ([bucket]) => bucket);
-  const weights = Float32Array.from(kept, ([, rows]) => 1 + log((1 + values.length) / (1 + rows)));
+    for (const grams of [words, characters])
+      for (const bucket of grams) {
+        if (latest[bucket] === row + 1) continue;
+        latest[bucket] = row + 1;
+        rowsWith[bucket]!++;
+      }
+  });
+  const kept = Int32Array.from(rowsWith.keys()).filter((bucket) => rowsWith[bucket]! >= LEAST_ROWS);
+  const buckets = kept
+    .sort((a, b) => rowsWith[b]! - rowsWith[a]! || a - b)
+    .slice(0, MOST_NGRAMS)
+    .sort();
+  const weights = Float32Array.from(buckets, (bucket) => 1 + log((1 + values.length) / (1 + rowsWith[bucket]!)));
   return { buckets: pack(buckets), weights: pack(weights) };
 }
 
@@ -166,11 +173,18 @@ function textWriter(part: TextPart): (text: string, column: number, sink: Sparse
   };
 }
 
+/** Entries of the largest piece of a sink. */
+const PIECE = 1 << 16;
+
+/** Entries stand in pieces until their number is known: arrays that grow by copies would need several times the memory of the table. */
 class SparseSink {
   private readonly starts: Uint32Array;
+  private readonly full: { readonly columns: Uint32Array; readonly values: Float64Array }[] = [];
   private columns = new Uint32Array(1024);
   private values = new Float64Array(1024);
   private length = 0;
+  /** Entries in the full pieces. */
+  private before = 0;
   private row = 0;
   private readonly width: number;
 
@@ -180,31 +194,35 @@ class SparseSink {
   }
 
   push(column: number, value: number): void {
-    if (this.length === this.columns.length) this.enlarge();
+    if (this.length === this.columns.length) this.nextPiece();
     this.columns[this.length] = column;
     this.values[this.length++] = value;
   }
 
-  private enlarge(): void {
-    const columns = new Uint32Array(this.columns.length * 2);
-    const values = new Float64Array(this.values.length * 2);
-    columns.set(this.columns);
-    values.set(this.values);
-    this.columns = columns;
-    this.values = values;
+  private nextPiece(): void {
+    this.full.push({ columns: this.columns, values: this.values });
+    this.before += this.length;
+    const size = Math.min(PIECE, this.before);
+    this.columns = new Uint32Array(size);
+    this.values = new Float64Array(size);
+    this.length = 0;
   }
 
   endRow(): void {
-    this.starts[++this.row] = this.length;
+    this.starts[++this.row] = this.before + this.length;
   }
 
   finish(): Sparse {
-    return {
-      rows: this.row,
-      width: this.width,
-      starts: this.starts,
-      columns: this.columns.slice(0, this.length),
-      values: this.values.slice(0, this.length),
-    };
+    const columns = new Uint32Array(this.before + this.length);
+    const values = new Float64Array(this.before + this.length);
+    let at = 0;
+    for (const piece of this.full) {
+      columns.set(piece.columns, at);
+      values.set(piece.values, at);
+      at += piece.columns.length;
+    }
+    columns.set(this.columns.subarray(0, this.length), at);
+    values.set(this.values.subarray(0, this.length), at);
+    return { rows: this.row, width: this.width, starts: this.starts, columns, values };
   }
 }

@@ -63,6 +63,11 @@ export function prepare(encoded: Encoded): { readonly design: Design; readonly t
   return made;
 }
 
+/** The table of rows that nobody learns from any more, whose features are still asked for. */
+export function forget(encoded: Encoded): void {
+  prepared.delete(encoded);
+}
+
 function spread(targets: Float64Array, weights: Float64Array): { mean: number; deviation: number } {
   const mean = orderFreeMean(targets, weights);
   const squares = orderFreeMean(

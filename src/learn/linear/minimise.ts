@@ -22,17 +22,18 @@ export function* minimise(objective: Objective, x: Float64Array, options: Minimi
   let value = objective(x, gradient) + penalty(x, options.l1);
   const steps: Step[] = [];
   const nextGradient = new Float64Array(n);
+  // Used again in each iteration: of words there may be a hundred thousand.
+  const [slope, direction, orthant, next] = [new Float64Array(n), new Float64Array(n), new Float64Array(n), new Float64Array(n)];
   for (let iteration = 0; iteration < options.iterations; iteration++) {
-    const slope = pseudoGradient(x, gradient, options.l1);
-    const direction = twoLoops(slope, steps, options.l1);
+    pseudoGradient(x, gradient, options.l1, slope);
+    twoLoops(slope, steps, options.l1, direction);
     const descent = dot(direction, slope);
     if (!(descent < 0)) break;
-    const orthant = orthantOf(x, slope);
+    orthantOf(x, slope, orthant);
     let length = iteration === 0 ? 1 / Math.max(1, Math.sqrt(dot(slope, slope))) : 1;
-    let next = x;
     let nextValue = Number.POSITIVE_INFINITY;
     for (let tries = 0; tries < 30; tries++, length /= 2) {
-      next = stepTo(x, direction, length, orthant, options.l1);
+      stepTo(x, direction, length, orthant, options.l1, next);
       nextValue = objective(next, nextGradient) + penalty(next, options.l1);
       if (nextValue <= value + 1e-4 * length * descent) break;
     }
@@ -47,19 +48,22 @@ export function* minimise(objective: Objective, x: Float64Array, options: Minimi
   return value;
 }
 
-function orthantOf(x: Float64Array, slope: Float64Array): Float64Array {
-  const signs = new Float64Array(x.length);
+function orthantOf(x: Float64Array, slope: Float64Array, signs: Float64Array): void {
   for (let i = 0; i < x.length; i++) signs[i] = x[i]! !== 0 ? Math.sign(x[i]!) : -Math.sign(slope[i]!);
-  return signs;
 }
 
-function stepTo(x: Float64Array, direction: Float64Array, length: number, orthant: Float64Array, l1: Float64Array): Float64Array {
-  const next = new Float64Array(x.length);
+function stepTo(
+  x: Float64Array,
+  direction: Float64Array,
+  length: number,
+  orthant: Float64Array,
+  l1: Float64Array,
+  next: Float64Array,
+): void {
   for (let i = 0; i < x.length; i++) {
     const moved = x[i]! + length * direction[i]!;
     next[i] = l1[i]! > 0 && moved * orthant[i]! < 0 ? 0 : moved;
   }
-  return next;
 }
 
 /** A step and how the gradient changed along it. */
@@ -85,8 +89,7 @@ function difference(a: Float64Array, b: Float64Array): Float64Array {
 }
 
 /** The two-loop recursion: minus the inverse curvature times the slope; under L1 a coordinate that would climb stays. */
-function twoLoops(slope: Float64Array, steps: readonly Step[], l1: Float64Array): Float64Array {
-  const direction = new Float64Array(slope.length);
+function twoLoops(slope: Float64Array, steps: readonly Step[], l1: Float64Array, direction: Float64Array): void {
   for (let i = 0; i < slope.length; i++) direction[i] = -slope[i]!;
   const alphas: number[] = [];
   for (let k = steps.length - 1; k >= 0; k--) {
@@ -105,11 +108,10 @@ function twoLoops(slope: Float64Array, steps: readonly Step[], l1: Float64Array)
     addTimes(direction, s, alphas[k]! - rho * dot(y, direction));
   }
   for (let i = 0; i < direction.length; i++) if (l1[i]! > 0 && direction[i]! * slope[i]! > 0) direction[i] = 0;
-  return direction;
 }
 
-function pseudoGradient(x: Float64Array, gradient: Float64Array, l1: Float64Array): Float64Array {
-  const slope = Float64Array.from(gradient);
+function pseudoGradient(x: Float64Array, gradient: Float64Array, l1: Float64Array, slope: Float64Array): void {
+  slope.set(gradient);
   for (let i = 0; i < x.length; i++) {
     const g = gradient[i]!;
     const weight = l1[i]!;
@@ -117,7 +119,6 @@ function pseudoGradient(x: Float64Array, gradient: Float64Array, l1: Float64Arra
     if (x[i]! !== 0) slope[i] = g + Math.sign(x[i]!) * weight;
     else slope[i] = g < -weight ? g + weight : Math.max(g - weight, 0);
   }
-  return slope;
 }
 
 function penalty(x: Float64Array, l1: Float64Array): number {

@@ -7,7 +7,7 @@ import { hashText, mix } from '../random.ts';
  */
 
 /** Buckets of the hash: 2^20, so that few n-grams share one. */
-const BUCKETS = 1 << 20;
+export const BUCKETS = 1 << 20;
 /** A longer text is cut: a text of a megabyte says no more than its beginning. */
 const MOST_CHARACTERS = 20_000;
 

@@ -23,34 +23,37 @@ export function batchAnswerer(file: ModelFile): BatchAnswerer | null {
   if (model.format !== 'millrace-model' || features.length > 0 || model.encoders.length === 0) return null;
   const answer = columnAnswerer(file);
   const names = [...new Set(model.encoders.map(({ column }) => column))];
-  const numbers = new Set(model.encoders.filter(({ kind }) => kind === 'number').map(({ column }) => column));
+  const named = (of: (typeof model.encoders)[number]['kind']) =>
+    new Set(model.encoders.filter(({ kind }) => kind === of).map(({ column }) => column));
+  const [numbers, times] = [named('number'), named('time')];
   return {
     ...(model.learned.kind === 'trees' ? TREES : OTHERS),
     answer(rows) {
-      const named = new Uint8Array(rows.length);
+      const met = new Uint8Array(rows.length);
       const columns: ColumnData[] = [];
       for (const name of names) {
-        const column = columnOf(rows, name, numbers.has(name), named);
+        const column = columnOf(rows, name, numbers.has(name), met);
         if (column === null) return null;
-        columns.push(column);
+        // Epoch milliseconds, as a row's own reader takes them.
+        columns.push(column.kind === 'number' && times.has(name) ? { ...column, kind: 'time' } : column);
       }
-      return named.includes(0) ? null : answer(columns);
+      return met.includes(0) ? null : answer(columns);
     },
   };
 }
 
 /**
  * A column whose values are all numbers or all texts, beside missing ones; null for any other. Flags are numbers where the model reads
- * numbers; as categories they have a spelling that only the row's own reader knows. `named` is set for rows that have the name.
+ * numbers; as categories they have a spelling that only the row's own reader knows. `met` is set for rows that have the name.
  */
-function columnOf(rows: readonly JsonRow[], name: string, flags: boolean, named: Uint8Array): ColumnData | null {
+function columnOf(rows: readonly JsonRow[], name: string, flags: boolean, met: Uint8Array): ColumnData | null {
   const numbers = new Float64Array(rows.length).fill(Number.NaN);
   let texts: (string | null)[] | null = null;
   let numeric = false;
   for (let at = 0; at < rows.length; at++) {
     const value = rows[at]![name];
     if (value === undefined) continue;
-    named[at] = 1;
+    met[at] = 1;
     if (value === null) continue;
     if (typeof value === 'string') {
       texts ??= new Array<string | null>(rows.length).fill(null);

@@ -169,9 +169,8 @@ function predictedShape(file: ModelFile): (prediction: Prediction) => PredictedR
   return ({ value, probabilities }) => {
     const predicted: Record<string, unknown> = { [name]: flag ? value === 1 : value };
     if (probabilities === null || labels === null) return predicted;
-    const chances: Record<string, number> = {};
-    for (let k = 0; k < labels.length; k++) chances[labels[k]!] = probabilities[k]!;
-    predicted['probabilities'] = chances;
+    // An assignment to "__proto__", a label like another, would make no property.
+    predicted['probabilities'] = Object.fromEntries(labels.map((label, k) => [label, probabilities[k]!]));
     return predicted;
   };
 }

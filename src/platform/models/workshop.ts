@@ -75,7 +75,8 @@ function runTrainer(
       '--max-semi-space-size=16',
       `--max-old-space-size=${Math.max(64, Math.floor(order.memory / 1_000_000))}`,
     ],
-    env: { ...process.env, UV_THREADPOOL_SIZE: '4' },
+    // Large arrays come and go in learning. glibc, left alone, soon takes them from its heap and keeps what is freed: a share of memory too small.
+    env: { ...process.env, UV_THREADPOOL_SIZE: '4', MALLOC_MMAP_THRESHOLD_: '131072' },
   });
   const tellStop = () => child.connected && child.send('stop');
   const kill = () => child.kill('SIGKILL');
