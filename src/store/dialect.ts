@@ -133,10 +133,13 @@ async function readsWhole(rows: Rows, file: string, dialect: Dialect, columns: n
 
 /** DuckDB says over several lines what is wrong, and then at length what could be tried. */
 export function csvDetail(cause: unknown): string {
-  const [first = '', second = '', third = ''] = String(cause instanceof Error ? cause.message : cause).split('\n');
+  const [first = '', ...more] = String(cause instanceof Error ? cause.message : cause).split('\n');
   const line = /CSV Error on Line: (\d+)/.exec(first)?.[1];
-  if (line !== undefined)
-    return `line ${line}: ${third.replace(/\.$/, '').slice(0, 200)} (${second.replace('Original Line: ', '').slice(0, 100)})`;
+  // The line itself may hold line ends.
+  const why = /^(Expected |Value |Maximum |Error |Invalid |Unterminated |Missing |Too )/;
+  const reason = more.find((each) => why.test(each))?.replace(/\.$/, '');
+  if (line !== undefined && reason !== undefined)
+    return `line ${line}: ${reason.slice(0, 200)} (${more[0]!.replace('Original Line: ', '').slice(0, 100)})`;
   return first.includes('when sniffing') ? 'its lines have different numbers of columns, or ends of different kinds' : firstLine(cause);
 }
 
@@ -181,11 +184,15 @@ export async function misread(rows: Rows, format: LoadFormat, reader: Reader, pa
   return again;
 }
 
+/** A condition that holds for a number's text of which a double drops digits, or which it has no room for. */
+export const cutByDouble = (text: string): string =>
+  `coalesce(regexp_full_match(${text}, '[-+]?[0-9]{16,}') AND coalesce(abs(TRY_CAST(${text} AS HUGEINT)) >= ${MAX_EXACT}, true)
+    OR regexp_matches(${text}, '[0-9]') AND isinf(TRY_CAST(${text} AS DOUBLE)), false)`;
+
 /** Numbers of which a double would lose digits: a DECIMAL where one holds them all, otherwise text. Null where a double keeps them. */
 async function number(rows: Rows, column: string, source: string): Promise<string | null> {
   const [found] = await rows(
-    `SELECT bool_or(regexp_full_match(v, '[-+]?[0-9]{16,}') AND coalesce(abs(TRY_CAST(v AS HUGEINT)) >= ${MAX_EXACT}, true)
-        OR v SIMILAR TO '.*[0-9].*' AND isinf(TRY_CAST(v AS DOUBLE))) AS lost,
+    `SELECT bool_or(${cutByDouble('v')}) AS lost,
       bool_and(regexp_full_match(v, '-?[0-9]+(\\.[0-9]+)?')) AS plain,
       max(length(ltrim(split_part(ltrim(v, '-'), '.', 1), '0')))::INTEGER AS before, max(length(split_part(v, '.', 2)))::INTEGER AS after
      FROM (SELECT trim(${column}) AS v FROM ${source})`,
