@@ -3,7 +3,7 @@
  * that have other columns than most, takes a file with one short line for one of a single column, and one with a quote that is not
  * closed for one without quotes; it makes doubles of integers that none holds, and guesses which number of 01/02/2026 is the month.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { type Column, MillraceError } from '#core';
 import { MAX_EXACT } from './columns.ts';
 import { name, text } from './names.ts';
@@ -100,7 +100,7 @@ async function csv(rows: Rows, file: string, head: string): Promise<Reader> {
     if (line.includes(kept.delimiter))
       refuse('csv', `line ${k + 1} has other columns than the lines below it: ${JSON.stringify(line.slice(0, 100))}`);
   if (columns.length === 1) await refuseBroken(rows, file, kept, lines[kept.skip] ?? '');
-  if (dialect.quote === NONE && quote !== '') await readsWhole(rows, file, kept, columns.length);
+  if (dialect.quote === NONE && quote !== '' && (await hasQuote(file))) await readsWhole(rows, file, kept, columns.length);
   const options = `delim = ${text(kept.delimiter)}, quote = ${text(kept.quote)}, escape = ${text(kept.escape)}, comment = '', skip = ${kept.skip}, header = ${kept.header}`;
   return {
     columns,
@@ -112,6 +112,11 @@ async function csv(rows: Rows, file: string, head: string): Promise<Reader> {
       return `read_csv(${text(file)}, sample_size = -1, strict_mode = true, ${options}${types})`;
     },
   };
+}
+
+async function hasQuote(file: string): Promise<boolean> {
+  for await (const piece of createReadStream(file)) if ((piece as Buffer).includes(0x22)) return true;
+  return false;
 }
 
 /** A heading of several columns over what was read as one: some line has more of them, or fewer. */
