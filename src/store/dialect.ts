@@ -3,7 +3,7 @@
  * that have other columns than most, takes a file with one short line for one of a single column, and one with a quote that is not
  * closed for one without quotes; it makes doubles of integers that none holds, and guesses which number of 01/02/2026 is the month.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { type Column, MillraceError } from '#core';
 import { MAX_EXACT } from './columns.ts';
 import { name, text } from './names.ts';
@@ -100,7 +100,7 @@ async function csv(rows: Rows, file: string, head: string): Promise<Reader> {
     if (line.includes(kept.delimiter))
       refuse('csv', `line ${k + 1} has other columns than the lines below it: ${JSON.stringify(line.slice(0, 100))}`);
   if (columns.length === 1) await refuseBroken(rows, file, kept, lines[kept.skip] ?? '');
-  if (dialect.quote === NONE && quote !== '') await readsWhole(rows, file, kept, columns.length);
+  if (dialect.quote === NONE && quote !== '' && (await hasQuote(file))) await readsWhole(rows, file, kept, columns.length);
   const options = `delim = ${text(kept.delimiter)}, quote = ${text(kept.quote)}, escape = ${text(kept.escape)}, comment = '', skip = ${kept.skip}, header = ${kept.header}`;
   return {
     columns,
@@ -112,6 +112,11 @@ async function csv(rows: Rows, file: string, head: string): Promise<Reader> {
       return `read_csv(${text(file)}, sample_size = -1, strict_mode = true, ${options}${types})`;
     },
   };
+}
+
+async function hasQuote(file: string): Promise<boolean> {
+  for await (const piece of createReadStream(file)) if ((piece as Buffer).includes(0x22)) return true;
+  return false;
 }
 
 /** A heading of several columns over what was read as one: some line has more of them, or fewer. */
@@ -133,10 +138,13 @@ async function readsWhole(rows: Rows, file: string, dialect: Dialect, columns: n
 
 /** DuckDB says over several lines what is wrong, and then at length what could be tried. */
 export function csvDetail(cause: unknown): string {
-  const [first = '', second = '', third = ''] = String(cause instanceof Error ? cause.message : cause).split('\n');
+  const [first = '', ...more] = String(cause instanceof Error ? cause.message : cause).split('\n');
   const line = /CSV Error on Line: (\d+)/.exec(first)?.[1];
-  if (line !== undefined)
-    return `line ${line}: ${third.replace(/\.$/, '').slice(0, 200)} (${second.replace('Original Line: ', '').slice(0, 100)})`;
+  // The line itself may hold line ends.
+  const why = /^(Expected |Value |Maximum |Error |Invalid |Unterminated |Missing |Too )/;
+  const reason = more.find((each) => why.test(each))?.replace(/\.$/, '');
+  if (line !== undefined && reason !== undefined)
+    return `line ${line}: ${reason.slice(0, 200)} (${more[0]!.replace('Original Line: ', '').slice(0, 100)})`;
   return first.includes('when sniffing') ? 'its lines have different numbers of columns, or ends of different kinds' : firstLine(cause);
 }
 
@@ -181,11 +189,15 @@ export async function misread(rows: Rows, format: LoadFormat, reader: Reader, pa
   return again;
 }
 
+/** A condition that holds for a number's text of which a double drops digits, or which it has no room for. */
+export const cutByDouble = (text: string): string =>
+  `coalesce(regexp_full_match(${text}, '[-+]?[0-9]{16,}') AND coalesce(abs(TRY_CAST(${text} AS HUGEINT)) >= ${MAX_EXACT}, true)
+    OR regexp_matches(${text}, '[0-9]') AND isinf(TRY_CAST(${text} AS DOUBLE)), false)`;
+
 /** Numbers of which a double would lose digits: a DECIMAL where one holds them all, otherwise text. Null where a double keeps them. */
 async function number(rows: Rows, column: string, source: string): Promise<string | null> {
   const [found] = await rows(
-    `SELECT bool_or(regexp_full_match(v, '[-+]?[0-9]{16,}') AND coalesce(abs(TRY_CAST(v AS HUGEINT)) >= ${MAX_EXACT}, true)
-        OR v SIMILAR TO '.*[0-9].*' AND isinf(TRY_CAST(v AS DOUBLE))) AS lost,
+    `SELECT bool_or(${cutByDouble('v')}) AS lost,
       bool_and(regexp_full_match(v, '-?[0-9]+(\\.[0-9]+)?')) AS plain,
       max(length(ltrim(split_part(ltrim(v, '-'), '.', 1), '0')))::INTEGER AS before, max(length(split_part(v, '.', 2)))::INTEGER AS after
      FROM (SELECT trim(${column}) AS v FROM ${source})`,

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { type Bytes, type Column, fail, MillraceError } from '#core';
 import { MAX_EXACT } from './columns.ts';
-import { columnsOf, csvDetail, type LoadFormat, misread, type Rows, readerOf } from './dialect.ts';
+import { columnsOf, csvDetail, cutByDouble, type LoadFormat, misread, type Rows, readerOf } from './dialect.ts';
 import type { Lane, Transaction } from './lane.ts';
 import { name, parseTable, quoted, text } from './names.ts';
 import { firstLine, isOutOfMemory, lockDown, optionsOf } from './open.ts';
@@ -124,7 +124,9 @@ function changed(value: string, from: string, to: string, format: LoadFormat): s
     // DuckDB writes bytes as text with escapes.
     if (to === 'BLOB') return null;
     const words = from === 'JSON' ? `(${value} ->> '$')` : value;
-    return `(${words} IS NOT NULL AND ${exactly(EXACT_NUMBER.test(to) ? `trim(${words})` : words, to)} IS NULL)`;
+    const misfits = [`${exactly(EXACT_NUMBER.test(to) ? `trim(${words})` : words, to)} IS NULL`];
+    if (to === 'DOUBLE' || to === 'FLOAT') misfits.push(cutByDouble(`trim(${words})`));
+    return `(${words} IS NOT NULL AND (${misfits.join(' OR ')}))`;
   }
   const conditions = [`TRY_CAST(TRY_CAST(${value} AS ${to}) AS ${from}) IS DISTINCT FROM ${value}`];
   // 0.1 is another number as a FLOAT, and prints as the same.

@@ -27,7 +27,7 @@ test('a file that the reader would take for another one is refused with its line
     ['csv', `a,b\n${'1,2\n'.repeat(50)}3\n${'4,5\n'.repeat(50)}`, /line \d+: Expected Number of Columns: 2 Found: 1 \(3\)/],
     ['csv', 'a,b\n1,2\n3,4\n5,6,7\n8,9\n', /line 4: Expected Number of Columns: 2 Found: 3 \(5,6,7\)/],
     ['csv', 'a;b;c\n1;2;3\n4;5\n', /line 3: Expected Number of Columns: 3 Found: 2/],
-    ['csv', 'a,b\n1,"x"\n2,"y\n3,"z"\n', /line 3: /],
+    ['csv', 'a,b\n1,"x"\n2,"y\n3,"z"\n', /line 3: Value with unterminated quote found/],
     ['csv', 'a,b\n1,"x\n2,y\n', /line \d: /],
     ['csv', 'a,b\r\n1,2\n3,4\r\n', /ends of different kinds/],
     ['csv', '', /it is empty/],

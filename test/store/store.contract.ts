@@ -535,6 +535,7 @@ export function storeContract(name: string, open: Open): void {
         ['DECIMAL(18,2)', '1.005', 'csv ndjson'],
         ['DECIMAL(38,2)', '12345678901234567.89', 'ndjson', '1.2345678901234568e+16'],
         ['DOUBLE', '9007199254740993', 'csv ndjson'],
+        ['DOUBLE', '1e400', 'csv ndjson'],
         ['FLOAT', '0.123456789012', 'csv ndjson'],
         ['BOOLEAN', '5', 'csv ndjson'],
         ['DATE', '2026-03-01 10:00:00', 'csv'],
