@@ -24,6 +24,8 @@ const EXPIRE_EVERY: Millis = 3_600_000;
 export interface QueryLog {
   began(state: JobState, role: Role): void;
   ended(state: JobState, role: Role): void;
+  /** It is asked again by itself, under its own name: no end, and none that is lost. */
+  again(state: JobState, role: Role): void;
   close(): Promise<void>;
 }
 
@@ -107,6 +109,10 @@ export function openQueryLog(
     ended(state, role) {
       fresh.delete(state.id);
       add(state.error === null ? 'done' : state.state === 'cancelled' ? 'cancelled' : 'failed', { state, role });
+    },
+    again(state, role) {
+      // Without a row of its beginning there is nothing to take back.
+      if (!fresh.delete(state.id)) add('again', { state, role });
     },
     async close() {
       clearInterval(timer);

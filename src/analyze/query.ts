@@ -319,7 +319,10 @@ export function openAnalyst(input: {
         job.reader = null;
         if (done.has(job)) log.ended(job.state, role);
         // Asked again alone, it begins under its own name.
-        else jobs.delete(job.state.id);
+        else {
+          log.again(job.state, role);
+          jobs.delete(job.state.id);
+        }
       }
     }
   }

@@ -1,4 +1,4 @@
-import { appendFileSync, chmodSync, renameSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, chmodSync, closeSync, openSync, readSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bytes, Millis } from '#core';
 import { codeOf } from '#files';
@@ -29,6 +29,8 @@ export class Audit {
   readonly #path: string;
   readonly #clock: () => Millis;
   #size: Bytes;
+  /** The last line has no end: a power cut, or a disk that was full within it. The next one begins on a line of its own. */
+  #torn: boolean;
   #windowStart: Millis = Number.NEGATIVE_INFINITY;
   #refusals = 0;
   #uncounted = { refusals: 0, lost: 0 };
@@ -39,6 +41,7 @@ export class Audit {
     const stat = statSync(this.#path, { throwIfNoEntry: false });
     this.#size = stat?.size ?? 0;
     if (stat) chmodSync(this.#path, 0o600);
+    this.#torn = this.#size > 0 && !endsWhole(this.#path, this.#size);
   }
 
   add(entry: AuditEntry): void {
@@ -83,15 +86,28 @@ export class Audit {
   }
 
   #append(line: Record<string, unknown>): boolean {
-    const text = `${JSON.stringify({ at: new Date(this.#clock()).toISOString(), ...line })}\n`;
+    const json = `${JSON.stringify({ at: new Date(this.#clock()).toISOString(), ...line })}\n`;
     try {
       if (this.#size >= fileSize) this.#rotate();
+      const text = this.#torn ? `\n${json}` : json;
       appendFileSync(this.#path, text, { mode: 0o600 });
       this.#size += Buffer.byteLength(text);
+      this.#torn = false;
       return true;
     } catch (error) {
       codeOf(error);
+      this.#cutBack();
       return false;
+    }
+  }
+
+  /** Takes away what a full disk took of a line. */
+  #cutBack(): void {
+    try {
+      if (statSync(this.#path).size > this.#size) truncateSync(this.#path, this.#size);
+    } catch (error) {
+      codeOf(error);
+      this.#torn = this.#size > 0;
     }
   }
 
@@ -102,6 +118,17 @@ export class Audit {
       if (statSync(from, { throwIfNoEntry: false })) renameSync(from, `${this.#path}.${n + 1}`);
     }
     this.#size = 0;
+    this.#torn = false;
+  }
+}
+
+function endsWhole(path: string, size: Bytes): boolean {
+  const handle = openSync(path, 'r');
+  try {
+    const last = Buffer.alloc(1);
+    return readSync(handle, last, 0, 1, size - 1) === 1 && last[0] === 0x0a;
+  } finally {
+    closeSync(handle);
   }
 }
 

@@ -1,6 +1,7 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail } from '#core';
+import { codeOf } from '#files';
 
 /**
  * One front per workspace. The file names the process; one that is gone (or whose number another has now) holds nothing.
@@ -10,7 +11,12 @@ export function takeLock(dataPath: string): () => void {
   const file = join(dataPath, 'front.lock');
   const own = join(dataPath, `front.lock.${process.pid}`);
   rmSync(own, { force: true });
-  writeFileSync(own, JSON.stringify({ pid: process.pid, born: bornOf(process.pid) }), { flag: 'wx', mode: 0o600 });
+  try {
+    writeFileSync(own, JSON.stringify({ pid: process.pid, born: bornOf(process.pid) }), { flag: 'wx', mode: 0o600 });
+  } catch (cause) {
+    rmSync(own, { force: true });
+    fail('DEFINITION_WRITE', { file: '.millrace/front.lock', problem: codeOf(cause) }, cause);
+  }
   try {
     while (!linked(own, file)) {
       const holder = readHolder(file);

@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { asMillraceError, type ErrorBody, errorFromBody, fail, type Millis, MillraceError, type Transfer, watchedFolder } from '#core';
+import { codeOf, replaceFile } from '#files';
 import type { TransferState } from '#store';
 import type { Progress, Rules, RunReport } from '#transfer';
 import { openDefinitions, parseTransfer } from '#workspace';
@@ -134,7 +135,7 @@ export function openTransfers({ workspace, dataPath, socket, warehouse, rules, t
       if (password !== null) keepSecret(join(workspace, secretFile(name)), password);
     } catch (thrown) {
       files.remove(name);
-      throw thrown;
+      fail('DEFINITION_WRITE', { file: secretFile(name), problem: codeOf(thrown) }, thrown);
     }
     return transfer;
   }
@@ -302,8 +303,8 @@ export const secretFile = (name: string): string => `secrets/${name}`;
 /** For this user alone, and never in git. */
 function keepSecret(path: string, secret: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  writeFileSync(join(dirname(path), '.gitignore'), '*\n');
-  writeFileSync(path, secret, { mode: 0o600 });
+  replaceFile(join(dirname(path), '.gitignore'), '*\n');
+  replaceFile(path, secret, 0o600);
 }
 
 /** What runs that were killed had on the way: the warehouse has none of it, and the next run reads it again. */

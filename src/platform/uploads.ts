@@ -3,12 +3,13 @@
  * A file's name is only shown: on disk each is `file` in a folder of its own.
  */
 import { randomUUID } from 'node:crypto';
-import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asMillraceError, type Bytes, fail, type Millis, type MillraceError, type Transfer, type TransferMode } from '#core';
+import { codeOf, replaceFile } from '#files';
 import type { FileChoice, FileLook } from '#transfer';
 import { columnType } from '#workspace';
 import type { Transfers } from './transfers.ts';
@@ -60,7 +61,6 @@ export function openUploads({ dataPath, transfers, warehouse, largest, refusal, 
   /** What the first look said a file is: a load may leave it out. */
   const guesses = new Map<string, Pick<FileLook, 'kind' | 'table'>>();
   let stopped = false;
-  for (const id of readdirSync(root)) void recover(id);
 
   const get = (id: string): Upload => uploads.get(id) ?? fail('UPLOAD_UNKNOWN', { upload: id.slice(0, 50) });
   const folderOf = (id: string) => join(root, id);
@@ -70,7 +70,8 @@ export function openUploads({ dataPath, transfers, warehouse, largest, refusal, 
   async function recover(id: string): Promise<void> {
     const loading = join(folderOf(id), LOADING);
     if (existsSync(loading)) {
-      if (!(await undo(JSON.parse(readFileSync(loading, 'utf8')) as Transfer))) return;
+      const transfer = noted(readFileSync(loading, 'utf8'));
+      if (transfer !== null && !(await undo(transfer))) return;
     }
     rmSync(folderOf(id), { recursive: true, force: true });
   }
@@ -125,6 +126,8 @@ export function openUploads({ dataPath, transfers, warehouse, largest, refusal, 
     rmSync(folderOf(id), { recursive: true, force: true });
   }
 
+  for (const id of readdirSync(root)) recover(id).catch((thrown) => log('error', 'upload.left', { upload: id, message: String(thrown) }));
+
   return {
     list: () => [...uploads.values()],
     async take(body, name, unpack) {
@@ -166,7 +169,13 @@ export function openUploads({ dataPath, transfers, warehouse, largest, refusal, 
         connection: { ...options, path: 'file' },
         tables: [{ source, target, mode, key, cursor: null, lookback: null, drift: 'evolve', types }],
       };
-      writeFileSync(join(folder, LOADING), JSON.stringify(transfer), { mode: 0o600 });
+      // Whole and durable before anything of the load is: by it a load that is cut off is undone.
+      try {
+        replaceFile(join(folder, LOADING), JSON.stringify(transfer), 0o600);
+      } catch (thrown) {
+        rmSync(join(folder, LOADING), { force: true });
+        fail('DEFINITION_WRITE', { file: `.millrace/uploads/${upload}/${LOADING}`, problem: codeOf(thrown) }, thrown);
+      }
       const { run, ended } = transfers.begin(transfer, 'run', folder);
       uploads.set(upload, { ...get(upload), run });
       void ended.then(async (report) => {
@@ -185,6 +194,15 @@ export function openUploads({ dataPath, transfers, warehouse, largest, refusal, 
       clearInterval(expiry);
     },
   };
+}
+
+/** null for a note that was not written to its end: what it would have told of had not begun. */
+function noted(text: string): Transfer | null {
+  try {
+    return JSON.parse(text) as Transfer;
+  } catch {
+    return null;
+  }
 }
 
 /** Errors: REQUEST_INVALID for a type that no column can have. */

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { asMillraceError, type Bytes, type ErrorBody, fail, isTableWord } from '#core';
+import { asMillraceError, type Bytes, type ErrorBody, fail, isTableWord, MillraceError } from '#core';
 import { listFolder, readFile, removeDefinition, stateOf, writeDefinition } from './file.ts';
 import { Watch } from './watch.ts';
 
@@ -9,12 +9,17 @@ export interface DefinitionFolder {
   /** By name; a file that can't be read as text is left out and listed among the problems. */
   list(): readonly { readonly name: string; readonly file: string; readonly text: string }[];
   problems(): readonly ErrorBody[];
+  /** Files that look as if they were meant (another ending, a folder) and are not read: a problem for each. */
+  strays(): readonly ErrorBody[];
   /** Durable when it returns. DEFINITION_INVALID for a name that can't be a file's; DEFINITION_WRITE. */
   save(name: string, text: string): void;
   /** DEFINITION_WRITE. */
   remove(name: string): void;
   close(): void;
 }
+
+/** Without a dot: a folder, or an ending that was forgotten. */
+const MEANT = /\.ya?ml$/i;
 
 /** Opens `<workspace>/<folder>/*<extension>`; `onChange` is called after files came to rest in another state than the one known here. */
 export function openDefinitions(
@@ -58,6 +63,13 @@ export function openDefinitions(
       return found;
     },
     problems: () => problems,
+    strays: () =>
+      listFolder(path)
+        .filter((name) => !name.startsWith('.') && !name.endsWith(extension) && (name.includes('.') ? MEANT.test(name) : true))
+        .map((name) => {
+          const problem = `it is not read: only files ${folder}/NAME${extension} are`;
+          return new MillraceError('DEFINITION_INVALID', { file: `${folder}/${name}`, problem }).body;
+        }),
     save(name, text) {
       const full = fileOf(name);
       watch.took(full, writeDefinition(full, text, `${folder}/${name}${extension}`));

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type Bytes, type ErrorCode, fail } from '#core';
-import { replaceFile } from '#files';
+import { codeOf, replaceFile } from '#files';
 import { listFolder, readFile, removeDefinition, writeDefinition } from './file.ts';
 
 export interface TextFolder {
@@ -74,7 +74,12 @@ export function textFolder(of: {
     if (newest?.slice(9, 25) === version) return;
     const number = String(newest === undefined ? 1 : Number(newest.slice(0, 8)) + 1).padStart(8, '0');
     const kept: Kept = { at: new Date().toISOString(), version, by, text };
-    replaceFile(join(of.kept, name, `${number}-${version}.json`), `${JSON.stringify(kept)}\n`, 0o600);
+    const path = join(of.kept, name, `${number}-${version}.json`);
+    try {
+      replaceFile(path, `${JSON.stringify(kept)}\n`, 0o600);
+    } catch (thrown) {
+      fail('DEFINITION_WRITE', { file: `${file(name)}, an earlier version of it,`, problem: codeOf(thrown) }, thrown);
+    }
     for (const old of before.slice(0, Math.max(0, before.length + 1 - most))) removeDefinition(join(of.kept, name, old), file(name));
   }
 
@@ -95,7 +100,11 @@ export function textFolder(of: {
       const text = next(before);
       if (before !== null) keep(name, 'file', before);
       writeDefinition(pathOf(name), text, file(name));
-      keep(name, by, text);
+      try {
+        keep(name, by, text);
+      } catch {
+        // It is in its place, so that it is saved; the next one to save keeps it, as it kept the one before.
+      }
       return text;
     },
     remove(name, by) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '#core';
 import type { JobState } from '../../src/analyze/query.ts';
 import { openQueryLog } from '../../src/analyze/query-log.ts';
@@ -61,4 +62,25 @@ test('hundreds of questions at once are few statements of the write lane, each o
     began: true,
     ends: true,
   });
+});
+
+test('a question that is asked again by itself under its own name is not told as lost', async (t) => {
+  const store = await freshStore(t);
+  const fail = (problem: unknown) => assert.fail(String(problem));
+  const state = (id: string): JobState => ({
+    ...{ id, who: 'kim', sql: 'SELECT 1', state: 'running', progress: null, rows: 0, elapsed_ms: 1, error: null },
+    started: new Date(Date.UTC(2026, 0, 1)).toISOString(),
+  });
+  const log = openQueryLog(store, fail);
+  log.began(state('long'), 'viewer');
+  while ((await store.rows('SELECT 1 FROM millrace.query_log')).length === 0) await sleep(20);
+  log.again(state('long'), 'viewer');
+  log.began(state('short'), 'viewer');
+  log.again(state('short'), 'viewer');
+  await log.close();
+  await openQueryLog(store, fail).close();
+  assert.deepEqual(await store.rows('SELECT job, event FROM millrace.query_log ORDER BY logged'), [
+    { job: 'long', event: 'began' },
+    { job: 'long', event: 'again' },
+  ]);
 });

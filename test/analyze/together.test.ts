@@ -87,6 +87,22 @@ describe('questions that come together', () => {
     );
   });
 
+  test('have each an end in the query log where the scan that they share fails', async (t) => {
+    const analyst = opened(t);
+    const broken = `SELECT page::INTEGER AS page, count(*) AS n FROM main.sales ${where} GROUP BY 1`;
+    const list = [...tiles.slice(0, 3), broken];
+    assert.equal(await sharing(list, values), 4);
+    const outcomes = await together(analyst, list, values);
+    assert.deepEqual(
+      outcomes.map((outcome) => (typeof outcome === 'string' ? outcome : 'answered')),
+      ['answered', 'answered', 'answered', 'SQL_FAILED'],
+    );
+    await analyst.close();
+    const open = await store.rows(`SELECT sql FROM millrace.query_log b WHERE event = 'began'
+      AND NOT EXISTS (FROM millrace.query_log e WHERE e.job = b.job AND e.began = b.began AND e.event <> 'began')`);
+    assert.deepEqual(open, []);
+  });
+
   test('do not share what a scan by groups can’t answer, and are answered all the same', async (t) => {
     const analyst = opened(t);
     const others = [

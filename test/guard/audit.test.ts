@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { MillraceError } from '#core';
 import { type Guard, openGuard } from '#guard';
+import { smallDisk } from '../small-disk.ts';
 
 let folder = '';
 let guard: Guard;
@@ -104,5 +105,31 @@ test('an entry that can not be written changes no decision and is told of later'
       ['millrace', 3],
       ['kim', undefined],
     ],
+  );
+});
+
+test('a line that was cut off, by a power cut or a full disk, does not take the next one with it', (t) => {
+  writeFileSync(join(folder, 'audit.log'), '{"at":"2026-02-28T23:59:59.000Z","who":"ki');
+  openGuard(folder, { clock: () => now }).audit({ who: 'lee', action: 'tokens', outcome: 'done' });
+  const [cut, whole] = readFileSync(join(folder, 'audit.log'), 'utf8').split('\n');
+  assert.match(cut!, /"ki$/);
+  assert.equal((JSON.parse(whole!) as { who: string }).who, 'lee');
+  const disk = smallDisk(t, '64k');
+  if (disk === null) return;
+  const own = openGuard(disk, { clock: () => now });
+  const on = 'x'.repeat(90);
+  for (let k = 0; k < 1000; k++) own.audit({ who: 'kim', action: 'tokens', on, outcome: 'done' });
+  const parsed = () =>
+    readFileSync(join(disk, 'audit.log'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const listed = parsed().length;
+  assert.ok(listed < 1000, 'the disk is full');
+  truncateSync(join(disk, 'audit.log'), 0);
+  own.audit({ who: 'kim', action: 'tokens', on, outcome: 'done' });
+  assert.deepEqual(
+    parsed().map(({ entries_lost: lost }) => lost),
+    [1000 - listed, undefined],
   );
 });

@@ -148,3 +148,15 @@ test('a reserve that the disk does not have: no record is taken', async (t) => {
   const ready = await server.call('GET', '/ready');
   assert.deepEqual([ready.status, ready.code], [503, 'DISK_FULL']);
 });
+
+test('on a disk without any room Millrace says so and does not start; with room again it does', async (t) => {
+  const path = workspaceOn(t, '64m');
+  if (path === null) return;
+  await (await running(t, { path })).started.stop();
+  const filler = join(path, 'filler');
+  const { bavail, bsize } = statfsSync(path);
+  writeFileSync(filler, Buffer.alloc(bavail * bsize));
+  await assert.rejects(startMillrace({ workspace: path, log: null }), { code: 'DEFINITION_WRITE', message: /front\.lock.*ENOSPC/ });
+  rmSync(filler);
+  assert.deepEqual(await (await running(t, { path })).ask('SELECT 1'), [[1]]);
+});

@@ -126,6 +126,15 @@ describe('grants narrow what tokens and roles read and write', () => {
       assert.equal(await server.ask('SELECT 1', {}, viewer), 'GRANTS_BROKEN', text);
       assert.deepEqual(await server.ask('SELECT 1'), [[1]]);
     }
+    rmSync(join(folder, 'partner.yaml'));
+    assert.deepEqual(await server.ask('SELECT 1', {}, viewer), [[1]]);
+    for (const stray of ['other.yml', 'other.YAML', 'other']) {
+      writeFileSync(join(folder, stray), 'token: other\nread: []\n');
+      assert.equal(await server.ask('SELECT 1', {}, viewer), 'GRANTS_BROKEN', stray);
+      rmSync(join(folder, stray));
+    }
+    writeFileSync(join(folder, 'README.md'), 'Who reads what.');
+    assert.deepEqual(await server.ask('SELECT 1', {}, viewer), [[1]]);
     grant('partner', 'token: partner\nread: []\n');
     grant('again', 'token: partner\nread: []\n');
     const { text } = await server.call('POST', '/v1/query', { token: viewer, body: { sql: 'SELECT 1' } });

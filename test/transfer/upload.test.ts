@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { TransferRun, UploadAnswer } from '#server';
-import { type Reply, type Running, running, until } from '../server/fixture.ts';
+import { type Reply, type Running, running, until, workspaceIn } from '../server/fixture.ts';
 
 const CSV = '주문,날짜,금액\n1,13/01/2024,"1,50"\n2,14/01/2024,"2,75"\n3,02/01/2024,"3,00"\n';
 
@@ -149,4 +149,15 @@ describe('a dropped file', () => {
     assert.equal((await server.call('DELETE', `/v1/uploads/${upload}`, { token: editor })).status, 200);
     assert.equal((await server.call('POST', `/v1/uploads/${upload}/preview`, { body: {} })).code, 'UPLOAD_UNKNOWN');
   });
+});
+
+test('the note of a load that was cut off by a power cut does not keep Millrace from starting, and goes with its file', async (t) => {
+  const path = workspaceIn(t);
+  const folder = join(path, '.millrace', 'uploads', 'b3f0e7c2-0000-4000-8000-000000000000');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'file'), CSV);
+  writeFileSync(join(folder, 'loading.json'), '');
+  const server = await running(t, { path });
+  await until(async () => !existsSync(folder));
+  assert.deepEqual((await server.call('GET', '/v1/uploads')).json, { uploads: [] });
 });

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { initWorkspace, openWorkspace, type Workspace } from '#workspace';
+import { initWorkspace, openWorkspace, textFolder, type Workspace } from '#workspace';
 
 const of = { name: 'Shop', timeZone: 'Asia/Seoul', currency: 'KRW' };
 let folder = '';
@@ -264,4 +264,19 @@ test('an open workspace keeps no process running', { timeout: 30_000 }, () => {
     encoding: 'utf8',
   });
   assert.equal(out, 'open\n');
+});
+
+test('a saved text whose version can’t be kept is saved all the same; one whose former text can’t be kept is refused and stands', () => {
+  const kept = join(folder, 'kept');
+  writeFileSync(kept, 'in the way of the folder');
+  const errors = { name: 'QUERY_NAME', unknown: 'QUERY_UNKNOWN', changed: 'QUERY_CHANGED', version: 'QUERY_VERSION' } as never;
+  const texts = textFolder({ workspace: folder, folder: 'queries', ending: '.sql', kept, errors });
+  const save = (text: string, on: string | null) => texts.save({ name: 'one', on, by: 'kim', next: () => text });
+  assert.equal(save('SELECT 1', null), 'SELECT 1');
+  assert.throws(() => save('SELECT 2', texts.versionOf('SELECT 1')), { code: 'DEFINITION_WRITE' });
+  assert.throws(() => texts.remove('one', 'kim'), { code: 'DEFINITION_WRITE' });
+  assert.equal(texts.read('one'), 'SELECT 1');
+  rmSync(kept);
+  assert.equal(save('SELECT 2', texts.versionOf('SELECT 1')), 'SELECT 2');
+  assert.equal(texts.versions('one').length, 2);
 });
