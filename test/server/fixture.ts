@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Role } from '#core';
+import type { Millis, Role } from '#core';
 import { type Started, startMillrace } from '#server';
 import { initWorkspace } from '#workspace';
 
@@ -121,8 +121,8 @@ function tryJson(text: string): unknown {
 }
 
 /** Far longer than anything here takes. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; !(await holds()); await sleep(20)) {
+export async function until(holds: () => boolean | Promise<boolean>, within: Millis = 30_000): Promise<void> {
+  for (const end = Date.now() + within; !(await holds()); await sleep(20)) {
     if (Date.now() > end) throw new Error('it did not come');
   }
 }
