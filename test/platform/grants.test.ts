@@ -242,6 +242,14 @@ describe('grants narrow what tokens and roles read and write', () => {
     assert.doesNotMatch(await told(partner), /kim@/);
     grant('partner', 'token: partner\nread: [mart.coded, mart.codes]\n');
     assert.match(await told(partner), /kim@/);
+    const run = async (token?: string) => {
+      const body = { sql: 'RUN SCHEDULED QUERY mart.nightly' };
+      return (await server.call('POST', '/v1/query', token === undefined ? { body } : { token, body })).text;
+    };
+    assert.match(await run(), /"SCHEDULE_QUERY".*kim@/);
+    grant('maker', "token: maker\nread: [mart.coded]\nwrite: ['mart.*']\n");
+    assert.match(await run(maker), /"SCHEDULE_QUERY"/);
+    assert.doesNotMatch(await run(maker), /kim@/);
   });
 
   test('quarantine is told by topics that may be read', async () => {

@@ -1,4 +1,5 @@
 import { type Models, modelStatement, type OwnStatements } from '#analyze';
+import { fail, MillraceError, type Principal } from '#core';
 import type { Keeper, Queries, ViewState } from '#process';
 import type { ExplainMaterializedViewStatement, Statement } from '#sql';
 import type { Blast } from './blast.ts';
@@ -51,7 +52,7 @@ function carriedOut({ keeper, queries, models, blast, rights }: Owners): OwnStat
       case 'drop_materialized_view':
         await blast.check(statement);
         await queries.before(statement, await alsoGone(keeper, statement));
-        await keeper.command(statement);
+        await untold(() => keeper.command(statement), { who, rights, of: keeper.states(), name: nameOf(statement) });
         return { columns: text('statement', 'view'), rows: [[statement.kind, `${statement.target.schema}.${statement.target.name}`]] };
       case 'explain_materialized_view':
         return {
@@ -67,7 +68,7 @@ function carriedOut({ keeper, queries, models, blast, rights }: Owners): OwnStat
       case 'pause_scheduled_query':
       case 'resume_scheduled_query':
       case 'drop_scheduled_query':
-        await queries.command(statement);
+        await untold(() => queries.command(statement), { who, rights, of: queries.states(), name: nameOf(statement) });
         return { columns: text('statement', 'query'), rows: [[statement.kind, `${statement.target.schema}.${statement.target.name}`]] };
       case 'show_scheduled_queries':
         return {
@@ -87,6 +88,29 @@ function carriedOut({ keeper, queries, models, blast, rights }: Owners): OwnStat
         return modelStatement(models, statement, who, asked);
     }
   };
+}
+
+const nameOf = ({ target }: { readonly target: { readonly schema: string; readonly name: string } }) => `${target.schema}.${target.name}`;
+
+interface Telling {
+  readonly who: Principal;
+  readonly rights: Pick<Rights, 'mayRead'>;
+  /** Of which one is `name`, with all that it reads. */
+  readonly of: readonly { readonly name: string; readonly reads: readonly string[] }[];
+  readonly name: string;
+}
+
+/** The engine's words of what went wrong may quote a value of what was read. */
+async function untold(work: () => Promise<unknown>, { who, rights, of, name }: Telling): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    const reads = of.find((each) => each.name.toLowerCase() === name.toLowerCase())?.reads ?? [];
+    if (rights.mayRead(who, [name, ...reads])) throw thrown;
+    const problem = UNTOLD.replace(/\.$/, '');
+    const { code, params } = thrown instanceof MillraceError ? thrown : { code: 'SQL_FAILED' as const, params: { problem } };
+    fail(code, 'problem' in params ? { ...params, problem } : params, thrown);
+  }
 }
 
 /** What was read had the queries of its calls of models in their place. */
