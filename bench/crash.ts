@@ -336,12 +336,12 @@ async function newHouse(failing: boolean, random: () => number, ledger: Ledger) 
       }
       return victim === null ? null : evidence;
     },
-    /** Running and delivered. */
+    /** Running and delivered: after a thousand kills that let hardly a delivery through, beside whatever else the machine does. */
     async settled(): Promise<Running> {
       const running = await listening();
       try {
-        await untilReady(running);
-        await untilDelivered(running);
+        await untilReady(running, 300_000);
+        await untilDelivered(running, 900_000);
       } catch (cause) {
         throw new Error(`the program does not settle; its last words:\n${life().lines.slice(-40).join('\n')}`, { cause });
       }
