@@ -78,9 +78,16 @@ function answer(response: ServerResponse, taken: Taken): void {
   response.end(body);
 }
 
-/** Answers before the body was read. */
+/** While there is no room, so much of a refused body is read and the connection stays: opening another one costs more than that. */
+const READ_WHILE_BUSY = 128 * 1024;
+
+/** Answers before the body was read. Where more comes than can be taken, reading it all would take the turns of the bodies that are. */
 function refuse(request: IncomingMessage, response: ServerResponse, error: MillraceError): void {
-  readOn(request);
+  if (!error.retryable) readOn(request);
+  else if (!request.complete) {
+    if (Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY) > READ_WHILE_BUSY) response.setHeader('connection', 'close');
+    request.resume();
+  }
   answerError(response, error);
 }
 
