@@ -1,5 +1,5 @@
 /** What the files of grants/ let somebody do over HTTP where no statement is asked. The warehouse reads them; an admin may all, also while it is away. */
-import type { Principal } from '#core';
+import { MillraceError, type Principal } from '#core';
 import type { Front } from '#platform';
 import type { TransferReport, TransferRun } from './api.ts';
 import { told } from './routes/pipe.ts';
@@ -29,7 +29,7 @@ export function withoutValues<Report extends TransferReport>(report: Report): Re
       cursor: null,
       parity: parity && { ...parity, after: null, up_to: null, differences: [] },
     })),
-    error: report.error && { ...report.error, message: 'What went wrong is told to who may read its tables.', params: {} },
+    error: report.error && new MillraceError('GRANTS_UNTOLD', { code: report.error.code }).body,
   };
 }
 

@@ -248,7 +248,7 @@ describe('grants narrow what tokens and roles read and write', () => {
     };
     assert.match(await run(), /"SCHEDULE_QUERY".*kim@/);
     grant('maker', "token: maker\nread: [mart.coded]\nwrite: ['mart.*']\n");
-    assert.match(await run(maker), /"SCHEDULE_QUERY"/);
+    assert.match(await run(maker), /"GRANTS_UNTOLD".*SCHEDULE_QUERY/);
     assert.doesNotMatch(await run(maker), /kim@/);
   });
 

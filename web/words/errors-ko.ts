@@ -180,5 +180,6 @@ export const errorsKo: Readonly<Record<string, string>> = {
   VIEW_TIME: '배달과 다른 뷰가 계속되도록 {view} 갱신을 {limit}ms 만에 끝냈습니다. 뷰는 멈춰 있습니다.',
   VIEW_MEMORY: '{view} 갱신에 제 몫보다 많은 메모리가 필요했습니다 ({detail}). 뷰는 멈춰 있습니다.',
   VIEW_DEATHS: '{view}을(를) 갱신하는 동안 웨어하우스가 {deaths}번 잇달아 죽었습니다. 뷰는 멈춰 있습니다.',
+  GRANTS_UNTOLD: '실패했습니다({code}). 무엇이 잘못되었는지는 관련 테이블을 모두 읽을 수 있는 사람에게만 알려 줍니다.',
   GRANTS_BROKEN: 'grants/의 파일을 받을 수 없는 동안에는 아무것도 읽을 수 없습니다: {problem}.',
 };

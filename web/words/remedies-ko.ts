@@ -154,6 +154,7 @@ export const remediesKo: Readonly<Record<string, string>> = {
   SAVED_UNKNOWN: '있는 것은 “저장한 질문”에 있습니다. queries/ 폴더의 파일들입니다.',
   SAVED_CHANGED: '새 버전을 보고 그 위에 다시 저장하거나, 다른 이름으로 저장하세요.',
   SAVED_VERSION: '남아 있는 버전은 GET /v1/queries/:name/versions에 있습니다.',
+  GRANTS_UNTOLD: '설명에 그 테이블의 값이 들어 있을 수 있습니다. 관리자나 그 테이블을 읽을 수 있는 사람에게 물어보세요.',
   GRANTS_BROKEN: '관리자가 파일을 고쳐야 합니다. grants는 읽을 수 있는 것을 좁히므로 Millrace가 짐작하지 않습니다.',
   LIVE_BUSY: '하나를 닫거나, 대시보드를 몇 초마다 새로 고치게 하세요.',
   TRANSFER_UNKNOWN: '“millrace transfer list”를 보세요. 첫 정의는 “millrace transfer guess”가 써 줍니다.',

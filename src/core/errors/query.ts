@@ -48,6 +48,12 @@ export const queryErrors = {
     what: (p) => `Nothing is read while a file of grants/ can't be taken: ${p['problem']}.`,
     remedy: 'An admin corrects the file; grants narrow what is read, so that Millrace does not guess at them.',
   },
+  GRANTS_UNTOLD: {
+    status: 403,
+    retryable: false,
+    what: (p) => `It failed (${p['code']}); what went wrong is told to who may read all that it reads.`,
+    remedy: 'Ask an admin, or somebody who may read the tables concerned: the words may quote a value of theirs.',
+  },
   SQL_WRITE: {
     status: 403,
     retryable: false,

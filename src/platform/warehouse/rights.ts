@@ -1,7 +1,7 @@
 /** What a file of grants/ lets somebody do beside statements: loads, transfers, views made at a word, and what is told of the work on tables. */
 import { json } from 'node:stream/consumers';
 import { type GrantFiles, mayRead, mayWrite, openGrants } from '#analyze';
-import { type ErrorBody, fail, type Principal } from '#core';
+import { fail, type Principal } from '#core';
 import type { Routes } from './http.ts';
 
 /** null is the front itself, which may all. Tables are schema.name, or name for one of main; they need not be there. Errors: GRANTS_BROKEN. */
@@ -41,11 +41,6 @@ export function newRights(files: GrantFiles): Rights {
     },
   };
 }
-
-/** What went wrong may quote a value of what was read: whoever may not read that hears this and the code. */
-export const UNTOLD = 'What went wrong is told to who may read all that it reads.';
-
-export const withoutWords = (error: ErrorBody): ErrorBody => ({ ...error, message: UNTOLD, params: {} });
 
 export function rightsRoutes(rights: Rights): Routes {
   return {

@@ -1,9 +1,9 @@
 import { type Models, modelStatement, type OwnStatements } from '#analyze';
-import { fail, MillraceError, type Principal } from '#core';
+import { type ErrorCode, MillraceError, type Principal } from '#core';
 import type { Keeper, Queries, ViewState } from '#process';
 import type { ExplainMaterializedViewStatement, Statement } from '#sql';
 import type { Blast } from './blast.ts';
-import { type Rights, UNTOLD } from './rights.ts';
+import type { Rights } from './rights.ts';
 import { viewsFor } from './views.ts';
 
 /** Statements about views, scheduled queries and models, as questions see them. */
@@ -77,7 +77,9 @@ function carriedOut({ keeper, queries, models, blast, rights }: Owners): OwnStat
             ...[query.name, query.cron, query.time_zone, query.write, query.state, query.next],
             ...[query.last?.due ?? null, query.last?.outcome ?? null],
             // It may quote a value of what the query read.
-            query.last?.error == null || rights.mayRead(who, query.reads) ? (query.last?.error ?? null) : UNTOLD,
+            query.last?.error == null || rights.mayRead(who, query.reads)
+              ? (query.last?.error ?? null)
+              : untoldOf('SCHEDULE_QUERY').message,
           ]),
         };
       case 'drop_model':
@@ -91,6 +93,8 @@ function carriedOut({ keeper, queries, models, blast, rights }: Owners): OwnStat
 }
 
 const nameOf = ({ target }: { readonly target: { readonly schema: string; readonly name: string } }) => `${target.schema}.${target.name}`;
+
+const untoldOf = (code: ErrorCode, cause?: unknown) => new MillraceError('GRANTS_UNTOLD', { code }, cause);
 
 interface Telling {
   readonly who: Principal;
@@ -106,10 +110,9 @@ async function untold(work: () => Promise<unknown>, { who, rights, of, name }: T
     await work();
   } catch (thrown) {
     const reads = of.find((each) => each.name.toLowerCase() === name.toLowerCase())?.reads ?? [];
-    if (rights.mayRead(who, [name, ...reads])) throw thrown;
-    const problem = UNTOLD.replace(/\.$/, '');
-    const { code, params } = thrown instanceof MillraceError ? thrown : { code: 'SQL_FAILED' as const, params: { problem } };
-    fail(code, 'problem' in params ? { ...params, problem } : params, thrown);
+    const quotes = !(thrown instanceof MillraceError) || 'problem' in thrown.params;
+    if (!quotes || rights.mayRead(who, [name, ...reads])) throw thrown;
+    throw untoldOf(thrown instanceof MillraceError ? thrown.code : 'SQL_FAILED', thrown);
   }
 }
 

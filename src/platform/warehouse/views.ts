@@ -1,12 +1,12 @@
 /** The warehouse child's side of views: the ready-made definitions, as text or as files of the workspace. */
 import { json } from 'node:stream/consumers';
 import type { Models } from '#analyze';
-import { type Column, fail, type Principal } from '#core';
+import { type Column, fail, MillraceError, type Principal } from '#core';
 import { type Keeper, sessionFields, sessionViews, type ViewState } from '#process';
 import { type Store, text } from '#store';
 import type { Blast } from './blast.ts';
 import type { Routes } from './http.ts';
-import { type Rights, withoutWords } from './rights.ts';
+import type { Rights } from './rights.ts';
 
 interface AskedSessions {
   readonly topic: string;
@@ -23,7 +23,9 @@ interface AskedSessions {
 /** The states as somebody may know them: what went wrong in a view, only where all that it reads is theirs. */
 export function viewsFor(who: Principal | null, states: readonly ViewState[], rights: Pick<Rights, 'mayRead'>): ViewState[] {
   return states.map((view) =>
-    view.error === null || rights.mayRead(who, [view.name, ...view.reads]) ? view : { ...view, error: withoutWords(view.error) },
+    view.error === null || rights.mayRead(who, [view.name, ...view.reads])
+      ? view
+      : { ...view, error: new MillraceError('GRANTS_UNTOLD', { code: view.error.code }).body },
   );
 }
 
