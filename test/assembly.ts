@@ -11,7 +11,7 @@ export const assemblies = {
   'learn/trees/kernel': { constant: 'kernelBytes', flags: ['--enable', 'simd,threads', ...SHARED] },
   'learn/trees/score': { constant: 'scoreBytes', flags: ['--enable', 'simd'] },
   'transfer/columns': { constant: 'columnsBytes', flags: ['--enable', 'simd'] },
-  'transfer/sources/copied': { constant: 'copiedBytes', flags: ['--enable', 'simd'] },
+  'transfer/sources/postgres-copy': { constant: 'postgresCopyBytes', flags: ['--enable', 'simd'] },
   'collect/plain': { constant: 'plainBytes', flags: ['--enable', 'simd'] },
 } as const;
 

@@ -66,18 +66,12 @@ async function create(path: string, limits: Limits): Promise<Created> {
     if (!existsSync(path)) await make(path, limits);
     // Closed behind the instance: the system lets go of a file's lock when the process closes the file anywhere.
     else if (hasLog(path)) file = openSync(path, 'r+');
-    const own = file;
-    const first = await open(path, limits).catch(async (cause: unknown) => {
-      if (own === null || tornIn(cause) === null) throw cause;
-      const mended = await mend(path, own, limits, cause);
-      return { ...(await open(path, limits)), mended };
-    });
-    const mended = own === null ? [] : [...first.mended, ...(await mendRest(first.instance, own))];
+    const { instance, mended } = file === null ? { instance: await open(path, limits), mended: [] } : await openKilled(path, file, limits);
     const close = () => {
-      first.instance.closeSync();
-      if (own !== null) closeSync(own);
+      instance.closeSync();
+      if (file !== null) closeSync(file);
     };
-    return { instance: first.instance, mended, close };
+    return { instance, mended, close };
   } catch (cause) {
     if (file !== null) closeSync(file);
     const detail = firstLine(cause);
@@ -85,13 +79,29 @@ async function create(path: string, limits: Limits): Promise<Created> {
   }
 }
 
-async function open(path: string, limits: Limits): Promise<{ instance: DuckDBInstance; mended: readonly Mended[] }> {
-  const instance = await DuckDBInstance.create(path, optionsOf(limits)).catch(async (cause: unknown) => {
+async function open(path: string, limits: Limits): Promise<DuckDBInstance> {
+  return DuckDBInstance.create(path, optionsOf(limits)).catch(async (cause: unknown) => {
     if (!/replaying WAL/.test(String(cause))) throw cause;
     await replay(path, limits);
     return DuckDBInstance.create(path, optionsOf(limits));
   });
-  return { instance, mended: [] };
+}
+
+/** A file that has a log, `file`: a block of its metadata may be torn. */
+async function openKilled(path: string, file: number, limits: Limits): Promise<Omit<Created, 'close'>> {
+  const mended: Mended[] = [];
+  const instance = await open(path, limits).catch(async (cause: unknown) => {
+    if (tornIn(cause) === null) throw cause;
+    mended.push(...(await mend(path, file, limits, cause)));
+    return open(path, limits);
+  });
+  try {
+    mended.push(...(await mendRest(instance, file)));
+  } catch (thrown) {
+    instance.closeSync();
+    throw thrown;
+  }
+  return { instance, mended };
 }
 
 /** Gives torn blocks their checksums until the file can be read; all of them must be metadata's. Else all is as it was, and `cause` is thrown. */

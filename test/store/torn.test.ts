@@ -1,8 +1,10 @@
 /** Blocks of which half was written when the process was killed: the file opens with all that was committed, and what is broken otherwise stays as it was. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { MillraceError } from '#core';
 import { openStore, type Store } from '#store';
@@ -154,6 +156,17 @@ test('nothing is told of a file that is whole', async (t) => {
   const store = await openStore({ ...opening(dataPath), onMended: () => assert.fail('no block is torn') });
   assert.equal(await heldIn(store), stand.held);
   await store.close();
+});
+
+test('no other process opens the file meanwhile: its lock is not let go of with what mended it', async (t) => {
+  const dataPath = folder(t);
+  const path = lay(dataPath, torn(stand, rewritten(stand), 1), stand.log);
+  const store = await openStore(opening(dataPath));
+  const other = `const { DuckDBInstance } = await import('@duckdb/node-api'); await DuckDBInstance.create(${JSON.stringify(path)});`;
+  const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', other], { cwd: import.meta.dirname });
+  await assert.rejects(run(), /Could not set lock/);
+  await store.close();
+  await run();
 });
 
 test('a block is as it was where there is no log, and so no checkpoint that was cut off', async (t) => {

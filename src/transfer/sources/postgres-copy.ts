@@ -7,7 +7,7 @@ import type { Client } from 'pg';
 import type { Bytes } from '#core';
 import { BATCH, BATCH_ROOM, BATCH_ROWS, isBatch, LONGEST_ROW, type Rows, roomFor } from '../rows.ts';
 import type { SourceColumn } from '../source.ts';
-import { copiedBytes } from './copied-bytes.ts';
+import { postgresCopyBytes } from './postgres-copy-bytes.ts';
 import { isBlankPadded, isDay } from './postgres-types.ts';
 
 export interface Copied {
@@ -105,7 +105,7 @@ function sizeAt(bytes: Buffer, at: number): Bytes {
   return Math.max(HEAD, 1 + length);
 }
 
-/** As copied.as has them in memory: what is to be known beside the rows, and in it the text of a cursor; and the rows. */
+/** As postgres-copy.as has them in memory: what is to be known beside the rows, and in it the text of a cursor; and the rows. */
 const [FLAGS, COMPLETE, OUT] = [1024, 3200, 4096] as const;
 const [BLANK, DAY] = [1, 2] as const;
 /** Room for a batch and a piece of a socket's. */
@@ -140,7 +140,7 @@ export interface Gathered {
 
 /** `cursor`: the text of a cursor stands before the columns, and is taken off. */
 export function gathering(columns: readonly SourceColumn[], cursor: boolean): Gathered {
-  const module = new WebAssembly.Module(Buffer.from(copiedBytes, 'base64'));
+  const module = new WebAssembly.Module(Buffer.from(postgresCopyBytes, 'base64'));
   const begin = (state: Uint8Array, last: Bytes, complete: Bytes) => {
     const memory = new WebAssembly.Memory({ initial: PAGES });
     const wasm = new WebAssembly.Instance(module, { env: { memory } }).exports as Exports;

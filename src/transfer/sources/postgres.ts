@@ -167,14 +167,19 @@ async function* read(client: Client, { table, columns, span, select }: Reading):
   };
   copyOut(client, `COPY (${select}) TO STDOUT`, {
     rows(bytes, from) {
-      const to = gathered.add(bytes, from);
-      if (gathered.isBatch()) {
-        ready.push(gathered.take());
-        socket.pause();
-        wake();
+      try {
+        const to = gathered.add(bytes, from);
+        if (gathered.isBatch()) {
+          ready.push(gathered.take());
+          socket.pause();
+          wake();
+        }
+        if (to > from) return to;
+        broken(new Error('what the server sent is no row of the columns that it was asked for'));
+      } catch (thrown) {
+        // There is no memory for it.
+        broken(thrown);
       }
-      if (to > from) return to;
-      broken(new Error('what the server sent is no row of the columns that it was asked for'));
       return bytes.length;
     },
     beyond: () => broken(tooLong(table)),
