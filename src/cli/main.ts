@@ -20,10 +20,12 @@ process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
   if (code === 'EPIPE' && !goesOn) process.exit(0);
   if (code === 'EPIPE' || unwritten) return;
   unwritten = true;
+  // What is printed last fails when all else is over.
+  process.exitCode = 1;
   process.stderr.write(`The output can’t be written: ${message}\n`);
   if (!goesOn) process.exit(1);
 });
 // Nor is there anything to be done where nobody reads the notes.
 process.stderr.on('error', () => {});
 const exitCode = await runCli(words, process, version, known);
-process.exitCode = unwritten ? 1 : exitCode;
+if (!unwritten) process.exitCode = exitCode;

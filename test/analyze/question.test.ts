@@ -293,3 +293,32 @@ test('what is no SELECT is not answered as Parquet, and not done', async (t) => 
     );
   }
 });
+
+test('a statement of many parts that is stopped while it is read is not read on', async (t) => {
+  const store = await freshStore(t);
+  let read = 0;
+  const stopper = new AbortController();
+  const counting: typeof store = {
+    ...store,
+    async reader(temporary) {
+      const reader = await store.reader(temporary);
+      return {
+        ...reader,
+        serialize(sql) {
+          if (++read === 3) stopper.abort();
+          return reader.serialize(sql);
+        },
+      };
+    },
+  };
+  const opened = openAnalyst({
+    store: counting,
+    limits: { admin: limit, editor: limit, viewer: limit, write: limit },
+    own: async () => null,
+    turns: { places: 1, moment: 40, term: 60_000 },
+  });
+  t.after(() => opened.close());
+  const sql = `UPDATE main.t SET ${Array.from({ length: 200 }, (_, k) => `c${k} = ${k}`).join(', ')}`;
+  await assert.rejects(opened.ask({ who, sql, format: 'json', signal: stopper.signal }), { code: 'QUERY_CANCELLED' });
+  assert.equal(read, 3);
+});

@@ -1,10 +1,24 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import fs, {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
 import { writeRunning } from '../../src/cli/running.ts';
 import { type Answer, fakeServer, millrace } from './fixture.ts';
@@ -142,6 +156,26 @@ describe('millrace send', () => {
 });
 
 describe('millrace sql', () => {
+  test('says that what it prints can’t be written, and sends to the end all the same', { skip: !existsSync('/dev/full') }, async (t) => {
+    const { requests, address } = await fakeServer(t, () => ({
+      status: 200,
+      body: { accepted: 1, rejected: 0, undeduplicated: 0, rejections: [] },
+    }));
+    const file = join(folder(t), 'x.ndjson');
+    writeFileSync(file, '{"a":1}\n'.repeat(5));
+    const full = openSync('/dev/full', 'w');
+    t.after(() => closeSync(full));
+    const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+    const child = spawn(process.execPath, ['--conditions=source', main, 'send', 'events', file, '--batch', '1'], {
+      env: { ...process.env, ...remote(address) },
+      stdio: ['ignore', full, 'pipe'],
+    });
+    const [said, [code]] = await Promise.all([text(child.stderr!), once(child, 'close')]);
+    assert.deepEqual([code, requests.length], [1, 5]);
+    assert.match(said, /The output can’t be written: ENOSPC/);
+    assert.doesNotMatch(said, /\n {4}at /, 'no stack');
+  });
+
   test('names the folder that is not there for --output', async (t) => {
     const { address } = await fakeServer(t, () => ({ status: 200, body: '1\n' }));
     const words = ['sql', 'SELECT 1', '--format', 'csv', '--output', '/nowhere/x.csv'];

@@ -160,3 +160,18 @@ test('on a disk without any room Millrace says so and does not start; with room 
   rmSync(filler);
   assert.deepEqual(await (await running(t, { path })).ask('SELECT 1'), [[1]]);
 });
+
+test('a transfer whose password can’t be kept is not there at all, and says which file it was', async (t) => {
+  const server = await running(t, {});
+  const definition = 'source: csv\nconnection: { path: a.csv }\ntables: { a: { target: main.a } }\n';
+  const create = () => server.call('PUT', '/v1/transfers/daily', { body: { definition, password: 'hidden' } });
+  const secrets = join(server.path, 'secrets');
+  writeFileSync(secrets, 'a file in the place of the folder');
+  const refused = await create();
+  assert.equal(refused.code, 'DEFINITION_WRITE');
+  assert.match(refused.text, /secrets\/daily/);
+  assert.doesNotMatch(refused.text, /hidden/);
+  assert.deepEqual(((await server.call('GET', '/v1/transfers')).json as { transfers: unknown[] }).transfers, []);
+  rmSync(secrets);
+  assert.equal((await create()).status, 200);
+});

@@ -127,6 +127,17 @@ describe('records over HTTP', () => {
     assert.deepEqual([refused.status, refused.code, refused.headers.get('retry-after')], [503, 'INTAKE_BUSY', '1']);
     const chunked = await socketOf(server, `${head(server, 'transfer-encoding: chunked')}2000\r\n${' '.repeat(0x2000)}\r\n`);
     await until(() => /^HTTP\/1.1 503 [\s\S]*INTAKE_BUSY/.test(chunked.answer()));
+    // Of a short one the rest is read and the connection stays; a long one would take the turns of those that fit.
+    for (const [length, ends] of [
+      [100_000, false],
+      [200_000, true],
+    ] as const) {
+      const socket = await socketOf(server, head(server, `content-length: ${length}`));
+      await until(() => /^HTTP\/1.1 503 [\s\S]*INTAKE_BUSY[\s\S]*}}$/.test(socket.answer()));
+      assert.equal(/^connection: close\r$/im.test(socket.answer()), ends, `${length} bytes`);
+      socket.destroy();
+      await socket.closed;
+    }
     const lines = (count: number) => Buffer.from(Array.from({ length: count }, (_, k) => good(`z${k}`)).join('\n'));
     const gzip = { headers: { 'content-encoding': 'gzip' } };
     assert.equal((await server.send('orders', gzipSync(lines(1_000)), gzip)).code, 'INTAKE_BUSY', 'as large as it is unpacked');

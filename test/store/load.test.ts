@@ -163,3 +163,10 @@ test('ten thousand levels are JSON, and thousands of columns within what a load 
   const wide = Array.from({ length: 20_000 }, (_, k) => `c${k}`).join(',');
   await assert.rejects(loaded(store, at, 'csv', `${wide}\n${wide}\n${wide.replaceAll('c', '')}\n`), { code: 'LOAD_MEMORY' });
 });
+
+test('a file of thousands of columns without a quote is read as it is', async (t) => {
+  const [store, at] = [await freshStore(t), folder(t)];
+  const numbers = Array.from({ length: 2_500 }, (_, k) => k);
+  const [, rows] = await loaded(store, at, 'csv', `${numbers.map((k) => `c${k}`).join(',')}\n${numbers.join(',')}\n`);
+  assert.deepEqual(rows, [numbers.map(String)]);
+});
